@@ -1,0 +1,137 @@
+"""Every key in the bucket and every job name, each with its inverse.
+
+One bucket, four prefixes: `inbox/` is what people drop, `outbox/` what they read, `models/` the archives
+and the pointer to the active one, `work/` ours.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from domain.scope import Scope
+
+INBOX = "inbox/"
+OUTBOX = "outbox/"
+MODELS = "models/"
+WORK = "work/"
+ACTIVE_MODEL = f"{MODELS}active.json"
+CLAIMS = f"{WORK}claims/"
+RUNS = f"{WORK}runs/"
+BEATS = f"{WORK}beats/"
+LONG = f"{OUTBOX}_long/"
+
+KEY_BYTES = 1024
+"""S3's limit for a key, in bytes of UTF-8."""
+
+MANIFEST_KEY_BYTES = 800
+"""The longest key that is put into a transform manifest, in bytes of UTF-8."""
+
+RESULT_SUFFIX = ".json"
+
+
+def result_key(image_key: str) -> str:
+    """Where the answer for an inbox image is: `inbox/X` -> `outbox/X.json`.
+
+    The result's key is six bytes longer than the image's; where that exceeds S3's limit, the answer is
+    under a hash of the image's key and records the key inside.
+    """
+    key = f"{OUTBOX}{image_key.removeprefix(INBOX)}{RESULT_SUFFIX}"
+    return key if len(key.encode()) <= KEY_BYTES else _long(image_key, RESULT_SUFFIX)
+
+
+def image_key(key: str) -> str | None:
+    """The inverse of `result_key`; None where only the result itself can tell (`outbox/_long/`)."""
+    if key.startswith(LONG) or not key.startswith(OUTBOX) or not key.endswith(RESULT_SUFFIX):
+        return None
+    return INBOX + key.removeprefix(OUTBOX).removesuffix(RESULT_SUFFIX)
+
+
+def folder_file(scope: Scope, name: str) -> str:
+    """A file about the folder as a whole (`_status.json`, `predictions.csv` …), beside its results."""
+    key = f"{OUTBOX}{scope.path}{name}"
+    return key if len(key.encode()) <= KEY_BYTES else _long(INBOX + scope.path, f"/{name}")
+
+
+def _long(inbox_key: str, suffix: str) -> str:
+    return f"{LONG}{hashlib.sha256(inbox_key.encode()).hexdigest()}{suffix}"
+
+
+def fits_manifest(key: str) -> bool:
+    """Whether Batch Transform can be trusted with this key: short, and no character it might rewrite."""
+    return (
+        len(key.encode()) <= MANIFEST_KEY_BYTES
+        and "//" not in key
+        and not any(segment.strip(".") == "" for segment in key.split("/"))
+        and key.isprintable()
+    )
+
+
+def claim_key(token: str) -> str:
+    """The claim of the one live run of a scope."""
+    return f"{CLAIMS}{token}.json"
+
+
+def claimed_token(key: str) -> str:
+    return key.removeprefix(CLAIMS).removesuffix(".json")
+
+
+def beat_key(token: str) -> str:
+    """The last sign of life of a folder that is still being filled."""
+    return f"{BEATS}{token}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunKeys:
+    """The keys of one run, all below one prefix that carries its nonce."""
+
+    token: str
+    nonce: str
+
+    @property
+    def prefix(self) -> str:
+        return f"{RUNS}{self.token}/{self.nonce}/"
+
+    def slice(self, attempt: int, index: int) -> str:
+        return f"{self.slices(attempt)}{index:06}.json"
+
+    def slices(self, attempt: int) -> str:
+        return f"{self.prefix}slices/{attempt}/"
+
+    def plan(self, attempt: int, index: int, planner: str) -> str:
+        """A prefix of its own for each planner: two may plan the same slice, and one of them loses."""
+        return f"{self.prefix}plans/{attempt}-{index:06}-{planner}/"
+
+    def output(self, job: "JobName") -> str:
+        return f"{self.prefix}output/{job.attempt}-{job.index:06}-{job.part}/"
+
+
+def run_of(key: str) -> RunKeys | None:
+    """The run that a key or an S3 URI below `work/runs/` belongs to; None for any other."""
+    found = re.search(rf"(?:^|^s3://[^/]+/){RUNS}([^/]+)/([^/]+)/", key)
+    return RunKeys(found[1], found[2]) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class JobName:
+    """A transform job's name says whose it is: names live for ever in an account, 63 characters each."""
+
+    stage: str
+    slug: str
+    nonce: str
+    attempt: int
+    index: int
+    part: int
+
+    def __str__(self) -> str:
+        return f"sortbox-{self.stage}-{self.slug}-{self.nonce}-{self.attempt}-{self.index}-{self.part}"
+
+    @classmethod
+    def parse(cls, name: str) -> "JobName":
+        """Raises ValueError for a name that is not one of ours."""
+        found = re.fullmatch(
+            r"sortbox-([a-z0-9]{1,8})-([a-z0-9-]{1,20})-([0-9a-f]{10})-(\d)-(\d{1,6})-(\d)", name
+        )
+        if found is None:
+            raise ValueError(f"not a Sortbox job name: {name!r}")
+        stage, slug, nonce, attempt, index, part = found.groups()
+        return cls(stage, slug, nonce, int(attempt), int(index), int(part))

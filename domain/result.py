@@ -1,0 +1,149 @@
+"""The answer a person reads in the outbox: one JSON document an image, schema version 1."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from domain.model import ModelId
+from domain.reply import Label
+
+SCHEMA = 1
+
+Road = Literal["endpoint", "batch"]
+
+SOURCE_ETAG = "source-etag"
+MODEL_ID = "model-id"
+"""S3 metadata on every result, so that a HEAD answers "is this current?"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The object version that was looked at. `etag` is without quotes."""
+
+    bucket: str
+    etag: str
+    version_id: str | None
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredBy:
+    """The model and the container image that answered."""
+
+    model: ModelId
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """The way the answer came about. `job` is the transform job's name; `attempt` counts from 1."""
+
+    route: Road
+    job: str | None
+    attempt: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    image: str
+    source: Source
+    by: AnsweredBy
+    how: How
+    labels: tuple[Label, ...]
+    width: int
+    height: int
+    format: str
+    model_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """This image will never be classified as it is; `by` is None where no model was asked."""
+
+    image: str
+    source: Source
+    by: AnsweredBy | None
+    how: How
+    code: str
+    message: str
+
+
+Result = Classified | Rejected
+
+
+def metadata(result: Result) -> dict[str, str]:
+    """S3 metadata of the result object."""
+    model = str(result.by.model) if result.by else ""
+    return {SOURCE_ETAG: result.source.etag, MODEL_ID: model}
+
+
+def to_json(result: Result) -> str:
+    source: dict[str, Any] = asdict(result.source)
+    document: dict[str, Any] = {"schema": SCHEMA, "status": "", "image": result.image}
+    match result:
+        case Classified():
+            document["status"] = "classified"
+            document["labels"] = [asdict(label) for label in result.labels]
+            source |= {"width": result.width, "height": result.height, "format": result.format}
+        case Rejected():
+            document["status"] = "rejected"
+            document |= {"code": result.code, "message": result.message}
+    document["model"] = _by_to_json(result.by)
+    document["source"] = source
+    document |= {"route": result.how.route, "job": result.how.job, "attempt": result.how.attempt}
+    document["classified_at"] = result.how.at
+    if isinstance(result, Classified):
+        document["model_ms"] = result.model_ms
+    return json.dumps(document, ensure_ascii=False, indent=1)
+
+
+def from_json(text: str | bytes) -> Result:
+    """The inverse of `to_json`. Raises ValueError for what is not a result of this schema."""
+    try:
+        return _from_document(json.loads(text))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a result of schema {SCHEMA}: {error!r}") from error
+
+
+def _from_document(document: dict[str, Any]) -> Result:
+    if document["schema"] != SCHEMA:
+        raise ValueError(f"result schema {document['schema']!r} is not {SCHEMA}")
+    seen = document["source"]
+    source = Source(seen["bucket"], seen["etag"], seen["version_id"], seen["bytes"])
+    how = How(document["route"], document["job"], document["attempt"], document["classified_at"])
+    by = _by_from_json(document["model"])
+    if document["status"] == "rejected":
+        return Rejected(document["image"], source, by, how, document["code"], document["message"])
+    if document["status"] != "classified" or by is None:
+        raise ValueError(f"result status {document['status']!r} is neither classified nor rejected")
+    return Classified(
+        image=document["image"],
+        source=source,
+        by=by,
+        how=how,
+        labels=tuple(Label(**label) for label in document["labels"]),
+        width=seen["width"],
+        height=seen["height"],
+        format=seen["format"],
+        model_ms=document["model_ms"],
+    )
+
+
+def _by_to_json(by: AnsweredBy | None) -> dict[str, Any] | None:
+    if by is None:
+        return None
+    return {
+        "name": by.model.name,
+        "version": by.model.version,
+        "digest": by.model.digest,
+        "container": by.container,
+    }
+
+
+def _by_from_json(fields: dict[str, Any] | None) -> AnsweredBy | None:
+    if fields is None:
+        return None
+    return AnsweredBy(
+        ModelId(fields["name"], fields["version"], fields["digest"]), fields["container"]
+    )

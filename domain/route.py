@@ -1,0 +1,63 @@
+"""Which road an inbox key takes."""
+
+from dataclasses import dataclass
+
+from domain.keys import INBOX
+from domain.scope import Scope
+
+READY = "_READY"
+SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """An image at the top of the inbox: the endpoint answers it now."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class InFolder:
+    """An image of a folder: it is answered with the folder, by batch transform."""
+
+    key: str
+    folder: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The marker `_READY`: the folder is complete, start now."""
+
+    folder: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nothing a person wants classified."""
+
+    reason: str
+
+
+Route = Single | InFolder | Ready | Ignored
+
+
+def route(key: str, folder_depth: int = 1) -> Route:
+    """The road of `key` (decoded), where a folder is named by its first `folder_depth` segments."""
+    if not key.startswith(INBOX):
+        return Ignored("outside the inbox")
+    *folders, name = key.removeprefix(INBOX).split("/")
+    if name == "":
+        return Ignored("folder placeholder")
+    folder = Scope("".join(f"{segment}/" for segment in folders[:folder_depth]))
+    if any(_is_hidden(segment) for segment in folders):
+        return Ignored("hidden folder")
+    if name == READY and folders:
+        return Ready(folder)
+    if _is_hidden(name) or name.lower() in SYSTEM_FILES:
+        return Ignored("hidden or system file")
+    return InFolder(key, folder) if folders else Single(key)
+
+
+def _is_hidden(segment: str) -> bool:
+    """`.` and `_` hide a name; `..` and longer runs of dots are odd names, not hidden ones."""
+    return segment.startswith(("_", ".")) and segment.strip(".") != ""
