@@ -123,7 +123,9 @@ class JobName:
     part: int
 
     def __str__(self) -> str:
-        return f"sortbox-{self.stage}-{self.slug}-{self.nonce}-{self.attempt}-{self.index}-{self.part}"
+        return (
+            f"sortbox-{self.stage}-{self.slug}-{self.nonce}-{self.attempt}-{self.index}-{self.part}"
+        )
 
     @classmethod
     def parse(cls, name: str) -> "JobName":

@@ -1,0 +1,221 @@
+"""In-memory stand-ins for S3 and SQS, shaped like boto3's clients.
+
+They answer as the real services do where the product depends on it: conditional writes, ETags, versions,
+listings in UTF-8 order a page at a time. `tests/contract/test_fakes.py` holds the S3 one to an emulator.
+"""
+
+import hashlib
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, BinaryIO
+
+from botocore.exceptions import ClientError
+
+Hook = Callable[[str, str], None]
+"""Called with (operation, key) before every call; may raise, or change the bucket behind the caller's back."""
+
+
+def no_hook(operation: str, key: str) -> None:
+    """Nothing happens in between."""
+
+
+@dataclass
+class Clock:
+    """Time that moves only when told, plus a millisecond at every look, so that no two writes are equal."""
+
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def tick(self, seconds: float = 0.001) -> datetime:
+        self.now += timedelta(seconds=seconds)
+        return self.now
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    body: bytes
+    etag: str
+    version_id: str
+    last_modified: datetime
+    metadata: dict[str, str]
+    content_type: str
+
+    def headers(self) -> dict[str, Any]:
+        return {
+            "ETag": f'"{self.etag}"',
+            "VersionId": self.version_id,
+            "ContentLength": len(self.body),
+            "LastModified": self.last_modified.replace(microsecond=0),
+            "Metadata": dict(self.metadata),
+            "ContentType": self.content_type,
+        }
+
+
+def error(operation: str, status: int, code: str) -> ClientError:
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": code},
+            "ResponseMetadata": {
+                "HTTPStatusCode": status,
+                "RequestId": "fake",
+                "HostId": "",
+                "HTTPHeaders": {},
+                "RetryAttempts": 0,
+            },
+        },
+        operation,
+    )
+
+
+@dataclass
+class FakeS3:
+    """One versioned bucket; `calls` counts what was asked for, by operation."""
+
+    bucket: str = "bucket"
+    clock: Clock = field(default_factory=Clock)
+    hook: Hook = no_hook
+    objects: dict[str, StoredObject] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    page_size: int = 1000
+    _versions: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def _called(self, operation: str, key: str) -> None:
+        self.calls[operation] = self.calls.get(operation, 0) + 1
+        self.hook(operation, key)
+
+    def put_object(
+        self,
+        *,
+        Bucket: str,
+        Key: str,
+        Body: bytes | str | BinaryIO = b"",
+        IfMatch: str | None = None,
+        IfNoneMatch: str | None = None,
+        Metadata: dict[str, str] | None = None,
+        ContentType: str = "binary/octet-stream",
+        **_: Any,
+    ) -> dict[str, Any]:
+        self._called("PutObject", Key)
+        self._check("PutObject", Key, IfMatch, IfNoneMatch)
+        body = (
+            Body
+            if isinstance(Body, bytes)
+            else Body.encode()
+            if isinstance(Body, str)
+            else Body.read()
+        )
+        stored = StoredObject(
+            body=body,
+            etag=hashlib.md5(body, usedforsecurity=False).hexdigest(),
+            version_id=f"v{next(self._versions)}",
+            last_modified=self.clock.tick(),
+            metadata=dict(Metadata or {}),
+            content_type=ContentType,
+        )
+        self.objects[Key] = stored
+        return {"ETag": f'"{stored.etag}"', "VersionId": stored.version_id}
+
+    def upload_fileobj(
+        self, Fileobj: BinaryIO, Bucket: str, Key: str, ExtraArgs: dict[str, Any] | None = None
+    ) -> None:
+        self.put_object(Bucket=Bucket, Key=Key, Body=Fileobj.read(), **(ExtraArgs or {}))
+
+    def get_object(self, *, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:
+        self._called("GetObject", Key)
+        stored = self._find("GetObject", Key, "NoSuchKey")
+        return stored.headers() | {"Body": io.BytesIO(stored.body)}
+
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        self._called("HeadObject", Key)
+        return self._find("HeadObject", Key, "404").headers()
+
+    def delete_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
+        self._called("DeleteObject", Key)
+        self._check("DeleteObject", Key, IfMatch, None)
+        self.objects.pop(Key, None)
+        return {}
+
+    def list_objects_v2(
+        self,
+        *,
+        Bucket: str,
+        Prefix: str = "",
+        Delimiter: str | None = None,
+        StartAfter: str = "",
+        ContinuationToken: str = "",
+        MaxKeys: int = 1000,
+        **_: Any,
+    ) -> dict[str, Any]:
+        self._called("ListObjectsV2", Prefix)
+        after = max(StartAfter, ContinuationToken)
+        matching = sorted(key for key in self.objects if key.startswith(Prefix))
+        if Delimiter:
+            matching = _rolled_up(matching, Prefix, Delimiter)
+        rest = [key for key in matching if key > after]
+        page = rest[: min(MaxKeys, self.page_size)]
+        answer: dict[str, Any] = {"KeyCount": len(page), "IsTruncated": len(rest) > len(page)}
+        contents = [self._listed(key) for key in page if key in self.objects]
+        prefixes = [{"Prefix": key} for key in page if key not in self.objects]
+        if contents:
+            answer["Contents"] = contents
+        if prefixes:
+            answer["CommonPrefixes"] = prefixes
+        if answer["IsTruncated"]:
+            answer["NextContinuationToken"] = page[-1]
+        return answer
+
+    def _listed(self, key: str) -> dict[str, Any]:
+        stored = self.objects[key]
+        return {
+            "Key": key,
+            "ETag": f'"{stored.etag}"',
+            "Size": len(stored.body),
+            "LastModified": stored.last_modified.replace(microsecond=0),
+        }
+
+    def _find(self, operation: str, key: str, code: str) -> StoredObject:
+        if key not in self.objects:
+            raise error(operation, 404, code)
+        return self.objects[key]
+
+    def _check(
+        self, operation: str, key: str, if_match: str | None, if_none_match: str | None
+    ) -> None:
+        stored = self.objects.get(key)
+        if if_none_match is not None and stored is not None:
+            raise error(operation, 412, "PreconditionFailed")
+        if if_match is not None and stored is None:
+            raise error(operation, 404, "NoSuchKey")
+        if if_match is not None and stored is not None and stored.etag != if_match.strip('"'):
+            raise error(operation, 412, "PreconditionFailed")
+
+
+def _rolled_up(keys: list[str], prefix: str, delimiter: str) -> list[str]:
+    rolled = []
+    for key in keys:
+        head, found, _ = key.removeprefix(prefix).partition(delimiter)
+        rolled.append(prefix + head + delimiter if found else key)
+    return sorted(set(rolled))
+
+
+@dataclass
+class FakeSQS:
+    """Remembers what was sent: (queue URL, decoded body, delay in seconds)."""
+
+    sent: list[tuple[str, Any, int]] = field(default_factory=list)
+    visibility: list[tuple[str, str, int]] = field(default_factory=list)
+
+    def send_message(
+        self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0
+    ) -> dict[str, Any]:
+        self.sent.append((QueueUrl, json.loads(MessageBody), DelaySeconds))
+        return {"MessageId": str(len(self.sent))}
+
+    def change_message_visibility(
+        self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
+    ) -> dict[str, Any]:
+        self.visibility.append((QueueUrl, ReceiptHandle, VisibilityTimeout))
+        return {}
