@@ -1,0 +1,95 @@
+"""Child processes that never outlive this one, however it ends; see leash.py for how."""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+
+import psutil
+
+from infra.local import leash
+
+MARK = "SORTBOX_PROCESS"
+"""In the environment of every child and of what it starts, so that `running` finds them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A started command. `exited` resolves to its status, 128 + N after signal N as in a shell."""
+
+    name: str
+    log: Path
+    exited: Future[int]
+    _leash: "subprocess.Popen[bytes]" = field(repr=False)
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.exited.done()
+
+    def let_go(self, grace: float = 30.0) -> None:
+        """Ask the process group to end, and have it killed after `grace` seconds; do not wait."""
+        held = self._leash.stdin
+        if held is not None:
+            with suppress(BrokenPipeError, ValueError):  # it has ended, or was let go before
+                held.write(f"{grace:g}".encode())
+            held.close()
+
+    def stop(self, grace: float = 30.0) -> int:
+        """As `let_go`, then wait for the end; returns the exit status."""
+        self.let_go(grace)
+        return self.exited.result()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    pid: int
+    name: str
+
+
+def start(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    log: Path,
+    name: str,
+    cwd: Path | None = None,
+) -> Child:
+    """Start `argv` with exactly `env` in a process group of its own; output is appended to `log`.
+
+    A command that cannot be started exits with 127 and says why in the log.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", leash.__file__, f"sortbox-{name}", str(log), *argv],
+        env={**env, MARK: name},
+        cwd=cwd,
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C reaches us alone, and we stop our children in order
+    )
+    child = Child(name, log, Future(), process)
+    child.exited.set_running_or_notify_cancel()
+    Thread(target=_report_exit, args=(child,), name=f"wait-{name}", daemon=True).start()
+    return child
+
+
+def running(name_prefix: str = "") -> list[Running]:
+    """Every live process of ours on this machine and what it started, whoever its parent is now."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            name = process.environ().get(MARK)
+            if name is not None and name.startswith(name_prefix):
+                found.append(Running(process.pid, name))
+    return found
+
+
+def _report_exit(child: Child) -> None:
+    status = child._leash.wait()
+    if child._leash.stdin is not None:
+        child._leash.stdin.close()
+    child.exited.set_result(status)
