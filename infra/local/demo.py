@@ -1,0 +1,158 @@
+"""The main job, as a person does it: drop photographs in the inbox, read JSON from the outbox.
+
+It speaks S3 alone, so what it shows is what any client would see.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from domain import keys, result
+from domain.result import Classified, Result
+from domain.scope import Scope
+from infra.local import photos
+from infra.local.photos import Photo
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+PATIENCE_SECONDS = 240
+LOOK_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A photograph in the inbox; `at` is a monotonic time in seconds."""
+
+    photo: Photo
+    key: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    dropped: Dropped
+    answer: Result
+    seconds: float
+
+
+def demo(s3: "S3Client", bucket: str, console: Console) -> int:
+    """The process's exit code: 0 if every image was answered, and the well-known ones rightly."""
+    trip = Scope(f"demo-{time.strftime('%Y%m%d-%H%M%S')}/")
+    single_prefix = f"{keys.INBOX}{trip.path.rstrip('/')}-"
+    folder_prefix = f"{keys.INBOX}{trip.path}"
+    console.print(f"Dropping photographs into s3://{bucket}/{keys.INBOX}")
+    folder = [_drop(s3, bucket, folder_prefix, photo) for photo in photos.folder()]
+    s3.put_object(Bucket=bucket, Key=f"{folder_prefix}_READY")
+    singles = [_drop(s3, bucket, single_prefix, photo) for photo in photos.singles()]
+    answers = list(_answers(s3, bucket, singles, folder, console))
+    status = _folder_status(s3, bucket, trip)
+    console.print(_table(answers, single_prefix, folder_prefix))
+    console.print(f"Folder {trip.path}: {status}")
+    for name in ("_summary.json", "predictions.csv", "errors.jsonl"):
+        console.print(f"  s3://{bucket}/{keys.folder_file(trip, name)}", soft_wrap=True)
+    console.print(f"  JSON, one an image: s3://{bucket}/{keys.OUTBOX}{trip.path}", soft_wrap=True)
+    return _verdict(answers, len(singles) + len(folder), status, console)
+
+
+def _drop(s3: "S3Client", bucket: str, prefix: str, photo: Photo) -> Dropped:
+    key = prefix + photo.name
+    s3.put_object(Bucket=bucket, Key=key, Body=photo.body)
+    return Dropped(photo, key, time.monotonic())
+
+
+def _answers(
+    s3: "S3Client",
+    bucket: str,
+    singles: list[Dropped],
+    folder: list[Dropped],
+    console: Console,
+) -> Iterator[Answered]:
+    """Answers as they come, then the folder's finish, with a bar for each road."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        endpoint = progress.add_task("singles, by the endpoint", total=len(singles))
+        batch = progress.add_task("folder, by batch transform", total=len(folder))
+        waiting = {dropped.key: (dropped, endpoint) for dropped in singles}
+        waiting |= {dropped.key: (dropped, batch) for dropped in folder}
+        scope = Scope(folder[0].key.removeprefix(keys.INBOX).partition("/")[0] + "/")
+
+        def settled() -> bool:
+            return not waiting and _folder_status(s3, bucket, scope) != "running"
+
+        for _ in _patiently(settled):
+            for dropped, task in list(waiting.values()):
+                if answer := _read(s3, bucket, keys.result_key(dropped.key)):
+                    del waiting[dropped.key]
+                    progress.advance(task)
+                    seconds = time.monotonic() - dropped.at
+                    yield Answered(dropped, result.from_json(answer), seconds)
+
+
+def _patiently(done: Callable[[], bool]) -> Iterator[None]:
+    """A look every moment, until done or out of patience."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not done() and time.monotonic() < end:
+        yield
+        time.sleep(LOOK_SECONDS)
+
+
+def _read(s3: "S3Client", bucket: str, key: str) -> bytes | None:
+    try:
+        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            raise
+        return None
+
+
+def _folder_status(s3: "S3Client", bucket: str, scope: Scope) -> str:
+    document = _read(s3, bucket, keys.folder_file(scope, "_status.json"))
+    return json.loads(document)["state"] if document else "running"
+
+
+def _table(answers: list[Answered], *prefixes: str) -> Table:
+    table = Table("image", "top label", "score", "road", "model ms", "answered after")
+    for each in sorted(answers, key=lambda each: (each.answer.how.route, each.dropped.key)):
+        name = each.dropped.key
+        for prefix in prefixes:
+            name = name.removeprefix(prefix)
+        table.add_row(name, *_cells(each.answer), f"{each.seconds:.1f} s")
+    return table
+
+
+def _cells(answer: Result) -> tuple[str, str, str, str]:
+    match answer:
+        case Classified(labels=(best, *_)):
+            score, took = f"{best.score:.2f}", f"{answer.model_ms:.0f}"
+            return best.label, score, answer.how.route, took
+        case _:
+            return "rejected", "", answer.how.route, ""
+
+
+def _verdict(answers: list[Answered], dropped: int, status: str, console: Console) -> int:
+    """Every image answered; at least five known subjects named rightly, and alike on both roads."""
+    roads: dict[str, dict[str, str]] = {"endpoint": {}, "batch": {}}
+    for each in answers:
+        if each.dropped.photo.expected and isinstance(each.answer, Classified):
+            label = each.answer.labels[0].label
+            roads[each.answer.how.route][each.dropped.photo.name] = label
+    expected = photos.EXPECTED
+    right = [name for name, label in roads["endpoint"].items() if label in expected[name]]
+    alike = [name for name in right if roads["batch"].get(name) == roads["endpoint"][name]]
+    console.print(
+        f"{len(answers)} of {dropped} images answered; "
+        f"{len(right)} of {sum(map(bool, expected.values()))} known subjects named rightly, "
+        f"{len(alike)} of them alike on both roads."
+    )
+    good = len(answers) == dropped and len(alike) >= 5 and status == "finished"
+    if not good:
+        console.print("Not as it should be: `make status` tells what waits for what.")
+    return 0 if good else 1

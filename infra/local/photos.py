@@ -1,0 +1,62 @@
+"""Real photographs for the demo, with no download: what scikit-image ships, and variants of it."""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from PIL import Image, ImageEnhance, ImageOps
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A file to drop, and the ImageNet labels a person would accept (none where tastes differ)."""
+
+    name: str
+    body: bytes
+    expected: frozenset[str] = frozenset()
+
+
+EXPECTED = {
+    "chelsea.png": {"tabby", "tiger cat", "Egyptian cat"},
+    "coffee.png": {"espresso"},
+    "camera.png": {"tripod"},
+    "motorcycle_left.png": {"moped", "motor scooter"},
+    "rocket.jpg": {"missile", "projectile"},
+    "astronaut.png": set(),
+    "coins.png": set(),
+    "retina.jpg": set(),
+}
+
+
+def singles() -> list[Photo]:
+    """The photographs as they are shipped."""
+    folder = Path(str(files("skimage") / "data"))
+    return [
+        Photo(name, (folder / name).read_bytes(), frozenset(expected))
+        for name, expected in EXPECTED.items()
+    ]
+
+
+def folder() -> list[Photo]:
+    """The same photographs, each in other forms that people's folders hold, and a stray note."""
+    variants = [variant for photo in singles() for variant in _variants(photo)]
+    return [*singles(), *variants, Photo("day 2/notes.jpg", b"Sunny, 21 degrees. Saw a cat.")]
+
+
+def _variants(photo: Photo) -> Iterator[Photo]:
+    """Formats and edits that leave the subject alone; only the first is sure to keep the label."""
+    with Image.open(io.BytesIO(photo.body)) as opened:
+        image = opened.convert("RGB")
+    stem = photo.name.partition(".")[0]
+    edits: dict[str, tuple[Callable[[Image.Image], Image.Image], str]] = {
+        f"day 1/{stem}.jpg": (lambda image: image, "JPEG"),
+        f"day 1/{stem} mirrored.webp": (ImageOps.mirror, "WEBP"),
+        f"day 2/{stem} (grey).png": (ImageOps.grayscale, "PNG"),
+        f"day 2/{stem}+brighter.jpg": (lambda im: ImageEnhance.Brightness(im).enhance(1.3), "JPEG"),
+    }
+    for name, (edit, format_) in edits.items():
+        buffer = io.BytesIO()
+        edit(image).save(buffer, format_, quality=92)
+        yield Photo(name, buffer.getvalue())
