@@ -1,1 +1,1 @@
-"""The vocabulary of Sortbox: standard library only; no input or output, no clock, no environment."""
+"""The vocabulary of Sortbox: standard library only; no input or output, clock or environment."""

@@ -1,7 +1,7 @@
 """Every key in the bucket and every job name, each with its inverse.
 
-One bucket, four prefixes: `inbox/` is what people drop, `outbox/` what they read, `models/` the archives
-and the pointer to the active one, `work/` ours.
+One bucket, four prefixes: `inbox/` is what people drop, `outbox/` what they read, `models/` the
+archives and the pointer to the active one, `work/` ours.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ RESULT_SUFFIX = ".json"
 def result_key(image_key: str) -> str:
     """Where the answer for an inbox image is: `inbox/X` -> `outbox/X.json`.
 
-    The result's key is six bytes longer than the image's; where that exceeds S3's limit, the answer is
-    under a hash of the image's key and records the key inside.
+    The result's key is six bytes longer than the image's; where that exceeds S3's limit, the
+    answer is under a hash of the image's key and records the key inside.
     """
     key = f"{OUTBOX}{image_key.removeprefix(INBOX)}{RESULT_SUFFIX}"
     return key if len(key.encode()) <= KEY_BYTES else _long(image_key, RESULT_SUFFIX)
@@ -47,7 +47,7 @@ def image_key(key: str) -> str | None:
 
 
 def folder_file(scope: Scope, name: str) -> str:
-    """A file about the folder as a whole (`_status.json`, `predictions.csv` …), beside its results."""
+    """A file about the folder as a whole (`_status.json`, `predictions.csv` …)."""
     key = f"{OUTBOX}{scope.path}{name}"
     return key if len(key.encode()) <= KEY_BYTES else _long(INBOX + scope.path, f"/{name}")
 
@@ -57,7 +57,7 @@ def _long(inbox_key: str, suffix: str) -> str:
 
 
 def fits_manifest(key: str) -> bool:
-    """Whether Batch Transform can be trusted with this key: short, and no character it might rewrite."""
+    """Whether Batch Transform can be trusted with this key: short, nothing it might rewrite."""
     return (
         len(key.encode()) <= MANIFEST_KEY_BYTES
         and "//" not in key
@@ -98,7 +98,7 @@ class RunKeys:
         return f"{self.prefix}slices/{attempt}/"
 
     def plan(self, attempt: int, index: int, planner: str) -> str:
-        """A prefix of its own for each planner: two may plan the same slice, and one of them loses."""
+        """A prefix of its own for each planner: two may plan the same slice, and one loses."""
         return f"{self.prefix}plans/{attempt}-{index:06}-{planner}/"
 
     def output(self, job: "JobName") -> str:
@@ -113,7 +113,7 @@ def run_of(key: str) -> RunKeys | None:
 
 @dataclass(frozen=True, slots=True)
 class JobName:
-    """A transform job's name says whose it is: names live for ever in an account, 63 characters each."""
+    """A transform job's name says whose it is: it lives for ever in an account, 63 characters."""
 
     stage: str
     slug: str

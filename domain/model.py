@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ModelId:
-    """One version of one model; `str` and `parse` are inverse. Compared for equality, never for order."""
+    """One version of one model; `str` and `parse` are inverse. Compared for equality only."""
 
     name: str
     version: int
@@ -30,7 +30,7 @@ class ModelId:
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """From a decoded image to the network's input: resize the shorter side, crop the centre, normalise."""
+    """From a decoded image to the network's input: resize the shorter side, crop, normalise."""
 
     resize: int
     crop: int

@@ -13,7 +13,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Who answered: the model's id as CreateModel's environment gave it, and the container image's digest."""
+    """Who answered: the model's id as CreateModel's environment gave it, and the image's digest."""
 
     model_id: str
     container: str
@@ -21,7 +21,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The container saw an image; labels come best first, scores are softmax probabilities in [0, 1]."""
+    """The container saw an image; labels come best first, scores are probabilities in [0, 1]."""
 
     server: Server
     labels: tuple[Label, ...]
@@ -48,7 +48,7 @@ def to_json(reply: Reply) -> str:
 
 
 def from_json(text: str | bytes) -> Reply:
-    """The inverse of `to_json`. Raises ValueError for anything else: that is never evidence about an image."""
+    """The inverse of `to_json`. Raises ValueError for anything else: no evidence about an image."""
     try:
         fields: dict[str, Any] = json.loads(text)
         server = Server(**fields.pop("server"))

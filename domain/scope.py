@@ -24,8 +24,8 @@ class Scope:
     def token(self) -> str:
         """The name this scope has in keys and job names, safe in both; `run.json` records the path.
 
-        A hash, because a path may take 1,018 bytes of any character and a job name 63 of few; a slug
-        before it, because people read job names.
+        A hash, because a path may take 1,018 bytes of any character and a job name 63 of few; a
+        slug before it, because people read job names.
         """
         return f"{self.slug}-{hashlib.sha256(self.path.encode()).hexdigest()[:16]}"
 

@@ -1,7 +1,8 @@
 """In-memory stand-ins for S3 and SQS, shaped like boto3's clients.
 
-They answer as the real services do where the product depends on it: conditional writes, ETags, versions,
-listings in UTF-8 order a page at a time. `tests/contract/test_fakes.py` holds the S3 one to an emulator.
+They answer as the real services do where the product depends on it: conditional writes, ETags,
+versions, listings in UTF-8 order a page at a time. `tests/contract/test_fakes.py` holds the S3 one
+to an emulator.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 from botocore.exceptions import ClientError
 
 Hook = Callable[[str, str], None]
-"""Called with (operation, key) before every call; may raise, or change the bucket behind the caller's back."""
+"""Called with (operation, key) before every call; may raise, or change the bucket meanwhile."""
 
 
 def no_hook(operation: str, key: str) -> None:
@@ -25,7 +26,7 @@ def no_hook(operation: str, key: str) -> None:
 
 @dataclass
 class Clock:
-    """Time that moves only when told, plus a millisecond at every look, so that no two writes are equal."""
+    """Time that moves only when told, and a millisecond a look, so that no two writes are equal."""
 
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
