@@ -13,6 +13,7 @@ Road = Literal["endpoint", "batch"]
 
 SOURCE_ETAG = "source-etag"
 MODEL_ID = "model-id"
+STATUS = "status"
 """S3 metadata on every result, so that a HEAD answers "is this current?"."""
 
 
@@ -75,19 +76,25 @@ Result = Classified | Rejected
 def metadata(result: Result) -> dict[str, str]:
     """S3 metadata of the result object."""
     model = str(result.by.model) if result.by else ""
-    return {SOURCE_ETAG: result.source.etag, MODEL_ID: model}
+    return {SOURCE_ETAG: result.source.etag, MODEL_ID: model, STATUS: status(result)}
+
+
+def status(result: Result) -> Literal["classified", "rejected"]:
+    return "classified" if isinstance(result, Classified) else "rejected"
 
 
 def to_json(result: Result) -> str:
     source: dict[str, Any] = asdict(result.source)
-    document: dict[str, Any] = {"schema": SCHEMA, "status": "", "image": result.image}
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "status": status(result),
+        "image": result.image,
+    }
     match result:
         case Classified():
-            document["status"] = "classified"
             document["labels"] = [asdict(label) for label in result.labels]
             source |= {"width": result.width, "height": result.height, "format": result.format}
         case Rejected():
-            document["status"] = "rejected"
             document |= {"code": result.code, "message": result.message}
     document["model"] = _by_to_json(result.by)
     document["source"] = source

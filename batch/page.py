@@ -1,0 +1,47 @@
+"""Pages: the rows of a slice, 500 at a time, small enough for one message and one invocation."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from batch.bucket import Listed
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image as it was listed when the run was planned; an answer counts only for this one."""
+
+    key: str
+    etag: str
+    size: int
+    last_modified: str
+
+    @classmethod
+    def of(cls, listed: Listed) -> "Row":
+        return cls(listed.key, listed.etag, listed.size, listed.last_modified.isoformat())
+
+    def is_still(self, etag: str, last_modified: datetime) -> bool:
+        """The same bytes written again are not the same object: the job may have read either."""
+        return self.etag == etag and self.last_modified == last_modified.isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class PageRef:
+    """Names one page of one run; small enough to travel in a message."""
+
+    token: str
+    nonce: str
+    attempt: int
+    index: int
+    part: int
+    page: int
+
+
+def rows_to_text(rows: Iterable[Row]) -> str:
+    return "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
+
+
+def rows_from_text(text: bytes) -> tuple[Row, ...]:
+    """The inverse of `rows_to_text`; split at line feeds only, because keys may hold other breaks."""
+    return tuple(Row(**json.loads(line)) for line in text.decode().split("\n") if line)

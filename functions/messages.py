@@ -1,0 +1,168 @@
+"""What the three queues carry, parsed at the door; `to_json` is the inverse for our own messages.
+
+Whatever is malformed raises Malformed: the queue retries it and its dead letters keep it.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from batch.page import PageRef
+from domain.keys import JobName, RunKeys, run_of
+
+
+class Malformed(ValueError):
+    """No message that this queue is meant to carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """S3 saw something happen to an inbox key (decoded): a hint to look, never the truth."""
+
+    key: str
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """A key whose answer came from a model that was not the active one; `again` counts from 1."""
+
+    key: str
+    again: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchedOn:
+    """S3's test event, sent once when notifications are switched on."""
+
+
+InboxMessage = Changed | LookAgain | SwitchedOn
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """A folder's timer: the folder is complete if its beat still has this nonce."""
+
+    path: str
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A folder was marked ready, or a single is too large for the endpoint."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Something happened to the run that this scope's token names."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobChanged:
+    """EventBridge saw a transform job of ours change its state; it may say so more than once."""
+
+    run: RunKeys
+    job: JobName
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotOurs:
+    """A transform job of another stage, or of somebody else in this account."""
+
+    job: str
+
+
+FolderMessage = Quiet | Start | Advance | JobChanged | NotOurs
+OurMessage = LookAgain | Quiet | Start | Advance | PageRef
+
+
+def parse_inbox(body: str) -> tuple[InboxMessage, ...]:
+    """An S3 notification may tell of several objects."""
+    message = _object(body)
+    match message:
+        case {"Records": [*records]}:
+            return tuple(_changed(record) for record in records)
+        case {"look": {"key": str(key), "again": int(again)}}:
+            return (LookAgain(key, again),)
+        case {"Event": "s3:TestEvent"}:
+            return (SwitchedOn(),)
+    raise Malformed(f"not a message of the inbox queue: {sorted(message)}")
+
+
+def _changed(record: object) -> Changed:
+    match record:
+        case {"eventName": str(event), "s3": {"object": {"key": str(key)}}}:
+            kind = event.partition(":")[0]
+            if kind in ("ObjectCreated", "ObjectRemoved"):
+                return Changed(unquote_plus(key), kind == "ObjectRemoved")
+            raise Malformed(f"not an event that the inbox subscribes to: {event!r}")
+    raise Malformed("not an S3 event record")
+
+
+def parse_folder(body: str, stage: str) -> FolderMessage:
+    message = _object(body)
+    match message:
+        case {"quiet": {"path": str(path), "nonce": str(nonce)}}:
+            return Quiet(path, nonce)
+        case {"start": {"path": str(path)}}:
+            return Start(path)
+        case {"advance": {"token": str(token)}}:
+            return Advance(token)
+        case {"source": "aws.sagemaker", "detail": {"TransformJobName": str(job)} as detail}:
+            return _job_changed(job, detail, stage)
+    raise Malformed(f"not a message of the folder queue: {sorted(message)}")
+
+
+def _job_changed(name: str, detail: dict[str, Any], stage: str) -> JobChanged | NotOurs:
+    """The detail mirrors DescribeTransformJob; the manifest's address names the run."""
+    try:
+        job = JobName.parse(name)
+    except ValueError:
+        return NotOurs(name)
+    if job.stage != stage:
+        return NotOurs(name)
+    match detail:
+        case {
+            "TransformJobStatus": str(status),
+            "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": str(uri)}}},
+        }:
+            run = run_of(uri)
+            return JobChanged(run, job, status) if run else NotOurs(name)
+    raise Malformed(f"the event of {name} does not tell its status and its input")
+
+
+def parse_page(body: str) -> PageRef:
+    match _object(body):
+        case {
+            "page": {
+                "token": str(token),
+                "nonce": str(nonce),
+                "attempt": int(attempt),
+                "index": int(index),
+                "part": int(part),
+                "page": int(page),
+            }
+        }:
+            return PageRef(token, nonce, attempt, index, part, page)
+    raise Malformed("not a message of the page queue")
+
+
+def to_json(message: OurMessage) -> str:
+    names = {LookAgain: "look", Quiet: "quiet", Start: "start", Advance: "advance", PageRef: "page"}
+    return json.dumps({names[type(message)]: asdict(message)})
+
+
+def _object(body: str) -> dict[str, Any]:
+    try:
+        message = json.loads(body)
+    except ValueError as error:
+        raise Malformed(f"not JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise Malformed("not a JSON object")
+    return message

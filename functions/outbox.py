@@ -1,0 +1,228 @@
+"""Publishing: a result stands in the outbox only for the image as it is now.
+
+Every write is a compare-and-set on the result that was seen *before* the image was looked at, and
+the image is looked at once more *after* the write. With any number of workers, crashes and repeats,
+that order leaves each image with exactly one current answer; last-write-wins does not, and neither
+does remembering which events were handled. It costs two HEADs an image.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from domain.keys import result_key
+from domain.model import ActiveModel
+from domain.result import (
+    MODEL_ID,
+    SOURCE_ETAG,
+    STATUS,
+    Rejected,
+    Result,
+    metadata,
+    to_json,
+)
+from functions.inbox import Absent, Image, absent, peek, status
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+ROUNDS = 8
+"""Each round is lost to somebody else's write; beyond so many the queue tries again later."""
+
+
+class ContendedError(Exception):
+    """The image or its result changed in every round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A new answer was written."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The answer that stands is to be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """There is no image, and no result either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The caller has no answer for the image as it is now."""
+
+    image: Image
+
+
+Outcome = Published | Current | Gone | Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """Something changed in between: look again from the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """`look_again(key)` is called before an answer by a model that is not active is published."""
+
+    s3: "S3Client"
+    bucket: str
+    active: Callable[[], ActiveModel]
+    look_again: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The result that is in the outbox now, as HEAD tells it; `etag` is the result's own."""
+
+    etag: str
+    source_etag: str
+    model: str
+    status: str
+
+
+Look = Callable[[str], Image | Absent]
+Answer = Callable[[Image], Result | None]
+
+
+def settle(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome:
+    """Bring the result of `key` in line with the image as it is now, asking `answer` if need be.
+
+    `answer` gives None where it has none for that very image. Raises ContendedError, NoActiveModel,
+    and whatever S3 and `answer` raise: none of that is ever an answer.
+    """
+    for _ in range(ROUNDS):
+        outcome = _settle_once(outbox, key, look, answer)
+        if not isinstance(outcome, Overtaken):
+            return outcome
+    raise ContendedError(f"{key} changed in each of {ROUNDS} rounds")
+
+
+def withdraw(outbox: Outbox, key: str) -> Current | Gone:
+    """Delete the result of `key` unless it answers the image as it is now.
+
+    A removal may bring an older version back: then its answer, if it is that one's, stays.
+    """
+    for _ in range(ROUNDS):
+        standing = _standing(outbox, key)
+        image = peek(outbox.s3, outbox.bucket, key)
+        if not isinstance(standing, Standing):
+            return Gone()
+        if isinstance(image, Image) and standing.source_etag == image.source.etag:
+            return Current()
+        if not isinstance(_delete(outbox, key, standing), Overtaken):
+            return Gone()
+    raise ContendedError(f"{key} changed in each of {ROUNDS} rounds")
+
+
+def _settle_once(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome | Overtaken:
+    standing = _standing(outbox, key)
+    image = look(key)
+    if isinstance(image, Absent):
+        return _remove(outbox, key, standing)
+    if _is_current(standing, image, outbox.active()):
+        return Current()
+    result = answer(image)
+    if result is None:
+        return Unanswered(image)
+    return _publish(outbox, standing, image, result)
+
+
+def _publish(
+    outbox: Outbox, standing: Standing | Absent, image: Image, result: Result
+) -> Outcome | Overtaken:
+    active = outbox.active()
+    if result.by is not None and result.by.model != active.id:
+        # First, so that a crash between the two costs a repeat and not a stale answer.
+        outbox.look_again(image.key)
+    if _is_current(standing, image, active) or not _says_more(result, standing):
+        return Current()
+    if isinstance(_put(outbox, image.key, standing, result), Overtaken):
+        return Overtaken()
+    now = peek(outbox.s3, outbox.bucket, image.key)
+    if isinstance(now, Absent) or now.source.etag != image.source.etag:
+        return Overtaken()
+    return Published(result) if outbox.active().id == active.id else Overtaken()
+
+
+def _remove(outbox: Outbox, key: str, standing: Standing | Absent) -> Gone | Overtaken:
+    if isinstance(standing, Absent):
+        return Gone()
+    if isinstance(_delete(outbox, key, standing), Overtaken):
+        return Overtaken()
+    return Gone() if isinstance(peek(outbox.s3, outbox.bucket, key), Absent) else Overtaken()
+
+
+def _is_current(standing: Standing | Absent, image: Image, active: ActiveModel) -> bool:
+    """Answered by the active model, or rejected for a reason that no model has a say in."""
+    return (
+        isinstance(standing, Standing)
+        and standing.source_etag == image.source.etag
+        and standing.model in ("", str(active.id))
+    )
+
+
+def _says_more(result: Result, standing: Standing | Absent) -> bool:
+    """A rejection never replaces labels for the same source; nothing is replaced by its equal."""
+    if isinstance(standing, Absent) or standing.source_etag != result.source.etag:
+        return True
+    if isinstance(result, Rejected) and standing.status == "classified":
+        return False
+    said = metadata(result)
+    return (standing.model, standing.status) != (said[MODEL_ID], said[STATUS])
+
+
+def _standing(outbox: Outbox, key: str) -> Standing | Absent:
+    try:
+        head = outbox.s3.head_object(Bucket=outbox.bucket, Key=result_key(key))
+    except ClientError as error:
+        return absent(error)
+    about = head["Metadata"]
+    return Standing(
+        etag=head["ETag"],
+        source_etag=about.get(SOURCE_ETAG, ""),
+        model=about.get(MODEL_ID, "unknown"),
+        status=about.get(STATUS, ""),
+    )
+
+
+def _put(
+    outbox: Outbox, key: str, standing: Standing | Absent, result: Result
+) -> Published | Overtaken:
+    condition = (
+        {"IfMatch": standing.etag} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}
+    )
+    try:
+        outbox.s3.put_object(
+            Bucket=outbox.bucket,
+            Key=result_key(key),
+            Body=to_json(result).encode(),
+            ContentType="application/json",
+            Metadata=metadata(result),
+            **condition,  # type: ignore[arg-type]
+        )
+    except ClientError as error:
+        return _overtaken(error)
+    return Published(result)
+
+
+def _delete(outbox: Outbox, key: str, standing: Standing) -> Gone | Overtaken:
+    try:
+        outbox.s3.delete_object(Bucket=outbox.bucket, Key=result_key(key), IfMatch=standing.etag)
+    except ClientError as error:
+        return _overtaken(error)
+    return Gone()
+
+
+def _overtaken(error: ClientError) -> Overtaken:
+    """412 failed the condition, 409 met another write, 404 had nothing left to match."""
+    if status(error) in (404, 409, 412) and error.response["Error"]["Code"] != "NoSuchBucket":
+        return Overtaken()
+    raise error

@@ -1,0 +1,92 @@
+"""All state of the process: logger, metrics, clients, threads, and the environment it was given.
+
+Nothing is made before it is asked for, so that importing a handler touches no network and no clock.
+"""
+
+import contextvars
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+    from types_boto3_sagemaker.client import SageMakerClient
+    from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
+    from types_boto3_sqs.client import SQSClient
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Event = dict[str, Any]
+Handler = Callable[[Event, Any], Any]
+
+THREADS = 16
+"""Images of one invocation that wait on the network at the same time."""
+
+logger = Logger(service="sortbox")
+metrics = Metrics(service="sortbox", namespace="Sortbox")
+
+
+def lambda_handler(build: Callable[[Mapping[str, str]], Callable[[Event], Any]]) -> Handler:
+    """A handler that is built from the environment by its first event, and then kept."""
+
+    @cache
+    def built() -> Callable[[Event], Any]:
+        return build(os.environ)
+
+    @logger.inject_lambda_context
+    @metrics.log_metrics
+    def handler(event: Event, context: Any) -> Any:
+        return built()(event)
+
+    return handler
+
+
+def count(metric: str, value: int = 1) -> None:
+    metrics.add_metric(name=metric, unit="Count", value=value)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="sortbox")
+
+
+def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    """`work` in one of the process's threads, with the caller's context (the logger's keys)."""
+    context = contextvars.copy_context()
+    return _threads().submit(lambda: context.run(work, *args, **kwargs))
+
+
+def _config(read_timeout: float, attempts: int) -> Config:
+    return Config(
+        connect_timeout=3,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=THREADS,
+    )
+
+
+@cache
+def s3() -> "S3Client":
+    return boto3.client("s3", config=_config(read_timeout=20, attempts=3))
+
+
+@cache
+def sqs() -> "SQSClient":
+    return boto3.client("sqs", config=_config(read_timeout=20, attempts=3))
+
+
+@cache
+def sagemaker() -> "SageMakerClient":
+    return boto3.client("sagemaker", config=_config(read_timeout=20, attempts=3))
+
+
+@cache
+def sagemaker_runtime() -> "SageMakerRuntimeClient":
+    """One attempt within the function's 60 s: trouble goes back to the queue, which can wait."""
+    return boto3.client("sagemaker-runtime", config=_config(read_timeout=45, attempts=1))

@@ -1,0 +1,119 @@
+"""The settings of each function: one frozen value, read from a mapping once.
+
+A field's name in capitals is the variable's name: the template is held to these classes.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+S = TypeVar("S")
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names it and says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A whole number from `least` to `most`."""
+
+    least: int
+    most: int
+
+    def parse(self, name: str, text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,9}", text) or not self.least <= int(text) <= self.most:
+            expected = f"a whole number from {self.least} to {self.most}"
+            raise SettingsError(f"{name} must be {expected}, not {text!r}")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """A text of one form."""
+
+    pattern: str
+    example: str
+
+    def parse(self, name: str, text: str) -> str:
+        if not re.fullmatch(self.pattern, text):
+            raise SettingsError(f"{name} must look like {self.example}, not {text!r}")
+        return text
+
+
+Name = Annotated[str, Spelled(r"[^\s/]+", "sortbox-dev-111122223333-eu-west-1")]
+Url = Annotated[str, Spelled(r"https?://\S+", "https://sqs.eu-west-1.amazonaws.com/1/name")]
+# The stage is part of every job name, and 63 characters have to hold them all.
+Stage = Annotated[str, Spelled(r"[a-z0-9]{1,8}", "dev: 1 to 8 of a-z and 0-9")]
+Depth = Annotated[int, Within(1, 10)]
+# SQS delays a message by 15 minutes at most.
+QuietSeconds = Annotated[int, Within(1, 900)]
+RetrySeconds = Annotated[int, Within(1, 900)]
+
+
+@dataclass(frozen=True, slots=True)
+class OnUpload:
+    bucket: Name
+    stage: Stage
+    inbox_queue_url: Url
+    folder_queue_url: Url
+    folder_depth: Depth
+    folder_quiet_seconds: QuietSeconds
+    retry_base_seconds: RetrySeconds
+
+
+@dataclass(frozen=True, slots=True)
+class OnFolder:
+    bucket: Name
+    stage: Stage
+    folder_queue_url: Url
+    page_queue_url: Url
+    folder_depth: Depth
+    folder_quiet_seconds: QuietSeconds
+    endpoint_max_late: Annotated[int, Within(0, 10_000)]
+    transform_instance_type: Annotated[str, Spelled(r"ml\.[a-z0-9-]+\.[a-z0-9]+", "ml.m5.xlarge")]
+    transform_instance_count: Annotated[int, Within(1, 100)]
+    retry_base_seconds: RetrySeconds
+
+
+@dataclass(frozen=True, slots=True)
+class OnPage:
+    bucket: Name
+    stage: Stage
+    page_queue_url: Url
+    folder_queue_url: Url
+    inbox_queue_url: Url
+    retry_base_seconds: RetrySeconds
+
+
+@dataclass(frozen=True, slots=True)
+class OnSchedule:
+    bucket: Name
+    stage: Stage
+    folder_queue_url: Url
+
+
+def variables(settings: type[Any]) -> frozenset[str]:
+    """The names of the environment variables that `settings` is read from."""
+    return frozenset(field.name.upper() for field in fields(settings))
+
+
+def from_env(settings: type[S], environ: Mapping[str, str]) -> S:
+    """Raises SettingsError naming every variable that is missing, or the first that is wrong."""
+    missing = sorted(name for name in variables(settings) if not environ.get(name))
+    if missing:
+        raise SettingsError(f"not set: {', '.join(missing)}")
+    hints = get_type_hints(settings, include_extras=True)
+    return settings(
+        **{
+            name: _rule(hint).parse(name.upper(), environ[name.upper()])
+            for name, hint in hints.items()
+        }
+    )
+
+
+def _rule(hint: Any) -> Within | Spelled:
+    assert get_origin(hint) is Annotated
+    rule: Within | Spelled = get_args(hint)[1]
+    return rule
