@@ -1,0 +1,1 @@
+"""The container's `serve`: one server for the endpoint and for Batch Transform."""

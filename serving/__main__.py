@@ -1,0 +1,96 @@
+"""`python -m serving`: refuse with a sentence, or load, warm, listen, and drain on SIGTERM."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import warnings
+from types import FrameType
+
+import uvicorn
+
+from serving import archive, cpus
+from serving.app import build
+from serving.archive import ModelError
+from serving.classifier import Classifier
+from serving.settings import SettingError, Settings
+
+KEEP_ALIVE_SECONDS = 90
+"""Longer than a caller keeps an idle connection, so that none writes to a closed one."""
+
+DRAIN_SECONDS = 25
+"""SageMaker kills the container 30 seconds after SIGTERM."""
+
+CONNECTIONS = 2_048
+"""Open at once, idle ones included; the next one is answered 503."""
+
+logger = logging.getLogger("serving")
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    # What a decoder thinks of a strange file is not worth a line, and the lines would be many.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        serve(Settings.from_env(os.environ))
+    except (SettingError, ModelError, AddressError) as error:
+        print(f"serving: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+class AddressError(OSError):
+    """The server cannot listen where it was told to."""
+
+
+def serve(settings: Settings) -> None:
+    """Listens only once the model is warm, so that the first /ping answered is a true one."""
+    started = time.perf_counter()
+    listener = _bind(settings.host, settings.port)
+    classifier = _load(settings)
+    config = uvicorn.Config(
+        build(classifier, settings),
+        http="httptools",
+        loop="uvloop",
+        lifespan="on",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        limit_concurrency=CONNECTIONS,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+    )
+    logger.info("%s warm in %.1f s", settings.model_id, time.perf_counter() - started)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise AddressError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener
+
+
+def _load(settings: Settings) -> Classifier:
+    from serving.engines.pytorch import PyTorch  # seconds: a wrong setting is told before them
+
+    loaded = archive.read(settings.model_dir, settings.model_id)
+    classifier = Classifier(loaded.card, PyTorch(loaded, cpus.available()), settings)
+    classifier.warm()
+    return classifier
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Uvicorn drains first and then raises the signal again: to have ended so is success."""
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""Bytes from a stranger to an upright RGB image, or a sentence that says why not."""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+
+from PIL import ExifTags, Image
+from pillow_heif import HeifImageFile
+
+from serving.colour import to_rgb
+from serving.sniff import Foreign, Format, sniff, webp_size
+from serving.undecodable import Undecodable
+
+DECODER_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,  # Pillow's word for sizes that overflow; ours are checked before
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow's and libheif's decoders were seen to raise, or can, on hostile files."""
+
+OPENERS: dict[Format, Callable[[BytesIO], Image.Image]] = {
+    "jpeg": partial(Image.open, formats=("JPEG",)),  # opens MPO too; naming it breaks Image.open
+    "png": partial(Image.open, formats=("PNG",)),
+    "webp": partial(Image.open, formats=("WEBP",)),
+    "gif": partial(Image.open, formats=("GIF",)),
+    "bmp": partial(Image.open, formats=("BMP",)),
+    "tiff": partial(Image.open, formats=("TIFF",)),
+    "heif": HeifImageFile,
+}
+"""One decoder a file: left to choose, Pillow would hand an EPS to Ghostscript."""
+
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation to what sets the image upright; any other value means that it is."""
+
+CONVERT = "Save it as JPEG, PNG or WebP and send that."
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """`image` is RGB and upright, and may be smaller than the file's own `width` x `height`."""
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str
+
+
+def decode(body: bytes, max_pixels: int, shorter_side: int) -> Decoded:
+    """The first frame. `shorter_side`: a JPEG may be decoded at 1/2, 1/4 or 1/8 down to this.
+
+    Raises Undecodable, and nothing else, whatever the bytes.
+    """
+    form = _format(body)
+    with _reading(form):
+        if form == "webp" and (size := webp_size(body)) is not None:
+            _refuse_too_many(size, max_pixels)
+        image = OPENERS[form](BytesIO(body))
+        width, height = image.size
+        _refuse_too_many((width, height), max_pixels)
+        if form == "jpeg":
+            image.draft(None, (shorter_side, shorter_side))
+        image.load()
+        orientation = _orientation(image)  # after load: PNG may carry it behind the pixels
+        if orientation in (5, 6, 7, 8):
+            width, height = height, width
+        rgb = to_rgb(image)
+        if orientation in UPRIGHT:
+            rgb = rgb.transpose(UPRIGHT[orientation])
+        return Decoded(rgb, width, height, form)
+
+
+def _format(body: bytes) -> Format:
+    if not body:
+        raise Undecodable("empty", "The file is empty.")
+    match sniff(body):
+        case None:
+            raise Undecodable("not_an_image", "The file is not an image of any known format.")
+        case Foreign(name):
+            raise Undecodable("unsupported_format", f"The file is {name}. {CONVERT}")
+        case form:
+            return form
+
+
+def _refuse_too_many(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise Undecodable(
+            "too_many_pixels",
+            f"The image has {width} x {height} pixels; at most {max_pixels:,} are decoded.",
+        )
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except DECODER_ERRORS:  # broken metadata says nothing against the pixels
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+@contextmanager
+def _reading(form: Format) -> Iterator[None]:
+    try:
+        yield
+    except DECODER_ERRORS as error:
+        if isinstance(error, EOFError) or "truncated" in str(error).lower():
+            raise Undecodable(
+                "truncated", f"The {form} file ends before its image does."
+            ) from error
+        raise Undecodable(
+            "corrupt", f"The {form} file is damaged and cannot be decoded."
+        ) from error

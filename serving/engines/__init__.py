@@ -1,0 +1,1 @@
+"""Engines: from a batch of cropped pixels to probabilities."""

@@ -1,0 +1,41 @@
+"""Plain PyTorch on the CPU, in fp32: the same answers wherever it runs, and ready in seconds.
+
+Channels last is 1.1 to 2 times as fast as PyTorch's own order for EfficientNet-Lite0 on AVX-512.
+bf16 autocast would be 1.4 to 1.9 times as fast again, but changes the top label of about one image
+in fifty, and does so only on processors that have it: what serves would not be what was judged.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+
+from serving import preprocess
+from serving.archive import Archive, ModelError
+from serving.backbones import backbone
+from serving.preprocess import Pixels
+
+
+class PyTorch:
+    """(images, crop, crop, 3) pixels to (images, labels) probabilities."""
+
+    def __init__(self, archive: Archive, threads: int) -> None:
+        """Raises ModelError where the weights do not fit the card's network exactly."""
+        torch.set_num_threads(threads)
+        self._numbers = archive.card.preprocessing
+        try:
+            network = backbone(archive.card.architecture, len(archive.card.labels))
+            network.load_state_dict(load_safetensors(archive.weights), strict=True)
+        except (ValueError, SafetensorError) as error:
+            raise ModelError(f"the model cannot be loaded: {error}") from error
+        except RuntimeError as error:  # load_state_dict lists every key; the first says enough
+            reason = str(error).splitlines()[:2]
+            raise ModelError(f"the weights do not fit the network: {' '.join(reason)}") from error
+        self._network = network.eval().to(memory_format=torch.channels_last)
+
+    def __call__(self, pixels: Pixels) -> NDArray[np.float32]:
+        inputs = torch.from_numpy(preprocess.normalise(pixels, self._numbers))
+        with torch.inference_mode():
+            scores: NDArray[np.float32] = self._network(inputs).softmax(dim=1).numpy()
+        return scores

@@ -1,0 +1,109 @@
+"""What the process is told by its environment, as one frozen value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.model import ModelId
+
+MEBIBYTE = 2**20
+ENDPOINT_BODY_BYTES = 25 * MEBIBYTE
+"""InvokeEndpoint takes at most 25 MB."""
+
+TRANSFORM_MEGABYTES = 100
+"""Batch Transform: payload x concurrency <= 100 MB, and concurrency <= 100."""
+
+PAYLOAD = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
+
+PILLOW_PIXELS = 89_478_485
+"""Above this Pillow has a limit of its own; ours must come first."""
+
+
+class SettingError(ValueError):
+    """A setting is missing or wrong; the sentence names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    model_dir: Path
+    host: str
+    port: int
+    model_id: ModelId
+    container: str
+    batch: bool
+    max_payload_mb: int
+    """What a transform job may send in one request; 0 is SageMaker's word for "unbounded"."""
+    max_concurrent_transforms: int
+    top_k: int
+    queue: int
+    """Requests held at once, bodies included; the next one is answered 503."""
+    max_batch: int
+    max_arrays: int
+    """Images in one application/x-npy body."""
+    max_pixels: int
+    max_body_bytes: int
+    max_decodes: int
+    """Decodes at once. A 50-megapixel PNG with alpha takes about 600 MB while it is converted."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Raises SettingError, naming the first setting that is missing or wrong."""
+        payload = _integer(environ, PAYLOAD, 6, 0, TRANSFORM_MEGABYTES)
+        queue = _integer(environ, "SORTBOX_QUEUE", 64, 1, 10_000)
+        at_once = max(1, min(16, queue, TRANSFORM_MEGABYTES // (payload or TRANSFORM_MEGABYTES)))
+        return cls(
+            model_dir=Path(environ.get("SM_MODEL_DIR", "/opt/ml/model")),
+            host=environ.get("SORTBOX_BIND_HOST", "0.0.0.0"),
+            port=_integer(environ, "SAGEMAKER_BIND_TO_PORT", 8080, 1, 65_535),
+            model_id=_model_id(environ),
+            container=_text(environ, "SORTBOX_CONTAINER"),
+            batch=_boolean(environ, "SAGEMAKER_BATCH"),
+            max_payload_mb=payload,
+            max_concurrent_transforms=_integer(
+                environ, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", at_once, 1, 100
+            ),
+            top_k=_integer(environ, "SORTBOX_TOP_K", 5, 1, 1_000),
+            queue=queue,
+            max_batch=_integer(environ, "SORTBOX_MAX_BATCH", 8, 1, 256),
+            max_arrays=_integer(environ, "SORTBOX_MAX_ARRAYS", 32, 1, 1_024),
+            max_pixels=_integer(environ, "SORTBOX_MAX_PIXELS", 50_000_000, 1, PILLOW_PIXELS),
+            max_body_bytes=_integer(
+                environ, "SORTBOX_MAX_BODY_BYTES", _body_bytes(environ, payload), 1, 2**31
+            ),
+            max_decodes=_integer(environ, "SORTBOX_MAX_DECODES", 2, 1, 64),
+        )
+
+
+def _body_bytes(environ: Mapping[str, str], payload_mb: int) -> int:
+    if PAYLOAD not in environ:
+        return ENDPOINT_BODY_BYTES
+    return (payload_mb or TRANSFORM_MEGABYTES) * MEBIBYTE
+
+
+def _text(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "").strip()
+    if not value:
+        raise SettingError(f"{name} is not set")
+    return value
+
+
+def _integer(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = environ.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
+        raise SettingError(f"{name} must be a whole number from {low} to {high}, not {text!r}")
+    return int(text)
+
+
+def _boolean(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name, "false").lower()
+    if text not in ("true", "false"):
+        raise SettingError(f"{name} must be true or false, not {text!r}")
+    return text == "true"
+
+
+def _model_id(environ: Mapping[str, str]) -> ModelId:
+    text = _text(environ, "SORTBOX_MODEL_ID")
+    try:
+        return ModelId.parse(text)
+    except ValueError as error:
+        raise SettingError(f"SORTBOX_MODEL_ID is wrong: {error}") from error

@@ -1,0 +1,105 @@
+"""What a file is, by its first bytes; never by its name or its declared type."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Format = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "heif"]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A kind of file that is recognised and not decoded."""
+
+    name: str
+
+
+SUPPORTED: tuple[tuple[bytes, Format], ...] = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+)
+
+FOREIGN = (
+    (b"8BPS", "a Photoshop file"),
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "a PostScript file"),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript file"),
+    (b"<svg", "an SVG drawing"),
+    (b"<?xml", "an XML or SVG document"),
+    (b"\0\0\1\0", "a Windows icon"),
+    (b"icns", "an Apple icon"),
+    (b"DDS ", "a DirectDraw texture"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
+    (b"\xffO\xffQ", "a JPEG 2000 image"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL image"),
+    (b"\xff\x0a", "a JPEG XL image"),
+    (b"IIRO", "a camera raw file"),
+    (b"IIU\0", "a camera raw file"),
+    (b"FUJIFILMCCD-RAW", "a camera raw file"),
+    (b"gimp xcf", "a GIMP file"),
+    (b"PK\3\4", "a ZIP archive"),
+)
+
+HEIF_BRANDS = frozenset((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"))
+AVIF_BRANDS = frozenset((b"avif", b"avis"))
+BMP_HEADER_SIZES = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
+
+
+def sniff(body: bytes) -> Format | Foreign | None:
+    """None where nothing is recognised."""
+    if body[8:10] == b"CR" and body[:4] == b"II*\0":
+        return Foreign("a camera raw file")
+    for magic, form in SUPPORTED:
+        if body.startswith(magic):
+            return form
+    if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
+        return "webp"
+    if body[:2] == b"BM" and int.from_bytes(body[14:18], "little") in BMP_HEADER_SIZES:
+        return "bmp"
+    if body[4:8] == b"ftyp":
+        return _iso_media(body)
+    text = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return next((Foreign(name) for magic, name in FOREIGN if text.startswith(magic)), None)
+
+
+def _iso_media(body: bytes) -> Format | Foreign:
+    """ISO base media files differ by brand: the major one at 8, the compatible ones from 16 on.
+
+    AVIF is refused though Pillow could decode it: cameras do not write it, and each codec let in is
+    one more C library that parses hostile bytes. HEIC stays, because iPhones write little else.
+    """
+    size = min(int.from_bytes(body[:4], "big"), 256)
+    brands = {body[8:12]} | {body[at : at + 4] for at in range(16, size, 4)}
+    if brands & AVIF_BRANDS:
+        return Foreign("an AVIF image")
+    if body[8:12] == b"crx ":
+        return Foreign("a camera raw file")
+    return "heif" if brands & HEIF_BRANDS else Foreign("a video or another media file")
+
+
+def webp_size(body: bytes) -> tuple[int, int] | None:
+    """Width and height from a WebP header: libwebp allocates the canvas before Pillow can ask.
+
+    RFC 9649, sections 2.5 to 2.7. None where the header is not one that can be decoded.
+    """
+    match body[12:16]:
+        case b"VP8X" if len(body) >= 30:
+            return (
+                int.from_bytes(body[24:27], "little") + 1,
+                int.from_bytes(body[27:30], "little") + 1,
+            )
+        case b"VP8L" if len(body) >= 25 and body[20] == 0x2F:
+            bits = int.from_bytes(body[21:25], "little")
+            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        case b"VP8 " if len(body) >= 30 and body[23:26] == b"\x9d\x01\x2a":
+            return (
+                int.from_bytes(body[26:28], "little") & 0x3FFF,
+                int.from_bytes(body[28:30], "little") & 0x3FFF,
+            )
+        case _:
+            return None

