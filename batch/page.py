@@ -43,5 +43,5 @@ def rows_to_text(rows: Iterable[Row]) -> str:
 
 
 def rows_from_text(text: bytes) -> tuple[Row, ...]:
-    """The inverse of `rows_to_text`; split at line feeds only, because keys may hold other breaks."""
+    """The inverse of `rows_to_text`; split at line feeds only: keys may hold other breaks."""
     return tuple(Row(**json.loads(line)) for line in text.decode().split("\n") if line)

@@ -101,6 +101,10 @@ class RunKeys:
         """A prefix of its own for each planner: two may plan the same slice, and one loses."""
         return f"{self.prefix}plans/{attempt}-{index:06}-{planner}/"
 
+    def progress(self, attempt: int, index: int) -> str:
+        """What has become of a slice: one small object for each page sent or done, to be listed."""
+        return f"{self.prefix}progress/{attempt}-{index:06}/"
+
     def output(self, job: "JobName") -> str:
         return f"{self.prefix}output/{job.attempt}-{job.index:06}-{job.part}/"
 

@@ -1,0 +1,75 @@
+"""Inbox and outbox walked together, in constant memory: which images may have no answer yet.
+
+A listing only nominates. The truth about a result is its metadata, which costs a HEAD; it is spared
+where the listing leaves no doubt.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from batch.bucket import Bucket, Listed
+from domain.keys import INBOX, LONG, OUTBOX, result_key
+from domain.result import SOURCE_ETAG
+
+DOUBT = timedelta(seconds=2)
+"""Two times of S3's whole seconds, closer than this, do not tell which object was written first."""
+
+Unlisted = Literal["unlisted"]
+UNLISTED: Unlisted = "unlisted"
+"""The listing has not come to the place where this result would be: only a HEAD can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An image, and what is under its result's key: None where the listing shows nothing there."""
+
+    image: Listed
+    result: Listed | Unlisted | None
+
+
+def together(images: Iterator[Listed], results: Iterator[Listed]) -> Iterator[Candidate]:
+    """Both listings in the order of result keys, which is not the order of image keys.
+
+    `cat (1).jpg` sorts before `cat.json` though `cat` sorts before `cat (1).jpg`; so an image is
+    held back until no later one can precede it. What is held are beginnings of the last key: at
+    most 1,024. Those that are still held when the images end are left to a HEAD each, because
+    reading on to their places may mean reading the whole outbox.
+    """
+    held: list[tuple[str, Listed]] = []
+    seen = next(results, None)
+    for image in images:
+        while held and held[0][0] <= OUTBOX + image.key.removeprefix(INBOX):
+            key, first = heapq.heappop(held)
+            while seen is not None and seen.key < key:
+                seen = next(results, None)
+            yield Candidate(first, seen if seen is not None and seen.key == key else None)
+        key = result_key(image.key)
+        if key.startswith(LONG):
+            yield Candidate(image, UNLISTED)
+        else:
+            heapq.heappush(held, (key, image))
+    for _, image in sorted(held):
+        yield Candidate(image, UNLISTED)
+
+
+def is_settled_by_listing(candidate: Candidate) -> bool:
+    """Whether the listing alone tells that the answer is for the image as it is now.
+
+    A multipart upload's LastModified is its start, so that its time proves nothing; its ETag has a
+    dash. A result that outlives its image's version is withdrawn by whoever sees the change.
+    """
+    image, result = candidate.image, candidate.result
+    if result is None or result == UNLISTED:
+        return False
+    return "-" not in image.etag and result.last_modified >= image.last_modified + DOUBT
+
+
+def is_pending(bucket: Bucket, candidate: Candidate) -> bool:
+    """Whether the image has no answer for its present ETag; looks at the result itself."""
+    if candidate.result is None:
+        return True
+    result = bucket.head(result_key(candidate.image.key))
+    return result is None or result.metadata.get(SOURCE_ETAG) != candidate.image.etag

@@ -1,0 +1,111 @@
+"""Slices: key ranges of a run's listing, each planned once, with the parts that answer its rows."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from batch.bucket import Bucket
+from batch.page import PageRef, Row, rows_from_text
+from domain.keys import JobName, RunKeys
+
+MB = 1_000_000
+"""Decimal, so that a limit of ours is below SageMaker's whichever megabyte it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """A transform job. One size class a job, because payload times concurrency is at most 100 MB.
+
+    `concurrency` None leaves it to the container's `/execution-parameters`.
+    """
+
+    payload_mb: int
+    concurrency: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """Pages that go to the endpoint image by image."""
+
+
+Road = Transform | Direct
+SMALL = Transform(payload_mb=6, concurrency=None)
+LARGE = Transform(payload_mb=100, concurrency=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    road: Road
+    rows: int
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The inbox keys after `after` up to `cursor`; `last` where the listing ended within it.
+
+    `rows` counts what the attempt has planned so far, this slice included.
+    """
+
+    attempt: int
+    index: int
+    planner: str
+    after: str
+    cursor: str
+    last: bool
+    ignored: int
+    rows: int
+    parts: tuple[Part, ...]
+
+    def plans(self, run: RunKeys) -> str:
+        return run.plan(self.attempt, self.index, self.planner)
+
+    def page_key(self, run: RunKeys, part: int, page: int) -> str:
+        return f"{self.plans(run)}{part}-{page:04}.jsonl"
+
+    def manifest_key(self, run: RunKeys, part: int) -> str:
+        return f"{self.plans(run)}{part}.manifest"
+
+    def job(self, run: RunKeys, stage: str, slug: str, part: int) -> JobName:
+        return JobName(stage, slug, run.nonce, self.attempt, self.index, part)
+
+    def page(self, run: RunKeys, part: int, page: int) -> PageRef:
+        return PageRef(run.token, run.nonce, self.attempt, self.index, part, page)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Slice":
+        fields = json.loads(text)
+        parts = tuple(
+            Part(
+                Transform(**part["road"]) if part["road"] else Direct(), part["rows"], part["pages"]
+            )
+            for part in fields.pop("parts")
+        )
+        return cls(parts=parts, **fields)
+
+
+def read(bucket: Bucket, run: RunKeys, attempt: int, index: int) -> Slice | None:
+    found = bucket.read(run.slice(attempt, index))
+    return Slice.from_json(found.body) if found else None
+
+
+def latest(bucket: Bucket, run: RunKeys) -> tuple[Slice, ...]:
+    """The one or two slices that may still be open, oldest first: those before them are done.
+
+    One LIST for a thousand slices, which are fifty million images.
+    """
+    keys = [listed.key for listed in bucket.walk(f"{run.prefix}slices/")][-2:]
+    found = [bucket.read(key) for key in keys]
+    slices = [Slice.from_json(stored.body) for stored in found if stored]
+    return tuple(each for each in slices if each.attempt == slices[-1].attempt)
+
+
+def read_page(
+    bucket: Bucket, run: RunKeys, planned: Slice, part: int, page: int
+) -> tuple[Row, ...]:
+    found = bucket.read(planned.page_key(run, part, page))
+    if found is None:
+        raise LookupError(f"page {page} of part {part} of slice {planned.index} is not there")
+    return rows_from_text(found.body)

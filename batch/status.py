@@ -1,0 +1,33 @@
+"""`_status.json`: what a folder's run is doing, for people who look."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from batch.bucket import Bucket
+from batch.claim import Run, publish
+from domain.keys import folder_file
+
+STATUS = "_status.json"
+
+State = Literal["running", "waiting for capacity", "finished", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`reason` is a sentence where the state needs one."""
+
+    schema: int
+    folder: str
+    state: State
+    reason: str | None
+    run: str
+    started_at: str
+    updated_at: str
+
+
+def write(bucket: Bucket, run: Run, state: State, at: str, reason: str | None = None) -> None:
+    """Raises RunClosed where the run is no longer the folder's."""
+    status = Status(1, f"inbox/{run.path}", state, reason, run.nonce, run.started_at, at)
+    body = json.dumps(asdict(status), ensure_ascii=False, indent=1)
+    publish(bucket, run, folder_file(run.scope, STATUS), body)
