@@ -1,0 +1,215 @@
+"""Make a packaged model the active one: archive to S3, SageMaker model, endpoint, then the pointer.
+
+`python -m infra.activate --stage dev --archive model.tar.gz --image <uri>@sha256:<digest>`
+
+The pointer moves last, and only if nobody moved it meanwhile: until then every answer is by the old
+model, from then on by the new one. Doing it twice is doing it once.
+"""
+
+import argparse
+import sys
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import ClientError, WaiterError
+
+from domain import keys
+from domain.model import ActiveModel, ModelCard, ModelId
+from infra.stage import Stage, StageError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_sagemaker import SageMakerClient
+
+CARD_BYTES = 1 << 20
+LOOK_SECONDS = 2
+PATIENCE_SECONDS = 1800
+
+
+class ActivationError(Exception):
+    """A sentence for the person who wanted the model to be active."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """`models/active.json` as it was read; `etag` is None where there is none yet."""
+
+    active: ActiveModel | None
+    etag: str | None
+
+
+def activate(
+    stage: Stage, s3: "S3Client", sagemaker: "SageMakerClient", archive: Path, image: str
+) -> ActiveModel:
+    """Raises ActivationError, the pointer unmoved, if the endpoint does not come up with it."""
+    card, container = read_card(archive), container_digest(image)
+    bucket = stage.bucket
+    pointer = read_pointer(s3, bucket)
+    model = next_version(card, pointer.active)
+    key = f"{keys.MODELS}{model.name}/{model.digest.removeprefix('sha256:')}/model.tar.gz"
+    s3.upload_file(str(archive), bucket, key)
+    name = f"{stage.endpoint}-{model.name}-{model.version}-{container[:8]}"
+    environment = {"SORTBOX_MODEL_ID": str(model), "SORTBOX_CONTAINER": f"sha256:{container}"}
+    _ensure_model(sagemaker, stage, name, image, f"s3://{bucket}/{key}", environment)
+    _ensure_endpoint(sagemaker, stage, name)
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    active = ActiveModel(model, stage.endpoint, name, now)
+    if pointer.active is None or pointer.active.sagemaker_model != name:
+        _move(s3, bucket, active, pointer)
+    return active
+
+
+def read_card(archive: Path) -> ModelCard:
+    try:
+        with tarfile.open(archive) as tar:
+            member = tar.getmember("card.json")
+            content = tar.extractfile(member)
+            if content is None or member.size > CARD_BYTES:
+                raise ActivationError(f"card.json in {archive} is not a small regular file")
+            return ModelCard.from_json(content.read().decode())
+    except (OSError, KeyError, ValueError, TypeError, tarfile.TarError) as error:
+        raise ActivationError(f"{archive} is not a model archive of Sortbox: {error}") from error
+
+
+def container_digest(image: str) -> str:
+    """The image's digest, 64 hex digits: what serves is named by its content, never by a tag."""
+    _, found, digest = image.partition("@sha256:")
+    if not found:
+        raise ActivationError(f"name the image by its digest (…@sha256:…), not by a tag: {image}")
+    return digest
+
+
+def next_version(card: ModelCard, active: ActiveModel | None) -> ModelId:
+    """The same model keeps its version; another one under the same name counts on."""
+    if active is None or active.id.name != card.name:
+        return ModelId(card.name, 1, card.digest)
+    same = active.id.digest == card.digest
+    return ModelId(card.name, active.id.version + (0 if same else 1), card.digest)
+
+
+def read_pointer(s3: "S3Client", bucket: str) -> Pointer:
+    try:
+        found = s3.get_object(Bucket=bucket, Key=keys.ACTIVE_MODEL)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            raise
+        return Pointer(None, None)
+    return Pointer(ActiveModel.from_json(found["Body"].read()), found["ETag"])
+
+
+def _move(s3: "S3Client", bucket: str, active: ActiveModel, pointer: Pointer) -> None:
+    body, kind = active.to_json().encode(), "application/json"
+    try:
+        if pointer.etag is None:
+            s3.put_object(
+                Bucket=bucket, Key=keys.ACTIVE_MODEL, Body=body, ContentType=kind, IfNoneMatch="*"
+            )
+        else:
+            s3.put_object(
+                Bucket=bucket,
+                Key=keys.ACTIVE_MODEL,
+                Body=body,
+                ContentType=kind,
+                IfMatch=pointer.etag,
+            )
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("PreconditionFailed", "NoSuchKey"):
+            raise
+        raise ActivationError("somebody else activated a model meanwhile; run this again") from None
+
+
+def _ensure_model(
+    sagemaker: "SageMakerClient",
+    stage: Stage,
+    name: str,
+    image: str,
+    data: str,
+    environment: dict[str, str],
+) -> None:
+    if _exists(lambda: sagemaker.describe_model(ModelName=name)):
+        return
+    sagemaker.create_model(
+        ModelName=name,
+        PrimaryContainer={"Image": image, "ModelDataUrl": data, "Environment": environment},
+        ExecutionRoleArn=stage.model_role(),
+        Tags=stage.tags,
+    )
+
+
+def _ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> None:
+    if not _exists(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config)):
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=config,
+            ProductionVariants=[
+                {
+                    "VariantName": "active",
+                    "ModelName": config,
+                    "InstanceType": stage.endpoint_instance_type,
+                    "InitialInstanceCount": 1,
+                }
+            ],
+            Tags=stage.tags,
+        )
+    name = stage.endpoint
+    if not _exists(lambda: sagemaker.describe_endpoint(EndpointName=name)):
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=stage.tags)
+    elif sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] != config:
+        sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
+    _wait(sagemaker, name, config)
+
+
+def _wait(sagemaker: "SageMakerClient", endpoint: str, config: str) -> None:
+    """In service with this very configuration: a roll-back ends in service too."""
+    try:
+        sagemaker.get_waiter("endpoint_in_service").wait(
+            EndpointName=endpoint,
+            WaiterConfig={"Delay": LOOK_SECONDS, "MaxAttempts": PATIENCE_SECONDS // LOOK_SECONDS},
+        )
+    except WaiterError as error:
+        reason = error.last_response.get("FailureReason", str(error))
+        raise ActivationError(f"endpoint {endpoint} did not come into service: {reason}") from error
+    found = sagemaker.describe_endpoint(EndpointName=endpoint)
+    if found["EndpointConfigName"] != config:
+        reason = found.get("FailureReason", "it was rolled back")
+        raise ActivationError(f"endpoint {endpoint} still runs the model before: {reason}")
+
+
+def _exists(describe: Callable[[], object]) -> bool:
+    """SageMaker says "Could not find" under the code of a bad request."""
+    try:
+        describe()
+    except ClientError as error:
+        if "Could not find" not in error.response["Error"]["Message"]:
+            raise
+        return False
+    return True
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.activate", description=__doc__)
+    parser.add_argument("--stage", required=True)
+    parser.add_argument("--archive", type=Path, required=True)
+    parser.add_argument("--image", required=True)
+    given = parser.parse_args(arguments)
+    try:
+        active = activate(
+            Stage(given.stage),
+            boto3.client("s3"),
+            boto3.client("sagemaker"),
+            given.archive,
+            given.image,
+        )
+    except (ActivationError, StageError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"active: {active.id}\nendpoint: {active.endpoint}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
