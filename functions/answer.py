@@ -1,5 +1,7 @@
 """What the model's container said about an image, as the result a person reads."""
 
+from datetime import UTC, datetime
+
 from domain.model import ModelId
 from domain.reply import Labelled, Refused, Reply
 from domain.result import AnsweredBy, Classified, How, Rejected, Result, Source
@@ -23,3 +25,8 @@ def result_of(image: str, source: Source, reply: Reply, how: How) -> Result:
                 format=reply.format,
                 model_ms=reply.model_ms,
             )
+
+
+def instant(moment: datetime) -> str:
+    """ISO 8601 in UTC, to the second: 2026-11-22T09:00:00Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,6 +7,7 @@ import contextvars
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -45,6 +46,10 @@ def lambda_handler(build: Callable[[Mapping[str, str]], Callable[[Event], Any]])
         return built()(event)
 
     return handler
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def count(metric: str, value: int = 1) -> None:

@@ -1,0 +1,47 @@
+"""The active model, as `models/active.json` names it."""
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.parameters import BaseProvider
+from botocore.exceptions import ClientError
+
+from domain.keys import ACTIVE_MODEL
+from domain.model import ActiveModel
+from functions.inbox import absent
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+MAX_AGE_SECONDS = 5
+
+
+class NoActiveModelError(Exception):
+    """Nothing can be answered until a model is activated."""
+
+
+class Pointer(BaseProvider):
+    """Reads the pointer at most every few seconds; absence is not remembered."""
+
+    def __init__(self, s3: "S3Client", bucket: str, max_age: int = MAX_AGE_SECONDS) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._s3 = s3
+        self._bucket = bucket
+        self._max_age = max_age
+
+    def model(self) -> ActiveModel:
+        """Raises NoActiveModelError, GetParameterError where S3 refuses, ValueError otherwise."""
+        text = self.get(ACTIVE_MODEL, max_age=self._max_age)
+        if text is None:
+            raise NoActiveModelError(f"no model is active: {ACTIVE_MODEL} does not exist")
+        assert isinstance(text, bytes)
+        return ActiveModel.from_json(text)
+
+    def _get(self, name: str, **sdk_options: Any) -> Any:
+        try:
+            return self._s3.get_object(Bucket=self._bucket, Key=name)["Body"].read()
+        except ClientError as error:
+            absent(error)
+            return None
+
+    def _get_multiple(self, path: str, **sdk_options: Any) -> dict[str, str]:
+        raise NotImplementedError("there is one pointer")

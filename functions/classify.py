@@ -1,0 +1,62 @@
+"""An image's bytes, asked of the endpoint."""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from domain import reply
+from domain.model import ActiveModel
+from domain.reply import Refused, Reply, Server
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
+
+ENDPOINT_BYTES = 6_291_456
+"""The longest body that InvokeEndpoint takes."""
+
+REPLY_BYTES = 1_048_576
+
+TRANSIENT = (408, 429)
+
+
+def ask(client: "SageMakerRuntimeClient", active: ActiveModel, content: bytes) -> Reply:
+    """What the container says about `content`, which is at most ENDPOINT_BYTES long.
+
+    Raises for whatever is no evidence about the image: throttling, an endpoint that is absent or
+    not in service, 5xx, a time-out, a missing permission, a 200 that is not a reply.
+    """
+    try:
+        response = client.invoke_endpoint(
+            EndpointName=active.endpoint,
+            Body=content,
+            ContentType="application/x-image",
+            Accept="application/json",
+        )
+    except ClientError as error:
+        return _refusal(error, active)
+    body = response["Body"].read(REPLY_BYTES + 1)
+    if len(body) > REPLY_BYTES:
+        raise ValueError(f"the container's reply is longer than {REPLY_BYTES} bytes")
+    return reply.from_json(body)
+
+
+def _refusal(error: ClientError, active: ActiveModel) -> Refused:
+    """A 4xx of the container is its judgement; SageMaker passes its status and body on."""
+    about: dict[str, object] = dict(error.response)
+    status = about.get("OriginalStatusCode")
+    if (
+        error.response["Error"]["Code"] != "ModelError"
+        or not isinstance(status, int)
+        or not 400 <= status < 500
+        or status in TRANSIENT
+    ):
+        raise error
+    try:
+        said = reply.from_json(str(about.get("OriginalMessage", "")))
+    except ValueError:
+        said = None
+    if isinstance(said, Refused):
+        return said
+    # A container that is not ours says 4xx in words of its own.
+    sentence = f"The endpoint refused this image with HTTP status {status}."
+    return Refused(Server(str(active.id), "unknown"), "refused", sentence)

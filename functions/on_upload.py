@@ -1,0 +1,115 @@
+"""Something happened to an inbox key: answer a single, note a folder's beat."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, assert_never
+
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from domain.keys import INBOX
+from domain.result import How, Result
+from domain.route import Ignored, InFolder, Ready, Single, route
+from functions import runtime
+from functions.active import Pointer
+from functions.answer import instant, result_of
+from functions.beat import Beats
+from functions.classify import ENDPOINT_BYTES, ask
+from functions.inbox import Image, Photo, fetch
+from functions.intake import Intake, receives
+from functions.messages import Changed, LookAgain, Start, SwitchedOn, parse_inbox
+from functions.outbox import Current, Gone, Outbox, Published, Unanswered, settle, withdraw
+from functions.post import look_again, send
+from functions.runtime import count, logger
+from functions.settings import OnUpload, from_env
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
+    from types_boto3_sqs.client import SQSClient
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    settings: OnUpload
+    outbox: Outbox
+    beats: Beats
+    sqs: "SQSClient"
+    endpoint: "SageMakerRuntimeClient"
+    now: Callable[[], datetime]
+
+    def accept(self, record: SQSRecord) -> None:
+        for message in parse_inbox(record.body):
+            match message:
+                case Changed():
+                    self._changed(message, receives(record))
+                case LookAgain(key, times):
+                    self._settle(key, times, receives(record))
+                case SwitchedOn():
+                    logger.info("notifications are switched on")
+                case never:
+                    assert_never(never)
+
+    def _changed(self, change: Changed, attempt: int) -> None:
+        match route(change.key, self.settings.folder_depth):
+            case Single(key):
+                self._settle(key, times=0, attempt=attempt)
+            case InFolder(key, folder):
+                if change.removed:
+                    withdraw(self.outbox, key)
+                self.beats.beat(folder)
+            case Ready(folder):
+                if not change.removed:
+                    send(self.sqs, self.settings.folder_queue_url, Start(folder.path))
+            case Ignored(reason):
+                logger.info("ignored", key=change.key, reason=reason)
+                count("Ignored")
+            case never:
+                assert_never(never)
+
+    def _settle(self, key: str, times: int, attempt: int) -> None:
+        again = partial(look_again, self.sqs, self.settings.inbox_queue_url, times)
+        look = partial(fetch, self.outbox.s3, self.outbox.bucket, limit=ENDPOINT_BYTES)
+        answer = partial(self._classify, attempt=attempt)
+        outcome = settle(replace(self.outbox, look_again=again), key, look, answer)
+        match outcome:
+            case Published(result):
+                logger.info("answered", key=key, status=type(result).__name__)
+                count(type(result).__name__)
+            case Unanswered():
+                self._leave_to_batch(key)
+            case Current() | Gone():
+                logger.info("nothing to do", key=key, outcome=type(outcome).__name__)
+            case never:
+                assert_never(never)
+
+    def _leave_to_batch(self, key: str) -> None:
+        """Larger than the endpoint takes: a single becomes a run of one image."""
+        match route(key, self.settings.folder_depth):
+            case InFolder(_, folder):
+                self.beats.beat(folder)
+            case _:
+                start = Start(key.removeprefix(INBOX))
+                send(self.sqs, self.settings.folder_queue_url, start)
+
+    def _classify(self, image: Image, attempt: int) -> Result | None:
+        if not isinstance(image, Photo):
+            return None
+        reply = ask(self.endpoint, self.outbox.active(), image.content)
+        how = How("endpoint", None, attempt, instant(self.now()))
+        return result_of(image.key, image.source, reply, how)
+
+
+def build(environ: Mapping[str, str]) -> Intake:
+    settings = from_env(OnUpload, environ)
+    s3, sqs = runtime.s3(), runtime.sqs()
+    folder_queue = settings.folder_queue_url
+    beats = Beats(s3, settings.bucket, sqs, folder_queue, settings.folder_quiet_seconds)
+    pointer = Pointer(s3, settings.bucket)
+    again = partial(look_again, sqs, settings.inbox_queue_url, 0)
+    outbox = Outbox(s3, settings.bucket, pointer.model, again)
+    uploads = Uploads(settings, outbox, beats, sqs, runtime.sagemaker_runtime(), runtime.now)
+    return Intake(sqs, settings.inbox_queue_url, settings.retry_base_seconds, uploads.accept)
+
+
+handler = runtime.lambda_handler(build)

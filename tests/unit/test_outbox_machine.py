@@ -1,0 +1,263 @@
+"""Publishing, searched: whatever order things happen in, at rest each image has its one answer.
+
+A hypothesis state machine over an in-memory S3. Before any call to S3 a worker may die, another
+worker may take a message, a person may upload or delete: the steps are drawn, so a failure comes
+back as the shortest story that leads to it.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from domain.result import Classified, How, Rejected, Result
+from functions.answer import result_of
+from functions.inbox import Image, peek
+from functions.outbox import settle
+from tests.uploads import World, model, notification, reply_to, sqs_event, what_is_on
+
+SINGLES = ("inbox/a.jpg", "inbox/b.jpg")
+IN_FOLDER = ("inbox/trip/a.jpg", "inbox/trip/b.jpg")
+CONTENTS = (b"cat", b"dog", b"junk")
+
+keys = st.sampled_from(SINGLES + IN_FOLDER)
+contents = st.sampled_from(CONTENTS)
+choices = st.integers(0, 50)
+
+
+class WorkerDied(Exception):
+    """Between two calls: nothing is undone and the message is not deleted."""
+
+
+@dataclass(frozen=True)
+class Die:
+    pass
+
+
+@dataclass(frozen=True)
+class Upload:
+    key: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Remove:
+    key: str
+
+
+@dataclass(frozen=True)
+class Deliver:
+    choice: int
+
+
+@dataclass(frozen=True)
+class Collect:
+    choice: int
+
+
+@dataclass(frozen=True)
+class Promote:
+    """The endpoint, or the pointer, moves to another model."""
+
+    what: str
+    number: int
+
+
+Step = Die | Upload | Remove | Deliver | Collect | Promote
+
+steps = st.one_of(
+    st.just(Die()),
+    st.builds(Upload, keys, contents),
+    st.builds(Remove, keys),
+    st.builds(Deliver, choices),
+    st.builds(Collect, choices),
+    st.builds(Promote, st.sampled_from(["endpoint", "pointer"]), st.integers(1, 3)),
+)
+interruptions = st.dictionaries(st.integers(1, 14), steps, max_size=4)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a transform job saw of one image, and by which model."""
+
+    key: str
+    etag: str
+    content: bytes
+    number: int
+
+
+class Publishing(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.messages: list[str] = []
+        self.rows: list[Row] = []
+        self.world.s3.hook = self.before_call
+        self.pending: dict[int, Step] = {}
+        self.calls = 0
+
+    # What may happen, and what may happen in between.
+
+    @rule(key=keys, content=contents)
+    def upload(self, key: str, content: bytes) -> None:
+        self.take(Upload(key, content))
+
+    @rule(key=keys)
+    def remove(self, key: str) -> None:
+        self.take(Remove(key))
+
+    @rule(choice=choices)
+    def repeat_a_message(self, choice: int) -> None:
+        if self.messages:
+            self.messages.append(self.messages[choice % len(self.messages)])
+
+    @rule(choice=choices, meanwhile=interruptions)
+    def deliver(self, choice: int, meanwhile: dict[int, Step]) -> None:
+        with self.interrupted_by(meanwhile):
+            self.take(Deliver(choice))
+
+    @rule(key=st.sampled_from(IN_FOLDER))
+    def transform(self, key: str) -> None:
+        stored = self.world.s3.objects.get(key)
+        if stored:
+            row = Row(key, stored.etag, stored.body, self.world.active_number)
+            self.rows.append(row)
+
+    @rule(choice=choices, meanwhile=interruptions)
+    def collect(self, choice: int, meanwhile: dict[int, Step]) -> None:
+        with self.interrupted_by(meanwhile):
+            self.take(Collect(choice))
+
+    @rule(what=st.sampled_from(["endpoint", "pointer"]), number=st.integers(1, 3))
+    def promote(self, what: str, number: int) -> None:
+        self.take(Promote(what, number))
+
+    @rule()
+    def come_to_rest(self) -> None:
+        self.drain()
+        for key in SINGLES:
+            self.assert_answered(key)
+        for key in IN_FOLDER:
+            # A folder's image may still wait for its run; what must not be is an answer to nothing.
+            assert self.world.result(key) is None or key in self.world.s3.objects
+
+    def teardown(self) -> None:
+        """The promotion ends, everything is looked at: nothing is left of old models."""
+        self.world.active_number = self.world.endpoint.number
+        self.messages += [notification(key) for key in SINGLES]
+        self.drain()
+        self.rows.clear()
+        for key in IN_FOLDER:
+            self.transform(key)
+        self.drain()
+        for key in SINGLES + IN_FOLDER:
+            self.assert_answered(key)
+            self.assert_by_the_active_model(key)
+
+    # How it happens.
+
+    @contextmanager
+    def interrupted_by(self, meanwhile: dict[int, Step]) -> Iterator[None]:
+        self.pending, self.calls = dict(meanwhile), 0
+        yield
+        self.pending = {}
+
+    def before_call(self, operation: str, key: str) -> None:
+        self.calls += 1
+        match self.pending.pop(self.calls, None):
+            case None:
+                return
+            case Die():
+                raise WorkerDied
+            case step:
+                self.take(step)
+
+    def take(self, step: Step) -> None:
+        match step:
+            case Upload(key, content):
+                self.aside(lambda: self.world.put(key, content))
+                self.messages.append(notification(key))
+            case Remove(key):
+                self.aside(lambda: self.world.remove(key))
+                self.messages.append(notification(key, "ObjectRemoved:Delete"))
+            case Promote("endpoint", number):
+                self.world.endpoint.number = number
+            case Promote(_, number):
+                self.world.active_number = number
+            case Deliver(choice):
+                self.deliver_one(choice)
+            case Collect(choice):
+                self.collect_one(choice)
+
+    def aside(self, act: Any) -> None:
+        """What people do is not a worker's call: nothing comes in between."""
+        hook, self.world.s3.hook = self.world.s3.hook, lambda operation, key: None
+        act()
+        self.world.s3.hook = hook
+
+    def deliver_one(self, choice: int) -> None:
+        if not self.messages:
+            return
+        message = self.messages.pop(choice % len(self.messages))
+        try:
+            self.world.uploads().accept(SQSRecord(sqs_event(message)["Records"][0]))
+        except WorkerDied:
+            self.messages.append(message)
+        self.messages += [json.dumps(body) for body in self.world.sent("inbox")]
+        self.world.sqs.sent.clear()
+
+    def collect_one(self, choice: int) -> None:
+        if not self.rows:
+            return
+        row = self.rows.pop(choice % len(self.rows))
+
+        def answer(image: Image) -> Result | None:
+            if image.source.etag != row.etag:
+                return None
+            how = How("batch", "job", 1, "2026-01-01T00:00:00Z")
+            return result_of(row.key, image.source, reply_to(row.content, model(row.number)), how)
+
+        outbox = self.world.uploads().outbox
+        try:
+            settle(outbox, row.key, lambda key: peek(outbox.s3, outbox.bucket, key), answer)
+        except WorkerDied:
+            self.rows.append(row)
+
+    def drain(self) -> None:
+        while self.messages:
+            self.deliver_one(0)
+        while self.rows:
+            self.collect_one(0)
+
+    # What must be true.
+
+    def assert_answered(self, key: str) -> None:
+        stored = self.world.s3.objects.get(key)
+        result = self.world.result(key)
+        if stored is None:
+            assert result is None, f"{key} is gone and its answer is not"
+            return
+        assert result is not None, f"{key} has no answer"
+        assert result.image == key
+        assert result.source.etag == stored.etag, f"{key} has another image's answer"
+        match result:
+            case Classified():
+                assert result.labels[0].label == what_is_on(stored.body)
+            case Rejected():
+                assert stored.body.startswith(b"junk")
+
+    def assert_by_the_active_model(self, key: str) -> None:
+        result = self.world.result(key)
+        if result is not None:
+            assert result.by is not None
+            assert result.by.model == model(self.world.active_number)
+
+
+TestPublishing = Publishing.TestCase
+TestPublishing.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
