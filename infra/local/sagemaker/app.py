@@ -1,0 +1,116 @@
+"""The HTTP door: what every SageMaker client speaks."""
+
+import json
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TypedDict
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from infra.local.sagemaker import operations, runtime
+from infra.local.sagemaker.errors import ApiError, ValidationException
+from infra.local.sagemaker.service import Service, Settings, running
+
+TARGET = "SageMaker."
+REQUEST_BYTES = 4 * 1024 * 1024
+
+logger = logging.getLogger(__name__)
+
+
+class TooLarge(Exception):
+    """The body exceeds its limit; it was read to its end, so that the client reads the answer."""
+
+
+class State(TypedDict):
+    service: Service
+
+
+def application(settings: Settings) -> Starlette:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[State]:
+        async with running(settings) as service:
+            yield {"service": service}
+
+    return Starlette(
+        routes=[
+            Route("/ping", ping, methods=["GET"]),
+            Route("/", perform, methods=["POST"]),
+            Route("/endpoints/{endpoint}/invocations", invoke, methods=["POST"]),
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def ping(request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+async def perform(request: Request) -> Response:
+    """One operation of the JSON 1.1 protocol."""
+    service: Service = request.state.service
+    name = request.headers.get("X-Amz-Target", "").removeprefix(TARGET)
+    try:
+        asked = _members(await _body(request, REQUEST_BYTES))
+        answer = operations.perform(service.table, name, asked)
+    except TooLarge:
+        return _refusal(ValidationException(f"a request exceeds {REQUEST_BYTES} bytes"))
+    except ApiError as error:
+        logger.info("%s: %s: %s", name, error.code, error)
+        return _refusal(error)
+    return JSONResponse(answer, headers=_identity(), media_type="application/x-amz-json-1.1")
+
+
+async def invoke(request: Request) -> Response:
+    """Bodies pass through as they are and appear in no log."""
+    service: Service = request.state.service
+    endpoint: str = request.path_params["endpoint"]
+    try:
+        body = await _body(request, runtime.BODY_BYTES)
+        reply = await service.runtime.invoke(endpoint, body, request.headers)
+    except TooLarge:
+        # AWS refuses it before the service: without an error code, so clients show the status.
+        sentence = f"HTTP content length exceeded {runtime.BODY_BYTES} bytes."
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        return JSONResponse({"Message": sentence}, status, headers=_identity())
+    except ApiError as error:
+        return _refusal(error)
+    return Response(reply.body, reply.status, headers={**reply.headers, **_identity()})
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """Raises TooLarge; never holds more than `limit` and one chunk."""
+    body = bytearray()
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= limit:
+            body += chunk
+    if size > limit:
+        raise TooLarge
+    return bytes(body)
+
+
+def _members(body: bytes) -> dict[str, object]:
+    try:
+        members = json.loads(body or b"{}")
+    except ValueError as error:
+        raise ValidationException("the request is not JSON") from error
+    if not isinstance(members, dict):
+        raise ValidationException("the request is not a JSON object")
+    return members
+
+
+def _refusal(error: ApiError) -> Response:
+    """JSON 1.1 reads the code from `__type`, the runtime's protocol from the header."""
+    headers = _identity() | {"x-amzn-ErrorType": error.code}
+    return JSONResponse({"__type": error.code, **error.body}, error.status, headers=headers)
+
+
+def _identity() -> dict[str, str]:
+    return {"x-amzn-RequestId": str(uuid.uuid4())}

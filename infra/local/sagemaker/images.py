@@ -1,0 +1,34 @@
+"""Container images: a JSON file says which command stands for each image's URI."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.local.sagemaker.errors import ValidationException
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """`{"URI": {"argv": ["..."], "env": {...}, "cwd": "..."}}`, read anew each time."""
+
+    file: Path
+
+    def find(self, uri: str) -> Image:
+        """Raises ValidationException for an image that is not there, as for one missing in ECR."""
+        try:
+            known = json.loads(self.file.read_text())
+            if uri not in known:
+                raise ValidationException(f"Requested image {uri} not found.")
+            image = known[uri]
+            cwd = Path(image["cwd"]) if "cwd" in image else None
+            return Image(tuple(image["argv"]), dict(image.get("env", {})), cwd)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValidationException(f"{self.file} does not describe images: {error!r}") from error

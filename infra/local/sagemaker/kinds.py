@@ -1,0 +1,77 @@
+"""Kinds of resources: how AWS names each, and what it says when one is missing or there twice."""
+
+from dataclasses import dataclass
+
+from infra.local.sagemaker.errors import (
+    ApiError,
+    ResourceInUse,
+    ResourceNotFound,
+    ValidationException,
+)
+
+ACCOUNT = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`noun` as in CreateEndpointConfig, `slug` as in ARNs, `label` as in sentences."""
+
+    noun: str
+    slug: str
+    label: str
+    summary: str
+    listed: str
+
+    @property
+    def name_field(self) -> str:
+        return f"{self.noun}Name"
+
+    @property
+    def arn_field(self) -> str:
+        return f"{self.noun}Arn"
+
+    @property
+    def status_field(self) -> str:
+        return f"{self.noun}Status"
+
+    def arn(self, region: str, name: str) -> str:
+        return f"arn:aws:sagemaker:{region}:{ACCOUNT}:{self.slug}/{name}"
+
+    def missing(self, name: str, arn: str) -> ApiError:
+        return ValidationException(f'Could not find {self.label} "{arn}".')
+
+    def duplicate(self, arn: str) -> ApiError:
+        return ValidationException(f'Cannot create already existing {self.label} "{arn}".')
+
+
+class JobKind(Kind):
+    """Jobs are never deleted, and answer with codes of their own."""
+
+    def missing(self, name: str, arn: str) -> ApiError:
+        return ResourceNotFound(f"Could not find requested job with name: {name}")
+
+    def duplicate(self, arn: str) -> ApiError:
+        return ResourceInUse(
+            "Job name must be unique within an AWS account and region, "
+            f"and a job with this name already exists ({arn})"
+        )
+
+
+MODEL = Kind("Model", "model", "model", "ModelSummary", "Models")
+ENDPOINT_CONFIG = Kind(
+    "EndpointConfig",
+    "endpoint-config",
+    "endpoint configuration",
+    "EndpointConfigSummary",
+    "EndpointConfigs",
+)
+ENDPOINT = Kind("Endpoint", "endpoint", "endpoint", "EndpointSummary", "Endpoints")
+TRANSFORM_JOB = JobKind(
+    "TransformJob",
+    "transform-job",
+    "transform job",
+    "TransformJobSummary",
+    "TransformJobSummaries",
+)
+
+KINDS = (MODEL, ENDPOINT_CONFIG, ENDPOINT, TRANSFORM_JOB)

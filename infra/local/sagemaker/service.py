@@ -1,0 +1,93 @@
+"""The parts put together, and taken apart."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import boto3
+from botocore.config import Config
+
+from infra.local.sagemaker.containers import Containers
+from infra.local.sagemaker.endpoint_configs import EndpointConfigs
+from infra.local.sagemaker.endpoints import Endpoints
+from infra.local.sagemaker.events import Events
+from infra.local.sagemaker.images import Images
+from infra.local.sagemaker.models import Models
+from infra.local.sagemaker.operations import Table
+from infra.local.sagemaker.runtime import Runtime
+from infra.local.sagemaker.store import Store
+from infra.local.sagemaker.tags import Tags
+from infra.local.sagemaker.transform_jobs import TransformJobs
+
+THREADS = 32
+"""For S3 and disk: more than that many transfers at once gain nothing on one machine."""
+
+CONTAINER_KEEPALIVE_SECONDS = 4.0
+"""Below uvicorn's 5 s, so that the container never hangs up on a connection we are about to use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    state: Path
+    images: Path
+    region: str
+    max_transform_jobs: int
+    ready_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    table: Table
+    runtime: Runtime
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Service]:
+    """Within, the last run's endpoints are coming back up; at its end every container stops."""
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blocking")
+    asyncio.get_running_loop().set_default_executor(threads)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=CONTAINER_KEEPALIVE_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, auto_decompress=False
+    ) as http:
+        store = Store(settings.state / "records", settings.region)
+        images = Images(settings.images)
+        containers = _containers(settings, images, http)
+        events = Events(boto3.client("events", region_name=settings.region))
+        endpoints = Endpoints(store, containers)
+        jobs = TransformJobs(store, containers, events, settings.max_transform_jobs)
+        table: Table = {
+            **Models(store, images).operations,
+            **EndpointConfigs(store).operations,
+            **endpoints.operations,
+            **jobs.operations,
+            **Tags(store).operations,
+        }
+        endpoints.resume()
+        jobs.resume()
+        try:
+            yield Service(table, Runtime(endpoints, containers))
+        finally:
+            await asyncio.gather(endpoints.close(), jobs.close())
+
+
+def _containers(settings: Settings, images: Images, http: aiohttp.ClientSession) -> Containers:
+    folder = settings.state / "containers"
+    shutil.rmtree(folder, ignore_errors=True)  # a server that was killed left its models there
+    folder.mkdir(parents=True)
+    config = Config(max_pool_connections=THREADS)
+    return Containers(
+        images=images,
+        folder=folder,
+        logs=settings.state / "logs",
+        region=settings.region,
+        ready_seconds=settings.ready_seconds,
+        s3=boto3.client("s3", region_name=settings.region, config=config),
+        http=http,
+    )

@@ -1,0 +1,1 @@
+"""A model container that starts at once: SageMaker's contract, labels computed from the bytes."""
