@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from domain.reply import Refused, to_json
 from tests.stand_in.answers import answer
+from tests.stand_in.live import Knobs
 from tests.stand_in.settings import Settings
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -70,9 +71,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         image = self.rfile.read(int(self.headers["Content-Length"]))
+        live = self.server.settings.live
         with self.server.counter as number:
-            time.sleep(self.server.settings.delay_ms / 1000)
-            self._reply(*self._classify(image, number))
+            if live is not None:
+                live.note(image)
+            knobs = live.knobs() if live is not None else Knobs()
+            time.sleep((self.server.settings.delay_ms + knobs.delay_ms) / 1000)
+            if knobs.status is not None:
+                self._reply(knobs.status, "told to answer this for now")
+            else:
+                self._reply(*self._classify(image, number))
 
     def _classify(self, image: bytes, number: int) -> tuple[int, str]:
         settings = self.server.settings

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from domain.reply import Server
+from tests.stand_in.live import Live
 
 MODEL_ID = f"stand-in:1:sha256:{'0' * 64}"
 
@@ -28,6 +30,8 @@ class Settings:
     """Exit with status 1 instead of answering the invocation after this many."""
     parameters: str | None
     """The JSON that /execution-parameters answers; 404 without it."""
+    live: Live | None
+    """Further knobs, to be turned while it runs, in this folder."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -49,4 +53,5 @@ class Settings:
             fail_after=number("FAIL_AFTER"),
             die_after=number("DIE_AFTER"),
             parameters=env.get("STAND_IN_PARAMETERS"),
+            live=Live(Path(env["STAND_IN_LIVE"])) if "STAND_IN_LIVE" in env else None,
         )
