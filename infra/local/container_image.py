@@ -1,0 +1,53 @@
+"""The container's image on this machine: a command, named by the content of what it runs."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypedDict
+
+from infra.local.account import ACCOUNT, REGION
+from infra.local.place import REPOSITORY, VARIABLE, Place
+
+REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+
+
+class Command(TypedDict):
+    """What stands for an image: see infra/local/sagemaker/images.py."""
+
+    argv: list[str]
+    cwd: str
+    env: dict[str, str]
+
+
+def uri() -> str:
+    return f"{REGISTRY}/sortbox@{digest()}"
+
+
+def digest() -> str:
+    """Of everything that can change an answer: the server's sources and the pins below them."""
+    sources = [*_python("serving"), *_python("domain"), REPOSITORY / "requirements.txt"]
+    content = hashlib.sha256()
+    for source in sources:
+        name = source.relative_to(REPOSITORY).as_posix()
+        content.update(f"{name} {hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
+    return f"sha256:{content.hexdigest()}"
+
+
+def _python(room: str) -> Iterable[Path]:
+    return sorted((REPOSITORY / room).rglob("*.py"))
+
+
+def write_commands(place: Place, others: Mapping[str, Command]) -> None:
+    """Images `others` stand beside ours; every container can be found by the place's name."""
+    ours: Command = {
+        "argv": [sys.executable, "-m", "serving"],
+        "cwd": str(REPOSITORY),
+        "env": {"SORTBOX_CONTAINER": digest()},
+    }
+    commands = {
+        image: {**command, "env": {**command["env"], VARIABLE: str(place.root)}}
+        for image, command in {uri(): ours, **others}.items()
+    }
+    place.images.write_text(json.dumps(commands, indent=1))

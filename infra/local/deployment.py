@@ -1,0 +1,62 @@
+"""The two stacks in a local cloud, deployed as in any other; skipped where nothing has changed."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import boto3
+from botocore.exceptions import ClientError
+
+from infra import bundle
+from infra.local.account import ACCESS_KEY, REGION, STAGE, environment
+from infra.local.place import REPOSITORY, Place, Ports
+
+
+class NotDeployed(Exception):
+    """A sentence; what the tools said has been printed."""
+
+
+def deploy(place: Place, ports: Ports) -> None:
+    bundle.build(bundle.BUNDLE)
+    now = _fingerprint()
+    if place.deployed.is_file() and place.deployed.read_text() == now and _stacks_stand(ports):
+        return
+    place.deployed.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "infra.deploy", "--stage", STAGE.name]
+    status = subprocess.run(
+        command, cwd=REPOSITORY, env=environment(ports, os.environ), check=False
+    ).returncode
+    if status != 0:
+        raise NotDeployed(f"the local cloud runs, but deploying into it ended with {status}")
+    place.deployed.write_text(now)
+
+
+def _fingerprint() -> str:
+    """Of all that a deployment is made of."""
+    sources = [bundle.BUNDLE, REPOSITORY / "serverless.yml", REPOSITORY / "package-lock.json"]
+    sources += sorted((REPOSITORY / "infra").glob("*.yml"))
+    content = hashlib.sha256()
+    for source in sources:
+        content.update(hashlib.sha256(source.read_bytes()).digest())
+    return content.hexdigest()
+
+
+def _stacks_stand(ports: Ports) -> bool:
+    """A cloud that was killed comes back as it was when it was last stopped in order."""
+    cloudformation = boto3.client(
+        "cloudformation",
+        endpoint_url=ports.aws_url,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=ACCESS_KEY,
+    )
+    try:
+        return all(
+            cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"].endswith(
+                ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+            )
+            for stack in (STAGE.storage_stack, STAGE.stack)
+        )
+    except ClientError:
+        return False

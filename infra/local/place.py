@@ -1,0 +1,122 @@
+"""Where a local cloud is on disk. Two clouds in two places do not know of each other."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+VARIABLE = "SORTBOX_LOCAL"
+"""Names a place; in the environment of every process of its cloud, so that all can be found."""
+
+EMULATOR_PYTHON = REPOSITORY / ".local" / "cloud-venv" / "bin" / "python"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The folder that holds one cloud: its objects, its state, its logs."""
+
+    root: Path
+
+    @classmethod
+    def named(cls, environ: Mapping[str, str]) -> "Place":
+        return cls(Path(environ.get(VARIABLE) or REPOSITORY / ".local").resolve())
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def environment_file(self) -> Path:
+        """Shell exports, for `source`."""
+        return self.root / "env"
+
+    @property
+    def images(self) -> Path:
+        """Which command stands for which container image."""
+        return self.state / "images.json"
+
+    @property
+    def ports(self) -> Path:
+        return self.state / "ports.json"
+
+    @property
+    def deployed(self) -> Path:
+        """The fingerprint of what was deployed last."""
+        return self.state / "deployed"
+
+    def folder(self, *names: str) -> Path:
+        """A folder of the state, made where it is missing."""
+        folder = self.state.joinpath(*names)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def holder(self) -> int | None:
+        """The process that holds the cloud up; None where it is down, however it went."""
+        try:
+            with self._supervisor_lock.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return None
+        except FileNotFoundError:
+            return None
+        except BlockingIOError:
+            return int(self._supervisor_lock.read_text())
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """This process holds the cloud up. The kernel lets go when it ends, whatever ended it.
+
+        Raises BlockingIOError if another one does.
+        """
+        self.state.mkdir(parents=True, exist_ok=True)
+        with self._supervisor_lock.open("a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One command at a time starts or stops this cloud; the others wait."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        with (self.state / "turn.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @property
+    def _supervisor_lock(self) -> Path:
+        return self.state / "supervisor.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the cloud answers, on 127.0.0.1."""
+
+    aws: int
+    sagemaker: int
+
+    @classmethod
+    def read(cls, file: Path) -> "Ports | None":
+        try:
+            return cls(**json.loads(file.read_text()))
+        except FileNotFoundError:
+            return None
+
+    def write(self, file: Path) -> None:
+        file.write_text(json.dumps({"aws": self.aws, "sagemaker": self.sagemaker}))
+
+    @property
+    def aws_url(self) -> str:
+        return f"http://127.0.0.1:{self.aws}"
+
+    @property
+    def sagemaker_url(self) -> str:
+        return f"http://127.0.0.1:{self.sagemaker}"

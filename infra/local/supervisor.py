@@ -1,0 +1,143 @@
+"""The process that holds a local cloud up, after `up` has gone.
+
+`python -m infra.local.supervisor ROOT`
+
+It says its process id and then `ready`, or why not, on standard output. When asked to end, or when
+a part of the cloud ends by itself, it stops all of it: nothing is started again behind anybody's
+back, and `up` mends it. However it ends itself, its children's leashes end them.
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from threading import Event
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from infra.local import processes
+from infra.local.account import ACCESS_KEY, REGION, environment
+from infra.local.place import EMULATOR_PYTHON, REPOSITORY, VARIABLE, Place, Ports
+from infra.local.processes import Child
+
+logger = logging.getLogger("supervisor")
+
+READY_SECONDS = 60
+BETWEEN_LOOKS_SECONDS = 0.05
+SAVE_SECONDS = 60
+"""The emulator writes its state down when it is asked to end, and at no other time."""
+
+DRAIN_SECONDS = 40
+"""SageMaker gives its containers 30."""
+
+
+def main(root: str) -> None:
+    if os.fork() > 0:  # whoever called is not our parent, and need not wait for us
+        os._exit(0)
+    place = Place(Path(root))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")  # standard error
+    over = Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: over.set())
+    with place.held():
+        print(os.getpid(), flush=True)
+        hold(place, over)
+
+
+def hold(place: Place, over: Event) -> None:
+    """Start the cloud, and stop it when `over` is set or a part of it ends."""
+    ports = Ports.read(place.ports)
+    assert ports is not None, "up chooses them before it starts a supervisor"
+    logger.info("starting: AWS on %s, SageMaker on %s", ports.aws_url, ports.sagemaker_url)
+    children = [_emulator(place, ports), _sagemaker(place, ports)]
+    for child in children:
+        child.exited.add_done_callback(lambda _: over.set())
+    _report(_until_ready(ports, over, children))
+    over.wait()
+    for child in children:
+        if not child.is_alive:
+            logger.info("%s ended with status %d by itself", child.name, child.exited.result())
+    logger.info("stopping")
+    for child, grace in zip(reversed(children), (DRAIN_SECONDS, SAVE_SECONDS), strict=True):
+        logger.info("%s ended with status %d", child.name, child.stop(grace))
+
+
+def _emulator(place: Place, ports: Ports) -> Child:
+    settings = {
+        VARIABLE: str(place.root),
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(place.folder("home")),
+        "TMPDIR": str(place.folder("tmp")),
+        "GATEWAY_PORT": str(ports.aws),
+        "BIND_HOST": "127.0.0.1",
+        "PERSIST_STATE": "1",
+        "S3_PERSIST": "1",
+        "STATE_DIR": str(place.folder("aws")),
+        "S3_DATA_DIR": str(place.folder("s3")),
+        # It would look for containers of its own there, and listen on two more ports.
+        "DOCKER_HOST": "unix:///nonexistent",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "MINISTACK_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # The functions inherit this environment: that is how they find our SageMaker.
+        "AWS_ENDPOINT_URL_SAGEMAKER": ports.sagemaker_url,
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": ports.sagemaker_url,
+        "AUTH": os.environ.get("SORTBOX_LOCAL_AUTH", "false"),
+    }
+    argv = [str(EMULATOR_PYTHON), str(REPOSITORY / "infra" / "local" / "emulator.py")]
+    return processes.start(argv, settings, place.logs / "aws.log", "aws")
+
+
+def _sagemaker(place: Place, ports: Ports) -> Child:
+    inherited = environment(ports, os.environ)
+    ours = {VARIABLE: str(place.root), "TMPDIR": str(place.folder("tmp"))}
+    argv = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(ports.sagemaker)]
+    argv += ["--state", str(place.folder("sagemaker")), "--images", str(place.images)]
+    log = place.logs / "sagemaker.log"
+    return processes.start(argv, inherited | ours, log, "sagemaker", REPOSITORY)
+
+
+def _until_ready(ports: Ports, over: Event, children: list[Child]) -> str:
+    """`ready`, or a sentence about what is not."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not is_ready(ports):
+        ended = [child for child in children if not child.is_alive]
+        if ended:
+            return f"{ended[0].name} ended at once; its last words are in {ended[0].log}"
+        if over.wait(BETWEEN_LOOKS_SECONDS):
+            return "it was stopped while it started"
+        if time.monotonic() > deadline:
+            over.set()
+            return f"it did not come up in {READY_SECONDS} s; see the logs beside {children[0].log}"
+    return "ready"
+
+
+def is_ready(ports: Ports) -> bool:
+    return _answers(f"{ports.aws_url}/_ministack/ready") and _answers(ports.sagemaker_url)
+
+
+def _answers(url: str) -> bool:
+    try:
+        urlopen(url, timeout=2).close()
+    except HTTPError as refusal:
+        refusal.close()
+        return refusal.code < 500
+    except OSError:
+        return False
+    return True
+
+
+def _report(outcome: str) -> None:
+    """The last words to whoever started us; from here on there is only the log."""
+    logger.info("%s", outcome)
+    print(outcome, flush=True)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
