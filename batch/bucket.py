@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
@@ -12,8 +12,7 @@ from domain.keys import KEY_BYTES
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-LOST_A_RACE = frozenset({404, 409, 412})
-"""404: what If-Match names is gone. 409: another conditional write of this key is under way."""
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,49 +49,54 @@ class Bucket:
         try:
             answer = self.client.get_object(Bucket=self.name, Key=key)
         except ClientError as error:
-            if status_of(error) != 404:
-                raise
+            _check_absent(error)
             return None
         return Stored(answer["Body"].read(), answer["ETag"].strip('"'))
+
+    def open(self, key: str) -> IO[bytes] | None:
+        """The object as a stream, for what may be large."""
+        try:
+            return cast("IO[bytes]", self.client.get_object(Bucket=self.name, Key=key)["Body"])
+        except ClientError as error:
+            _check_absent(error)
+            return None
 
     def head(self, key: str) -> Headed | None:
         try:
             answer = self.client.head_object(Bucket=self.name, Key=key)
         except ClientError as error:
-            if status_of(error) != 404:
-                raise
+            _check_absent(error)
             return None
         listed = _listed(key, answer["ETag"], answer["ContentLength"], answer["LastModified"])
         return Headed(listed, answer["Metadata"])
 
     def put(self, key: str, body: bytes | str) -> None:
-        self.client.put_object(Bucket=self.name, Key=key, Body=body)
+        self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=JSON)
 
     def create(self, key: str, body: bytes | str) -> bool:
         """Whether this call made the object; False where it already exists."""
-        return self._put(key, body, IfNoneMatch="*")
+        return self.replace(key, body, None)
 
-    def replace(self, key: str, body: bytes | str | BinaryIO, etag: str | None) -> bool:
+    def replace(
+        self, key: str, body: bytes | str | IO[bytes], etag: str | None, content_type: str = JSON
+    ) -> bool:
         """Whether the object was still as `etag` says (None: absent) and now is `body`."""
-        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        return self._put(key, body, **condition)
-
-    def _put(self, key: str, body: bytes | str | BinaryIO, **condition: Any) -> bool:
+        condition: Any = {"IfMatch": f'"{etag}"'} if etag else {"IfNoneMatch": "*"}
         try:
-            self.client.put_object(Bucket=self.name, Key=key, Body=body, **condition)
+            self.client.put_object(
+                Bucket=self.name, Key=key, Body=body, ContentType=content_type, **condition
+            )
         except ClientError as error:
-            if status_of(error) not in LOST_A_RACE:
-                raise
+            _check_lost(error)
             return False
         return True
 
     def delete(self, key: str, etag: str) -> bool:
         """Whether the object was still as `etag` says and now is gone."""
         try:
-            self.client.delete_object(Bucket=self.name, Key=key, IfMatch=etag)
+            self.client.delete_object(Bucket=self.name, Key=key, IfMatch=f'"{etag}"')
         except ClientError as error:
-            if status_of(error) not in LOST_A_RACE:
-                raise
+            _check_lost(error)
             return False
         return True
 
@@ -116,8 +120,27 @@ def _listed(key: str, etag: str, size: int, last_modified: datetime) -> Listed:
     return Listed(key, etag.strip('"'), size, last_modified.replace(microsecond=0))
 
 
-def status_of(error: ClientError) -> int:
-    return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+def _check_absent(error: ClientError) -> None:
+    """Raises `error` unless it says that the key is absent; an absent bucket is trouble."""
+    if _status(error) != 404 or _code(error) == "NoSuchBucket":
+        raise error
+
+
+def _check_lost(error: ClientError) -> None:
+    """Raises `error` unless it says that another write came first.
+
+    412 fails the condition; 409 is another conditional write under way; 404 leaves nothing to match.
+    """
+    if _status(error) not in (404, 409, 412) or _code(error) == "NoSuchBucket":
+        raise error
+
+
+def _status(error: ClientError) -> int:
+    return error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
 
 
 def _at_most_a_key(text: str) -> str:

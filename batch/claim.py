@@ -6,13 +6,15 @@ between the last look and the end.
 """
 
 import json
-from dataclasses import asdict, dataclass
-from typing import BinaryIO
+from dataclasses import asdict, dataclass, replace
+from typing import IO
 
-from batch.bucket import Bucket
+from batch.bucket import JSON, Bucket
 from batch.cloud import Cloud
 from domain.keys import RunKeys, claim_key, folder_file
 from domain.scope import Scope
+
+SUMMARY = "_summary.json"
 
 ROUNDS = 8
 """Each is lost to another process that opened, marked or closed the same run in between."""
@@ -22,7 +24,7 @@ class RunClosed(Exception):
     """Another process has finished this run; what it wrote stands."""
 
 
-class Contended(Exception):
+class ContendedError(Exception):
     """The claim changed under every attempt to change it; the queue tries again later."""
 
 
@@ -66,7 +68,7 @@ def claim(cloud: Cloud, scope: Scope) -> Run:
         etag = found.etag if found else None
         if cloud.bucket.replace(claim_key(scope.token), run.to_json(), etag):
             return run
-    raise Contended(f"the claim of {scope.path!r} changed {ROUNDS} times")
+    raise ContendedError(f"the claim of {scope.path!r} changed {ROUNDS} times")
 
 
 def read(bucket: Bucket, token: str) -> Claim | None:
@@ -79,15 +81,12 @@ def _new(cloud: Cloud, scope: Scope) -> Run:
         path=scope.path,
         nonce=cloud.new_nonce(),
         started_at=cloud.now().isoformat(timespec="seconds"),
-        first=cloud.bucket.head(folder_file(scope, SUMMARY)) is None,
+        first=not scope.is_folder or cloud.bucket.head(folder_file(scope, SUMMARY)) is None,
     )
 
 
-SUMMARY = "_summary.json"
-
-
 def _marked(run: Run) -> Run:
-    return Run(run.path, run.nonce, run.started_at, run.first, again=True)
+    return replace(run, again=True)
 
 
 def _own(bucket: Bucket, run: Run) -> Claim:
@@ -97,7 +96,9 @@ def _own(bucket: Bucket, run: Run) -> Claim:
     return found
 
 
-def publish(bucket: Bucket, run: Run, key: str, body: str | BinaryIO) -> None:
+def publish(
+    bucket: Bucket, run: Run, key: str, body: str | IO[bytes], content_type: str = JSON
+) -> None:
     """Writes a file about the folder while the run is open; raises RunClosed where it is not.
 
     What stands is looked at before the claim: a later run that wrote in between has changed it.
@@ -107,9 +108,9 @@ def publish(bucket: Bucket, run: Run, key: str, body: str | BinaryIO) -> None:
         _own(bucket, run)
         if not isinstance(body, str):
             body.seek(0)
-        if bucket.replace(key, body, standing.listed.etag if standing else None):
+        if bucket.replace(key, body, standing.listed.etag if standing else None, content_type):
             return
-    raise Contended(f"{key!r} changed {ROUNDS} times")
+    raise ContendedError(f"{key!r} changed {ROUNDS} times")
 
 
 def close(cloud: Cloud, run: Run) -> None:
@@ -120,4 +121,4 @@ def close(cloud: Cloud, run: Run) -> None:
             cloud.look_later(run.scope)
         if cloud.bucket.delete(claim_key(run.scope.token), claimed.etag):
             return
-    raise Contended(f"the claim of {run.path!r} changed {ROUNDS} times")
+    raise ContendedError(f"the claim of {run.path!r} changed {ROUNDS} times")

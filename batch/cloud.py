@@ -37,7 +37,7 @@ class Bounds:
     planning_seconds: int = 300
     attempts: int = 3
     resend_seconds: int = 3600
-    report_reads: int = 10_000
+    report_reads: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)

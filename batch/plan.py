@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from batch.bucket import Bucket, Listed
 from batch.claim import Run
 from batch.cloud import Cloud
+from batch.collect import output_order
 from batch.listing import UNLISTED, Candidate, is_pending, is_settled_by_listing, together
 from batch.page import Row, rows_to_text
 from batch.slice import LARGE, MB, SMALL, Direct, Part, Road, Slice, read
@@ -21,8 +22,6 @@ from domain.scope import Scope
 
 HEAD_COST = 20
 """What a HEAD costs of the bound on a walk, where a listed key costs one: about its time."""
-
-OUTPUT_SUFFIX = ".out"
 
 
 @dataclass
@@ -121,7 +120,7 @@ def divide(rows: Sequence[Row], most_late: int) -> list[tuple[Road, list[Row]]]:
         roads[road_of(row)].append(row)
     if len(roads[SMALL]) <= most_late:
         roads[Direct()] += roads.pop(SMALL)
-    return [(road, sorted(rows, key=_output_order)) for road, rows in roads.items() if rows]
+    return [(road, sorted(rows, key=output_order)) for road, rows in roads.items() if rows]
 
 
 def road_of(row: Row) -> Road:
@@ -129,11 +128,6 @@ def road_of(row: Row) -> Road:
     if row.size == 0 or row.size > LARGE.payload_mb * MB or not fits_manifest(row.key):
         return Direct()
     return SMALL if row.size <= SMALL.payload_mb * MB else LARGE
-
-
-def _output_order(row: Row) -> str:
-    """The order of the job's outputs, so that those of one page are neighbours in their listing."""
-    return row.key + OUTPUT_SUFFIX
 
 
 def _write_part(
@@ -149,10 +143,7 @@ def _write_part(
 
 
 def manifest_of(bucket: str, scope: Scope, rows: Sequence[Row]) -> str:
-    """Of named objects, always: a bare prefix takes every object that begins with it.
-
-    A single's keys are relative to the inbox, a folder's to the folder.
-    """
+    """Of named objects, always: a bare prefix takes every object that begins with it."""
     prefix = manifest_prefix(scope)
     relative = [row.key.removeprefix(prefix) for row in rows]
     return json.dumps([{"prefix": f"s3://{bucket}/{prefix}"}, *relative], ensure_ascii=False)

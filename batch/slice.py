@@ -1,6 +1,7 @@
 """Slices: key ranges of a run's listing, each planned once, with the parts that answer its rows."""
 
 import json
+from collections import deque
 from dataclasses import asdict, dataclass
 
 from batch.bucket import Bucket
@@ -96,8 +97,8 @@ def latest(bucket: Bucket, run: RunKeys) -> tuple[Slice, ...]:
 
     One LIST for a thousand slices, which are fifty million images.
     """
-    keys = [listed.key for listed in bucket.walk(f"{run.prefix}slices/")][-2:]
-    found = [bucket.read(key) for key in keys]
+    newest = deque(bucket.walk(f"{run.prefix}slices/"), maxlen=2)
+    found = [bucket.read(listed.key) for listed in newest]
     slices = [Slice.from_json(stored.body) for stored in found if stored]
     return tuple(each for each in slices if each.attempt == slices[-1].attempt)
 

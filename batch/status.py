@@ -2,11 +2,11 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from batch.bucket import Bucket
 from batch.claim import Run, publish
-from domain.keys import folder_file
+from domain.keys import INBOX, folder_file
 
 STATUS = "_status.json"
 
@@ -27,7 +27,17 @@ class Status:
 
 
 def write(bucket: Bucket, run: Run, state: State, at: str, reason: str | None = None) -> None:
-    """Raises RunClosed where the run is no longer the folder's."""
-    status = Status(1, f"inbox/{run.path}", state, reason, run.nonce, run.started_at, at)
+    """Raises RunClosed where the run is no longer the folder's; a single has no such file."""
+    if not run.scope.is_folder:
+        return
+    key = folder_file(run.scope, STATUS)
+    standing = bucket.read(key)
+    if standing and _is_told(json.loads(standing.body), run, state, reason):
+        return
+    status = Status(1, INBOX + run.path, state, reason, run.nonce, run.started_at, at)
     body = json.dumps(asdict(status), ensure_ascii=False, indent=1)
-    publish(bucket, run, folder_file(run.scope, STATUS), body)
+    publish(bucket, run, key, body)
+
+
+def _is_told(told: dict[str, Any], run: Run, state: State, reason: str | None) -> bool:
+    return (told["run"], told["state"], told["reason"]) == (run.nonce, state, reason)

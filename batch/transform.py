@@ -17,7 +17,7 @@ INVOCATION_SECONDS = 600
 INVOCATION_RETRIES = 3
 
 
-class NameTaken(Exception):
+class NameTakenError(Exception):
     """A job of this name exists with another manifest, though names are never shared."""
 
 
@@ -115,7 +115,7 @@ def describe(sagemaker: "SageMakerClient", name: JobName) -> Job:
 
 
 def start(sagemaker: "SageMakerClient", order: Order) -> Job:
-    """Starts the job unless that was done already; NameTaken where the name is another's."""
+    """Starts the job unless that was done already; NameTakenError where the name is another's."""
     try:
         sagemaker.create_transform_job(**request_for(order))
     except ClientError as error:
@@ -133,7 +133,7 @@ def _check_same(sagemaker: "SageMakerClient", order: Order) -> None:
     job = sagemaker.describe_transform_job(TransformJobName=str(order.name))
     manifest = job["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
     if manifest != order.manifest:
-        raise NameTaken(f"{order.name} exists, of {manifest} and not of {order.manifest}")
+        raise NameTakenError(f"{order.name} exists, of {manifest} and not of {order.manifest}")
 
 
 def _says_missing(error: ClientError) -> bool:

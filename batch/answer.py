@@ -1,0 +1,109 @@
+"""What became of a row, in one line: what a page leaves for the report."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import IO, Any
+
+from domain.reply import Label
+from domain.result import Classified, Rejected, Result
+
+TOP = 3
+"""Labels that a line keeps; the result in the outbox has them all."""
+
+COLUMNS = (
+    *("image", "label", "score", "label_2", "score_2", "label_3", "score_3"),
+    *("model", "etag", "classified_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """`labels` has at most TOP, best first."""
+
+    image: str
+    etag: str
+    labels: tuple[Label, ...]
+    model: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`model` is None where none was asked."""
+
+    image: str
+    etag: str
+    code: str
+    message: str
+    model: str | None
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The image is still the one that was planned, and there is no answer for it."""
+
+    image: str
+    etag: str
+    why: str
+
+
+Answer = Predicted | Refusal | Unanswered
+
+
+def answer_of(result: Result) -> Predicted | Refusal:
+    image, etag, at = result.image, result.source.etag, result.how.at
+    match result:
+        case Classified():
+            return Predicted(image, etag, result.labels[:TOP], str(result.by.model), at)
+        case Rejected():
+            model = str(result.by.model) if result.by else None
+            return Refusal(image, etag, result.code, result.message, model, at)
+
+
+def to_line(answer: Answer) -> str:
+    return json.dumps(asdict(answer), ensure_ascii=False) + "\n"
+
+
+def from_line(line: str) -> Answer:
+    """The inverse of `to_line`."""
+    fields: dict[str, Any] = json.loads(line)
+    match fields:
+        case {"why": _}:
+            return Unanswered(**fields)
+        case {"code": _}:
+            return Refusal(**fields)
+        case _:
+            labels = tuple(Label(**label) for label in fields.pop("labels"))
+            return Predicted(labels=labels, **fields)
+
+
+def from_lines(text: str) -> list[Answer]:
+    """Split at line feeds only: keys may hold other breaks, and JSON escapes that one."""
+    return [from_line(line) for line in text.split("\n") if line]
+
+
+def to_csv(answer: Predicted) -> list[str]:
+    cells = [cell for each in answer.labels for cell in (each.label, repr(each.score))]
+    cells += [""] * (2 * TOP - len(cells))
+    return [answer.image, *cells, answer.model, answer.etag, answer.at]
+
+
+def from_csv(file: IO[str]) -> Iterator[Predicted]:
+    """The inverse of COLUMNS and `to_csv` rows; a table of other columns has nothing to say."""
+    rows = csv.reader(file)
+    if tuple(next(rows, ())) != COLUMNS:
+        return
+    for image, *cells, model, etag, at in rows:
+        pairs = zip(cells[::2], cells[1::2], strict=True)
+        labels = tuple(Label(label, float(score)) for label, score in pairs if score)
+        yield Predicted(image, etag, labels, model, at)
+
+
+def refusals(lines: Iterable[str]) -> Iterator[Refusal]:
+    for line in lines:
+        answer = from_line(line)
+        if isinstance(answer, Refusal):
+            yield answer

@@ -1,0 +1,54 @@
+"""The answers of a whole run, out of what its pages left, in the order of image keys."""
+
+import heapq
+from collections.abc import Iterator
+
+from batch.answer import Answer, Unanswered, from_lines
+from batch.bucket import Bucket
+from batch.claim import Run
+from batch.progress import done_key, marks
+from batch.slice import Slice, read
+
+
+def of_run(bucket: Bucket, run: Run, attempts: int) -> Iterator[Answer]:
+    """Merged over the attempts; of one image the latest attempt's answer comes first.
+
+    One slice of each attempt is held: at most some 50,000 lines an attempt.
+    """
+    streams = [of_attempt(bucket, run, attempt) for attempt in range(attempts, 0, -1)]
+    return heapq.merge(*streams, key=lambda answer: answer.image)
+
+
+def of_attempt(bucket: Bucket, run: Run, attempt: int) -> Iterator[Answer]:
+    for planned in slices(bucket, run, attempt):
+        yield from sorted(of_slice(bucket, run, planned), key=lambda answer: answer.image)
+
+
+def slices(bucket: Bucket, run: Run, attempt: int) -> Iterator[Slice]:
+    """In key order: each begins where the one before it ends."""
+    index = 0
+    while planned := read(bucket, run.keys, attempt, index):
+        yield planned
+        index += 1
+
+
+def of_slice(bucket: Bucket, run: Run, planned: Slice) -> Iterator[Answer]:
+    for part, about in enumerate(planned.parts):
+        for page in range(about.pages):
+            marker = bucket.read(done_key(planned.page(run.keys, part, page)))
+            if marker:
+                yield from from_lines(marker.body.decode())
+
+
+def left_over(bucket: Bucket, run: Run, attempt: int) -> int:
+    """How many images an attempt was to answer and did not."""
+    return sum(
+        _stopped_rows(bucket, run, planned)
+        + sum(isinstance(answer, Unanswered) for answer in of_slice(bucket, run, planned))
+        for planned in slices(bucket, run, attempt)
+    )
+
+
+def _stopped_rows(bucket: Bucket, run: Run, planned: Slice) -> int:
+    seen = marks(bucket, run.keys, planned)
+    return sum(about.rows for part, about in enumerate(planned.parts) if seen.is_stopped(part))

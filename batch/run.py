@@ -1,0 +1,142 @@
+"""The folder's road: begin, and advance, the one idempotent step that everything calls.
+
+Planning walks the listing in slices; a slice's jobs are started; when a job has ended its pages are
+sent; when all pages of an attempt are done, the next attempt plans what is still pending: objects
+that failed, images that changed, late arrivals. An attempt that finds nothing ends the run.
+
+Timers, job events, finished pages and the sweeper all call `advance`, in any order, any number of
+times, at the same time: names absorb it. At most two slices are open, one transforming while the
+one before it is collected, so that a step costs a few LISTs and GETs whatever the folder's size.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from batch import answers, claim, report, slice, status
+from batch.claim import Run, RunClosed
+from batch.cloud import Cloud
+from batch.plan import plan
+from batch.progress import NothingAnswered, Stage, push
+from batch.report import Counts
+from batch.slice import Slice
+from batch.status import State
+from domain.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """For SageMaker, for pages, or for the next tick to go on planning."""
+
+    stage: Stage | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Every image that was there has its answer."""
+
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Some images have no answer, and it is not their fault. A new start tries again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Another process has ended this run."""
+
+
+Progress = Waiting | Finished | Failed | Closed
+
+
+def begin(cloud: Cloud, scope: Scope) -> Run:
+    """The scope's one live run; where it is open, it will have the scope looked at once more."""
+    return claim.claim(cloud, scope)
+
+
+def find(cloud: Cloud, token: str) -> Run | None:
+    """The live run of the scope with this token."""
+    found = claim.read(cloud.bucket, token)
+    return found.run if found else None
+
+
+def advance(cloud: Cloud, run: Run) -> Progress:
+    try:
+        return _advance(cloud, run)
+    except RunClosed:
+        return Closed()
+
+
+def _advance(cloud: Cloud, run: Run) -> Progress:
+    try:
+        return _step(cloud, run)
+    except NothingAnswered as trouble:
+        return _fail(cloud, run, str(trouble))
+
+
+def _step(cloud: Cloud, run: Run) -> Progress:
+    """Plans on for a few minutes at most: a folder of millions goes on with the sweeper's tick.
+
+    A message to oneself would be quicker, and is what AWS's recursion detection cuts after 16 hops.
+    """
+    until = cloud.now() + timedelta(seconds=cloud.bounds.planning_seconds)
+    planned = slice.latest(cloud.bucket, run.keys) or (_plan_first(cloud, run),)
+    while True:
+        stages = [push(cloud, run, each) for each in planned]
+        newest = planned[-1]
+        if not _is_time_for_more(newest, stages):
+            return _wait(cloud, run, min(stages))
+        if newest.last and (newest.rows == 0 or newest.attempt == cloud.bounds.attempts):
+            return _finish(cloud, run, newest)
+        if cloud.now() > until:
+            return Waiting(None)
+        planned = _plan_next(cloud, run, newest)
+
+
+def _is_time_for_more(newest: Slice, stages: list[Stage]) -> bool:
+    """The next slice follows when this one's jobs have ended; the next attempt when all is done."""
+    if any(stage < Stage.COLLECTED for stage in stages[:-1]):
+        return False
+    return stages[-1] >= (Stage.COLLECTED if newest.last else Stage.COLLECTING)
+
+
+def _plan_first(cloud: Cloud, run: Run) -> Slice:
+    status.write(cloud.bucket, run, "running", _now(cloud))
+    return plan(cloud, run, attempt=1, previous=None)
+
+
+def _plan_next(cloud: Cloud, run: Run, newest: Slice) -> tuple[Slice, ...]:
+    if newest.last:
+        return (plan(cloud, run, newest.attempt + 1, previous=None),)
+    return newest, plan(cloud, run, newest.attempt, previous=newest)
+
+
+def _wait(cloud: Cloud, run: Run, stage: Stage) -> Waiting:
+    state: State = "waiting for capacity" if stage == Stage.NO_CAPACITY else "running"
+    status.write(cloud.bucket, run, state, _now(cloud))
+    return Waiting(stage)
+
+
+def _finish(cloud: Cloud, run: Run, newest: Slice) -> Finished | Failed:
+    left = answers.left_over(cloud.bucket, run, newest.attempt)
+    if left:
+        return _fail(cloud, run, f"no answer after {newest.attempt} attempts: {left} images")
+    counts = report.write(cloud, run)
+    status.write(cloud.bucket, run, "finished", _now(cloud))
+    claim.close(cloud, run)
+    return Finished(counts)
+
+
+def _fail(cloud: Cloud, run: Run, reason: str) -> Failed:
+    """What was answered is reported all the same."""
+    report.write(cloud, run)
+    status.write(cloud.bucket, run, "failed", _now(cloud), reason)
+    claim.close(cloud, run)
+    return Failed(reason)
+
+
+def _now(cloud: Cloud) -> str:
+    return cloud.now().isoformat(timespec="seconds")
