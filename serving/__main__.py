@@ -34,6 +34,7 @@ def main() -> int:
     # What a decoder thinks of a strange file is not worth a line, and the lines would be many.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
     try:
         serve(Settings.from_env(os.environ))
     except (SettingError, ModelError, AddressError) as error:

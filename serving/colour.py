@@ -4,8 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving.undecodable import Undecodable
-
 DEEP_MODES = frozenset(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"))
 """One channel of more than eight bits, which Pillow's own conversion clips to white."""
 
@@ -21,13 +19,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return _over_white(image)
     if image.mode == "RGB":
         return image
-    try:
-        return image.convert("RGB")
-    except ValueError as error:  # LAB, and what else Pillow reads and cannot convert
-        raise Undecodable(
-            "unsupported_format",
-            f"The image is stored in the colour mode {image.mode}; save it as RGB.",
-        ) from error
+    return image.convert("RGB")
 
 
 def _over_white(image: Image.Image) -> Image.Image:

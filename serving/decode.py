@@ -28,7 +28,6 @@ DECODER_ERRORS = (
     ValueError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
 """What Pillow's and libheif's decoders were seen to raise, or can, on hostile files."""
 
@@ -124,6 +123,8 @@ def _orientation(image: Image.Image) -> int:
 def _reading(form: Format) -> Iterator[None]:
     try:
         yield
+    except Image.DecompressionBombError as error:  # Pillow's own bound is reached before ours
+        raise Undecodable("too_many_pixels", "The image has far too many pixels.") from error
     except DECODER_ERRORS as error:
         if isinstance(error, EOFError) or "truncated" in str(error).lower():
             raise Undecodable(

@@ -1,0 +1,103 @@
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+
+import pytest
+
+from serving.batcher import Batcher, Full
+
+
+class Network:
+    """Doubles numbers, once it is let; remembers the batches it was asked for."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[int, ...]] = []
+        self.entered = threading.Semaphore(0)
+        self.allowed = threading.Event()
+
+    def __call__(self, calls: Sequence[int]) -> list[int]:
+        self.batches.append(tuple(calls))
+        self.entered.release()
+        assert self.allowed.wait(10)
+        if 13 in calls:
+            raise ArithmeticError("thirteen")
+        return [2 * call for call in calls if call != 99]
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+def batcher(network: Network) -> Iterator[Batcher[int, int]]:
+    batcher = Batcher(network, max_batch=4, max_waiting=6)
+    yield batcher
+    network.allowed.set()
+    batcher.close()
+
+
+def crowd(network: Network, batcher: Batcher[int, int], calls: range) -> list[Future[int]]:
+    """The first call is being answered while all the others arrive."""
+    futures = [batcher.submit(calls[0])]
+    assert network.entered.acquire(timeout=10)
+    return futures + [batcher.submit(call) for call in calls[1:]]
+
+
+def test_a_lone_call_waits_for_nobody(network: Network, batcher: Batcher[int, int]) -> None:
+    network.allowed.set()
+    assert batcher.submit(21).result(10) == 42
+    assert network.batches == [(21,)]
+
+
+def test_what_waits_meanwhile_becomes_the_next_batch(
+    network: Network, batcher: Batcher[int, int]
+) -> None:
+    futures = crowd(network, batcher, range(1, 8))
+    network.allowed.set()
+    assert [future.result(10) for future in futures] == [2, 4, 6, 8, 10, 12, 14]
+    assert network.batches == [(1,), (2, 3, 4, 5), (6, 7)]
+
+
+def test_the_queue_is_bounded(network: Network, batcher: Batcher[int, int]) -> None:
+    futures = crowd(network, batcher, range(1, 8))
+    with pytest.raises(Full):
+        batcher.submit(8)
+    network.allowed.set()
+    assert [future.result(10) for future in futures][-1] == 14
+
+
+def test_an_error_goes_to_its_callers_and_to_no_others(
+    network: Network, batcher: Batcher[int, int]
+) -> None:
+    futures = crowd(network, batcher, range(11, 18))
+    network.allowed.set()
+    failed = [isinstance(future.exception(10), ArithmeticError) for future in futures]
+    assert network.batches == [(11,), (12, 13, 14, 15), (16, 17)]
+    assert failed == [False, True, True, True, True, False, False]
+    assert batcher.alive
+
+
+def test_too_few_answers_are_an_error_and_never_shifted(
+    network: Network, batcher: Batcher[int, int]
+) -> None:
+    futures = crowd(network, batcher, range(97, 101))
+    network.allowed.set()
+    assert futures[0].result(10) == 194
+    assert all(isinstance(future.exception(10), ValueError) for future in futures[1:])
+
+
+def test_a_caller_who_left_is_not_asked_for(network: Network, batcher: Batcher[int, int]) -> None:
+    futures = crowd(network, batcher, range(1, 4))
+    assert futures[1].cancel()
+    network.allowed.set()
+    assert futures[2].result(10) == 6
+    assert network.batches == [(1,), (3,)]
+
+
+def test_closing_answers_what_is_waiting(network: Network, batcher: Batcher[int, int]) -> None:
+    futures = crowd(network, batcher, range(1, 6))
+    network.allowed.set()
+    batcher.close()
+    assert all(future.done() for future in futures)
+    assert not batcher.alive

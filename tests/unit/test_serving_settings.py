@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from domain.model import ModelId
+from serving import cpus
+from serving.settings import MEBIBYTE, SettingError, Settings
+
+DIGEST = "sha256:" + "ab" * 32
+ENVIRONMENT = {"SORTBOX_MODEL_ID": f"pets:7:{DIGEST}", "SORTBOX_CONTAINER": "sha256:cd"}
+
+
+def settings(**environment: str) -> Settings:
+    return Settings.from_env(ENVIRONMENT | environment)
+
+
+def test_the_defaults_are_sagemakers() -> None:
+    seen = settings()
+    assert (seen.host, seen.port, seen.model_dir) == ("0.0.0.0", 8080, Path("/opt/ml/model"))
+    assert seen.model_id == ModelId("pets", 7, DIGEST)
+    assert (seen.batch, seen.top_k, seen.max_pixels) == (False, 5, 50_000_000)
+    assert seen.max_body_bytes == 25 * MEBIBYTE
+
+
+@pytest.mark.parametrize(("payload", "concurrency"), [("6", 16), ("25", 4), ("100", 1), ("0", 1)])
+def test_a_transform_job_never_has_more_than_100_mb_under_way(
+    payload: str, concurrency: int
+) -> None:
+    seen = settings(SAGEMAKER_MAX_PAYLOAD_IN_MB=payload)
+    assert seen.max_concurrent_transforms == concurrency
+    assert seen.max_body_bytes == (int(payload) or 100) * MEBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SORTBOX_MODEL_ID", ""),
+        ("SORTBOX_MODEL_ID", "pets:seven"),
+        ("SORTBOX_CONTAINER", " "),
+        ("SAGEMAKER_BIND_TO_PORT", "http"),
+        ("SAGEMAKER_BIND_TO_PORT", "0"),
+        ("SAGEMAKER_BIND_TO_PORT", "99999999999999999999"),
+        ("SAGEMAKER_BATCH", "yes"),
+        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-1"),
+        ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "101"),
+        ("SORTBOX_TOP_K", "0"),
+        ("SORTBOX_QUEUE", "1.5"),
+        ("SORTBOX_MAX_BATCH", "٣"),
+        ("SORTBOX_MAX_ARRAYS", ""),
+        ("SORTBOX_MAX_PIXELS", "90000000"),
+        ("SORTBOX_MAX_BODY_BYTES", "many"),
+        ("SORTBOX_MAX_DECODES", "0"),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=name):
+        settings(**{name: value})
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_a_missing_setting_is_named(name: str) -> None:
+    left = {key: value for key, value in ENVIRONMENT.items() if key != name}
+    with pytest.raises(SettingError, match=f"{name} is not set"):
+        Settings.from_env(left)
+
+
+@pytest.mark.parametrize(
+    ("quota", "at_most"), [("max 100000", None), ("100000 100000", 1), ("20000 100000", 1)]
+)
+def test_the_containers_quota_bounds_the_processors(
+    quota: str, at_most: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / "cpu.max").write_text(quota)
+    everything = cpus.available(tmp_path / "absent")
+    assert cpus.available(tmp_path / "cpu.max") == (at_most or everything)
