@@ -129,7 +129,7 @@ def _check_absent(error: ClientError) -> None:
 def _check_lost(error: ClientError) -> None:
     """Raises `error` unless it says that another write came first.
 
-    412 fails the condition; 409 is another conditional write under way; 404 leaves nothing to match.
+    412 fails the condition; 409 meets another conditional write; 404 has nothing left to match.
     """
     if _status(error) not in (404, 409, 412) or _code(error) == "NoSuchBucket":
         raise error

@@ -15,7 +15,7 @@ from batch.cloud import Cloud
 from batch.collect import output_order
 from batch.listing import UNLISTED, Candidate, is_pending, is_settled_by_listing, together
 from batch.page import Row, rows_to_text
-from batch.slice import LARGE, MB, SMALL, Direct, Part, Road, Slice, read
+from batch.slice import LARGE, MB, SMALL, Direct, Part, Road, Slice, inputs_of, read
 from domain.keys import INBOX, OUTBOX, fits_manifest
 from domain.route import Ignored, InFolder, route
 from domain.scope import Scope
@@ -91,6 +91,7 @@ def plan(cloud: Cloud, run: Run, attempt: int, previous: Slice | None) -> Slice:
     is_late = attempt > 1 or not run.first
     groups = divide(walk.rows, cloud.endpoint_max_late if is_late and walk.last else 0)
     planned = Slice(
+        path=run.path,
         attempt=attempt,
         index=index,
         planner=cloud.new_nonce(),
@@ -144,10 +145,6 @@ def _write_part(
 
 def manifest_of(bucket: str, scope: Scope, rows: Sequence[Row]) -> str:
     """Of named objects, always: a bare prefix takes every object that begins with it."""
-    prefix = manifest_prefix(scope)
+    prefix = inputs_of(scope)
     relative = [row.key.removeprefix(prefix) for row in rows]
     return json.dumps([{"prefix": f"s3://{bucket}/{prefix}"}, *relative], ensure_ascii=False)
-
-
-def manifest_prefix(scope: Scope) -> str:
-    return INBOX + scope.path if scope.is_folder else INBOX

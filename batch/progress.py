@@ -111,7 +111,7 @@ def _ask(cloud: Cloud, run: Run, planned: Slice, part: int) -> transform.Job:
     road = planned.parts[part].road
     if isinstance(road, Direct):
         return Ended(None)
-    name = planned.job(run.keys, cloud.stage, run.scope.slug, part)
+    name = planned.job(run.keys, cloud.stage, part)
     job = transform.describe(cloud.sagemaker, name)
     if isinstance(job, Missing):
         order = order_of(cloud, run, planned, part, road)
@@ -127,7 +127,7 @@ def _check_answers(cloud: Cloud, output: str, name: str, failure: str) -> None:
 
 
 def order_of(cloud: Cloud, run: Run, planned: Slice, part: int, road: Transform) -> Order:
-    name = planned.job(run.keys, cloud.stage, run.scope.slug, part)
+    name = planned.job(run.keys, cloud.stage, part)
     return Order(
         name=name,
         manifest=f"s3://{cloud.bucket.name}/{planned.manifest_key(run.keys, part)}",

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 
 from batch.bucket import Bucket
 from batch.page import PageRef, Row, rows_from_text
-from domain.keys import JobName, RunKeys
+from domain.keys import INBOX, JobName, RunKeys
+from domain.scope import Scope
 
 MB = 1_000_000
 """Decimal, so that a limit of ours is below SageMaker's whichever megabyte it means."""
@@ -47,6 +48,7 @@ class Slice:
     `rows` counts what the attempt has planned so far, this slice included.
     """
 
+    path: str
     attempt: int
     index: int
     planner: str
@@ -66,8 +68,8 @@ class Slice:
     def manifest_key(self, run: RunKeys, part: int) -> str:
         return f"{self.plans(run)}{part}.manifest"
 
-    def job(self, run: RunKeys, stage: str, slug: str, part: int) -> JobName:
-        return JobName(stage, slug, run.nonce, self.attempt, self.index, part)
+    def job(self, run: RunKeys, stage: str, part: int) -> JobName:
+        return JobName(stage, Scope(self.path).slug, run.nonce, self.attempt, self.index, part)
 
     def page(self, run: RunKeys, part: int, page: int) -> PageRef:
         return PageRef(run.token, run.nonce, self.attempt, self.index, part, page)
@@ -103,10 +105,36 @@ def latest(bucket: Bucket, run: RunKeys) -> tuple[Slice, ...]:
     return tuple(each for each in slices if each.attempt == slices[-1].attempt)
 
 
-def read_page(
-    bucket: Bucket, run: RunKeys, planned: Slice, part: int, page: int
-) -> tuple[Row, ...]:
-    found = bucket.read(planned.page_key(run, part, page))
-    if found is None:
-        raise LookupError(f"page {page} of part {part} of slice {planned.index} is not there")
-    return rows_from_text(found.body)
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page with what is needed to answer it. `inputs` and `output` are its job's key prefixes."""
+
+    ref: PageRef
+    road: Road
+    rows: tuple[Row, ...]
+    job: JobName
+    inputs: str
+    output: str
+
+
+def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
+    """None where the run's files have expired: it ended, or was given up, long ago."""
+    run = RunKeys(ref.token, ref.nonce)
+    planned = read(bucket, run, ref.attempt, ref.index)
+    found = planned and bucket.read(planned.page_key(run, ref.part, ref.page))
+    if not planned or not found:
+        return None
+    job = planned.job(run, stage, ref.part)
+    return Page(
+        ref=ref,
+        road=planned.parts[ref.part].road,
+        rows=rows_from_text(found.body),
+        job=job,
+        inputs=inputs_of(Scope(planned.path)),
+        output=run.output(job),
+    )
+
+
+def inputs_of(scope: Scope) -> str:
+    """A manifest's prefix: a folder's keys are relative to the folder, a single's to inbox/."""
+    return INBOX + scope.path if scope.is_folder else INBOX

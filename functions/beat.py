@@ -85,10 +85,14 @@ class Beats:
 
 def is_quiet(s3: "S3Client", bucket: str, timer: Quiet) -> bool:
     """Whether no beat came after this timer's own; a beat that has expired is an old one."""
+    return last_timer(s3, bucket, Scope(timer.path)) in (timer, None)
+
+
+def last_timer(s3: "S3Client", bucket: str, folder: Scope) -> Quiet | None:
+    """The timer of the folder's last beat; None where beats have expired, or there was none."""
     try:
-        found = s3.get_object(Bucket=bucket, Key=beat_key(Scope(timer.path).token))
+        found = s3.get_object(Bucket=bucket, Key=beat_key(folder.token))
     except ClientError as error:
         absent(error)
-        return True
-    nonce: str = json.loads(found["Body"].read())["nonce"]
-    return nonce == timer.nonce
+        return None
+    return Quiet(folder.path, json.loads(found["Body"].read())["nonce"])

@@ -1,0 +1,109 @@
+"""A folder has been quiet, or is marked ready, or its run may go on: advance the run."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, assert_never, cast
+
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from batch.bucket import Bucket
+from batch.claim import Run
+from batch.cloud import Cloud, Machines
+from batch.page import PageRef
+from batch.run import Closed, Failed, Finished, Waiting, advance, begin, find
+from domain.scope import Scope
+from functions import runtime
+from functions.active import Pointer
+from functions.beat import is_quiet, last_timer
+from functions.intake import Intake
+from functions.messages import Advance, JobChanged, NotOurs, Quiet, Start, parse_folder
+from functions.post import send
+from functions.runtime import count, logger
+from functions.settings import OnFolder, from_env
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+    from types_boto3_sagemaker.client import SageMakerClient
+    from types_boto3_sagemaker.literals import TransformInstanceTypeType
+    from types_boto3_sqs.client import SQSClient
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    cloud: Cloud
+
+    def accept(self, record: SQSRecord) -> None:
+        match parse_folder(record.body, self.cloud.stage):
+            case Quiet(path) as timer:
+                if is_quiet(self.cloud.bucket.client, self.cloud.bucket.name, timer):
+                    self._advance(begin(self.cloud, Scope(path)))
+            case Start(path):
+                self._advance(begin(self.cloud, Scope(path)))
+            case Advance(token):
+                self._advance(find(self.cloud, token))
+            case JobChanged(keys):
+                run = find(self.cloud, keys.token)
+                self._advance(run if run and run.keys == keys else None)
+            case NotOurs(job):
+                logger.info("not our job", job=job)
+            case never:
+                assert_never(never)
+
+    def _advance(self, run: Run | None) -> None:
+        if run is None:
+            logger.info("the run is over")
+            return
+        progress = advance(self.cloud, run)
+        logger.info("advanced", folder=run.path, run=run.nonce, progress=type(progress).__name__)
+        match progress:
+            case Finished():
+                count("RunFinished")
+            case Failed(reason):
+                logger.error("run failed", folder=run.path, run=run.nonce, reason=reason)
+                count("RunFailed")
+            case Waiting() | Closed():
+                pass
+            case never:
+                assert_never(never)
+
+
+def cloud(
+    settings: OnFolder, s3: "S3Client", sqs: "SQSClient", sagemaker: "SageMakerClient"
+) -> Cloud:
+    machines = cast("TransformInstanceTypeType", settings.transform_instance_type)
+    return Cloud(
+        bucket=Bucket(s3, settings.bucket),
+        sagemaker=sagemaker,
+        stage=settings.stage,
+        machines=Machines(machines, settings.transform_instance_count),
+        folder_depth=settings.folder_depth,
+        endpoint_max_late=settings.endpoint_max_late,
+        active_model=Pointer(s3, settings.bucket).model,
+        send_page=partial(_send_page, settings, sqs),
+        look_later=partial(look_later, settings, s3, sqs),
+        now=runtime.now,
+        new_nonce=partial(secrets.token_hex, 5),
+    )
+
+
+def _send_page(settings: OnFolder, sqs: "SQSClient", page: PageRef) -> None:
+    send(sqs, settings.page_queue_url, page)
+
+
+def look_later(settings: OnFolder, s3: "S3Client", sqs: "SQSClient", scope: Scope) -> None:
+    """The timer of the last beat once more: if the folder still lives, a later one will do."""
+    timer = last_timer(s3, settings.bucket, scope)
+    message = timer or Start(scope.path)
+    send(sqs, settings.folder_queue_url, message, settings.folder_quiet_seconds)
+
+
+def build(environ: Mapping[str, str]) -> Intake:
+    settings = from_env(OnFolder, environ)
+    sqs = runtime.sqs()
+    folders = Folders(cloud(settings, runtime.s3(), sqs, runtime.sagemaker()))
+    return Intake(sqs, settings.folder_queue_url, settings.retry_base_seconds, folders.accept)
+
+
+handler = runtime.lambda_handler(build)
