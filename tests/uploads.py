@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote_plus
 
 from botocore.exceptions import ClientError
 
@@ -75,13 +76,12 @@ class FakeEndpoint:
 def model_error(status: int, message: str) -> ClientError:
     """As SageMaker passes on what the container answered."""
     raised = error("InvokeEndpoint", 424, "ModelError")
-    raised.response.update({"OriginalStatusCode": status, "OriginalMessage": message})  # type: ignore[typeddict-unknown-key]
+    response: Any = raised.response
+    response |= {"OriginalStatusCode": status, "OriginalMessage": message}
     return raised
 
 
 def notification(key: str, event: str = "ObjectCreated:Put") -> str:
-    from urllib.parse import quote_plus
-
     about = {"key": quote_plus(key), "sequencer": "00"}
     return json.dumps({"Records": [{"eventName": event, "s3": {"object": about}}]})
 

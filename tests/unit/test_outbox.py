@@ -1,0 +1,316 @@
+"""Publishing's rules, each in a story of its own; the search for orders is test_outbox_machine."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from domain.keys import result_key
+from domain.result import Classified, How, Rejected, Result, Source, metadata, to_json
+from functions.answer import result_of
+from functions.inbox import Image, peek
+from functions.outbox import (
+    ContendedError,
+    Current,
+    Gone,
+    Outbox,
+    Outcome,
+    Published,
+    Unanswered,
+    settle,
+    withdraw,
+)
+from tests.fakes import FakeS3, error
+from tests.uploads import active, model, reply_to
+
+KEY = "inbox/cat.jpg"
+HOW = How("endpoint", None, 1, "2026-01-01T00:00:00Z")
+
+
+def by(number: int, content: bytes = b"cat") -> Callable[[Image], Result | None]:
+    """What model `number` answers, having seen `content`."""
+    return lambda image: result_of(KEY, image.source, reply_to(content, model(number)), HOW)
+
+
+def too_large(image: Image) -> Result:
+    return Rejected(KEY, image.source, None, HOW, "too_large", "It is too large.")
+
+
+class Desk:
+    """An outbox whose active model is number 1, and what it queued to be looked at again."""
+
+    def __init__(self) -> None:
+        self.s3 = FakeS3()
+        self.number = 1
+        self.again: list[str] = []
+        s3: Any = self.s3
+        self.outbox = Outbox(s3, "bucket", lambda: active(self.number), self.again.append)
+
+    def upload(self, content: bytes = b"cat", key: str = KEY) -> None:
+        self.s3.put_object(Bucket="bucket", Key=key, Body=content)
+
+    def settle(self, answer: Callable[[Image], Result | None]) -> Outcome:
+        return settle(self.outbox, KEY, partial(peek, self.outbox.s3, "bucket"), answer)
+
+    def stands(self) -> dict[str, str] | None:
+        stored = self.s3.objects.get(result_key(KEY))
+        return stored.metadata if stored else None
+
+    def before(self, operation: str, act: Callable[[], object], times: int = 1) -> None:
+        """`act` happens before the next `times` calls of this operation."""
+        left = [act] * times
+
+        def hook(called: str, key: str) -> None:
+            if called == operation and left:
+                step = left.pop()
+                self.s3.hook = lambda called, key: None
+                step()
+                self.s3.hook = hook
+
+        self.s3.hook = hook
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_an_answer_is_published_with_its_source_and_its_model(desk: Desk) -> None:
+    desk.upload()
+    outcome = desk.settle(by(1))
+    assert isinstance(outcome, Published)
+    assert desk.stands() == metadata(outcome.result)
+    assert desk.s3.objects[result_key(KEY)].body == to_json(outcome.result).encode()
+    assert desk.s3.objects[result_key(KEY)].content_type == "application/json"
+
+
+def test_a_repeat_asks_nobody(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+
+    def nobody(image: Image) -> Result:
+        raise AssertionError("the model was asked again")
+
+    assert desk.settle(nobody) == Current()
+
+
+def test_nothing_is_asked_about_an_image_that_is_gone(desk: Desk) -> None:
+    assert desk.settle(by(1)) == Gone()
+
+
+def test_a_result_goes_with_its_image(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    del desk.s3.objects[KEY]
+    assert desk.settle(by(1)) == Gone()
+    assert desk.stands() is None
+
+
+def test_a_caller_without_an_answer_changes_nothing(desk: Desk) -> None:
+    desk.upload()
+    assert isinstance(desk.settle(lambda image: None), Unanswered)
+    assert desk.stands() is None
+
+
+def test_a_result_written_in_between_is_not_overwritten(desk: Desk) -> None:
+    desk.upload()
+    desk.before("PutObject", lambda: desk.settle(by(1)))
+    assert desk.settle(by(2)) == Current()
+    assert desk.stands() is not None
+    assert desk.stands()["model-id"] == str(model(1))  # type: ignore[index]
+    assert desk.s3.calls["PutObject"] == 3, "the upload, the one that won, the one that lost"
+
+
+def test_a_result_written_in_between_is_not_deleted(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    del desk.s3.objects[KEY]
+    seen: list[bool] = []
+
+    def somebody_publishes() -> None:
+        desk.upload(b"dog")
+        desk.settle(by(1, b"dog"))
+
+    desk.before("DeleteObject", somebody_publishes)
+    desk.s3.hook = watching(desk, seen)
+    assert desk.settle(by(1, b"dog")) == Current()
+    assert all(seen), "the new result was away for a moment"
+
+
+def watching(desk: Desk, seen: list[bool]) -> Callable[[str, str], None]:
+    """After the deletion was tried, whether a result stands at every later call."""
+    inner = desk.s3.hook
+    tried: list[str] = []
+
+    def hook(operation: str, key: str) -> None:
+        if tried:
+            seen.append(desk.stands() is not None)
+        if operation == "DeleteObject":
+            inner(operation, key)
+            desk.s3.hook = hook
+            tried.append(key)
+
+    return hook
+
+
+def test_an_image_changed_while_it_was_classified_is_answered_as_it_is_now(desk: Desk) -> None:
+    desk.upload(b"cat")
+    contents = iter([b"cat", b"dog"])
+    desk.before("PutObject", lambda: desk.upload(b"dog"))
+    outcome = desk.settle(lambda image: by(1, next(contents))(image))
+    assert isinstance(outcome, Published)
+    assert outcome.result.source.etag == desk.s3.objects[KEY].etag
+
+
+def test_an_image_that_never_rests_is_left_to_the_queue(desk: Desk) -> None:
+    desk.upload()
+    numbers = iter(range(1000))
+    desk.before("PutObject", lambda: desk.upload(b"%d" % next(numbers)), times=1000)
+    with pytest.raises(ContendedError, match=r"inbox/cat\.jpg changed in each of 8 rounds"):
+        desk.settle(by(1))
+
+
+def test_the_active_model_replaces_the_answer_of_another(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    desk.number = 2
+    assert isinstance(desk.settle(by(2)), Published)
+    assert desk.again == []
+
+
+def test_going_back_to_an_older_model_is_a_change_like_any_other(desk: Desk) -> None:
+    desk.upload()
+    desk.number = 2
+    desk.settle(by(2))
+    desk.number = 1
+    assert isinstance(desk.settle(by(1)), Published)
+
+
+def test_an_answer_by_a_model_that_is_not_active_is_queued_before_it_is_published(
+    desk: Desk,
+) -> None:
+    desk.upload()
+    published_when_queued: list[bool] = []
+    outbox = replace(
+        desk.outbox, look_again=lambda key: published_when_queued.append(desk.stands() is not None)
+    )
+    outcome = settle(outbox, KEY, partial(peek, outbox.s3, "bucket"), by(2))
+    assert isinstance(outcome, Published)
+    assert published_when_queued == [False]
+
+
+def test_the_same_answer_by_the_same_old_model_is_not_written_again(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(2))
+    assert desk.settle(by(2)) == Current()
+    assert desk.again == [KEY, KEY]
+
+
+def test_a_pointer_that_moves_during_the_write_is_seen_after_it(desk: Desk) -> None:
+    desk.upload()
+    answers = iter([1, 2])
+    desk.before("PutObject", lambda: setattr(desk, "number", 2))
+    outcome = desk.settle(lambda image: by(next(answers))(image))
+    assert isinstance(outcome, Published)
+    assert desk.stands() == metadata(outcome.result)
+    assert outcome.result.by is not None
+    assert outcome.result.by.model == model(2)
+
+
+def test_a_rejection_never_replaces_labels_for_the_same_source(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    desk.number = 2
+    assert desk.settle(by(2, b"junk")) == Current()
+    stands = desk.stands()
+    assert stands is not None
+    assert stands["status"] == "classified"
+
+
+def test_labels_replace_a_rejection_by_another_model(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1, b"junk"))
+    desk.number = 2
+    assert isinstance(desk.settle(by(2)), Published)
+
+
+def test_a_rejection_replaces_labels_for_another_source(desk: Desk) -> None:
+    desk.upload(b"cat")
+    desk.settle(by(1))
+    desk.upload(b"junk")
+    assert isinstance(desk.settle(by(1, b"junk")), Published)
+
+
+def test_a_rejection_that_no_model_made_stands_under_every_model(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(too_large)
+    desk.number = 2
+    assert desk.settle(by(2)) == Current()
+    assert desk.again == []
+
+
+def test_withdrawing_takes_the_answer_of_an_image_that_is_gone(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    del desk.s3.objects[KEY]
+    assert withdraw(desk.outbox, KEY) == Gone()
+    assert desk.stands() is None
+
+
+def test_withdrawing_takes_the_answer_that_an_older_version_does_not_have(desk: Desk) -> None:
+    desk.upload(b"cat")
+    desk.settle(by(1))
+    desk.upload(b"dog")
+    assert withdraw(desk.outbox, KEY) == Gone()
+    assert desk.stands() is None
+
+
+def test_withdrawing_keeps_the_answer_of_the_image_as_it_is(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    assert withdraw(desk.outbox, KEY) == Current()
+    assert desk.stands() is not None
+
+
+@pytest.mark.parametrize("code", [409, 412])
+def test_a_lost_race_is_another_round(desk: Desk, code: int) -> None:
+    desk.upload()
+
+    def lost() -> None:
+        raise error("PutObject", code, "Whatever")
+
+    desk.before("PutObject", lost)
+    assert isinstance(desk.settle(by(1)), Published)
+
+
+@pytest.mark.parametrize("operation", ["HeadObject", "PutObject"])
+def test_a_missing_permission_is_never_an_absence(desk: Desk, operation: str) -> None:
+    desk.upload()
+
+    def refuse() -> None:
+        raise error(operation, 403, "AccessDenied")
+
+    desk.before(operation, refuse)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        desk.settle(by(1))
+
+
+def test_a_missing_bucket_is_not_an_absent_image(desk: Desk) -> None:
+    def missing() -> None:
+        raise error("HeadObject", 404, "NoSuchBucket")
+
+    desk.before("HeadObject", missing)
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        desk.settle(by(1))
+
+
+def test_a_result_that_is_not_ours_is_replaced(desk: Desk) -> None:
+    desk.upload()
+    desk.s3.put_object(Bucket="bucket", Key=result_key(KEY), Body=b"somebody's note")
+    outcome = desk.settle(by(1))
+    assert isinstance(outcome, Published)
+    assert isinstance(outcome.result, Classified)
+    assert outcome.result.source == Source("bucket", desk.s3.objects[KEY].etag, "v1", 3)
