@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -48,3 +49,17 @@ def _version(node: Path) -> tuple[int, ...] | None:
 def environment() -> dict[str, str]:
     """Ours, and quiet: the SDK below osls announces its next year's wishes at every start."""
     return {**os.environ, "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true"}
+
+
+def main() -> int:
+    """`python -m infra.node`: which node it is."""
+    try:
+        print(find())
+    except NodeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+# The only verbs. `make demo` is where to start; README.md says the rest.
+MAKEFLAGS += --no-print-directory
+unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
+export KEY BUCKET
+python = .venv/bin/python
+uv = $(shell command -v uv || echo .local/uv/bin/uv)
+# STAGE=local speaks to the local cloud, any other stage to the account of your credentials.
+in_stage = $(if $(filter local,$(1)),env=$$($(python) -m infra.local env) && eval "$$env" && )$(python)
+named = $(or $(STAGE),$(error which stage? `make $@ STAGE=dev`))
+
+.PHONY: help env up down demo test lint types deploy remove status bundle lock bench-flow clean
+
+help:
+	@echo 'make demo                    classify photographs on this machine, no account needed'
+	@echo 'make up | down               the local cloud; results survive'
+	@echo 'make test | lint | types     every check'
+	@echo 'make deploy STAGE=dev        into the AWS account of your credentials'
+	@echo 'make status KEY=inbox/x.jpg  why is nothing there? in the local cloud; STAGE=dev in AWS'
+	@echo 'make remove STAGE=dev        stop what bills; BUCKET=delete deletes the data as well'
+
+env: # every other verb builds what it needs first
+	@python=$$(PYTHON='$(PYTHON)' sh infra/python.sh) && "$$python" infra/environments.py
+
+up: env
+	@$(python) -m infra.local up
+
+down: env
+	@$(python) -m infra.local down
+
+demo: env
+	@$(python) -m infra.local demo
+
+test: lint types
+	@$(python) -m pytest
+
+lint: env
+	@$(python) -m ruff check .
+	@$(python) -m ruff format --check .
+
+types: env
+	@$(python) -m mypy .
+
+bundle: env
+	@$(python) -m infra.bundle
+
+deploy: bundle
+	@$(call in_stage,$(named)) -m infra.deploy --stage '$(named)'
+
+remove: env
+	@$(call in_stage,$(named)) -m infra.remove --stage '$(named)' $(if $(BUCKET),--bucket "$$BUCKET") $(if $(YES),--yes)
+
+status: env
+	@$(call in_stage,$(or $(STAGE),local)) -m infra.status --stage '$(or $(STAGE),local)' $(if $(JSON),--json) -- "$$KEY"
+
+bench-flow: env
+	@$(python) -m benchmarks.flow
+
+lock: env
+	for of in . infra/local; do $(uv) pip compile --quiet --universal --no-header --python-version 3.11 \
+	    $$of/requirements.in -o $$of/requirements.txt; done
+	npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+
+clean: # what `make` built; the local cloud's objects go too
+	@if [ -x $(python) ]; then $(python) -m infra.local down; fi
+	rm -rf .venv .local node_modules build .serverless .mypy_cache .ruff_cache .pytest_cache
