@@ -56,8 +56,8 @@ bench-flow: env
 	@$(python) -m benchmarks.flow
 
 lock: env
-	for of in . infra/local; do $(uv) pip compile --quiet --universal --no-header --python-version 3.11 \
-	    $$of/requirements.in -o $$of/requirements.txt; done
+	for room in . infra/local; do $(uv) pip compile --quiet --universal --no-header --python-version 3.11 \
+	    $$room/requirements.in -o $$room/requirements.txt; done
 	npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: # what `make` built; the local cloud's objects go too

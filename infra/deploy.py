@@ -58,22 +58,22 @@ def check_credentials() -> str:
 
 def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient") -> str:
     """Returns what was done, in a word. Raises DeployError with CloudFormation's reasons."""
-    name, status = stage.storage_stack, _status(cloudformation, stage.storage_stack)
+    name, status = stage.storage_stack, status_of(cloudformation, stage.storage_stack)
     if status == "ROLLBACK_COMPLETE":  # it never came up, and CloudFormation cannot mend it
         cloudformation.delete_stack(StackName=name)
-        _wait(cloudformation, "stack_delete_complete", name)
+        wait_for(cloudformation, "stack_delete_complete", name)
         status = None
     try:
         if status is None:
             _write(cloudformation.create_stack, stage)
-            _wait(cloudformation, "stack_create_complete", name)
+            wait_for(cloudformation, "stack_create_complete", name)
             return "created"
         _write(cloudformation.update_stack, stage)
     except ClientError as error:
         if "No updates are to be performed" in error.response["Error"]["Message"]:
             return "unchanged"
         raise DeployError(f"{name}: {error}") from error
-    _wait(cloudformation, "stack_update_complete", name)
+    wait_for(cloudformation, "stack_update_complete", name)
     return "updated"
 
 
@@ -86,7 +86,7 @@ def _write(create_or_update: Callable[..., object], stage: Stage) -> None:
     )
 
 
-def _status(cloudformation: "CloudFormationClient", stack: str) -> str | None:
+def status_of(cloudformation: "CloudFormationClient", stack: str) -> str | None:
     try:
         return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
     except ClientError as error:
@@ -95,7 +95,7 @@ def _status(cloudformation: "CloudFormationClient", stack: str) -> str | None:
         return None
 
 
-def _wait(cloudformation: "CloudFormationClient", state: WaiterState, stack: str) -> None:
+def wait_for(cloudformation: "CloudFormationClient", state: WaiterState, stack: str) -> None:
     waiter = cloudformation.get_waiter(state)
     try:
         waiter.wait(
