@@ -45,6 +45,7 @@ class Pages:
     sqs: "SQSClient"
     endpoint: "SageMakerRuntimeClient"
     now: Callable[[], datetime]
+    threads: int = THREADS
 
     @property
     def bucket(self) -> Bucket:
@@ -64,7 +65,7 @@ class Pages:
     def _answer(self, page: Page) -> list[Answer]:
         """All rows are tried before trouble with one is raised; those settled are then skipped."""
         answer_row = self._answerer(page)
-        with ThreadPoolExecutor(THREADS) as threads:
+        with ThreadPoolExecutor(self.threads) as threads:
             futures = [threads.submit(answer_row, row) for row in page.rows]
         troubles = [trouble for each in futures if (trouble := each.exception())]
         if troubles:
