@@ -1,76 +1,17 @@
-"""Publishing's rules, each in a story of its own; the search for orders is test_outbox_machine."""
+"""Publishing's rules, each in a story of its own; the search for orders is test_outbox_orders."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from domain.keys import result_key
-from domain.result import Classified, How, Rejected, Result, Source, metadata, to_json
-from functions.answer import result_of
-from functions.inbox import Image, peek
-from functions.outbox import (
-    ContendedError,
-    Current,
-    Gone,
-    Outbox,
-    Outcome,
-    Published,
-    Unanswered,
-    settle,
-    withdraw,
-)
-from tests.fakes import FakeS3, error
-from tests.uploads import active, model, reply_to
-
-KEY = "inbox/cat.jpg"
-HOW = How("endpoint", None, 1, "2026-01-01T00:00:00Z")
-
-
-def by(number: int, content: bytes = b"cat") -> Callable[[Image], Result | None]:
-    """What model `number` answers, having seen `content`."""
-    return lambda image: result_of(KEY, image.source, reply_to(content, model(number)), HOW)
-
-
-def too_large(image: Image) -> Result:
-    return Rejected(KEY, image.source, None, HOW, "too_large", "It is too large.")
-
-
-class Desk:
-    """An outbox whose active model is number 1, and what it queued to be looked at again."""
-
-    def __init__(self) -> None:
-        self.s3 = FakeS3()
-        self.number = 1
-        self.again: list[str] = []
-        s3: Any = self.s3
-        self.outbox = Outbox(s3, "bucket", lambda: active(self.number), self.again.append)
-
-    def upload(self, content: bytes = b"cat", key: str = KEY) -> None:
-        self.s3.put_object(Bucket="bucket", Key=key, Body=content)
-
-    def settle(self, answer: Callable[[Image], Result | None]) -> Outcome:
-        return settle(self.outbox, KEY, partial(peek, self.outbox.s3, "bucket"), answer)
-
-    def stands(self) -> dict[str, str] | None:
-        stored = self.s3.objects.get(result_key(KEY))
-        return stored.metadata if stored else None
-
-    def before(self, operation: str, act: Callable[[], object], times: int = 1) -> None:
-        """`act` happens before the next `times` calls of this operation."""
-        left = [act] * times
-
-        def hook(called: str, key: str) -> None:
-            if called == operation and left:
-                step = left.pop()
-                self.s3.hook = lambda called, key: None
-                step()
-                self.s3.hook = hook
-
-        self.s3.hook = hook
+from domain.result import Classified, Result, Source, metadata, to_json
+from functions.inbox import Image
+from functions.outbox import ContendedError, Current, Gone, Published, Unanswered, withdraw
+from tests.desk import KEY, Desk, by
+from tests.fakes import error
+from tests.uploads import model
 
 
 @pytest.fixture
@@ -171,85 +112,6 @@ def test_an_image_that_never_rests_is_left_to_the_queue(desk: Desk) -> None:
     desk.before("PutObject", lambda: desk.upload(b"%d" % next(numbers)), times=1000)
     with pytest.raises(ContendedError, match=r"inbox/cat\.jpg changed in each of 8 rounds"):
         desk.settle(by(1))
-
-
-def test_the_active_model_replaces_the_answer_of_another(desk: Desk) -> None:
-    desk.upload()
-    desk.settle(by(1))
-    desk.number = 2
-    assert isinstance(desk.settle(by(2)), Published)
-    assert desk.again == []
-
-
-def test_going_back_to_an_older_model_is_a_change_like_any_other(desk: Desk) -> None:
-    desk.upload()
-    desk.number = 2
-    desk.settle(by(2))
-    desk.number = 1
-    assert isinstance(desk.settle(by(1)), Published)
-
-
-def test_an_answer_by_a_model_that_is_not_active_is_queued_before_it_is_published(
-    desk: Desk,
-) -> None:
-    desk.upload()
-    published_when_queued: list[bool] = []
-    outbox = replace(
-        desk.outbox, look_again=lambda key: published_when_queued.append(desk.stands() is not None)
-    )
-    outcome = settle(outbox, KEY, partial(peek, outbox.s3, "bucket"), by(2))
-    assert isinstance(outcome, Published)
-    assert published_when_queued == [False]
-
-
-def test_the_same_answer_by_the_same_old_model_is_not_written_again(desk: Desk) -> None:
-    desk.upload()
-    desk.settle(by(2))
-    assert desk.settle(by(2)) == Current()
-    assert desk.again == [KEY, KEY]
-
-
-def test_a_pointer_that_moves_during_the_write_is_seen_after_it(desk: Desk) -> None:
-    desk.upload()
-    answers = iter([1, 2])
-    desk.before("PutObject", lambda: setattr(desk, "number", 2))
-    outcome = desk.settle(lambda image: by(next(answers))(image))
-    assert isinstance(outcome, Published)
-    assert desk.stands() == metadata(outcome.result)
-    assert outcome.result.by is not None
-    assert outcome.result.by.model == model(2)
-
-
-def test_a_rejection_never_replaces_labels_for_the_same_source(desk: Desk) -> None:
-    desk.upload()
-    desk.settle(by(1))
-    desk.number = 2
-    assert desk.settle(by(2, b"junk")) == Current()
-    stands = desk.stands()
-    assert stands is not None
-    assert stands["status"] == "classified"
-
-
-def test_labels_replace_a_rejection_by_another_model(desk: Desk) -> None:
-    desk.upload()
-    desk.settle(by(1, b"junk"))
-    desk.number = 2
-    assert isinstance(desk.settle(by(2)), Published)
-
-
-def test_a_rejection_replaces_labels_for_another_source(desk: Desk) -> None:
-    desk.upload(b"cat")
-    desk.settle(by(1))
-    desk.upload(b"junk")
-    assert isinstance(desk.settle(by(1, b"junk")), Published)
-
-
-def test_a_rejection_that_no_model_made_stands_under_every_model(desk: Desk) -> None:
-    desk.upload()
-    desk.settle(too_large)
-    desk.number = 2
-    assert desk.settle(by(2)) == Current()
-    assert desk.again == []
 
 
 def test_withdrawing_takes_the_answer_of_an_image_that_is_gone(desk: Desk) -> None:

@@ -1,0 +1,246 @@
+"""What happens to an upload, told through on_upload's batch of messages."""
+
+import json
+from dataclasses import replace
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from domain.keys import beat_key
+from domain.result import Classified, Rejected
+from domain.scope import Scope
+from functions import runtime
+from functions.backoff import wait_seconds
+from functions.classify import ENDPOINT_BYTES
+from functions.on_upload import build
+from functions.settings import SettingsError
+from tests.fakes import error
+from tests.uploads import SETTINGS, World, model, notification, sqs_event, what_is_on
+
+CAT = "inbox/cat.jpg"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_single_is_answered_by_the_endpoint(world: World) -> None:
+    world.put(CAT, b"cat")
+    assert world.failed(notification(CAT)) == []
+    result = world.result(CAT)
+    assert isinstance(result, Classified)
+    assert result.labels[0].label == what_is_on(b"cat")
+    assert result.how.route == "endpoint"
+    assert result.how.at == "2026-01-01T00:00:00Z"
+
+
+def test_what_is_no_image_is_rejected_and_not_tried_again(world: World) -> None:
+    world.put(CAT, b"junk")
+    assert world.failed(notification(CAT)) == []
+    result = world.result(CAT)
+    assert isinstance(result, Rejected)
+    assert (result.code, result.message) == ("not_an_image", "These bytes are not an image.")
+
+
+def test_a_removed_single_loses_its_answer(world: World) -> None:
+    world.put(CAT, b"cat")
+    world.failed(notification(CAT))
+    world.remove(CAT)
+    world.failed(notification(CAT, "ObjectRemoved:DeleteMarkerCreated"))
+    assert world.result(CAT) is None
+
+
+def test_a_removal_that_arrives_late_leaves_the_new_image_answered(world: World) -> None:
+    world.put(CAT, b"cat")
+    world.failed(notification(CAT, "ObjectRemoved:Delete"))
+    assert world.result(CAT) is not None
+
+
+@pytest.mark.parametrize("key", ["inbox/a b+c%.jpg", "inbox/кот.jpg", "inbox/🐈\n.jpg", "inbox/.."])
+def test_an_odd_name_is_answered_under_its_own_key(world: World, key: str) -> None:
+    world.put(key, b"cat")
+    assert world.failed(notification(key)) == []
+    result = world.result(key)
+    assert result is not None
+    assert result.image == key
+
+
+def test_an_image_of_a_folder_is_a_beat_and_not_a_request(world: World) -> None:
+    world.put("inbox/trip/day1/a.jpg", b"cat")
+    assert world.failed(notification("inbox/trip/day1/a.jpg")) == []
+    assert world.endpoint.asked == []
+    beat = json.loads(world.s3.objects[beat_key(Scope("trip/").token)].body)
+    assert world.sqs.sent == [(SETTINGS.folder_queue_url, {"quiet": beat}, 60)]
+    assert beat["path"] == "trip/"
+
+
+def test_an_image_removed_from_a_folder_takes_its_answer_along(world: World) -> None:
+    world.s3.put_object(Bucket="bucket", Key="outbox/trip/a.jpg.json", Body=b"{}")
+    world.failed(notification("inbox/trip/a.jpg", "ObjectRemoved:Delete"))
+    assert "outbox/trip/a.jpg.json" not in world.s3.objects
+    assert world.sent("folder"), "the folder's report is to be written again"
+
+
+def test_a_ready_marker_starts_its_folder_now(world: World) -> None:
+    world.failed(notification("inbox/trip/_READY"))
+    assert world.sqs.sent == [(SETTINGS.folder_queue_url, {"start": {"path": "trip/"}}, 0)]
+
+
+def test_taking_the_marker_away_starts_nothing(world: World) -> None:
+    world.failed(notification("inbox/trip/_READY", "ObjectRemoved:Delete"))
+    assert world.sqs.sent == []
+
+
+@pytest.mark.parametrize("key", ["inbox/", "inbox/trip/", "inbox/.DS_Store", "inbox/Thumbs.db"])
+def test_a_system_file_is_ignored(world: World, key: str) -> None:
+    world.put(key, b"")
+    assert world.failed(notification(key)) == []
+    assert world.sqs.sent == []
+    assert world.s3.calls == {"PutObject": 1}
+
+
+def test_a_single_too_large_for_the_endpoint_becomes_a_run_of_one(world: World) -> None:
+    world.put(CAT, b"x" * (ENDPOINT_BYTES + 1))
+    assert world.failed(notification(CAT)) == []
+    assert world.endpoint.asked == []
+    assert world.sqs.sent == [(SETTINGS.folder_queue_url, {"start": {"path": "cat.jpg"}}, 0)]
+
+
+def test_a_single_of_just_the_endpoints_size_is_answered_by_it(world: World) -> None:
+    world.put(CAT, b"x" * ENDPOINT_BYTES)
+    world.failed(notification(CAT))
+    assert world.result(CAT) is not None
+
+
+def test_trouble_with_one_image_is_its_own(world: World) -> None:
+    for name in "abc":
+        world.put(f"inbox/{name}", b"cat")
+
+    def access_denied_to_b(operation: str, key: str) -> None:
+        if key == "inbox/b":
+            raise error(operation, 403, "AccessDenied")
+
+    world.s3.hook = access_denied_to_b
+    assert world.failed(*(notification(f"inbox/{name}") for name in "abc")) == ["m2"]
+    assert world.result("inbox/a") is not None
+    assert world.result("inbox/c") is not None
+
+
+def test_an_endpoint_in_trouble_costs_no_answers(world: World) -> None:
+    def throttle() -> None:
+        raise error("InvokeEndpoint", 400, "ThrottlingException")
+
+    world.put(CAT, b"cat")
+    world.endpoint.trouble = throttle
+    assert world.failed(notification(CAT)) == ["m1"]
+    assert world.result(CAT) is None
+    world.endpoint.trouble = lambda: None
+    assert world.failed(notification(CAT), receives=2) == []
+    assert world.result(CAT) is not None
+
+
+def test_a_message_that_fails_is_put_off_longer_each_time(world: World) -> None:
+    world.failed("nonsense", receives=1)
+    world.failed("nonsense", receives=4)
+    (_, _, first), (_, _, fourth) = world.sqs.visibility
+    assert 2 <= first <= 5
+    assert 20 <= fourth <= 40
+
+
+def test_a_message_that_cannot_be_put_off_fails_alone(world: World) -> None:
+    def gone(**_: Any) -> dict[str, Any]:
+        raise error("ChangeMessageVisibility", 400, "InvalidParameterValue")
+
+    world.put(CAT, b"cat")
+    world.sqs.change_message_visibility = gone  # type: ignore[method-assign]
+    assert world.failed("nonsense", notification(CAT)) == ["m1"]
+    assert world.result(CAT) is not None
+
+
+@pytest.mark.parametrize("base", [1, 5])
+def test_an_hour_of_trouble_makes_no_dead_letters(base: int) -> None:
+    shortest = [wait_seconds(base, receives, chance=lambda: 0.0) for receives in range(1, 20)]
+    assert sum(shortest) > 3600
+    assert max(wait_seconds(base, receives, chance=lambda: 1.0) for receives in range(1, 99)) == 900
+
+
+def test_the_images_of_one_invocation_are_classified_side_by_side(world: World) -> None:
+    """Each waits in the endpoint for all ten: one after the other, none would come back."""
+    together = Barrier(10)
+    names = [f"inbox/{number}.jpg" for number in range(10)]
+    for name in names:
+        world.put(name, name.encode())
+    world.endpoint.trouble = lambda: void(together.wait(timeout=10))
+    assert world.failed(*map(notification, names)) == []
+
+
+def void(_: object) -> None:
+    """For a callback that is to return nothing."""
+
+
+def test_an_answer_by_a_model_that_is_not_active_is_looked_at_again(world: World) -> None:
+    world.put(CAT, b"cat")
+    world.endpoint.number = 2
+    assert world.failed(notification(CAT)) == []
+    assert world.sqs.sent == [(SETTINGS.inbox_queue_url, {"look": {"key": CAT, "again": 1}}, 60)]
+    world.active_number = 2
+    assert world.failed(json.dumps(world.sent("inbox")[0])) == []
+    assert len(world.endpoint.asked) == 1, "its answer turned out to be the active model's"
+
+
+def test_looking_again_ends_after_the_third_time(world: World) -> None:
+    world.put(CAT, b"cat")
+    world.endpoint.number = 2
+    world.failed(json.dumps({"look": {"key": CAT, "again": 3}}))
+    assert world.sqs.sent == []
+    result = world.result(CAT)
+    assert result is not None
+    assert result.by is not None
+    assert result.by.model == model(2)
+
+
+def test_without_an_active_model_uploads_wait_in_the_queue(world: World) -> None:
+    def none() -> Any:
+        raise LookupError("no model is active")
+
+    world.put(CAT, b"cat")
+    uploads = world.uploads()
+    intake = replace(
+        world.intake(), accept=replace(uploads, outbox=replace(uploads.outbox, active=none)).accept
+    )
+    failures = intake(sqs_event(notification(CAT)))["batchItemFailures"]
+    assert failures == [{"itemIdentifier": "m1"}]
+
+
+def test_the_handler_refuses_to_start_without_its_settings() -> None:
+    with pytest.raises(SettingsError, match="INBOX_QUEUE_URL"):
+        build({"BUCKET": "b", "STAGE": "dev"})
+
+
+def test_a_handler_is_built_once_and_by_its_first_event() -> None:
+    built: list[object] = []
+
+    def build_echo(environ: object) -> Any:
+        built.append(environ)
+
+        def echo(event: runtime.Event) -> Any:
+            runtime.count("Messages")
+            return event["say"]
+
+        return echo
+
+    handler = runtime.lambda_handler(build_echo)
+    assert built == []
+    assert [handler({"say": word}, Context()) for word in ("a", "b")] == ["a", "b"]
+    assert len(built) == 1
+
+
+class Context:
+    """What powertools reads of Lambda's context."""
+
+    function_name = "onUpload"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:1:function:onUpload"
+    aws_request_id = "1"

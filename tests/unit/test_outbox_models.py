@@ -1,0 +1,111 @@
+"""Which of two answers stands: by the active model, by another one, a rejection."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from domain.result import Result, metadata
+from functions.inbox import Image, peek
+from functions.outbox import Current, Published, settle
+from tests.desk import KEY, Desk, by, too_large
+from tests.uploads import model
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_the_active_model_replaces_the_answer_of_another(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    desk.number = 2
+    assert isinstance(desk.settle(by(2)), Published)
+    assert desk.again == []
+
+
+def test_going_back_to_an_older_model_is_a_change_like_any_other(desk: Desk) -> None:
+    desk.upload()
+    desk.number = 2
+    desk.settle(by(2))
+    desk.number = 1
+    assert isinstance(desk.settle(by(1)), Published)
+
+
+def test_an_answer_by_a_model_that_is_not_active_is_queued_before_it_is_published(
+    desk: Desk,
+) -> None:
+    desk.upload()
+    published_when_queued: list[bool] = []
+    outbox = replace(
+        desk.outbox, look_again=lambda key: published_when_queued.append(desk.stands() is not None)
+    )
+    outcome = settle(outbox, KEY, partial(peek, outbox.s3, "bucket"), by(2))
+    assert isinstance(outcome, Published)
+    assert published_when_queued == [False]
+
+
+def test_the_same_answer_by_the_same_old_model_is_not_written_again(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(2))
+    assert desk.settle(by(2)) == Current()
+    assert desk.again == [KEY, KEY]
+
+
+def test_a_pointer_that_moves_during_the_write_is_seen_after_it(desk: Desk) -> None:
+    desk.upload()
+    answers = iter([1, 2])
+    desk.before("PutObject", lambda: setattr(desk, "number", 2))
+    outcome = desk.settle(lambda image: by(next(answers))(image))
+    assert isinstance(outcome, Published)
+    assert desk.stands() == metadata(outcome.result)
+    assert outcome.result.by is not None
+    assert outcome.result.by.model == model(2)
+
+
+def test_a_rejection_never_replaces_labels_for_the_same_source(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    desk.number = 2
+    assert desk.settle(by(2, b"junk")) == Current()
+    stands = desk.stands()
+    assert stands is not None
+    assert stands["status"] == "classified"
+
+
+def test_labels_replace_a_rejection_by_another_model(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1, b"junk"))
+    desk.number = 2
+    assert isinstance(desk.settle(by(2)), Published)
+
+
+def test_a_rejection_replaces_labels_for_another_source(desk: Desk) -> None:
+    desk.upload(b"cat")
+    desk.settle(by(1))
+    desk.upload(b"junk")
+    assert isinstance(desk.settle(by(1, b"junk")), Published)
+
+
+def test_a_rejection_that_no_model_made_stands_under_every_model(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(too_large)
+    desk.number = 2
+    assert desk.settle(by(2)) == Current()
+    assert desk.again == []
+
+
+def test_an_answer_by_the_active_model_is_not_replaced_by_anothers(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    desk.number = 2
+
+    def roll_back_meanwhile(image: Image) -> Result | None:
+        desk.number = 1
+        return by(2)(image)
+
+    assert desk.settle(roll_back_meanwhile) == Current()
+    stands = desk.stands()
+    assert stands is not None
+    assert stands["model-id"] == str(model(1))

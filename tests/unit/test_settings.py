@@ -1,0 +1,86 @@
+"""A setting that is missing or wrong names itself."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from functions.settings import (
+    OnFolder,
+    OnPage,
+    OnSchedule,
+    OnUpload,
+    SettingsError,
+    from_env,
+    variables,
+)
+
+GOOD = {
+    "BUCKET": "sortbox-dev-1-eu-west-1",
+    "STAGE": "dev",
+    "INBOX_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/inbox",
+    "FOLDER_QUEUE_URL": "http://127.0.0.1:4566/1/folder",
+    "PAGE_QUEUE_URL": "http://127.0.0.1:4566/1/page",
+    "FOLDER_DEPTH": "1",
+    "FOLDER_QUIET_SECONDS": "60",
+    "ENDPOINT_MAX_LATE": "200",
+    "TRANSFORM_INSTANCE_TYPE": "ml.m5.xlarge",
+    "TRANSFORM_INSTANCE_COUNT": "1",
+    "RETRY_BASE_SECONDS": "5",
+}
+
+ALL = [OnUpload, OnFolder, OnPage, OnSchedule]
+
+
+@pytest.mark.parametrize("settings", ALL)
+def test_settings_are_read_from_variables_of_their_names(settings: type[Any]) -> None:
+    read = from_env(settings, GOOD)
+    assert {field.name: str(getattr(read, field.name)) for field in fields(read)} == {
+        field.name: GOOD[field.name.upper()] for field in fields(read)
+    }
+
+
+def test_numbers_are_numbers() -> None:
+    assert from_env(OnUpload, GOOD).folder_quiet_seconds == 60
+
+
+@pytest.mark.parametrize("settings", ALL)
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_setting_names_itself(settings: type[Any], value: str | None) -> None:
+    for name in variables(settings):
+        environ = GOOD | {name: value} if value is not None else GOOD.copy()
+        if value is None:
+            del environ[name]
+        with pytest.raises(SettingsError, match=f"^not set: {name}$"):
+            from_env(settings, environ)
+
+
+def test_all_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(SettingsError, match="not set: BUCKET, FOLDER_QUEUE_URL, STAGE"):
+        from_env(OnSchedule, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("FOLDER_QUIET_SECONDS", "901", "a whole number from 1 to 900, not '901'"),
+        ("FOLDER_QUIET_SECONDS", "0", "a whole number from 1 to 900"),
+        ("FOLDER_DEPTH", "one", "a whole number from 1 to 10, not 'one'"),
+        ("FOLDER_DEPTH", "1.5", "a whole number"),
+        ("RETRY_BASE_SECONDS", "-1", "a whole number from 1 to 900"),
+        ("STAGE", "production", "dev: 1 to 8 of a-z and 0-9, not 'production'"),
+        ("STAGE", "Dev", "1 to 8 of a-z and 0-9"),
+        ("BUCKET", "a/b", "must look like"),
+        ("FOLDER_QUEUE_URL", "folder", "must look like https://sqs."),
+    ],
+)
+def test_a_wrong_setting_says_what_is_expected(name: str, value: str, expected: str) -> None:
+    with pytest.raises(SettingsError, match=name) as raised:
+        from_env(OnUpload, GOOD | {name: value})
+    assert expected in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["m5.xlarge", "ml.m5", "ML.m5.xlarge"])
+def test_an_instance_type_is_one_of_sagemakers(value: str) -> None:
+    with pytest.raises(SettingsError, match="TRANSFORM_INSTANCE_TYPE must look like"):
+        from_env(OnFolder, GOOD | {"TRANSFORM_INSTANCE_TYPE": value})
