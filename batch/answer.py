@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
+from batch.bucket import Bucket
+from domain import result
+from domain.keys import result_key
 from domain.reply import Label
 from domain.result import Classified, Rejected, Result
 
@@ -53,14 +56,23 @@ class Unanswered:
 Answer = Predicted | Refusal | Unanswered
 
 
-def answer_of(result: Result) -> Predicted | Refusal:
-    image, etag, at = result.image, result.source.etag, result.how.at
-    match result:
+def answer_of(settled: Result) -> Predicted | Refusal:
+    image, etag, at = settled.image, settled.source.etag, settled.how.at
+    match settled:
         case Classified():
-            return Predicted(image, etag, result.labels[:TOP], str(result.by.model), at)
+            return Predicted(image, etag, settled.labels[:TOP], str(settled.by.model), at)
         case Rejected():
-            model = str(result.by.model) if result.by else None
-            return Refusal(image, etag, result.code, result.message, model, at)
+            model = str(settled.by.model) if settled.by else None
+            return Refusal(image, etag, settled.code, settled.message, model, at)
+
+
+def in_outbox(bucket: Bucket, image: str) -> Predicted | Refusal | None:
+    """What the outbox says about an image; nothing where it is not of the schema known here."""
+    found = bucket.read(result_key(image))
+    try:
+        return answer_of(result.from_json(found.body)) if found else None
+    except ValueError:
+        return None
 
 
 def to_line(answer: Answer) -> str:

@@ -24,8 +24,8 @@ from batch.answer import (
     Predicted,
     Refusal,
     Unanswered,
-    answer_of,
     from_csv,
+    in_outbox,
     refusals,
     to_csv,
     to_line,
@@ -33,8 +33,7 @@ from batch.answer import (
 from batch.bucket import Bucket, Listed
 from batch.claim import SUMMARY, Run, publish
 from batch.cloud import Cloud
-from domain import result
-from domain.keys import INBOX, folder_file, result_key
+from domain.keys import INBOX, folder_file
 from domain.route import Ignored, InFolder, route
 
 PREDICTIONS = "predictions.csv"
@@ -181,8 +180,7 @@ def _read_answer(cloud: Cloud, image: Listed, counts: Counts) -> Predicted | Ref
         counts.unlisted += 1
         return None
     counts.looked_up += 1
-    found = cloud.bucket.read(result_key(image.key))
-    answer = answer_of(result.from_json(found.body)) if found else None
+    answer = in_outbox(cloud.bucket, image.key)
     if answer is None or answer.etag != image.etag:
         counts.unanswered += 1
         return None

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, assert_never
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from batch.answer import Answer, Unanswered, answer_of, to_line
+from batch.answer import Answer, Unanswered, answer_of, in_outbox, to_line
 from batch.bucket import Bucket
 from batch.collect import NoReply, outputs, reply_in
 from batch.page import Row
 from batch.progress import done_key
 from batch.slice import LARGE, MB, Direct, Page, Transform, open_page
-from domain.keys import MANIFEST_KEY_BYTES, fits_manifest, result_key
+from domain.keys import MANIFEST_KEY_BYTES, fits_manifest
 from domain.reply import Reply
-from domain.result import How, Rejected, Result, from_json
+from domain.result import How, Rejected, Result
 from functions import runtime
 from functions.active import Pointer
 from functions.answer import instant, result_of
@@ -122,8 +122,7 @@ class Pages:
                 count(type(result).__name__)
                 return answer_of(result)
             case Current():
-                standing = self.bucket.read(result_key(row.key))
-                return answer_of(from_json(standing.body)) if standing else None
+                return in_outbox(self.bucket, row.key)
             case NoAnswer(image):
                 if row.is_still(image.source.etag, image.last_modified):
                     return Unanswered(row.key, row.etag, why)

@@ -15,8 +15,10 @@ from batch.bucket import Bucket
 from batch.cloud import Bounds, Cloud, Machines
 from batch.page import PageRef
 from domain.keys import CLAIMS, JobName, beat_key, result_key
-from domain.result import Result, from_json
+from domain.result import How, Result, Source, from_json, metadata
+from domain.result import to_json as result_to_json
 from domain.scope import Scope
+from functions.answer import result_of
 from functions.messages import Advance, OurMessage, Quiet, Start, to_json
 from functions.on_folder import Folders, look_later
 from functions.on_page import Pages
@@ -24,7 +26,7 @@ from functions.outbox import Outbox
 from functions.settings import OnFolder, OnPage
 from tests.fake_sagemaker import FakeSageMaker
 from tests.fakes import FakeS3, FakeSQS
-from tests.uploads import FakeEndpoint, active, sqs_event
+from tests.uploads import FakeEndpoint, active, model, reply_to, sqs_event
 
 ON_FOLDER = OnFolder(
     bucket="bucket",
@@ -111,6 +113,20 @@ class World:
     def fill(self, *keys: str) -> None:
         for key in keys:
             self.put(key)
+
+    def answer(self, *keys: str) -> None:
+        """As the endpoint would have, before the run."""
+        for key in keys:
+            stored = self.s3.objects[key]
+            source = Source("bucket", stored.etag, None, len(stored.body))
+            how = How("endpoint", None, 1, "2026-01-01T00:00:00Z")
+            result = result_of(key, source, reply_to(stored.body, model(1)), how)
+            self.s3.put_object(
+                Bucket="bucket",
+                Key=result_key(key),
+                Body=result_to_json(result),
+                Metadata=metadata(result),
+            )
 
     def remove(self, key: str) -> None:
         self.s3.delete_object(Bucket="bucket", Key=key)
