@@ -1,0 +1,72 @@
+"""The stack that holds the data: closed to the world, kept when the rest goes."""
+
+from typing import Any
+
+from tests.packaged import STORAGE, of_type, storage
+
+TEMPLATE = storage()
+(BUCKET,) = of_type(TEMPLATE, "AWS::S3::Bucket").values()
+
+
+def test_the_bucket_is_versioned_encrypted_and_closed() -> None:
+    assert BUCKET["VersioningConfiguration"] == {"Status": "Enabled"}
+    (rule,) = BUCKET["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert set(BUCKET["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(BUCKET["PublicAccessBlockConfiguration"]) == 4
+
+
+def test_the_bucket_answers_over_tls_only() -> None:
+    (policy,) = of_type(TEMPLATE, "AWS::S3::BucketPolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Principal"] == "*"
+    assert statement["Action"] == "s3:*"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert len(statement["Resource"]) == 2, "the bucket and its objects"
+
+
+def test_only_the_inbox_notifies_so_that_nothing_we_write_triggers_us() -> None:
+    notified = BUCKET["NotificationConfiguration"]["QueueConfigurations"]
+    assert {each["Event"] for each in notified} == {"s3:ObjectCreated:*", "s3:ObjectRemoved:*"}
+    for each in notified:
+        (rule,) = each["Filter"]["S3Key"]["Rules"]
+        assert rule == {"Name": "prefix", "Value": "inbox/"}
+        assert each["Queue"] == {"Fn::GetAtt": ["InboxQueue", "Arn"]}
+
+
+def test_only_our_bucket_in_our_account_may_send_to_the_inbox_queue() -> None:
+    (policy,) = of_type(TEMPLATE, "AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    condition = statement["Condition"]
+    assert condition["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    name = BUCKET["BucketName"]["Fn::Sub"]
+    arn = {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{name}"}
+    assert condition["ArnEquals"] == {"aws:SourceArn": arn}
+
+
+def test_what_we_no_longer_need_expires() -> None:
+    rules = {rule.get("Prefix"): rule for rule in BUCKET["LifecycleConfiguration"]["Rules"]}
+    assert all(rule["Status"] == "Enabled" for rule in rules.values())
+    assert _days(rules["work/"]) == (14, 1)
+    assert _days(rules["outbox/"]) == (None, 30)
+    everywhere = rules[None]
+    assert everywhere["ExpiredObjectDeleteMarker"] is True
+    assert everywhere["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert set(rules) == {"work/", "outbox/", "deploy/", None}, "nothing a person put there"
+
+
+def _days(rule: dict[str, Any]) -> tuple[int | None, int]:
+    noncurrent = rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+    return rule.get("ExpirationInDays"), noncurrent
+
+
+def test_what_holds_data_is_kept_when_its_stack_goes() -> None:
+    for name, resource in TEMPLATE["Resources"].items():
+        assert resource["DeletionPolicy"] == "RetainExceptOnCreate", name
+        assert resource["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_cloudformation_reads_no_yaml_aliases() -> None:
+    lines = STORAGE.read_text().splitlines()
+    assert not [line for line in lines if ": &" in line or ": *" in line or "<<:" in line]
