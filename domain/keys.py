@@ -135,7 +135,9 @@ class JobName:
     def parse(cls, name: str) -> "JobName":
         """Raises ValueError for a name that is not one of ours."""
         found = re.fullmatch(
-            r"sortbox-([a-z0-9]{1,8})-([a-z0-9-]{1,20})-([0-9a-f]{10})-(\d)-(\d{1,6})-(\d)", name
+            r"sortbox-([a-z0-9]{1,8})-([a-z0-9-]{1,20})-([0-9a-f]{10})"
+            r"-([0-9])-(0|[1-9][0-9]{0,5})-([0-9])",
+            name,
         )
         if found is None:
             raise ValueError(f"not a Sortbox job name: {name!r}")

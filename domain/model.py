@@ -22,7 +22,9 @@ class ModelId:
     @classmethod
     def parse(cls, text: str) -> "ModelId":
         """Raises ValueError naming the form that is expected."""
-        found = re.fullmatch(r"([a-z0-9][a-z0-9-]{0,39}):(\d{1,9}):(sha256:[0-9a-f]{64})", text)
+        found = re.fullmatch(
+            r"([a-z0-9][a-z0-9-]{0,39}):(0|[1-9][0-9]{0,8}):(sha256:[0-9a-f]{64})", text
+        )
         if found is None:
             raise ValueError(f"a model id looks like pets:7:sha256:<64 hex digits>, not {text!r}")
         return cls(found[1], int(found[2]), found[3])

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +49,42 @@ def to_json(reply: Reply) -> str:
 def from_json(text: str | bytes) -> Reply:
     """The inverse of `to_json`. Raises ValueError for anything else: no evidence about an image."""
     try:
-        fields: dict[str, Any] = json.loads(text)
-        server = Server(**fields.pop("server"))
-        if "code" in fields:
-            return Refused(server, **fields)
-        labels = tuple(Label(**label) for label in fields.pop("labels"))
-        return Labelled(server, labels, **fields)
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        return _reply(json.loads(text, parse_constant=_no_number))
+    except (TypeError, ValueError) as error:
         raise ValueError(f"not a reply of the model container: {error}") from error
+
+
+def _reply(fields: object) -> Reply:
+    match fields:
+        case {"server": server, "code": str(code), "message": str(message)}:
+            return Refused(_server(server), code, message)
+        case {
+            "server": server,
+            "labels": [*labels],
+            "width": int(width),
+            "height": int(height),
+            "format": str(format),
+            "model_ms": int() | float() as model_ms,
+        }:
+            read = tuple(_label(label) for label in labels)
+            return Labelled(_server(server), read, width, height, format, model_ms)
+    raise ValueError("it has neither labels nor a code and a message")
+
+
+def _server(fields: object) -> Server:
+    match fields:
+        case {"model_id": str(model_id), "container": str(container)}:
+            return Server(model_id, container)
+    raise ValueError("it does not say which model answered")
+
+
+def _label(fields: object) -> Label:
+    match fields:
+        case {"label": str(label), "score": int() | float() as score}:
+            return Label(label, score)
+    raise ValueError("a label has a name and a score")
+
+
+def _no_number(name: str) -> float:
+    """Python reads NaN and Infinity; JSON does not know them, and nor do those who read us."""
+    raise ValueError(f"{name} is not a number in JSON")

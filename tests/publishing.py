@@ -127,8 +127,7 @@ class Publishing(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(IN_FOLDER))
     def transform(self, key: str) -> None:
-        stored = self.world.s3.objects.get(key)
-        if stored:
+        if stored := self.world.s3.objects.get(key):
             self.rows.append(Row(key, stored.etag, stored.body, self.world.active_number))
 
     @rule(choice=choices, meanwhile=meanwhiles)

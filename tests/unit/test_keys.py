@@ -1,0 +1,217 @@
+"""Every key and name has its inverse, over anything that hypothesis can find."""
+
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from domain.keys import (
+    BEATS,
+    CLAIMS,
+    INBOX,
+    KEY_BYTES,
+    LONG,
+    MODELS,
+    OUTBOX,
+    RUNS,
+    WORK,
+    JobName,
+    RunKeys,
+    beat_key,
+    claim_key,
+    claimed_token,
+    fits_manifest,
+    folder_file,
+    image_key,
+    result_key,
+    run_of,
+)
+from domain.route import Ignored, InFolder, Ready, Single, route
+from domain.scope import Scope
+from tests import vocabulary as some
+
+FOLDER_FILES = ["_status.json", "_summary.json", "predictions.csv", "errors.jsonl"]
+SAGEMAKER_NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+
+
+@given(some.inbox_keys)
+def test_a_results_key_leads_back_to_its_image(key: str) -> None:
+    written = result_key(key)
+    assert image_key(written) == (None if written.startswith(LONG) else key)
+
+
+@given(some.inbox_keys)
+def test_a_results_key_is_one_that_s3_takes(key: str) -> None:
+    assert len(result_key(key).encode()) <= KEY_BYTES
+    assert result_key(key).startswith(OUTBOX)
+
+
+@given(st.integers(990, KEY_BYTES - len(INBOX)), st.sampled_from(["x", "é", "🐈"]))
+def test_only_a_key_too_long_for_its_result_goes_under_a_hash(length: int, letter: str) -> None:
+    key = (INBOX + letter * length).encode()[:KEY_BYTES].decode(errors="ignore")
+    too_long = len(f"{OUTBOX}{key.removeprefix(INBOX)}.json".encode()) > KEY_BYTES
+    assert result_key(key).startswith(LONG) == too_long
+
+
+@given(some.inbox_keys, some.inbox_keys)
+def test_two_images_never_share_a_result(one: str, other: str) -> None:
+    assume(one != other)
+    assert result_key(one) != result_key(other)
+
+
+@given(some.inbox_keys)
+def test_no_image_is_answered_where_ours_is_kept(key: str) -> None:
+    """A result under `outbox/_long/` by its own name, or over a folder's report, would be one."""
+    match route(key):
+        case Single() | InFolder():
+            assert image_key(result_key(key)) in (key, None)
+            own = {
+                folder_file(Scope(path), name) for path in _folders(key) for name in FOLDER_FILES
+            }
+            assert result_key(key) not in own
+        case Ready() | Ignored():
+            pass
+
+
+def _folders(key: str) -> list[str]:
+    *folders, _ = key.removeprefix(INBOX).split("/")
+    return [
+        "".join(f"{folder}/" for folder in folders[:depth]) for depth in range(len(folders) + 1)
+    ]
+
+
+@given(some.inbox_keys, st.integers(1, 3))
+def test_every_key_has_a_road_and_says_what_it_is_about(key: str, depth: int) -> None:
+    match route(key, depth):
+        case Single(image):
+            assert image == key
+            assert "/" not in key.removeprefix(INBOX)
+        case InFolder(image, folder):
+            assert image == key
+            assert key.startswith(INBOX + folder.path)
+            assert folder.is_folder
+            assert 1 <= folder.path.count("/") <= depth
+        case Ready(folder):
+            assert key.startswith(INBOX + folder.path)
+            assert key.endswith("/_READY")
+        case Ignored(reason):
+            assert reason
+
+
+@given(some.any_keys)
+def test_what_is_outside_the_inbox_takes_no_road(key: str) -> None:
+    assume(not key.startswith(INBOX))
+    assert isinstance(route(key), Ignored)
+
+
+@given(some.paths)
+def test_nothing_of_ours_takes_a_road(path: str) -> None:
+    for prefix in (OUTBOX, MODELS, WORK):
+        assert isinstance(route(prefix + path), Ignored)
+
+
+@given(some.inbox_keys)
+def test_a_single_and_a_folder_are_never_one_scope(key: str) -> None:
+    match route(key):
+        case Single():
+            assert not Scope(key.removeprefix(INBOX)).is_folder
+        case InFolder(_, folder) | Ready(folder):
+            assert folder.is_folder
+        case Ignored():
+            pass
+
+
+@given(some.paths, some.paths)
+def test_two_scopes_never_share_a_token(one: str, other: str) -> None:
+    assume(one != other)
+    assert Scope(one).token != Scope(other).token
+
+
+@given(some.paths)
+def test_a_token_is_safe_in_keys_and_in_names(path: str) -> None:
+    assert re.fullmatch(r"[a-z0-9][a-z0-9-]{0,19}-[0-9a-f]{16}", Scope(path).token)
+
+
+@given(some.paths)
+def test_a_claim_leads_back_to_its_token(path: str) -> None:
+    token = Scope(path).token
+    assert claimed_token(claim_key(token)) == token
+    assert claim_key(token).startswith(CLAIMS)
+    assert beat_key(token).startswith(BEATS)
+
+
+@given(some.paths, some.nonces, st.integers(1, 9), st.integers(0, 999_999), st.integers(0, 9))
+def test_everything_a_run_writes_leads_back_to_it(
+    path: str, nonce: str, attempt: int, index: int, part: int
+) -> None:
+    run = RunKeys(Scope(path).token, nonce)
+    job = JobName("dev", Scope(path).slug, nonce, attempt, index, part)
+    written = [
+        run.slice(attempt, index),
+        run.plan(attempt, index, nonce) + "pages/0.jsonl",
+        run.output(job) + "a.jpg.out",
+    ]
+    for key in written:
+        assert key.startswith(RUNS)
+        assert run_of(key) == run
+        assert run_of(f"s3://bucket/{key}") == run
+
+
+@given(some.any_keys)
+def test_only_keys_below_the_runs_belong_to_one(key: str) -> None:
+    assume(not key.startswith(RUNS))
+    assert run_of(key) is None
+    assert run_of(f"s3://bucket/{key}") is None
+
+
+@given(st.lists(st.integers(0, 999_999), min_size=2, max_size=2, unique=True))
+def test_slices_sort_as_they_are_numbered(indices: list[int]) -> None:
+    run = RunKeys("trip", "0123456789")
+    one, other = indices
+    assert (run.slice(1, one) < run.slice(1, other)) == (one < other)
+
+
+@given(some.job_names(some.paths.map(lambda path: Scope(path).slug)))
+def test_a_jobs_name_fits_sagemaker_and_is_read_back(job: JobName) -> None:
+    assert len(str(job)) <= 63
+    assert re.fullmatch(SAGEMAKER_NAME, str(job))
+    assert JobName.parse(str(job)) == job
+
+
+@given(st.from_regex(r"sortbox-[\w-]{1,60}", fullmatch=True))
+def test_a_name_is_a_jobs_only_if_a_job_would_have_it(name: str) -> None:
+    try:
+        job = JobName.parse(name)
+    except ValueError:
+        return
+    assert str(job) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sortbox-dev-trip-0123456789-1-00-0",
+        "sortbox-dev-trip-0123456789-1-٣-0",
+        "sortbox-dev-trip-0123456789-1-0",
+        "sortbox-production-trip-0123456789-1-0-0",
+        "sortbox-dev-trip-0123456789-1-0-0\n",
+        "another-job",
+    ],
+)
+def test_a_name_that_no_job_has_is_none_of_ours(name: str) -> None:
+    with pytest.raises(ValueError, match="not a Sortbox job name"):
+        JobName.parse(name)
+
+
+@given(some.any_keys)
+def test_a_manifest_takes_only_short_plain_keys(key: str) -> None:
+    if fits_manifest(key):
+        assert len(key.encode()) <= 800
+        assert "\n" not in key
+        assert not {"", ".", ".."} & set(key.split("/"))
+
+
+@pytest.mark.parametrize("key", ["inbox/cat (1).jpg", "inbox/trip/été.jpg", "inbox/a%2Bb+c.jpg"])
+def test_ordinary_names_fit_a_manifest(key: str) -> None:
+    assert fits_manifest(key)

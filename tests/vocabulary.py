@@ -1,0 +1,95 @@
+"""Anything that the vocabulary can say, for hypothesis to choose from."""
+
+from hypothesis import strategies as st
+
+from domain.keys import INBOX, KEY_BYTES, JobName
+from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
+from domain.reply import Label, Labelled, Refused, Reply, Server
+from domain.result import AnsweredBy, Classified, How, Rejected, Result, Source
+
+# S3 keys are UTF-8, which has no surrogates.
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+odd_names = st.sampled_from(
+    ["a.jpg", "cat (1).jpg", "100%.jpg", "a+b.jpg", "..", "...", "_READY", "_x", ".x", "", "a.json"]
+)
+long_names = st.builds(
+    lambda letter, size: letter * size, st.sampled_from("xé🐈"), st.integers(1, 250)
+)
+segments = st.one_of(
+    odd_names, st.text(st.characters(exclude_categories=["Cs"]), max_size=12), long_names
+)
+
+
+def fits_s3(key: str) -> bool:
+    return len(key.encode()) <= KEY_BYTES
+
+
+paths = st.lists(segments, min_size=1, max_size=5).map("/".join)
+inbox_keys = paths.map(lambda path: INBOX + path).filter(fits_s3)
+any_keys = st.one_of(inbox_keys, paths.filter(fits_s3))
+
+names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,39}", fullmatch=True)
+digests = st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True)
+nonces = st.from_regex(r"[0-9a-f]{10}", fullmatch=True)
+stages = st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True)
+scores = st.floats(0, 1)
+sizes = st.integers(1, 50_000)
+milliseconds = st.floats(0, 60_000)
+
+model_ids = st.builds(ModelId, names, st.integers(0, 999_999_999), digests)
+servers = st.builds(Server, model_ids.map(str), texts)
+labels = st.lists(st.builds(Label, texts, scores), min_size=1, max_size=5).map(tuple)
+
+labelled = st.builds(Labelled, servers, labels, sizes, sizes, texts, milliseconds)
+replies: st.SearchStrategy[Reply] = st.one_of(labelled, st.builds(Refused, servers, texts, texts))
+
+instants = st.datetimes().map(lambda at: at.strftime("%Y-%m-%dT%H:%M:%SZ").zfill(20))
+hows = st.builds(
+    How, st.sampled_from(["endpoint", "batch"]), st.none() | texts, st.integers(1, 20), instants
+)
+etags = st.from_regex(r"[0-9a-f]{32}(-[1-9][0-9]{0,3})?", fullmatch=True)
+sources = st.builds(Source, texts, etags, st.none() | texts, st.integers(0, 2**40))
+answered_by = st.builds(AnsweredBy, model_ids, texts)
+
+classified = st.builds(
+    Classified,
+    inbox_keys,
+    sources,
+    answered_by,
+    hows,
+    labels,
+    sizes,
+    sizes,
+    texts,
+    milliseconds,
+)
+rejected = st.builds(
+    Rejected, inbox_keys, sources, st.none() | answered_by, hows, texts.filter(bool), texts
+)
+results: st.SearchStrategy[Result] = st.one_of(classified, rejected)
+
+triples = st.tuples(scores, scores, scores)
+preprocessings = st.builds(Preprocessing, sizes, sizes, triples, triples, texts)
+cards = st.builds(
+    ModelCard,
+    names,
+    texts,
+    st.lists(texts, max_size=5).map(tuple),
+    preprocessings,
+    st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
+    st.dictionaries(texts, scores, max_size=3),
+    st.dictionaries(texts, texts, max_size=3),
+)
+active_models = st.builds(ActiveModel, model_ids, texts, texts, instants)
+
+
+def job_names(slugs: st.SearchStrategy[str]) -> st.SearchStrategy[JobName]:
+    return st.builds(
+        JobName,
+        stages,
+        slugs,
+        nonces,
+        st.integers(0, 9),
+        st.integers(0, 999_999),
+        st.integers(0, 9),
+    )
