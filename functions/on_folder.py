@@ -99,11 +99,16 @@ def look_later(settings: OnFolder, s3: "S3Client", sqs: "SQSClient", scope: Scop
     send(sqs, settings.folder_queue_url, message, settings.folder_quiet_seconds)
 
 
+def door(
+    settings: OnFolder, s3: "S3Client", sqs: "SQSClient", sagemaker: "SageMakerClient"
+) -> Intake:
+    accept = Folders(cloud(settings, s3, sqs, sagemaker)).accept
+    return Intake(sqs, settings.folder_queue_url, settings.retry_base_seconds, accept)
+
+
 def build(environ: Mapping[str, str]) -> Intake:
     settings = from_env(OnFolder, environ)
-    sqs = runtime.sqs()
-    folders = Folders(cloud(settings, runtime.s3(), sqs, runtime.sagemaker()))
-    return Intake(sqs, settings.folder_queue_url, settings.retry_base_seconds, folders.accept)
+    return door(settings, runtime.s3(), runtime.sqs(), runtime.sagemaker())
 
 
 handler = runtime.lambda_handler(build)

@@ -32,6 +32,7 @@ from functions.runtime import THREADS, count, logger
 from functions.settings import OnPage, from_env
 
 if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
     from types_boto3_sqs.client import SQSClient
 
@@ -147,13 +148,18 @@ def too_large(image: Image) -> str | None:
     return None
 
 
-def build(environ: Mapping[str, str]) -> Intake:
-    settings = from_env(OnPage, environ)
-    s3, sqs = runtime.s3(), runtime.sqs()
+def door(
+    settings: OnPage, s3: "S3Client", sqs: "SQSClient", endpoint: "SageMakerRuntimeClient"
+) -> Intake:
     again = partial(look_again, sqs, settings.inbox_queue_url, 0)
     outbox = Outbox(s3, settings.bucket, Pointer(s3, settings.bucket).model, again)
-    pages = Pages(settings, outbox, sqs, runtime.sagemaker_runtime(), runtime.now)
+    pages = Pages(settings, outbox, sqs, endpoint, runtime.now)
     return Intake(sqs, settings.page_queue_url, settings.retry_base_seconds, pages.accept)
+
+
+def build(environ: Mapping[str, str]) -> Intake:
+    settings = from_env(OnPage, environ)
+    return door(settings, runtime.s3(), runtime.sqs(), runtime.sagemaker_runtime())
 
 
 handler = runtime.lambda_handler(build)

@@ -21,23 +21,19 @@ ones still have their timers, job events and pages, and move up as the earlier o
 
 
 def sweep(bucket: Bucket, sqs: "SQSClient", folder_queue_url: str) -> int:
-    """How many runs were asked to go on."""
+    """Returns how many runs were asked to go on."""
     claims = list(islice(bucket.walk(CLAIMS), MOST))
     for claim in claims:
         send(sqs, folder_queue_url, Advance(claimed_token(claim.key)))
+    logger.info("swept", open_runs=len(claims))
+    count("OpenRuns", len(claims))
     return len(claims)
 
 
 def build(environ: Mapping[str, str]) -> Callable[[Event], Any]:
     settings = from_env(OnSchedule, environ)
-
-    def tick(event: Event) -> None:
-        bucket = Bucket(runtime.s3(), settings.bucket)
-        open_runs = sweep(bucket, runtime.sqs(), settings.folder_queue_url)
-        logger.info("swept", open_runs=open_runs)
-        count("OpenRuns", open_runs)
-
-    return tick
+    bucket = Bucket(runtime.s3(), settings.bucket)
+    return lambda event: sweep(bucket, runtime.sqs(), settings.folder_queue_url)
 
 
 handler = runtime.lambda_handler(build)
