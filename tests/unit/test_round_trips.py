@@ -1,4 +1,4 @@
-"""Models, replies and results: what is written can be read back, and nothing else is taken for it."""
+"""Models, replies and results: what is written is read back, and nothing else taken for it."""
 
 import json
 
