@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 CHUNK = 64 * 1024
+"""Characters read at once, and so the longest element: a key has at most 1,024 bytes."""
+
+DECODER = json.JSONDecoder()
 
 
 class BadManifest(ValueError):
@@ -40,7 +43,7 @@ def of_prefix(s3: "S3Client", prefix: Location) -> Iterator[Input]:
 def of_manifest(manifest: Path) -> Iterator[Input]:
     """`[{"prefix": "s3://bucket/folder/"}, "a.jpg", ...]`; raises BadManifest where it is not."""
     with manifest.open(encoding="utf-8") as file:
-        rows = _elements(file)
+        rows = iter(_Elements(file))
         prefix = _prefix(next(rows, None))
         for row in rows:
             if not isinstance(row, str):
@@ -56,30 +59,42 @@ def _prefix(first: object) -> Location:
             raise BadManifest('manifest: the first element must be {"prefix": "s3://..."}')
 
 
-def _elements(file: IO[str]) -> Iterator[object]:
-    """The elements of one JSON array, reading as few characters ahead as it can."""
-    decoder = json.JSONDecoder()
-    text, separator = "", "["
-    while True:
-        text = _read_on(text, file)
-        if text.startswith("]") and separator == ",":
+class _Elements:
+    """The elements of one JSON array, a chunk of text at a time."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._text = ""
+
+    def __iter__(self) -> Iterator[object]:
+        self._expect("[")
+        if self._peek() == "]":
             return
-        if not text.startswith(separator):
-            raise BadManifest(f"manifest: expected {separator!r} before {text[:40]!r}")
-        text = text[1:]
+        while True:
+            yield self._element()
+            if self._peek() == "]":
+                return
+            self._expect(",")
+
+    def _peek(self) -> str:
+        self._text = self._text.lstrip() or self._file.read(CHUNK).lstrip()
+        return self._text[:1]
+
+    def _expect(self, mark: str) -> None:
+        if self._peek() != mark:
+            raise BadManifest(f"manifest: expected {mark!r}, found {self._text[:40]!r}")
+        self._text = self._text[1:]
+
+    def _element(self) -> object:
+        self._peek()
         while True:
             try:
-                element, end = decoder.raw_decode(text.lstrip())
-                break
+                element, end = DECODER.raw_decode(self._text)
             except json.JSONDecodeError as error:
-                more = file.read(CHUNK)
-                if not more or len(text) > CHUNK:
+                more = self._file.read(CHUNK)
+                if not more or len(self._text) > CHUNK:
                     raise BadManifest(f"manifest: {error}") from error
-                text += more
-        text, separator = text.lstrip()[end:], ","
-        yield element
-
-
-def _read_on(text: str, file: IO[str]) -> str:
-    text = text.lstrip()
-    return text or file.read(CHUNK).lstrip()
+                self._text += more
+            else:
+                self._text = self._text[end:]
+                return element

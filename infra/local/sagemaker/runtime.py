@@ -10,7 +10,6 @@ from infra.local.sagemaker.kinds import ACCOUNT
 from infra.local.sagemaker.variant import Variant
 
 BODY_BYTES = 6_291_456
-SECONDS = 60.0
 SERVING = frozenset({"InService", "Updating", "SystemUpdating"})
 FORWARDED = ("Content-Type", "Accept", "X-Amzn-SageMaker-Custom-Attributes")
 RETURNED = ("Content-Type", "X-Amzn-SageMaker-Custom-Attributes")
@@ -25,6 +24,7 @@ TIMED_OUT = (
 class Runtime:
     endpoints: Endpoints
     containers: Containers
+    seconds: float
 
     async def invoke(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """`body` is within BODY_BYTES. Raises ValidationError or ModelError."""
@@ -32,7 +32,7 @@ class Runtime:
         variant = self._variant(endpoint, headers, log)
         sent = {name: headers[name] for name in FORWARDED if name in headers}
         try:
-            reply = await variant.invoke(body, sent, SECONDS)
+            reply = await variant.invoke(body, sent, self.seconds)
         except TimeoutError as error:
             raise ModelError(0, TIMED_OUT, log) from error
         except ContainerSilent as error:

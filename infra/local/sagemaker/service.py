@@ -38,6 +38,7 @@ class Settings:
     region: str
     max_transform_jobs: int
     ready_seconds: float
+    invocation_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         endpoints.resume()
         jobs.resume()
         try:
-            yield Service(table, Runtime(endpoints, containers))
+            yield Service(table, Runtime(endpoints, containers, settings.invocation_seconds))
         finally:
             await asyncio.gather(endpoints.close(), jobs.close())
 

@@ -1,0 +1,254 @@
+"""Endpoints answer through a process, are replaced with no call lost, and fail as AWS's do."""
+
+import re
+import tarfile
+import threading
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.local import processes
+from infra.local.sagemaker.runtime import BODY_BYTES
+from tests.contract.local_sagemaker.cloud import (
+    BUCKET,
+    IMAGE,
+    ROLE,
+    Cloud,
+    archive,
+    archive_of,
+    unique,
+    until,
+)
+from tests.stand_in.answers import label_of
+
+
+def refused(expected: str, match: str = "") -> Any:
+    return pytest.raises(ClientError, match=rf"\({expected}\).*{match}")
+
+
+def model_error(cloud: Cloud, endpoint: str, image: bytes = b"an image") -> dict[str, Any]:
+    with refused("ModelError") as raised:
+        cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=image)
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 424
+    return dict(raised.value.response)
+
+
+@pytest.fixture(scope="module")
+def endpoint(cloud: Cloud) -> str:
+    return cloud.serving()
+
+
+def test_an_endpoint_answers_with_what_its_container_says(cloud: Cloud, endpoint: str) -> None:
+    assert cloud.label(endpoint, b"one") == label_of(b"one")
+    assert cloud.label(endpoint, b"two") == label_of(b"two")
+
+
+def test_an_answer_names_the_variant_and_carries_the_attributes(
+    cloud: Cloud, endpoint: str
+) -> None:
+    answer = cloud.runtime.invoke_endpoint(
+        EndpointName=endpoint, Body=b"one", ContentType="image/jpeg", CustomAttributes="top_k=3"
+    )
+    assert answer["InvokedProductionVariant"] == "only"
+    assert answer["CustomAttributes"] == "top_k=3"
+    assert answer["ContentType"] == "application/json"
+
+
+def test_the_environment_of_the_model_reaches_the_container(cloud: Cloud) -> None:
+    endpoint = cloud.serving(SORTBOX_MODEL_ID="other:2:sha256:" + "1" * 64)
+    body = cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x")["Body"].read()
+    assert b"other:2:sha256:1111" in body
+
+
+def test_a_refusal_is_a_model_error_with_the_status_and_words_of_the_container(
+    cloud: Cloud, endpoint: str
+) -> None:
+    error = model_error(cloud, endpoint, b"BAD image")
+    assert error["OriginalStatusCode"] == 400
+    assert "not_an_image" in error["OriginalMessage"]
+    assert "Received client error (400) from primary" in error["Error"]["Message"]
+
+
+def test_a_container_in_trouble_is_a_model_error_with_its_status(cloud: Cloud) -> None:
+    error = model_error(cloud, cloud.serving(STAND_IN_STATUS="500"))
+    assert error["OriginalStatusCode"] == 500
+    assert "Received server error (500) from primary" in error["Error"]["Message"]
+
+
+def test_an_answer_that_takes_too_long_is_a_model_error(cloud: Cloud) -> None:
+    error = model_error(cloud, cloud.serving(STAND_IN_DELAY_MS="4000"))
+    assert error["OriginalStatusCode"] == 0
+    assert "Your invocation timed out" in error["OriginalMessage"]
+
+
+def test_six_megabytes_pass_and_a_byte_more_does_not(cloud: Cloud, endpoint: str) -> None:
+    whole = bytes(BODY_BYTES)
+    assert cloud.label(endpoint, whole) == label_of(whole)
+    with refused("413", f"HTTP content length exceeded {BODY_BYTES} bytes"):
+        cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=whole + b"!")
+
+
+def test_an_endpoint_that_is_not_there_is_a_validation_error(cloud: Cloud) -> None:
+    with refused("ValidationError", "Endpoint nope of account 000000000000 not found"):
+        cloud.runtime.invoke_endpoint(EndpointName="nope", Body=b"x")
+
+
+def test_a_variant_that_is_not_there_is_a_validation_error(cloud: Cloud, endpoint: str) -> None:
+    with refused("ValidationError", "Variant"):
+        cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x", TargetVariant="other")
+
+
+def test_an_endpoint_being_created_can_be_neither_invoked_nor_changed(cloud: Cloud) -> None:
+    model = cloud.model(STAND_IN_UNREADY="true")
+    endpoint = cloud.endpoint(model)
+    with refused("ValidationError", "not InService"):
+        cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x")
+    with refused("ValidationException", "Cannot update in-progress endpoint"):
+        cloud.sagemaker.delete_endpoint(EndpointName=endpoint)
+    with refused("ValidationException", "Cannot update in-progress endpoint"):
+        cloud.sagemaker.update_endpoint(
+            EndpointName=endpoint, EndpointConfigName=cloud.config(model)
+        )
+    failed = cloud.settled(endpoint)
+    assert failed["EndpointStatus"] == "Failed"
+    assert "did not pass the ping health check" in failed["FailureReason"]
+
+
+def test_a_container_that_dies_at_the_start_fails_the_endpoint(cloud: Cloud) -> None:
+    endpoint = cloud.endpoint(cloud.model(STAND_IN_EXIT="3"))
+    failed = cloud.settled(endpoint)
+    assert failed["EndpointStatus"] == "Failed"
+    assert "exited with status 3" in failed["FailureReason"]
+    assert "told to exit with 3" in cloud.server.log_of(endpoint)
+
+
+def test_a_model_archive_that_is_missing_fails_the_endpoint(cloud: Cloud) -> None:
+    model = cloud.model()
+    cloud.s3.delete_object(Bucket=BUCKET, Key=f"models/{model}.tar.gz")
+    failed = cloud.settled(cloud.endpoint(model))
+    assert failed["EndpointStatus"] == "Failed"
+    assert f"Could not access model data at s3://{BUCKET}/models/{model}" in failed["FailureReason"]
+
+
+def link(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = tarfile.SYMTYPE, target
+    return member, b""
+
+
+@pytest.mark.parametrize(
+    ("packed", "reason"),
+    [
+        (archive({"../outside.txt": b"x"}), "'../outside.txt' leads out"),
+        (archive({"/etc/outside.txt": b"x"}), "leads out"),
+        (archive_of([link("etc", "/etc")]), "'etc' is not a regular file"),
+        (b"not an archive", "not a readable tar.gz"),
+    ],
+)
+def test_a_model_archive_that_is_not_what_it_should_be_fails_the_endpoint(
+    cloud: Cloud, packed: bytes, reason: str
+) -> None:
+    failed = cloud.settled(cloud.endpoint(cloud.model(packed)))
+    assert failed["EndpointStatus"] == "Failed"
+    assert reason in failed["FailureReason"]
+
+
+def test_an_update_loses_no_call(cloud: Cloud) -> None:
+    before = cloud.model(SORTBOX_CONTAINER="before", STAND_IN_DELAY_MS="20")
+    after = cloud.model(SORTBOX_CONTAINER="after", STAND_IN_DELAY_MS="20")
+    endpoint = cloud.endpoint(before)
+    cloud.settled(endpoint)
+    seen: list[str] = []
+    updated = threading.Event()
+
+    def invoke() -> None:
+        """Raises at the first call that fails; ten more calls follow the update."""
+        left = 10
+        while left:
+            left -= updated.is_set()
+            body = cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x")["Body"].read()
+            seen.append("after" if b'"after"' in body else "before")
+
+    callers = [threading.Thread(target=invoke) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    until(lambda: len(seen) > 8)
+    cloud.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=cloud.config(after))
+    cloud.settled(endpoint)
+    updated.set()
+    for caller in callers:
+        caller.join()
+    assert seen[0] == "before"
+    assert seen[-1] == "after"
+
+
+def test_a_failed_update_leaves_the_old_variant_answering(cloud: Cloud) -> None:
+    endpoint = cloud.serving()
+    old = cloud.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    cloud.sagemaker.update_endpoint(
+        EndpointName=endpoint, EndpointConfigName=cloud.config(cloud.model(STAND_IN_EXIT="1"))
+    )
+    settled = cloud.settled(endpoint)
+    assert settled["EndpointStatus"] == "InService"
+    assert settled["EndpointConfigName"] == old
+    assert "exited with status 1" in settled["FailureReason"]
+    assert cloud.label(endpoint, b"x") == label_of(b"x")
+
+
+def test_a_container_that_dies_is_restarted_and_calls_meanwhile_are_model_errors(
+    cloud: Cloud,
+) -> None:
+    endpoint = cloud.serving(STAND_IN_DIE_AFTER="1")
+    assert cloud.label(endpoint, b"x") == label_of(b"x")
+    assert model_error(cloud, endpoint)["OriginalStatusCode"] == 503
+
+    def answers() -> bool:
+        try:
+            return cloud.label(endpoint, b"y") == label_of(b"y")
+        except cloud.runtime.exceptions.ModelError:
+            return False
+
+    assert until(answers)
+
+
+def test_a_deleted_endpoint_is_gone_with_its_process(cloud: Cloud) -> None:
+    endpoint = cloud.serving()
+    assert processes.running(endpoint)
+    cloud.sagemaker.delete_endpoint(EndpointName=endpoint)
+    cloud.sagemaker.get_waiter("endpoint_deleted").wait(
+        EndpointName=endpoint, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    assert processes.running(endpoint) == []
+
+
+def test_endpoints_are_listed_by_status(cloud: Cloud, endpoint: str) -> None:
+    found = cloud.sagemaker.list_endpoints(StatusEquals="InService", MaxResults=100)["Endpoints"]
+    assert endpoint in {item["EndpointName"] for item in found}
+    failed = cloud.sagemaker.list_endpoints(StatusEquals="Failed", MaxResults=100)["Endpoints"]
+    assert endpoint not in {item["EndpointName"] for item in failed}
+
+
+def test_one_variant_is_all_there_is(cloud: Cloud) -> None:
+    model = cloud.model()
+    variants: Any = [
+        {"VariantName": name, "ModelName": model, "InstanceType": "ml.m5.large"}
+        for name in ("a", "b")
+    ]
+    with refused("ValidationException", "one production variant"):
+        cloud.sagemaker.create_endpoint_config(
+            EndpointConfigName=unique("config"), ProductionVariants=variants
+        )
+
+
+def test_a_model_without_data_serves_too(cloud: Cloud) -> None:
+    name = unique("model")
+    cloud.sagemaker.create_model(
+        ModelName=name, PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE
+    )
+    assert cloud.settled(cloud.endpoint(name))["EndpointStatus"] == "InService"
+
+
+def test_nothing_of_an_image_is_logged(cloud: Cloud, endpoint: str) -> None:
+    cloud.label(endpoint, b"a very private photograph")
+    assert not re.search("private photograph", cloud.server.log_of(endpoint))

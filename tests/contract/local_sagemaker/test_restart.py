@@ -1,0 +1,54 @@
+"""What was made survives the server, however it ended; no process does."""
+
+from infra.local import processes
+from tests.contract.local_sagemaker.cloud import BUCKET, Cloud, until
+from tests.stand_in.answers import label_of
+
+
+def test_a_restart_brings_models_tags_and_endpoints_back(own_cloud: Cloud) -> None:
+    endpoint = own_cloud.serving()
+    before = own_cloud.sagemaker.describe_endpoint(EndpointName=endpoint)
+    own_cloud.sagemaker.add_tags(
+        ResourceArn=before["EndpointArn"], Tags=[{"Key": "stage", "Value": "dev"}]
+    )
+    own_cloud.server.stop()
+    assert processes.running(endpoint) == []
+    own_cloud.server.start()
+    after = own_cloud.settled(endpoint)
+    assert after["EndpointStatus"] == "InService"
+    assert after["CreationTime"] == before["CreationTime"]
+    assert own_cloud.label(endpoint, b"x") == label_of(b"x")
+    tags = own_cloud.sagemaker.list_tags(ResourceArn=before["EndpointArn"])["Tags"]
+    assert tags == [{"Key": "stage", "Value": "dev"}]
+
+
+def test_a_job_cut_off_by_the_servers_death_has_failed_and_says_so(own_cloud: Cloud) -> None:
+    folder, images = own_cloud.images(40)
+    model = own_cloud.model(STAND_IN_DELAY_MS="100")
+    job = own_cloud.transform(own_cloud.manifest(folder, images), model)
+    until(lambda: own_cloud.keys(f"out/{job}/"))
+    own_cloud.server.kill()
+    until(lambda: not processes.running(job))
+    own_cloud.server.start()
+    ended = own_cloud.finished(job)
+    assert ended["TransformJobStatus"] == "Failed"
+    assert "ended while the job was running" in ended["FailureReason"]
+
+
+def test_a_killed_server_leaves_no_process_and_its_endpoints_come_back(own_cloud: Cloud) -> None:
+    endpoint = own_cloud.serving()
+    own_cloud.server.kill()
+    until(lambda: not processes.running(endpoint))
+    own_cloud.server.start()
+    assert own_cloud.settled(endpoint)["EndpointStatus"] == "InService"
+    assert own_cloud.label(endpoint, b"x") == label_of(b"x")
+
+
+def test_an_endpoint_whose_model_is_gone_fails_after_a_restart(own_cloud: Cloud) -> None:
+    model = own_cloud.model()
+    endpoint = own_cloud.endpoint(model)
+    own_cloud.settled(endpoint)
+    own_cloud.s3.delete_object(Bucket=BUCKET, Key=f"models/{model}.tar.gz")
+    own_cloud.server.stop()
+    own_cloud.server.start()
+    assert "Could not access model data" in own_cloud.settled(endpoint)["FailureReason"]
