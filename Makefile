@@ -6,6 +6,8 @@ python = .venv/bin/python
 uv = $(shell command -v uv || echo .local/uv/bin/uv)
 # STAGE=local speaks to the local cloud, any other stage to the account of your credentials.
 in_stage = $(if $(filter local,$(1)),env=$$($(python) -m infra.local env) && eval "$$env" && )$(python)
+activate = $(call in_stage,local) -m infra.activate --stage local --archive build/imagenet.tar.gz \
+    --image "$$($(python) -m infra.local image)"
 named = $(or $(STAGE),$(error which stage? `make $@ STAGE=dev`))
 
 .PHONY: help env up down demo test lint types deploy remove status bundle lock bench-flow clean
@@ -21,14 +23,20 @@ help:
 env: # every other verb builds what it needs first
 	@python=$$(PYTHON='$(PYTHON)' sh infra/python.sh) && "$$python" infra/environments.py
 
-up: env
+up: env build/imagenet.tar.gz
 	@$(python) -m infra.local up
+	@$(activate) --if-none
 
 down: env
 	@$(python) -m infra.local down
 
-demo: env
+demo: env build/imagenet.tar.gz
+	@$(python) -m infra.local up
+	@$(activate)
 	@$(python) -m infra.local demo
+
+build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py training/package.py
+	@$(python) -m training.bundled $@
 
 test: lint types
 	@$(python) -m pytest

@@ -195,15 +195,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--stage", required=True)
     parser.add_argument("--archive", type=Path, required=True)
     parser.add_argument("--image", required=True)
+    parser.add_argument("--if-none", action="store_true", help="leave an active model alone")
     given = parser.parse_args(arguments)
     try:
-        active = activate(
-            Stage(given.stage),
-            boto3.client("s3"),
-            boto3.client("sagemaker"),
-            given.archive,
-            given.image,
-        )
+        stage, s3 = Stage(given.stage), boto3.client("s3")
+        active = read_pointer(s3, stage.bucket).active if given.if_none else None
+        if active is None:
+            sagemaker = boto3.client("sagemaker")
+            active = activate(stage, s3, sagemaker, given.archive, given.image)
     except (ActivationError, StageError) as error:
         print(error, file=sys.stderr)
         return 1

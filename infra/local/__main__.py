@@ -1,4 +1,4 @@
-"""python -m infra.local up | down | env | logs
+"""python -m infra.local up | down | demo | env | image | logs
 
 SORTBOX_LOCAL names the folder that holds the cloud, `.local` where it is not set.
 """
@@ -6,34 +6,54 @@ SORTBOX_LOCAL names the folder that holds the cloud, `.local` where it is not se
 import os
 import sys
 
+from rich.console import Console
+
 from infra.bundle import BundleError
+from infra.local import container_image
 from infra.local.cloud import Cloud, CloudError, down, up
+from infra.local.demo import demo
 from infra.local.place import Place
 
 
 def main(arguments: list[str]) -> int:
-    place = Place.named(os.environ)
+    verbs = {"up": _up, "down": _down, "demo": _demo, "env": _env, "image": _image, "logs": _logs}
+    if len(arguments) != 1 or arguments[0] not in verbs:
+        print(__doc__, file=sys.stderr)
+        return 2
     try:
-        match arguments:
-            case ["up"]:
-                print(_how_to_use(up(place, _say)))
-            case ["down"]:
-                down(place, _say)
-            case ["env"]:
-                print(_environment(place), end="")
-            case ["logs"]:
-                for log in sorted(place.logs.rglob("*.log")):
-                    print(log)
-            case _:
-                print(__doc__, file=sys.stderr)
-                return 2
+        return verbs[arguments[0]](Place.named(os.environ)) or 0
     except (CloudError, BundleError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
-    return 0
+
+
+def _up(place: Place) -> None:
+    print(_how_to_use(up(place, _say)))
+
+
+def _down(place: Place) -> None:
+    down(place, _say)
+
+
+def _demo(place: Place) -> int:
+    cloud = up(place, _say)
+    return demo(cloud.client("s3"), cloud.bucket, Console())
+
+
+def _env(place: Place) -> None:
+    print(_environment(place), end="")
+
+
+def _image(place: Place) -> None:
+    print(container_image.uri())
+
+
+def _logs(place: Place) -> None:
+    for log in sorted(place.logs.rglob("*.log")):
+        print(log)
 
 
 def _environment(place: Place) -> str:

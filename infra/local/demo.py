@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -119,7 +120,8 @@ def _folder_status(s3: "S3Client", bucket: str, scope: Scope) -> str:
 
 
 def _table(answers: list[Answered], *prefixes: str) -> Table:
-    table = Table("image", "top label", "score", "road", "model ms", "answered after")
+    columns = "image", "top label", "score", "road", "ms", "after"
+    table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for each in sorted(answers, key=lambda each: (each.answer.how.route, each.dropped.key)):
         name = each.dropped.key
         for prefix in prefixes:
@@ -138,18 +140,18 @@ def _cells(answer: Result) -> tuple[str, str, str, str]:
 
 
 def _verdict(answers: list[Answered], dropped: int, status: str, console: Console) -> int:
-    """Every image answered; at least five known subjects named rightly, and alike on both roads."""
+    """Every image answered; at least five known subjects named rightly, alike on both roads."""
     roads: dict[str, dict[str, str]] = {"endpoint": {}, "batch": {}}
     for each in answers:
         if each.dropped.photo.expected and isinstance(each.answer, Classified):
             label = each.answer.labels[0].label
             roads[each.answer.how.route][each.dropped.photo.name] = label
-    expected = photos.EXPECTED
-    right = [name for name, label in roads["endpoint"].items() if label in expected[name]]
+    known = photos.EXPECTED
+    right = [name for name, label in roads["endpoint"].items() if label in known[name]]
     alike = [name for name in right if roads["batch"].get(name) == roads["endpoint"][name]]
     console.print(
         f"{len(answers)} of {dropped} images answered; "
-        f"{len(right)} of {sum(map(bool, expected.values()))} known subjects named rightly, "
+        f"{len(right)} of {len(known)} known subjects named rightly, "
         f"{len(alike)} of them alike on both roads."
     )
     good = len(answers) == dropped and len(alike) >= 5 and status == "finished"
