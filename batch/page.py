@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from batch.bucket import Listed
 
@@ -19,11 +19,16 @@ class Row:
 
     @classmethod
     def of(cls, listed: Listed) -> "Row":
-        return cls(listed.key, listed.etag, listed.size, listed.last_modified.isoformat())
+        return cls(listed.key, listed.etag, listed.size, _instant(listed.last_modified))
 
     def is_still(self, etag: str, last_modified: datetime) -> bool:
         """The same bytes written again are not the same object: the job may have read either."""
-        return self.etag == etag and self.last_modified == last_modified.isoformat()
+        return self.etag == etag and self.last_modified == _instant(last_modified)
+
+
+def _instant(moment: datetime) -> str:
+    """In UTC: two processes may tell the same time in their own zones."""
+    return moment.astimezone(UTC).isoformat()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -233,6 +234,14 @@ def test_planning_stops_in_time_and_goes_on_with_the_next_tick() -> None:
     for _ in range(5):
         world.tick()
     assert world.open_runs() == []
+
+
+def test_the_same_time_in_another_zone_is_the_same_time() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    listed = Listed("inbox/a", "e", 1, noon)
+    assert Row.of(listed).is_still("e", noon.astimezone(timezone(timedelta(hours=2))))
+    assert not Row.of(listed).is_still("e", noon + timedelta(seconds=1))
+    assert not Row.of(listed).is_still("other", noon)
 
 
 def test_listed_times_are_compared_in_whole_seconds() -> None:
