@@ -91,7 +91,14 @@ def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
 
 @pytest.mark.parametrize(
     ("values", "expected"),
-    [((0.0, 0.5, 1.0), (0, 128, 255)), ((0, 128, 255), (0, 128, 255)), ((-4, 0, 4), (0, 128, 255))],
+    [
+        ((0.0, 0.5, 1.0), (0, 128, 255)),
+        ((0, 128, 255), (0, 128, 255)),
+        ((0, 25_700, 65_535), (0, 100, 255)),
+        ((-4, 0, 4), (0, 128, 255)),
+        ((-7, -7, -7), (0, 0, 0)),
+        ((np.nan, np.inf, 1), (0, 0, 255)),
+    ],
 )
 def test_floats_are_taken_by_the_range_they_fill(
     values: tuple[float, ...], expected: tuple[int, ...]
