@@ -22,11 +22,11 @@ from infra.local.sagemaker.errors import ValidationException
 NUMBERS = frozenset({"integer", "long", "float", "double"})
 SIZED = frozenset({"string", "list", "map"})
 
-UNICODE_CLASSES = {
-    r"\p{L}": r"^\W\d_",
-    r"\p{ASCII}": r"\x00-\x7f",
+FROM_JAVA = {
     r"\p{Alnum}": "a-zA-Z0-9",
-    r"\p{Print}": r"\x20-\x7e",
+    r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010FFFF",
+    r"\z": r"\Z",
+    "*)${1,": "){1,",  # a slip in the model, which means a repetition
 }
 
 
@@ -133,13 +133,8 @@ def _violated(shape: Shape, value: Any) -> Iterator[str]:
 
 @cache
 def _pattern(java: str) -> re.Pattern[str]:
-    r"""Java's expression as Python's.
-
-    Python has no Unicode categories: in a class with any of them every character passes, and the
-    few typos in the model (`${1,256}`) mean a repetition.
-    """
+    """Python has no Unicode categories: a class that names any of them lets every character pass."""
     python = re.sub(r"\[[^\]]*\\p\{[LMNPSZ]\}[^\]]*\]", r"[\\s\\S]", java)
-    python = python.replace("*)${1,", "){1,").replace(r"\z", r"\Z")
-    for name, characters in UNICODE_CLASSES.items():
-        python = python.replace(name, characters)
+    for theirs, ours in FROM_JAVA.items():
+        python = python.replace(theirs, ours)
     return re.compile(python)
