@@ -11,7 +11,7 @@ from batch.claim import Run
 from batch.cloud import Cloud
 from batch.page import PageRef
 from batch.slice import Direct, Slice, Transform
-from batch.transform import Ended, Missing, NoCapacity, Order, Running, Stopped
+from batch.transform import Denied, Ended, Missing, NoCapacity, Order, Running, Stopped
 from domain.keys import RunKeys
 
 
@@ -25,7 +25,7 @@ class Stage(IntEnum):
 
 
 class NothingAnswered(Exception):
-    """A job failed without a single output: our trouble, and never a verdict on the images."""
+    """A job could not start, or failed without an output: our trouble, no verdict on images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,8 @@ def _push_unsent(cloud: Cloud, run: Run, planned: Slice, part: int) -> Stage:
             return Stage.NO_CAPACITY
         case Missing() | Running():
             return Stage.TRANSFORMING
+        case Denied(reason):
+            raise NothingAnswered(f"a transform job could not be started: {reason}")
         case Stopped():
             cloud.bucket.put(_mark_key(run, planned, _stopped(part)), "")
             return Stage.COLLECTED

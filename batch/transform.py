@@ -49,6 +49,13 @@ class NoCapacity:
 
 
 @dataclass(frozen=True, slots=True)
+class Denied:
+    """SageMaker will not start this job, however often it is asked: no such model, no permission."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """Somebody stopped the job: what it has written, or not, is taken for nothing."""
 
@@ -60,7 +67,7 @@ class Ended:
     failure: str | None
 
 
-Job = Missing | Running | NoCapacity | Stopped | Ended
+Job = Missing | Running | NoCapacity | Denied | Stopped | Ended
 
 
 def request_for(order: Order) -> "CreateTransformJobRequestTypeDef":
@@ -122,6 +129,8 @@ def start(sagemaker: "SageMakerClient", order: Order) -> Job:
         match error.response["Error"]["Code"]:
             case "ResourceLimitExceeded":
                 return NoCapacity()
+            case "ValidationException" | "AccessDeniedException":
+                return Denied(str(error))
             case "ResourceInUse":
                 _check_same(sagemaker, order)
             case _:

@@ -11,6 +11,7 @@ from domain.result import Classified, Rejected
 from domain.scope import Scope
 from functions.messages import Start
 from tests.fake_sagemaker import no_one
+from tests.fakes import error
 from tests.folders import SMALL, World, with_late
 from tests.uploads import what_is_on
 
@@ -366,6 +367,20 @@ def test_a_job_that_answered_nothing_fails_the_run_and_rejects_nobody(world: Wor
     world.run("trip/")
     assert len(world.answered()) == 2
     assert world.status("trip/")["state"] == "finished"
+
+
+def test_a_job_that_sagemaker_refuses_fails_the_run_and_says_why(world: World) -> None:
+    def refuse() -> None:
+        raise error("CreateTransformJob", 400, "AccessDeniedException")
+
+    world.sagemaker.meanwhile = refuse
+    world.fill("inbox/trip/1.jpg")
+    world.start("trip/")
+
+    assert world.status("trip/")["state"] == "failed"
+    assert "AccessDeniedException" in world.status("trip/")["reason"]
+    assert world.answered() == []
+    assert world.open_runs() == []
 
 
 def test_images_that_no_attempt_answers_fail_the_run_with_their_number() -> None:

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from batch.cloud import Machines
 from batch.slice import LARGE, SMALL
 from batch.transform import (
+    Denied,
     Ended,
     Missing,
     NameTakenError,
@@ -118,15 +119,26 @@ def test_a_full_account_is_waited_for() -> None:
     assert start(fake, order()) == NoCapacity()
 
 
-def test_any_other_refusal_is_raised() -> None:
+def refusing(code: str) -> Any:
     fake = sagemaker()
 
     def refuse() -> None:
-        raise error("CreateTransformJob", 400, "AccessDeniedException")
+        raise error("CreateTransformJob", 400, code)
 
     fake.meanwhile = refuse
-    with pytest.raises(ClientError, match="AccessDenied"):
-        start(fake, order())
+    return fake
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException"])
+def test_what_will_be_refused_for_ever_is_told_and_not_tried_again(code: str) -> None:
+    job = start(refusing(code), order())
+    assert isinstance(job, Denied)
+    assert code in job.reason
+
+
+def test_any_other_refusal_is_raised() -> None:
+    with pytest.raises(ClientError, match="Throttling"):
+        start(refusing("ThrottlingException"), order())
 
 
 def test_a_describe_that_is_refused_is_not_a_missing_job() -> None:
