@@ -50,7 +50,7 @@ class NoCapacity:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """SageMaker will not start this job, however often it is asked: no such model, no permission."""
+    """SageMaker will never start this job: there is no such model, or no permission."""
 
     reason: str
 
