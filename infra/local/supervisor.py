@@ -26,7 +26,7 @@ logger = logging.getLogger("supervisor")
 
 READY_SECONDS = 60
 BETWEEN_LOOKS_SECONDS = 0.05
-SAVE_SECONDS = 60
+SAVE_SECONDS = 20
 """The emulator writes its state down when it is asked to end, and at no other time."""
 
 DRAIN_SECONDS = 40
