@@ -21,7 +21,7 @@ from functions.intake import Intake, receives
 from functions.messages import Changed, LookAgain, Start, SwitchedOn, parse_inbox
 from functions.outbox import Current, Gone, Outbox, Published, Unanswered, settle, withdraw
 from functions.post import look_again, send
-from functions.runtime import count, logger
+from functions.runtime import about, count, logger
 from functions.settings import OnUpload, from_env
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ class Uploads:
         for message in parse_inbox(record.body):
             match message:
                 case Changed():
-                    self._changed(message, receives(record))
+                    with about(message.key):
+                        self._changed(message, receives(record))
                 case LookAgain(key, times):
-                    self._settle(key, times, receives(record))
+                    with about(key):
+                        self._settle(key, times, receives(record))
                 case SwitchedOn():
                     logger.info("notifications are switched on")
                 case never:

@@ -5,8 +5,9 @@ Nothing is made before it is asked for, so that importing a handler touches no n
 
 import contextvars
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -50,6 +51,17 @@ def lambda_handler(build: Callable[[Mapping[str, str]], Callable[[Event], Any]])
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+@contextmanager
+def about(subject: str) -> Iterator[None]:
+    """What is logged and raised in here carries the name of the image, or of the folder."""
+    logger.thread_safe_append_keys(correlation_id=subject)
+    try:
+        yield
+    except BaseException as trouble:
+        trouble.add_note(f"about {subject}")  # whoever logs it is no longer in here
+        raise
 
 
 def count(metric: str, value: int = 1) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -10,11 +9,7 @@ import pytest
 from domain.keys import beat_key
 from domain.result import Classified, Rejected
 from domain.scope import Scope
-from functions import runtime
-from functions.backoff import wait_seconds
 from functions.classify import ENDPOINT_BYTES
-from functions.on_upload import build
-from functions.settings import SettingsError
 from tests.fakes import error
 from tests.uploads import SETTINGS, World, model, notification, sqs_event, what_is_on
 
@@ -114,20 +109,6 @@ def test_a_single_of_just_the_endpoints_size_is_answered_by_it(world: World) -> 
     assert world.result(CAT) is not None
 
 
-def test_trouble_with_one_image_is_its_own(world: World) -> None:
-    for name in "abc":
-        world.put(f"inbox/{name}", b"cat")
-
-    def access_denied_to_b(operation: str, key: str) -> None:
-        if key == "inbox/b":
-            raise error(operation, 403, "AccessDenied")
-
-    world.s3.hook = access_denied_to_b
-    assert world.failed(*(notification(f"inbox/{name}") for name in "abc")) == ["m2"]
-    assert world.result("inbox/a") is not None
-    assert world.result("inbox/c") is not None
-
-
 def test_an_endpoint_in_trouble_costs_no_answers(world: World) -> None:
     def throttle() -> None:
         raise error("InvokeEndpoint", 400, "ThrottlingException")
@@ -139,45 +120,6 @@ def test_an_endpoint_in_trouble_costs_no_answers(world: World) -> None:
     world.endpoint.trouble = lambda: None
     assert world.failed(notification(CAT), receives=2) == []
     assert world.result(CAT) is not None
-
-
-def test_a_message_that_fails_is_put_off_longer_each_time(world: World) -> None:
-    world.failed("nonsense", receives=1)
-    world.failed("nonsense", receives=4)
-    (_, _, first), (_, _, fourth) = world.sqs.visibility
-    assert 2 <= first <= 5
-    assert 20 <= fourth <= 40
-
-
-def test_a_message_that_cannot_be_put_off_fails_alone(world: World) -> None:
-    def gone(**_: Any) -> dict[str, Any]:
-        raise error("ChangeMessageVisibility", 400, "InvalidParameterValue")
-
-    world.put(CAT, b"cat")
-    world.sqs.change_message_visibility = gone  # type: ignore[method-assign]
-    assert world.failed("nonsense", notification(CAT)) == ["m1"]
-    assert world.result(CAT) is not None
-
-
-@pytest.mark.parametrize("base", [1, 5])
-def test_an_hour_of_trouble_makes_no_dead_letters(base: int) -> None:
-    shortest = [wait_seconds(base, receives, chance=lambda: 0.0) for receives in range(1, 20)]
-    assert sum(shortest) > 3600
-    assert max(wait_seconds(base, receives, chance=lambda: 1.0) for receives in range(1, 99)) == 900
-
-
-def test_the_images_of_one_invocation_are_classified_side_by_side(world: World) -> None:
-    """Each waits in the endpoint for all ten: one after the other, none would come back."""
-    together = Barrier(10)
-    names = [f"inbox/{number}.jpg" for number in range(10)]
-    for name in names:
-        world.put(name, name.encode())
-    world.endpoint.trouble = lambda: void(together.wait(timeout=10))
-    assert world.failed(*map(notification, names)) == []
-
-
-def void(_: object) -> None:
-    """For a callback that is to return nothing."""
 
 
 def test_an_answer_by_a_model_that_is_not_active_is_looked_at_again(world: World) -> None:
@@ -212,35 +154,3 @@ def test_without_an_active_model_uploads_wait_in_the_queue(world: World) -> None
     )
     failures = intake(sqs_event(notification(CAT)))["batchItemFailures"]
     assert failures == [{"itemIdentifier": "m1"}]
-
-
-def test_the_handler_refuses_to_start_without_its_settings() -> None:
-    with pytest.raises(SettingsError, match="INBOX_QUEUE_URL"):
-        build({"BUCKET": "b", "STAGE": "dev"})
-
-
-def test_a_handler_is_built_once_and_by_its_first_event() -> None:
-    built: list[object] = []
-
-    def build_echo(environ: object) -> Any:
-        built.append(environ)
-
-        def echo(event: runtime.Event) -> Any:
-            runtime.count("Messages")
-            return event["say"]
-
-        return echo
-
-    handler = runtime.lambda_handler(build_echo)
-    assert built == []
-    assert [handler({"say": word}, Context()) for word in ("a", "b")] == ["a", "b"]
-    assert len(built) == 1
-
-
-class Context:
-    """What powertools reads of Lambda's context."""
-
-    function_name = "onUpload"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:eu-west-1:1:function:onUpload"
-    aws_request_id = "1"

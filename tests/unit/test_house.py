@@ -1,0 +1,246 @@
+"""The rules of the house, each with its reason in the message."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+ROOMS = ("domain", "batch", "functions", "serving", "training", "infra", "benchmarks", "tests")
+PRODUCT = ROOMS[:6]
+HANDLERS = ("on_upload", "on_folder", "on_page", "on_schedule")
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "domain": set(),
+    "batch": {"domain"},
+    "functions": {"domain", "batch"},
+    "serving": {"domain"},
+    "training": {"domain"}
+    | {f"serving.{module}" for module in ("preprocess", "decode", "engines", "backbones")},
+    "infra": {"domain", "batch", "functions", "serving", "benchmarks"},
+}
+"""Rooms, or modules of rooms, that each room may import beside itself."""
+
+MAY_USE: dict[str, set[str]] = {
+    "domain": set(),
+    "batch": {"botocore"},
+    "functions": {"boto3", "botocore", "aws_lambda_powertools"},
+}
+"""All that the bundle may need beyond the standard library."""
+
+MAY_NOT_USE: dict[str, set[str]] = {
+    "serving": {"boto3", "botocore", "sagemaker", "aws_lambda_powertools"},
+    "training": {"aws_lambda_powertools"},
+    "infra": {"torch", "torchvision", "sagemaker", "aws_lambda_powertools"},
+}
+
+SPEAK_SAGEMAKER = {"training/tune.py", "training/launch.py", "training/deploy.py"}
+
+READ_THE_ENVIRONMENT = ("functions/runtime.py", "serving/__main__.py", "infra/", "benchmarks/")
+
+OUTERMOST_DOORS = {"serving/app.py", "serving/batcher.py"}
+
+HEAVY = {"torch", "torchvision", "numpy", "PIL", "sagemaker", "pandas", "smdebug", "pydantic"}
+
+MODULES_BEYOND_BOTO3 = 200
+
+LINES_OF_A_FILE = 250
+LINES_OF_A_FUNCTION = 40
+
+
+@cache
+def sources(*rooms: str) -> tuple[Path, ...]:
+    return tuple(path for room in rooms for path in sorted((REPOSITORY / room).rglob("*.py")))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def name(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, wherever in it; `from batch import run` is `batch.run`."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(path)}: relative imports hide which room is meant"
+            module = node.module or ""
+            is_room = module in ROOMS
+            yield from (f"{module}.{alias.name}" if is_room else module for alias in node.names)
+
+
+def is_within(module: str, allowed: set[str]) -> bool:
+    return any(module == one or module.startswith(f"{one}.") for one in allowed)
+
+
+def is_a_library(module: str) -> bool:
+    top = module.partition(".")[0]
+    return top not in sys.stdlib_module_names and not top.startswith(("types_boto3", *ROOMS))
+
+
+def none(offenders: list[str], reason: str) -> None:
+    assert not offenders, f"{reason}:\n" + "\n".join(sorted(set(offenders)))
+
+
+def test_rooms_import_only_what_lies_below_them() -> None:
+    offenders = [
+        f"{name(path)} imports {module}"
+        for room, allowed in MAY_IMPORT.items()
+        for path in sources(room)
+        for module in imports(path)
+        if module.partition(".")[0] in ROOMS and not is_within(module, allowed | {room})
+    ]
+    none(offenders, "arrows point one way, so that a room can be read, tested and shipped alone")
+
+
+def test_the_bundle_stays_small_by_using_little() -> None:
+    offenders = [
+        f"{name(path)} uses {module}"
+        for room, allowed in MAY_USE.items()
+        for path in sources(room)
+        for module in imports(path)
+        if is_a_library(module) and not is_within(module, allowed)
+    ]
+    none(offenders, "every library in the bundle is paid for at each cold start")
+
+
+def test_rooms_keep_to_their_own_services() -> None:
+    offenders = [
+        f"{name(path)} uses {module}"
+        for room, refused in MAY_NOT_USE.items()
+        for path in sources(room)
+        for module in imports(path)
+        if is_within(module, refused)
+    ]
+    none(offenders, "the container knows no AWS, and the laptop's cloud no model")
+
+
+def test_only_the_launchers_speak_to_the_sagemaker_sdk() -> None:
+    offenders = [
+        name(path)
+        for path in sources(*PRODUCT)
+        if name(path) not in SPEAK_SAGEMAKER
+        and any(is_within(module, {"sagemaker"}) for module in imports(path))
+    ]
+    none(offenders, "the SDK takes seconds to import and changes its ways between versions")
+
+
+def loaded_by(*statements: str) -> set[str]:
+    """The modules of a fresh interpreter without any environment, after these statements."""
+    script = f"import sys, json; sys.path.insert(0, {str(REPOSITORY)!r})\n"
+    script += "\n".join([*statements, "print(json.dumps(sorted(sys.modules)))"])
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script], env={}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+@cache
+def boto3_alone() -> frozenset[str]:
+    return frozenset(loaded_by("import boto3"))
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_handler_is_light_and_needs_no_environment_to_be_imported(handler: str) -> None:
+    loaded = loaded_by("import boto3", f"import functions.{handler}")
+    tops = {module.partition(".")[0] for module in loaded}
+    assert not tops & (HEAVY | {"serving", "training", "infra"}), "a cold start waits for them"
+    more = loaded - boto3_alone()
+    assert len(more) <= MODULES_BEYOND_BOTO3, (
+        f"{len(more)} modules beyond boto3's: a cold start imports every one of them"
+    )
+
+
+def test_no_module_is_named_like_the_standard_librarys() -> None:
+    offenders = [
+        name(path)
+        for path in sources(*ROOMS)
+        if (path.stem in sys.stdlib_module_names and path.stem != "__init__")
+        or (path.stem == "__init__" and path.parent.name in sys.stdlib_module_names)
+    ]
+    none(offenders, "run as a script, its folder comes first, and another's import finds ours")
+
+
+def test_tests_are_built_on_fakes_and_patch_nothing() -> None:
+    offenders = [
+        f"{name(path)}: {module}"
+        for path in sources("tests")
+        for module in imports(path)
+        if is_within(module, {"unittest.mock", "mock", "pytest_mock"})
+    ]
+    offenders += [
+        f"{name(path)}:{node.lineno} {ast.unparse(node)}"
+        for path in sources("tests")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node) in ("monkeypatch.setattr", "mock.patch")
+    ]
+    none(offenders, "a patch tests how the code is written; a fake tests what it does")
+
+
+def test_the_environment_is_read_at_the_doors_only() -> None:
+    offenders = [
+        f"{name(path)}:{node.lineno}"
+        for path in sources(*PRODUCT)
+        if not name(path).startswith(READ_THE_ENVIRONMENT)
+        for node in ast.walk(tree(path))
+        if (
+            (isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"))
+            and ast.unparse(node.value) == "os"
+        )
+        or (
+            (isinstance(node, ast.ImportFrom) and node.module == "os")
+            and {alias.name for alias in node.names} & {"environ", "getenv"}
+        )
+    ]
+    none(offenders, "settings are one frozen value, read once and handed in")
+
+
+def test_everything_is_caught_at_the_outermost_doors_only() -> None:
+    offenders = [
+        f"{name(path)}:{node.lineno}"
+        for path in sources(*PRODUCT)
+        if name(path) not in OUTERMOST_DOORS
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or ast.unparse(node.type) == "Exception")
+    ]
+    none(offenders, "catch only what you can turn into an answer; the queue retries the rest")
+
+
+@cache
+def decisions() -> str:
+    return "\n".join(path.read_text() for path in (REPOSITORY / "docs/decisions").glob("*.md"))
+
+
+def test_files_are_short_or_a_decision_says_why_not() -> None:
+    offenders = [
+        f"{name(path)}: {lines} lines"
+        for path in sources(*ROOMS)
+        if (lines := len(path.read_text().splitlines())) > LINES_OF_A_FILE
+        and name(path) not in decisions()
+    ]
+    none(offenders, "each admired code base has its bad name from the one file it let grow")
+
+
+def test_functions_are_short_or_a_decision_says_why_not() -> None:
+    offenders = [
+        f"{name(path)}: {node.name} has {lines} lines"
+        for path in sources(*ROOMS)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or 0) - node.lineno + 1) > LINES_OF_A_FUNCTION
+        and f"{name(path)}: {node.name}" not in decisions()
+    ]
+    none(offenders, "a function that needs scrolling hides what it decides")
