@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from tests.flow.drive import Cloud
 from tests.stand_in.live import Knobs as Turned
 from tests.stand_in.live import Live
 from training.package import pack
+
+Activate = Callable[[Path, str], None]
 
 STAND_IN = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/stand-in@sha256:{'5' * 64}"
 
@@ -48,29 +50,40 @@ def knobs(live: Live) -> Iterator[Knobs]:
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory, live: Live) -> Iterator[Cloud]:
-    root = tmp_path_factory.mktemp("cloud")
+def running(tmp_path_factory: pytest.TempPathFactory, live: Live) -> Iterator[local.Cloud]:
     stand_in = Command(
         argv=[sys.executable, "-m", "tests.stand_in"],
         cwd=str(REPOSITORY),
         env={"STAND_IN_LIVE": str(live.folder)},
     )
-    with local.local_cloud(root, {STAND_IN: stand_in}) as running:
-        activate(running, archive(root / "stand-in.tar.gz", "stand-in"), STAND_IN)
-        yield Cloud(
-            s3=running.client("s3"),
-            sqs=running.client("sqs"),
-            sagemaker=running.client("sagemaker"),
-            bucket=running.bucket,
-            stage=running.stage,
-        )
+    with local.local_cloud(tmp_path_factory.mktemp("cloud"), {STAND_IN: stand_in}) as running:
+        yield running
 
 
-def activate(running: local.Cloud, model: Path, image: str) -> None:
-    """As a person does it: by the command."""
-    command = [sys.executable, "-m", "infra.activate", "--stage", running.stage]
-    command += ["--archive", str(model), "--image", image]
-    subprocess.run(command, cwd=REPOSITORY, env=running.environment, check=True)
+@pytest.fixture(scope="session")
+def activate(running: local.Cloud) -> Activate:
+    """Makes an archive the active model, served by an image; by the command, as people do."""
+
+    def run(model: Path, image: str) -> None:
+        command = [sys.executable, "-m", "infra.activate", "--stage", running.stage]
+        command += ["--archive", str(model), "--image", image]
+        subprocess.run(command, cwd=REPOSITORY, env=running.environment, check=True)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def cloud(
+    running: local.Cloud, activate: Activate, tmp_path_factory: pytest.TempPathFactory
+) -> Cloud:
+    activate(archive(tmp_path_factory.mktemp("model") / "stand-in.tar.gz", "stand-in"), STAND_IN)
+    return Cloud(
+        s3=running.client("s3"),
+        sqs=running.client("sqs"),
+        sagemaker=running.client("sagemaker"),
+        bucket=running.bucket,
+        stage=running.stage,
+    )
 
 
 def archive(path: Path, name: str) -> Path:
