@@ -7,6 +7,7 @@ are then viewed in place. Nothing is unpickled and nothing is allocated by a str
 import math
 from dataclasses import dataclass
 from io import BytesIO
+from tokenize import TokenError
 
 import numpy as np
 from numpy.lib import format as npy
@@ -29,6 +30,7 @@ HEADER_ERRORS = (
     OverflowError,
     RecursionError,
     MemoryError,  # the parser's word for too many brackets
+    TokenError,
 )
 
 

@@ -20,7 +20,7 @@ DECODER_ERRORS = (
     AttributeError,
     EOFError,
     LookupError,
-    MemoryError,  # Pillow's word for sizes that overflow; ours are checked before
+    MemoryError,  # an absurd size inside the file: a real shortage would have us killed instead
     OSError,
     RuntimeError,
     SyntaxError,

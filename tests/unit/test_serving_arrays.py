@@ -69,6 +69,7 @@ HUGE = npy(IMAGE).replace(b"(6, 4, 3)", b"(9999999, 9999, 3)")
         (npy(IMAGE)[:40], "corrupt"),
         (b"\x93NUMPY\x09\x09" + bytes(100), "corrupt"),
         (npy(IMAGE).replace(b"'descr'", b"'desc)'"), "corrupt"),
+        (npy(IMAGE).replace(b"3)", b"3("), "corrupt"),
         (npy(np.zeros((6, 4), np.uint8)), "unsupported_array"),
         (npy(np.zeros((6, 4, 4), np.uint8)), "unsupported_array"),
         (npy(np.zeros((0, 4, 3), np.uint8)), "unsupported_array"),

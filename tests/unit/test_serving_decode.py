@@ -2,6 +2,8 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from serving.decode import Decoded, decode
@@ -134,3 +136,23 @@ def test_a_large_jpeg_is_decoded_small_and_keeps_its_own_size() -> None:
 
 def test_junk_after_the_image_does_no_harm() -> None:
     assert decoded(encoded(picture(), "JPEG") + b"PK\3\4" + bytes(10_000)).width == 96
+
+
+WHOLE = [encoded(picture(), form) for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")]
+WHOLE.append(images.heic(picture()))
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.sampled_from(WHOLE), st.integers(0, 600), st.binary(min_size=1, max_size=8), st.booleans()
+)
+def test_no_damage_raises_anything_but_a_refusal(
+    whole: bytes, at: int, damage: bytes, cut: bool
+) -> None:
+    body = whole[:at] + damage + (b"" if cut else whole[at + len(damage) :])
+    try:
+        seen = decoded(body)
+    except Undecodable as refusal:
+        assert refusal.message.endswith(".")
+    else:
+        assert seen.image.mode == "RGB"
