@@ -1,14 +1,20 @@
 """python -m infra.local.sagemaker --port N --state DIR --images FILE"""
 
 import argparse
+import fcntl
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
 
 from infra.local.sagemaker.app import application
 from infra.local.sagemaker.service import Settings
+
+KEEPALIVE_SECONDS = 65
+DRAIN_SECONDS = 5
 
 
 def main() -> None:
@@ -23,14 +29,29 @@ def main() -> None:
         ready_seconds=arguments.ready_seconds,
         invocation_seconds=arguments.invocation_seconds,
     )
-    uvicorn.run(
+    config = uvicorn.Config(
         application(settings),
         host="127.0.0.1",
         port=arguments.port,
         log_level="warning",
         access_log=False,
-        timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEPALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
     )
+    with _alone(settings.state), config.bind_socket() as listening:
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Two servers over one state would each clear away what the other runs."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"another local SageMaker is running over {state}") from None
+        yield
 
 
 def _arguments() -> argparse.Namespace:

@@ -11,9 +11,13 @@ logger = logging.getLogger(__name__)
 
 
 class Background:
-    """Keeps tasks from being collected half way, and says aloud when one ends by a bug."""
+    """Keeps tasks from being collected half way, and logs how they failed.
 
-    def __init__(self) -> None:
+    Failures of the `expected` kinds take a line, anything else is a bug and keeps its traceback.
+    """
+
+    def __init__(self, *expected: type[Exception]) -> None:
+        self._expected = expected
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
@@ -31,5 +35,8 @@ class Background:
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("background work failed", exc_info=task.exception())
+        failure = None if task.cancelled() else task.exception()
+        if isinstance(failure, self._expected):
+            logger.warning("%s", failure)
+        elif failure is not None:
+            logger.error("background work failed", exc_info=failure)

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import random
 import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 PING_SECONDS = 2.0
 BETWEEN_PINGS_SECONDS = 0.05
 STOP_SECONDS = 30.0
+PORTS = range(20_000, 32_000)
+PORT_TRIES = 100
 
 
 class ContainerFailed(Exception):
@@ -124,7 +128,7 @@ class Containers:
         try:
             await asyncio.to_thread(self._fetch_model, definition, folder)
             container = self._launch(definition, name, environment, folder)
-        except (ArchiveRefused, ValidationException) as error:
+        except (ContainerFailed, ArchiveRefused, ValidationException) as error:
             await asyncio.to_thread(shutil.rmtree, folder)
             raise ContainerFailed(str(error)) from error
         try:
@@ -143,7 +147,7 @@ class Containers:
         try:
             self.s3.download_file(at.bucket, at.key, str(folder / "model.tar.gz"))
         except (ClientError, BotoCoreError) as error:
-            raise ArchiveRefused(f"Could not access model data at {at}: {error}") from error
+            raise ContainerFailed(f"Could not access model data at {at}: {error}") from error
         unpack(folder / "model.tar.gz", model)
         (folder / "model.tar.gz").unlink()
 
@@ -193,7 +197,9 @@ async def _is_ready(container: Container) -> bool:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Below the ports that systems lend to clients, so that none takes it before the container."""
+    for port in random.sample(PORTS, PORT_TRIES):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ContainerFailed(f"no free port for a container in {PORT_TRIES} tries")

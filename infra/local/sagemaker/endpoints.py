@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 from infra.local.sagemaker import listing
 from infra.local.sagemaker.background import Background
@@ -12,6 +13,7 @@ from infra.local.sagemaker.operations import Request, Table
 from infra.local.sagemaker.store import Record, Store
 from infra.local.sagemaker.variant import Deployed, Variant
 
+REASON_LENGTH = 1024
 SETTLED = frozenset({"InService", "Failed"})
 
 
@@ -20,7 +22,7 @@ class Endpoints:
         self._store = store
         self._containers = containers
         self._live: dict[str, Variant] = {}
-        self._background = Background()
+        self._background = Background(ContainerFailed, ApiError)
 
     @property
     def operations(self) -> Table:
@@ -41,7 +43,7 @@ class Endpoints:
         name, config = request["EndpointName"], request["EndpointConfigName"]
         self._store.get(ENDPOINT_CONFIG, config)
         record = self._store.create(ENDPOINT, {**request, "EndpointStatus": "Creating"})
-        self._background.start(self._deploy(name, config))
+        self._start_deploying(name, config)
         return record
 
     def update(self, request: Request) -> Record:
@@ -52,7 +54,7 @@ class Endpoints:
         if record["EndpointStatus"] == "Failed":
             raise ValidationException(f'Cannot update failed endpoint "{record["EndpointArn"]}".')
         updating = self._store.update(ENDPOINT, name, EndpointStatus="Updating")
-        self._background.start(self._deploy(name, config))
+        self._start_deploying(name, config)
         return updating
 
     def describe(self, request: Request) -> Record:
@@ -80,7 +82,7 @@ class Endpoints:
                 case status:
                     coming = "Creating" if status == "Creating" else "SystemUpdating"
                     self._store.update(ENDPOINT, name, EndpointStatus=coming)
-                    self._background.start(self._deploy(name, record["EndpointConfigName"]))
+                    self._start_deploying(name, record["EndpointConfigName"])
 
     async def close(self) -> None:
         await self._background.close()
@@ -94,17 +96,21 @@ class Endpoints:
             )
         return record
 
-    async def _deploy(self, name: str, config_name: str) -> None:
-        try:
-            config = self._store.get(ENDPOINT_CONFIG, config_name)
-            fresh = await Variant.start(self._containers, self._deployed(name, config))
-        except (ContainerFailed, ApiError) as failure:
-            # AWS rolls a failed update back: the old variant goes on, and the reason stays visible.
+    def _start_deploying(self, name: str, config_name: str) -> None:
+        deployment = self._background.start(self._deploy(name, config_name))
+        deployment.add_done_callback(partial(self._deployed, name))
+
+    def _deployed(self, name: str, deployment: "asyncio.Task[None]") -> None:
+        """AWS rolls a failed update back: the old variant goes on, and the reason stays visible."""
+        failure = None if deployment.cancelled() else deployment.exception()
+        if failure is not None:
             status = "InService" if name in self._live else "Failed"
-            self._store.update(
-                ENDPOINT, name, EndpointStatus=status, FailureReason=str(failure)[:1024]
-            )
-            return
+            reason = str(failure)[:REASON_LENGTH]
+            self._store.update(ENDPOINT, name, EndpointStatus=status, FailureReason=reason)
+
+    async def _deploy(self, name: str, config_name: str) -> None:
+        config = self._store.get(ENDPOINT_CONFIG, config_name)
+        fresh = await Variant.start(self._containers, self._deployment(name, config))
         retired = self._live.get(name)
         self._live[name] = fresh
         self._store.update(
@@ -124,7 +130,7 @@ class Endpoints:
             await variant.retire()
         self._store.delete(ENDPOINT, name)
 
-    def _deployed(self, name: str, config: Record) -> Deployed:
+    def _deployment(self, name: str, config: Record) -> Deployed:
         [variant] = config["ProductionVariants"]
         model = self._store.get(MODEL, variant["ModelName"])
         return Deployed(name, variant["VariantName"], Definition.of(model))

@@ -11,8 +11,10 @@ from infra.local.sagemaker.variant import Variant
 
 BODY_BYTES = 6_291_456
 SERVING = frozenset({"InService", "Updating", "SystemUpdating"})
-FORWARDED = ("Content-Type", "Accept", "X-Amzn-SageMaker-Custom-Attributes")
-RETURNED = ("Content-Type", "X-Amzn-SageMaker-Custom-Attributes")
+HEADER_LENGTH = 1024
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+FORWARDED = ("Content-Type", "Accept", ATTRIBUTES)
+RETURNED = ("Content-Type", ATTRIBUTES)
 TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. "
     "Review the latency metrics for each container in Amazon CloudWatch, "
@@ -28,6 +30,8 @@ class Runtime:
 
     async def invoke(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """`body` is within BODY_BYTES. Raises ValidationError or ModelError."""
+        if len(headers.get(ATTRIBUTES, "")) > HEADER_LENGTH:
+            raise ValidationError(f"CustomAttributes exceed {HEADER_LENGTH} characters.")
         log = str(self.containers.log(endpoint))
         variant = self._variant(endpoint, headers, log)
         sent = {name: headers[name] for name in FORWARDED if name in headers}

@@ -133,7 +133,7 @@ def _violated(shape: Shape, value: Any) -> Iterator[str]:
 
 @cache
 def _pattern(java: str) -> re.Pattern[str]:
-    """Python has no Unicode categories: a class that names any of them lets every character pass."""
+    """Python has no Unicode categories: a class that names any lets every character pass."""
     python = re.sub(r"\[[^\]]*\\p\{[LMNPSZ]\}[^\]]*\]", r"[\\s\\S]", java)
     for theirs, ours in FROM_JAVA.items():
         python = python.replace(theirs, ours)

@@ -26,7 +26,7 @@ class TransformJobs:
         self._events = events
         self._limit = limit
         self._runs: dict[str, asyncio.Task[None]] = {}
-        self._background = Background()
+        self._background = Background(TransformFailed)
 
     @property
     def operations(self) -> Table:

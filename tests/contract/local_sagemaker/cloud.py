@@ -3,23 +3,19 @@
 import io
 import itertools
 import json
-import os
-import queue
-import socket
-import sys
 import tarfile
-import threading
-import time
-import urllib.request
-from collections.abc import Callable, Iterable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-from infra.local import processes
+from tests.contract.local_sagemaker.event_bridge import EventBridge
+from tests.contract.local_sagemaker.patience import until
+from tests.contract.local_sagemaker.server import IMAGE, Server
 from tests.stand_in.answers import label_of
 
 if TYPE_CHECKING:
@@ -27,16 +23,8 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
     from types_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
-ROOT = Path(__file__).parents[3]
 BUCKET = "local-sagemaker"
 ROLE = "arn:aws:iam::000000000000:role/sortbox"
-IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/sortbox:stand-in"
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
-PATIENCE = 30.0
 FINISHED = frozenset({"Completed", "Failed", "Stopped"})
 
 _numbers = itertools.count(1)
@@ -61,114 +49,6 @@ def archive_of(members: Iterable[tuple[tarfile.TarInfo, bytes]]) -> bytes:
         for member, content in members:
             tar.addfile(member, io.BytesIO(content))
     return packed.getvalue()
-
-
-def until(seen: Callable[[], Any]) -> Any:
-    """Ask again until the answer is true, as every client of SageMaker must."""
-    end = time.monotonic() + PATIENCE
-    while not (answer := seen()):
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.02)
-    return answer
-
-
-class EventBridge(ThreadingHTTPServer):
-    """Takes PutEvents, and hands the entries to whoever waits for them."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _PutEvents)
-        self._entries: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self.seen: list[dict[str, Any]] = []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def take(self, entry: dict[str, Any]) -> None:
-        self._entries.put({**entry, "Detail": json.loads(entry["Detail"])})
-
-    def close(self) -> None:
-        self.shutdown()
-        self.server_close()
-
-    def until(self, job: str, statuses: Iterable[str]) -> dict[str, Any]:
-        """The entry that says that `job` reached one of `statuses`."""
-        while True:
-            for entry in self.seen:
-                detail = entry["Detail"]
-                if detail["TransformJobName"] == job and detail["TransformJobStatus"] in statuses:
-                    return entry
-            self.seen.append(self._entries.get(timeout=PATIENCE))
-
-
-class _PutEvents(BaseHTTPRequestHandler):
-    server: EventBridge
-
-    def do_POST(self) -> None:
-        entries = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["Entries"]
-        for entry in entries:
-            self.server.take(entry)
-        answer = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in entries]}
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing."""
-
-
-class Server:
-    """`python -m infra.local.sagemaker`, started and stopped at will over one state folder."""
-
-    def __init__(self, folder: Path, aws: str, events: str) -> None:
-        self.state = folder / "state"
-        self.images = folder / "images.json"
-        stand_in = {"argv": [sys.executable, "-m", "tests.stand_in"], "cwd": str(ROOT)}
-        self.images.write_text(json.dumps({IMAGE: stand_in}))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._env = {
-            **CREDENTIALS,
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "AWS_ENDPOINT_URL": aws,
-            "AWS_ENDPOINT_URL_EVENTBRIDGE": events,
-        }
-        self._log = folder / "server.log"
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        argv = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(self.port)]
-        argv += ["--state", str(self.state), "--images", str(self.images)]
-        argv += ["--max-transform-jobs", "2", "--ready-seconds", "5", "--invocation-seconds", "2"]
-        self.child = processes.start(argv, self._env, self._log, "test-sagemaker", ROOT)
-        until(self._is_up)
-
-    def stop(self) -> None:
-        self.child.stop()
-
-    def kill(self) -> None:
-        """End it as the kernel does when memory runs out."""
-        self.child.stop(grace=0)
-
-    def log_of(self, name: str) -> str:
-        return (self.state / "logs" / f"{name}.log").read_text()
-
-    def _is_up(self) -> bool:
-        assert self.child.is_alive, self._log.read_text()
-        try:
-            with urllib.request.urlopen(f"{self.url}/ping", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
 
 
 class Cloud:
@@ -246,6 +126,13 @@ class Cloud:
         label: str = json.loads(answer["Body"].read())["labels"][0]["label"]
         return label
 
+    def model_error(self, endpoint: str, image: bytes = b"an image") -> dict[str, Any]:
+        """The ModelError that invoking `endpoint` is expected to be answered with."""
+        with refused("ModelError") as raised:
+            self.runtime.invoke_endpoint(EndpointName=endpoint, Body=image)
+        assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 424
+        return dict(raised.value.response)
+
     def images(self, count: int) -> tuple[str, dict[str, bytes]]:
         """A fresh folder with that many images, by relative key."""
         folder = f"{unique('in')}/"
@@ -290,3 +177,8 @@ class Cloud:
 
 def expected_labels(images: Mapping[str, bytes]) -> dict[str, str]:
     return {f"{relative}.out": label_of(image) for relative, image in images.items()}
+
+
+def refused(code: str, match: str = "") -> "pytest.RaisesExc[ClientError]":
+    """Expects AWS's error `code` with a message that matches."""
+    return pytest.raises(ClientError, match=rf"\({code}\).*{match}")

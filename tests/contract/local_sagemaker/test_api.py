@@ -6,14 +6,10 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
-from tests.contract.local_sagemaker.cloud import IMAGE, ROLE, Cloud, unique
-
-
-def refused(expected: str, match: str) -> Any:
-    return pytest.raises(ClientError, match=rf"\({expected}\).*{match}")
+from tests.contract.local_sagemaker.cloud import ROLE, Cloud, refused, unique
+from tests.contract.local_sagemaker.server import IMAGE
 
 
 def post(cloud: Cloud, operation: str, body: str) -> tuple[int, bytes]:

@@ -2,36 +2,22 @@
 
 import re
 import tarfile
-import threading
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from infra.local import processes
 from infra.local.sagemaker.runtime import BODY_BYTES
 from tests.contract.local_sagemaker.cloud import (
     BUCKET,
-    IMAGE,
     ROLE,
     Cloud,
     archive,
     archive_of,
+    refused,
     unique,
-    until,
 )
+from tests.contract.local_sagemaker.server import IMAGE
 from tests.stand_in.answers import label_of
-
-
-def refused(expected: str, match: str = "") -> Any:
-    return pytest.raises(ClientError, match=rf"\({expected}\).*{match}")
-
-
-def model_error(cloud: Cloud, endpoint: str, image: bytes = b"an image") -> dict[str, Any]:
-    with refused("ModelError") as raised:
-        cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=image)
-    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 424
-    return dict(raised.value.response)
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +50,20 @@ def test_the_environment_of_the_model_reaches_the_container(cloud: Cloud) -> Non
 def test_a_refusal_is_a_model_error_with_the_status_and_words_of_the_container(
     cloud: Cloud, endpoint: str
 ) -> None:
-    error = model_error(cloud, endpoint, b"BAD image")
+    error = cloud.model_error(endpoint, b"BAD image")
     assert error["OriginalStatusCode"] == 400
     assert "not_an_image" in error["OriginalMessage"]
     assert "Received client error (400) from primary" in error["Error"]["Message"]
 
 
 def test_a_container_in_trouble_is_a_model_error_with_its_status(cloud: Cloud) -> None:
-    error = model_error(cloud, cloud.serving(STAND_IN_STATUS="500"))
+    error = cloud.model_error(cloud.serving(STAND_IN_STATUS="500"))
     assert error["OriginalStatusCode"] == 500
     assert "Received server error (500) from primary" in error["Error"]["Message"]
 
 
 def test_an_answer_that_takes_too_long_is_a_model_error(cloud: Cloud) -> None:
-    error = model_error(cloud, cloud.serving(STAND_IN_DELAY_MS="4000"))
+    error = cloud.model_error(cloud.serving(STAND_IN_DELAY_MS="4000"))
     assert error["OriginalStatusCode"] == 0
     assert "Your invocation timed out" in error["OriginalMessage"]
 
@@ -97,22 +83,6 @@ def test_an_endpoint_that_is_not_there_is_a_validation_error(cloud: Cloud) -> No
 def test_a_variant_that_is_not_there_is_a_validation_error(cloud: Cloud, endpoint: str) -> None:
     with refused("ValidationError", "Variant"):
         cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x", TargetVariant="other")
-
-
-def test_an_endpoint_being_created_can_be_neither_invoked_nor_changed(cloud: Cloud) -> None:
-    model = cloud.model(STAND_IN_UNREADY="true")
-    endpoint = cloud.endpoint(model)
-    with refused("ValidationError", "not InService"):
-        cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x")
-    with refused("ValidationException", "Cannot update in-progress endpoint"):
-        cloud.sagemaker.delete_endpoint(EndpointName=endpoint)
-    with refused("ValidationException", "Cannot update in-progress endpoint"):
-        cloud.sagemaker.update_endpoint(
-            EndpointName=endpoint, EndpointConfigName=cloud.config(model)
-        )
-    failed = cloud.settled(endpoint)
-    assert failed["EndpointStatus"] == "Failed"
-    assert "did not pass the ping health check" in failed["FailureReason"]
 
 
 def test_a_container_that_dies_at_the_start_fails_the_endpoint(cloud: Cloud) -> None:
@@ -152,74 +122,6 @@ def test_a_model_archive_that_is_not_what_it_should_be_fails_the_endpoint(
     failed = cloud.settled(cloud.endpoint(cloud.model(packed)))
     assert failed["EndpointStatus"] == "Failed"
     assert reason in failed["FailureReason"]
-
-
-def test_an_update_loses_no_call(cloud: Cloud) -> None:
-    before = cloud.model(SORTBOX_CONTAINER="before", STAND_IN_DELAY_MS="20")
-    after = cloud.model(SORTBOX_CONTAINER="after", STAND_IN_DELAY_MS="20")
-    endpoint = cloud.endpoint(before)
-    cloud.settled(endpoint)
-    seen: list[str] = []
-    updated = threading.Event()
-
-    def invoke() -> None:
-        """Raises at the first call that fails; ten more calls follow the update."""
-        left = 10
-        while left:
-            left -= updated.is_set()
-            body = cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x")["Body"].read()
-            seen.append("after" if b'"after"' in body else "before")
-
-    callers = [threading.Thread(target=invoke) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    until(lambda: len(seen) > 8)
-    cloud.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=cloud.config(after))
-    cloud.settled(endpoint)
-    updated.set()
-    for caller in callers:
-        caller.join()
-    assert seen[0] == "before"
-    assert seen[-1] == "after"
-
-
-def test_a_failed_update_leaves_the_old_variant_answering(cloud: Cloud) -> None:
-    endpoint = cloud.serving()
-    old = cloud.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-    cloud.sagemaker.update_endpoint(
-        EndpointName=endpoint, EndpointConfigName=cloud.config(cloud.model(STAND_IN_EXIT="1"))
-    )
-    settled = cloud.settled(endpoint)
-    assert settled["EndpointStatus"] == "InService"
-    assert settled["EndpointConfigName"] == old
-    assert "exited with status 1" in settled["FailureReason"]
-    assert cloud.label(endpoint, b"x") == label_of(b"x")
-
-
-def test_a_container_that_dies_is_restarted_and_calls_meanwhile_are_model_errors(
-    cloud: Cloud,
-) -> None:
-    endpoint = cloud.serving(STAND_IN_DIE_AFTER="1")
-    assert cloud.label(endpoint, b"x") == label_of(b"x")
-    assert model_error(cloud, endpoint)["OriginalStatusCode"] == 503
-
-    def answers() -> bool:
-        try:
-            return cloud.label(endpoint, b"y") == label_of(b"y")
-        except cloud.runtime.exceptions.ModelError:
-            return False
-
-    assert until(answers)
-
-
-def test_a_deleted_endpoint_is_gone_with_its_process(cloud: Cloud) -> None:
-    endpoint = cloud.serving()
-    assert processes.running(endpoint)
-    cloud.sagemaker.delete_endpoint(EndpointName=endpoint)
-    cloud.sagemaker.get_waiter("endpoint_deleted").wait(
-        EndpointName=endpoint, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-    )
-    assert processes.running(endpoint) == []
 
 
 def test_endpoints_are_listed_by_status(cloud: Cloud, endpoint: str) -> None:

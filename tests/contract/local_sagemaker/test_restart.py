@@ -1,7 +1,10 @@
 """What was made survives the server, however it ended; no process does."""
 
+import socket
+
 from infra.local import processes
-from tests.contract.local_sagemaker.cloud import BUCKET, Cloud, until
+from tests.contract.local_sagemaker.cloud import BUCKET, Cloud
+from tests.contract.local_sagemaker.patience import until
 from tests.stand_in.answers import label_of
 
 
@@ -52,3 +55,19 @@ def test_an_endpoint_whose_model_is_gone_fails_after_a_restart(own_cloud: Cloud)
     own_cloud.server.stop()
     own_cloud.server.start()
     assert "Could not access model data" in own_cloud.settled(endpoint)["FailureReason"]
+
+
+def test_a_second_server_over_the_same_state_is_turned_away(cloud: Cloud) -> None:
+    second = cloud.server.another()
+    assert second.exited.result(timeout=30) == 1
+    assert "another local SageMaker is running over" in second.log.read_text()
+
+
+def test_a_port_that_is_taken_is_said_so(own_cloud: Cloud) -> None:
+    port = own_cloud.server.port
+    own_cloud.server.stop()
+    with socket.create_server(("127.0.0.1", port)):
+        second = own_cloud.server.another()
+        assert second.exited.result(timeout=30) != 0
+    assert "Address already in use" in second.log.read_text()
+    own_cloud.server.start()

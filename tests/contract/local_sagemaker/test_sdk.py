@@ -10,13 +10,12 @@ import pytest
 
 from tests.contract.local_sagemaker.cloud import (
     BUCKET,
-    CREDENTIALS,
-    IMAGE,
     ROLE,
     Cloud,
     archive,
     expected_labels,
 )
+from tests.contract.local_sagemaker.server import CREDENTIALS, IMAGE
 from tests.stand_in.answers import label_of
 
 

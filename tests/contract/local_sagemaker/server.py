@@ -1,0 +1,74 @@
+"""Our SageMaker as a process that tests start, stop and kill."""
+
+import json
+import os
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+
+from infra.local import processes
+from tests.contract.local_sagemaker.patience import until
+
+ROOT = Path(__file__).parents[3]
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/sortbox:stand-in"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+class Server:
+    """`python -m infra.local.sagemaker`, started and stopped at will over one state folder."""
+
+    def __init__(self, folder: Path, aws: str, events: str) -> None:
+        self.state = folder / "state"
+        self.images = folder / "images.json"
+        stand_in = {"argv": [sys.executable, "-m", "tests.stand_in"], "cwd": str(ROOT)}
+        self.images.write_text(json.dumps({IMAGE: stand_in}))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._env = {
+            **CREDENTIALS,
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "AWS_ENDPOINT_URL": aws,
+            "AWS_ENDPOINT_URL_EVENTBRIDGE": events,
+        }
+        self._log = folder / "server.log"
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.child = self.another()
+        until(self._is_up)
+
+    def another(self) -> processes.Child:
+        """One more process over the same state and port."""
+        argv = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(self.port)]
+        argv += ["--state", str(self.state), "--images", str(self.images)]
+        argv += ["--max-transform-jobs", "2", "--ready-seconds", "5", "--invocation-seconds", "2"]
+        return processes.start(argv, self._env, self._log, "test-sagemaker", ROOT)
+
+    def stop(self) -> None:
+        self.child.stop()
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory runs out."""
+        self.child.stop(grace=0)
+
+    def log_of(self, name: str) -> str:
+        return (self.state / "logs" / f"{name}.log").read_text()
+
+    def _is_up(self) -> bool:
+        assert self.child.is_alive, self._log.read_text()
+        try:
+            with urllib.request.urlopen(f"{self.url}/ping", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
