@@ -1,3 +1,4 @@
+import contextlib
 import io
 
 import numpy as np
@@ -150,9 +151,5 @@ def test_no_damage_raises_anything_but_a_refusal(
     whole: bytes, at: int, damage: bytes, cut: bool
 ) -> None:
     body = whole[:at] + damage + (b"" if cut else whole[at + len(damage) :])
-    try:
-        seen = decoded(body)
-    except Undecodable as refusal:
-        assert refusal.message.endswith(".")
-    else:
-        assert seen.image.mode == "RGB"
+    with contextlib.suppress(Undecodable):
+        assert decoded(body).image.mode == "RGB"
