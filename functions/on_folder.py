@@ -43,9 +43,9 @@ class Folders:
                 self._advance(begin(self.cloud, Scope(path)))
             case Advance(token):
                 self._advance(find(self.cloud, token))
-            case JobChanged(keys):
-                run = find(self.cloud, keys.token)
-                self._advance(run if run and run.keys == keys else None)
+            case JobChanged(run):
+                # A hint to look at the live run, even where the job was an earlier one's.
+                self._advance(find(self.cloud, run.token))
             case NotOurs(job):
                 logger.info("not our job", job=job)
             case never:

@@ -11,6 +11,7 @@ from botocore.response import StreamingBody
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch import answers as answers_of
 from batch.answer import (
     COLUMNS,
     Answer,
@@ -25,6 +26,8 @@ from batch.answer import (
     to_line,
 )
 from batch.bucket import Listed
+from batch.plan import plan
+from batch.progress import done_key
 from batch.report import MOST_LABELS, Counts, Reports, Sorted
 from batch.run import begin
 from domain.reply import Label
@@ -107,6 +110,23 @@ def test_the_first_of_several_answers_counts_and_none_is_not_an_answer() -> None
     latest: list[Answer] = [Unanswered("a", "e", "?")]
     latest += [prediction("a", label="dog"), prediction("a", label="cat")]
     assert Sorted(latest).at(listed("a")) == prediction("a", label="dog")
+
+
+def test_the_latest_attempts_answer_comes_first() -> None:
+    world = World()
+    world.fill("inbox/trip/1.jpg")
+    run = begin(world.cloud, Scope("trip/"))
+    for attempt, label in ((1, "cat"), (2, "dog")):
+        page = plan(world.cloud, run, attempt, None).page(run.keys, 0, 0)
+        line = to_line(prediction("inbox/trip/1.jpg", label=label))
+        world.put(done_key(page), line.encode())
+
+    merged = answers_of.of_run(world.cloud.bucket, run, attempts=3)
+
+    assert [answer.labels[0].label for answer in merged if isinstance(answer, Predicted)] == [
+        "dog",
+        "cat",
+    ]
 
 
 def test_images_that_left_are_passed_over() -> None:

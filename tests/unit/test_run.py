@@ -73,6 +73,37 @@ def test_many_late_images_are_a_job_again(world: World) -> None:
     assert len(world.answered()) == 5
 
 
+def test_few_late_images_in_a_part_of_a_long_walk_are_not_taken_for_all(world: World) -> None:
+    """Four late images, of which at most three may go direct, in slices of one."""
+    world.fill("inbox/trip/1.jpg")
+    world.run("trip/")
+    world.bounds = replace(SMALL, slice_rows=1)
+    world.fill(*(f"inbox/trip/late-{number}.jpg" for number in range(4)))
+
+    world.run("trip/")
+
+    assert len(world.sagemaker.jobs) > 1
+    assert len(world.answered()) == 5
+
+
+def test_no_more_than_two_slices_are_open_at_once() -> None:
+    world = World(bounds=replace(SMALL, slice_rows=1))
+    world.fill(*(f"inbox/trip/{number}.jpg" for number in range(8)))
+    run = begin(world.cloud, Scope("trip/"))
+    for _ in range(4):
+        # Jobs end one after the other, and no page is answered in the meantime.
+        advance(world.cloud, run)
+        for name in world.sagemaker.running():
+            world.sagemaker.end(name)
+    assert len(world.sagemaker.jobs) == 2
+
+    world.drain()
+    world.finish_jobs()
+    world.tick()
+    world.finish_jobs()
+    assert len(world.answered()) == 8
+
+
 STRANGE = [
     "inbox/trip/with space.jpg",
     "inbox/trip/a+b%20.jpg",
