@@ -1,5 +1,6 @@
 """The container contract of SageMaker, held by the real process."""
 
+import contextlib
 import io
 import signal
 import socket
@@ -102,12 +103,10 @@ def head(length: int) -> bytes:
 
 
 def await_refusal(running: Serving) -> None:
-    """Until new connections are refused: the server is draining."""
-    while True:
-        try:
+    """Until new connections are refused, or reset in the backlog: the server is draining."""
+    with contextlib.suppress(ConnectionRefusedError, ConnectionResetError):
+        while True:
             socket.create_connection(running.address, timeout=5).close()
-        except ConnectionRefusedError:
-            return
 
 
 def refusal(log: Path, **environment: str) -> tuple[int, str]:
