@@ -1,0 +1,31 @@
+"""What ends a job, in a sentence for the person who started it."""
+
+import errno
+
+import torch
+
+LONGEST = 1024
+"""SageMaker shows this many characters of /opt/ml/output/failure as FailureReason."""
+
+
+class TrainingFailed(Exception):
+    """Training cannot go on, and the sentence says why and what to do."""
+
+
+class Interrupted(Exception):
+    """SIGTERM: the job is asked to go away, and may be started again."""
+
+
+def sentence(error: Exception) -> str:
+    """FailureReason: whatever went wrong, told so that the next job can do better."""
+    match error:
+        case TrainingFailed():
+            text = str(error)
+        case torch.OutOfMemoryError():
+            text = "The GPU's memory is full. Lower batch-size or image-size."
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            where = f" while writing {error.filename}" if error.filename else ""
+            text = f"The disk is full{where}. Give the job a larger volume (VolumeSizeInGB)."
+        case _:
+            text = f"Training broke by a defect of its own: {type(error).__name__}: {error}"
+    return text[:LONGEST]
