@@ -28,7 +28,7 @@ THREADS = 32
 """For S3 and disk: more than that many transfers at once gain nothing on one machine."""
 
 CONTAINER_KEEPALIVE_SECONDS = 4.0
-"""Below uvicorn's 5 s, so that the container never hangs up on a connection we are about to use."""
+"""Below uvicorn's default of 5 s: no container hangs up on a connection we are about to use."""
 
 
 @dataclass(frozen=True, slots=True)

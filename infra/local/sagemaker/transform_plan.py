@@ -15,7 +15,7 @@ DEFAULT_PAYLOAD_MB = 6
 DEFAULT_TIMEOUT_SECONDS = 600
 DEFAULT_RETRIES = 3
 
-UNSUPPORTED = {
+SUPPORTED = {
     "TransformInput.SplitType": {"None"},
     "TransformInput.CompressionType": {"None"},
     "TransformInput.DataSource.S3DataSource.S3DataType": {"S3Prefix", "ManifestFile"},
@@ -24,7 +24,7 @@ UNSUPPORTED = {
     "DataProcessing.InputFilter": {"$"},
     "DataProcessing.OutputFilter": {"$"},
 }
-"""The only values that the local SageMaker acts on, where it does not act on all."""
+"""Members of which the local SageMaker does not take every value that AWS takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class TransformPlan:
 
 
 def _refuse_unsupported(job: Record) -> None:
-    for path, allowed in UNSUPPORTED.items():
+    for path, allowed in SUPPORTED.items():
         value: object = job
         for member in path.split("."):
             value = value.get(member) if isinstance(value, dict) else None

@@ -7,8 +7,10 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import psutil
+
 from infra.local import processes
-from tests.contract.local_sagemaker.patience import until
+from tests.contract.local_sagemaker.patience import PATIENCE, until
 
 ROOT = Path(__file__).parents[3]
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/sortbox:stand-in"
@@ -53,14 +55,17 @@ class Server:
         argv = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(self.port)]
         argv += ["--state", str(self.state), "--images", str(self.images)]
         argv += ["--max-transform-jobs", "2", "--ready-seconds", "5", "--invocation-seconds", "2"]
-        return processes.start(argv, self._env, self._log, "test-sagemaker", ROOT)
+        return processes.start(argv, self._env, self._log, f"test-sagemaker-{self.port}", ROOT)
 
     def stop(self) -> None:
         self.child.stop()
 
     def kill(self) -> None:
         """End it as the kernel does when memory runs out."""
-        self.child.stop(grace=0)
+        ours = [psutil.Process(found.pid) for found in processes.running(self.child.name)]
+        [server] = [process for process in ours if process.parent() in ours]
+        server.kill()
+        self.child.exited.result(timeout=PATIENCE)
 
     def log_of(self, name: str) -> str:
         return (self.state / "logs" / f"{name}.log").read_text()

@@ -84,7 +84,7 @@ def test_a_server_error_is_tried_again_and_a_refusal_is_not(cloud: Cloud) -> Non
 def test_the_request_decides_how_many_run_at_once_then_the_container_then_one(
     cloud: Cloud,
 ) -> None:
-    folder, images = cloud.images(12)
+    folder, images = cloud.images(6)
     asks_for_three = {"STAND_IN_PARAMETERS": '{"MaxConcurrentTransforms": 3}'}
     cases: list[tuple[dict[str, str], dict[str, int], int]] = [
         (asks_for_three, {"MaxConcurrentTransforms": 4}, 4),
@@ -92,10 +92,10 @@ def test_the_request_decides_how_many_run_at_once_then_the_container_then_one(
         ({}, {}, 1),
     ]
     for environment, members, most in cases:
-        model = cloud.model(STAND_IN_DELAY_MS="100", **environment)
+        model = cloud.model(STAND_IN_DELAY_MS="300", **environment)
         job = cloud.transform(cloud.manifest(folder, images), model, **members)
         cloud.finished(job)
-        assert f"answered 12, at most {most} at once" in cloud.server.log_of(job)
+        assert f"answered 6, at most {most} at once" in cloud.server.log_of(job)
 
 
 def test_the_container_is_told_that_it_works_in_batch(cloud: Cloud, model: str) -> None:

@@ -111,3 +111,21 @@ def test_the_quota_of_running_jobs_is_kept(cloud: Cloud) -> None:
     assert (
         cloud.finished(cloud.transform(source, cloud.model()))["TransformJobStatus"] == "Completed"
     )
+
+
+def test_a_model_archive_that_is_missing_fails_the_job(cloud: Cloud) -> None:
+    folder, images = cloud.images(1)
+    model = cloud.model()
+    cloud.s3.delete_object(Bucket=BUCKET, Key=f"models/{model}.tar.gz")
+    ended = cloud.finished(cloud.transform(cloud.manifest(folder, images), model))
+    assert ended["TransformJobStatus"] == "Failed"
+    assert "Could not access model data" in ended["FailureReason"]
+
+
+def test_a_container_that_asks_for_too_much_at_once_fails_the_job(cloud: Cloud) -> None:
+    folder, images = cloud.images(1)
+    asks = '{"MaxConcurrentTransforms": 50, "MaxPayloadInMB": 6}'
+    model = cloud.model(STAND_IN_PARAMETERS=asks)
+    ended = cloud.finished(cloud.transform(cloud.manifest(folder, images), model))
+    assert ended["TransformJobStatus"] == "Failed"
+    assert "exceeds 100 MB" in ended["FailureReason"]
