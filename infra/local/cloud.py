@@ -28,6 +28,9 @@ ORPHAN_SECONDS = 15
 BETWEEN_LOOKS_SECONDS = 0.05
 
 
+_SUPERVISOR = (sys.executable, "-m", "infra.local.supervisor")
+
+
 class CloudError(Exception):
     """A sentence for the person at the terminal."""
 
@@ -58,10 +61,16 @@ class Cloud:
         return session.client(service, endpoint_url=endpoint)  # type: ignore[call-overload]
 
 
-def up(place: Place, say: Say, images: Mapping[str, Command] | None = None) -> Cloud:
+def up(
+    place: Place,
+    say: Say,
+    images: Mapping[str, Command] | None = None,
+    enforce_roles: bool = False,
+) -> Cloud:
     """Start the cloud and deploy into it; quick where it stands already. Raises CloudError.
 
-    Where it fails or is interrupted, what it started is stopped again.
+    Where it fails or is interrupted, what it started is stopped again. `images` are containers
+    beside our own; with `enforce_roles` a function may do what its role says and nothing else.
     """
     with place.turn():
         place.folder()
@@ -69,7 +78,7 @@ def up(place: Place, say: Say, images: Mapping[str, Command] | None = None) -> C
         running = _running(place, say)
         if running is not None:
             return _deployed(place, running)
-        started = _start(place, say)
+        started = _start(place, say, enforce_roles)
         try:
             return _deployed(place, started)
         except BaseException:
@@ -88,10 +97,12 @@ def down(place: Place, say: Say) -> None:
 
 
 @contextmanager
-def local_cloud(root: Path, images: Mapping[str, Command] | None = None) -> Iterator[Cloud]:
+def local_cloud(
+    root: Path, images: Mapping[str, Command] | None = None, enforce_roles: bool = False
+) -> Iterator[Cloud]:
     """A cloud of one's own below `root`, beside any other; down again at the end."""
     place = Place(root.resolve())
-    cloud = up(place, print, images)
+    cloud = up(place, print, images, enforce_roles)
     try:
         yield cloud
     finally:
@@ -118,12 +129,12 @@ def _running(place: Place, say: Say) -> Ports | None:
     return None
 
 
-def _start(place: Place, say: Say) -> Ports:
+def _start(place: Place, say: Say, enforce_roles: bool) -> Ports:
     chosen = ports.choose(place, say)
     place.logs.mkdir(exist_ok=True)
     with (place.logs / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local.supervisor", str(place.root)],
+            [*_SUPERVISOR, str(place.root), *([supervisor.ENFORCE_ROLES] if enforce_roles else [])],
             cwd=REPOSITORY,
             env={**os.environ, VARIABLE: str(place.root), MARK: "supervisor"},
             stdin=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
 """The process that holds a local cloud up, after `up` has gone.
 
-`python -m infra.local.supervisor ROOT`
+`python -m infra.local.supervisor ROOT [enforce-roles]`
 
 It says its process id and then `ready`, or why not, on standard output. When asked to end, or when
 a part of the cloud ends by itself, it stops all of it: nothing is started again behind anybody's
@@ -33,7 +33,11 @@ DRAIN_SECONDS = 40
 """SageMaker gives its containers 30."""
 
 
-def main(root: str) -> None:
+ENFORCE_ROLES = "enforce-roles"
+"""The functions may then do no more than their roles say, and their clients need real keys."""
+
+
+def main(root: str, *flags: str) -> None:
     if os.fork() > 0:  # whoever called is not our parent, and need not wait for us
         os._exit(0)
     place = Place(Path(root))
@@ -43,15 +47,15 @@ def main(root: str) -> None:
         signal.signal(number, lambda *_: over.set())
     with place.held():
         print(os.getpid(), flush=True)
-        hold(place, over)
+        hold(place, over, ENFORCE_ROLES in flags)
 
 
-def hold(place: Place, over: Event) -> None:
+def hold(place: Place, over: Event, enforce_roles: bool) -> None:
     """Start the cloud, and stop it when `over` is set or a part of it ends."""
     ports = Ports.read(place.ports)
     assert ports is not None, "up chooses them before it starts a supervisor"
     logger.info("starting: AWS on %s, SageMaker on %s", ports.aws_url, ports.sagemaker_url)
-    children = [_emulator(place, ports), _sagemaker(place, ports)]
+    children = [_emulator(place, ports, enforce_roles), _sagemaker(place, ports)]
     for child in children:
         child.exited.add_done_callback(lambda _: over.set())
     _report(_until_ready(ports, over, children))
@@ -64,7 +68,7 @@ def hold(place: Place, over: Event) -> None:
         logger.info("%s ended with status %d", child.name, child.stop(grace))
 
 
-def _emulator(place: Place, ports: Ports) -> Child:
+def _emulator(place: Place, ports: Ports, enforce_roles: bool) -> Child:
     settings = {
         VARIABLE: str(place.root),
         "PATH": os.environ.get("PATH", os.defpath),
@@ -87,7 +91,7 @@ def _emulator(place: Place, ports: Ports) -> Child:
         # The functions inherit this environment: that is how they find our SageMaker.
         "AWS_ENDPOINT_URL_SAGEMAKER": ports.sagemaker_url,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": ports.sagemaker_url,
-        "AUTH": os.environ.get("SORTBOX_LOCAL_AUTH", "false"),
+        "AUTH": str(enforce_roles).lower(),
     }
     argv = [str(EMULATOR_PYTHON), str(REPOSITORY / "infra" / "local" / "emulator.py")]
     return processes.start(argv, settings, place.logs / "aws.log", "aws")
@@ -140,4 +144,4 @@ def _report(outcome: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

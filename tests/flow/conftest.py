@@ -56,7 +56,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, live: Live) -> Iterator[lo
         cwd=str(REPOSITORY),
         env={"STAND_IN_LIVE": str(live.folder)},
     )
-    with local.local_cloud(tmp_path_factory.mktemp("cloud"), {STAND_IN: stand_in}) as running:
+    root = tmp_path_factory.mktemp("cloud")
+    with local.local_cloud(root, {STAND_IN: stand_in}, enforce_roles=True) as running:
         yield running
 
 
