@@ -52,8 +52,10 @@ def _image(place: Place) -> None:
 
 
 def _logs(place: Place) -> None:
-    for log in sorted(place.logs.rglob("*.log")):
-        print(log)
+    """The cloud's, which hold the functions' as well, then the containers'."""
+    for folder in (place.logs, place.state / "sagemaker" / "logs"):
+        for log in sorted(folder.glob("*.log")):
+            print(log)
 
 
 def _environment(place: Place) -> str:
