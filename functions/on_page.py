@@ -27,7 +27,7 @@ from functions.intake import Intake
 from functions.messages import Advance, parse_page
 from functions.outbox import Current, Gone, Outbox, Outcome, Published, settle, withdraw
 from functions.outbox import Unanswered as NoAnswer
-from functions.post import look_again, send
+from functions.post import send
 from functions.runtime import THREADS, count, logger
 from functions.settings import OnPage, from_env
 
@@ -144,11 +144,15 @@ def too_large(image: Image) -> str | None:
     return None
 
 
+def leave_to_reclassify(key: str) -> None:
+    """Not queued: the active model moved during the run, and its rows may be a million."""
+    count("AnsweredByAnotherModel")
+
+
 def door(
     settings: OnPage, s3: "S3Client", sqs: "SQSClient", endpoint: "SageMakerRuntimeClient"
 ) -> Intake:
-    again = partial(look_again, sqs, settings.inbox_queue_url, 0)
-    outbox = Outbox(s3, settings.bucket, Pointer(s3, settings.bucket).model, again)
+    outbox = Outbox(s3, settings.bucket, Pointer(s3, settings.bucket).model, leave_to_reclassify)
     pages = Pages(settings, outbox, sqs, endpoint, runtime.now)
     return Intake(sqs, settings.page_queue_url, settings.retry_base_seconds, pages.accept)
 

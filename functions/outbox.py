@@ -70,7 +70,10 @@ class Overtaken:
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """`look_again(key)` is called before an answer by a model that is not active is published."""
+    """`look_again(key)` is called before an answer by a model that is not active is published.
+
+    A single is queued there; what a run answers is left to the reclassification that follows.
+    """
 
     s3: "S3Client"
     bucket: str

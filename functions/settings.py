@@ -83,7 +83,6 @@ class OnPage:
     stage: Stage
     page_queue_url: Url
     folder_queue_url: Url
-    inbox_queue_url: Url
     retry_base_seconds: RetrySeconds
 
 

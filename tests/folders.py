@@ -45,7 +45,6 @@ ON_PAGE = OnPage(
     stage="test",
     page_queue_url="http://queues/page",
     folder_queue_url="http://queues/folder",
-    inbox_queue_url="http://queues/inbox",
     retry_base_seconds=5,
 )
 SMALL = Bounds(slice_rows=4, page_rows=2, walk_keys=200)

@@ -209,3 +209,16 @@ def test_the_door_takes_the_queues_events_and_names_those_that_failed(world: Wor
     assert take_in(sqs_event(to_json(PAGE))) == {"batchItemFailures": []}
     assert world.answered() == sorted(KEYS)
     assert take_in(sqs_event("{}")) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+
+
+def test_a_model_that_moves_during_a_run_queues_none_of_its_rows(world: World) -> None:
+    """The endpoint would answer a run of a million once more, image by image."""
+    world.put(ACTIVE_MODEL, active(2).to_json().encode())
+    before = len(world.sqs.sent)
+    s3: Any = world.s3
+    sqs: Any = world.sqs
+    endpoint: Any = world.endpoint
+    door(ON_PAGE, s3, sqs, endpoint)(sqs_event(to_json(PAGE)))
+
+    assert world.answered() == sorted(KEYS)
+    assert [url for url, _, _ in world.sqs.sent[before:]] == [ON_PAGE.folder_queue_url]
