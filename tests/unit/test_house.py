@@ -21,7 +21,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "functions": {"domain", "batch"},
     "serving": {"domain"},
     "training": {"domain"}
-    | {f"serving.{module}" for module in ("preprocess", "decode", "engines", "backbones")},
+    | {
+        f"serving.{module}"
+        for module in ("preprocess", "decode", "undecodable", "engines", "backbones", "archive")
+    },
     "infra": {"domain", "batch", "functions", "serving", "benchmarks"},
 }
 """Rooms, or modules of rooms, that each room may import beside itself."""
@@ -41,9 +44,15 @@ MAY_NOT_USE: dict[str, set[str]] = {
 
 SPEAK_SAGEMAKER = {"training/tune.py", "training/launch.py", "training/deploy.py"}
 
-READ_THE_ENVIRONMENT = ("functions/runtime.py", "serving/__main__.py", "infra/", "benchmarks/")
+READ_THE_ENVIRONMENT = (
+    "functions/runtime.py",
+    "serving/__main__.py",
+    "training/train.py",
+    "infra/",
+    "benchmarks/",
+)
 
-OUTERMOST_DOORS = {"serving/app.py", "serving/batcher.py"}
+OUTERMOST_DOORS = {"serving/app.py", "serving/batcher.py", "training/train.py"}
 
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "sagemaker", "pandas", "smdebug", "pydantic"}
 
