@@ -2,12 +2,10 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from batch.bucket import Bucket, Listed
 from batch.claim import Run
 from batch.cloud import Bounds
 from batch.page import PageRef, Row, rows_from_text, rows_to_text
@@ -15,7 +13,7 @@ from batch.plan import divide, plan, road_of
 from batch.run import advance, begin
 from batch.slice import LARGE, SMALL, Direct, Part, Slice, inputs_of, latest, open_page, read
 from domain.scope import Scope
-from tests.fakes import FakeS3, StoredObject
+from tests.fakes import FakeS3
 from tests.folders import World
 
 TRIP = Scope("trip/")
@@ -234,20 +232,3 @@ def test_planning_stops_in_time_and_goes_on_with_the_next_tick() -> None:
     for _ in range(5):
         world.tick()
     assert world.open_runs() == []
-
-
-def test_the_same_time_in_another_zone_is_the_same_time() -> None:
-    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    listed = Listed("inbox/a", "e", 1, noon)
-    assert Row.of(listed).is_still("e", noon.astimezone(timezone(timedelta(hours=2))))
-    assert not Row.of(listed).is_still("e", noon + timedelta(seconds=1))
-    assert not Row.of(listed).is_still("other", noon)
-
-
-def test_listed_times_are_compared_in_whole_seconds() -> None:
-    s3: Any = FakeS3()
-    s3.put_object(Bucket="bucket", Key="inbox/a")
-    stored: StoredObject = s3.objects["inbox/a"]
-    (listed,) = Bucket(s3, "bucket").walk("inbox/")
-    assert listed == Listed("inbox/a", stored.etag, 0, stored.last_modified.replace(microsecond=0))
-    assert Row.of(listed).is_still(stored.etag, stored.last_modified.replace(microsecond=0))

@@ -1,0 +1,28 @@
+"""A page's rows: the same object, or another one under the same key."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from batch.bucket import Bucket, Listed
+from batch.page import Row
+from domain.scope import Scope
+from tests.fakes import FakeS3, StoredObject
+
+TRIP = Scope("trip/")
+
+
+def test_the_same_time_in_another_zone_is_the_same_time() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    listed = Listed("inbox/a", "e", 1, noon)
+    assert Row.of(listed).is_still("e", noon.astimezone(timezone(timedelta(hours=2))))
+    assert not Row.of(listed).is_still("e", noon + timedelta(seconds=1))
+    assert not Row.of(listed).is_still("other", noon)
+
+
+def test_listed_times_are_compared_in_whole_seconds() -> None:
+    s3: Any = FakeS3()
+    s3.put_object(Bucket="bucket", Key="inbox/a")
+    stored: StoredObject = s3.objects["inbox/a"]
+    (listed,) = Bucket(s3, "bucket").walk("inbox/")
+    assert listed == Listed("inbox/a", stored.etag, 0, stored.last_modified.replace(microsecond=0))
+    assert Row.of(listed).is_still(stored.etag, stored.last_modified.replace(microsecond=0))
