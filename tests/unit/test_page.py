@@ -5,10 +5,7 @@ from typing import Any
 
 from batch.bucket import Bucket, Listed
 from batch.page import Row
-from domain.scope import Scope
 from tests.fakes import FakeS3, StoredObject
-
-TRIP = Scope("trip/")
 
 
 def test_the_same_time_in_another_zone_is_the_same_time() -> None:
