@@ -56,7 +56,9 @@ def _osls(modules: Path) -> None:
         return
     npm = _npm()
     print("Installing osls …", flush=True)
-    _run(*npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+    _run(
+        *npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"
+    )
     _stamp(modules, wanted)
 
 

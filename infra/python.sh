@@ -1,13 +1,20 @@
 #!/bin/sh
-# Prints a Python that Sortbox runs on. Candidates are run, not looked at: a version manager's shim
-# may stand for nothing.
+# Prints a Python that Sortbox runs on. Every candidate on the PATH is run, not only looked at: a
+# version manager's shim may stand for nothing and hide one that works.
 fits='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))'
-for candidate in "$PYTHON" python3.12 python3.11 python3 python /usr/bin/python3; do
-    if [ -n "$candidate" ] && "$candidate" -c "$fits" >/dev/null 2>&1; then
-        command -v "$candidate"
+try() {
+    if [ -n "$1" ] && "$1" -c "$fits" >/dev/null 2>&1; then
+        echo "$1"
         exit 0
     fi
+}
+try "$PYTHON"
+for name in python3.12 python3.11 python3 python; do
+    IFS=:
+    for folder in $PATH; do
+        [ -x "$folder/$name" ] && try "$folder/$name"
+    done
 done
-found=$(python3 --version 2>/dev/null || echo 'no Python')
+found=$(python3 --version 2>/dev/null || echo 'no Python at all')
 echo "Sortbox needs Python 3.11 or 3.12; here is $found. Install one of them, or name it: make PYTHON=/path/to/python3.12" >&2
 exit 1
