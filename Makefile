@@ -36,6 +36,7 @@ demo: env build/imagenet.tar.gz
 	@$(python) -m infra.local demo
 
 build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py training/package.py
+	@echo 'Packing the bundled ImageNet model …'
 	@$(python) -m training.bundled $@
 
 test: lint types

@@ -102,7 +102,7 @@ def to_json(result: Result) -> str:
     document["classified_at"] = result.how.at
     if isinstance(result, Classified):
         document["model_ms"] = result.model_ms
-    return json.dumps(document, ensure_ascii=False, indent=1)
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
 def from_json(text: str | bytes) -> Result:
