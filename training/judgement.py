@@ -1,0 +1,120 @@
+"""How good a network is on a split, judged whole, in fp32 and as it will serve."""
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from training.batches import Batch, parts
+from training.data import Example
+from training.world import World
+
+BINS = 10
+SMALLEST = 1e-12
+"""Under this a probability counts as this in the loss: one certain mistake is no infinity."""
+
+Judge = Callable[[torch.Tensor], torch.Tensor]
+"""Inputs to probabilities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A row an image, in the order of the split: 24 bytes, whatever the number of classes."""
+
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    """The probability of `predicted`."""
+    own: NDArray[np.float32]
+    """The probability of `truth`."""
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        return np.equal(self.truth, self.predicted)
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.right.mean())
+
+    @property
+    def loss(self) -> float:
+        return float(-np.log(np.maximum(self.own.astype(np.float64), SMALLEST)).mean())
+
+    @property
+    def reliability(self) -> list[tuple[int, float, float]]:
+        """By tenths of confidence: images, mean confidence, accuracy."""
+        bins = np.minimum((self.confidence * BINS).astype(int), BINS - 1)
+        return [
+            (int(own.sum()), float(self.confidence[own].mean()), float(self.right[own].mean()))
+            if (own := bins == each).any()
+            else (0, 0.0, 0.0)
+            for each in range(BINS)
+        ]
+
+    @property
+    def calibration_error(self) -> float:
+        """ECE (Naeini et al., 2015): the mean gap between confidence and accuracy."""
+        gaps = sum(count * abs(said - was) for count, said, was in self.reliability)
+        return gaps / len(self.truth)
+
+    def confusion(self, labels: int) -> NDArray[np.int64]:
+        """(truth, predicted) to images."""
+        flat = np.bincount(self.truth * labels + self.predicted, minlength=labels**2)
+        return flat.reshape(labels, labels)
+
+    def metrics(self) -> dict[str, float]:
+        """As they stand on the card."""
+        return {
+            "accuracy": round(self.accuracy, 6),
+            "loss": round(self.loss, 6),
+            "calibration_error": round(self.calibration_error, 6),
+            "images": float(len(self.truth)),
+        }
+
+
+@torch.inference_mode()
+def judged(network: nn.Module, batches: Iterable[Batch], count: int, world: World) -> Judgement:
+    """`batches`: this process's part of `count` images."""
+    network.eval()
+    rows = [
+        _rows(network(inputs.to(world.device)).softmax(1), truth.to(world.device))
+        for inputs, truth in batches
+    ] or [torch.empty((0, 4), dtype=torch.float64, device=world.device)]
+    table = world.gathered(torch.cat(rows), parts(count, world)).cpu().numpy()
+    truth, predicted, confidence, own = table.T
+    return Judgement(
+        truth.astype(np.int64),
+        predicted.astype(np.int64),
+        confidence.astype(np.float32),
+        own.astype(np.float32),
+    )
+
+
+def _rows(scores: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    confidence, predicted = scores.max(1)
+    own = scores.gather(1, truth[:, None])[:, 0]
+    return torch.stack([each.double() for each in (truth, predicted, confidence, own)], 1)
+
+
+def write(
+    path: Path, judgement: Judgement, examples: Sequence[Example], labels: Sequence[str]
+) -> None:
+    """predictions.csv"""
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("image", "label", "predicted", "confidence", "label_probability"))
+        for row, example in enumerate(examples):
+            table.writerow(
+                (
+                    example.path,
+                    labels[judgement.truth[row]],
+                    labels[judgement.predicted[row]],
+                    f"{judgement.confidence[row]:.6f}",
+                    f"{judgement.own[row]:.6f}",
+                )
+            )

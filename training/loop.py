@@ -1,0 +1,182 @@
+"""The loop: step, judge, remember."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.parallel import DistributedDataParallel
+
+from training import metrics, networks
+from training.augment import blended
+from training.batches import Source, dice
+from training.config import TrainConfig
+from training.course import Course, Curves
+from training.failure import Interrupted, TrainingFailed
+from training.optimise import rate, set_rate
+from training.world import World
+
+EXPLODED = 3.0
+"""Times the loss of guessing: an epoch's mean above this says that training runs away."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What stays the same from the first step to the last."""
+
+    config: TrainConfig
+    source: Source
+    splits: tuple[str, ...]
+    """What is judged after each epoch beside train."""
+    labels: int
+    loss: nn.Module
+    """A module, so that what watches modules from outside sees the loss too."""
+    precision: torch.dtype
+    world: World
+    save: Callable[[], None]
+    """A checkpoint."""
+    interrupted: Callable[[], bool]
+    say: Callable[[str], None]
+
+    def run(self, course: Course) -> None:
+        """From wherever `course` is to its end. Raises TrainingFailed or Interrupted."""
+        while len(course.history) < self.config.epochs and not self._stale(course):
+            self._epoch(course)
+            self._save()
+        course.settle()
+
+    def _epoch(self, course: Course) -> None:
+        epoch, began = len(course.history), time.monotonic()
+        learner, saved = self._learner(course.module, epoch), began
+        for inputs, targets in self.source.training(epoch, course.step - epoch * self.source.steps):
+            loss = self._step(course, learner, inputs.to(self.world.device), targets)
+            self._tell(course, loss)
+            if any(self.world.summed(self.interrupted())):
+                self._save()
+                raise Interrupted
+            if time.monotonic() - saved >= self.config.checkpoint_seconds:
+                self._save()
+                saved = time.monotonic()
+        self._judge(course, time.monotonic() - began)
+
+    def _save(self) -> None:
+        if self.world.leads:
+            self.save()
+
+    def _learner(self, module: nn.Module, epoch: int) -> nn.Module:
+        """The module, with the layers open that learn in this epoch."""
+        every = len(networks.stages(module))
+        gradual = self.config.unfreeze == "gradual"
+        networks.open_stages(
+            module, networks.opened(epoch, self.config.epochs, every) if gradual else every
+        )
+        if self.world.size == 1:
+            return module
+        return DistributedDataParallel(
+            module, find_unused_parameters=networks.has_auxiliary_heads(module)
+        )
+
+    def _step(
+        self, course: Course, learner: nn.Module, inputs: torch.Tensor, targets: torch.Tensor
+    ) -> float:
+        """All chance comes from the number of the step: a resumed one meets the same."""
+        config, course.step = self.config, course.step + 1
+        chance = dice(config.seed, course.step, self.world.rank)
+        torch.manual_seed(chance.getrandbits(63))
+        wanted = targets = targets.to(self.world.device)
+        if config.mixup or config.cutmix:
+            inputs, wanted = blended(
+                inputs, one_hot(targets, self.labels).float(), config.mixup, config.cutmix, chance
+            )
+        total = config.epochs * self.source.steps
+        set_rate(course.optimizer, rate(course.step - 1, total, config.warmup))
+        with self._reduced():
+            scores = networks.logits(learner(inputs))
+            loss = self.loss(scores.float(), wanted)
+        self._move(course, loss)
+        value = float(loss.detach())
+        course.loss += value * len(targets)
+        course.right += int((scores.argmax(1) == targets).sum())
+        course.seen += len(targets)
+        return value
+
+    def _move(self, course: Course, loss: torch.Tensor) -> None:
+        course.optimizer.zero_grad()
+        course.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self.config.clip:
+            course.scaler.unscale_(course.optimizer)
+            nn.utils.clip_grad_norm_(course.module.parameters(), self.config.clip)
+        course.scaler.step(course.optimizer)
+        course.scaler.update()
+        if course.average:
+            course.average.update(course.module, course.step)
+
+    def _reduced(self) -> torch.autocast:
+        enabled = self.precision != torch.float32
+        return torch.autocast(self.world.device.type, self.precision, enabled=enabled)
+
+    def _tell(self, course: Course, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise TrainingFailed(
+                f"The loss became {loss} at step {course.step}: training diverged. Lower lr (it is "
+                f"{self.config.lr:g}), or set clip."
+            )
+        if course.step % self.config.log_every == 0:
+            (total,) = self.world.summed(loss)
+            lr = course.optimizer.param_groups[0]["lr"]
+            values = {"step": course.step, "loss": total / self.world.size, "lr": lr}
+            self.say(metrics.line(values))
+
+    def _judge(self, course: Course, seconds: float) -> None:
+        loss, right, seen = self.world.summed(course.loss, course.right, course.seen)
+        curves: Curves = {
+            "epoch": len(course.history) + 1,
+            "train_loss": loss / seen,
+            "train_accuracy": right / seen,
+        }
+        self.world.alike(course.module)
+        with course.judged() as module:
+            for split in self.splits:
+                curves |= self._measured(module, split)
+        if self._is_best(course, curves):
+            course.remember()
+        course.end_epoch(curves)
+        self.say(metrics.line(curves | {"seconds": seconds}))
+        self._refuse_explosion(curves)
+
+    @torch.inference_mode()
+    def _measured(self, module: nn.Module, split: str) -> Curves:
+        loss = right = seen = 0.0
+        for inputs, targets in self.source.judged(split):
+            targets = targets.to(self.world.device)
+            with self._reduced():
+                scores = module(inputs.to(self.world.device)).float()
+            loss += float(cross_entropy(scores, targets, reduction="sum"))
+            right += int((scores.argmax(1) == targets).sum())
+            seen += len(targets)
+        loss, right, seen = self.world.summed(loss, right, seen)
+        return {f"{split}_loss": loss / seen, f"{split}_accuracy": right / seen}
+
+    def _is_best(self, course: Course, curves: Curves) -> bool:
+        before = (epoch["validation_loss"] for epoch in course.history)
+        return self.config.patience > 0 and curves["validation_loss"] < min(
+            before, default=math.inf
+        )
+
+    def _stale(self, course: Course) -> bool:
+        """No better for `patience` epochs."""
+        losses = [epoch["validation_loss"] for epoch in course.history]
+        patience = self.config.patience
+        return 0 < patience < len(losses) and min(losses[-patience:]) > min(losses)
+
+    def _refuse_explosion(self, curves: Curves) -> None:
+        guess = math.log(self.labels)
+        if curves["train_loss"] > EXPLODED * guess:
+            raise TrainingFailed(
+                f"The mean loss of epoch {curves['epoch']:g} is {curves['train_loss']:.4g}, and "
+                f"guessing would have {guess:.2f}: training runs away. Lower lr (it is "
+                f"{self.config.lr:g})."
+            )

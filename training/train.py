@@ -1,0 +1,165 @@
+"""The container's `train`: from a folder of images to a model that serves, from top to bottom.
+
+`python -m training.train` where SageMaker has laid out /opt/ml, or anywhere else with the folders
+named by SM_*; every hyperparameter is a flag as well. Exit status: 0 done, 1 failed (the sentence
+is in `failure`), 143 interrupted (a checkpoint is saved; the same job, started again, goes on).
+"""
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from training import (
+    card,
+    checkpoint,
+    config,
+    data,
+    lesson,
+    metrics,
+    package,
+    report,
+    spawn,
+    weights,
+)
+from training.config import TrainConfig
+from training.data import Dataset
+from training.failure import Interrupted, sentence
+from training.folders import WEIGHTS
+from training.images import Images
+from training.judgement import judged
+from training.lesson import Lesson
+from training.loop import Loop
+from training.places import Places
+from training.weights import Start
+from training.world import World
+
+INTERRUPTED = 128 + signal.SIGTERM
+
+Say = Callable[[str], None]
+
+
+class Stop:
+    """Whether SIGTERM came. It is looked at between steps: no handler interrupts one."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self) -> bool:
+        return self.came
+
+    def note(self, number: int, frame: object) -> None:
+        self.came = True
+
+    def go_on(self) -> None:
+        if self.came:
+            raise Interrupted
+
+
+def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say) -> None:
+    """Raises TrainingFailed or Interrupted; `places.model` is filled by the last step only."""
+    dataset = data.prepare(places.channels, told.patience > 0, told.max_unreadable, stop.go_on)
+    say(data.described(dataset))
+    start = weights.start(told, len(dataset.labels), places.channels / WEIGHTS)
+    say(f"{told.arch}, {start.origin}, on {world.device}; what learns: {told.unfreeze}")
+    with (
+        Images(dataset, start.preprocessing, told, world) as images,
+        tempfile.TemporaryDirectory(prefix="sortbox-") as scratch,
+    ):
+        prepared = _lesson(told, start, dataset, images, Path(scratch), world, stop, say)
+        course = lesson.begun(told, prepared.learner, world)
+        run = card.identity(told, dataset, start)
+        course.restore(checkpoint.read(places.checkpoints, run))
+        loop = Loop(
+            told,
+            prepared.source,
+            tuple(split for split in dataset.splits if split != "train"),
+            len(dataset.labels),
+            lesson.loss(told, dataset, world),
+            lesson.precision(told, world),
+            world,
+            lambda: checkpoint.write(places.checkpoints, run, course.state()),
+            stop,
+            say,
+        )
+        loop.run(course)
+        network = prepared.whole().to(world.device)
+        split = dataset.splits[dataset.judge]
+        final = judged(network, images.judged(dataset.judge), len(split), world)
+        say(metrics.line({"final_accuracy": final.accuracy, "final_loss": final.loss}))
+        if world.leads:
+            made, packed = card.made(told, start, dataset, final, network)
+            report.write(places.reports, made, dataset, course.history, final)
+            package.write(made, packed, places.model)
+
+
+def _lesson(
+    told: TrainConfig,
+    start: Start,
+    dataset: Dataset,
+    images: Images,
+    scratch: Path,
+    world: World,
+    stop: Stop,
+    say: Say,
+) -> Lesson:
+    if told.unfreeze != "head":
+        return lesson.whole_network(start, images, world)
+
+    def go_on(done: int, total: int) -> None:
+        if any(world.summed(stop())):
+            raise Interrupted
+        if done == total or done % 1024 == 0:
+            say(f"features of {done} of {total} images")
+
+    return lesson.head_alone(told, start, dataset, images, scratch, world, go_on)
+
+
+def main(arguments: list[str], environ: Mapping[str, str]) -> int:
+    places = Places.from_env(environ)
+    try:
+        told = config.read(places.config / "hyperparameters.json", arguments)
+        machines = spawn.Machines.read(places.config)
+        count = spawn.here(told.processes)
+        if "RANK" not in environ and count * len(machines.names) > 1:
+            return spawn.run(machines, count, arguments, environ)
+        _train_as_one_of(World.from_env(environ), told, places)
+    except Interrupted:
+        return INTERRUPTED
+    except Exception as error:
+        traceback.print_exc()
+        _fail(places, sentence(error))
+        return 1
+    return 0
+
+
+def _train_as_one_of(world: World, told: TrainConfig, places: Places) -> None:
+    stop = Stop()
+    before = signal.signal(signal.SIGTERM, stop.note)
+    try:
+        with world.joined():
+            train(told, places, world, stop, _say if world.leads else _hush)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fail(places: Places, text: str) -> None:
+    """The first process to fail says why; those that miss it afterwards do not overwrite that."""
+    places.output.mkdir(parents=True, exist_ok=True)
+    if not places.failure.exists():
+        places.failure.write_text(text)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _hush(text: str) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
