@@ -2,22 +2,27 @@
 
 Created with If-None-Match, deleted by whoever finishes. A request to start that comes while the run
 is open is written down in the claim; because the claim is deleted only as it was read, none is lost
-between the last look and the end.
+between the last look and the end. All sweeps share one claim, so that no two cover the same images:
+what the live one does not cover waits in its claim.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import IO
 
 from batch.bucket import JSON, Bucket
 from batch.cloud import Cloud
-from domain.keys import RunKeys, claim_key, folder_file
-from domain.scope import Scope
+from domain.keys import RunKeys, claim_key, folder_file, sweep_file
+from domain.scope import Kind, Scope
 
 SUMMARY = "_summary.json"
 
 ROUNDS = 8
 """Each is lost to another process that opened, marked or closed the same run in between."""
+
+MOST_WAITING = 20
+"""Sweeps that wait for the live one; beyond these a sweep of the whole inbox stands for all."""
 
 
 class RunClosed(Exception):
@@ -30,24 +35,44 @@ class ContendedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A live run. `first`: the folder has no summary yet. `again`: asked to start once more."""
+    """A live run. `first`: the folder has no summary yet. `again`: asked to start once more.
+
+    Of a sweep: `confirmed`, it may be as large as it is; `paused`, nothing more is planned until it
+    is resumed; `waiting`, sweeps (path and kind) to be asked for when it ends.
+    """
 
     path: str
     nonce: str
     started_at: str
     first: bool
     again: bool = False
+    kind: Kind = "uploads"
+    confirmed: bool = False
+    paused: bool = False
+    waiting: tuple[tuple[str, Kind], ...] = ()
 
     @property
     def scope(self) -> Scope:
-        return Scope(self.path)
+        return Scope(self.path, self.kind)
 
     @property
     def keys(self) -> RunKeys:
         return RunKeys(self.scope.token, self.nonce)
 
+    def file(self, name: str) -> str:
+        """A file about the run for people to read."""
+        if self.scope.is_sweep:
+            return sweep_file(self.started_at, self.nonce, name)
+        return folder_file(self.scope, name)
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Run":
+        fields = json.loads(text)
+        waiting = tuple((path, kind) for path, kind in fields.pop("waiting", ()))
+        return cls(waiting=waiting, **fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +83,12 @@ class Claim:
     etag: str
 
 
-def claim(cloud: Cloud, scope: Scope) -> Run:
-    """The scope's run: the open one, which is then asked to look again, or a new one."""
+def claim(cloud: Cloud, scope: Scope, confirmed: bool = False) -> Run:
+    """The scope's run: the open one, which then knows that it was asked again, or a new one."""
     for _ in range(ROUNDS):
         found = read(cloud.bucket, scope.token)
-        run = _marked(found.run) if found else _new(cloud, scope)
-        if found and found.run.again:
+        run = _asked_again(found.run, scope, confirmed) if found else _new(cloud, scope, confirmed)
+        if found and run == found.run:
             return run
         etag = found.etag if found else None
         if cloud.bucket.replace(claim_key(scope.token), run.to_json(), etag):
@@ -73,20 +98,49 @@ def claim(cloud: Cloud, scope: Scope) -> Run:
 
 def read(bucket: Bucket, token: str) -> Claim | None:
     found = bucket.read(claim_key(token))
-    return Claim(Run(**json.loads(found.body)), found.etag) if found else None
+    return Claim(Run.from_json(found.body), found.etag) if found else None
 
 
-def _new(cloud: Cloud, scope: Scope) -> Run:
+def change(bucket: Bucket, token: str, changed: Callable[[Run], Run]) -> Run | None:
+    """The live run as it is after the change; None where there is none."""
+    for _ in range(ROUNDS):
+        found = read(bucket, token)
+        if found is None:
+            return None
+        run = changed(found.run)
+        if bucket.replace(claim_key(token), run.to_json(), found.etag):
+            return run
+    raise ContendedError(f"the claim {token!r} changed {ROUNDS} times")
+
+
+def _new(cloud: Cloud, scope: Scope, confirmed: bool) -> Run:
+    is_single = not (scope.is_folder or scope.is_sweep)
     return Run(
         path=scope.path,
         nonce=cloud.new_nonce(),
         started_at=cloud.now().isoformat(timespec="seconds"),
-        first=not scope.is_folder or cloud.bucket.head(folder_file(scope, SUMMARY)) is None,
+        first=is_single
+        or (scope.is_folder and cloud.bucket.head(folder_file(scope, SUMMARY)) is None),
+        kind=scope.kind,
+        confirmed=confirmed,
     )
 
 
-def _marked(run: Run) -> Run:
-    return replace(run, again=True)
+def _asked_again(run: Run, scope: Scope, confirmed: bool) -> Run:
+    if not scope.is_sweep:
+        return replace(run, again=True)
+    if not run.scope.covers(scope):
+        return replace(run, waiting=_with(run.waiting, scope))
+    # A schedule that comes round does not resume what a person has stopped; a person does.
+    return replace(run, confirmed=True, paused=False) if confirmed else run
+
+
+def _with(waiting: tuple[tuple[str, Kind], ...], scope: Scope) -> tuple[tuple[str, Kind], ...]:
+    if any(Scope(*each).covers(scope) for each in waiting):
+        return waiting
+    if len(waiting) >= MOST_WAITING:
+        return (("", "renewal"),)
+    return (*waiting, (scope.path, scope.kind))
 
 
 def _own(bucket: Bucket, run: Run) -> Claim:
@@ -99,7 +153,7 @@ def _own(bucket: Bucket, run: Run) -> Claim:
 def publish(
     bucket: Bucket, run: Run, key: str, body: str | IO[bytes], content_type: str = JSON
 ) -> None:
-    """Writes a file about the folder while the run is open; raises RunClosed where it is not.
+    """Writes a file about the run while it is open; raises RunClosed where it is not.
 
     What stands is looked at before the claim: a later run that wrote in between has changed it.
     """
@@ -113,12 +167,14 @@ def publish(
     raise ContendedError(f"{key!r} changed {ROUNDS} times")
 
 
-def close(cloud: Cloud, run: Run) -> None:
-    """Ends the run; a request to start that came while it was open is sent again first."""
+def close(cloud: Cloud, run: Run, again: bool = False) -> None:
+    """Ends the run; what was asked for meanwhile, or is to be done `again`, is sent first."""
     for _ in range(ROUNDS):
         claimed = _own(cloud.bucket, run)
-        if claimed.run.again:
+        if claimed.run.again or again:
             cloud.look_later(run.scope)
+        for path, kind in claimed.run.waiting:
+            cloud.look_later(Scope(path, kind))
         if cloud.bucket.delete(claim_key(run.scope.token), claimed.etag):
             return
     raise ContendedError(f"the claim of {run.path!r} changed {ROUNDS} times")

@@ -38,11 +38,23 @@ class Bounds:
     attempts: int = 3
     resend_seconds: int = 3600
     report_reads: int = 5_000
+    sweep_rows: int = 10_000
+    """A sweep's slices are small: a job of minutes, 20 pages, and fresh work comes in between."""
+    heads_at_once: int = 16
+    grace_seconds: int = 900
+    """A younger image without an answer is left to its event; a folder's timer may run so long."""
+    yield_seconds: int = 3600
+    """So long a sweep holds back for folders; then a slice goes in between."""
+    status_seconds: int = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """`look_later(scope)` has the scope looked at again when it has been quiet."""
+    """`look_later(scope)` has the scope looked at again when it has been quiet.
+
+    `sweep_jobs`: how many transform jobs a sweep runs at once. `ask_above`: more images than these
+    are not swept before somebody has confirmed it.
+    """
 
     bucket: Bucket
     sagemaker: "SageMakerClient"
@@ -55,4 +67,7 @@ class Cloud:
     look_later: Callable[[Scope], None]
     now: Callable[[], datetime]
     new_nonce: Callable[[], str]
+    go_on: Callable[[str], None]
+    sweep_jobs: int
+    ask_above: int
     bounds: Bounds = Bounds()

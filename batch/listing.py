@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from batch.bucket import Bucket, Listed
+from batch.bucket import Listed
 from domain.keys import INBOX, LONG, OUTBOX, result_key
-from domain.result import SOURCE_ETAG
 
 DOUBT = timedelta(seconds=2)
 """Two times of S3's whole seconds, closer than this, do not tell which object was written first."""
@@ -65,11 +64,3 @@ def is_settled_by_listing(candidate: Candidate) -> bool:
     if result is None or result == UNLISTED:
         return False
     return "-" not in image.etag and result.last_modified >= image.last_modified + DOUBT
-
-
-def is_pending(bucket: Bucket, candidate: Candidate) -> bool:
-    """Whether the image has no answer for its present ETag; looks at the result itself."""
-    if candidate.result is None:
-        return True
-    result = bucket.head(result_key(candidate.image.key))
-    return result is None or result.metadata.get(SOURCE_ETAG) != candidate.image.etag

@@ -6,88 +6,23 @@ lifecycle rule.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from batch.bucket import Bucket, Listed
 from batch.claim import Run
 from batch.cloud import Cloud
 from batch.collect import output_order
-from batch.listing import UNLISTED, Candidate, is_pending, is_settled_by_listing, together
 from batch.page import Row, rows_to_text
 from batch.slice import LARGE, MB, SMALL, Direct, Part, Road, Slice, inputs_of, read
-from domain.keys import INBOX, OUTBOX, fits_manifest
-from domain.route import Ignored, InFolder, route
+from batch.walk import Walk
+from domain.keys import fits_manifest
 from domain.scope import Scope
-
-HEAD_COST = 20
-"""What a HEAD costs of the bound on a walk, where a listed key costs one: about its time."""
-
-
-@dataclass
-class Walk:
-    """One walk over a scope from `after` until it ends, or has cost enough at `cursor`."""
-
-    cloud: Cloud
-    scope: Scope
-    after: str
-    cursor: str = ""
-    last: bool = True
-    ignored: int = 0
-    cost: int = 0
-    rows: list[Row] = field(default_factory=list)
-
-    def run(self) -> "Walk":
-        self.cursor = self.after
-        for candidate in self._candidates():
-            if is_settled_by_listing(candidate):
-                continue
-            self.cost += HEAD_COST if candidate.result else 0
-            if is_pending(self.cloud.bucket, candidate):
-                self.rows.append(Row.of(candidate.image))
-        return self
-
-    def _candidates(self) -> Iterator[Candidate]:
-        if not self.scope.is_folder:
-            return _one(self.cloud.bucket, INBOX + self.scope.path)
-        results = self.cloud.bucket.walk(OUTBOX + self.scope.path, _result_side(self.after))
-        return together(self._images(), self._counted(results))
-
-    def _images(self) -> Iterator[Listed]:
-        bounds = self.cloud.bounds
-        for listed in self.cloud.bucket.walk(INBOX + self.scope.path, self.after):
-            if self.cost >= bounds.walk_keys or len(self.rows) >= bounds.slice_rows:
-                self.last = False
-                return
-            self.cost += 1
-            self.cursor = listed.key
-            match route(listed.key, self.cloud.folder_depth):
-                case InFolder(folder=folder) if folder == self.scope:
-                    yield listed
-                case Ignored():
-                    self.ignored += 1
-
-    def _counted(self, results: Iterator[Listed]) -> Iterator[Listed]:
-        for result in results:
-            self.cost += 1
-            yield result
-
-
-def _result_side(after: str) -> str:
-    """Where the results of what follows `after` begin: a result's key sorts after its image's."""
-    return OUTBOX + after.removeprefix(INBOX) if after else ""
-
-
-def _one(bucket: Bucket, key: str) -> Iterator[Candidate]:
-    image = bucket.head(key)
-    if image:
-        yield Candidate(image.listed, UNLISTED)
 
 
 def plan(cloud: Cloud, run: Run, attempt: int, previous: Slice | None) -> Slice:
     """The slice after `previous` (None: the attempt's first), whoever planned it first."""
     index = previous.index + 1 if previous else 0
-    walk = Walk(cloud, run.scope, previous.cursor if previous else "").run()
+    model = str(cloud.active_model().id) if run.kind == "renewal" else None
+    walk = Walk(cloud, run.scope, model, previous.cursor if previous else "").run()
     is_late = attempt > 1 or not run.first
     groups = divide(walk.rows, cloud.endpoint_max_late if is_late and walk.last else 0)
     planned = Slice(
@@ -103,6 +38,8 @@ def plan(cloud: Cloud, run: Run, attempt: int, previous: Slice | None) -> Slice:
         parts=tuple(
             Part(road, len(rows), -(-len(rows) // cloud.bounds.page_rows)) for road, rows in groups
         ),
+        kind=run.kind,
+        model=model,
     )
     for part, (road, rows) in enumerate(groups):
         _write_part(cloud, run, planned, part, road, rows)

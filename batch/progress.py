@@ -14,6 +14,8 @@ from batch.slice import Direct, Slice, Transform
 from batch.transform import Denied, Ended, Missing, NoCapacity, Order, Running, Stopped
 from domain.keys import RunKeys
 
+DONE = ".jsonl"
+
 
 class Stage(IntEnum):
     """What a part passes through, in order; a slice is as far as its slowest part."""
@@ -40,6 +42,11 @@ class Marks:
     def is_stopped(self, part: int) -> bool:
         return _stopped(part) in self.times
 
+    @property
+    def done(self) -> int:
+        """Pages of all parts."""
+        return sum(name.endswith(DONE) for name in self.times)
+
     def missing(self, part: int, pages: int) -> list[int]:
         return [page for page in range(pages) if _done(part, page) not in self.times]
 
@@ -53,7 +60,7 @@ def _stopped(part: int) -> str:
 
 
 def _done(part: int, page: int) -> str:
-    return f"{part}-{page:04}.jsonl"
+    return f"{part}-{page:04}{DONE}"
 
 
 def done_key(ref: PageRef) -> str:

@@ -4,15 +4,16 @@ Planning walks the listing in slices; a slice's jobs are started; when a job has
 sent; when all pages of an attempt are done, the next attempt plans what is still pending: objects
 that failed, images that changed, late arrivals. An attempt that finds nothing ends the run.
 
-Timers, job events, finished pages and the sweeper all call `advance`, in any order, any number of
+Timers, job events, finished pages and the clock all call `advance`, in any order, any number of
 times, at the same time: names absorb it. At most two slices are open, one transforming while the
 one before it is collected, so that a step costs a few LISTs and GETs whatever the folder's size.
+A sweep goes the same way, with as many slices transforming at once as its setting says.
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
 
-from batch import answers, claim, report, slice, status
+from batch import answers, claim, report, slice, status, sweep
 from batch.claim import Run, RunClosed
 from batch.cloud import Cloud
 from batch.plan import plan
@@ -20,12 +21,12 @@ from batch.progress import NothingAnswered, Stage, push
 from batch.report import Counts
 from batch.slice import Slice
 from batch.status import State
-from domain.scope import Scope
+from domain.scope import SWEEP, Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """For SageMaker, for pages, or for the next tick to go on planning."""
+    """For SageMaker, for pages, for others to go first, or for the next tick to go on planning."""
 
     stage: Stage | None
 
@@ -52,9 +53,12 @@ class Closed:
 Progress = Waiting | Finished | Failed | Closed
 
 
-def begin(cloud: Cloud, scope: Scope) -> Run:
-    """The scope's one live run; where it is open, it will have the scope looked at once more."""
-    return claim.claim(cloud, scope)
+def begin(cloud: Cloud, scope: Scope, confirmed: bool = False) -> Run:
+    """The scope's one live run; where it is open, it will have the scope looked at once more.
+
+    There is one live sweep. Where it covers the scope, it is what was asked for.
+    """
+    return claim.claim(cloud, scope, confirmed)
 
 
 def find(cloud: Cloud, token: str) -> Run | None:
@@ -83,41 +87,61 @@ def _step(cloud: Cloud, run: Run) -> Progress:
     A message to oneself would be quicker, and is what AWS's recursion detection cuts after 16 hops.
     """
     until = cloud.now() + timedelta(seconds=cloud.bounds.planning_seconds)
-    planned = slice.latest(cloud.bucket, run.keys) or (_plan_first(cloud, run),)
+    jobs = cloud.sweep_jobs if run.scope.is_sweep else 1
+    planned = slice.latest(cloud.bucket, run.keys, jobs + 1) or (_plan_first(cloud, run),)
     while True:
         stages = [push(cloud, run, each) for each in planned]
         newest = planned[-1]
-        if not _is_time_for_more(newest, stages):
-            return _wait(cloud, run, min(stages))
+        if not _is_time_for_more(newest, stages, jobs):
+            return _wait(cloud, run, planned, stages)
         if newest.last and (newest.rows == 0 or newest.attempt == cloud.bounds.attempts):
             return _finish(cloud, run, newest)
+        held = sweep.holds_back(cloud, run, newest)
+        if held:
+            return _wait(cloud, run, planned, stages, held)
         if cloud.now() > until:
             return Waiting(None)
-        planned = _plan_next(cloud, run, newest)
+        planned = _plan_next(cloud, run, planned)[-(jobs + 1) :]
 
 
-def _is_time_for_more(newest: Slice, stages: list[Stage]) -> bool:
-    """The next slice follows when this one's jobs have ended; the next attempt when all is done."""
-    if any(stage < Stage.COLLECTED for stage in stages[:-1]):
-        return False
-    return stages[-1] >= (Stage.COLLECTED if newest.last else Stage.COLLECTING)
+def _is_time_for_more(newest: Slice, stages: list[Stage], jobs: int) -> bool:
+    """The next slice follows when fewer than `jobs` transform, the next attempt when all is done.
+
+    One slice more than `jobs` may be open, and is looked at: those before them must be collected.
+    """
+    if newest.last:
+        return min(stages) == Stage.COLLECTED
+    return min(stages[:-jobs], default=Stage.COLLECTED) == Stage.COLLECTED and (
+        sum(stage < Stage.COLLECTING for stage in stages) < jobs
+    )
 
 
 def _plan_first(cloud: Cloud, run: Run) -> Slice:
-    status.write(cloud.bucket, run, "running", _now(cloud))
+    _tell(cloud, run, "running")
     return plan(cloud, run, attempt=1, previous=None)
 
 
-def _plan_next(cloud: Cloud, run: Run, newest: Slice) -> tuple[Slice, ...]:
+def _plan_next(cloud: Cloud, run: Run, planned: tuple[Slice, ...]) -> tuple[Slice, ...]:
+    newest = planned[-1]
     if newest.last:
         return (plan(cloud, run, newest.attempt + 1, previous=None),)
-    return newest, plan(cloud, run, newest.attempt, previous=newest)
+    return *planned, plan(cloud, run, newest.attempt, previous=newest)
 
 
-def _wait(cloud: Cloud, run: Run, stage: Stage) -> Waiting:
-    state: State = "waiting for capacity" if stage == Stage.NO_CAPACITY else "running"
-    status.write(cloud.bucket, run, state, _now(cloud))
-    return Waiting(stage)
+def _wait(
+    cloud: Cloud,
+    run: Run,
+    planned: tuple[Slice, ...],
+    stages: list[Stage],
+    held: State | None = None,
+) -> Waiting:
+    lacking: State = "waiting for capacity" if min(stages) == Stage.NO_CAPACITY else "running"
+    state = held or lacking
+    if run.scope.is_sweep:
+        sweep.tell(cloud, run, state, planned, stages)
+    else:
+        _tell(cloud, run, state)
+    return Waiting(min(stages))
 
 
 def _finish(cloud: Cloud, run: Run, newest: Slice) -> Finished | Failed:
@@ -125,17 +149,28 @@ def _finish(cloud: Cloud, run: Run, newest: Slice) -> Finished | Failed:
     if left:
         return _fail(cloud, run, f"no answer after {newest.attempt} attempts: {left} images")
     counts = report.write(cloud, run)
-    status.write(cloud.bucket, run, "finished", _now(cloud))
-    claim.close(cloud, run)
+    _tell(cloud, run, "finished")
+    _close(cloud, run, newest.attempt)
     return Finished(counts)
 
 
 def _fail(cloud: Cloud, run: Run, reason: str) -> Failed:
     """What was answered is reported all the same."""
     report.write(cloud, run)
-    status.write(cloud.bucket, run, "failed", _now(cloud), reason)
-    claim.close(cloud, run)
+    _tell(cloud, run, "failed", reason)
+    _close(cloud, run, attempt=0)
     return Failed(reason)
+
+
+def _close(cloud: Cloud, run: Run, attempt: int) -> None:
+    """A sweep that held back for this folder need not wait for the next tick."""
+    claim.close(cloud, run, again=sweep.was_overtaken(cloud, run, attempt))
+    if not run.scope.is_sweep and find(cloud, SWEEP):
+        cloud.go_on(SWEEP)
+
+
+def _tell(cloud: Cloud, run: Run, state: State, reason: str | None = None) -> None:
+    status.write(cloud.bucket, run, state, _now(cloud), reason)
 
 
 def _now(cloud: Cloud) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from batch.bucket import Bucket
 from batch.page import PageRef, Row, rows_from_text
 from domain.keys import INBOX, JobName, RunKeys
-from domain.scope import Scope
+from domain.scope import Kind, Scope
 
 MB = 1_000_000
 """Decimal, so that a limit of ours is below SageMaker's whichever megabyte it means."""
@@ -45,7 +45,8 @@ class Part:
 class Slice:
     """The inbox keys after `after` up to `cursor`; `last` where the listing ended within it.
 
-    `rows` counts what the attempt has planned so far, this slice included.
+    `rows` counts what the attempt has planned so far, this slice included. `model`: the active one
+    as a renewal was planned, which took other models' answers for none.
     """
 
     path: str
@@ -58,6 +59,12 @@ class Slice:
     ignored: int
     rows: int
     parts: tuple[Part, ...]
+    kind: Kind = "uploads"
+    model: str | None = None
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.path, self.kind)
 
     def plans(self, run: RunKeys) -> str:
         return run.plan(self.attempt, self.index, self.planner)
@@ -69,7 +76,7 @@ class Slice:
         return f"{self.plans(run)}{part}.manifest"
 
     def job(self, run: RunKeys, stage: str, part: int) -> JobName:
-        return JobName(stage, Scope(self.path).slug, run.nonce, self.attempt, self.index, part)
+        return JobName(stage, self.scope.slug, run.nonce, self.attempt, self.index, part)
 
     def page(self, run: RunKeys, part: int, page: int) -> PageRef:
         return PageRef(run.token, run.nonce, self.attempt, self.index, part, page)
@@ -94,12 +101,12 @@ def read(bucket: Bucket, run: RunKeys, attempt: int, index: int) -> Slice | None
     return Slice.from_json(found.body) if found else None
 
 
-def latest(bucket: Bucket, run: RunKeys) -> tuple[Slice, ...]:
-    """The one or two slices that may still be open, oldest first: those before them are done.
+def latest(bucket: Bucket, run: RunKeys, most: int = 2) -> tuple[Slice, ...]:
+    """The few slices that may still be open, oldest first: those before them are done.
 
     One LIST for a thousand slices, which are fifty million images.
     """
-    newest = deque(bucket.walk(f"{run.prefix}slices/"), maxlen=2)
+    newest = deque(bucket.walk(f"{run.prefix}slices/"), maxlen=most)
     found = [bucket.read(listed.key) for listed in newest]
     slices = [Slice.from_json(stored.body) for stored in found if stored]
     return tuple(each for each in slices if each.attempt == slices[-1].attempt)
@@ -130,11 +137,11 @@ def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
         road=planned.parts[ref.part].road,
         rows=rows_from_text(found.body),
         job=job,
-        inputs=inputs_of(Scope(planned.path)),
+        inputs=inputs_of(planned.scope),
         output=run.output(job),
     )
 
 
 def inputs_of(scope: Scope) -> str:
-    """A manifest's prefix: a folder's keys are relative to the folder, a single's to inbox/."""
+    """A manifest's prefix: a folder's keys are relative to the folder, all others to inbox/."""
     return INBOX + scope.path if scope.is_folder else INBOX

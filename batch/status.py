@@ -1,21 +1,46 @@
-"""`_status.json`: what a folder's run is doing, for people who look."""
+"""`_status.json`: what a run is doing, for people who look."""
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from batch.bucket import Bucket
 from batch.claim import Run, publish
-from domain.keys import INBOX, folder_file
+from domain.keys import INBOX
 
 STATUS = "_status.json"
 
-State = Literal["running", "waiting for capacity", "finished", "failed"]
+State = Literal[
+    "running",
+    "waiting for capacity",
+    "waiting for folders",
+    "waiting for confirmation",
+    "stopped",
+    "finished",
+    "failed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far a sweep has come. `planned` grows until `all_planned`.
+
+    `rate` is in images a second since the start, `expected_end` where both are known.
+    """
+
+    attempt: int
+    planned: int
+    answered: int
+    all_planned: bool
+    jobs_running: int
+    rate: float
+    expected_end: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`reason` is a sentence where the state needs one."""
+    """`reason` is a sentence where the state needs one; a sweep has a tally, a folder a summary."""
 
     schema: int
     folder: str
@@ -26,18 +51,39 @@ class Status:
     updated_at: str
 
 
-def write(bucket: Bucket, run: Run, state: State, at: str, reason: str | None = None) -> None:
+def write(
+    bucket: Bucket,
+    run: Run,
+    state: State,
+    at: str,
+    reason: str | None = None,
+    tally: Tally | None = None,
+) -> None:
     """Raises RunClosed where the run is no longer the folder's; a single has no such file."""
-    if not run.scope.is_folder:
+    if not (run.scope.is_folder or run.scope.is_sweep):
         return
-    key = folder_file(run.scope, STATUS)
+    key = run.file(STATUS)
     standing = bucket.read(key)
-    if standing and _is_told(json.loads(standing.body), run, state, reason):
+    told = asdict(tally) if tally else None
+    if standing and _is_told(json.loads(standing.body), run, state, reason, told):
         return
     status = Status(1, INBOX + run.path, state, reason, run.nonce, run.started_at, at)
-    body = json.dumps(asdict(status), ensure_ascii=False, indent=1)
-    publish(bucket, run, key, body)
+    document = asdict(status) | ({"kind": run.kind, "progress": told} if told else {})
+    publish(bucket, run, key, json.dumps(document, ensure_ascii=False, indent=1))
 
 
-def _is_told(told: dict[str, Any], run: Run, state: State, reason: str | None) -> bool:
-    return (told["run"], told["state"], told["reason"]) == (run.nonce, state, reason)
+def is_older(bucket: Bucket, run: Run, than: datetime) -> bool:
+    """Whether it is time to tell of a sweep again, where only its numbers may have changed."""
+    standing = bucket.head(run.file(STATUS))
+    return standing is None or standing.listed.last_modified < than
+
+
+def _is_told(
+    standing: dict[str, Any],
+    run: Run,
+    state: State,
+    reason: str | None,
+    tally: dict[str, Any] | None,
+) -> bool:
+    found = (standing["run"], standing["state"], standing["reason"], standing.get("progress"))
+    return found == (run.nonce, state, reason, tally)

@@ -8,6 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from domain.model import ModelId
 from domain.scope import Scope
 
 INBOX = "inbox/"
@@ -19,6 +20,7 @@ CLAIMS = f"{WORK}claims/"
 RUNS = f"{WORK}runs/"
 BEATS = f"{WORK}beats/"
 LONG = f"{OUTBOX}_long/"
+SWEEPS = f"{OUTBOX}_reclassify/"
 
 KEY_BYTES = 1024
 """S3's limit for a key, in bytes of UTF-8."""
@@ -27,6 +29,11 @@ MANIFEST_KEY_BYTES = 800
 """The longest key that is put into a transform manifest, in bytes of UTF-8."""
 
 RESULT_SUFFIX = ".json"
+
+
+def archive_key(model: ModelId) -> str:
+    """Where a model's archive is; by content, so that the same model is stored once."""
+    return f"{MODELS}{model.name}/{model.digest.removeprefix('sha256:')}/model.tar.gz"
 
 
 def result_key(image_key: str) -> str:
@@ -50,6 +57,11 @@ def folder_file(scope: Scope, name: str) -> str:
     """A file about the folder as a whole (`_status.json`, `predictions.csv` …)."""
     key = f"{OUTBOX}{scope.path}{name}"
     return key if len(key.encode()) <= KEY_BYTES else _long(INBOX + scope.path, f"/{name}")
+
+
+def sweep_file(started_at: str, nonce: str, name: str) -> str:
+    """A file about one sweep. `started_at` is ISO 8601, so that the sweeps sort by their start."""
+    return f"{SWEEPS}{re.sub('[^0-9]', '', started_at)[:14]}-{nonce}/{name}"
 
 
 def _long(inbox_key: str, suffix: str) -> str:

@@ -1,24 +1,42 @@
-"""What one batch run covers: a folder of the inbox, or one image too large for the endpoint."""
+"""What one batch run covers: a folder, one image too large for the endpoint, or a sweep of both."""
 
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 SLUG_LENGTH = 20
+
+Kind = Literal["uploads", "unanswered", "renewal"]
+"""What a run is there for: what a folder was given; what nobody answered; that, and what a model
+answered that is no longer the active one. The last two are sweeps."""
+
+SWEEP = "sweep"
+"""The token of every sweep: so there is one at a time, and no two cover the same images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """A path below `inbox/`: `trip/` is the folder trip, `big.jpg` is that one image.
 
-    No key that is routed ends in a slash, so the two can never be the same text.
+    No key that is routed ends in a slash, so the two can never be the same text. A sweep's path is
+    any prefix, the empty one for the whole inbox, with all singles and folders below it.
     """
 
     path: str
+    kind: Kind = "uploads"
+
+    @property
+    def is_sweep(self) -> bool:
+        return self.kind != "uploads"
 
     @property
     def is_folder(self) -> bool:
-        return self.path.endswith("/")
+        return not self.is_sweep and self.path.endswith("/")
+
+    def covers(self, other: "Scope") -> bool:
+        """Whether a sweep looks after all that the other sweep would."""
+        return other.path.startswith(self.path) and self.kind in (other.kind, "renewal")
 
     @property
     def token(self) -> str:
@@ -27,9 +45,13 @@ class Scope:
         A hash, because a path may take 1,018 bytes of any character and a job name 63 of few; a
         slug before it, because people read job names.
         """
+        if self.is_sweep:
+            return SWEEP
         return f"{self.slug}-{hashlib.sha256(self.path.encode()).hexdigest()[:16]}"
 
     @property
     def slug(self) -> str:
+        if self.is_sweep:
+            return self.kind
         readable = re.sub(r"[^a-z0-9]+", "-", self.path.lower())[:SLUG_LENGTH].strip("-")
         return readable or "x"

@@ -10,6 +10,7 @@ from urllib.parse import unquote_plus
 
 from batch.page import PageRef
 from domain.keys import JobName, RunKeys, run_of
+from domain.scope import Kind
 
 
 class Malformed(ValueError):
@@ -63,6 +64,18 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """A schedule or a person wants all below a prefix of the inbox answered, or answered anew.
+
+    `confirmed`: a person has seen what it costs.
+    """
+
+    path: str
+    kind: Kind
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class JobChanged:
     """EventBridge saw a transform job of ours change its state; it may say so more than once."""
 
@@ -78,8 +91,18 @@ class NotOurs:
     job: str
 
 
-FolderMessage = Quiet | Start | Advance | JobChanged | NotOurs
-OurMessage = LookAgain | Quiet | Start | Advance | PageRef
+FolderMessage = Quiet | Start | Advance | Sweep | JobChanged | NotOurs
+OurMessage = LookAgain | Quiet | Start | Advance | Sweep | PageRef
+
+
+NAMES: dict[type[OurMessage], str] = {
+    LookAgain: "look",
+    Quiet: "quiet",
+    Start: "start",
+    Advance: "advance",
+    Sweep: "sweep",
+    PageRef: "page",
+}
 
 
 def parse_inbox(body: str) -> tuple[InboxMessage, ...]:
@@ -114,6 +137,14 @@ def parse_folder(body: str, stage: str) -> FolderMessage:
             return Start(path)
         case {"advance": {"token": str(token)}}:
             return Advance(token)
+        case {
+            "sweep": {
+                "path": str(path),
+                "kind": "unanswered" | "renewal" as kind,
+                "confirmed": bool(confirmed),
+            }
+        }:
+            return Sweep(path, kind, confirmed)
         case {"source": "aws.sagemaker", "detail": {"TransformJobName": str(job)} as detail}:
             return _job_changed(job, detail, stage)
     raise Malformed(f"not a message of the folder queue: {sorted(message)}")
@@ -154,8 +185,7 @@ def parse_page(body: str) -> PageRef:
 
 
 def to_json(message: OurMessage) -> str:
-    names = {LookAgain: "look", Quiet: "quiet", Start: "start", Advance: "advance", PageRef: "page"}
-    return json.dumps({names[type(message)]: asdict(message)})
+    return json.dumps({NAMES[type(message)]: asdict(message)})
 
 
 def _object(body: str) -> dict[str, Any]:

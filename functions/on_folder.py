@@ -18,7 +18,15 @@ from functions import runtime
 from functions.active import Pointer
 from functions.beat import is_quiet, last_timer
 from functions.intake import Intake
-from functions.messages import Advance, JobChanged, NotOurs, Quiet, Start, parse_folder
+from functions.messages import (
+    Advance,
+    JobChanged,
+    NotOurs,
+    Quiet,
+    Start,
+    Sweep,
+    parse_folder,
+)
 from functions.post import send
 from functions.runtime import count, logger
 from functions.settings import OnFolder, from_env
@@ -28,6 +36,10 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker.client import SageMakerClient
     from types_boto3_sagemaker.literals import TransformInstanceTypeType
     from types_boto3_sqs.client import SQSClient
+
+
+SWEEP_DELAY_SECONDS = 5
+"""By then the claim of the sweep before it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,8 @@ class Folders:
                     self._advance(begin(self.cloud, Scope(path)))
             case Start(path):
                 self._advance(begin(self.cloud, Scope(path)))
+            case Sweep(path, kind, confirmed):
+                self._advance(begin(self.cloud, Scope(path, kind), confirmed))
             case Advance(token):
                 self._advance(find(self.cloud, token))
             case JobChanged(run):
@@ -85,6 +99,9 @@ def cloud(
         look_later=partial(look_later, settings, s3, sqs),
         now=runtime.now,
         new_nonce=partial(secrets.token_hex, 5),
+        go_on=partial(_go_on, settings, sqs),
+        sweep_jobs=settings.reclassify_jobs,
+        ask_above=settings.reclassify_ask_above,
     )
 
 
@@ -92,8 +109,15 @@ def _send_page(settings: OnFolder, sqs: "SQSClient", page: PageRef) -> None:
     send(sqs, settings.page_queue_url, page)
 
 
+def _go_on(settings: OnFolder, sqs: "SQSClient", token: str) -> None:
+    send(sqs, settings.folder_queue_url, Advance(token))
+
+
 def look_later(settings: OnFolder, s3: "S3Client", sqs: "SQSClient", scope: Scope) -> None:
     """The timer of the last beat once more: if the folder still lives, a later one will do."""
+    if scope.is_sweep:
+        send(sqs, settings.folder_queue_url, Sweep(scope.path, scope.kind), SWEEP_DELAY_SECONDS)
+        return
     timer = last_timer(s3, settings.bucket, scope)
     message = timer or Start(scope.path)
     send(sqs, settings.folder_queue_url, message, settings.folder_quiet_seconds)

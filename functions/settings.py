@@ -75,6 +75,8 @@ class OnFolder:
     transform_instance_type: Annotated[str, Spelled(r"ml\.[a-z0-9-]+\.[a-z0-9]+", "ml.m5.xlarge")]
     transform_instance_count: Annotated[int, Within(1, 100)]
     retry_base_seconds: RetrySeconds
+    reclassify_jobs: Annotated[int, Within(1, 20)]
+    reclassify_ask_above: Annotated[int, Within(0, 999_999_999)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,10 @@ class FakeJob:
         return uri
 
     @property
+    def number(self) -> int:
+        return int(self.request["ModelName"].rpartition("-")[2])
+
+    @property
     def output(self) -> str:
         uri: str = self.request["TransformOutput"]["S3OutputPath"]
         return uri
@@ -37,10 +41,12 @@ class FakeJob:
 
 @dataclass
 class FakeSageMaker:
-    """`number` is the model that its containers run; `capacity` how many jobs may run at once."""
+    """A job's containers run the model that its request names by a number at its end.
+
+    `capacity` is how many jobs may run at once.
+    """
 
     s3: FakeS3
-    number: int = 1
     capacity: int = 100
     jobs: dict[str, FakeJob] = field(default_factory=dict)
     meanwhile: Callable[[], None] = lambda: None
@@ -82,7 +88,7 @@ class FakeSageMaker:
                 status = "Failed" if status == "Completed" else status
                 continue
             relative = key.removeprefix(self._key(head["prefix"]))
-            self.write(name, relative, to_json(reply_to(image.body, model(self.number))))
+            self.write(name, relative, to_json(reply_to(image.body, model(job.number))))
         job.status = status
         job.reason = "ClientError: see the log" if status == "Failed" else None
 

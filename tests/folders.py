@@ -17,9 +17,9 @@ from batch.page import PageRef
 from domain.keys import CLAIMS, JobName, beat_key, result_key
 from domain.result import How, Result, Source, from_json, metadata
 from domain.result import to_json as result_to_json
-from domain.scope import Scope
+from domain.scope import Kind, Scope
 from functions.answer import result_of
-from functions.messages import Advance, OurMessage, Quiet, Start, to_json
+from functions.messages import Advance, OurMessage, Quiet, Start, Sweep, to_json
 from functions.on_folder import Folders, look_later
 from functions.on_page import Pages
 from functions.outbox import Outbox
@@ -39,6 +39,8 @@ ON_FOLDER = OnFolder(
     transform_instance_type="ml.m5.xlarge",
     transform_instance_count=1,
     retry_base_seconds=5,
+    reclassify_jobs=1,
+    reclassify_ask_above=1_000,
 )
 ON_PAGE = OnPage(
     bucket="bucket",
@@ -47,7 +49,7 @@ ON_PAGE = OnPage(
     folder_queue_url="http://queues/folder",
     retry_base_seconds=5,
 )
-SMALL = Bounds(slice_rows=4, page_rows=2, walk_keys=200)
+SMALL = Bounds(slice_rows=4, page_rows=2, walk_keys=200, sweep_rows=4, heads_at_once=1)
 
 
 def record(body: str) -> SQSRecord:
@@ -89,6 +91,9 @@ class World:
             look_later=partial(look_later, self.settings, s3, sqs),
             now=lambda: self.s3.clock.now,
             new_nonce=lambda: next(self.nonces),
+            go_on=lambda token: self.send(Advance(token)),
+            sweep_jobs=self.settings.reclassify_jobs,
+            ask_above=self.settings.reclassify_ask_above,
             bounds=self.bounds,
         )
 
@@ -155,6 +160,14 @@ class World:
         self.send(Start(path))
         self.drain()
 
+    def promote(self, number: int) -> None:
+        """Another model answers from now on: the endpoint, then the pointer; jobs follow it."""
+        self.endpoint.number = self.active_number = number
+
+    def sweep(self, path: str = "", kind: Kind = "renewal", confirmed: bool = True) -> None:
+        self.send(Sweep(path, kind, confirmed))
+        self.drain()
+
     def tick(self) -> None:
         """The sweeper's: every open run is asked to go on."""
         for claim in [key for key in self.s3.objects if key.startswith(CLAIMS)]:
@@ -206,13 +219,15 @@ class World:
     def file(self, path: str, name: str) -> str:
         return self.s3.objects[f"outbox/{path}{name}"].body.decode()
 
+    def told(self, key: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.s3.objects[key].body)
+        return document
+
     def status(self, path: str) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.file(path, "_status.json"))
-        return told
+        return self.told(f"outbox/{path}_status.json")
 
     def summary(self, path: str) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.file(path, "_summary.json"))
-        return told
+        return self.told(f"outbox/{path}_summary.json")
 
     def table(self, path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(self.file(path, "predictions.csv"), newline="")))

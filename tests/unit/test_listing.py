@@ -8,11 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.bucket import Bucket, Listed
-from batch.listing import UNLISTED, Candidate, is_pending, is_settled_by_listing, together
+from batch.bucket import Listed
+from batch.listing import UNLISTED, Candidate, is_settled_by_listing, together
 from domain.keys import result_key
-from domain.result import SOURCE_ETAG
-from tests.fakes import FakeS3
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -112,17 +110,3 @@ def test_the_listing_settles_only_what_it_leaves_no_doubt_about(
 @pytest.mark.parametrize("result", [None, UNLISTED])
 def test_the_listing_settles_nothing_without_a_result(result: Any) -> None:
     assert not is_settled_by_listing(Candidate(listed("inbox/f/a"), result))
-
-
-@pytest.mark.parametrize(("etag", "pending"), [("e", False), ("other", True)])
-def test_the_result_itself_says_which_image_it_answers(etag: str, pending: bool) -> None:
-    s3: Any = FakeS3()
-    s3.put_object(Bucket="bucket", Key="outbox/f/a.json", Metadata={SOURCE_ETAG: etag})
-    candidate = Candidate(listed("inbox/f/a", "e"), UNLISTED)
-    assert is_pending(Bucket(s3, "bucket"), candidate) is pending
-
-
-def test_an_image_without_a_result_is_pending_and_costs_no_head() -> None:
-    s3: Any = FakeS3()
-    assert is_pending(Bucket(s3, "bucket"), Candidate(listed("inbox/f/a"), None))
-    assert s3.calls == {}

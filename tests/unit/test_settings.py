@@ -27,6 +27,8 @@ GOOD = {
     "TRANSFORM_INSTANCE_TYPE": "ml.m5.xlarge",
     "TRANSFORM_INSTANCE_COUNT": "1",
     "RETRY_BASE_SECONDS": "5",
+    "RECLASSIFY_JOBS": "1",
+    "RECLASSIFY_ASK_ABOVE": "100000",
 }
 
 ALL = [OnUpload, OnFolder, OnPage, OnSchedule]

@@ -1,0 +1,40 @@
+"""Why an image is to be answered, where it is: a listing nominates, HEAD decides."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from batch.bucket import Bucket
+from batch.listing import Candidate, is_settled_by_listing
+from domain.keys import result_key
+from domain.result import MODEL_ID, SOURCE_ETAG
+
+Reason = Literal["no answer", "newer image", "older model"]
+
+NO_MODEL = ""
+"""In the metadata of a rejection for which no model was asked, and no model would matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An answer for the present ETag, by whatever model; or by `model`, where one is given."""
+
+    model: str | None = None
+
+    def is_settled_by_listing(self, candidate: Candidate) -> bool:
+        """A listing does not tell which model answered: a sweep after a promotion HEADs each."""
+        return self.model is None and is_settled_by_listing(candidate)
+
+    def reason(self, bucket: Bucket, candidate: Candidate) -> Reason | None:
+        """None where the answer is as it should be. Model ids are equal or not: a rollback counts."""
+        if candidate.result is None:
+            return "no answer"
+        if self.is_settled_by_listing(candidate):
+            return None
+        result = bucket.head(result_key(candidate.image.key))
+        if result is None:
+            return "no answer"
+        if result.metadata.get(SOURCE_ETAG) != candidate.image.etag:
+            return "newer image"
+        if self.model is None or result.metadata.get(MODEL_ID) in (NO_MODEL, self.model):
+            return None
+        return "older model"
