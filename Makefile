@@ -25,7 +25,7 @@ env: # every other verb builds what it needs first
 
 up: env build/imagenet.tar.gz
 	@$(python) -m infra.local up
-	@$(activate) --if-none
+	@$(activate) --keep
 
 down: env
 	@$(python) -m infra.local down
@@ -35,6 +35,7 @@ demo: env build/imagenet.tar.gz
 	@$(activate)
 	@$(python) -m infra.local demo
 
+build/imagenet.tar.gz: | env
 build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py training/package.py
 	@echo 'Packing the bundled ImageNet model …'
 	@$(python) -m training.bundled $@

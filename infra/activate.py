@@ -7,6 +7,7 @@ model, from then on by the new one. Doing it twice is doing it once.
 """
 
 import argparse
+import hashlib
 import sys
 import tarfile
 from collections.abc import Callable
@@ -47,21 +48,37 @@ def activate(
     stage: Stage, s3: "S3Client", sagemaker: "SageMakerClient", archive: Path, image: str
 ) -> ActiveModel:
     """Raises ActivationError, the pointer unmoved, if the endpoint does not come up with it."""
-    card, container = read_card(archive), container_digest(image)
     bucket = stage.bucket
+    model = next_version(read_card(archive), read_pointer(s3, bucket).active)
+    s3.upload_file(str(archive), bucket, keys.archive_key(model))
+    return serve(stage, s3, sagemaker, model, image)
+
+
+def serve(
+    stage: Stage, s3: "S3Client", sagemaker: "SageMakerClient", model: ModelId, image: str
+) -> ActiveModel:
+    """Bring a model whose archive is in the bucket up with this image; as `activate` otherwise."""
+    bucket, container = stage.bucket, container_digest(image)
     pointer = read_pointer(s3, bucket)
-    model = next_version(card, pointer.active)
-    key = f"{keys.MODELS}{model.name}/{model.digest.removeprefix('sha256:')}/model.tar.gz"
-    s3.upload_file(str(archive), bucket, key)
-    name = f"{stage.endpoint}-{model.name}-{model.version}-{container[:8]}"
+    name = resource_name(stage, model, container)
     environment = {"SORTBOX_MODEL_ID": str(model), "SORTBOX_CONTAINER": f"sha256:{container}"}
-    _ensure_model(sagemaker, stage, name, image, f"s3://{bucket}/{key}", environment)
+    data = f"s3://{bucket}/{keys.archive_key(model)}"
+    _ensure_model(sagemaker, stage, name, image, data, environment)
     _ensure_endpoint(sagemaker, stage, name)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     active = ActiveModel(model, stage.endpoint, name, now)
     if pointer.active is None or pointer.active.sagemaker_model != name:
         _move(s3, bucket, active, pointer)
     return active
+
+
+def resource_name(stage: Stage, model: ModelId, container: str) -> str:
+    """Of the SageMaker model and its endpoint configuration: what they are made of, in 63 bytes.
+
+    An existing one of this name is taken as it is, so the name must tell any two apart.
+    """
+    made_of = hashlib.sha256(f"{model} {container}".encode()).hexdigest()[:12]
+    return f"{stage.endpoint}-{model.name[:20].rstrip('-')}-{model.version}-{made_of}"
 
 
 def read_card(archive: Path) -> ModelCard:
@@ -195,13 +212,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--stage", required=True)
     parser.add_argument("--archive", type=Path, required=True)
     parser.add_argument("--image", required=True)
-    parser.add_argument("--if-none", action="store_true", help="leave an active model alone")
+    parser.add_argument("--keep", action="store_true", help="if a model is active, keep that one")
     given = parser.parse_args(arguments)
     try:
-        stage, s3 = Stage(given.stage), boto3.client("s3")
-        active = read_pointer(s3, stage.bucket).active if given.if_none else None
-        if active is None:
-            sagemaker = boto3.client("sagemaker")
+        stage, s3, sagemaker = Stage(given.stage), boto3.client("s3"), boto3.client("sagemaker")
+        kept = read_pointer(s3, stage.bucket).active if given.keep else None
+        if kept:
+            active = serve(stage, s3, sagemaker, kept.id, given.image)
+        else:
             active = activate(stage, s3, sagemaker, given.archive, given.image)
     except (ActivationError, StageError) as error:
         print(error, file=sys.stderr)
