@@ -39,7 +39,9 @@ def lambda_handler(build: Callable[[Mapping[str, str]], Callable[[Event], Any]])
 
     @cache
     def built() -> Callable[[Event], Any]:
-        return build(os.environ)
+        handle = build(os.environ)
+        metrics.set_default_dimensions(stage=os.environ["STAGE"])  # an account may hold several
+        return handle
 
     @logger.inject_lambda_context
     @metrics.log_metrics
