@@ -26,6 +26,7 @@ def main() -> None:
         images=arguments.images.resolve(),
         region=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
         max_transform_jobs=arguments.max_transform_jobs,
+        max_training_jobs=arguments.max_training_jobs,
         ready_seconds=arguments.ready_seconds,
         invocation_seconds=arguments.invocation_seconds,
     )
@@ -60,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--state", type=Path, required=True, help="records, models and logs")
     parser.add_argument("--images", type=Path, required=True, help="JSON: image URI to command")
     parser.add_argument("--max-transform-jobs", type=int, default=4, help="at the same time")
+    parser.add_argument("--max-training-jobs", type=int, default=2, help="at the same time")
     parser.add_argument("--ready-seconds", type=float, default=120, help="until /ping answers 200")
     parser.add_argument("--invocation-seconds", type=float, default=60, help="for one answer")
     return parser.parse_args()

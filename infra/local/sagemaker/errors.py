@@ -31,6 +31,10 @@ class ResourceLimitExceeded(ApiError):
     """The account's quota is used up for now."""
 
 
+class ConflictException(ApiError):
+    """What is asked for does not go with what is there."""
+
+
 class UnknownOperationException(ApiError):
     """Status 400, because clients retry a 5xx."""
 

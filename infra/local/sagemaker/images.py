@@ -11,13 +11,19 @@ from infra.local.sagemaker.errors import ValidationException
 @dataclass(frozen=True, slots=True)
 class Image:
     argv: tuple[str, ...]
+    """What stands for `serve`."""
+    train: tuple[str, ...]
+    """What stands for `train`; empty where the image has none."""
     env: Mapping[str, str]
     cwd: Path | None
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """`{"URI": {"argv": ["..."], "env": {...}, "cwd": "..."}}`, read anew each time."""
+    """A file, read anew each time, that says what stands for an image:
+
+    `{"URI": {"argv": ["..."], "train": ["..."], "env": {...}, "cwd": "..."}}`
+    """
 
     file: Path
 
@@ -29,6 +35,7 @@ class Images:
                 raise ValidationException(f"Requested image {uri} not found.")
             image = known[uri]
             cwd = Path(image["cwd"]) if "cwd" in image else None
-            return Image(tuple(image["argv"]), dict(image.get("env", {})), cwd)
+            argv, train = tuple(image["argv"]), tuple(image.get("train", ()))
+            return Image(argv, train, dict(image.get("env", {})), cwd)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValidationException(f"{self.file} does not describe images: {error!r}") from error

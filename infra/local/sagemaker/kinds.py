@@ -57,6 +57,14 @@ class JobKind(Kind):
         )
 
 
+class VersionKind(Kind):
+    """Known by group and number, `pets/7`: AWS shows no name beside the two."""
+
+    @property
+    def name_field(self) -> str:
+        return "Version"
+
+
 MODEL = Kind("Model", "model", "model", "ModelSummary", "Models")
 ENDPOINT_CONFIG = Kind(
     "EndpointConfig",
@@ -66,6 +74,9 @@ ENDPOINT_CONFIG = Kind(
     "EndpointConfigs",
 )
 ENDPOINT = Kind("Endpoint", "endpoint", "endpoint", "EndpointSummary", "Endpoints")
+TRAINING_JOB = JobKind(
+    "TrainingJob", "training-job", "training job", "TrainingJobSummary", "TrainingJobSummaries"
+)
 TRANSFORM_JOB = JobKind(
     "TransformJob",
     "transform-job",
@@ -73,5 +84,27 @@ TRANSFORM_JOB = JobKind(
     "TransformJobSummary",
     "TransformJobSummaries",
 )
+MODEL_PACKAGE_GROUP = Kind(
+    "ModelPackageGroup",
+    "model-package-group",
+    "model package group",
+    "ModelPackageGroupSummary",
+    "ModelPackageGroupSummaryList",
+)
+MODEL_PACKAGE = VersionKind(
+    "ModelPackage",
+    "model-package",
+    "model package",
+    "ModelPackageSummary",
+    "ModelPackageSummaryList",
+)
 
-KINDS = (MODEL, ENDPOINT_CONFIG, ENDPOINT, TRANSFORM_JOB)
+KINDS = (
+    MODEL,
+    ENDPOINT_CONFIG,
+    ENDPOINT,
+    TRAINING_JOB,
+    TRANSFORM_JOB,
+    MODEL_PACKAGE_GROUP,
+    MODEL_PACKAGE,
+)

@@ -17,11 +17,13 @@ from infra.local.sagemaker.endpoint_configs import EndpointConfigs
 from infra.local.sagemaker.endpoints import Endpoints
 from infra.local.sagemaker.events import Events
 from infra.local.sagemaker.images import Images
+from infra.local.sagemaker.model_packages import ModelPackages
 from infra.local.sagemaker.models import Models
 from infra.local.sagemaker.operations import Table
 from infra.local.sagemaker.runtime import Runtime
 from infra.local.sagemaker.store import Store
 from infra.local.sagemaker.tags import Tags
+from infra.local.sagemaker.training_jobs import TrainingJobs
 from infra.local.sagemaker.transform_jobs import TransformJobs
 
 THREADS = 32
@@ -37,6 +39,7 @@ class Settings:
     images: Path
     region: str
     max_transform_jobs: int
+    max_training_jobs: int
     ready_seconds: float
     invocation_seconds: float
 
@@ -62,20 +65,25 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         containers = _containers(settings, images, http)
         events = Events(boto3.client("events", region_name=settings.region))
         endpoints = Endpoints(store, containers)
-        jobs = TransformJobs(store, containers, events, settings.max_transform_jobs)
+        transforms = TransformJobs(store, containers, events, settings.max_transform_jobs)
+        logs = boto3.client("logs", region_name=settings.region)
+        trainings = TrainingJobs(store, containers, logs, events, settings.max_training_jobs)
         table: Table = {
             **Models(store, images).operations,
             **EndpointConfigs(store).operations,
             **endpoints.operations,
-            **jobs.operations,
+            **transforms.operations,
+            **trainings.operations,
+            **ModelPackages(store, images).operations,
             **Tags(store).operations,
         }
         endpoints.resume()
-        jobs.resume()
+        transforms.resume()
+        trainings.resume()
         try:
             yield Service(table, Runtime(endpoints, containers, settings.invocation_seconds))
         finally:
-            await asyncio.gather(endpoints.close(), jobs.close())
+            await asyncio.gather(endpoints.close(), transforms.close(), trainings.close())
 
 
 def _containers(settings: Settings, images: Images, http: aiohttp.ClientSession) -> Containers:

@@ -67,4 +67,4 @@ class Store:
         return {record[kind.name_field]: record for record in records}
 
     def _path(self, kind: Kind, name: str) -> Path:
-        return self._folder / kind.slug / f"{name}.json"
+        return self._folder / kind.slug / f"{name.replace('/', '.')}.json"

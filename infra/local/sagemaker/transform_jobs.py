@@ -83,7 +83,7 @@ class TransformJobs:
 
     async def _run(self, plan: TransformPlan, model: Definition) -> None:
         job = self._store.update(TRANSFORM_JOB, plan.name, TransformStartTime=time.time())
-        await self._events.transform_job_changed(job)
+        await self._events.changed(TRANSFORM_JOB, job)
         await Transform(plan, self._containers).run(model)
 
     def _ended(self, name: str, run: "asyncio.Task[None]") -> None:
@@ -110,7 +110,7 @@ class TransformJobs:
 
     def _change(self, name: str, **changes: object) -> None:
         job = self._store.update(TRANSFORM_JOB, name, **changes)
-        self._background.start(self._events.transform_job_changed(job))
+        self._background.start(self._events.changed(TRANSFORM_JOB, job))
 
 
 def _quota(request: Request, limit: int, running: int) -> str:

@@ -19,6 +19,7 @@ from tests.contract.local_sagemaker.server import IMAGE, Server
 from tests.stand_in.answers import label_of
 
 if TYPE_CHECKING:
+    from types_boto3_logs import CloudWatchLogsClient
     from types_boto3_s3 import S3Client
     from types_boto3_sagemaker import SageMakerClient
     from types_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -61,6 +62,7 @@ class Cloud:
         session = boto3.Session("test", "test", region_name="us-east-1")
         once = Config(retries={"total_max_attempts": 1})
         self.s3: S3Client = session.client("s3", endpoint_url=aws)
+        self.logs: CloudWatchLogsClient = session.client("logs", endpoint_url=aws)
         self.sagemaker: SageMakerClient = session.client(
             "sagemaker", endpoint_url=self.server.url, config=once
         )
@@ -166,6 +168,41 @@ class Cloud:
         self.events.until(job, FINISHED)
         return self.sagemaker.describe_transform_job(TransformJobName=job)
 
+    def training(self, data: Mapping[str, bytes] | None = None, /, **members: Any) -> str:
+        """Starts a job with one channel, `data`; returns its name."""
+        name = unique("training")
+        for relative, body in (data or {"a.txt": b"a"}).items():
+            self.put(f"data/{name}/{relative}", body)
+        request: dict[str, Any] = {
+            "TrainingJobName": name,
+            "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+            "RoleArn": ROLE,
+            "InputDataConfig": [channel("data", f"s3://{BUCKET}/data/{name}")],
+            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/trained"},
+            "ResourceConfig": {
+                "InstanceType": "ml.m5.large",
+                "InstanceCount": 1,
+                "VolumeSizeInGB": 1,
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+            **members,
+        }
+        self.sagemaker.create_training_job(**request)
+        return name
+
+    def trained(self, job: str) -> Mapping[str, Any]:
+        """What Describe says once EventBridge was told that the job has ended."""
+        self.events.until(job, FINISHED, "TrainingJob")
+        return self.sagemaker.describe_training_job(TrainingJobName=job)
+
+    def archived(self, uri: str) -> dict[str, bytes]:
+        """The files of a tar.gz."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        body = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+            members = {member.name: tar.extractfile(member) for member in tar}
+            return {name: file.read() for name, file in members.items() if file is not None}
+
     def labels(self, job: str) -> dict[str, str]:
         """The first label of every output of `job`."""
         found = {}
@@ -173,6 +210,11 @@ class Cloud:
             body = self.s3.get_object(Bucket=BUCKET, Key=f"out/{job}/{relative}")["Body"].read()
             found[relative] = json.loads(body)["labels"][0]["label"]
         return found
+
+
+def channel(name: str, uri: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
 def expected_labels(images: Mapping[str, bytes]) -> dict[str, str]:

@@ -32,12 +32,14 @@ class EventBridge(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
-    def until(self, job: str, statuses: Iterable[str]) -> dict[str, Any]:
+    def until(
+        self, job: str, statuses: Iterable[str], kind: str = "TransformJob"
+    ) -> dict[str, Any]:
         """The entry that says that `job` reached one of `statuses`."""
         while True:
             for entry in self.seen:
                 detail = entry["Detail"]
-                if detail["TransformJobName"] == job and detail["TransformJobStatus"] in statuses:
+                if detail.get(f"{kind}Name") == job and detail[f"{kind}Status"] in statuses:
                     return entry
             self.seen.append(self._entries.get(timeout=PATIENCE))
 

@@ -27,7 +27,11 @@ class Server:
     def __init__(self, folder: Path, aws: str, events: str) -> None:
         self.state = folder / "state"
         self.images = folder / "images.json"
-        stand_in = {"argv": [sys.executable, "-m", "tests.stand_in"], "cwd": str(ROOT)}
+        stand_in = {
+            "argv": [sys.executable, "-m", "tests.stand_in"],
+            "train": [sys.executable, "-m", "tests.stand_in.train"],
+            "cwd": str(ROOT),
+        }
         self.images.write_text(json.dumps({IMAGE: stand_in}))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -68,7 +72,9 @@ class Server:
         self.child.exited.result(timeout=PATIENCE)
 
     def log_of(self, name: str) -> str:
-        return (self.state / "logs" / f"{name}.log").read_text()
+        """Empty until the container says something."""
+        log = self.state / "logs" / f"{name}.log"
+        return log.read_text() if log.exists() else ""
 
     def _is_up(self) -> bool:
         assert self.child.is_alive, self._log.read_text()
