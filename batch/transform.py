@@ -96,7 +96,10 @@ def request_for(order: Order) -> "CreateTransformJobRequestTypeDef":
             "InstanceType": order.machines.type,
             "InstanceCount": order.machines.count,
         },
-        "Tags": [{"Key": "sortbox:stage", "Value": order.name.stage}],
+        "Tags": [
+            {"Key": "app", "Value": "sortbox"},
+            {"Key": "stage", "Value": order.name.stage},
+        ],
     }
     if order.road.concurrency is not None:
         request["MaxConcurrentTransforms"] = order.road.concurrency

@@ -57,7 +57,7 @@ def test_the_request_says_everything_that_matters() -> None:
             "AssembleWith": "None",
         },
         "TransformResources": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
-        "Tags": [{"Key": "sortbox:stage", "Value": "test"}],
+        "Tags": [{"Key": "app", "Value": "sortbox"}, {"Key": "stage", "Value": "test"}],
     }
 
 
