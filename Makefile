@@ -1,7 +1,7 @@
 # The only verbs. `make demo` is where to start; README.md says the rest.
 MAKEFLAGS += --no-print-directory
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
-export KEY BUCKET
+export KEY BUCKET PREFIX
 python = .venv/bin/python
 uv = $(shell command -v uv || echo .local/uv/bin/uv)
 # STAGE=local speaks to the local cloud, any other stage to the account of your credentials.
@@ -10,7 +10,7 @@ activate = $(call in_stage,local) -m infra.activate --stage local --archive buil
     --image "$$($(python) -m infra.local image)"
 named = $(or $(STAGE),$(error which stage? `make $@ STAGE=dev`))
 
-.PHONY: help env up down demo test lint types deploy remove status bundle lock bench-flow clean
+.PHONY: help env up down demo test lint types deploy remove status reclassify cost bundle lock bench-flow clean
 
 help:
 	@echo 'make demo                    classify photographs on this machine, no account needed'
@@ -18,6 +18,8 @@ help:
 	@echo 'make test | lint | types     every check'
 	@echo 'make deploy STAGE=dev        into the AWS account of your credentials'
 	@echo 'make status KEY=inbox/x.jpg  why is nothing there? in the local cloud; STAGE=dev in AWS'
+	@echo 'make reclassify DRY_RUN=1     bring every answer up to date; PREFIX=inbox/trip/ STAGE=dev YES=1 STOP=1'
+	@echo 'make cost IMAGES_PER_DAY=20000 FOLDER_SIZE=500   which road is cheapest?'
 	@echo 'make remove STAGE=dev        stop what bills; BUCKET=delete deletes the data as well'
 
 env: # every other verb builds what it needs first
@@ -61,6 +63,14 @@ remove: env
 
 status: env
 	@$(call in_stage,$(or $(STAGE),local)) -m infra.status --stage '$(or $(STAGE),local)' $(if $(JSON),--json) -- "$$KEY"
+
+reclassify: env
+	@$(call in_stage,$(or $(STAGE),local)) -m infra.reclassify --stage '$(or $(STAGE),local)' --prefix="$${PREFIX:-inbox/}" \
+	    $(if $(KIND),--kind '$(KIND)') $(if $(RATE),--rate '$(RATE)') $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) \
+	    $(if $(STOP),--stop) $(if $(END),--end)
+
+cost: env
+	@$(python) -m infra.cost --images-per-day '$(IMAGES_PER_DAY)' --folder-size '$(or $(FOLDER_SIZE),1)' $(if $(RATE),--rate '$(RATE)')
 
 bench-flow: env
 	@$(python) -m benchmarks.flow

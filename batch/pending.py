@@ -25,7 +25,7 @@ class Wanted:
         return self.model is None and is_settled_by_listing(candidate)
 
     def reason(self, bucket: Bucket, candidate: Candidate) -> Reason | None:
-        """None where the answer is as it should be. Model ids are equal or not: a rollback counts."""
+        """None where the answer is as it should be. Ids are compared for equality: see rollback."""
         if candidate.result is None:
             return "no answer"
         if self.is_settled_by_listing(candidate):

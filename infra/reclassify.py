@@ -1,0 +1,222 @@
+"""Bring every answer up to date by batch: what it would take, then start, stop or end it.
+
+`python -m infra.reclassify --stage dev [--prefix inbox/trip/] [--dry-run] [--yes] [--stop | --end]`
+
+What is counted is what will be done: the run's own walk, with the settings that are deployed.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from batch import claim
+from batch.claim import Run
+from batch.cloud import Cloud
+from batch.pending import Reason
+from batch.plan import divide
+from batch.slice import Transform
+from batch.walk import Walk
+from domain.keys import INBOX, claim_key
+from domain.scope import SWEEP, Kind, Scope
+from functions import on_folder
+from functions.active import NoActiveModelError
+from functions.messages import Sweep, to_json
+from functions.settings import OnFolder, from_env
+from infra import cost, prices
+from infra.cost import TYPICAL, Assumptions
+from infra.prices import PriceError, Prices
+from infra.stage import Stage, StageError
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+HEADS_AT_ONCE = 32
+
+
+class ReclassifyError(Exception):
+    """A sentence for the person who asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a reclassification of `scope` would do now."""
+
+    scope: Scope
+    model: str
+    images: int
+    reasons: Counter[Reason]
+    jobs: int
+    hours: float
+    cost: float
+    prices: Prices
+    ask_above: int
+
+    @property
+    def stale(self) -> int:
+        return self.reasons.total()
+
+    @property
+    def is_large(self) -> bool:
+        return self.stale > self.ask_above
+
+    def __str__(self) -> str:
+        why = ", ".join(f"{count:,} {reason}" for reason, count in self.reasons.most_common())
+        return "\n".join(
+            [
+                f"{INBOX}{self.scope.path}: {self.images:,} images, {self.stale:,} to be answered"
+                f"{f' ({why})' if why else ''}, by {self.model}",
+                f"{self.jobs:,} transform jobs, {self.hours:,.2f} instance-hours, about "
+                f"{self.cost:,.2f} {self.prices.currency} ({self.prices.source})",
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A stage as its folder function sees it."""
+
+    cloud: Cloud
+    sqs: "SQSClient"
+    folder_queue_url: str
+
+    @classmethod
+    def of(cls, stage: Stage) -> "Desk":
+        """With the settings that are deployed. Raises StageError where nothing is."""
+        function = f"{stage.stack}-onFolder"
+        try:
+            deployed = boto3.client("lambda").get_function_configuration(FunctionName=function)
+        except ClientError as error:
+            raise StageError(f"stage {stage.name} is not deployed here: {error}") from error
+        settings = from_env(OnFolder, deployed["Environment"]["Variables"])
+        many = Config(max_pool_connections=HEADS_AT_ONCE)
+        sqs = boto3.client("sqs")
+        cloud = on_folder.cloud(
+            settings, boto3.client("s3", config=many), sqs, boto3.client("sagemaker")
+        )
+        bounds = replace(cloud.bounds, heads_at_once=HEADS_AT_ONCE)
+        return cls(replace(cloud, bounds=bounds), sqs, settings.folder_queue_url)
+
+    def plan(self, scope: Scope, table: Prices, given: Assumptions) -> Plan:
+        """Reads every listing below the scope, and a result an image: minutes for a million."""
+        model = str(self.cloud.active_model().id)
+        reasons: Counter[Reason] = Counter()
+        images, jobs, after, is_last = 0, 0, "", False
+        while not is_last:
+            walk = Walk(self.cloud, scope, model if scope.kind == "renewal" else None, after).run()
+            after, is_last = walk.cursor, walk.last
+            images += walk.images
+            reasons += walk.reasons
+            jobs += _jobs(walk, self.cloud.endpoint_max_late)
+        takes = cost.sweep(table, images, reasons.total(), jobs, given)
+        return Plan(
+            scope,
+            model,
+            images,
+            reasons,
+            jobs,
+            takes.hours,
+            takes.cost,
+            table,
+            self.cloud.ask_above,
+        )
+
+    def start(self, scope: Scope) -> None:
+        """By a message, as a schedule does; a person has confirmed it."""
+        message = to_json(Sweep(scope.path, scope.kind, confirmed=True))
+        self.sqs.send_message(QueueUrl=self.folder_queue_url, MessageBody=message)
+
+    def stop(self) -> Run | None:
+        """What runs already goes on to its end, and nothing follows it."""
+        return claim.change(self.cloud.bucket, SWEEP, lambda run: replace(run, paused=True))
+
+    def end(self) -> Run | None:
+        """Gives up a sweep: what is answered stays, what is not waits for the next one."""
+        found = claim.read(self.cloud.bucket, SWEEP)
+        if found and not self.cloud.bucket.delete(claim_key(SWEEP), found.etag):
+            raise ReclassifyError("it changed at this very moment; try again")
+        return found.run if found else None
+
+
+def _jobs(walk: Walk, most_late: int) -> int:
+    groups = divide(walk.rows, most_late if walk.last else 0)
+    return sum(isinstance(road, Transform) for road, _ in groups)
+
+
+def scope_of(prefix: str, kind: Kind = "renewal") -> Scope:
+    """Raises ReclassifyError for what is no prefix of the inbox."""
+    if prefix and not (prefix + "/").startswith(INBOX):
+        raise ReclassifyError(f"a prefix begins with {INBOX}, as {INBOX}trip/ does: {prefix!r}")
+    return Scope(prefix.removeprefix(INBOX.rstrip("/")).removeprefix("/"), kind)
+
+
+def offer(stage: Stage, prefix: str = INBOX, rate: float = TYPICAL.rate) -> Plan:
+    """What a promotion leaves to be done: its count and its cost, and nothing is started."""
+    desk = Desk.of(stage)
+    given = Assumptions(instance=desk.cloud.machines.type, rate=rate)
+    return desk.plan(scope_of(prefix), prices.load(), given)
+
+
+def start(stage: Stage, prefix: str = INBOX) -> None:
+    Desk.of(stage).start(scope_of(prefix))
+
+
+def _run(asked: argparse.Namespace, ask: Callable[[str], bool]) -> str:
+    desk = Desk.of(Stage(asked.stage))
+    if asked.stop or asked.end:
+        run = desk.end() if asked.end else desk.stop()
+        if run is None:
+            raise ReclassifyError("no reclassification is under way")
+        done = "ended" if asked.end else "stops after what runs now; `make reclassify` resumes it"
+        return f"The reclassification of {INBOX}{run.path} {done}."
+    given = Assumptions(instance=desk.cloud.machines.type, rate=asked.rate)
+    plan = desk.plan(scope_of(asked.prefix, asked.kind), prices.load(), given)
+    print(plan, flush=True)
+    if plan.images == 0:
+        return "There is nothing there."
+    if asked.dry_run:
+        return "A dry run: nothing was started."
+    if plan.stale == 0 and claim.read(desk.cloud.bucket, SWEEP) is None:
+        return "Everything is up to date."
+    if plan.is_large and not asked.yes and not ask(f"More than {plan.ask_above:,} images. Start?"):
+        raise ReclassifyError("not started; YES=1 starts it without asking")
+    desk.start(plan.scope)
+    return f"Started. `make status STAGE={asked.stage}` says how far it is."
+
+
+def _ask(question: str) -> bool:
+    if not sys.stdin.isatty():
+        print(question, "Nobody is there to ask.", file=sys.stderr)
+        return False
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def main(arguments: list[str], ask: Callable[[str], bool] = _ask) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.reclassify")
+    parser.add_argument("--stage", required=True)
+    parser.add_argument("--prefix", default=INBOX)
+    parser.add_argument("--kind", choices=["renewal", "unanswered"], default="renewal")
+    parser.add_argument("--rate", type=float, default=TYPICAL.rate, help="images a second")
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--yes", action="store_true")
+    parser.add_argument("--stop", action="store_true")
+    parser.add_argument("--end", action="store_true")
+    try:
+        print(_run(parser.parse_args(arguments), ask))
+    except (ReclassifyError, StageError, PriceError, NoActiveModelError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (BotoCoreError, ClientError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
