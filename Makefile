@@ -10,12 +10,13 @@ activate = $(call in_stage,local) -m infra.activate --stage local --archive buil
     --image "$$($(python) -m infra.local image)"
 named = $(or $(STAGE),$(error which stage? `make $@ STAGE=dev`))
 
-.PHONY: help env up down demo test lint types deploy remove status reclassify cost bundle lock bench-flow clean
+.PHONY: help env up down demo test test-faults test-nightly lint types deploy remove status reclassify cost bundle lock bench-flow clean
 
 help:
 	@echo 'make demo                    classify photographs on this machine, no account needed'
 	@echo 'make up | down               the local cloud; results survive'
 	@echo 'make test | lint | types     every check'
+	@echo 'make test-faults             a hundred thousand uploads, throttled, repeated, reordered and killed'
 	@echo 'make deploy STAGE=dev        into the AWS account of your credentials'
 	@echo 'make status KEY=inbox/x.jpg  why is nothing there? in the local cloud; STAGE=dev in AWS'
 	@echo 'make reclassify DRY_RUN=1     bring every answer up to date; PREFIX=inbox/trip/ STAGE=dev YES=1 STOP=1'
@@ -44,6 +45,12 @@ build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py trai
 
 test: lint types
 	@$(python) -m pytest
+
+test-faults: env # the bars of docs/reliability.md, whole
+	@$(python) -m pytest -m faults -s tests/faults
+
+test-nightly: env
+	@$(python) -m pytest -m nightly -s tests/faults
 
 lint: env
 	@$(python) -m ruff check .

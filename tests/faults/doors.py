@@ -1,0 +1,104 @@
+"""The product's doors, made as their handlers make them, over the in-memory cloud."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, cast
+
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from batch.bucket import Bucket
+from batch.cloud import Bounds, Cloud
+from domain.model import ActiveModel
+from functions import on_folder
+from functions.beat import Beats
+from functions.intake import Intake
+from functions.on_folder import Folders
+from functions.on_page import Pages, leave_to_reclassify
+from functions.on_schedule import sweep
+from functions.on_upload import Uploads
+from functions.outbox import Outbox
+from tests.faults.jobs import Jobs
+from tests.faults.queues import Queues
+from tests.faults.storage import Storage
+from tests.folders import ON_FOLDER, ON_PAGE
+from tests.uploads import SETTINGS, FakeEndpoint, active
+
+INBOX, FOLDER = SETTINGS.inbox_queue_url, SETTINGS.folder_queue_url
+PAGE = ON_FOLDER.page_queue_url
+POINTER_SECONDS = 5.0
+PROCESSES = 4
+RETRY_BASE_SECONDS = 5
+
+Accept = Callable[[SQSRecord], None]
+
+
+@dataclass
+class Doors:
+    """Several processes of on_upload, each with a memory of its own that dies with it."""
+
+    storage: Storage
+    queues: Queues
+    jobs: Jobs
+    endpoint: FakeEndpoint
+    now: Callable[[], float]
+    active_number: int = 1
+    _seen: tuple[int, float] = (1, 0.0)
+    _uploads: list[Uploads] = field(default_factory=list)
+    _nonces: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self._uploads = [self._upload_process() for _ in range(PROCESSES)]
+
+    def intake(self, url: str, process: int) -> Intake:
+        return Intake(self._sqs, url, RETRY_BASE_SECONDS, self._accept(url, process))
+
+    def restart(self, process: int) -> None:
+        self._uploads[process] = self._upload_process()
+
+    def sweep(self) -> int:
+        return sweep(self._bucket, self._sqs, FOLDER)
+
+    @property
+    def _bucket(self) -> Bucket:
+        return Bucket(cast(Any, self.storage), "bucket")
+
+    @property
+    def _sqs(self) -> Any:
+        return self.queues
+
+    def _model(self) -> ActiveModel:
+        """As a process knows it: at most some seconds late."""
+        if self.now() - self._seen[1] > POINTER_SECONDS:
+            self._seen = (self.active_number, self.now())
+        return active(self._seen[0])
+
+    def _clock(self) -> datetime:
+        return self.storage.clock.now
+
+    def _accept(self, url: str, process: int) -> Accept:
+        if url == INBOX:
+            return self._uploads[process].accept
+        if url == FOLDER:
+            return Folders(self._cloud()).accept
+        endpoint = cast(Any, self.endpoint)
+        return Pages(ON_PAGE, self._outbox(), self._sqs, endpoint, self._clock, threads=1).accept
+
+    def _upload_process(self) -> Uploads:
+        s3, sqs, endpoint = self._bucket.client, self._sqs, cast(Any, self.endpoint)
+        beats = Beats(s3, "bucket", sqs, FOLDER, SETTINGS.folder_quiet_seconds, self.now)
+        return Uploads(SETTINGS, self._outbox(), beats, sqs, endpoint, self._clock)
+
+    def _outbox(self) -> Outbox:
+        return Outbox(self._bucket.client, "bucket", self._model, leave_to_reclassify)
+
+    def _cloud(self) -> Cloud:
+        sagemaker = cast(Any, self.jobs)
+        return replace(
+            on_folder.cloud(ON_FOLDER, self._bucket.client, self._sqs, sagemaker),
+            active_model=self._model,
+            now=self._clock,
+            new_nonce=lambda: f"{next(self._nonces):010x}",
+            bounds=Bounds(slice_rows=200, page_rows=50),
+        )

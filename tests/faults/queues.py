@@ -1,0 +1,107 @@
+"""Queues as SQS keeps them: at least once, in any order, hidden while somebody works on them."""
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+MOST_RECEIVES = 20
+
+
+@dataclass
+class Message:
+    body: str
+    receives: int = 0
+    turn: int = 0
+    """Which of its entries in the heap counts; the earlier ones are outdated."""
+    handle: str = ""
+
+
+@dataclass
+class Queue:
+    """Bounded by what is under way; `dead` are the bodies that were received too often."""
+
+    url: str
+    visibility: float
+    now: Callable[[], float]
+    dead: list[str] = field(default_factory=list)
+    _waiting: list[tuple[float, int, Message]] = field(default_factory=list)
+    _held: dict[str, Message] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def send(self, body: str, delay: float = 0) -> None:
+        self._queue(Message(body), self.now() + delay)
+
+    def next_at(self) -> float | None:
+        """When the next message becomes visible."""
+        while self._waiting and self._waiting[0][1] != self._waiting[0][2].turn:
+            heapq.heappop(self._waiting)
+        return self._waiting[0][0] if self._waiting else None
+
+    def receive(self, most: int) -> list[Message]:
+        taken: list[Message] = []
+        while len(taken) < most and (at := self.next_at()) is not None and at <= self.now():
+            message = self._waiting[0][2]
+            self._held.pop(message.handle, None)
+            message.receives += 1
+            if message.receives > MOST_RECEIVES:
+                heapq.heappop(self._waiting)
+                self.dead.append(message.body)
+                continue
+            self._queue(message, self.now() + self.visibility)
+            message.handle = str(message.turn)
+            self._held[message.handle] = message
+            taken.append(message)
+        return taken
+
+    def delete(self, handle: str) -> None:
+        """A handle that was received again since is no longer good for anything."""
+        if message := self._held.pop(handle, None):
+            message.turn = 0
+
+    def hide(self, handle: str, seconds: float) -> None:
+        if message := self._held.get(handle):
+            self._queue(message, self.now() + seconds)
+
+    def _queue(self, message: Message, at: float) -> None:
+        message.turn = next(self._numbers)
+        heapq.heappush(self._waiting, (at, message.turn, message))
+
+
+@dataclass
+class Queues:
+    """boto3's SQS client over these queues; `before` may raise."""
+
+    all: dict[str, Queue]
+    before: Callable[[str, str], None]
+    after: Callable[[str, str], None]
+
+    def send_message(
+        self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0
+    ) -> dict[str, Any]:
+        self.before("SendMessage", QueueUrl)
+        self.all[QueueUrl].send(MessageBody, DelaySeconds)
+        self.after("SendMessage", QueueUrl)
+        return {}
+
+    def change_message_visibility(
+        self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
+    ) -> dict[str, Any]:
+        self.before("ChangeMessageVisibility", QueueUrl)
+        self.all[QueueUrl].hide(ReceiptHandle, VisibilityTimeout)
+        return {}
+
+
+def event(messages: list[Message]) -> list[dict[str, Any]]:
+    """The records of a Lambda's event."""
+    return [
+        {
+            "messageId": message.handle,
+            "receiptHandle": message.handle,
+            "body": message.body,
+            "attributes": {"ApproximateReceiveCount": str(message.receives)},
+            "eventSource": "aws:sqs",
+        }
+        for message in messages
+    ]

@@ -1,0 +1,237 @@
+"""The product's own doors over an in-memory cloud; a seed decides time, order and accidents."""
+
+import heapq
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from random import Random
+from urllib.parse import quote_plus
+
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from functions.intake import Intake
+from functions.runtime import metrics
+from tests.fakes import Clock
+from tests.faults.doors import FOLDER, INBOX, PAGE, PROCESSES, Doors
+from tests.faults.jobs import Jobs
+from tests.faults.queues import Queue, Queues, event
+from tests.faults.storage import Storage
+from tests.faults.traffic import Act, Plan, Poison, Promote, Ready, Remove, Revert, Upload, upload
+from tests.faults.weather import Climate, Fate, Killed, Weather
+from tests.uploads import FakeEndpoint
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+VISIBILITY = {INBOX: 360.0, FOLDER: 5400.0, PAGE: 1800.0}
+BATCH = {INBOX: 10, FOLDER: 1, PAGE: 1}
+MOST_WRITES = {INBOX: 1, FOLDER: 12, PAGE: 60}
+SWEEP_SECONDS = 300.0
+COLLECTOR_KILLS = 3
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What S3 and EventBridge do to the events they send."""
+
+    repeated: float = 0.10
+    reordered: float = 0.05
+
+
+class Simulation:
+    """`run` takes the plan to rest; then `storage` is to be checked and `queues` have their dead.
+
+    An invocation takes no time of its own. What interleaves is what comes just before a call of
+    another: up to two invocations deep, and people touching the very image that is worked on.
+    """
+
+    def __init__(self, seed: int, plan: Plan, climate: Climate | None = None) -> None:
+        self.random = Random(seed)
+        self.weather = Weather(self.random, climate or Climate(), self._meddle)
+        self.storage = Storage(clock=Clock(EPOCH), hook=self.weather.before)
+        self.storage.after = self.weather.after
+        self.queues = {url: Queue(url, VISIBILITY[url], self.now) for url in VISIBILITY}
+        self.sqs = Queues(self.queues, self.weather.before, self.weather.after)
+        self.jobs = Jobs(self.storage, capacity=8, started=self._started)
+        self.jobs.meanwhile = partial(self.weather.before, "CreateTransformJob", "")
+        self.endpoint = FakeEndpoint(trouble=partial(self.weather.before, "InvokeEndpoint", ""))
+        self.latest = 1
+        self.moved_at = 0.0
+        self.delivery = Delivery()
+        self.seen: Counter[str] = Counter()
+        self.collector_kills = COLLECTOR_KILLS
+        self.timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count(1)
+        self._plan = sorted(plan, key=lambda pair: -pair[0])
+        self.doors = Doors(self.storage, self.sqs, self.jobs, self.endpoint, self.now)
+        self._later(SWEEP_SECONDS, self._sweep)
+
+    def now(self) -> float:
+        return (self.storage.clock.now - EPOCH).total_seconds()
+
+    def run(self) -> None:
+        while self._step():
+            pass
+
+    def _step(self) -> bool:
+        """Everything that is visible, then on to the next moment; False at rest."""
+        ready = [queue for queue in self.queues.values() if self._is_visible(queue)]
+        if ready:
+            self._invoke(self.random.choice(ready))
+            return True
+        moments = [at for queue in self.queues.values() if (at := queue.next_at()) is not None]
+        moments += [self.timers[0][0]] if self.timers else []
+        moments += [self._plan[-1][0]] if self._plan else []
+        if not moments:
+            return False
+        late = max(0.0, min(moments) - self.now()) + 0.001  # a clock of whole microseconds
+        self.storage.clock.now += timedelta(seconds=late)
+        self._let_time_pass()
+        return True
+
+    def _let_time_pass(self) -> None:
+        """Whole seconds of the plan at once, so that invocations get batches."""
+        until = self.now() + 1
+        while self._plan and self._plan[-1][0] <= until:
+            self._act(self._plan.pop()[1])
+        while self.timers and self.timers[0][0] <= self.now():
+            heapq.heappop(self.timers)[2]()
+
+    def _is_visible(self, queue: Queue) -> bool:
+        at = queue.next_at()
+        return at is not None and at <= self.now()
+
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self.timers, (self.now() + seconds, next(self._numbers), act))
+
+    # people
+
+    def _act(self, act: Act) -> None:
+        with self.weather.aside():
+            match act:
+                case Upload(key, body, parts):
+                    self.storage.drop(key, body, parts)
+                    self._notify(key, "ObjectCreated:Put")
+                    self.seen["uploads"] += 1
+                case Ready(key):
+                    self.storage.drop(key, b"")
+                    self._notify(key, "ObjectCreated:Put")
+                case Remove(key):
+                    self.storage.before_it.pop(key, None)
+                    self.storage.delete_object(Bucket="bucket", Key=key)
+                    self._notify(key, "ObjectRemoved:DeleteMarkerCreated")
+                case Revert(key):
+                    if self.storage.revert(key):
+                        self._notify(key, "ObjectRemoved:Delete")
+                case Poison(body):
+                    self.queues[INBOX].send(body)
+                case Promote(number):
+                    self.endpoint.number = number
+                    self._later(30, partial(self._point_to, number))
+
+    def _point_to(self, number: int) -> None:
+        self.doors.active_number = number
+        self.latest = max(self.latest, number)
+        self.moved_at = self.now()
+
+    def _notify(self, key: str, kind: str) -> None:
+        about = {"eventName": kind, "s3": {"object": {"key": quote_plus(key)}}}
+        self._deliver(INBOX, json.dumps({"Records": [about]}))
+
+    def _deliver(self, url: str, body: str) -> None:
+        for _ in range(1 + (self.random.random() < self.delivery.repeated)):
+            is_late = self.random.random() < self.delivery.reordered
+            self.seen["reordered"] += is_late
+            self.queues[url].send(body, self.random.uniform(0, 120) if is_late else 0)
+            self.seen["messages"] += 1
+
+    def _meddle(self, key: str) -> None:
+        """Just before a call about `key`: its image changes, or another process has its turn."""
+        image = "inbox/" + key.partition("/")[2].removesuffix(".json")
+        if self._plan and image in self.storage.objects and self.random.random() < 0.5:
+            self.seen["changed meanwhile"] += 1
+            self._act(upload(self.random, image))
+        elif ready := [queue for queue in self.queues.values() if self._is_visible(queue)]:
+            self._invoke(self.random.choice(ready))
+
+    # services
+
+    def _started(self, name: str) -> None:
+        self._later(self.random.uniform(60, 600), partial(self._end, name))
+
+    def _end(self, name: str) -> None:
+        with self.weather.aside():
+            self.jobs.finish(name, self.random, is_stopped=self.random.random() < 0.05)
+            detail = self.jobs.describe_transform_job(TransformJobName=name)
+        self.seen[f"jobs {detail['TransformJobStatus'].lower()}"] += 1
+        if self.random.random() < 0.9:  # or the event is lost, and the sweeper finds the run
+            self._deliver(FOLDER, json.dumps({"source": "aws.sagemaker", "detail": detail}))
+
+    def _sweep(self) -> None:
+        with self.weather.aside():
+            is_open = self.doors.sweep() > 0
+        if is_open or self._plan:
+            self._later(SWEEP_SECONDS, self._sweep)
+
+    def _invoke(self, queue: Queue) -> None:
+        """One invocation with a batch: what it reports as failed, or dies with, comes again."""
+        process = self.random.randrange(PROCESSES)
+        intake = self.doors.intake(queue.url, process)
+        messages = queue.receive(BATCH[queue.url])
+        done: list[str] = []
+        try:
+            for record in event(messages):
+                if self._take(intake, SQSRecord(record)):
+                    done.append(record["receiptHandle"])
+        except Killed:
+            self.doors.restart(process)
+            return
+        for handle in done:
+            queue.delete(handle)
+
+    def _take(self, intake: Intake, record: SQSRecord) -> bool:
+        self.seen["deliveries"] += 1
+        fate = self._fate(intake.queue_url)
+        self.weather.fates.append(fate)
+        try:
+            intake.accept(record)
+            self.weather.at_the_end(fate)
+        except Exception:  # as Lambda's batch processor: whatever a record raises is its own
+            intake.put_off(record)
+            return False
+        finally:
+            self.weather.fates.pop()
+            metrics.clear_metrics()
+            if intake.queue_url == PAGE and fate.is_dead:
+                self.collector_kills = max(0, self.collector_kills - 1)
+        return True
+
+    def _fate(self, url: str) -> Fate:
+        if url == PAGE and self.collector_kills:
+            return Fate("killed after a write", self.random.randint(1, 20))
+        return self.weather.draw(MOST_WRITES[url])
+
+    # what it came to
+
+    def states(self) -> dict[str, str]:
+        """Each folder's, by its name."""
+        files = {k: v for k, v in self.storage.objects.items() if k.endswith("/_status.json")}
+        return {key.split("/")[1]: json.loads(v.body)["state"] for key, v in files.items()}
+
+    def folders(self) -> list[str]:
+        return sorted(self.states())
+
+    def may_have_answered(self, key: str) -> frozenset[str]:
+        """The active model; and any, of an image that was there before the pointer last moved.
+
+        Those are what a reclassification is for. The same bytes dropped into a folder again keep
+        the answer they have; a single is answered anew.
+        """
+        stored = self.storage.objects[key]
+        since = (stored.last_modified - EPOCH).total_seconds()
+        if key.count("/") > 1:
+            since = self.storage.first_seen[key, stored.etag]
+        others = range(1, self.latest + 1) if since < self.moved_at else ()
+        return frozenset(f"pets:{number}" for number in (*others, self.doors.active_number))
