@@ -1,0 +1,212 @@
+"""Mistakes that somebody might well make, each with the quickest test that has to catch it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """`before` is in `file` once; `caught_by` are arguments of pytest."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    caught_by: str
+
+
+UNIT = "tests/unit"
+
+OF_THE_PRODUCT = (
+    Mistake(
+        "a result is replaced without If-Match",
+        "functions/outbox.py",
+        '{"IfMatch": standing.etag} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}',
+        '{} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}',
+        f"{UNIT}/test_outbox.py {UNIT}/test_outbox_orders.py",
+    ),
+    Mistake(
+        "the image is not looked at after the write",
+        "functions/outbox.py",
+        "    if isinstance(now, Absent) or now.source.etag != image.source.etag:\n",
+        "    if isinstance(now, str):\n",
+        f"{UNIT}/test_outbox.py {UNIT}/test_outbox_orders.py",
+    ),
+    Mistake(
+        "the image is read before its result is looked at",
+        "functions/outbox.py",
+        "    standing = _standing(outbox, key)\n    image = look(key)\n",
+        "    image = look(key)\n    standing = _standing(outbox, key)\n",
+        f"{UNIT}/test_outbox_orders.py",
+    ),
+    Mistake(
+        "an old model's answer is published and then queued again",
+        "functions/outbox.py",
+        "        outbox.look_again(image.key)\n",
+        "        image.key.strip()\n",
+        f"{UNIT}/test_outbox_models.py",
+    ),
+    Mistake(
+        "a rejection replaces labels",
+        "functions/outbox.py",
+        '    if isinstance(result, Rejected) and standing.status == "classified":\n',
+        '    if isinstance(result, Rejected) and standing.status == "never":\n',
+        f"{UNIT}/test_outbox.py {UNIT}/test_outbox_models.py",
+    ),
+    Mistake(
+        "a message's trouble is swallowed",
+        "functions/intake.py",
+        "        await asyncio.wrap_future(in_thread(self.accept, record))\n",
+        "        await asyncio.wait([asyncio.wrap_future(in_thread(self.accept, record))])\n",
+        f"{UNIT}/test_intake.py",
+    ),
+    Mistake(
+        "a key is decoded twice",
+        "functions/messages.py",
+        "Changed(unquote_plus(key), ",
+        "Changed(unquote_plus(unquote_plus(key)), ",
+        f"{UNIT}/test_messages.py",
+    ),
+    Mistake(
+        "only the first record of a notification is read",
+        "functions/messages.py",
+        "tuple(_changed(record) for record in records)",
+        "tuple(_changed(record) for record in records[:1])",
+        f"{UNIT}/test_messages.py",
+    ),
+    Mistake(
+        "the marker is classified",
+        "domain/route.py",
+        "    if name == READY and folders:\n        return Ready(folder)\n    if _is_hidden(name)",
+        "    if name != READY and _is_hidden(name)",
+        f"{UNIT}/test_on_upload.py {UNIT}/test_keys.py",
+    ),
+    Mistake(
+        "403 is taken for absent",
+        "functions/inbox.py",
+        "    if status(error) == 404 and",
+        "    if status(error) in (403, 404) and",
+        f"{UNIT}/test_outbox.py {UNIT}/test_on_upload.py",
+    ),
+    Mistake(
+        "a container's 5xx becomes a rejection",
+        "functions/classify.py",
+        "        or not 400 <= status < 500\n",
+        "        or not 400 <= status < 600\n",
+        f"{UNIT}/test_classify.py",
+    ),
+    Mistake(
+        "throttling becomes a rejection",
+        "functions/classify.py",
+        "        or status in TRANSIENT\n",
+        "        or status in ()\n",
+        f"{UNIT}/test_classify.py",
+    ),
+    Mistake(
+        "a job's answer counts for the same bytes written again",
+        "batch/page.py",
+        "return self.etag == etag and self.last_modified == _instant(last_modified)",
+        "return self.etag == etag",
+        f"{UNIT}/test_page.py {UNIT}/test_run_races.py {UNIT}/test_run.py",
+    ),
+    Mistake(
+        "outputs are matched by their position",
+        "batch/collect.py",
+        "            found[wanted[listed.key]] = listed\n",
+        "            found[rows[len(found)].key] = listed\n",
+        f"{UNIT}/test_collect.py",
+    ),
+    Mistake(
+        "an output that is no reply becomes a rejection",
+        "batch/collect.py",
+        '        return NoReply(f"the transform job wrote {error}")\n',
+        "        return reply.Refused(reply.Server('p:1:sha256:0', 'c'), 'bad', str(error))\n",
+        f"{UNIT}/test_collect.py {UNIT}/test_run_trouble.py",
+    ),
+    Mistake(
+        "pages are marked as sent before they are sent",
+        "batch/progress.py",
+        "    for page in pages:\n        cloud.send_page(planned.page(run.keys, part, page))\n"
+        '    cloud.bucket.put(_mark_key(run, planned, _sent(part)), json.dumps({"pages":'
+        " len(pages)}))\n",
+        '    cloud.bucket.put(_mark_key(run, planned, _sent(part)), json.dumps({"pages":'
+        " len(pages)}))\n"
+        "    for page in pages:\n        cloud.send_page(planned.page(run.keys, part, page))\n",
+        f"{UNIT}/test_run_killed.py",
+    ),
+    Mistake(
+        "a claim is deleted whoever changed it",
+        "batch/bucket.py",
+        """Key=key, IfMatch=f'"{etag}"')""",
+        "Key=key)",
+        f"{UNIT}/test_run_races.py {UNIT}/test_run.py tests/contract/test_bucket.py",
+    ),
+    Mistake(
+        "a beat is remembered before its timer is sent",
+        "functions/beat.py",
+        "        send(self._sqs, self._folder_queue_url, quiet, self._quiet_seconds)\n"
+        "        self._remember(folder.path, now)\n",
+        "        self._remember(folder.path, now)\n"
+        "        send(self._sqs, self._folder_queue_url, quiet, self._quiet_seconds)\n",
+        f"{UNIT}/test_beat.py",
+    ),
+    Mistake(
+        "a stale answer is left when an image goes",
+        "functions/on_upload.py",
+        "                if change.removed:\n                    withdraw(self.outbox, key)\n",
+        "",
+        f"{UNIT}/test_on_upload.py {UNIT}/test_outbox_orders.py",
+    ),
+    Mistake(
+        "listings are merged in the order of image keys",
+        "batch/listing.py",
+        "        while held and held[0][0] <= OUTBOX + image.key.removeprefix(INBOX):\n",
+        "        while held:\n",
+        f"{UNIT}/test_listing.py",
+    ),
+    Mistake(
+        "trouble is waited for five minutes and no longer",
+        "functions/backoff.py",
+        "LONGEST_SECONDS = 900",
+        "LONGEST_SECONDS = 10",
+        f"{UNIT}/test_intake.py",
+    ),
+    Mistake(
+        "a batch's answers are rotated by one",
+        "serving/batcher.py",
+        "zip(futures, self._answer(calls), strict=True)",
+        "zip([*futures[1:], futures[0]], self._answer(calls), strict=True)",
+        f"{UNIT}/test_serving_batcher.py",
+    ),
+    Mistake(
+        "the rows of a run are queued to be looked at again",
+        "functions/on_page.py",
+        "    outbox = Outbox(s3, settings.bucket, Pointer(s3, settings.bucket).model,"
+        " leave_to_reclassify)\n",
+        "    outbox = Outbox(s3, settings.bucket, Pointer(s3, settings.bucket).model,\n"
+        "        lambda key: sqs.send_message(QueueUrl='http://inbox', MessageBody='{}'))\n",
+        f"{UNIT}/test_on_page.py",
+    ),
+)
+
+CHECKER = "tests/faults/checker.py"
+ITS_TESTS = "tests/faults/test_checker.py"
+
+OF_THE_CHECKER = tuple(
+    Mistake(name, CHECKER, before, after, ITS_TESTS)
+    for name, before, after in (
+        ("it does not compare ETags", ' and answer["source"]["etag"] == reading.etag', ""),
+        ("it does not compare names", 'answer["image"] == key and ', ""),
+        ("it does not look at models", " or model_of(answer) not in models", ""),
+        ("it does not compute labels", '["label"] != reading.label', '["label"] is None'),
+        ("it takes every rejection", "if reading.label is not None", "if False"),
+        ("it misses what is missing", "verdict.lost.append(key)", "pass"),
+        ("it misses answers to nothing", "if key not in answered and", "if key is None and"),
+        ("it does not read the table", "misreported.append(key)", "lost.extend([])"),
+        ("it does not read the errors", "reported |= {line", "{} | {line"),
+        (
+            "it does not read the summary",
+            "(len(rows), len(errors))",
+            '(summary["classified"], summary["rejected"])',
+        ),
+    )
+)

@@ -1,0 +1,66 @@
+"""The suite catches every seeded mistake, and is content where there is none."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.mistakes import OF_THE_CHECKER, OF_THE_PRODUCT, Mistake
+
+REPOSITORY = Path(__file__).parents[2]
+ROOMS = ("domain", "batch", "functions", "serving", "training", "tests", "docs", "infra")
+ALL = (*OF_THE_PRODUCT, *OF_THE_CHECKER)
+SECONDS = 180
+
+
+@pytest.mark.parametrize("mistake", ALL, ids=lambda mistake: mistake.name)
+def test_every_mistake_can_still_be_made(mistake: Mistake) -> None:
+    assert (REPOSITORY / mistake.file).read_text().count(mistake.before) == 1
+    for path in mistake.caught_by.split():
+        assert (REPOSITORY / path).is_file(), path
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scratch") / "sortbox"
+    for room in ROOMS:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(REPOSITORY / room, folder / room, ignore=ignored)
+    shutil.copy(REPOSITORY / "pyproject.toml", folder)
+    return folder
+
+
+def suite(scratch: Path, caught_by: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [*command, *caught_by.split()],
+        cwd=scratch,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.faults
+def test_the_suite_is_content_with_the_product_as_it_is(scratch: Path) -> None:
+    paths = sorted({path for mistake in ALL for path in mistake.caught_by.split()})
+    done = suite(scratch, " ".join(paths))
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("mistake", ALL, ids=lambda mistake: mistake.name)
+def test_the_suite_catches_it(scratch: Path, mistake: Mistake) -> None:
+    file = scratch / mistake.file
+    good = file.read_text()
+    file.write_text(good.replace(mistake.before, mistake.after))
+    try:
+        done = suite(scratch, mistake.caught_by)
+    finally:
+        file.write_text(good)
+    # 1: tests failed. Anything else would be an error of ours, and no sign of a good test.
+    assert done.returncode == 1, done.stdout[-2000:] + done.stderr[-2000:]
+    assert " failed" in done.stdout
