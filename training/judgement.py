@@ -1,25 +1,22 @@
 """How good a network is on a split, judged whole, in fp32 and as it will serve."""
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from training.batches import Batch, parts
 from training.data import Example
+from training.features import Embed, Rows
 from training.world import World
 
 BINS = 10
 SMALLEST = 1e-12
 """Under this a probability counts as this in the loss: one certain mistake is no infinity."""
-
-Judge = Callable[[torch.Tensor], torch.Tensor]
-"""Inputs to probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +74,12 @@ class Judgement:
         }
 
 
-@torch.inference_mode()
-def judged(network: nn.Module, batches: Iterable[Batch], count: int, world: World) -> Judgement:
-    """`batches`: this process's part of `count` images."""
-    network.eval()
-    rows = [
-        _rows(network(inputs.to(world.device)).softmax(1), truth.to(world.device))
-        for inputs, truth in batches
-    ] or [torch.empty((0, 4), dtype=torch.float64, device=world.device)]
-    table = world.gathered(torch.cat(rows), parts(count, world)).cpu().numpy()
-    truth, predicted, confidence, own = table.T
+def judged(look: Embed, batches: Iterable[Batch], count: int, world: World) -> Judgement:
+    """`look`: the whole network; `batches`: this process's part of `count` images."""
+    rows = [_rows(look(inputs.numpy()), truth.numpy()) for inputs, truth in batches]
+    table = torch.from_numpy(np.concatenate([np.empty((0, 4)), *rows])).to(world.device)
+    every = world.gathered(table, parts(count, world)).cpu().numpy()
+    truth, predicted, confidence, own = every.T
     return Judgement(
         truth.astype(np.int64),
         predicted.astype(np.int64),
@@ -95,10 +88,13 @@ def judged(network: nn.Module, batches: Iterable[Batch], count: int, world: Worl
     )
 
 
-def _rows(scores: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    confidence, predicted = scores.max(1)
-    own = scores.gather(1, truth[:, None])[:, 0]
-    return torch.stack([each.double() for each in (truth, predicted, confidence, own)], 1)
+def _rows(logits: Rows, truth: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(images, 4): truth, what was predicted, and how probable the one and the other seemed."""
+    scores = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+    scores /= scores.sum(1, keepdims=True)
+    rows = np.arange(len(truth))
+    predicted = scores.argmax(1)
+    return np.stack([truth, predicted, scores[rows, predicted], scores[rows, truth]], 1)
 
 
 def write(

@@ -48,11 +48,15 @@ def head_alone(
     network, numbers = start.network, start.preprocessing
     name = networks.head_name(network)
     head = networks.detach_head(network)
-    look, engine = embed.embed_by(network, numbers.crop, world.device)
+    look, engine = embed.embed_by(network, numbers.crop, world.device, exact=False)
     table = scratch / f"features-{world.local_rank}.float32"
     rows = features.compute(images, look, numbers, dataset, table, world, go_on)
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a step of a head is over before a second thread is awake
+
     def whole() -> nn.Module:
+        torch.set_num_threads(threads)
         networks.attach_head(network, head, name)
         return network
 

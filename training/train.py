@@ -27,6 +27,7 @@ from training import (
 )
 from training.config import TrainConfig
 from training.data import Dataset
+from training.embed import embed_by
 from training.failure import Interrupted, sentence
 from training.folders import WEIGHTS
 from training.images import Images
@@ -86,9 +87,10 @@ def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say)
             say,
         )
         loop.run(course)
-        network = prepared.whole().to(world.device)
+        network = prepared.whole()
+        look, _ = embed_by(network, start.preprocessing.crop, world.device, exact=True)
         split = dataset.splits[dataset.judge]
-        final = judged(network, images.judged(dataset.judge), len(split), world)
+        final = judged(look, images.judged(dataset.judge), len(split), world)
         say(metrics.line({"final_accuracy": final.accuracy, "final_loss": final.loss}))
         if world.leads:
             made, packed = card.made(told, start, dataset, final, network)
