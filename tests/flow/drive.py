@@ -177,6 +177,7 @@ def code(answer: Result) -> str:
     return answer.code
 
 
-def label_of(body: bytes) -> str:
+def label_of(body: bytes, model: str = "stand-in") -> str:
     """The label that the stand-in container gives these bytes, computed again, independently."""
-    return f"sha-{hashlib.sha256(body).hexdigest()[:8]}"
+    digest = hashlib.sha256(body).hexdigest()
+    return f"{model if model != 'stand-in' and digest[0] < '8' else 'sha'}-{digest[:8]}"

@@ -1,41 +1,21 @@
 """Processes that die in the middle of their work: nothing is lost, nothing is done to no end."""
 
-import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 
-import psutil
 import pytest
 
 from domain import keys
 from domain.scope import Scope
 from infra.local import cloud as local
-from infra.local.place import VARIABLE
 from tests.flow.drive import Cloud, eventually, label_of, top_label
+from tests.flow.killing import Kill, killer
 
 pytestmark = pytest.mark.flow
-
-Kill = Callable[[str], None]
 
 
 @pytest.fixture
 def kill(running: local.Cloud) -> Kill:
-    """Kills every process of this cloud whose command line holds a text, with no warning."""
-    root = str(running.place.root)
-
-    def run(text: str) -> None:
-        killed = 0
-        for process in psutil.process_iter():
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                line = " ".join(process.cmdline())
-                ours = root in line or process.environ().get(VARIABLE) == root
-                if ours and text in line and "leash" not in line:
-                    os.kill(process.pid, signal.SIGKILL)
-                    killed += 1
-        assert killed, f"no process of this cloud runs {text}"
-
-    return run
+    return killer(running)
 
 
 @pytest.fixture

@@ -1,0 +1,168 @@
+"""Another model becomes the active one, and everything is brought up to date while life goes on."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from domain import keys
+from domain.result import Result
+from domain.scope import SWEEP
+from infra.local import cloud as local
+from infra.local.place import REPOSITORY
+from tests.flow.conftest import STAND_IN, Activate, Knobs, archive
+from tests.flow.drive import Cloud, eventually, label_of
+from tests.flow.killing import killer
+from tests.stand_in.live import Live
+
+pytestmark = pytest.mark.flow
+
+IMAGES = int(os.environ.get("SORTBOX_RECLASSIFY_IMAGES", "240"))
+"""`make test-reclassify` takes 2,000."""
+
+PATIENCE = 120 + IMAGES / 2
+
+
+@pytest.fixture
+def alternative(activate: Activate, tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Activates a model with labels of its own; the stand-in is active again when the test ends."""
+    yield lambda: activate(archive(tmp_path / "alternative.tar.gz", "alternative"), STAND_IN)
+    activate(archive(tmp_path / "stand-in.tar.gz", "stand-in"), STAND_IN)
+
+
+@contextmanager
+def impatient(cloud: Cloud) -> Iterator[None]:
+    """What nobody finished comes back after seconds, not after AWS's half-hours."""
+    usual = {"folder": "5400", "page": "1800"}
+    for name in usual:
+        _hide(cloud, name, "10")
+    yield
+    for name, seconds in usual.items():
+        _hide(cloud, name, seconds)
+
+
+def _hide(cloud: Cloud, name: str, seconds: str) -> None:
+    queue = cloud.queue(name)
+    cloud.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": seconds})
+
+
+def reclassify(running: local.Cloud, *arguments: str) -> str:
+    """The command, as `make reclassify` runs it; what it says."""
+    command = [sys.executable, "-m", "infra.reclassify", "--stage", running.stage, *arguments]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=running.environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def fill(cloud: Cloud) -> dict[str, bytes]:
+    """Two folders and singles, all answered by the model that is active now."""
+    images = {name(number): f"image {number}".encode() for number in range(IMAGES)}
+    images |= {f"inbox/re-one/bad {number}.jpg": b"BAD %d" % number for number in range(3)}
+    for key, body in images.items():
+        cloud.drop(key, body)
+    for folder in ("re-one", "re-two"):
+        cloud.drop(f"inbox/{folder}/_READY")
+    for folder in ("re-one", "re-two"):
+        cloud.ended(folder)
+    for key in images:
+        cloud.answered(key)
+    return images
+
+
+def name(number: int) -> str:
+    return f"inbox/re-{('one/', 'two/', 'single ')[number % 3]}{number:04}.jpg"
+
+
+def answers(cloud: Cloud, images: dict[str, bytes]) -> dict[str, Result | None]:
+    return {key: cloud.answer(key) for key in images}
+
+
+def is_over(cloud: Cloud) -> bool | None:
+    return cloud.read(keys.claim_key(SWEEP)) is None or None
+
+
+def outputs(cloud: Cloud) -> int:
+    """Files that the sweep's jobs have written so far."""
+    found = cloud.s3.list_objects_v2(Bucket=cloud.bucket, Prefix=f"{keys.RUNS}{SWEEP}/")
+    return sum(each["Key"].endswith(".out") for each in found.get("Contents", []))
+
+
+def test_at_rest_every_answer_is_by_the_new_model_and_for_the_image_as_it_is(
+    cloud: Cloud,
+    running: local.Cloud,
+    alternative: Callable[[], None],
+    knobs: Knobs,
+    live: Live,
+) -> None:
+    images, kill = fill(cloud), killer(running)
+    alternative()
+    new = cloud.active().id
+    told = reclassify(running, "--prefix", "inbox/re-", "--dry-run")
+    assert f"{len(images)} images, {len(images)} to be answered ({len(images)} older model)" in told
+    assert is_over(cloud), "a dry run starts nothing"
+
+    before = {body: live.times(body) for body in images.values()}
+    knobs.set(delay_ms=20)
+    with impatient(cloud):
+        reclassify(running, "--prefix", "inbox/re-", "--yes")
+        eventually(lambda: outputs(cloud) > 10 or None, "the first outputs")
+        kill("sortbox-local-onFolder")
+        changed = {name(each): f"new {each}".encode() for each in range(0, IMAGES, 10)}
+        for key, body in changed.items():
+            cloud.drop(key, body)
+        gone = [name(each) for each in range(5, IMAGES, 20)]
+        for key in gone:
+            cloud.remove(key)
+        knobs.set()
+        eventually(lambda: _by(cloud, images, new) or None, "the first answers by the new model")
+        kill("sortbox-local-onPage")
+        kill("sortbox-local-onFolder")
+        eventually(lambda: is_over(cloud), "the end of the sweep", PATIENCE)
+        eventually(lambda: _all_by(cloud, images | changed, gone, new), "everything", PATIENCE)
+        cloud.at_rest()
+
+    for key in gone:
+        assert cloud.answer(key) is None, f"{key} is gone, and its answer is not"
+    stands = {key: body for key, body in (images | changed).items() if key not in gone}
+    for key, answer in answers(cloud, stands).items():
+        assert answer is not None
+        assert answer.by is not None
+        assert answer.by.model == new, key
+        etag = cloud.s3.head_object(Bucket=cloud.bucket, Key=key)["ETag"].strip('"')
+        assert answer.source.etag == etag, key
+    asked = sum(live.times(body) - times for body, times in before.items())
+    asked += sum(live.times(body) for body in changed.values())
+    versions = len(images) + len(changed)
+    print(f"asked of the model: {asked} times, for {versions} versions of {len(images)} images")
+    assert asked <= 1.05 * versions
+    told = reclassify(running, "--prefix", "inbox/re-", "--dry-run")
+    assert re.search(r", 0 to be answered", told), told
+
+
+def _by(cloud: Cloud, images: dict[str, bytes], model: object) -> int:
+    some = list(images)[:: max(1, len(images) // 20)]
+    found = (cloud.answer(key) for key in some)
+    return sum(
+        each is not None and each.by is not None and each.by.model == model for each in found
+    )
+
+
+def _all_by(cloud: Cloud, images: dict[str, bytes], gone: list[str], model: object) -> bool | None:
+    for key in images.keys() - set(gone):
+        answer = cloud.answer(key)
+        if answer is None or answer.by is None or answer.by.model != model:
+            return None
+    return True
+
+
+def test_labels_of_the_two_models_differ_for_some_images_and_not_for_others() -> None:
+    """What the tests here stand on."""
+    bodies = [f"image {number}".encode() for number in range(40)]
+    assert {label_of(body, "alternative") == label_of(body) for body in bodies} == {True, False}
