@@ -1,7 +1,7 @@
 """Every key in the bucket and every job name, each with its inverse.
 
-One bucket, four prefixes: `inbox/` is what people drop, `outbox/` what they read, `models/` the
-archives and the pointer to the active one, `work/` ours.
+One bucket, five prefixes: `inbox/` is what people drop, `outbox/` what they read, `models/` the
+archives and the pointer to the active one, `training/` what models are made from, `work/` ours.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ INBOX = "inbox/"
 OUTBOX = "outbox/"
 MODELS = "models/"
 WORK = "work/"
+TRAINING = "training/"
 ACTIVE_MODEL = f"{MODELS}active.json"
 CLAIMS = f"{WORK}claims/"
 RUNS = f"{WORK}runs/"
@@ -34,6 +35,30 @@ RESULT_SUFFIX = ".json"
 def archive_key(model: ModelId) -> str:
     """Where a model's archive is; by content, so that the same model is stored once."""
     return f"{MODELS}{model.name}/{model.digest.removeprefix('sha256:')}/model.tar.gz"
+
+
+def dataset_prefix(fingerprint: str) -> str:
+    """Images to learn from; by content, so that the same data are uploaded once."""
+    return f"{TRAINING}data/{fingerprint.removeprefix('sha256:')}/"
+
+
+def weights_key(digest: str, name: str) -> str:
+    """Weights that a training starts from."""
+    return f"{TRAINING}weights/{digest}/{name}"
+
+
+def checkpoints_prefix(run: str) -> str:
+    """Where a training that was interrupted goes on from."""
+    return f"{TRAINING}checkpoints/{run}"
+
+
+def evaluation_key(model: ModelId) -> str:
+    """How the model was judged before it was promoted."""
+    return archive_key(model).replace("model.tar.gz", "evaluation.json")
+
+
+TRAINING_JOBS = f"{TRAINING}jobs"
+"""SageMaker adds the job's name, and what the job left: model.tar.gz, output.tar.gz."""
 
 
 def result_key(image_key: str) -> str:

@@ -10,17 +10,17 @@ import argparse
 import hashlib
 import sys
 import tarfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import ClientError, WaiterError
 
 from domain import keys
 from domain.model import ActiveModel, ModelCard, ModelId
+from infra import pointer
+from infra.endpoint import EndpointError, ensure_endpoint, ensure_model
+from infra.pointer import Earlier, PointerMoved
 from infra.stage import Stage, StageError
 
 if TYPE_CHECKING:
@@ -28,20 +28,10 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
 
 CARD_BYTES = 1 << 20
-LOOK_SECONDS = 2
-PATIENCE_SECONDS = 1800
 
 
 class ActivationError(Exception):
     """A sentence for the person who wanted the model to be active."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pointer:
-    """`models/active.json` as it was read; `etag` is None where there is none yet."""
-
-    active: ActiveModel | None
-    etag: str | None
 
 
 def activate(
@@ -49,26 +39,36 @@ def activate(
 ) -> ActiveModel:
     """Raises ActivationError, the pointer unmoved, if the endpoint does not come up with it."""
     bucket = stage.bucket
-    model = next_version(read_card(archive), read_pointer(s3, bucket).active)
+    model = next_version(read_card(archive), pointer.read(s3, bucket).active)
     s3.upload_file(str(archive), bucket, keys.archive_key(model))
     return serve(stage, s3, sagemaker, model, image)
 
 
 def serve(
-    stage: Stage, s3: "S3Client", sagemaker: "SageMakerClient", model: ModelId, image: str
+    stage: Stage,
+    s3: "S3Client",
+    sagemaker: "SageMakerClient",
+    model: ModelId,
+    image: str,
+    restores: Earlier | None = None,
 ) -> ActiveModel:
     """Bring a model whose archive is in the bucket up with this image; as `activate` otherwise."""
     bucket, container = stage.bucket, container_digest(image)
-    pointer = read_pointer(s3, bucket)
+    before = pointer.read(s3, bucket)
     name = resource_name(stage, model, container)
     environment = {"SORTBOX_MODEL_ID": str(model), "SORTBOX_CONTAINER": f"sha256:{container}"}
     data = f"s3://{bucket}/{keys.archive_key(model)}"
-    _ensure_model(sagemaker, stage, name, image, data, environment)
-    _ensure_endpoint(sagemaker, stage, name)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     active = ActiveModel(model, stage.endpoint, name, now)
-    if pointer.active is None or pointer.active.sagemaker_model != name:
-        _move(s3, bucket, active, pointer)
+    try:
+        ensure_model(sagemaker, stage, name, image, data, environment)
+        ensure_endpoint(sagemaker, stage, name)
+        if before.active is None or before.active.sagemaker_model != name:
+            pointer.move(s3, bucket, before, active, restores)
+    except EndpointError as error:
+        raise ActivationError(str(error)) from error
+    except PointerMoved as error:
+        raise ActivationError(f"{error}; run this again") from error
     return active
 
 
@@ -109,104 +109,6 @@ def next_version(card: ModelCard, active: ActiveModel | None) -> ModelId:
     return ModelId(card.name, active.id.version + (0 if same else 1), card.digest)
 
 
-def read_pointer(s3: "S3Client", bucket: str) -> Pointer:
-    try:
-        found = s3.get_object(Bucket=bucket, Key=keys.ACTIVE_MODEL)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchKey":
-            raise
-        return Pointer(None, None)
-    return Pointer(ActiveModel.from_json(found["Body"].read()), found["ETag"])
-
-
-def _move(s3: "S3Client", bucket: str, active: ActiveModel, pointer: Pointer) -> None:
-    body, kind = active.to_json().encode(), "application/json"
-    try:
-        if pointer.etag is None:
-            s3.put_object(
-                Bucket=bucket, Key=keys.ACTIVE_MODEL, Body=body, ContentType=kind, IfNoneMatch="*"
-            )
-        else:
-            s3.put_object(
-                Bucket=bucket,
-                Key=keys.ACTIVE_MODEL,
-                Body=body,
-                ContentType=kind,
-                IfMatch=pointer.etag,
-            )
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("PreconditionFailed", "NoSuchKey"):
-            raise
-        raise ActivationError("somebody else activated a model meanwhile; run this again") from None
-
-
-def _ensure_model(
-    sagemaker: "SageMakerClient",
-    stage: Stage,
-    name: str,
-    image: str,
-    data: str,
-    environment: dict[str, str],
-) -> None:
-    if _exists(lambda: sagemaker.describe_model(ModelName=name)):
-        return
-    sagemaker.create_model(
-        ModelName=name,
-        PrimaryContainer={"Image": image, "ModelDataUrl": data, "Environment": environment},
-        ExecutionRoleArn=stage.model_role(),
-        Tags=stage.tags,
-    )
-
-
-def _ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> None:
-    if not _exists(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config)):
-        sagemaker.create_endpoint_config(
-            EndpointConfigName=config,
-            ProductionVariants=[
-                {
-                    "VariantName": "active",
-                    "ModelName": config,
-                    "InstanceType": stage.endpoint_instance_type,
-                    "InitialInstanceCount": 1,
-                }
-            ],
-            Tags=stage.tags,
-        )
-    name = stage.endpoint
-    if not _exists(lambda: sagemaker.describe_endpoint(EndpointName=name)):
-        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=stage.tags)
-    elif sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] != config:
-        sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
-    _wait(sagemaker, name, config)
-
-
-def _wait(sagemaker: "SageMakerClient", endpoint: str, config: str) -> None:
-    """In service with this very configuration: a roll-back ends in service too."""
-    try:
-        sagemaker.get_waiter("endpoint_in_service").wait(
-            EndpointName=endpoint,
-            WaiterConfig={"Delay": LOOK_SECONDS, "MaxAttempts": PATIENCE_SECONDS // LOOK_SECONDS},
-        )
-    except WaiterError as error:
-        reason = error.last_response.get("FailureReason", str(error))
-        raise ActivationError(f"endpoint {endpoint} did not come into service: {reason}") from error
-    found = sagemaker.describe_endpoint(EndpointName=endpoint)
-    if found["EndpointConfigName"] != config:
-        reason = found.get("FailureReason", "it was rolled back")
-        raise ActivationError(f"endpoint {endpoint} still runs the model before: {reason}")
-
-
-def _exists(describe: Callable[[], object]) -> bool:
-    """SageMaker says "Could not find" under the code of a bad request."""
-    try:
-        describe()
-    except ClientError as error:
-        if "Could not find" not in error.response["Error"]["Message"]:
-            raise
-        return False
-    return True
-
-
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.activate", description=__doc__)
     parser.add_argument("--stage", required=True)
@@ -216,7 +118,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         stage, s3, sagemaker = Stage(given.stage), boto3.client("s3"), boto3.client("sagemaker")
-        kept = read_pointer(s3, stage.bucket).active if given.keep else None
+        kept = pointer.read(s3, stage.bucket).active if given.keep else None
         if kept:
             active = serve(stage, s3, sagemaker, kept.id, given.image)
         else:

@@ -44,6 +44,11 @@ class Stage:
         """What the names of its SageMaker models, endpoint configurations and jobs start with."""
         return f"{self.stack}-"
 
+    @property
+    def endpoint_alarm(self) -> str:
+        """Rings when the endpoint answers with errors of its own: an update is then undone."""
+        return f"{self.prefix}endpoint-errors"
+
     def queue(self, name: str) -> str:
         """The queue `inbox`, `folder` or `page`, or the dead letters of one: `inbox-dead` …"""
         return f"{self.prefix}{name}"
@@ -65,6 +70,10 @@ class Stage:
     def model_role(self) -> str:
         """The role that SageMaker's containers run as. Raises StageError as `bucket` does."""
         return self._output(self.stack, "ModelRoleArn")
+
+    def training_role(self) -> str:
+        """The role of training jobs."""
+        return self._output(self.stack, "TrainingRoleArn")
 
     def _output(self, stack: str, name: str) -> str:
         found = outputs(stack)

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from infra.local.account import ACCOUNT, REGION
 from infra.local.place import REPOSITORY, VARIABLE, Place
@@ -17,6 +17,7 @@ class Command(TypedDict):
     """What stands for an image: see infra/local/sagemaker/images.py."""
 
     argv: list[str]
+    train: NotRequired[list[str]]
     cwd: str
     env: dict[str, str]
 
@@ -43,6 +44,7 @@ def write_commands(place: Place, others: Mapping[str, Command]) -> None:
     """Images `others` stand beside ours; every container can be found by the place's name."""
     ours: Command = {
         "argv": [sys.executable, "-m", "serving"],
+        "train": [sys.executable, "-m", "training.train"],
         "cwd": str(REPOSITORY),
         "env": {"SORTBOX_CONTAINER": digest()},
     }

@@ -8,7 +8,7 @@ import pytest
 from tests.packaged import Template, of_type, packaged
 
 FUNCTIONS = ("OnUploadRole", "OnFolderRole", "OnPageRole", "OnScheduleRole")
-NAMES = (*FUNCTIONS, "ModelRole")
+NAMES = (*FUNCTIONS, "ModelRole", "TrainingRole")
 TAKE = {
     "sqs:ReceiveMessage",
     "sqs:DeleteMessage",
@@ -91,6 +91,7 @@ def test_each_function_has_a_role_of_its_own() -> None:
         ("OnPageRole", {("Put", "outbox/*"), ("Delete", "outbox/*"), ("Put", "work/runs/*")}),
         ("OnScheduleRole", set()),
         ("ModelRole", {("Put", "work/runs/*")}),
+        ("TrainingRole", {("Put", "training/jobs/*"), ("Put", "training/checkpoints/*")}),
     ],
 )
 def test_nobody_writes_where_people_do(role: str, writes: set[tuple[str, str]]) -> None:
@@ -140,9 +141,10 @@ def test_each_function_takes_from_its_own_queue_and_logs_to_its_own_group() -> N
         assert groups.pop().endswith(f"sortbox-dev-o{name[1:].removesuffix('Role')}:*")
 
 
-def test_only_sagemaker_in_our_account_wears_the_containers_role() -> None:
-    (statement,) = roles()["ModelRole"]["AssumeRolePolicyDocument"]["Statement"]
-    assert statement["Principal"] == {"Service": "sagemaker.amazonaws.com"}
-    assert statement["Condition"] == {
-        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
-    }
+def test_only_sagemaker_in_our_account_wears_the_containers_roles() -> None:
+    for role in ("ModelRole", "TrainingRole"):
+        (statement,) = roles()[role]["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+        assert statement["Condition"] == {
+            "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        }

@@ -53,7 +53,9 @@ def test_what_we_no_longer_need_expires() -> None:
     everywhere = rules[None]
     assert everywhere["ExpiredObjectDeleteMarker"] is True
     assert everywhere["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
-    assert set(rules) == {"work/", "outbox/", "deploy/", None}, "nothing a person put there"
+    assert _days(rules["training/checkpoints/"]) == (14, 1)
+    expiring = {"work/", "outbox/", "deploy/", "training/checkpoints/", None}
+    assert set(rules) == expiring, "nothing a person put there"
 
 
 def _days(rule: dict[str, Any]) -> tuple[int | None, int]:

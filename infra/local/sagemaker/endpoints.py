@@ -53,7 +53,12 @@ class Endpoints:
         self._store.get(ENDPOINT_CONFIG, config)
         if record["EndpointStatus"] == "Failed":
             raise ValidationException(f'Cannot update failed endpoint "{record["EndpointArn"]}".')
-        updating = self._store.update(ENDPOINT, name, EndpointStatus="Updating")
+        updating = self._store.update(
+            ENDPOINT,
+            name,
+            EndpointStatus="Updating",
+            LastDeploymentConfig=request.get("DeploymentConfig"),
+        )
         self._start_deploying(name, config)
         return updating
 

@@ -1,0 +1,107 @@
+"""A stage's endpoint: the SageMaker model behind it, and changing that with no call lost."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError, WaiterError
+
+from infra.stage import Stage
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker import SageMakerClient
+    from types_boto3_sagemaker.type_defs import DeploymentConfigTypeDef
+
+LOOK_SECONDS = 2
+PATIENCE_SECONDS = 3600
+BAKE_SECONDS = 300
+"""The new fleet answers everything for this long before the old one goes: an alarm's period."""
+
+VARIANT = "active"
+
+
+class EndpointError(Exception):
+    """The endpoint does not serve what was asked for; the sentence says why."""
+
+
+def ensure_model(
+    sagemaker: "SageMakerClient",
+    stage: Stage,
+    name: str,
+    image: str,
+    data: str,
+    environment: dict[str, str],
+) -> None:
+    if _exists(lambda: sagemaker.describe_model(ModelName=name)):
+        return
+    sagemaker.create_model(
+        ModelName=name,
+        PrimaryContainer={"Image": image, "ModelDataUrl": data, "Environment": environment},
+        ExecutionRoleArn=stage.model_role(),
+        Tags=stage.tags,
+    )
+
+
+def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> None:
+    if not _exists(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config)):
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=config,
+            ProductionVariants=[
+                {
+                    "VariantName": VARIANT,
+                    "ModelName": config,
+                    "InstanceType": stage.endpoint_instance_type,
+                    "InitialInstanceCount": 1,
+                }
+            ],
+            Tags=stage.tags,
+        )
+    name = stage.endpoint
+    if not _exists(lambda: sagemaker.describe_endpoint(EndpointName=name)):
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=stage.tags)
+    elif sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] != config:
+        sagemaker.update_endpoint(
+            EndpointName=name, EndpointConfigName=config, DeploymentConfig=_blue_green(stage)
+        )
+    _wait(sagemaker, name, config)
+
+
+def _wait(sagemaker: "SageMakerClient", endpoint: str, config: str) -> None:
+    """In service with this very configuration: a roll-back ends in service too."""
+    try:
+        sagemaker.get_waiter("endpoint_in_service").wait(
+            EndpointName=endpoint,
+            WaiterConfig={"Delay": LOOK_SECONDS, "MaxAttempts": PATIENCE_SECONDS // LOOK_SECONDS},
+        )
+    except WaiterError as error:
+        reason = error.last_response.get("FailureReason", str(error))
+        raise EndpointError(f"endpoint {endpoint} did not come into service: {reason}") from error
+    found = sagemaker.describe_endpoint(EndpointName=endpoint)
+    if found["EndpointConfigName"] != config:
+        reason = found.get("FailureReason", "it was rolled back")
+        raise EndpointError(f"endpoint {endpoint} still runs the model before: {reason}")
+
+
+def _exists(describe: Callable[[], object]) -> bool:
+    """SageMaker says "Could not find" under the code of a bad request."""
+    try:
+        describe()
+    except ClientError as error:
+        if "Could not find" not in error.response["Error"]["Message"]:
+            raise
+        return False
+    return True
+
+
+def _blue_green(stage: Stage) -> "DeploymentConfigTypeDef":
+    """All traffic to a second fleet at once; back to the first if an alarm rings meanwhile."""
+    return {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {
+                "Type": "ALL_AT_ONCE",
+                "WaitIntervalInSeconds": BAKE_SECONDS,
+            },
+            "TerminationWaitInSeconds": 0,
+            "MaximumExecutionTimeoutInSeconds": PATIENCE_SECONDS,
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": stage.endpoint_alarm}]},
+    }
