@@ -10,7 +10,7 @@ from batch.bucket import Bucket
 from domain import result
 from domain.keys import result_key
 from domain.reply import Label
-from domain.result import Classified, Rejected, Result
+from domain.result import Classified, Previous, Rejected, Result
 
 TOP = 3
 """Labels that a line keeps; the result in the outbox has them all."""
@@ -22,6 +22,18 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What another model had said about the same image: a label, or the code of a rejection.
+
+    `score` is None for a rejection.
+    """
+
+    said: str
+    score: float | None
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Predicted:
     """`labels` has at most TOP, best first."""
 
@@ -30,6 +42,7 @@ class Predicted:
     labels: tuple[Label, ...]
     model: str
     at: str
+    before: Before | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,7 @@ class Refusal:
     message: str
     model: str | None
     at: str
+    before: Before | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +72,21 @@ Answer = Predicted | Refusal | Unanswered
 
 def answer_of(settled: Result) -> Predicted | Refusal:
     image, etag, at = settled.image, settled.source.etag, settled.how.at
+    before = _before(settled.previous) if settled.previous else None
     match settled:
         case Classified():
-            return Predicted(image, etag, settled.labels[:TOP], str(settled.by.model), at)
+            return Predicted(image, etag, settled.labels[:TOP], str(settled.by.model), at, before)
         case Rejected():
             model = str(settled.by.model) if settled.by else None
-            return Refusal(image, etag, settled.code, settled.message, model, at)
+            return Refusal(image, etag, settled.code, settled.message, model, at, before)
+
+
+def _before(previous: Previous) -> Before:
+    match previous.said:
+        case Label(label, score):
+            return Before(label, score, str(previous.model))
+        case code:
+            return Before(code, None, str(previous.model))
 
 
 def in_outbox(bucket: Bucket, image: str) -> Predicted | Refusal | None:
@@ -76,12 +99,17 @@ def in_outbox(bucket: Bucket, image: str) -> Predicted | Refusal | None:
 
 
 def to_line(answer: Answer) -> str:
-    return json.dumps(asdict(answer), ensure_ascii=False) + "\n"
+    fields = asdict(answer)
+    if fields.get("before", ...) is None:
+        del fields["before"]
+    return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
 def from_line(line: str) -> Answer:
     """The inverse of `to_line`."""
     fields: dict[str, Any] = json.loads(line)
+    if "before" in fields:
+        fields["before"] = Before(**fields["before"])
     match fields:
         case {"why": _}:
             return Unanswered(**fields)

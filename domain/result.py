@@ -46,6 +46,17 @@ class How:
 
 
 @dataclass(frozen=True, slots=True)
+class Previous:
+    """What another model had answered for the same source: its best label, or its rejection's code.
+
+    Kept with the answer, so that what a change of models changed needs no second store.
+    """
+
+    model: ModelId
+    said: Label | str
+
+
+@dataclass(frozen=True, slots=True)
 class Classified:
     image: str
     source: Source
@@ -56,6 +67,7 @@ class Classified:
     height: int
     format: str
     model_ms: float
+    previous: Previous | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,7 @@ class Rejected:
     how: How
     code: str
     message: str
+    previous: Previous | None = None
 
 
 Result = Classified | Rejected
@@ -77,6 +90,17 @@ def metadata(result: Result) -> dict[str, str]:
     """S3 metadata of the result object."""
     model = str(result.by.model) if result.by else ""
     return {SOURCE_ETAG: result.source.etag, MODEL_ID: model, STATUS: status(result)}
+
+
+def previous(result: Result) -> Previous | None:
+    """What `result` will have been, once another model's answer replaces it."""
+    match result:
+        case Classified(labels=(best, *_)):
+            return Previous(result.by.model, best)
+        case Rejected(by=AnsweredBy(model=model)):
+            return Previous(model, result.code)
+        case _:
+            return None
 
 
 def status(result: Result) -> Literal["classified", "rejected"]:
@@ -102,6 +126,8 @@ def to_json(result: Result) -> str:
     document["classified_at"] = result.how.at
     if isinstance(result, Classified):
         document["model_ms"] = result.model_ms
+    if result.previous is not None:
+        document["previous"] = _previous_to_json(result.previous)
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -120,8 +146,10 @@ def _from_document(document: dict[str, Any]) -> Result:
     source = Source(seen["bucket"], seen["etag"], seen["version_id"], seen["bytes"])
     how = How(document["route"], document["job"], document["attempt"], document["classified_at"])
     by = _by_from_json(document["model"])
+    before = _previous_from_json(document.get("previous"))
     if document["status"] == "rejected":
-        return Rejected(document["image"], source, by, how, document["code"], document["message"])
+        code, message = document["code"], document["message"]
+        return Rejected(document["image"], source, by, how, code, message, before)
     if document["status"] != "classified" or by is None:
         raise ValueError(f"result status {document['status']!r} is neither classified nor rejected")
     return Classified(
@@ -134,7 +162,22 @@ def _from_document(document: dict[str, Any]) -> Result:
         height=seen["height"],
         format=seen["format"],
         model_ms=document["model_ms"],
+        previous=before,
     )
+
+
+def _previous_to_json(before: Previous) -> dict[str, Any]:
+    said = {"code": before.said} if isinstance(before.said, str) else asdict(before.said)
+    return {"model": asdict(before.model)} | said
+
+
+def _previous_from_json(fields: dict[str, Any] | None) -> Previous | None:
+    if fields is None:
+        return None
+    model = ModelId(**fields["model"])
+    if "code" in fields:
+        return Previous(model, fields["code"])
+    return Previous(model, Label(fields["label"], fields["score"]))
 
 
 def _by_to_json(by: AnsweredBy | None) -> dict[str, Any] | None:

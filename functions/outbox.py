@@ -7,7 +7,7 @@ does remembering which events were handled. It costs two HEADs an image.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -20,7 +20,9 @@ from domain.result import (
     STATUS,
     Rejected,
     Result,
+    from_json,
     metadata,
+    previous,
     to_json,
 )
 from functions.inbox import Absent, Image, absent, peek, status
@@ -147,12 +149,39 @@ def _publish(
         outbox.look_again(image.key)
     if _is_current(standing, image, active) or not _says_more(result, standing):
         return Current()
+    remembering = _remembering(outbox, standing, result)
+    if isinstance(remembering, Overtaken):
+        return Overtaken()
+    result = remembering
     if isinstance(_put(outbox, image.key, standing, result), Overtaken):
         return Overtaken()
     now = peek(outbox.s3, outbox.bucket, image.key)
     if isinstance(now, Absent) or now.source.etag != image.source.etag:
         return Overtaken()
     return Published(result) if outbox.active().id == active.id else Overtaken()
+
+
+def _remembering(outbox: Outbox, standing: Standing | Absent, result: Result) -> Result | Overtaken:
+    """With what another model had said about the same source, where this answer replaces it."""
+    if (
+        isinstance(standing, Absent)
+        or result.by is None
+        or standing.source_etag != result.source.etag
+        or standing.model in ("", str(result.by.model))
+    ):
+        return result
+    key = result_key(result.image)
+    try:
+        found = outbox.s3.get_object(Bucket=outbox.bucket, Key=key)
+    except ClientError as error:
+        absent(error)
+        return Overtaken()
+    if found["ETag"] != standing.etag:
+        return Overtaken()
+    try:
+        return replace(result, previous=previous(from_json(found["Body"].read())))
+    except ValueError:
+        return result  # of a schema that is not known here: it is replaced all the same
 
 
 def _remove(outbox: Outbox, key: str, standing: Standing | Absent) -> Gone | Overtaken:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from domain.keys import INBOX, KEY_BYTES, JobName
 from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
 from domain.reply import Label, Labelled, Refused, Reply, Server
-from domain.result import AnsweredBy, Classified, How, Rejected, Result, Source
+from domain.result import AnsweredBy, Classified, How, Previous, Rejected, Result, Source
 
 # S3 keys are UTF-8, which has no surrogates.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -51,6 +51,7 @@ etags = st.from_regex(r"[0-9a-f]{32}(-[1-9][0-9]{0,3})?", fullmatch=True)
 sources = st.builds(Source, texts, etags, st.none() | texts, st.integers(0, 2**40))
 answered_by = st.builds(AnsweredBy, model_ids, texts)
 
+previous = st.builds(Previous, model_ids, st.builds(Label, texts, scores) | texts.filter(bool))
 classified = st.builds(
     Classified,
     inbox_keys,
@@ -62,9 +63,17 @@ classified = st.builds(
     sizes,
     texts,
     milliseconds,
+    st.none() | previous,
 )
 rejected = st.builds(
-    Rejected, inbox_keys, sources, st.none() | answered_by, hows, texts.filter(bool), texts
+    Rejected,
+    inbox_keys,
+    sources,
+    st.none() | answered_by,
+    hows,
+    texts.filter(bool),
+    texts,
+    st.none() | previous,
 )
 results: st.SearchStrategy[Result] = st.one_of(classified, rejected)
 

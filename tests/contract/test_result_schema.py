@@ -31,11 +31,21 @@ def test_every_result_keeps_the_schema(result: Result) -> None:
 
 @given(some.results)
 def test_nothing_in_a_result_can_be_left_out(result: Result) -> None:
-    for name in document(result):
+    for name in document(result).keys() - {"previous"}:
         rest = {key: value for key, value in document(result).items() if key != name}
         assert not VALIDATOR.is_valid(rest), name
         with pytest.raises(ValueError, match="result"):
             from_json(json.dumps(rest))
+
+
+@given(some.results.filter(lambda result: result.previous is not None))
+def test_nothing_in_a_previous_answer_can_be_left_out(result: Result) -> None:
+    whole = document(result)
+    for name in whole["previous"]:
+        rest = {key: value for key, value in whole["previous"].items() if key != name}
+        assert not VALIDATOR.is_valid(whole | {"previous": rest}), name
+        with pytest.raises(ValueError, match="result"):
+            from_json(json.dumps(whole | {"previous": rest}))
 
 
 @given(some.results)
