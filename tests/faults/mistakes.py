@@ -22,7 +22,7 @@ OF_THE_PRODUCT = (
         "functions/outbox.py",
         '{"IfMatch": standing.etag} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}',
         '{} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}',
-        f"{UNIT}/test_outbox.py {UNIT}/test_outbox_orders.py",
+        f"{UNIT}/test_outbox_models.py",
     ),
     Mistake(
         "the image is not looked at after the write",
@@ -32,11 +32,14 @@ OF_THE_PRODUCT = (
         f"{UNIT}/test_outbox.py {UNIT}/test_outbox_orders.py",
     ),
     Mistake(
-        "the image is read before its result is looked at",
+        "a key that changes in every round is given up",
         "functions/outbox.py",
-        "    standing = _standing(outbox, key)\n    image = look(key)\n",
-        "    image = look(key)\n    standing = _standing(outbox, key)\n",
-        f"{UNIT}/test_outbox_orders.py",
+        """            return outcome
+    raise ContendedError(""",
+        """            return outcome
+    return Current()
+    raise ContendedError(""",
+        f"{UNIT}/test_outbox.py",
     ),
     Mistake(
         "an old model's answer is published and then queued again",

@@ -98,6 +98,10 @@ TAMPERS: dict[str, tuple[str, Callable[[Outbox], object]]] = {
         "misreported",
         lambda o: o.edit("outbox/f0/predictions.csv", IN_FOLDER, "inbox/f0/none.jpg"),
     ),
+    "a row has another label": (
+        "misreported",
+        lambda o: o.edit("outbox/f0/predictions.csv", f"{IN_FOLDER},", f"{IN_FOLDER},x"),
+    ),
     "the summary counts otherwise": (
         "misreported",
         lambda o: o.edit("outbox/f0/_summary.json", '"classified": ', '"classified": 1'),

@@ -90,7 +90,8 @@ def test_the_handler_refuses_to_start_without_its_settings() -> None:
         build({"BUCKET": "b", "STAGE": "dev"})
 
 
-def test_a_handler_is_built_once_and_by_its_first_event() -> None:
+def test_a_handler_is_built_once_and_by_its_first_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAGE", "dev")
     built: list[object] = []
 
     def build_echo(environ: object) -> Any:

@@ -109,3 +109,20 @@ def test_an_answer_by_the_active_model_is_not_replaced_by_anothers(desk: Desk) -
     stands = desk.stands()
     assert stands is not None
     assert stands["model-id"] == str(model(1))
+
+
+def test_what_another_model_says_of_a_new_version_replaces_no_newer_answer(desk: Desk) -> None:
+    """An answer stood when the image changed; a promotion and a quicker worker come in between."""
+    desk.upload(b"cat")
+    desk.settle(by(1))
+    desk.upload(b"dog")
+
+    def be_overtaken() -> None:
+        desk.number = 2
+        desk.settle(by(2, b"dog"))
+
+    desk.before("PutObject", be_overtaken)
+    desk.settle(by(1, b"dog"))
+    stands = desk.stands()
+    assert stands
+    assert stands["model-id"] == str(model(2))
