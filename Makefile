@@ -1,7 +1,7 @@
 # The only verbs. `make demo` is where to start; README.md says the rest.
 MAKEFLAGS += --no-print-directory
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
-export KEY BUCKET PREFIX
+export KEY BUCKET PREFIX DATA
 python = .venv/bin/python
 uv = $(shell command -v uv || echo .local/uv/bin/uv)
 # STAGE=local speaks to the local cloud, any other stage to the account of your credentials.
@@ -10,11 +10,22 @@ activate = $(call in_stage,local) -m infra.activate --stage local --archive buil
     --image "$$($(python) -m infra.local image)"
 named = $(or $(STAGE),$(error which stage? `make $@ STAGE=dev`))
 
-.PHONY: help env up down demo test test-faults test-nightly lint types deploy remove status reclassify cost bundle lock bench-flow clean
+# Said on the command line, they reach the job by these names; the list is TrainConfig's.
+hyperparameters = NAME ARCH WEIGHTS UNFREEZE EPOCHS BATCH_SIZE LR BACKBONE_LR OPTIMIZER MOMENTUM WEIGHT_DECAY \
+    WARMUP CLIP LABEL_SMOOTHING MIXUP CUTMIX AUGMENT CLASS_WEIGHTS EMA PATIENCE PRECISION IMAGE_SIZE SEED \
+    DECODERS PROCESSES MAX_UNREADABLE LOG_EVERY CHECKPOINT_SECONDS
+told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(origin $(each)))),$(each)="$$$(each)"))
+stage = $(or $(STAGE),local)
+image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)')")
+
+.PHONY: help env up down demo train promote rollback doctor image test test-faults test-nightly lint types deploy remove status reclassify cost bundle lock bench-flow clean
 
 help:
 	@echo 'make demo                    classify photographs on this machine, no account needed'
 	@echo 'make up | down               the local cloud; results survive'
+	@echo 'make train DATA=photos/      a training job on any folder of images; ARCH=resnet50 EPOCHS=4 LR=0.001 …'
+	@echo 'make promote | rollback      judge what was trained beside what is active, and switch; or switch back'
+	@echo 'make doctor STAGE=dev        is everything there, and what will it cost?'
 	@echo 'make test | lint | types     every check'
 	@echo 'make test-faults             a hundred thousand uploads, throttled, repeated, reordered and killed'
 	@echo 'make deploy STAGE=dev        into the AWS account of your credentials'
@@ -37,6 +48,10 @@ demo: env build/imagenet.tar.gz
 	@$(python) -m infra.local up
 	@$(activate)
 	@$(python) -m infra.local demo
+
+train: env
+	@$(if $(DATA),,$(error which data? `make $@ DATA=photos/`))$(call in_stage,$(stage)) -m training.launch --stage '$(stage)' --image $(image) --data "$$DATA" \
+	    $(if $(INSTANCE_TYPE),--instance-type '$(INSTANCE_TYPE)') $(if $(SPOT),--spot) -- $(told)
 
 build/imagenet.tar.gz: | env
 build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py training/package.py

@@ -1,0 +1,206 @@
+"""Train on any folder of images: a SageMaker training job, in the local cloud or on AWS.
+
+`python -m training.launch --stage dev --image <uri> --data photos/ LR=0.001 EPOCHS=4 …`
+
+The layout is looked at, and local data read and sent, before a job is asked for. Asking again for
+what was interrupted goes on from its checkpoints; for what is done, it is done at once.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from domain import keys
+from infra.stage import Stage, StageError
+from training import data, datasets, metrics
+from training.card import MACHINERY
+from training.config import TrainConfig
+from training.failure import TrainingFailed
+from training.watch import watched
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+REPORTS = Path("build/reports")
+INSTANCE_TYPE = "ml.m5.xlarge"
+VOLUME_GB = 50
+HOURS = 24
+
+FILES = frozenset({"report.html", "report.json", "predictions.csv"})
+"""What is taken out of output.tar.gz; nothing else in it is ours."""
+
+QUIET = {
+    "SchemaVersion": "1.0",
+    "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
+}
+"""The SDK would otherwise tell AWS which of its functions were used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    stage: Stage
+    image: str
+    told: TrainConfig
+    source: str
+    weights: str | None
+    """A file or s3://: what the channel `weights` holds."""
+    instance_type: str
+    spot: bool
+
+
+def asked(given: argparse.Namespace) -> Asked:
+    """Raises TrainingFailed for a hyperparameter that is unknown or wrong."""
+    pairs = dict(word.split("=", 1) for word in given.hyperparameters)
+    strings = {name.lower().replace("_", "-"): text for name, text in pairs.items()}
+    weights = None
+    if strings.get("weights", "none") not in ("none", "pretrained"):
+        weights = strings.pop("weights")
+    told = TrainConfig.from_strings(strings)
+    stage = Stage(given.stage)
+    return Asked(stage, given.image, told, given.data, weights, given.instance_type, given.spot)
+
+
+def launch(asked: Asked, session: boto3.Session, console: Console) -> str:
+    """The name of the job, which runs. Raises TrainingFailed before any compute is spent."""
+    s3, bucket = session.client("s3"), asked.stage.bucket
+    dataset = datasets.looked_at(s3, asked.source, asked.told)
+    channels = {"data": asked.source}
+    if not asked.source.startswith(datasets.S3):
+        console.print(data.described(dataset), markup=False)
+        channels["data"] = _sent(s3, bucket, dataset, console)
+    if asked.weights:
+        channels["weights"] = datasets.weights_sent(s3, bucket, asked.weights)
+    return _start(asked, session, bucket, channels)
+
+
+def _sent(s3: "S3Client", bucket: str, dataset: data.Dataset, console: Console) -> str:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("images in S3", total=None)
+        return datasets.sent(
+            s3, bucket, dataset, lambda n, of: progress.update(bar, completed=n, total=of)
+        )
+
+
+def run_id(asked: Asked, channels: Mapping[str, str]) -> str:
+    """The same words, data and image: the same checkpoints."""
+    strings = {name: text for name, text in asked.told.to_strings().items()
+               if name not in MACHINERY}  # fmt: skip
+    of = json.dumps([strings, channels, asked.image], sort_keys=True)
+    return hashlib.sha256(of.encode()).hexdigest()[:20]
+
+
+def _start(asked: Asked, session: boto3.Session, bucket: str, channels: Mapping[str, str]) -> str:
+    # Seconds to import; whoever asks for something impossible is told before them.
+    from sagemaker.core.helper.session_helper import Session
+    from sagemaker.core.shapes import CheckpointConfig, MetricDefinition, OutputDataConfig
+    from sagemaker.train import ModelTrainer
+    from sagemaker.train.configs import Compute, InputData, StoppingCondition, Tag
+
+    checkpoints = keys.checkpoints_prefix(run_id(asked, channels))
+    limit: dict[str, Any] = {"max_runtime_in_seconds": HOURS * 3600}
+    if asked.spot:
+        limit["max_wait_time_in_seconds"] = 2 * HOURS * 3600
+    trainer = ModelTrainer(
+        training_image=asked.image,
+        role=asked.stage.training_role(),
+        sagemaker_session=Session(
+            boto_session=session, default_bucket=bucket, sagemaker_config=QUIET
+        ),
+        base_job_name=f"{asked.stage.prefix}{asked.told.name[:25]}",
+        compute=Compute(
+            instance_type=asked.instance_type,
+            instance_count=1,
+            volume_size_in_gb=VOLUME_GB,
+            enable_managed_spot_training=asked.spot,
+        ),
+        stopping_condition=StoppingCondition(**limit),
+        output_data_config=OutputDataConfig(s3_output_path=f"s3://{bucket}/{keys.TRAINING_JOBS}"),
+        checkpoint_config=CheckpointConfig(s3_uri=f"s3://{bucket}/{checkpoints}"),
+        hyperparameters=asked.told.to_strings(),
+        tags=[Tag(key=tag["Key"], value=tag["Value"]) for tag in asked.stage.tags],
+    ).with_metric_definitions(
+        [MetricDefinition(name=m["Name"], regex=m["Regex"]) for m in metrics.definitions()]
+    )
+    inputs = [InputData(channel_name=name, data_source=uri) for name, uri in channels.items()]
+    trainer.train(input_data_config=inputs, wait=False, logs=False)
+    return str(trainer._latest_training_job.training_job_name)
+
+
+def reports(s3: "S3Client", bucket: str, job: str) -> list[Path]:
+    """The job's reports, fetched; none where it left none."""
+    folder = REPORTS / job
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / "output.tar.gz"
+    try:
+        s3.download_file(bucket, f"{keys.TRAINING_JOBS}/{job}/output/output.tar.gz", str(archive))
+    except ClientError:
+        return []
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            source = tar.extractfile(member) if member.name in FILES else None
+            if source is not None:
+                (folder / member.name).write_bytes(source.read())
+    archive.unlink()
+    return sorted(folder.iterdir())
+
+
+def told_of(ended: Mapping[str, Any], left: list[Path], stage: Stage, console: Console) -> int:
+    """The exit status."""
+    job, status = ended["TrainingJobName"], ended["TrainingJobStatus"]
+    for path in left:
+        console.print(f"report: {path}", markup=False, soft_wrap=True)
+    if status != "Completed":
+        reason = ended.get("FailureReason", "It was stopped; asking again goes on from there.")
+        console.print(f"{job}: {status}. {reason}", markup=False, soft_wrap=True)
+        return 1
+    found = {each["MetricName"]: each["Value"] for each in ended.get("FinalMetricDataList", [])}
+    if "final_accuracy" in found:
+        console.print(f"accuracy {found['final_accuracy']:.4f}, loss {found['final_loss']:.4f}, "
+                      "on images that it did not learn from")  # fmt: skip
+    model = ended["ModelArtifacts"]["S3ModelArtifacts"]
+    console.print(f"model: {model}", markup=False, soft_wrap=True)
+    console.print(f"next: make promote STAGE={stage.name} JOB={job}", markup=False, soft_wrap=True)
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.launch", description=__doc__)
+    parser.add_argument("--stage", required=True)
+    parser.add_argument("--image", required=True)
+    parser.add_argument("--data", required=True, help="a folder, or s3://…")
+    parser.add_argument("--instance-type", default=INSTANCE_TYPE)
+    parser.add_argument("--spot", action="store_true", help="cheaper, and may be interrupted")
+    parser.add_argument("hyperparameters", nargs="*", metavar="NAME=value")
+    os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")  # the stack's own role needs none
+    console, session = Console(), boto3.Session()
+    try:
+        wanted = asked(parser.parse_args(arguments))
+        job = launch(wanted, session, console)
+        console.print(f"job: {job}", markup=False)
+        ended = watched(
+            session.client("sagemaker"), session.client("logs"), job, wanted.told.epochs, console
+        )
+        left = reports(session.client("s3"), wanted.stage.bucket, job)
+        return told_of(ended, left, wanted.stage, console)
+    except (TrainingFailed, StageError, BotoCoreError, ClientError) as error:
+        print(error, file=sys.stderr)
+    except KeyboardInterrupt:
+        print("The job goes on; `aws sagemaker stop-training-job` ends it.", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
