@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from batch.answer import Answer, Unanswered, from_lines
 from batch.bucket import Bucket
@@ -10,18 +11,20 @@ from batch.progress import done_key, marks
 from batch.slice import Slice, read
 
 
-def of_run(bucket: Bucket, run: Run, attempts: int) -> Iterator[Answer]:
+def of_run(bucket: Bucket, run: Run, attempts: int, at_once: int = 1) -> Iterator[Answer]:
     """Merged over the attempts; of one image the latest attempt's answer comes first.
 
-    One slice of each attempt is held: at most some 50,000 lines an attempt.
+    One slice of each attempt is held: at most some 50,000 lines an attempt. `at_once`: pages that
+    are read side by side.
     """
-    streams = [of_attempt(bucket, run, attempt) for attempt in range(attempts, 0, -1)]
+    streams = [of_attempt(bucket, run, attempt, at_once) for attempt in range(attempts, 0, -1)]
     return heapq.merge(*streams, key=lambda answer: answer.image)
 
 
-def of_attempt(bucket: Bucket, run: Run, attempt: int) -> Iterator[Answer]:
+def of_attempt(bucket: Bucket, run: Run, attempt: int, at_once: int) -> Iterator[Answer]:
     for planned in slices(bucket, run, attempt):
-        yield from sorted(of_slice(bucket, run, planned), key=lambda answer: answer.image)
+        found = of_slice(bucket, run, planned, at_once)
+        yield from sorted(found, key=lambda answer: answer.image)
 
 
 def slices(bucket: Bucket, run: Run, attempt: int) -> Iterator[Slice]:
@@ -32,10 +35,14 @@ def slices(bucket: Bucket, run: Run, attempt: int) -> Iterator[Slice]:
         index += 1
 
 
-def of_slice(bucket: Bucket, run: Run, planned: Slice) -> Iterator[Answer]:
-    for part, about in enumerate(planned.parts):
-        for page in range(about.pages):
-            marker = bucket.read(done_key(planned.page(run.keys, part, page)))
+def of_slice(bucket: Bucket, run: Run, planned: Slice, at_once: int = 1) -> Iterator[Answer]:
+    keys = [
+        done_key(planned.page(run.keys, part, page))
+        for part, about in enumerate(planned.parts)
+        for page in range(about.pages)
+    ]
+    with ThreadPoolExecutor(at_once) as threads:
+        for marker in threads.map(bucket.read, keys):
             if marker:
                 yield from from_lines(marker.body.decode())
 

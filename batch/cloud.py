@@ -52,8 +52,9 @@ class Bounds:
 class Cloud:
     """`look_later(scope)` has the scope looked at again when it has been quiet.
 
-    `sweep_jobs`: how many transform jobs a sweep runs at once. `ask_above`: more images than these
-    are not swept before somebody has confirmed it.
+    `thumbnail(key)`: a small JPEG of an inbox image, where one can be had. `sweep_jobs`: how many
+    transform jobs a sweep runs at once. `ask_above`: more images than these are not swept before
+    somebody has confirmed it.
     """
 
     bucket: Bucket
@@ -68,6 +69,7 @@ class Cloud:
     now: Callable[[], datetime]
     new_nonce: Callable[[], str]
     go_on: Callable[[str], None]
+    thumbnail: Callable[[str], bytes | None]
     sweep_jobs: int
     ask_above: int
     bounds: Bounds = Bounds()

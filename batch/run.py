@@ -13,7 +13,8 @@ A sweep goes the same way, with as many slices transforming at once as its setti
 from dataclasses import dataclass
 from datetime import timedelta
 
-from batch import answers, claim, report, slice, status, sweep
+from batch import answers, change_report, claim, report, slice, status, sweep
+from batch.changes import Changes
 from batch.claim import Run, RunClosed
 from batch.cloud import Cloud
 from batch.plan import plan
@@ -35,7 +36,7 @@ class Waiting:
 class Finished:
     """Every image that was there has its answer."""
 
-    counts: Counts
+    counts: Counts | Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def _finish(cloud: Cloud, run: Run, newest: Slice) -> Finished | Failed:
     left = answers.left_over(cloud.bucket, run, newest.attempt)
     if left:
         return _fail(cloud, run, f"no answer after {newest.attempt} attempts: {left} images")
-    counts = report.write(cloud, run)
+    counts = _report(cloud, run)
     _tell(cloud, run, "finished")
     _close(cloud, run, newest.attempt)
     return Finished(counts)
@@ -156,10 +157,14 @@ def _finish(cloud: Cloud, run: Run, newest: Slice) -> Finished | Failed:
 
 def _fail(cloud: Cloud, run: Run, reason: str) -> Failed:
     """What was answered is reported all the same."""
-    report.write(cloud, run)
+    _report(cloud, run)
     _tell(cloud, run, "failed", reason)
     _close(cloud, run, attempt=0)
     return Failed(reason)
+
+
+def _report(cloud: Cloud, run: Run) -> Counts | Changes:
+    return change_report.write(cloud, run) if run.scope.is_sweep else report.write(cloud, run)
 
 
 def _close(cloud: Cloud, run: Run, attempt: int) -> None:

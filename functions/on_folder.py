@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, assert_never, cast
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from batch.bucket import Bucket
+from batch.change_report import PAGE
+from batch.changes import Changes
 from batch.claim import Run
 from batch.cloud import Cloud, Machines
 from batch.page import PageRef
@@ -30,11 +32,13 @@ from functions.messages import (
 from functions.post import send
 from functions.runtime import count, logger
 from functions.settings import OnFolder, from_env
+from functions.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_sagemaker.client import SageMakerClient
     from types_boto3_sagemaker.literals import TransformInstanceTypeType
+    from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
     from types_boto3_sqs.client import SQSClient
 
 
@@ -45,6 +49,7 @@ SWEEP_DELAY_SECONDS = 5
 @dataclass(frozen=True, slots=True)
 class Folders:
     cloud: Cloud
+    flip_alarm_percent: int
 
     def accept(self, record: SQSRecord) -> None:
         match parse_folder(record.body, self.cloud.stage):
@@ -72,8 +77,10 @@ class Folders:
         progress = advance(self.cloud, run)
         logger.info("advanced", folder=run.path, run=run.nonce, progress=type(progress).__name__)
         match progress:
-            case Finished():
+            case Finished(counts):
                 count("RunFinished")
+                if isinstance(counts, Changes):
+                    self._tell_changes(run, counts)
             case Failed(reason):
                 logger.error("run failed", folder=run.path, run=run.nonce, reason=reason)
                 count("RunFailed")
@@ -82,10 +89,23 @@ class Folders:
             case never:
                 assert_never(never)
 
+    def _tell_changes(self, run: Run, changes: Changes) -> None:
+        count("Flipped", changes.flipped)
+        percent = round(changes.flipped_percent, 1)
+        logger.info("swept", run=run.nonce, renewed=changes.renewed, flipped_percent=percent)
+        if changes.flipped_percent > self.flip_alarm_percent:
+            logger.warning("many answers flipped", report=run.file(PAGE), percent=percent)
+            count("ManyFlipped")
+
 
 def cloud(
-    settings: OnFolder, s3: "S3Client", sqs: "SQSClient", sagemaker: "SageMakerClient"
+    settings: OnFolder,
+    s3: "S3Client",
+    sqs: "SQSClient",
+    sagemaker: "SageMakerClient",
+    endpoint: "SageMakerRuntimeClient",
 ) -> Cloud:
+    pointer = Pointer(s3, settings.bucket)
     machines = cast("TransformInstanceTypeType", settings.transform_instance_type)
     return Cloud(
         bucket=Bucket(s3, settings.bucket),
@@ -94,12 +114,13 @@ def cloud(
         machines=Machines(machines, settings.transform_instance_count),
         folder_depth=settings.folder_depth,
         endpoint_max_late=settings.endpoint_max_late,
-        active_model=Pointer(s3, settings.bucket).model,
+        active_model=pointer.model,
         send_page=partial(_send_page, settings, sqs),
         look_later=partial(look_later, settings, s3, sqs),
         now=runtime.now,
         new_nonce=partial(secrets.token_hex, 5),
         go_on=partial(_go_on, settings, sqs),
+        thumbnail=Thumbnails(s3, settings.bucket, endpoint, pointer.model).of,
         sweep_jobs=settings.reclassify_jobs,
         ask_above=settings.reclassify_ask_above,
     )
@@ -124,15 +145,21 @@ def look_later(settings: OnFolder, s3: "S3Client", sqs: "SQSClient", scope: Scop
 
 
 def door(
-    settings: OnFolder, s3: "S3Client", sqs: "SQSClient", sagemaker: "SageMakerClient"
+    settings: OnFolder,
+    s3: "S3Client",
+    sqs: "SQSClient",
+    sagemaker: "SageMakerClient",
+    endpoint: "SageMakerRuntimeClient",
 ) -> Intake:
-    accept = Folders(cloud(settings, s3, sqs, sagemaker)).accept
+    folders = Folders(cloud(settings, s3, sqs, sagemaker, endpoint), settings.flip_alarm_percent)
+    accept = folders.accept
     return Intake(sqs, settings.folder_queue_url, settings.retry_base_seconds, accept)
 
 
 def build(environ: Mapping[str, str]) -> Intake:
     settings = from_env(OnFolder, environ)
-    return door(settings, runtime.s3(), runtime.sqs(), runtime.sagemaker())
+    clients = runtime.s3(), runtime.sqs(), runtime.sagemaker(), runtime.sagemaker_runtime()
+    return door(settings, *clients)
 
 
 handler = runtime.lambda_handler(build)

@@ -98,7 +98,11 @@ class Desk:
         many = Config(max_pool_connections=HEADS_AT_ONCE)
         sqs = boto3.client("sqs")
         cloud = on_folder.cloud(
-            settings, boto3.client("s3", config=many), sqs, boto3.client("sagemaker")
+            settings,
+            boto3.client("s3", config=many),
+            sqs,
+            boto3.client("sagemaker"),
+            boto3.client("sagemaker-runtime"),
         )
         bounds = replace(cloud.bounds, heads_at_once=HEADS_AT_ONCE)
         return cls(replace(cloud, bounds=bounds), sqs, settings.folder_queue_url)

@@ -41,6 +41,7 @@ ON_FOLDER = OnFolder(
     retry_base_seconds=5,
     reclassify_jobs=1,
     reclassify_ask_above=1_000,
+    flip_alarm_percent=20,
 )
 ON_PAGE = OnPage(
     bucket="bucket",
@@ -69,6 +70,7 @@ class World:
     threads: int = 1
     sagemaker: FakeSageMaker = field(init=False)
     delivered: int = 0
+    thumbnails: dict[str, bytes] = field(default_factory=dict)
     nonces: Iterator[str] = field(default_factory=lambda: (f"{n:010x}" for n in itertools.count(1)))
 
     def __post_init__(self) -> None:
@@ -92,6 +94,7 @@ class World:
             now=lambda: self.s3.clock.now,
             new_nonce=lambda: next(self.nonces),
             go_on=lambda token: self.send(Advance(token)),
+            thumbnail=self.thumbnails.get,
             sweep_jobs=self.settings.reclassify_jobs,
             ask_above=self.settings.reclassify_ask_above,
             bounds=self.bounds,
@@ -101,7 +104,7 @@ class World:
         self.sqs.send_message(QueueUrl=self.settings.page_queue_url, MessageBody=to_json(page))
 
     def folders(self) -> Folders:
-        return Folders(self.cloud)
+        return Folders(self.cloud, self.settings.flip_alarm_percent)
 
     def pages(self) -> Pages:
         s3: Any = self.s3

@@ -1,7 +1,6 @@
 """The folder door: which messages begin a run, which only push one, and which are dropped."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 
 from domain.keys import ACTIVE_MODEL, JobName
 from domain.scope import Scope
-from functions import runtime
 from functions.messages import Advance, Malformed, Start, to_json
 from functions.on_folder import door
 from tests.fake_sagemaker import no_one
@@ -22,14 +20,6 @@ def world() -> World:
     world = World()
     world.fill("inbox/trip/1.jpg")
     return world
-
-
-@pytest.fixture
-def counted() -> Iterator[dict[str, Any]]:
-    """The metrics that are counted, by name."""
-    runtime.metrics.clear_metrics()
-    yield runtime.metrics.provider.metric_set
-    runtime.metrics.clear_metrics()
 
 
 def test_a_folder_that_stayed_quiet_begins_its_run(world: World) -> None:
@@ -99,7 +89,8 @@ def test_the_door_takes_the_queues_events_and_names_those_that_failed(world: Wor
     s3: Any = world.s3
     sqs: Any = world.sqs
     sagemaker: Any = world.sagemaker
-    take_in = door(ON_FOLDER, s3, sqs, sagemaker)
+    endpoint: Any = world.endpoint
+    take_in = door(ON_FOLDER, s3, sqs, sagemaker, endpoint)
 
     assert take_in(sqs_event(to_json(Start("trip/")))) == {"batchItemFailures": []}
     ((name, job),) = world.sagemaker.jobs.items()

@@ -5,7 +5,7 @@ from typing import Any
 
 from domain.keys import result_key
 from domain.reply import Label
-from domain.result import Previous, Rejected, Result, from_json
+from domain.result import Previous, Result, from_json
 from functions.answer import result_of
 from functions.inbox import Image
 from tests.desk import HOW, KEY, Desk, by
@@ -45,15 +45,6 @@ def test_another_image_s_answer_is_not_this_one_s_previous() -> None:
     desk.upload(b"dog")
     desk.number = 2
     desk.settle(by(2, b"dog"))
-    assert stands(desk).previous is None
-
-
-def test_the_same_model_s_second_thought_has_no_previous() -> None:
-    desk = Desk()
-    desk.upload()
-    desk.settle(partial(refused, 1))
-    desk.settle(by(1))
-    assert not isinstance(stands(desk), Rejected)
     assert stands(desk).previous is None
 
 

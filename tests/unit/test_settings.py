@@ -29,6 +29,7 @@ GOOD = {
     "RETRY_BASE_SECONDS": "5",
     "RECLASSIFY_JOBS": "1",
     "RECLASSIFY_ASK_ABOVE": "100000",
+    "FLIP_ALARM_PERCENT": "20",
 }
 
 ALL = [OnUpload, OnFolder, OnPage, OnSchedule]

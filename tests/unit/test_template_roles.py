@@ -123,6 +123,7 @@ def test_functions_reach_the_endpoint_and_the_jobs_of_their_stage_only() -> None
     assert of_sagemaker == {
         ("OnUploadRole", "InvokeEndpoint", endpoint),
         ("OnPageRole", "InvokeEndpoint", endpoint),
+        ("OnFolderRole", "InvokeEndpoint", endpoint),
         ("OnFolderRole", "CreateTransformJob", jobs),
         ("OnFolderRole", "DescribeTransformJob", jobs),
         ("OnFolderRole", "AddTags", jobs),

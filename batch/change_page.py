@@ -1,0 +1,128 @@
+"""A sweep's report as a page: how many answers flipped, from what to what, and the surest ones."""
+
+from collections.abc import Callable, Iterator
+
+from batch import html
+from batch.changes import BINS, Change, Changes
+from batch.claim import Run
+from domain.keys import INBOX
+
+MOST_CELLS = 20
+"""Labels on each side of the matrix, the most changed first; the CSV and the JSON have all."""
+
+MOST_PAIRS = 50
+MOST_CLASSES = 100
+MOST_PICTURES = 100
+UP = "../../../"
+"""From `outbox/_reclassify/<run>/` to the bucket."""
+
+Thumbnail = Callable[[str], bytes | None]
+
+
+def page(run: Run, changes: Changes, thumbnail: Thumbnail) -> str:
+    return html.page(f"Changes in {INBOX}{run.path}", _parts(run, changes, thumbnail))
+
+
+def _parts(run: Run, changes: Changes, thumbnail: Thumbnail) -> Iterator[str]:
+    yield f"<h1>What changed in {html.text(INBOX + run.path)}</h1>"
+    models = ", ".join(html.text(model or "no model") for model in changes.models)
+    yield f'<p class="quiet">Run {run.nonce}, begun {html.text(run.started_at)}. By {models}.</p>'
+    yield '<div class="tiles">'
+    yield html.tile("answers renewed", html.number(changes.renewed))
+    yield html.tile(f"flipped ({changes.flipped_percent:.1f} %)", html.number(changes.flipped))
+    yield html.tile("first answers", html.number(changes.first))
+    yield html.tile("rejected", html.number(changes.rejected))
+    yield html.tile("unanswered", html.number(changes.unanswered))
+    yield html.tile("score, where the label stayed", f"{changes.mean_shift:+.3f}")
+    yield "</div>"
+    if changes.flipped:
+        yield from _flips(changes, thumbnail)
+    yield from _classes(changes)
+    yield from _scores(changes)
+    if changes.codes:
+        yield "<h2>Rejected</h2>"
+        yield html.table(
+            ("code", "images"),
+            ((html.text(code), html.number(n)) for code, n in changes.codes.most_common()),
+        )
+
+
+def _flips(changes: Changes, thumbnail: Thumbnail) -> Iterator[str]:
+    pairs = [(pair, n) for pair, n in changes.matrix.most_common() if pair[0] != pair[1]]
+    yield "<h2>From which label to which</h2>"
+    yield _matrix(pairs)
+    yield "<h2>The most frequent flips</h2>"
+    rows = ((html.text(a), html.text(b), html.number(n)) for (a, b), n in pairs[:MOST_PAIRS])
+    yield html.table(("before", "after", "images"), rows)
+    yield "<h2>The most confident flips</h2><div class='grid'>"
+    for change in changes.most_confident[:MOST_PICTURES]:
+        yield _card(change, thumbnail(change.image))
+    yield "</div>"
+
+
+def _matrix(pairs: list[tuple[tuple[str, str], int]]) -> str:
+    """Rows are labels before, columns labels after; flips only."""
+    counts = dict(pairs)
+    rows = list(dict.fromkeys(before for (before, _), _ in pairs))[:MOST_CELLS]
+    columns = list(dict.fromkeys(after for (_, after), _ in pairs))[:MOST_CELLS]
+    most = max(counts.values())
+    head = "".join(f"<th>{html.text(column)}</th>" for column in columns)
+    body = "".join(
+        f"<tr><th>{html.text(row)}</th>"
+        + "".join(_shade(counts.get((row, column), 0), most) for column in columns)
+        + "</tr>"
+        for row in rows
+    )
+    return f'<div class="wide"><table><tr><th>before \\ after</th>{head}</tr>{body}</table></div>'
+
+
+def _shade(count: int, most: int) -> str:
+    if count == 0:
+        return '<td class="n"></td>'
+    return (
+        f'<td class="n" style="background:rgb(37 99 235 / {0.1 + 0.5 * count / most:.2f})">'
+        f"{html.number(count)}</td>"
+    )
+
+
+def _card(change: Change, jpeg: bytes | None) -> str:
+    return (
+        f'<div class="card">{html.picture(jpeg)}'
+        f"{html.text(change.before)} {_score(change.before_score)} → "
+        f"<b>{html.text(change.after)}</b> {_score(change.after_score)}"
+        f'<div class="name">{html.link(UP + change.image, html.text(change.image))}</div></div>'
+    )
+
+
+def _score(score: float | None) -> str:
+    return "(rejected)" if score is None else f"{score:.2f}"
+
+
+def _classes(changes: Changes) -> Iterator[str]:
+    """Of what was renewed, before; of all that was answered, after."""
+    labels = (changes.before + changes.after).most_common(MOST_CLASSES)
+    yield "<h2>Labels before and after</h2>"
+    rows = (
+        (
+            html.text(label),
+            html.number(changes.before[label]),
+            html.number(changes.after[label]),
+            f"{changes.after[label] - changes.before[label]:+,}",
+        )
+        for label, _ in labels
+    )
+    yield html.table(("label", "before", "after", "difference"), rows)
+
+
+def _scores(changes: Changes) -> Iterator[str]:
+    yield "<h2>Scores before and after</h2>"
+    most = max([*changes.scores_before.values(), *changes.scores_after.values(), 1])
+    rows = (
+        (
+            f"{each / BINS:.2f} to {(each + 1) / BINS:.2f}",
+            html.bar(changes.scores_before[each] / most) + f" {changes.scores_before[each]:,}",
+            html.bar(changes.scores_after[each] / most) + f" {changes.scores_after[each]:,}",
+        )
+        for each in range(BINS)
+    )
+    yield html.table(("score", "before", "after"), rows)

@@ -1,0 +1,64 @@
+"""Small pictures for reports. The container makes them: it alone opens files of strangers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from domain.model import ActiveModel
+from functions.classify import ENDPOINT_BYTES
+from functions.inbox import Photo, fetch
+from functions.runtime import logger
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+    from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
+
+MOST_BYTES = 12_000
+"""A hundred of them, in base64, are 1.6 MB of a page."""
+
+JPEG_START = b"\xff\xd8\xff"
+
+PATIENCE = 2
+"""Troubles after which a process asks for no more: a report without pictures is a report too."""
+
+
+@dataclass
+class Thumbnails:
+    """Asks the endpoint for `image/jpeg`, which our container answers with a thumbnail."""
+
+    s3: "S3Client"
+    bucket: str
+    endpoint: "SageMakerRuntimeClient"
+    active: Callable[[], ActiveModel]
+    troubles: int = field(default=0)
+
+    def of(self, key: str) -> bytes | None:
+        if self.troubles >= PATIENCE:
+            return None
+        photo = fetch(self.s3, self.bucket, key, ENDPOINT_BYTES)
+        return self._ask(key, photo.content) if isinstance(photo, Photo) else None
+
+    def _ask(self, key: str, content: bytes) -> bytes | None:
+        try:
+            answer = self.endpoint.invoke_endpoint(
+                EndpointName=self.active().endpoint,
+                Body=content,
+                ContentType="application/x-image",
+                Accept="image/jpeg",
+            )
+        except (BotoCoreError, ClientError) as error:
+            if not _says_no(error):
+                self.troubles += 1
+            logger.info("no thumbnail", key=key, why=str(error))
+            return None
+        jpeg = answer["Body"].read(MOST_BYTES + 1)
+        return jpeg if jpeg.startswith(JPEG_START) and len(jpeg) <= MOST_BYTES else None
+
+
+def _says_no(error: Exception) -> bool:
+    """The container refused this image, or makes no thumbnails: no trouble of the endpoint's."""
+    said: dict[str, object] = dict(error.response) if isinstance(error, ClientError) else {}
+    status = said.get("OriginalStatusCode")
+    return isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
