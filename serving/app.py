@@ -20,6 +20,7 @@ from serving.batcher import Full
 from serving.classifier import Classifier
 from serving.negotiation import Declined
 from serving.settings import Settings
+from serving.thumbnail import thumbnail
 from serving.undecodable import Code, Undecodable
 
 READ_SECONDS = 60
@@ -37,6 +38,7 @@ class Service:
         self._classifier = classifier
         self._settings = settings
         self._in_flight = 0
+        self._one_thumbnail = asyncio.Lock()
 
     async def ping(self, request: Request) -> Response:
         return Response(status_code=200 if self._classifier.alive else 503)
@@ -65,6 +67,8 @@ class Service:
 
     async def _answer(self, request: Request) -> Response:
         headers = request.headers
+        if negotiation.wants_thumbnail(headers.get("Accept", "")):
+            return await self._thumbnail(request)
         negotiation.check_accept(headers.get("Accept", ""))
         top_k = negotiation.top_k(headers.get(ATTRIBUTES, ""), self._settings.top_k)
         media = negotiation.media(headers.get("Content-Type", ""))
@@ -73,6 +77,14 @@ class Service:
         if media == "array":
             return _labelled(await self._classifier.array(body, top_k))
         return _labelled(await self._classifier.file(body, top_k))
+
+    async def _thumbnail(self, request: Request) -> Response:
+        """One at a time: classifying comes first."""
+        async with asyncio.timeout(READ_SECONDS):
+            body = await _read(request, self._settings.max_body_bytes)
+        async with self._one_thumbnail:
+            jpeg = await asyncio.to_thread(thumbnail, body, self._settings.max_pixels)
+        return Response(jpeg, media_type="image/jpeg")
 
     @contextmanager
     def _place(self) -> Iterator[None]:

@@ -35,6 +35,11 @@ def media(content_type: str) -> Media:
     )
 
 
+def wants_thumbnail(accept: str) -> bool:
+    """Whether nothing but a JPEG will do."""
+    return accept.strip().lower() == "image/jpeg"
+
+
 def check_accept(accept: str) -> None:
     """Raises Declined (406) unless JSON will do."""
     kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}

@@ -13,6 +13,7 @@ from tests.stand_in.answers import answer
 from tests.stand_in.live import Knobs
 from tests.stand_in.settings import Settings
 
+THUMBNAIL = b"\xff\xd8\xff a picture, as far as anyone looks"
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
@@ -73,12 +74,14 @@ class Handler(BaseHTTPRequestHandler):
         image = self.rfile.read(int(self.headers["Content-Length"]))
         live = self.server.settings.live
         with self.server.counter as number:
-            if live is not None:
+            if live is not None and self.headers["Accept"] != "image/jpeg":
                 live.note(image)
             knobs = live.knobs() if live is not None else Knobs()
             time.sleep((self.server.settings.delay_ms + knobs.delay_ms) / 1000)
             if knobs.status is not None:
                 self._reply(knobs.status, "told to answer this for now")
+            elif self.headers["Accept"] == "image/jpeg":
+                self._send(HTTPStatus.OK, "image/jpeg", THUMBNAIL)
             else:
                 self._reply(*self._classify(image, number))
 
@@ -95,9 +98,11 @@ class Handler(BaseHTTPRequestHandler):
         return HTTPStatus.BAD_REQUEST if refused else HTTPStatus.OK, to_json(reply)
 
     def _reply(self, status: int, body: str) -> None:
-        encoded = body.encode()
+        self._send(status, "application/json", body.encode())
+
+    def _send(self, status: int, kind: str, encoded: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(encoded)))
         if ATTRIBUTES in self.headers:
             self.send_header(ATTRIBUTES, self.headers[ATTRIBUTES])
