@@ -1,7 +1,7 @@
 # The only verbs. `make demo` is where to start; README.md says the rest.
 MAKEFLAGS += --no-print-directory
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
-export KEY BUCKET PREFIX DATA
+export KEY BUCKET PREFIX DATA JOB ARCHIVE TEST OVERRIDE IMAGE
 python = .venv/bin/python
 uv = $(shell command -v uv || echo .local/uv/bin/uv)
 # STAGE=local speaks to the local cloud, any other stage to the account of your credentials.
@@ -18,7 +18,7 @@ told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(ori
 stage = $(or $(STAGE),local)
 image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)')")
 
-.PHONY: help env up down demo train promote rollback doctor image test test-faults test-nightly lint types deploy remove status reclassify cost bundle lock bench-flow clean
+.PHONY: help env up down demo train promote rollback doctor image test test-faults test-nightly audit lint types deploy remove status reclassify cost bundle lock bench-flow clean
 
 help:
 	@echo 'make demo                    classify photographs on this machine, no account needed'
@@ -28,6 +28,7 @@ help:
 	@echo 'make doctor STAGE=dev        is everything there, and what will it cost?'
 	@echo 'make test | lint | types     every check'
 	@echo 'make test-faults             a hundred thousand uploads, throttled, repeated, reordered and killed'
+	@echo 'make audit                   templates and libraries, by tools that know of known faults'
 	@echo 'make deploy STAGE=dev        into the AWS account of your credentials'
 	@echo 'make status KEY=inbox/x.jpg  why is nothing there? in the local cloud; STAGE=dev in AWS'
 	@echo 'make reclassify DRY_RUN=1     bring every answer up to date; PREFIX=inbox/trip/ STAGE=dev YES=1 STOP=1'
@@ -54,6 +55,14 @@ train: env
 	    $(if $(INSTANCE_TYPE),--instance-type '$(INSTANCE_TYPE)') $(if $(SPOT),--spot) -- $(told)
 
 build/imagenet.tar.gz: | env
+promote: env
+	@$(call in_stage,$(stage)) -m training.promote --stage '$(stage)' --image $(image) \
+	    $(if $(JOB),--job "$$JOB") $(if $(ARCHIVE),--archive "$$ARCHIVE") $(if $(TEST),--tests "$$TEST") \
+	    $(if $(REPLACE_LABELS),--replace-labels) $(if $(OVERRIDE),--override "$$OVERRIDE")
+
+rollback: env
+	@$(call in_stage,$(stage)) -m infra.rollback --stage '$(stage)' $(if $(IMAGE),--image "$$IMAGE")
+
 build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py training/package.py
 	@echo 'Packing the bundled ImageNet model …'
 	@$(python) -m training.bundled $@
@@ -66,6 +75,9 @@ test-faults: env # the bars of docs/reliability.md, whole
 
 test-nightly: env
 	@$(python) -m pytest -m nightly -s tests/faults
+
+audit: env # asks the package registry about every pinned library
+	@$(python) -m infra.audit
 
 lint: env
 	@$(python) -m ruff check .
@@ -98,7 +110,7 @@ bench-flow: env
 	@$(python) -m benchmarks.flow
 
 lock: env
-	for room in . infra/local; do $(uv) pip compile --quiet --universal --no-header --python-version 3.11 \
+	for room in . infra/local infra/audit; do $(uv) pip compile --quiet --universal --no-header --python-version 3.11 \
 	    $$room/requirements.in -o $$room/requirements.txt; done
 	npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 

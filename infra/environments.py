@@ -29,8 +29,10 @@ def main() -> int:
     with (LOCAL / "environments.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one `make` at a time builds; the others wait
         try:
-            _python(REPOSITORY / ".venv", REPOSITORY / "requirements.txt")
-            _python(LOCAL / "cloud-venv", REPOSITORY / "infra" / "local" / "requirements.txt")
+            python_environment(REPOSITORY / ".venv", REPOSITORY / "requirements.txt")
+            python_environment(
+                LOCAL / "cloud-venv", REPOSITORY / "infra" / "local" / "requirements.txt"
+            )
             _osls(REPOSITORY / "node_modules")
         except subprocess.CalledProcessError as error:
             print(f"That failed with status {error.returncode}: {_line(error.cmd)}")
@@ -38,7 +40,7 @@ def main() -> int:
     return 0
 
 
-def _python(environment: Path, requirements: Path) -> None:
+def python_environment(environment: Path, requirements: Path) -> None:
     interpreter = environment / "bin" / "python"
     if _stands(environment, requirements) and _runs(interpreter):
         return
