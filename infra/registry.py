@@ -1,0 +1,87 @@
+"""SageMaker's model registry: a group a model's name, a version a promotion."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from domain.model import ModelCard
+from infra.stage import Stage
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker import SageMakerClient
+    from types_boto3_sagemaker.literals import ModelApprovalStatusType
+
+SENTENCE = 1024
+VALUE = 256
+"""Characters that the registry takes in a description, and in a value of metadata."""
+
+CONTENT_TYPES = ("image/jpeg", "image/png", "application/x-image", "application/x-npy")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    card: ModelCard
+    image: str
+    archive: str
+    """s3:// of model.tar.gz, and of the evaluation beside it."""
+    evaluation: str
+    made_by: str
+    """The training job's ARN, or the archive's name."""
+    about: Mapping[str, str]
+    """How it was judged, and beside what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    arn: str
+    number: int
+
+
+def register(stage: Stage, sagemaker: "SageMakerClient", entry: Entry) -> Version:
+    """A version that awaits approval; the registry counts."""
+    group = f"{stage.prefix}{entry.card.name}"
+    _ensure_group(stage, sagemaker, group)
+    provenance = entry.card.provenance
+    lineage = {"digest": entry.card.digest, "dataset": provenance.get("dataset", ""),
+               "architecture": entry.card.architecture, **entry.about}  # fmt: skip
+    made = sagemaker.create_model_package(
+        ModelPackageGroupName=group,
+        ModelPackageDescription=f"{entry.card.name}, {len(entry.card.labels)} labels",
+        ModelApprovalStatus="PendingManualApproval",
+        InferenceSpecification={
+            "Containers": [{"Image": entry.image, "ModelDataUrl": entry.archive}],
+            "SupportedContentTypes": list(CONTENT_TYPES),
+            "SupportedResponseMIMETypes": ["application/json"],
+            "SupportedRealtimeInferenceInstanceTypes": [stage.endpoint_instance_type],
+        },
+        ModelMetrics={
+            "ModelQuality": {
+                "Statistics": {"ContentType": "application/json", "S3Uri": entry.evaluation}
+            }
+        },
+        MetadataProperties={
+            "GeneratedBy": entry.made_by,
+            "CommitId": provenance.get("code", "unknown"),
+        },
+        CustomerMetadataProperties={name: text[:VALUE] for name, text in lineage.items() if text},
+    )
+    arn = made["ModelPackageArn"]
+    return Version(arn, int(arn.rpartition("/")[2]))
+
+
+def decide(
+    sagemaker: "SageMakerClient", version: Version, status: "ModelApprovalStatusType", why: str
+) -> None:
+    sagemaker.update_model_package(
+        ModelPackageArn=version.arn, ModelApprovalStatus=status, ApprovalDescription=why[:SENTENCE]
+    )
+
+
+def _ensure_group(stage: Stage, sagemaker: "SageMakerClient", group: str) -> None:
+    try:
+        sagemaker.create_model_package_group(ModelPackageGroupName=group, Tags=stage.tags)
+    except ClientError as error:
+        if "already exist" not in error.response["Error"]["Message"]:
+            raise

@@ -1,0 +1,85 @@
+"""A trained model that asks to be active, and the images it is judged on."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from domain import keys
+from training import data, datasets, evaluate
+from training.config import TrainConfig
+from training.datasets import Tick
+from training.evaluate import TestSet
+from training.failure import TrainingFailed
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_sagemaker import SageMakerClient
+
+TESTS = Path("build/tests")
+"""Kept, so that the next promotion on the same data fetches nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    archive: Path
+    made_by: str
+    """A training job's ARN, or the archive's name."""
+    data: str
+    """A folder, or s3:// of what the job learnt from."""
+
+
+def latest_job(sagemaker: "SageMakerClient", prefix: str) -> str:
+    found = sagemaker.list_training_jobs(
+        NameContains=prefix, StatusEquals="Completed", SortBy="CreationTime", MaxResults=100
+    )["TrainingJobSummaries"]
+    names = [job["TrainingJobName"] for job in found if job["TrainingJobName"].startswith(prefix)]
+    if not names:
+        raise TrainingFailed("No training job has completed here: `make train DATA=…` first.")
+    return names[0]
+
+
+def of_job(s3: "S3Client", sagemaker: "SageMakerClient", job: str, scratch: Path) -> Candidate:
+    """Raises TrainingFailed for a job that made no model."""
+    try:
+        found: Mapping[str, Any] = sagemaker.describe_training_job(TrainingJobName=job)
+    except ClientError as error:
+        raise TrainingFailed(f"{job}: {error.response['Error']['Message']}") from error
+    if found["TrainingJobStatus"] != "Completed":
+        raise TrainingFailed(f"{job} is {found['TrainingJobStatus']}: it made no model.")
+    archive = scratch / "candidate.tar.gz"
+    s3.download_file(*datasets.split(found["ModelArtifacts"]["S3ModelArtifacts"]), str(archive))
+    channels = {
+        each["ChannelName"]: each["DataSource"]["S3DataSource"]["S3Uri"]
+        for each in found["InputDataConfig"]
+    }
+    return Candidate(archive, found["TrainingJobArn"], channels["data"])
+
+
+def tests_of(s3: "S3Client", source: str, provenance: Mapping[str, str], tick: Tick) -> TestSet:
+    """The images that the candidate neither learnt from nor was selected by.
+
+    Of data that `make train` sent, the split it was judged on lies in S3 by itself. Of a person's
+    own prefix all is fetched, and the split taken out of it as the job took it.
+    """
+    if not source.startswith(datasets.S3):
+        return evaluate.read(Path(source))
+    judge = provenance["judged_on"]
+    _, key = datasets.split(source)
+    folder = TESTS / hashlib.sha256(source.encode()).hexdigest()[:20]
+    if key == keys.dataset_prefix(provenance["dataset"]):
+        datasets.fetched(s3, f"{source}{judge}/", folder / judge, tick)
+        return evaluate.read(folder / judge)
+    datasets.fetched(s3, source, folder, tick)
+    told = TrainConfig.from_strings(json.loads(provenance["hyperparameters"]))
+    dataset = data.prepare(folder, told.patience > 0, told.max_unreadable, lambda: None)
+    if dataset.fingerprint != provenance["dataset"]:
+        raise TrainingFailed(
+            f"{source} is not what the candidate learnt from any more: its test set is lost. Train "
+            "again, or say TEST=folder."
+        )
+    return TestSet(dataset.root, dataset.labels, dataset.splits[judge], dataset.left_out)

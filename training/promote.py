@@ -1,0 +1,180 @@
+"""Judge a trained model beside the active one on the same images; the better one answers.
+
+`python -m training.promote --stage dev --image <uri> [--job NAME]`
+
+Nothing is registered or changed before the judgement. The pointer moves last; where the endpoint
+does not come up, the version is marked as rejected and the old model goes on.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from domain import keys
+from domain.model import ActiveModel, ModelCard, ModelId
+from infra import pointer, registry
+from infra.activate import ActivationError, read_card, serve
+from infra.registry import Entry
+from infra.stage import Stage, StageError
+from serving.archive import ModelError
+from training import candidate, comparison, evaluate
+from training.candidate import Candidate
+from training.comparison import Compared, Comparison, First
+from training.datasets import Tick
+from training.evaluate import TestSet
+from training.failure import TrainingFailed
+from training.judgement import Judgement
+from training.package import PackageError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_sagemaker import SageMakerClient
+
+Say = Callable[[str], None]
+
+
+class Refused(Exception):
+    """The sentence says why the candidate is not promoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    stage: Stage
+    s3: "S3Client"
+    sagemaker: "SageMakerClient"
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person may say beside what to promote."""
+
+    replace_labels: bool = False
+    override: str = ""
+    """Why a worse model is wanted all the same."""
+
+
+def promote(cloud: Cloud, wanted: Candidate, tests: TestSet, wish: Wish, say: Say) -> ActiveModel:
+    """Raises Refused, or ActivationError."""
+    before = pointer.read(cloud.s3, cloud.stage.bucket).active
+    card = read_card(wanted.archive)
+    if before is not None and before.id.digest == card.digest:
+        say(f"{before.id} is this very model; it is active already.")
+        return before
+    if unjudged := comparison.unjudged(card):
+        raise Refused(unjudged)
+    card, found = evaluate.evaluate(wanted.archive, tests)
+    say(f"{card.name} has accuracy {found.accuracy:.4f} on {len(tests.examples)} images.")
+    compared = _compared(cloud, card, found, before, tests)
+    say(comparison.told(compared))
+    if refusal := comparison.refusal(compared, wish.replace_labels, wish.override):
+        raise Refused(refusal)
+    return _activate(cloud, card, found, wanted, comparison.recorded(compared, wish.override))
+
+
+def _compared(
+    cloud: Cloud,
+    card: ModelCard,
+    found: Judgement,
+    before: ActiveModel | None,
+    tests: TestSet,
+) -> Comparison:
+    if before is None:
+        return First()
+    name = f"{before.id.name}:{before.id.version}"
+    with tempfile.TemporaryDirectory(prefix="sortbox-") as scratch:
+        archive = Path(scratch, "active.tar.gz")
+        cloud.s3.download_file(cloud.stage.bucket, keys.archive_key(before.id), str(archive))
+        if relabelled := comparison.relabelled(card, read_card(archive), name):
+            return relabelled
+        _, other = evaluate.evaluate(archive, tests)
+    return Compared(name, other.accuracy, evaluate.compare(found, other))
+
+
+def _activate(
+    cloud: Cloud, card: ModelCard, found: Judgement, wanted: Candidate, about: dict[str, str]
+) -> ActiveModel:
+    bucket, nameless = cloud.stage.bucket, ModelId(card.name, 0, card.digest)
+    archive, evaluation = keys.archive_key(nameless), keys.evaluation_key(nameless)
+    cloud.s3.upload_file(str(wanted.archive), bucket, archive)
+    judged = json.dumps({"digest": card.digest, **found.metrics(), **about}, indent=1)
+    cloud.s3.put_object(Bucket=bucket, Key=evaluation, Body=judged.encode())
+    about = about | {"accuracy": f"{found.accuracy:.6f}"}
+    entry = Entry(card, cloud.image, f"s3://{bucket}/{archive}", f"s3://{bucket}/{evaluation}",
+                  wanted.made_by, about)  # fmt: skip
+    version = registry.register(cloud.stage, cloud.sagemaker, entry)
+    model = ModelId(card.name, version.number, card.digest)
+    try:
+        active = serve(cloud.stage, cloud.s3, cloud.sagemaker, model, cloud.image)
+    except ActivationError as error:
+        registry.decide(cloud.sagemaker, version, "Rejected", str(error))
+        raise
+    registry.decide(cloud.sagemaker, version, "Approved", f"active since {active.activated_at}")
+    return active
+
+
+def _candidate(given: argparse.Namespace, cloud: Cloud, scratch: Path) -> Candidate:
+    if given.archive:
+        if not given.tests:
+            raise TrainingFailed("An archive wants images to be judged on: TEST=folder.")
+        return Candidate(given.archive, given.archive.name, str(given.tests))
+    job = given.job or candidate.latest_job(cloud.sagemaker, cloud.stage.prefix)
+    return candidate.of_job(cloud.s3, cloud.sagemaker, job, scratch)
+
+
+def _run(given: argparse.Namespace, console: Console) -> ActiveModel:
+    def say(sentence: str) -> None:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+    cloud = Cloud(Stage(given.stage), boto3.client("s3"), boto3.client("sagemaker"), given.image)
+    with tempfile.TemporaryDirectory(prefix="sortbox-") as scratch:
+        wanted = _candidate(given, cloud, Path(scratch))
+        say(f"candidate: {wanted.made_by}")
+        provenance = read_card(wanted.archive).provenance
+        source = str(given.tests) if given.tests else wanted.data
+        with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                      console=console) as progress:  # fmt: skip
+            tests = candidate.tests_of(cloud.s3, source, provenance, _bar(progress))
+        return promote(cloud, wanted, tests, Wish(given.replace_labels, given.override), say)
+
+
+def _bar(progress: Progress) -> Tick:
+    bar = progress.add_task("test images fetched", total=None, visible=False)
+    return lambda done, of: progress.update(bar, completed=done, total=of, visible=True)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.promote", description=__doc__)
+    parser.add_argument("--stage", required=True)
+    parser.add_argument("--image", required=True)
+    parser.add_argument("--job", help="a training job; the latest where none is named")
+    parser.add_argument("--archive", type=Path, help="a model.tar.gz instead")
+    parser.add_argument("--tests", type=Path, help="a folder of labelled images to judge on")
+    parser.add_argument("--replace-labels", action="store_true")
+    parser.add_argument("--override", default="", help="why a worse model is wanted all the same")
+    given, console = parser.parse_args(arguments), Console()
+    try:
+        active = _run(given, console)
+    except (Refused, TrainingFailed, PackageError, ModelError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (ActivationError, StageError, BotoCoreError, ClientError) as error:
+        print(f"not promoted: {error}", file=sys.stderr)
+        return 1
+    print(f"active: {active.id}\nendpoint: {active.endpoint}")
+    print(f"earlier answers stay; to renew them: make reclassify STAGE={given.stage} DRY_RUN=1")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
