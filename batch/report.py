@@ -1,4 +1,4 @@
-"""The report on a folder: predictions.csv, errors.jsonl and _summary.json.
+"""The report on a folder: predictions.csv, errors.jsonl, _summary.json and _report.html.
 
 Four streams in the order of image keys are read side by side: the inbox, what this run's pages
 answered, and the previous table and errors. An answer counts for the image whose ETag it carries;
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from batch import answers
+from batch import answers, folder_page
 from batch.answer import (
     COLUMNS,
     Answer,
@@ -33,6 +33,7 @@ from batch.answer import (
 from batch.bucket import Bucket, Listed
 from batch.claim import SUMMARY, Run, publish
 from batch.cloud import Cloud
+from batch.folder_page import PAGE, Gallery
 from domain.keys import INBOX, folder_file
 from domain.route import Ignored, InFolder, route
 
@@ -56,7 +57,8 @@ class Counts:
     codes: Counter[str] = field(default_factory=Counter)
     looked_up: int = 0
 
-    def to_json(self, run: Run) -> str:
+    def told(self, run: Run) -> dict[str, Any]:
+        """What `_summary.json` says."""
         counts: dict[str, Any] = {"schema": 1, "folder": INBOX + run.path, "run": run.nonce}
         for name in ("images", "classified", "rejected", "unanswered", "unlisted", "ignored"):
             counts[name] = getattr(self, name)
@@ -64,7 +66,7 @@ class Counts:
         counts["labels"] = dict(ranked[:MOST_LABELS])
         counts["other_labels"] = sum(count for _, count in ranked[MOST_LABELS:])
         counts["codes"] = dict(sorted(self.codes.items()))
-        return json.dumps(counts, ensure_ascii=False, indent=1)
+        return counts
 
 
 @dataclass
@@ -74,12 +76,14 @@ class Reports:
     table: io.TextIOWrapper
     errors: io.TextIOWrapper
     counts: Counts = field(default_factory=Counts)
+    gallery: Gallery = field(default_factory=Gallery)
 
     def __post_init__(self) -> None:
         self._writer = csv.writer(self.table)
         self._writer.writerow(COLUMNS)
 
     def add(self, answer: Predicted | Refusal) -> None:
+        self.gallery.add(answer)
         match answer:
             case Predicted(labels=labels):
                 self._writer.writerow(to_csv(answer))
@@ -115,14 +119,18 @@ def write(cloud: Cloud, run: Run) -> Counts:
     if not run.scope.is_folder:
         return Counts()
     with TemporaryFile("w+b") as table, TemporaryFile("w+b") as errors:
-        counts = _fill(cloud, run, table, errors)
+        reports = _fill(cloud, run, table, errors)
+        summary = reports.counts.told(run)
+        text = json.dumps(summary, ensure_ascii=False, indent=1)
+        page = folder_page.page(run.file(PAGE), summary, reports.gallery, cloud.thumbnail)
         publish(cloud.bucket, run, folder_file(run.scope, PREDICTIONS), table, "text/csv")
         publish(cloud.bucket, run, folder_file(run.scope, ERRORS), errors, "application/jsonl")
-        publish(cloud.bucket, run, folder_file(run.scope, SUMMARY), counts.to_json(run))
-    return counts
+        publish(cloud.bucket, run, run.file(PAGE), page, "text/html; charset=utf-8")
+        publish(cloud.bucket, run, folder_file(run.scope, SUMMARY), text)
+    return reports.counts
 
 
-def _fill(cloud: Cloud, run: Run, table: IO[bytes], errors: IO[bytes]) -> Counts:
+def _fill(cloud: Cloud, run: Run, table: IO[bytes], errors: IO[bytes]) -> Reports:
     reports = Reports(_text(table), _text(errors))
     with ExitStack() as opened:
         known = _known(cloud, run, opened)
@@ -133,7 +141,7 @@ def _fill(cloud: Cloud, run: Run, table: IO[bytes], errors: IO[bytes]) -> Counts
     # Detached, because a text layer that goes out of sight closes the file below it.
     reports.table.detach()
     reports.errors.detach()
-    return reports.counts
+    return reports
 
 
 def _text(file: IO[bytes]) -> io.TextIOWrapper:

@@ -1,0 +1,130 @@
+"""A folder's report as a page: class counts, the unsure ones first, the rejected with their reason.
+
+The page has a budget: what does not fit is counted, and is in the tables beside it.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from batch import html
+from batch.answer import Predicted, Refusal
+
+PAGE = "_report.html"
+MOST_BYTES = 4_500_000
+"""A page that a browser opens at once: ten thousand images, or what fits of them."""
+
+MOST_PICTURES = 300
+MOST_CARDS = 10_000
+MOST_REFUSED = 2_000
+MOST_CLASSES = 1_000
+
+Thumbnail = Callable[[str], bytes | None]
+
+
+@dataclass
+class Gallery:
+    """The least sure answers of a folder, and its first rejections, in bounded memory."""
+
+    unsure: list[tuple[float, int, Predicted]] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    _order: Iterator[int] = field(default_factory=lambda: count(0, -1))
+
+    def add(self, answer: Predicted | Refusal) -> None:
+        match answer:
+            case Refusal():
+                if len(self.refused) < MOST_REFUSED:
+                    self.refused.append(answer)
+            case Predicted():
+                heapq.heappush(self.unsure, (-_score(answer), next(self._order), answer))
+                if len(self.unsure) > MOST_CARDS:
+                    heapq.heappop(self.unsure)  # the surest goes
+
+    @property
+    def least_sure_first(self) -> list[Predicted]:
+        return [answer for _, _, answer in sorted(self.unsure, reverse=True)]
+
+
+def page(key: str, summary: dict[str, Any], gallery: Gallery, thumbnail: Thumbnail) -> str:
+    """`key`: the page's own. `summary`: what `_summary.json` says."""
+    folder, up = summary["folder"], "../" * key.count("/")
+    parts = [*_head(folder, summary), *_classes(summary), *_refused(gallery, summary, up)]
+    room = MOST_BYTES - sum(len(part.encode()) for part in parts)
+    return html.page(folder, [*parts, *_cards(gallery, summary, thumbnail, up, room)])
+
+
+def _head(folder: str, summary: dict[str, Any]) -> Iterator[str]:
+    yield f"<h1>{html.text(folder)}</h1>"
+    yield '<div class="tiles">'
+    for name in ("images", "classified", "rejected", "unanswered", "ignored"):
+        yield html.tile(name, html.number(summary[name]))
+    yield "</div>"
+    if summary["unlisted"]:
+        yield f"<p>{html.number(summary['unlisted'])} answers were not looked up this time.</p>"
+
+
+def _classes(summary: dict[str, Any]) -> Iterator[str]:
+    labels = list(summary["labels"].items())[:MOST_CLASSES]
+    if not labels:
+        return
+    most = max(images for _, images in labels)
+    yield "<h2>Labels</h2>"
+    rows = ((html.text(label), html.number(n), html.bar(n / most)) for label, n in labels)
+    yield html.table(("label", "images", ""), rows)
+
+
+def _refused(gallery: Gallery, summary: dict[str, Any], up: str) -> Iterator[str]:
+    if not gallery.refused:
+        return
+    yield "<h2>Rejected</h2>"
+    rows = (
+        (_name(each.image, up), html.text(each.code), html.text(each.message))
+        for each in gallery.refused
+    )
+    room, shown = MOST_BYTES // 4, []
+    for row in rows:
+        room -= sum(len(cell.encode()) for cell in row) + 30
+        if room < 0:
+            break
+        shown.append(row)
+    yield html.table(("image", "code", "reason"), shown)
+    yield _more(summary["rejected"] - len(shown), "errors.jsonl")
+
+
+def _cards(
+    gallery: Gallery, summary: dict[str, Any], thumbnail: Thumbnail, up: str, room: int
+) -> Iterator[str]:
+    if not gallery.unsure:
+        return
+    yield "<h2>The least sure first</h2><div class='grid'>"
+    shown = 0
+    for answer in gallery.least_sure_first:
+        card = _card(answer, thumbnail(answer.image) if shown < MOST_PICTURES else None, up, shown)
+        room -= len(card.encode()) + 1
+        if room < 1000:
+            break
+        shown += 1
+        yield card
+    yield "</div>"
+    yield _more(summary["classified"] - shown, "predictions.csv")
+
+
+def _card(answer: Predicted, jpeg: bytes | None, up: str, shown: int) -> str:
+    labels = "<br>".join(f"{html.text(each.label)} {each.score:.2f}" for each in answer.labels)
+    picture = html.picture(jpeg) if shown < MOST_PICTURES else ""
+    name = f'<div class="name">{_name(answer.image, up)}</div>'
+    return f'<div class="card">{picture}{labels}{name}</div>'
+
+
+def _name(image: str, up: str) -> str:
+    return html.link(up + image, html.text(image.rpartition("/")[2] or image))
+
+
+def _more(count: int, table: str) -> str:
+    return f"<p>{html.number(count)} more are in {table}.</p>" if count > 0 else ""
+
+
+def _score(answer: Predicted) -> float:
+    return answer.labels[0].score if answer.labels else 0.0
