@@ -81,7 +81,7 @@ class Doors:
         if url == INBOX:
             return self._uploads[process].accept
         if url == FOLDER:
-            return Folders(self._cloud()).accept
+            return Folders(self._cloud(), ON_FOLDER.flip_alarm_percent).accept
         endpoint = cast(Any, self.endpoint)
         return Pages(ON_PAGE, self._outbox(), self._sqs, endpoint, self._clock, threads=1).accept
 
@@ -94,9 +94,10 @@ class Doors:
         return Outbox(self._bucket.client, "bucket", self._model, leave_to_reclassify)
 
     def _cloud(self) -> Cloud:
-        sagemaker = cast(Any, self.jobs)
+        sagemaker, endpoint = cast(Any, self.jobs), cast(Any, self.endpoint)
         return replace(
-            on_folder.cloud(ON_FOLDER, self._bucket.client, self._sqs, sagemaker),
+            on_folder.cloud(ON_FOLDER, self._bucket.client, self._sqs, sagemaker, endpoint),
+            thumbnail=lambda image: None,  # pictures in a page, and no answers
             active_model=self._model,
             now=self._clock,
             new_nonce=lambda: f"{next(self._nonces):010x}",

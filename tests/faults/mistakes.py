@@ -176,8 +176,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a batch's answers are rotated by one",
         "serving/batcher.py",
-        "zip(futures, self._answer(calls), strict=True)",
-        "zip([*futures[1:], futures[0]], self._answer(calls), strict=True)",
+        "zip(futures, ",
+        "zip([*futures[1:], futures[0]], ",
         f"{UNIT}/test_serving_batcher.py",
     ),
     Mistake(

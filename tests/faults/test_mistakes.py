@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.mistakes import OF_THE_CHECKER, OF_THE_PRODUCT, Mistake
+from tests.faults.template_mistakes import OF_THE_TEMPLATES
 
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = ("domain", "batch", "functions", "serving", "training", "tests", "docs", "infra")
-ALL = (*OF_THE_PRODUCT, *OF_THE_CHECKER)
+ALL = (*OF_THE_PRODUCT, *OF_THE_CHECKER, *OF_THE_TEMPLATES)
 SECONDS = 180
 
 
@@ -28,7 +29,10 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for room in ROOMS:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / room, folder / room, ignore=ignored)
-    shutil.copy(REPOSITORY / "pyproject.toml", folder)
+    for name in ("pyproject.toml", "serverless.yml", "package-lock.json", "package.json"):
+        shutil.copy(REPOSITORY / name, folder)
+    for name in (".local", "node_modules"):
+        (folder / name).symlink_to(REPOSITORY / name)
     return folder
 
 

@@ -1,0 +1,167 @@
+"""Twenty faults planted in the templates, each with the tests that have to find it."""
+
+from tests.faults.mistakes import UNIT, Mistake
+
+SERVERLESS = "serverless.yml"
+STORAGE = "infra/storage.yml"
+QUEUES = "infra/queues.yml"
+ROLES = "infra/roles.yml"
+ALARMS = "infra/alarms.yml"
+
+OURS = f"{UNIT}/test_template.py"
+OF_STORAGE = f"{UNIT}/test_template_storage.py"
+OF_ROLES = f"{UNIT}/test_template_roles.py"
+
+_PLANTED = (
+    (
+        "plain HTTP is let in",
+        STORAGE,
+        'Condition: {Bool: {"aws:SecureTransport": "false"}}',
+        'Condition: {Bool: {"aws:SecureTransport": "true"}}',
+        OF_STORAGE,
+    ),
+    (
+        "any bucket may fill the inbox queue",
+        STORAGE,
+        "              ArnEquals:\n"
+        '                "aws:SourceArn": !Sub arn:${AWS::Partition}:s3:::sortbox-${Stage}'
+        "-${AWS::AccountId}-${AWS::Region}\n",
+        "",
+        OF_STORAGE,
+    ),
+    (
+        "any account may fill the inbox queue",
+        STORAGE,
+        '              StringEquals: {"aws:SourceAccount": !Ref AWS::AccountId}\n',
+        "",
+        OF_STORAGE,
+    ),
+    (
+        "the bucket lets the public in",
+        STORAGE,
+        "        RestrictPublicBuckets: true\n",
+        "",
+        OF_STORAGE,
+    ),
+    (
+        "versions are not kept",
+        STORAGE,
+        "VersioningConfiguration: {Status: Enabled}",
+        "VersioningConfiguration: {Status: Suspended}",
+        OF_STORAGE,
+    ),
+    (
+        "the outbox notifies the inbox",
+        STORAGE,
+        "          - Event: s3:ObjectRemoved:*\n"
+        "            Queue: !GetAtt InboxQueue.Arn\n"
+        "            Filter: {S3Key: {Rules: [{Name: prefix, Value: inbox/}]}}\n",
+        "          - Event: s3:ObjectRemoved:*\n"
+        "            Queue: !GetAtt InboxQueue.Arn\n"
+        "            Filter: {S3Key: {Rules: [{Name: prefix, Value: outbox/}]}}\n",
+        OF_STORAGE,
+    ),
+    (
+        "images expire",
+        STORAGE,
+        "            Prefix: work/\n",
+        "            Prefix: inbox/\n",
+        OF_STORAGE,
+    ),
+    (
+        "the bucket goes with its stack",
+        STORAGE,
+        "  Bucket:\n    Type: AWS::S3::Bucket\n    DeletionPolicy: RetainExceptOnCreate\n",
+        "  Bucket:\n    Type: AWS::S3::Bucket\n    DeletionPolicy: Delete\n",
+        OF_STORAGE,
+    ),
+    (
+        "messages come back while they are worked on",
+        QUEUES,
+        "      VisibilityTimeout: 1800 # 6x onPage's timeout",
+        "      VisibilityTimeout: 300",
+        OURS,
+    ),
+    (
+        "a message fails three times and is dead",
+        QUEUES,
+        "RedrivePolicy: {deadLetterTargetArn: !GetAtt FolderDeadLetters.Arn, maxReceiveCount: 20}",
+        "RedrivePolicy: {deadLetterTargetArn: !GetAtt FolderDeadLetters.Arn, maxReceiveCount: 3}",
+        OURS,
+    ),
+    (
+        "a queue is not encrypted",
+        QUEUES,
+        "      QueueName: sortbox-${sls:stage}-page\n",
+        "      QueueName: sortbox-${sls:stage}-page\n      KmsMasterKeyId: ''\n",
+        OURS,
+    ),
+    (
+        "any rule may fill the folder queue",
+        QUEUES,
+        '            Condition: {ArnEquals: {"aws:SourceArn": !GetAtt JobEnded.Arn}}\n',
+        "",
+        OURS,
+    ),
+    (
+        "jobs of other stages reach this one",
+        QUEUES,
+        '          TransformJobName: [{prefix: "sortbox-${sls:stage}-"}]\n',
+        '          TransformJobName: [{prefix: "sortbox-"}]\n',
+        OURS,
+    ),
+    (
+        "one bad message fails its whole batch",
+        SERVERLESS,
+        "          batchSize: 10\n          functionResponseType: ReportBatchItemFailures\n",
+        "          batchSize: 10\n",
+        OURS,
+    ),
+    (
+        "nothing bounds how many uploads are taken at once",
+        SERVERLESS,
+        "          maximumConcurrency: ${param:uploadConcurrency}\n",
+        "",
+        OURS,
+    ),
+    (
+        "a setting is missing",
+        SERVERLESS,
+        '      ENDPOINT_MAX_LATE: "${param:endpointMaxLate}"\n',
+        "",
+        OURS,
+    ),
+    (
+        "a function writes wherever it likes",
+        ROLES,
+        "Resource: !Sub ${self:custom.bucketArn}/work/beats/*",
+        "Resource: !Sub ${self:custom.bucketArn}/*",
+        OF_ROLES,
+    ),
+    (
+        "an action is a wildcard",
+        ROLES,
+        "                Action: [s3:PutObject, s3:DeleteObject]\n"
+        "                Resource: !Sub ${self:custom.bucketArn}/outbox/*\n"
+        "              - Sid: NoteBeats\n",
+        "                Action: s3:*\n"
+        "                Resource: !Sub ${self:custom.bucketArn}/outbox/*\n"
+        "              - Sid: NoteBeats\n",
+        OF_ROLES,
+    ),
+    (
+        "a function passes roles",
+        ROLES,
+        "[sagemaker:CreateTransformJob, sagemaker:DescribeTransformJob,",
+        "[iam:PassRole, sagemaker:CreateTransformJob, sagemaker:DescribeTransformJob,",
+        OF_ROLES,
+    ),
+    (
+        "dead letters tell nobody",
+        ALARMS,
+        "      MetricName: ApproximateNumberOfMessagesVisible\n",
+        "      MetricName: ApproximateNumberOfMessagesDelayed\n",
+        OURS,
+    ),
+)
+OF_THE_TEMPLATES = tuple(Mistake(*planted) for planted in _PLANTED)
