@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,41 @@ class Preprocessing:
     interpolation: str = "bilinear"
 
 
+Precision = Literal["int8", "bf16", "fp32"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a precision changes against fp32, on photos that did not calibrate it."""
+
+    precision: Precision
+    outcome: Literal["kept", "refused", "not judged"]
+    photos: int
+    losses: int
+    """Photos that fp32 labels right and this precision wrong; `wins` the other way round."""
+    wins: int
+    p_value: float
+    """Exact McNemar: how often luck alone makes losses and wins as unequal as these."""
+    confident: int
+    """Photos that fp32 gives a score of 0.5 or more; `agreed`: those labelled the same."""
+    agreed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The network once more, as OpenVINO reads it, in the precision that it is to run in."""
+
+    precision: Precision
+    files: Mapping[str, str]
+    """Paths in the archive to their sha256."""
+    verdicts: tuple[Verdict, ...] = ()
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> "Compiled":
+        verdicts = tuple(Verdict(**verdict) for verdict in fields.pop("verdicts"))
+        return cls(verdicts=verdicts, **fields)
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """`card.json`: everything about a model except its weights."""
@@ -52,6 +87,7 @@ class ModelCard:
     weights_sha256: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
+    openvino: Compiled | None = None
 
     @property
     def digest(self) -> str:
@@ -59,14 +95,19 @@ class ModelCard:
         return f"sha256:{hashlib.sha256(self.to_json().encode()).hexdigest()}"
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, indent=1)
+        fields = asdict(self)
+        if self.openvino is None:
+            del fields["openvino"]
+        return json.dumps(fields, sort_keys=True, ensure_ascii=False, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "ModelCard":
         """Raises ValueError, TypeError or KeyError for what is not a card."""
         fields: dict[str, Any] = json.loads(text)
         numbers = fields.pop("preprocessing")
+        compiled = fields.pop("openvino", None)
         return cls(
+            openvino=None if compiled is None else Compiled.from_fields(compiled),
             labels=tuple(fields.pop("labels")),
             preprocessing=Preprocessing(
                 mean=tuple(numbers.pop("mean")), std=tuple(numbers.pop("std")), **numbers

@@ -11,7 +11,7 @@ from types import FrameType
 
 import uvicorn
 
-from serving import archive, cpus
+from serving import archive, cpus, engines
 from serving.app import build
 from serving.archive import ModelError
 from serving.classifier import Classifier
@@ -80,10 +80,11 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _load(settings: Settings) -> Classifier:
-    from serving.engines.pytorch import PyTorch  # seconds: a wrong setting is told before them
-
     loaded = archive.read(settings.model_dir, settings.model_id)
-    classifier = Classifier(loaded.card, PyTorch(loaded, cpus.available()), settings)
+    workers = cpus.available()
+    classifier = Classifier(
+        loaded.card, engines.choose(loaded, settings, workers), settings, workers
+    )
     classifier.warm()
     return classifier
 

@@ -4,11 +4,14 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.model import ModelCard, ModelId
+from domain.model import Compiled, ModelCard, ModelId
 from serving import preprocess
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
+OPENVINO = "openvino"
+TOPOLOGY = f"{OPENVINO}/model.xml"
+VALUES = f"{OPENVINO}/model.bin"
 CARD_BYTES = 4 * 2**20
 
 
@@ -18,26 +21,41 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Archive:
+    """Each engine reads the files it needs, and only as the card names them."""
+
     card: ModelCard
-    weights: bytes
-    """A safetensors file, as it was hashed."""
+    folder: Path
+
+    def weights(self) -> bytes:
+        """A safetensors file. Raises ModelError."""
+        return self._promised(WEIGHTS, self.card.weights_sha256)
+
+    def openvino(self, compiled: Compiled) -> tuple[bytes, bytes]:
+        """The network's layers, and their values. Raises ModelError."""
+        if set(compiled.files) != {TOPOLOGY, VALUES}:
+            raise ModelError(f"{self.folder / CARD} names other files than {TOPOLOGY}, {VALUES}")
+        layers, values = (self._promised(name, compiled.files[name]) for name in (TOPOLOGY, VALUES))
+        return layers, values
+
+    def _promised(self, name: str, sha256: str) -> bytes:
+        content = _bytes(self.folder / name)
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256:
+            raise ModelError(
+                f"{self.folder / name} has the sha256 {found}, but its card says {sha256}"
+            )
+        return content
 
 
 def read(folder: Path, promised: ModelId) -> Archive:
-    """Raises ModelError unless the card is the promised one and the weights are the card's."""
+    """Raises ModelError unless the card is the promised one."""
     card = _card(folder / CARD)
     if card.digest != promised.digest:
         raise ModelError(
             f"{folder / CARD} is of the model {card.digest}, but SORTBOX_MODEL_ID promises "
             f"{promised.digest}"
         )
-    weights = _bytes(folder / WEIGHTS)
-    found = hashlib.sha256(weights).hexdigest()
-    if found != card.weights_sha256:
-        raise ModelError(
-            f"{folder / WEIGHTS} has the sha256 {found}, but its card says {card.weights_sha256}"
-        )
-    return Archive(card, weights)
+    return Archive(card, folder)
 
 
 def _card(path: Path) -> ModelCard:

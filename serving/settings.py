@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from domain.model import ModelId
 
@@ -17,6 +18,9 @@ PAYLOAD = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
 
 PILLOW_PIXELS = 89_478_485
 """Above this Pillow has a limit of its own; ours must come first."""
+
+
+EngineChoice = Literal["auto", "openvino", "torch"]
 
 
 class SettingError(ValueError):
@@ -39,6 +43,8 @@ class Settings:
     """Requests held at once, bodies included; the next one is answered 503."""
     max_batch: int
     """On two cores EfficientNet-Lite0 is slower an image in eights than in fours (caches)."""
+    engine: EngineChoice
+    """auto: OpenVINO where the archive brings it."""
     max_arrays: int
     """Images in one application/x-npy body."""
     max_pixels: int
@@ -66,6 +72,7 @@ class Settings:
             top_k=_integer(environ, "SORTBOX_TOP_K", 5, 1, 1_000),
             queue=queue,
             max_batch=_integer(environ, "SORTBOX_MAX_BATCH", 4, 1, 256),
+            engine=_engine(environ),
             max_arrays=_integer(environ, "SORTBOX_MAX_ARRAYS", 32, 1, 1_024),
             max_pixels=_integer(environ, "SORTBOX_MAX_PIXELS", 50_000_000, 1, PILLOW_PIXELS),
             max_body_bytes=_integer(
@@ -100,6 +107,15 @@ def _boolean(environ: Mapping[str, str], name: str) -> bool:
     if text not in ("true", "false"):
         raise SettingError(f"{name} must be true or false, not {text!r}")
     return text == "true"
+
+
+def _engine(environ: Mapping[str, str]) -> EngineChoice:
+    text = environ.get("SORTBOX_ENGINE", "auto")
+    for choice in get_args(EngineChoice):
+        if text == choice:
+            chosen: EngineChoice = choice
+            return chosen
+    raise SettingError(f"SORTBOX_ENGINE must be auto, openvino or torch, not {text!r}")
 
 
 def _model_id(environ: Mapping[str, str]) -> ModelId:

@@ -22,11 +22,12 @@ class PyTorch:
 
     def __init__(self, archive: Archive, threads: int) -> None:
         """Raises ModelError where the weights do not fit the card's network exactly."""
-        torch.set_num_threads(threads)
+        self._threads = threads
         self._numbers = archive.card.preprocessing
+        weights = archive.weights()
         try:
             network = backbone(archive.card.architecture, len(archive.card.labels))
-            network.load_state_dict(load_safetensors(archive.weights), strict=True)
+            network.load_state_dict(load_safetensors(weights), strict=True)
         except (ValueError, SafetensorError) as error:
             raise ModelError(f"the model cannot be loaded: {error}") from error
         except RuntimeError as error:  # load_state_dict lists every key; the first says enough
@@ -34,7 +35,9 @@ class PyTorch:
             raise ModelError(f"the weights do not fit the network: {' '.join(reason)}") from error
         self._network = network.eval().to(memory_format=torch.channels_last)
 
-    def __call__(self, pixels: Pixels) -> NDArray[np.float32]:
+    def __call__(self, pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+        """In a crowd each calling thread computes by itself; a lone image has every core."""
+        torch.set_num_threads(self._threads if alone else 1)  # of this thread
         inputs = torch.from_numpy(preprocess.normalise(pixels, self._numbers))
         with torch.inference_mode():
             scores: NDArray[np.float32] = self._network(inputs).softmax(dim=1).numpy()

@@ -13,6 +13,7 @@ from domain.model import ModelCard, Preprocessing
 from domain.reply import Labelled, Refused, from_json
 from serving.app import build
 from serving.classifier import Classifier
+from serving.engines import Engine
 from serving.preprocess import Pixels
 from serving.settings import Settings
 from tests import images
@@ -34,14 +35,14 @@ ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 Start = Callable[..., "Client"]
 
 
-def colours(pixels: Pixels) -> NDArray[np.float32]:
+def colours(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
     """A network that knows how red, green and blue an image is."""
     amounts = pixels.astype(np.float32).mean(axis=(1, 2)) + 1
     return np.asarray(amounts / amounts.sum(axis=1, keepdims=True), np.float32)
 
 
 class Client:
-    def __init__(self, network: Callable[[Pixels], NDArray[np.float32]], **settings: str) -> None:
+    def __init__(self, network: Engine, **settings: str) -> None:
         given = Settings.from_env(ENVIRONMENT | settings)
         self.classifier = Classifier(CARD, network, given)
         transport = httpx.ASGITransport(build(self.classifier, given), raise_app_exceptions=False)
@@ -68,7 +69,7 @@ class Client:
 def start() -> Iterator[Start]:
     started = []
 
-    def start(network: Callable[[Pixels], NDArray[np.float32]] = colours, **env: str) -> Client:
+    def start(network: Engine = colours, **env: str) -> Client:
         started.append(Client(network, **env))
         return started[-1]
 
@@ -222,7 +223,7 @@ def test_the_answer_is_json_or_nothing(accept: str, status: int, start: Start) -
 
 
 def test_a_fault_of_ours_is_a_constant_500(start: Start) -> None:
-    def broken(pixels: Pixels) -> NDArray[np.float32]:
+    def broken(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
         raise RuntimeError("secret detail")
 
     response = start(broken).post(encoded(plain(RED)))
@@ -233,10 +234,10 @@ def test_a_fault_of_ours_is_a_constant_500(start: Start) -> None:
 def test_one_too_many_is_told_to_come_back(start: Start) -> None:
     entered, allowed = threading.Event(), threading.Event()
 
-    def slow(pixels: Pixels) -> NDArray[np.float32]:
+    def slow(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
         entered.set()
         assert allowed.wait(10)
-        return colours(pixels)
+        return colours(pixels, alone)
 
     client = start(slow, SORTBOX_QUEUE="1")
 

@@ -29,7 +29,8 @@ def promised(card: ModelCard = CARD) -> ModelId:
 
 
 def test_the_promised_model_is_read(tmp_path: Path) -> None:
-    assert archive.read(written(tmp_path), promised()) == archive.Archive(CARD, WEIGHTS)
+    model = archive.read(written(tmp_path), promised())
+    assert (model.card, model.weights()) == (CARD, WEIGHTS)
 
 
 def test_another_model_than_promised_is_refused(tmp_path: Path) -> None:
@@ -39,8 +40,9 @@ def test_another_model_than_promised_is_refused(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_the_cards_are_refused(tmp_path: Path) -> None:
+    model = archive.read(written(tmp_path, weights=b"other"), promised())
     with pytest.raises(ModelError, match="its card says"):
-        archive.read(written(tmp_path, weights=b"other"), promised())
+        model.weights()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"preprocessing": {}, "labels": []}', "\0"])
@@ -58,5 +60,6 @@ def test_a_card_that_no_image_can_be_prepared_by_is_refused(tmp_path: Path) -> N
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (written(tmp_path) / "weights.safetensors").unlink()
+    model = archive.read(tmp_path, promised())
     with pytest.raises(ModelError, match=r"weights\.safetensors cannot be read: No such file"):
-        archive.read(tmp_path, promised())
+        model.weights()

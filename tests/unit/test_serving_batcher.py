@@ -12,11 +12,13 @@ class Network:
 
     def __init__(self) -> None:
         self.batches: list[tuple[int, ...]] = []
+        self.alone: list[bool] = []
         self.entered = threading.Semaphore(0)
         self.allowed = threading.Event()
 
-    def __call__(self, calls: Sequence[int]) -> list[int]:
+    def __call__(self, calls: Sequence[int], alone: bool) -> list[int]:
         self.batches.append(tuple(calls))
+        self.alone.append(alone)
         self.entered.release()
         assert self.allowed.wait(10)
         if 13 in calls:
@@ -31,7 +33,7 @@ def network() -> Network:
 
 @pytest.fixture
 def batcher(network: Network) -> Iterator[Batcher[int, int]]:
-    batcher = Batcher(network, max_batch=4, max_waiting=6)
+    batcher = Batcher(network, workers=1, max_batch=4, max_waiting=6)
     yield batcher
     network.allowed.set()
     batcher.close()
@@ -101,3 +103,31 @@ def test_closing_answers_what_is_waiting(network: Network, batcher: Batcher[int,
     batcher.close()
     assert all(future.done() for future in futures)
     assert not batcher.alive
+
+
+@pytest.fixture
+def pair(network: Network) -> Iterator[Batcher[int, int]]:
+    batcher = Batcher(network, workers=2, max_batch=4, max_waiting=20)
+    yield batcher
+    network.allowed.set()
+    batcher.close()
+
+
+def test_a_call_is_told_whether_it_is_alone(network: Network, pair: Batcher[int, int]) -> None:
+    futures = crowd(network, pair, range(1, 3))
+    assert network.entered.acquire(timeout=10)
+    network.allowed.set()
+    assert [future.result(10) for future in futures] == [2, 4]
+    assert network.alone == [True, False]
+
+
+def test_two_workers_answer_at_once_and_share_what_waits(
+    network: Network, pair: Batcher[int, int]
+) -> None:
+    futures = crowd(network, pair, range(1, 3))
+    assert network.entered.acquire(timeout=10)
+    futures += [pair.submit(call) for call in range(3, 9)]
+    network.allowed.set()
+    assert [future.result(10) for future in futures] == [2, 4, 6, 8, 10, 12, 14, 16]
+    assert network.batches[:2] == [(1,), (2,)]
+    assert all(len(batch) <= 4 for batch in network.batches)

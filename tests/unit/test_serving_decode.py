@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from serving.decode import Decoded, decode
+from serving.decode import decode
+from serving.decoded import Decoded
 from serving.undecodable import Undecodable
 from tests import images
 from tests.images import GREEN, RED, encoded, picture

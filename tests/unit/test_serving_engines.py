@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,47 +21,57 @@ CARD = ModelCard(
 )
 
 
-def archive(card: ModelCard, outputs: int | None = None) -> Archive:
+def archive(folder: Path, card: ModelCard, outputs: int | None = None) -> Archive:
     from safetensors.torch import save
 
     from serving.backbones import backbone
 
     weights = save(backbone(card.architecture, outputs or len(card.labels)).state_dict())
-    return Archive(replace(card, weights_sha256=hashlib.sha256(weights).hexdigest()), weights)
+    return of(folder, card, weights)
+
+
+def of(folder: Path, card: ModelCard, weights: bytes) -> Archive:
+    (folder / "weights.safetensors").write_bytes(weights)
+    return Archive(replace(card, weights_sha256=hashlib.sha256(weights).hexdigest()), folder)
 
 
 @pytest.mark.parametrize("architecture", ["efficientnet_lite0", "squeezenet1_1"])
-def test_a_network_answers_each_image_with_probabilities(architecture: str) -> None:
+def test_a_network_answers_each_image_with_probabilities(architecture: str, tmp_path: Path) -> None:
     from serving.engines.pytorch import PyTorch
 
-    engine = PyTorch(archive(replace(CARD, architecture=architecture)), threads=1)
+    engine = PyTorch(archive(tmp_path, replace(CARD, architecture=architecture)), threads=2)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
-    scores = engine(pixels)
+    scores = engine(pixels, False)
     assert scores.shape == (4, 3)
     assert scores.dtype == np.float32
     assert np.allclose(scores.sum(axis=1), 1, atol=1e-5)
-    one_by_one = np.concatenate([engine(pixels[at : at + 1]) for at in range(4)])
+    one_by_one = np.concatenate([engine(pixels[at : at + 1], True) for at in range(4)])
     assert np.allclose(scores, one_by_one, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("loaded", "told"),
+    ("architecture", "outputs", "told"),
     [
-        (lambda: archive(CARD, outputs=4), "size mismatch for _fc"),
-        (
-            lambda: Archive(replace(CARD, architecture="squeezenet1_1"), archive(CARD).weights),
-            "Mis",
-        ),
-        (lambda: Archive(CARD, b"no safetensors"), "cannot be loaded"),
-        (lambda: Archive(replace(CARD, architecture="resnet9000"), b""), "'resnet9000' is neither"),
-        (lambda: Archive(replace(CARD, architecture="fcn_resnet50"), b""), "is neither"),
+        ("efficientnet_lite0", 4, "size mismatch for _fc"),
+        ("squeezenet1_1", 3, "Mis"),
+        ("resnet9000", 3, "'resnet9000' is neither"),
+        ("fcn_resnet50", 3, "is neither"),
     ],
-    ids=["labels", "network", "damage", "unknown", "no classifier"],
 )
-def test_a_model_that_does_not_fit_is_refused_with_a_sentence(loaded: object, told: str) -> None:
+def test_a_model_that_does_not_fit_is_refused_with_a_sentence(
+    architecture: str, outputs: int, told: str, tmp_path: Path
+) -> None:
     from serving.engines.pytorch import PyTorch
 
-    assert callable(loaded)
+    stored = archive(tmp_path, CARD, outputs)
+    loaded = Archive(replace(stored.card, architecture=architecture), tmp_path)
     with pytest.raises(ModelError, match=told) as refusal:
-        PyTorch(loaded(), threads=1)
+        PyTorch(loaded, threads=1)
     assert "\n" not in str(refusal.value)
+
+
+def test_what_is_no_safetensors_file_is_refused(tmp_path: Path) -> None:
+    from serving.engines.pytorch import PyTorch
+
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        PyTorch(of(tmp_path, CARD, b"no safetensors"), threads=1)

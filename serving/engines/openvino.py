@@ -1,0 +1,131 @@
+"""OpenVINO on the CPU, in the precision that the card names, on as many cores as there are.
+
+A crowd is answered by streams of one core each, which never wait for one another; a lone image by
+all cores at once. Every size of batch is compiled before the first request and padded to by none:
+seven images run as four, two and one.
+"""
+
+import queue
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.model import Compiled, Precision, Preprocessing
+from serving.archive import Archive, ModelError
+from serving.preprocess import Pixels
+
+# Without this, importing OpenVINO tells its maker so over the network.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino  # noqa: E402
+from openvino.preprocess import PrePostProcessor  # noqa: E402
+
+Idle = queue.SimpleQueue[openvino.InferRequest]
+"""Requests that nobody is using."""
+
+
+class OpenVino:
+    """(images, crop, crop, 3) pixels to (images, labels) probabilities, from any thread."""
+
+    def __init__(self, archive: Archive, compiled: Compiled, threads: int, max_batch: int) -> None:
+        """Raises ModelError for a network that OpenVINO does not take."""
+        core = openvino.Core()
+        layers, values = archive.openvino(compiled)
+        numbers = archive.card.preprocessing
+        hint = {"INFERENCE_PRECISION_HINT": _hint(core, compiled.precision)}
+        try:
+            network = from_pixels(core.read_model(layers, values), numbers)
+            self._crowd = {
+                size: _requests(core, network, size, numbers.crop, _crowd(threads) | hint, threads)
+                for size in _sizes(max_batch)
+            }
+            self._alone = _requests(core, network, 1, numbers.crop, _alone(threads) | hint, 1)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ModelError(f"OpenVINO cannot load the model: {reason}") from error
+
+    def __call__(self, pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+        if alone and len(pixels) == 1:
+            return _infer(self._alone, pixels)
+        done: list[NDArray[np.float32]] = []
+        start = 0
+        for size, requests in self._crowd.items():
+            while len(pixels) - start >= size:
+                done.append(_infer(requests, pixels[start : start + size]))
+                start += size
+        return np.concatenate(done)
+
+
+def from_pixels(network: openvino.Model, numbers: Preprocessing) -> openvino.Model:
+    """The same network, taking uint8 pixels as they lie in an image."""
+    steps = PrePostProcessor(network)
+    steps.input().tensor().set_element_type(openvino.Type.u8)
+    steps.input().tensor().set_layout(openvino.Layout("NHWC"))
+    steps.input().model().set_layout(openvino.Layout("NCHW"))
+    steps.input().preprocess().convert_element_type(openvino.Type.f32).mean(
+        [255 * mean for mean in numbers.mean]
+    ).scale([255 * std for std in numbers.std])
+    return steps.build()
+
+
+def _hint(core: openvino.Core, precision: Precision) -> str:
+    """What int8 leaves over, and bf16 itself, are computed in bf16 only where it is native."""
+    native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bf16" if native and precision != "fp32" else "f32"
+
+
+def _sizes(max_batch: int) -> list[int]:
+    """Powers of two, largest first."""
+    return [2**power for power in reversed(range(max_batch.bit_length()))]
+
+
+def _crowd(threads: int) -> dict[str, Any]:
+    """Not pinned: two processes that pin would share one core and leave the other idle."""
+    return {
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "NUM_STREAMS": threads,
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def _alone(threads: int) -> dict[str, Any]:
+    return _crowd(threads) | {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+
+
+def _requests(
+    core: openvino.Core,
+    network: openvino.Model,
+    size: int,
+    crop: int,
+    config: dict[str, Any],
+    count: int,
+) -> Idle:
+    """As many as can run at once, each run once: the first pass allocates."""
+    network.reshape([size, crop, crop, 3])
+    model = core.compile_model(network, "CPU", config)
+    idle: Idle = queue.SimpleQueue()
+    for _ in range(count):
+        request = model.create_infer_request()
+        request.infer({0: np.zeros((size, crop, crop, 3), np.uint8)})
+        idle.put(request)
+    return idle
+
+
+def _infer(idle: Idle, pixels: Pixels) -> NDArray[np.float32]:
+    with _borrowed(idle) as request:
+        request.infer({0: pixels}, share_inputs=True)
+        return np.array(request.get_output_tensor(0).data)
+
+
+@contextmanager
+def _borrowed(idle: Idle) -> Iterator[openvino.InferRequest]:
+    request = idle.get()
+    try:
+        yield request
+    finally:
+        idle.put(request)
