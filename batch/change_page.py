@@ -10,7 +10,7 @@ from domain.keys import INBOX
 MOST_CELLS = 20
 """Labels on each side of the matrix, the most changed first; the CSV and the JSON have all."""
 
-MOST_PAIRS = 50
+MOST_PAIRS = 15
 MOST_CLASSES = 100
 MOST_PICTURES = 100
 UP = "../../../"
@@ -25,7 +25,7 @@ def page(run: Run, changes: Changes, thumbnail: Thumbnail) -> str:
 
 def _parts(run: Run, changes: Changes, thumbnail: Thumbnail) -> Iterator[str]:
     yield f"<h1>What changed in {html.text(INBOX + run.path)}</h1>"
-    models = ", ".join(html.text(model or "no model") for model in changes.models)
+    models = ", ".join(html.text(_short(model)) for model in changes.models)
     yield f'<p class="quiet">Run {run.nonce}, begun {html.text(run.started_at)}. By {models}.</p>'
     yield '<div class="tiles">'
     yield html.tile("answers renewed", html.number(changes.renewed))
@@ -92,6 +92,11 @@ def _card(change: Change, jpeg: bytes | None) -> str:
         f"<b>{html.text(change.after)}</b> {_score(change.after_score)}"
         f'<div class="name">{html.link(UP + change.image, html.text(change.image))}</div></div>'
     )
+
+
+def _short(model: str) -> str:
+    """Name and version; the digest is in the JSON."""
+    return model.partition(":sha256:")[0] or "no model"
 
 
 def _score(score: float | None) -> str:

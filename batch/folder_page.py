@@ -11,6 +11,7 @@ from typing import Any
 
 from batch import html
 from batch.answer import Predicted, Refusal
+from domain.keys import INBOX
 
 PAGE = "_report.html"
 MOST_BYTES = 4_500_000
@@ -119,7 +120,7 @@ def _card(answer: Predicted, jpeg: bytes | None, up: str, shown: int) -> str:
 
 
 def _name(image: str, up: str) -> str:
-    return html.link(up + image, html.text(image.rpartition("/")[2] or image))
+    return html.link(up + image, html.text(image.removeprefix(INBOX)))
 
 
 def _more(count: int, table: str) -> str:

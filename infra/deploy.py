@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
-from infra import bundle, node
+from infra import bundle, node, schedule
 from infra.stage import Stage, StageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class DeployError(Exception):
 
 
 def deploy(stage: Stage) -> None:
-    """Doing it twice is doing it once. Raises DeployError or NodeError."""
+    """Doing it twice is doing it once. Raises DeployError, ScheduleError or NodeError."""
+    schedule.check(schedule.params(bundle.REPOSITORY / "serverless.yml", stage.name))
     if not bundle.BUNDLE.is_file():
         raise DeployError("build/lambda.zip is missing: run `make bundle` first")
     command = node.osls("deploy", "--stage", stage.name)
@@ -124,7 +125,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--stage", required=True)
     try:
         deploy(Stage(parser.parse_args(arguments).stage))
-    except (DeployError, StageError, node.NodeError) as error:
+    except (DeployError, StageError, schedule.ScheduleError, node.NodeError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

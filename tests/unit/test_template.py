@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from functions.messages import Sweep, parse_folder
 from functions.settings import OnFolder, OnPage, OnSchedule, OnUpload, variables
 from tests.packaged import Template, of_type, packaged, storage
 
@@ -89,6 +90,21 @@ def test_the_end_of_a_job_of_this_stage_reaches_the_folder_queue() -> None:
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Fn::GetAtt": ["FolderQueue", "Arn"]}
     assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["JobEventDeadLetters", "Arn"]}}
+
+
+def test_schedules_send_to_the_folder_queue_what_it_can_read() -> None:
+    template = packaged("dev")
+    schedules = of_type(template, "AWS::Scheduler::Schedule")
+    told = {name: each["Target"] for name, each in schedules.items()}
+    assert {name: parse_folder(target["Input"], "dev") for name, target in told.items()} == {
+        "Reclassify": Sweep("", "renewal"),
+        "Unanswered": Sweep("", "unanswered"),
+    }
+    for target in told.values():
+        assert target["Arn"] == {"Fn::GetAtt": ["FolderQueue", "Arn"]}
+        assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["FolderDeadLetters", "Arn"]}}
+    assert schedules["Reclassify"]["State"] == "DISABLED"
+    assert schedules["Reclassify"]["ScheduleExpressionTimezone"] == "UTC"
 
 
 def test_only_our_rule_may_send_to_the_folder_queue() -> None:

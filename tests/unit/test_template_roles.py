@@ -8,7 +8,7 @@ import pytest
 from tests.packaged import Template, of_type, packaged
 
 FUNCTIONS = ("OnUploadRole", "OnFolderRole", "OnPageRole", "OnScheduleRole")
-NAMES = (*FUNCTIONS, "ModelRole", "TrainingRole")
+NAMES = (*FUNCTIONS, "ModelRole", "TrainingRole", "ScheduleRole")
 TAKE = {
     "sqs:ReceiveMessage",
     "sqs:DeleteMessage",
@@ -91,6 +91,7 @@ def test_each_function_has_a_role_of_its_own() -> None:
         ("OnPageRole", {("Put", "outbox/*"), ("Delete", "outbox/*"), ("Put", "work/runs/*")}),
         ("OnScheduleRole", set()),
         ("ModelRole", {("Put", "work/runs/*")}),
+        ("ScheduleRole", set()),
         ("TrainingRole", {("Put", "training/jobs/*"), ("Put", "training/checkpoints/*")}),
     ],
 )

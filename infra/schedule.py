@@ -1,0 +1,102 @@
+"""The schedules in serverless.yml, read before anything is deployed: a wrong one is a sentence.
+
+CloudFormation would say so too, minutes later and in the middle of an update.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+import yaml
+
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+EXAMPLE = "cron(0 3 ? * SUN *) is every Sunday at three"
+
+FIELDS: tuple[tuple[str, int, int, tuple[str, ...], str], ...] = (
+    ("minute", 0, 59, (), ""),
+    ("hour", 0, 23, (), ""),
+    ("day of the month", 1, 31, (), r"|\?|L|LW|\d{1,2}W"),
+    ("month", 1, 12, MONTHS, ""),
+    ("day of the week", 1, 7, DAYS, r"|\?|L|(\d|[A-Z]{3})(L|#[1-5])"),
+    ("year", 1970, 2199, (), ""),
+)
+"""Name, least, most, the names of its values, and what else it may be: EventBridge Scheduler's."""
+
+
+class ScheduleError(ValueError):
+    """A sentence that names the parameter and says what is expected."""
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """Raises ScheduleError for the first of a stage's schedule parameters that is wrong."""
+    for name in ("reclassifySchedule", "unansweredSchedule"):
+        wrong = trouble(str(params.get(name, "")))
+        if wrong:
+            raise ScheduleError(f"{name}: {wrong}")
+    zone = str(params.get("reclassifyTimeZone", ""))
+    if zone not in available_timezones():
+        raise ScheduleError(f"reclassifyTimeZone: {zone!r} is no time zone; Europe/Berlin is one")
+    if params.get("reclassifyState") not in ("ENABLED", "DISABLED"):
+        raise ScheduleError("reclassifyState: ENABLED or DISABLED")
+    prefix = str(params.get("reclassifyPrefix", ""))
+    if prefix.startswith(("inbox/", "/")) or not re.fullmatch(r'[^"\\<>\x00-\x1f]*', prefix):
+        raise ScheduleError(
+            f"reclassifyPrefix: {prefix!r} is not a path below inbox/, such as trip/, without "
+            "quotes, backslashes, < and >"
+        )
+
+
+def trouble(expression: str) -> str | None:
+    """What is wrong with a schedule expression."""
+    if re.fullmatch(r"rate\([1-9]\d{0,5} (minute|hour|day)s?\)", expression):
+        return None
+    found = re.fullmatch(r"cron\((.*)\)", expression)
+    if found is None:
+        return f"{expression!r} is neither cron(…) nor rate(…); {EXAMPLE}"
+    fields = found[1].split()
+    if len(fields) != len(FIELDS):
+        return f"{expression!r} has {len(fields)} fields and not six; {EXAMPLE}"
+    for text, (name, least, most, names, special) in zip(fields, FIELDS, strict=True):
+        if not _is_field(text.upper(), least, most, names, special):
+            return f"{text!r} in {expression!r} is no {name} ({least} to {most}); {EXAMPLE}"
+    if (fields[2] == "?") == (fields[4] == "?"):
+        return f"{expression!r} needs one ?, for the day of the month or of the week; {EXAMPLE}"
+    return None
+
+
+def _is_field(text: str, least: int, most: int, names: tuple[str, ...], special: str) -> bool:
+    if special and re.fullmatch(special.removeprefix("|"), text):
+        return True
+    return all(_is_part(part, least, most, names) for part in text.split(","))
+
+
+def _is_part(text: str, least: int, most: int, names: tuple[str, ...]) -> bool:
+    span, _, step = text.partition("/")
+    if "/" in text and not (step.isdecimal() and int(step) >= 1):
+        return False
+    if span == "*":
+        return True
+    ends = [_value(end, least, names) for end in span.split("-", 1)]
+    return all(end is not None and least <= end <= most for end in ends)
+
+
+def _value(text: str, least: int, names: tuple[str, ...]) -> int | None:
+    if text in names:
+        return names.index(text) + least
+    return int(text) if text.isascii() and text.isdecimal() else None
+
+
+def params(template: Path, stage: str) -> dict[str, Any]:
+    """A stage's parameters in serverless.yml: the default ones, and its own over them."""
+    told = yaml.load(template.read_text(), _Template)["params"]
+    return {**told["default"], **(told.get(stage) or {})}
+
+
+class _Template(yaml.SafeLoader):
+    """`!Sub` and its kin are CloudFormation's, and nothing to us here."""
+
+
+_Template.add_multi_constructor("!", lambda loader, suffix, node: None)
