@@ -63,7 +63,7 @@ promote: env
 rollback: env
 	@$(call in_stage,$(stage)) -m infra.rollback --stage '$(stage)' $(if $(IMAGE),--image "$$IMAGE")
 
-build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py training/package.py
+build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py training/package.py training/quantise.py
 	@echo 'Packing the bundled ImageNet model …'
 	@$(python) -m training.bundled $@
 

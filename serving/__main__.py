@@ -51,7 +51,7 @@ def serve(settings: Settings) -> None:
     """Listens only once the model is warm, so that the first /ping answered is a true one."""
     started = time.perf_counter()
     listener = _bind(settings.host, settings.port)
-    classifier = _load(settings)
+    classifier = load(settings)
     config = uvicorn.Config(
         build(classifier, settings),
         http="httptools",
@@ -79,7 +79,7 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _load(settings: Settings) -> Classifier:
+def load(settings: Settings) -> Classifier:
     loaded = archive.read(settings.model_dir, settings.model_id)
     workers = cpus.available()
     classifier = Classifier(

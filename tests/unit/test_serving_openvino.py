@@ -1,0 +1,43 @@
+"""The OpenVINO engine on a real network: importing the tools that make one takes seconds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serving.archive import Archive, ModelError, read
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    from tests.models import random_model
+
+    folder = tmp_path_factory.mktemp("openvino")
+    return read(folder / "model", random_model(folder, "cat", "dog", "bird"))
+
+
+def test_a_batch_of_any_size_is_answered_image_by_image(archive: Archive) -> None:
+    from serving.engines.openvino import OpenVino
+
+    assert archive.card.openvino is not None
+    engine = OpenVino(archive, archive.card.openvino, threads=2, max_batch=4)
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), np.uint8)
+    scores = engine(pixels, False)
+    one_by_one = np.concatenate([engine(pixels[at : at + 1], True) for at in range(7)])
+    assert scores.shape == (7, 3)
+    assert np.allclose(scores.sum(axis=1), 1, atol=1e-5)
+    assert np.allclose(scores, one_by_one, atol=1e-5)
+
+
+def test_files_that_are_not_the_cards_are_refused(archive: Archive) -> None:
+    from serving.engines.openvino import OpenVino
+
+    compiled = archive.card.openvino
+    assert compiled is not None
+    other = replace(compiled, files=dict.fromkeys(compiled.files, "0" * 64))
+    with pytest.raises(ModelError, match="its card says"):
+        OpenVino(archive, other, threads=1, max_batch=1)
+    with pytest.raises(ModelError, match="names other files"):
+        OpenVino(archive, replace(compiled, files={}), threads=1, max_batch=1)
