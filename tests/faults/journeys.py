@@ -123,10 +123,11 @@ def clock(stage: Stage) -> Flow:
         return "FunctionError" not in answer
 
     def begin() -> None:
-        stage.knobs.set(delay_ms=1500)
+        stage.knobs.set(delay_ms=5000)
         cloud.drop(f"inbox/{name}/1.jpg", name.encode())
         cloud.drop(f"inbox/{name}/_READY")
         eventually(lambda: cloud.status(name), f"a run of {name}")
         comes_round()
+        stage.knobs.set()
 
     return Flow(begin, comes_round)

@@ -30,20 +30,17 @@ FLOWS: dict[tuple[str, str], Callable[[Stage], Flow]] = {
     ("OnUpload", "ReadImagesAnswersAndTheActiveModel"): journeys.single,
     ("OnUpload", "Answer"): journeys.single,
     ("OnUpload", "NoteBeats"): journeys.beating,
-    ("OnUpload", "Classify"): journeys.single,
     ("OnFolder", "TakeFoldersAndAdvance"): journeys.folder_asked_again,
     ("OnFolder", "SendPages"): journeys.folder,
     ("OnFolder", "ReadImagesAnswersRunsAndTheActiveModel"): journeys.folder,
     ("OnFolder", "WriteRunsAndReports"): journeys.folder,
     ("OnFolder", "EndRuns"): journeys.folder,
     ("OnFolder", "ListAndKnowAbsentFromForbidden"): journeys.folder,
-    ("OnFolder", "Transform"): journeys.folder,
     ("OnPage", "Advance"): journeys.folder,
     ("OnPage", "ReadImagesAnswersRunsAndTheActiveModel"): journeys.folder,
     ("OnPage", "Answer"): journeys.folder,
     ("OnPage", "NoteProgress"): journeys.folder,
     ("OnPage", "ListAndKnowAbsentFromForbidden"): journeys.folder,
-    ("OnPage", "Classify"): journeys.folder,
     ("OnSchedule", "FindOpenRuns"): journeys.clock,
     ("OnSchedule", "Advance"): journeys.clock,
 }
@@ -54,6 +51,9 @@ EXEMPT = {
     ("OnPage", "Log"): "the same",
     ("OnSchedule", "Log"): "the same",
     ("OnPage", "TakePages"): "the emulator takes messages for a function whatever its role",
+    ("OnUpload", "Classify"): "the local SageMaker asks nobody for a role",
+    ("OnFolder", "Transform"): "the same",
+    ("OnPage", "Classify"): "the same",
     ("OnUpload", "KnowAbsentFromForbidden"): "only AWS answers 403 for an absent key without it",
 }
 """What only AWS needs. Within statements that is s3:GetObject for If-Match, and taking messages."""
@@ -100,7 +100,7 @@ class Roles:
         """How often a function has logged that it was denied something."""
         group = f"/aws/lambda/sortbox-local-{role[0].lower()}{role[1:]}"
         pages = self.logs.get_paginator("filter_log_events").paginate(
-            logGroupName=group, filterPattern="AccessDenied"
+            logGroupName=group, filterPattern="?AccessDenied ?Forbidden"
         )
         return sum(len(page["events"]) for page in pages)
 

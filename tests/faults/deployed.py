@@ -1,0 +1,142 @@
+"""The deployed functions with the proxy as their services, and queues that forget in seconds."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from infra.local import cloud as local
+from tests.faults.checker import Expect, Verdict, check, check_report, listing
+from tests.faults.proxy import Proxy, Rule
+from tests.faults.traffic import Plan, Ready, Remove, Upload
+from tests.flow.drive import Cloud, label_of
+
+FUNCTIONS = ("onUpload", "onFolder", "onPage", "onSchedule")
+VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME")
+VISIBILITY = "8"
+"""Seconds after which what a killed function held comes again; six timeouts in production."""
+
+QUEUES = ("inbox", "folder", "page")
+THREADS = 8
+LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """`functions` is Lambda's client."""
+
+    cloud: Cloud
+    running: local.Cloud
+
+    @contextmanager
+    def behind(self, *rules: Rule) -> Iterator[Proxy]:
+        ports = self.running.ports
+        upstream = {"s3": ports.aws_url, "sqs": ports.aws_url}
+        proxy = Proxy(upstream | {"sagemaker-runtime": ports.sagemaker_url}, [*rules])  # type: ignore[arg-type]
+        with (
+            proxy.serving(),
+            self.environment(dict(zip(VARIABLES, proxy.urls.values(), strict=True))),
+        ):
+            yield proxy
+
+    @contextmanager
+    def environment(self, more: dict[str, str]) -> Iterator[None]:
+        """These variables beside the functions' own, until the end."""
+        functions = self.running.client("lambda")
+        names = [f"sortbox-local-{name}" for name in FUNCTIONS]
+        before = {
+            name: functions.get_function_configuration(FunctionName=name)["Environment"][
+                "Variables"
+            ]
+            for name in names
+        }
+        for name, variables in before.items():
+            _configure(functions, name, variables | more)
+        try:
+            yield
+        finally:
+            for name, variables in before.items():
+                _configure(functions, name, variables)
+
+    @contextmanager
+    def forgetful_queues(self) -> Iterator[None]:
+        sqs, urls = self.cloud.sqs, [self.cloud.queue(name) for name in QUEUES]
+        before = [
+            sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])[
+                "Attributes"
+            ]
+            for url in urls
+        ]
+        for url in urls:
+            sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": VISIBILITY})
+        try:
+            yield
+        finally:
+            for url, attributes in zip(urls, before, strict=True):
+                sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+
+    def send(self, plan: Plan) -> int:
+        """Everything at once, in about its order; returns how many uploads there were."""
+        with ThreadPoolExecutor(THREADS) as people:
+            return sum(people.map(lambda each: self._act(each[1]), plan))
+
+    def _act(self, act: object) -> int:
+        match act:
+            case Upload(key, body):
+                self.cloud.drop(key, b"BAD" + body if body.startswith(b"junk") else body)
+                return 1
+            case Ready(key):
+                self.cloud.drop(key)
+            case Remove(key):
+                self.cloud.remove(key)
+        return 0
+
+    def at_rest(self, patience: float, extra: Callable[[], bool] = lambda: True) -> float:
+        """Waits until the queues are empty and no run is open; returns the seconds it took."""
+        began = time.monotonic()
+        while not (self._is_empty() and extra() and self._is_empty()):
+            if time.monotonic() - began > patience:
+                raise AssertionError(f"not at rest in {patience:.0f} s: {self.depths()}")
+            time.sleep(LOOK_SECONDS)
+        return time.monotonic() - began
+
+    def _is_empty(self) -> bool:
+        return not any(self.depths().values())
+
+    def depths(self) -> dict[str, int]:
+        found = {name: self.cloud.depth(name) for name in QUEUES}
+        return found | {
+            "runs": len(list(listing(self.cloud.s3, self.cloud.bucket, "work/claims/")))
+        }
+
+    def dead(self) -> int:
+        return sum(self.cloud.depth(f"{name}-dead") for name in QUEUES)
+
+    def sweep(self) -> None:
+        self.running.client("lambda").invoke(FunctionName="sortbox-local-onSchedule")
+
+    def verdict(self) -> Verdict:
+        model = str(self.cloud.active().id).rsplit(":sha256", 1)[0]
+        expect = Expect(_label, lambda key: frozenset({model}))
+        verdict = check(self.cloud.s3, self.cloud.bucket, expect)
+        for key in listing(self.cloud.s3, self.cloud.bucket, "outbox/"):
+            if key.endswith("/_status.json"):
+                check_report(self.cloud.s3, self.cloud.bucket, key.split("/")[1], verdict)
+        return verdict
+
+    def logged(self, function: str, text: str) -> int:
+        pages = self.running.client("logs").get_paginator("filter_log_events")
+        group = f"/aws/lambda/sortbox-local-{function}"
+        found = pages.paginate(logGroupName=group, filterPattern=json.dumps(text))
+        return sum(len(page["events"]) for page in found)
+
+
+def _configure(functions: Any, name: str, variables: dict[str, str]) -> None:
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+
+def _label(body: bytes) -> str | None:
+    return None if body.startswith(b"BAD") else label_of(body)

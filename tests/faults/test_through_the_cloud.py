@@ -1,0 +1,81 @@
+"""The deployed product with the same accidents: repeated, late, throttled, cut off and killed."""
+
+import os
+import time
+from random import Random
+
+import pytest
+
+from infra.local import cloud as local
+from tests.faults.deployed import Deployed
+from tests.faults.mangler import Mangler
+from tests.faults.proxy import Rule
+from tests.faults.traffic import Size, plan
+from tests.flow.drive import Cloud
+
+SMALL = Size(1_000, 300, folder_objects=60, bursts=2, large=0, promotions=0, poison=0)
+WHOLE = Size(10_000, 3_000, folder_objects=300, bursts=2, large=1, promotions=0, poison=0)
+
+
+@pytest.fixture
+def deployed(cloud: Cloud, running: local.Cloud) -> Deployed:
+    return Deployed(cloud, running)
+
+
+def accidents(kills: int) -> list[Rule]:
+    """`kills` at each of three points of an image, and the collector three times."""
+    return [
+        *(Rule("kill", "s3", r"PUT .*/progress/.*\.jsonl", nth=nth) for nth in (1, 2, 3)),
+        Rule("kill", "s3", r"PUT .*/outbox/", chance=0.01, most=kills),
+        Rule("kill", "s3", r"PUT .*/outbox/", chance=0.01, most=kills, after=True),
+        Rule("kill", "s3", r"HEAD .*/inbox/", chance=0.01, most=kills, after=True),
+        Rule("reset", "s3", r"PUT .*/outbox/", chance=0.01, after=True),
+        Rule("truncate", "s3", r"GET .*/inbox/", chance=0.01, after=True),
+        Rule("error", "s3", chance=0.005, after=True),
+        Rule("delay", "s3", chance=0.002),
+        Rule("throttle", "s3", chance=0.03),
+        Rule("throttle", "sqs", chance=0.03),
+        Rule("throttle", "sagemaker-runtime", chance=0.03),
+    ]
+
+
+def assert_kept_its_word(deployed: Deployed, size: Size, kills: int, patience: float) -> None:
+    cloud, began = deployed.cloud, time.monotonic()
+    mangler = Mangler(cloud.s3, cloud.sqs, cloud.bucket, cloud.queue("inbox"))
+    with (
+        deployed.forgetful_queues(),
+        mangler.mangling(),
+        deployed.behind(*accidents(kills)) as proxy,
+    ):
+        uploads = deployed.send(plan(Random(1), size))
+        sent = time.monotonic() - began
+        deployed.at_rest(patience, lambda: mangler.is_empty() and _swept(deployed))
+    seconds = time.monotonic() - began
+    verdict = deployed.verdict()
+    print(f"{uploads} uploads in {sent:.0f} s, at rest after {seconds:.0f} s,", end=" ")
+    print(f"load {os.getloadavg()[0]:.1f}; {verdict.images} images, {verdict.rejected} rejected")
+    print(dict(proxy.counts), dict(mangler.counts))
+    assert verdict.trouble() == {}
+    assert deployed.dead() == 0
+    assert uploads >= size.uploads
+    assert proxy.counts["kill before"] >= 3
+    assert proxy.counts["kill after"] >= kills
+    assert proxy.counts["throttle before"] > 0.03 * uploads
+    assert mangler.counts["repeated"] > 0.07 * uploads
+
+
+def _swept(deployed: Deployed) -> bool:
+    """Runs that wait for nobody but the clock are told to go on."""
+    if deployed.depths()["runs"]:
+        deployed.sweep()
+    return True
+
+
+@pytest.mark.flow
+def test_a_thousand_uploads_end_with_their_own_answers(deployed: Deployed) -> None:
+    assert_kept_its_word(deployed, SMALL, kills=3, patience=150)
+
+
+@pytest.mark.faults
+def test_ten_thousand_uploads_end_with_their_own_answers(deployed: Deployed) -> None:
+    assert_kept_its_word(deployed, WHOLE, kills=12, patience=600)
