@@ -1,17 +1,21 @@
 """Another model becomes the active one, and everything is brought up to date while life goes on."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from domain import keys
-from domain.result import Result
+from domain.model import ModelId
+from domain.result import Result, from_json
 from domain.scope import SWEEP
 from infra.local import cloud as local
 from infra.local.place import REPOSITORY
@@ -102,6 +106,7 @@ def test_at_rest_every_answer_is_by_the_new_model_and_for_the_image_as_it_is(
     live: Live,
 ) -> None:
     images, kill = fill(cloud), killer(running)
+    old = cloud.active().id
     alternative()
     new = cloud.active().id
     told = reclassify(running, "--prefix", "inbox/re-", "--dry-run")
@@ -137,6 +142,7 @@ def test_at_rest_every_answer_is_by_the_new_model_and_for_the_image_as_it_is(
         assert answer.by.model == new, key
         etag = cloud.s3.head_object(Bucket=cloud.bucket, Key=key)["ETag"].strip('"')
         assert answer.source.etag == etag, key
+    recount(cloud, old, images)
     asked = sum(live.times(body) - times for body, times in before.items())
     asked += sum(live.times(body) for body in changed.values())
     versions = len(images) + len(changed)
@@ -144,6 +150,87 @@ def test_at_rest_every_answer_is_by_the_new_model_and_for_the_image_as_it_is(
     assert asked <= 1.05 * versions
     told = reclassify(running, "--prefix", "inbox/re-", "--dry-run")
     assert re.search(r", 0 to be answered", told), told
+
+
+def recount(cloud: Cloud, old: ModelId, images: dict[str, bytes]) -> None:
+    """The change report, against every version that a result has ever had.
+
+    An answer that remembers the old model's is one that the sweep gave: all other new answers here
+    are for new images.
+    """
+    flips: Counter[tuple[str, str]] = Counter()
+    renewed = set()
+    for key, body in images.items():
+        for stored in versions(cloud, keys.result_key(key)):
+            if stored.previous is not None and stored.previous.model == old:
+                renewed.add(key)
+                before = label_of(body) if not body.startswith(b"BAD") else "not_an_image"
+                said = stored.previous.said
+                assert (said if isinstance(said, str) else said.label) == before
+    for key in renewed:
+        body = images[key]
+        if not body.startswith(b"BAD"):
+            flips[label_of(body), label_of(body, "alternative")] += 1
+    told = report(cloud)
+    assert told["renewed"] == len(renewed)
+    assert told["flipped"] == sum(n for (a, b), n in flips.items() if a != b)
+    counted = {(each["from"], each["to"]): each["images"] for each in told["matrix"]}
+    assert counted == flips + Counter({("not_an_image", "not_an_image"): 3})
+    page = cloud.read(report_key(cloud, "_report.html"))
+    assert page is not None
+    assert b"data:image/jpeg;base64," in page, "the surest flips have their pictures"
+
+
+def versions(cloud: Cloud, key: str) -> Iterator[Result]:
+    found = cloud.s3.list_object_versions(Bucket=cloud.bucket, Prefix=key)
+    for each in found.get("Versions", []):
+        stored = cloud.s3.get_object(
+            Bucket=cloud.bucket, Key=each["Key"], VersionId=each["VersionId"]
+        )
+        yield from_json(stored["Body"].read())
+
+
+def report_key(cloud: Cloud, name: str) -> str:
+    """Of the last sweep."""
+    found = cloud.s3.list_objects_v2(Bucket=cloud.bucket, Prefix=keys.SWEEPS)["Contents"]
+    return max(each["Key"] for each in found if each["Key"].endswith(name))
+
+
+def report(cloud: Cloud) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(cloud.read(report_key(cloud, "_summary.json")) or b"")
+    return told
+
+
+def test_a_schedule_fires_by_itself(
+    cloud: Cloud, running: local.Cloud, alternative: Callable[[], None]
+) -> None:
+    images = {f"inbox/scheduled {number}.jpg": f"s {number}".encode() for number in range(3)}
+    for key, body in images.items():
+        cloud.drop(key, body)
+    for key in images:
+        cloud.answered(key)
+    alternative()
+    new = cloud.active().id
+    with enabled(running, "inbox/scheduled "):
+        eventually(lambda: _all_by(cloud, images, [], new), "what the schedule asked for")
+    cloud.at_rest()
+
+
+@contextmanager
+def enabled(running: local.Cloud, prefix: str) -> Iterator[None]:
+    """The deployed schedule, every minute and of a prefix, and switched off again."""
+    scheduler = running.client("scheduler")
+    found = scheduler.get_schedule(Name=f"sortbox-{running.stage}-reclassify")
+    names = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State")
+    usual = {name: found[name] for name in names}
+    assert usual["State"] == "DISABLED"
+    message = json.loads(found["Target"]["Input"])
+    message["sweep"]["path"] = prefix.removeprefix(keys.INBOX)
+    target = found["Target"] | {"Input": json.dumps(message)}
+    often = {"ScheduleExpression": "rate(1 minutes)", "State": "ENABLED", "Target": target}
+    scheduler.update_schedule(**(usual | often))
+    yield
+    scheduler.update_schedule(**usual)
 
 
 def _by(cloud: Cloud, images: dict[str, bytes], model: object) -> int:
