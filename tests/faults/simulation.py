@@ -21,7 +21,7 @@ from tests.faults.jobs import Jobs
 from tests.faults.queues import Queue, Queues, event
 from tests.faults.storage import Storage
 from tests.faults.traffic import Act, Plan, Poison, Promote, Ready, Remove, Revert, Upload, upload
-from tests.faults.weather import Climate, Fate, Killed, Weather
+from tests.faults.weather import Climate, Fate, Killed, Outage, Weather
 from tests.uploads import FakeEndpoint
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,9 +47,11 @@ class Simulation:
     another: up to two invocations deep, and people touching the very image that is worked on.
     """
 
-    def __init__(self, seed: int, plan: Plan, climate: Climate | None = None) -> None:
+    def __init__(
+        self, seed: int, plan: Plan, climate: Climate | None = None, *outages: Outage
+    ) -> None:
         self.random = Random(seed)
-        self.weather = Weather(self.random, climate or Climate(), self._meddle)
+        self.weather = Weather(self.random, climate or Climate(), self._meddle, self.now, outages)
         self.storage = Storage(clock=Clock(EPOCH), hook=self.weather.before)
         self.storage.after = self.weather.after
         self.queues = {url: Queue(url, VISIBILITY[url], self.now) for url in VISIBILITY}

@@ -39,6 +39,17 @@ class Climate:
     """Of the calls: somebody else does something just before."""
 
 
+@dataclass(frozen=True)
+class Outage:
+    """From `begin` to `end`, in seconds, every call of these operations is answered so."""
+
+    operations: tuple[str, ...]
+    status: int
+    code: str
+    begin: float = 0
+    end: float = 0
+
+
 @dataclass
 class Weather:
     """The fates of invocations, one within the other where one is interrupted by the next."""
@@ -46,6 +57,8 @@ class Weather:
     random: Random
     climate: Climate
     meddle: Callable[[str], None]
+    now: Callable[[], float] = lambda: 0.0
+    outages: tuple[Outage, ...] = ()
     fates: list[Fate] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
 
@@ -71,6 +84,10 @@ class Weather:
             raise Killed
         if self.random.random() < self.climate.meddled and len(self.fates) < 3:
             self.meddle(key)
+        for outage in self.outages:
+            if operation in outage.operations and outage.begin <= self.now() < outage.end:
+                self.seen["in an outage"] += 1
+                raise error(operation, outage.status, outage.code)
         fate.calls += 1
         fate.writes += operation in WRITES
         if fate.calls == fate.throttled_at:

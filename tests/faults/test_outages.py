@@ -1,0 +1,75 @@
+"""Trouble of ours is never an answer: whatever fails, nobody is rejected, and all is made up for."""
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.faults.checker import check, check_report
+from tests.faults.doors import FOLDER, INBOX, PAGE
+from tests.faults.simulation import Simulation
+from tests.faults.test_simulation import expectations, quiet
+from tests.faults.traffic import Plan, Size, plan
+from tests.faults.weather import Climate, Outage
+
+__all__ = ["quiet"]
+
+SIZE = Size(400, 150, folder_objects=60, seconds=1_200, large=0, promotions=0, poison=0)
+BEGIN = 200.0
+MINUTE, HOUR = 60.0, 3_600.0
+
+OF_S3 = ("HeadObject", "GetObject", "PutObject", "DeleteObject", "ListObjectsV2")
+TROUBLES = {
+    "S3 denies": Outage(OF_S3, 403, "AccessDenied"),
+    "S3 denies HEADs": Outage(("HeadObject",), 403, "403"),
+    "S3 throttles": Outage(OF_S3, 503, "SlowDown"),
+    "S3 fails": Outage(OF_S3, 500, "InternalError"),
+    "the key that encrypts is disabled": Outage(("GetObject",), 400, "KMS.DisabledException"),
+    "the key may not be used": Outage(("GetObject", "PutObject"), 403, "AccessDenied"),
+    "the bucket is gone": Outage(OF_S3, 404, "NoSuchBucket"),
+    "the endpoint denies": Outage(("InvokeEndpoint",), 403, "AccessDeniedException"),
+    "the endpoint throttles": Outage(("InvokeEndpoint",), 429, "ThrottlingException"),
+    "the endpoint has no capacity": Outage(("InvokeEndpoint",), 503, "ServiceUnavailable"),
+    "the endpoint fails": Outage(("InvokeEndpoint",), 500, "InternalFailure"),
+    "there is no endpoint": Outage(("InvokeEndpoint",), 400, "ValidationError"),
+    "the model is not ready": Outage(("InvokeEndpoint",), 429, "ModelNotReadyException"),
+    "the container answers nothing": Outage(("InvokeEndpoint",), 424, "ModelError"),
+    "jobs have no capacity": Outage(("CreateTransformJob",), 400, "ResourceLimitExceeded"),
+    "jobs are throttled": Outage(("CreateTransformJob",), 400, "ThrottlingException"),
+    "queues deny": Outage(("SendMessage", "ChangeMessageVisibility"), 403, "AccessDenied"),
+}
+
+
+def images_only(seed: int) -> Plan:
+    """No image here deserves a rejection; folders start by their markers alone."""
+    planned = plan(Random(seed), SIZE)
+    return [(at, act) for at, act in planned if b"junk" not in getattr(act, "body", b"")]
+
+
+def suffer(trouble: Outage, seconds: float) -> Simulation:
+    outage = Outage(trouble.operations, trouble.status, trouble.code, BEGIN, BEGIN + seconds)
+    simulation = Simulation(1, images_only(1), Climate(0, 0, 0), outage)
+    simulation.collector_kills = 0
+    simulation.run()
+    return simulation
+
+
+def assert_made_up_for(simulation: Simulation) -> None:
+    s3: Any = simulation.storage
+    verdict = check(s3, "bucket", expectations(simulation), threads=1)
+    for folder in simulation.folders():
+        check_report(s3, "bucket", folder, verdict)
+    assert simulation.weather.seen["in an outage"] > 0
+    assert verdict.trouble() == {}
+    assert verdict.rejected == 0
+    assert [simulation.queues[url].dead for url in (INBOX, FOLDER, PAGE)] == [[], [], []]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_nobody_is_rejected_for_ten_minutes_of_trouble(trouble: str) -> None:
+    assert_made_up_for(suffer(TROUBLES[trouble], 10 * MINUTE))
+
+
+@pytest.mark.parametrize("trouble", ["the endpoint fails", "S3 throttles", "S3 denies"])
+def test_an_hour_of_trouble_makes_no_dead_letters(trouble: str) -> None:
+    assert_made_up_for(suffer(TROUBLES[trouble], HOUR))
