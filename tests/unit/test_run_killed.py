@@ -1,48 +1,15 @@
 """A process of the folder road may die before any of its calls; redelivery mends everything."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import pytest
 
 from functions.messages import Start
-from tests.fakes import FakeSQS, no_hook
+from tests.fakes import no_hook
 from tests.folders import World
+from tests.mortality import Death, MortalQueues, mortal
 
 KEYS = ("inbox/trip/1.jpg", "inbox/trip/a", "inbox/trip/a.jpg", "inbox/trip/junk", "inbox/trip//x")
-
-
-class Killed(Exception):
-    """The process is gone: so is every call after this one, until a message is delivered anew."""
-
-
-@dataclass
-class Death:
-    """Comes before call number `at`, to S3 or SageMaker, and lasts until `revive`."""
-
-    at: int
-    calls: int = 0
-    is_dead: bool = False
-
-    def __call__(self, *_: str) -> None:
-        self.calls += 1
-        self.is_dead = self.is_dead or self.calls == self.at
-        if self.is_dead:
-            raise Killed
-
-    def revive(self) -> None:
-        self.is_dead = False
-
-
-@dataclass
-class MortalQueues(FakeSQS):
-    death: Callable[[], None] = lambda: None
-
-    def send_message(self, **message: Any) -> dict[str, Any]:
-        self.death()
-        return super().send_message(**message)
 
 
 def story(death: Death) -> World:
@@ -64,15 +31,6 @@ def story(death: Death) -> World:
     world.s3.hook = no_hook
     world.tick()
     return world
-
-
-def mortal(death: Death, work: Callable[[], None], world: World) -> None:
-    """A death leaves the message in its queue, which delivers it again."""
-    try:
-        work()
-    except Killed:
-        death.revive()
-        world.drain()
 
 
 def calls_of_a_whole_run() -> int:

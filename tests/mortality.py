@@ -1,0 +1,48 @@
+"""Processes that die before a call, and the redelivery that follows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.fakes import FakeSQS
+from tests.folders import World
+
+
+class Killed(Exception):
+    """The process is gone: so is every call after this one, until a message is delivered anew."""
+
+
+@dataclass
+class Death:
+    """Comes before call number `at`, to S3 or SageMaker, and lasts until `revive`."""
+
+    at: int
+    calls: int = 0
+    is_dead: bool = False
+
+    def __call__(self, *_: str) -> None:
+        self.calls += 1
+        self.is_dead = self.is_dead or self.calls == self.at
+        if self.is_dead:
+            raise Killed
+
+    def revive(self) -> None:
+        self.is_dead = False
+
+
+@dataclass
+class MortalQueues(FakeSQS):
+    death: Callable[[], None] = lambda: None
+
+    def send_message(self, **message: Any) -> dict[str, Any]:
+        self.death()
+        return super().send_message(**message)
+
+
+def mortal(death: Death, work: Callable[[], None], world: World) -> None:
+    """A death leaves the message in its queue, which delivers it again."""
+    try:
+        work()
+    except Killed:
+        death.revive()
+        world.drain()
