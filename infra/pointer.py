@@ -86,17 +86,17 @@ def before(s3: "S3Client", bucket: str) -> Earlier | None:
     """
     now = s3.get_object(Bucket=bucket, Key=keys.ACTIVE_MODEL)
     present = ActiveModel.from_json(now["Body"].read())
-    versions = _versions(s3, bucket)
-    stands_at = now["Metadata"].get(RESTORES, now["VersionId"])
-    for version in versions:
-        if version == stands_at:
-            break
-    for version in versions:
+    stands_at: str | None = now["Metadata"].get(RESTORES, now["VersionId"])
+    for version in _versions(s3, bucket):
+        if stands_at is not None:  # what lies between was gone back from
+            stands_at = None if version == stands_at else stands_at
+            continue
         found = s3.get_object(Bucket=bucket, Key=keys.ACTIVE_MODEL, VersionId=version)
         active = ActiveModel.from_json(found["Body"].read())
+        stood_at = found["Metadata"].get(RESTORES, version)
         if active.id != present.id:
-            # Itself a repetition: what matters is where that one stood.
-            return Earlier(active, found["Metadata"].get(RESTORES, version))
+            return Earlier(active, stood_at)
+        stands_at = None if stood_at == version else stood_at
     return None
 
 

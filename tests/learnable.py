@@ -14,9 +14,9 @@ SUBJECTS = {photo.name.partition(".")[0]: photo.body for photo in photos.singles
 SIDE = 160
 
 
-def crop(subject: str, number: int) -> bytes:
-    """A JPEG of part of the photograph; the same for the same number."""
-    random = Random(f"{subject} {number}")
+def crop(subject: str, which: str) -> bytes:
+    """A JPEG of part of the photograph; the same for the same word."""
+    random = Random(f"{subject} {which}")
     with Image.open(io.BytesIO(SUBJECTS[subject])) as opened:
         image = opened.convert("RGB")
     side = min(image.size) * random.uniform(0.7, 1.0)
@@ -27,10 +27,10 @@ def crop(subject: str, number: int) -> bytes:
     return buffer.getvalue()
 
 
-def folder(root: Path, labels: dict[str, str], each: int) -> Path:
+def folder(root: Path, labels: dict[str, str], each: int, split: str = "") -> Path:
     """`labels`: which subject each class shows. A folder a class, `each` images in it."""
     for label, subject in labels.items():
         (root / label).mkdir(parents=True)
         for number in range(each):
-            (root / label / f"{number}.jpg").write_bytes(crop(subject, number))
+            (root / label / f"{number}.jpg").write_bytes(crop(subject, f"{split} {number}"))
     return root

@@ -1,0 +1,105 @@
+"""Which model was active before, as the pointer's versions in S3 tell it."""
+
+import io
+import itertools
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.model import ActiveModel, ModelId
+from infra import pointer
+from infra.pointer import Pointer, PointerMoved
+
+
+class Versions:
+    """One object in a versioned bucket."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self.written: dict[str, tuple[bytes, dict[str, str]]] = {}
+
+    def put_object(self, *, Body: bytes, Metadata: dict[str, str], **said: Any) -> None:
+        latest = list(self.written)[-1] if self.written else None
+        if said.get("IfMatch", latest) != latest or ("IfNoneMatch" in said and latest):
+            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
+        self.written[str(next(self._numbers))] = Body, Metadata
+
+    def get_object(self, *, VersionId: str | None = None, **said: Any) -> dict[str, Any]:
+        version = VersionId or list(self.written)[-1]
+        body, metadata = self.written[version]
+        found = {"Body": io.BytesIO(body), "Metadata": metadata}
+        return found | {"VersionId": version, "ETag": version}
+
+    def get_paginator(self, operation: str) -> "Versions":
+        return self
+
+    def paginate(self, **said: Any) -> Any:
+        for version in reversed(self.written):
+            yield {"Versions": [{"Key": "models/active.json", "VersionId": version}]}
+
+
+def model(number: int) -> ActiveModel:
+    return ActiveModel(ModelId("pets", number, f"sha256:{number:064x}"), "e", f"m{number}", "now")
+
+
+def activate(s3: Any, number: int) -> None:
+    before = pointer.read(s3, "b") if s3.written else Pointer(None, None)
+    pointer.move(s3, "b", before, model(number))
+
+
+def go_back(s3: Any) -> int | None:
+    earlier = pointer.before(s3, "b")
+    if earlier is None:
+        return None
+    pointer.move(s3, "b", pointer.read(s3, "b"), earlier.active, earlier)
+    return earlier.active.id.version
+
+
+def test_going_back_again_and_again_passes_every_model_once() -> None:
+    s3 = Versions()
+    for number in (1, 2, 3):
+        activate(s3, number)
+    assert [go_back(s3) for _ in range(3)] == [2, 1, None]
+
+
+def test_after_a_rollback_another_promotion_can_be_rolled_back_to_what_it_replaced() -> None:
+    s3 = Versions()
+    for number in (1, 2, 3):
+        activate(s3, number)
+    assert go_back(s3) == 2
+    activate(s3, 4)
+    assert [go_back(s3) for _ in range(3)] == [2, 1, None]
+
+
+def test_the_same_model_activated_again_is_no_step_of_its_own() -> None:
+    s3 = Versions()
+    for number in (1, 2, 2):
+        activate(s3, number)
+    assert go_back(s3) == 1
+
+
+@given(st.lists(st.one_of(st.integers(1, 5), st.none()), max_size=30))
+def test_history_is_a_stack(deeds: list[int | None]) -> None:
+    """A number activates that model, None goes back."""
+    s3, stack = Versions(), list[int]()
+    for deed in deeds:
+        if deed is not None:
+            activate(s3, deed)
+            if stack[-1:] != [deed]:
+                stack.append(deed)
+        elif s3.written:
+            assert go_back(s3) == (stack[-2] if len(stack) > 1 else None)
+            if len(stack) > 1:
+                stack.pop()
+
+
+def test_a_pointer_that_moved_meanwhile_is_not_overwritten() -> None:
+    s3: Any = Versions()
+    activate(s3, 1)
+    seen = pointer.read(s3, "b")
+    activate(s3, 2)
+    with pytest.raises(PointerMoved):
+        pointer.move(s3, "b", seen, model(3))

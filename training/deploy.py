@@ -1,0 +1,106 @@
+"""Ask an endpoint about images that are NumPy arrays, with the SageMaker SDK.
+
+    Predictor("sortbox-dev").predict(array).labels[0]
+
+The SDK alone does it too; what is added here are the endpoint's limit and typed answers:
+
+    endpoint = Endpoint.get("sortbox-dev")
+    endpoint.serializer, endpoint.deserializer = NumpySerializer(), JSONDeserializer()
+    endpoint.invoke(array, content_type="application/x-npy", accept="application/json").body
+"""
+
+import json
+import math
+
+import boto3
+import numpy as np
+from botocore.exceptions import ClientError
+from numpy.typing import NDArray
+from sagemaker.core.deserializers import JSONDeserializer
+from sagemaker.core.resources import Endpoint
+from sagemaker.core.serializers import NumpySerializer
+
+from domain.model import Preprocessing
+from domain.reply import Labelled, Refused, from_json
+from serving import preprocess
+
+LIMIT_BYTES = 6_291_456
+"""What InvokeEndpoint takes."""
+
+HEADER_BYTES = 128
+
+Images = NDArray[np.uint8]
+
+
+class NotAnImage(ValueError):
+    """The container's own sentence, or what is wrong with the array."""
+
+
+class Predictor:
+    """Raises botocore's ClientError where the endpoint is not there or in trouble."""
+
+    def __init__(self, endpoint: str, session: boto3.Session | None = None) -> None:
+        self._endpoint = Endpoint.get(endpoint, session=session)
+        self._endpoint.serializer = NumpySerializer()
+        self._endpoint.deserializer = JSONDeserializer()
+
+    def predict(self, images: Images, top_k: int = 5) -> Labelled | list[Labelled]:
+        """H x W x 3 gives one answer, N x H x W x 3 a list. Raises NotAnImage."""
+        try:
+            answer = self._endpoint.invoke(
+                body=fitted(np.asarray(images)),
+                content_type="application/x-npy",
+                accept="application/json",
+                custom_attributes=f"top_k={top_k}",
+            ).body
+        except ClientError as error:
+            raise _refused(error) or error from None
+        if isinstance(answer, list):
+            return [_labelled(each) for each in answer]
+        return _labelled(answer)
+
+
+def fitted(images: Images) -> Images:
+    """As it is where the endpoint takes it; else the square that the model looks into, smaller.
+
+    The shared preprocessing crops the centre of any image. Cut and shrunk to the largest square
+    that fits the limit, by the same function, the same region arrives. Raises NotAnImage.
+    """
+    if images.nbytes + HEADER_BYTES <= LIMIT_BYTES:
+        return images
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != 3:
+        raise NotAnImage(
+            f"An array of {images.nbytes:,} bytes exceeds the endpoint's {LIMIT_BYTES:,}, and only "
+            "uint8 values as H x W x 3 or N x H x W x 3 can be shrunk."
+        )
+    if images.ndim == 4:
+        share = (LIMIT_BYTES - HEADER_BYTES) // len(images)
+        return np.stack([_square(image, share) for image in images])
+    return _square(images, LIMIT_BYTES - HEADER_BYTES)
+
+
+def _square(image: Images, limit: int) -> Images:
+    side = min(math.isqrt(limit // 3), *image.shape[:2])
+    if side < 1:
+        raise NotAnImage("There are too many images for one call.")
+    whole = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    return preprocess.crop(image, Preprocessing(side, side, *whole))
+
+
+def _refused(error: ClientError) -> NotAnImage | None:
+    """The container's 4xx carries its sentence; any other trouble is no word about the array."""
+    if not 400 <= int(error.response.get("OriginalStatusCode", 0)) < 500:
+        return None
+    try:
+        reply = from_json(error.response.get("OriginalMessage", ""))
+    except ValueError:
+        return None
+    return NotAnImage(reply.message) if isinstance(reply, Refused) else None
+
+
+def _labelled(document: object) -> Labelled:
+    match from_json(json.dumps(document)):
+        case Refused(message=sentence):
+            raise NotAnImage(sentence)
+        case Labelled() as answer:
+            return answer
