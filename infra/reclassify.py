@@ -8,7 +8,7 @@ What is counted is what will be done: the run's own walk, with the settings that
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,9 @@ HEADS_AT_ONCE = 32
 
 class ReclassifyError(Exception):
     """A sentence for the person who asked for it."""
+
+
+TROUBLE = (ReclassifyError, StageError, PriceError, NoActiveModelError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,27 +174,46 @@ def start(stage: Stage, prefix: str = INBOX) -> None:
     Desk.of(stage).start(scope_of(prefix))
 
 
-def _run(asked: argparse.Namespace, ask: Callable[[str], bool]) -> str:
-    desk = Desk.of(Stage(asked.stage))
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the person at the terminal wants."""
+
+    prefix: str = INBOX
+    kind: Kind = "renewal"
+    rate: float = TYPICAL.rate
+    dry_run: bool = False
+    yes: bool = False
+    stop: bool = False
+    end: bool = False
+
+
+def run(desk: Desk, asked: Asked, ask: Callable[[str], bool]) -> Iterator[str]:
+    """What is to be said, sentence by sentence. Raises ReclassifyError."""
     if asked.stop or asked.end:
-        run = desk.end() if asked.end else desk.stop()
-        if run is None:
-            raise ReclassifyError("no reclassification is under way")
-        done = "ended" if asked.end else "stops after what runs now; `make reclassify` resumes it"
-        return f"The reclassification of {INBOX}{run.path} {done}."
+        yield _halt(desk, asked)
+        return
     given = Assumptions(instance=desk.cloud.machines.type, rate=asked.rate)
     plan = desk.plan(scope_of(asked.prefix, asked.kind), prices.load(), given)
-    print(plan, flush=True)
+    yield str(plan)
     if plan.images == 0:
-        return "There is nothing there."
-    if asked.dry_run:
-        return "A dry run: nothing was started."
-    if plan.stale == 0 and claim.read(desk.cloud.bucket, SWEEP) is None:
-        return "Everything is up to date."
-    if plan.is_large and not asked.yes and not ask(f"More than {plan.ask_above:,} images. Start?"):
+        yield "There is nothing there."
+    elif asked.dry_run:
+        yield "A dry run: nothing was started."
+    elif plan.stale == 0 and claim.read(desk.cloud.bucket, SWEEP) is None:
+        yield "Everything is up to date."
+    elif plan.is_large and not asked.yes and not ask(f"More than {plan.ask_above:,}. Start?"):
         raise ReclassifyError("not started; YES=1 starts it without asking")
-    desk.start(plan.scope)
-    return f"Started. `make status STAGE={asked.stage}` says how far it is."
+    else:
+        desk.start(plan.scope)
+        yield "Started. `make status` says how far it is."
+
+
+def _halt(desk: Desk, asked: Asked) -> str:
+    run = desk.end() if asked.end else desk.stop()
+    if run is None:
+        raise ReclassifyError("no reclassification is under way")
+    done = "has ended" if asked.end else "stops after what runs now; `make reclassify` resumes it"
+    return f"The reclassification of {INBOX}{run.path} {done}."
 
 
 def _ask(question: str) -> bool:
@@ -211,12 +233,12 @@ def main(arguments: list[str], ask: Callable[[str], bool] = _ask) -> int:
     parser.add_argument("--yes", action="store_true")
     parser.add_argument("--stop", action="store_true")
     parser.add_argument("--end", action="store_true")
+    given = vars(parser.parse_args(arguments))
     try:
-        print(_run(parser.parse_args(arguments), ask))
-    except (ReclassifyError, StageError, PriceError, NoActiveModelError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (BotoCoreError, ClientError) as error:
+        desk = Desk.of(Stage(given.pop("stage")))
+        for sentence in run(desk, Asked(**given), ask):
+            print(sentence, flush=True)
+    except (*TROUBLE, BotoCoreError, ClientError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
