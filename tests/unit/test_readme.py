@@ -1,0 +1,36 @@
+"""The README promises only what is there."""
+
+import re
+from importlib.util import find_spec
+
+from infra.local.place import REPOSITORY
+from tests.readme import blocks, commands, links
+
+TARGETS = set(
+    re.findall(r"^([a-z][a-z0-9 -]*):", (REPOSITORY / "Makefile").read_text(), flags=re.MULTILINE)
+)
+VERBS = {verb for target in TARGETS for verb in target.split()}
+
+
+def test_every_make_verb_exists() -> None:
+    verbs = {found[1] for line in commands() if (found := re.match(r"make ([a-z-]+)", line))}
+    assert {"demo", "test", "up", "status", "deploy", "remove"} <= verbs
+    assert verbs <= VERBS, f"the README tells of verbs that make does not know: {verbs - VERBS}"
+
+
+def test_every_module_that_is_run_exists() -> None:
+    modules = {module for line in commands() for module in re.findall(r"python -m (\S+)", line)}
+    missing = {module for module in modules if find_spec(module) is None}
+    assert not missing, f"the README runs modules that do not exist: {missing}"
+
+
+def test_every_link_leads_somewhere() -> None:
+    missing = [link for link in links() if not (REPOSITORY / link.partition("#")[0]).exists()]
+    assert links()
+    assert not missing, f"the README points at what does not exist: {missing}"
+
+
+def test_every_piece_of_python_can_be_read() -> None:
+    assert blocks("python")
+    for block in blocks("python"):
+        compile(block, "README.md", "exec")
