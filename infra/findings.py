@@ -219,7 +219,7 @@ def _is_answer(key: str) -> bool:
 def of_open_runs(look: Lookout) -> Iterator[Finding]:
     for listed in islice(look.bucket.walk(keys.CLAIMS), SHOWN):
         found = claim.read(look.bucket, keys.claimed_token(listed.key))
-        if found is not None:
+        if found is not None and not found.run.scope.is_sweep:
             sentence = f"{keys.INBOX}{found.run.path} has a run, since {found.run.started_at}."
             yield Finding("run", sentence, {"path": found.run.path, "run": found.run.nonce})
 

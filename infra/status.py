@@ -18,6 +18,7 @@ from domain.scope import Scope
 from infra import findings
 from infra.findings import Finding, Lookout
 from infra.stage import Stage, StageError
+from infra.sweeps import of_sweeps
 
 
 def explain(look: Lookout, key: str) -> Iterator[Finding]:
@@ -41,6 +42,7 @@ def explain(look: Lookout, key: str) -> Iterator[Finding]:
 def everything(look: Lookout) -> Iterator[Finding]:
     yield findings.of_model(findings.active_model(look))
     yield findings.of_endpoint(look)
+    yield from of_sweeps(look.bucket)
     yield from findings.of_open_runs(look)
     yield from findings.of_queues(look)
 
