@@ -79,7 +79,7 @@ def prepare(
     total = sum(len(files) for classes in found.values() for files in classes.values())
     for split, classes in found.items():
         given[split] = []
-        for example in _examined(root, classes, labels, go_on):
+        for example in examined(root, classes, labels, go_on):
             if isinstance(example, Example):
                 given[split].append(example)
             else:
@@ -123,7 +123,7 @@ def _agreed(found: Mapping[str, Classes]) -> tuple[str, ...]:
     return labels
 
 
-def _examined(
+def examined(
     root: Path, classes: Classes, labels: tuple[str, ...], go_on: Callable[[], None]
 ) -> Iterator[Example | str]:
     number = {name: label for label, name in enumerate(labels)}

@@ -53,9 +53,10 @@ def _unwrapped(folder: Path) -> Path:
     folders = [each for each in _folders(folder) if each.name != WEIGHTS]
     if len(folders) != 1:
         return folder
-    below = _folders(folders[0])
-    is_a_split = folders[0].name in SPLITS and not any(each.name in SPLITS for each in below)
-    return folder if is_a_split or not below else _unwrapped(folders[0])
+    inner = _unwrapped(folders[0])
+    if any(SPLITS.get(each.name) == "train" for each in _folders(inner)):
+        return inner
+    return folder if folders[0].name in SPLITS or not _folders(folders[0]) else inner
 
 
 def _unwrapped_split(folder: Path) -> Path:

@@ -34,6 +34,9 @@ AHEAD = 3
 JUDGED = 32
 """Images in a batch that only looks."""
 
+DETAIL = 2
+"""Times what serving needs, so that the small part a random crop keeps is not blown up."""
+
 Load = Callable[[], Pixels]
 
 
@@ -75,18 +78,12 @@ class Images:
 
     def plain(self, example: Example) -> Pixels:
         """As serving will see it."""
-        decoded = _decoded(self._dataset, example, preprocess.shorter_side(self._numbers))
-        return preprocess.crop(decoded, self._numbers)
+        image = _decoded(self._dataset, example, preprocess.shorter_side(self._numbers))
+        return preprocess.crop(image, self._numbers)
 
     def pixels(self, batches: Iterable[Sequence[Load]]) -> Iterator[Pixels]:
-        """Each batch as one array, in order, with AHEAD of them under way."""
-        waiting: deque[list[Future[Pixels]]] = deque()
-        for batch in batches:
-            waiting.append([self._pool.submit(load) for load in batch])
-            if len(waiting) > AHEAD:
-                yield _stacked(waiting.popleft())
-        while waiting:
-            yield _stacked(waiting.popleft())
+        """Each batch as one array, in order."""
+        return _prefetched(batches, self._pool)
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +92,7 @@ class Images:
         self._pool.shutdown(cancel_futures=True)
 
     def _altered(self, example: Example, chance: Random) -> Pixels:
-        image = _decoded(self._dataset, example, preprocess.shorter_side(self._numbers))
+        image = _decoded(self._dataset, example, DETAIL * self._numbers.resize)
         return augmented(image, self._numbers, self._config.augment, chance)
 
     def _loaded(self, batches: Iterable[Sequence[tuple[int, Load]]]) -> Iterator[Batch]:
@@ -111,6 +108,23 @@ class Images:
             yield inputs, labels.popleft()
 
 
+def prefetched(batches: Iterable[Sequence[Load]], threads: int) -> Iterator[Pixels]:
+    """Each batch as one array, in order."""
+    with ThreadPoolExecutor(threads) as pool:
+        yield from _prefetched(batches, pool)
+
+
+def _prefetched(batches: Iterable[Sequence[Load]], pool: ThreadPoolExecutor) -> Iterator[Pixels]:
+    """With AHEAD of them under way."""
+    waiting: deque[list[Future[Pixels]]] = deque()
+    for batch in batches:
+        waiting.append([pool.submit(load) for load in batch])
+        if len(waiting) > AHEAD:
+            yield _stacked(waiting.popleft())
+    while waiting:
+        yield _stacked(waiting.popleft())
+
+
 def _stacked(batch: list[Future[Pixels]]) -> Pixels:
     return np.stack([each.result() for each in batch])
 
@@ -119,7 +133,7 @@ def _decoded(dataset: Dataset, example: Example, shorter_side: int) -> Image.Ima
     """Raises TrainingFailed: the file was readable when the job began."""
     try:
         body = (dataset.root / example.path).read_bytes()
-        return decode(body, MAX_PIXELS, shorter_side).image
+        return Image.fromarray(np.asarray(decode(body, MAX_PIXELS, shorter_side).image))
     except Undecodable as error:
         raise TrainingFailed(f"Image {example.path} cannot be read: {error.message}") from error
     except FileNotFoundError as error:

@@ -76,10 +76,21 @@ class Judgement:
 
 def judged(look: Embed, batches: Iterable[Batch], count: int, world: World) -> Judgement:
     """`look`: the whole network; `batches`: this process's part of `count` images."""
-    rows = [_rows(look(inputs.numpy()), truth.numpy()) for inputs, truth in batches]
-    table = torch.from_numpy(np.concatenate([np.empty((0, 4)), *rows])).to(world.device)
-    every = world.gathered(table, parts(count, world)).cpu().numpy()
-    truth, predicted, confidence, own = every.T
+    found = [rows(_softmax(look(inputs.numpy())), truth.numpy()) for inputs, truth in batches]
+    table = torch.from_numpy(np.concatenate([np.empty((0, 4)), *found])).to(world.device)
+    return of(world.gathered(table, parts(count, world)).cpu().numpy())
+
+
+def rows(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(images, 4): truth, what was predicted, and how probable the one and the other seemed."""
+    every = np.arange(len(truth))
+    predicted = scores.argmax(1)
+    return np.stack([truth, predicted, scores[every, predicted], scores[every, truth]], 1)
+
+
+def of(table: NDArray[np.float64]) -> Judgement:
+    """From the `rows` of all batches."""
+    truth, predicted, confidence, own = table.T
     return Judgement(
         truth.astype(np.int64),
         predicted.astype(np.int64),
@@ -88,13 +99,10 @@ def judged(look: Embed, batches: Iterable[Batch], count: int, world: World) -> J
     )
 
 
-def _rows(logits: Rows, truth: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(images, 4): truth, what was predicted, and how probable the one and the other seemed."""
+def _softmax(logits: Rows) -> NDArray[np.float64]:
     scores = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
     scores /= scores.sum(1, keepdims=True)
-    rows = np.arange(len(truth))
-    predicted = scores.argmax(1)
-    return np.stack([truth, predicted, scores[rows, predicted], scores[rows, truth]], 1)
+    return np.asarray(scores, np.float64)
 
 
 def write(

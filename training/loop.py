@@ -20,7 +20,7 @@ from training.optimise import rate, set_rate
 from training.world import World
 
 EXPLODED = 3.0
-"""Times the loss of guessing: an epoch's mean above this says that training runs away."""
+"""Times the loss of guessing: losses above this are wild."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Loop:
             course.remember()
         course.end_epoch(curves)
         self.say(metrics.line(curves | {"seconds": seconds}))
-        self._refuse_explosion(curves)
+        self._refuse_explosion(course)
 
     @torch.inference_mode()
     def _measured(self, module: nn.Module, split: str) -> Curves:
@@ -167,16 +167,22 @@ class Loop:
         )
 
     def _stale(self, course: Course) -> bool:
-        """No better for `patience` epochs."""
         losses = [epoch["validation_loss"] for epoch in course.history]
-        patience = self.config.patience
-        return 0 < patience < len(losses) and min(losses[-patience:]) > min(losses)
+        if not losses or not self.config.patience:
+            return False
+        return len(losses) - 1 - losses.index(min(losses)) >= self.config.patience
 
-    def _refuse_explosion(self, curves: Curves) -> None:
+    def _refuse_explosion(self, course: Course) -> None:
+        """A wild first epoch may recover; one that is no better than before, or the last, not."""
+        *before, last = course.history
         guess = math.log(self.labels)
-        if curves["train_loss"] > EXPLODED * guess:
+        is_wild = min(last["train_loss"], last["validation_loss"]) > EXPLODED * guess
+        recovers = len(course.history) < self.config.epochs and (
+            not before or last["train_loss"] < before[-1]["train_loss"]
+        )
+        if is_wild and not recovers:
             raise TrainingFailed(
-                f"The mean loss of epoch {curves['epoch']:g} is {curves['train_loss']:.4g}, and "
+                f"The mean loss of epoch {last['epoch']:g} is {last['train_loss']:.4g}, and "
                 f"guessing would have {guess:.2f}: training runs away. Lower lr (it is "
                 f"{self.config.lr:g})."
             )

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from domain.model import ModelCard
 from serving.decode import decode
@@ -161,7 +162,7 @@ def _html(content: dict[str, Any], dataset: Dataset) -> str:
 def _thumbnail(dataset: Dataset, mistake: dict[str, Any]) -> str:
     """As a data URI."""
     body = (dataset.root / mistake["image"]).read_bytes()
-    image = decode(body, MAX_PIXELS, THUMBNAIL).image
+    image = Image.fromarray(np.asarray(decode(body, MAX_PIXELS, THUMBNAIL).image))
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=80)

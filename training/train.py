@@ -74,6 +74,8 @@ def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say)
         course = lesson.begun(told, prepared.learner, world)
         run = card.identity(told, dataset, start)
         course.restore(checkpoint.read(places.checkpoints, run))
+        if course.step:
+            say(f"resumed after step {course.step}")
         loop = Loop(
             told,
             prepared.source,
