@@ -16,7 +16,7 @@ hyperparameters = NAME ARCH WEIGHTS UNFREEZE EPOCHS BATCH_SIZE LR BACKBONE_LR OP
     DECODERS PROCESSES MAX_UNREADABLE LOG_EVERY CHECKPOINT_SECONDS
 told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(origin $(each)))),$(each)="$$$(each)"))
 stage = $(or $(STAGE),local)
-image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)')")
+image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)' $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)'))")
 
 .PHONY: help env up down demo train promote rollback doctor image test test-faults test-nightly audit lint types deploy remove status reclassify cost bundle lock bench-flow test-reclassify clean
 
@@ -25,6 +25,7 @@ help:
 	@echo 'make up | down               the local cloud; results survive'
 	@echo 'make train DATA=photos/      a training job on any folder of images; ARCH=resnet50 EPOCHS=4 LR=0.001 …'
 	@echo 'make promote | rollback      judge what was trained beside what is active, and switch; or switch back'
+	@echo 'make image STAGE=dev         the container, built on AWS; INSTANCE_TYPE=ml.g4dn.xlarge: the one for GPUs'
 	@echo 'make doctor STAGE=dev        is everything there, and what will it cost?'
 	@echo 'make test | lint | types     every check'
 	@echo 'make test-faults             a hundred thousand uploads, throttled, repeated, reordered and killed'
@@ -62,6 +63,12 @@ promote: env
 
 rollback: env
 	@$(call in_stage,$(stage)) -m infra.rollback --stage '$(stage)' $(if $(IMAGE),--image "$$IMAGE")
+
+doctor: env
+	@$(call in_stage,$(stage)) -m infra.doctor --stage '$(stage)'
+
+image: env
+	@$(call in_stage,$(named)) -m infra.image --stage '$(named)' --build $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)')
 
 build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py training/package.py training/quantise.py
 	@echo 'Packing the bundled ImageNet model …'
