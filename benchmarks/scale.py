@@ -92,6 +92,7 @@ def cloud(simulated: Simulated) -> Cloud:
         thumbnail=_none,
         sweep_jobs=1,
         ask_above=0,
+        review_below=0.5,
         bounds=Bounds(heads_at_once=4),
     )
 

@@ -1,0 +1,204 @@
+"""Our server and its peers, one after the other on this machine, in interleaved rounds.
+
+`make bench`: the same weights, the same JPEG bytes, the same client. What counts are ratios within
+a round: the machine may be slower in the next.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import bare, servers
+from benchmarks.client import Answer, closed_loop, open_loop
+from benchmarks.flow import images
+from benchmarks.servers import Contender
+
+PORT = 23_400
+CLIENTS = (1, 4, 16, 64)
+PHOTOS = 200
+WARM_SECONDS = 1.5
+console = Console(width=130)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One server under one load in one round."""
+
+    server: str
+    round: int
+    clients: int
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+    """Processor time of the server an image, of all cores together."""
+    peak_mib: float
+    ready_s: float
+    load: float
+    """The machine's load average at the end; 2 cores that are busy show 2."""
+
+
+def measured(
+    contender: Contender, bodies: Sequence[bytes], seconds: float, number: int, logs: Path,
+    clients: Sequence[int],
+) -> list[Figures]:  # fmt: skip
+    request = contender.request(bodies)
+    rows = []
+    with servers.running(contender, logs) as server:
+        uvloop.run(closed_loop(request, 4, WARM_SECONDS))
+        for count in clients:
+            before, began = server.cpu_seconds(), time.perf_counter()
+            answers = uvloop.run(closed_loop(request, count, seconds))
+            wall, used = time.perf_counter() - began, server.cpu_seconds() - before
+            _check(contender, answers)
+            took = sorted(answer.seconds for answer in answers)
+            rows.append(
+                Figures(
+                    contender.name, number, count, len(answers) / wall,
+                    statistics.median(took) * 1000, took[int(len(took) * 0.99)] * 1000,
+                    used / len(answers) * 1000, server.peak_mebibytes(), server.ready_seconds,
+                    os.getloadavg()[0],
+                )
+            )  # fmt: skip
+            console.print(rows[-1])
+    return rows
+
+
+def _check(contender: Contender, answers: Sequence[Answer]) -> None:
+    wrong = [answer.status for answer in answers if answer.status != 200]
+    if wrong:
+        raise RuntimeError(f"{contender.name} answered {len(wrong)} times otherwise: {wrong[:5]}")
+
+
+def contenders(models: Path, network: str, grid: dict[str, str], work: Path) -> list[Contender]:
+    int8, bf16 = models / f"{network}-int8", models / f"{network}-bf16"
+    peers = [
+        servers.peer("LitServe, our engine", "litserve_openvino", int8, PORT, **grid),
+        servers.peer("LitServe", "litserve_torch", int8, PORT),
+        servers.peer("FastAPI", "fastapi_torch", int8, PORT),
+        servers.torchserve(int8, PORT, work / "torchserve"),
+    ]
+    found = [peer for peer in peers if peer is not None]
+    if len(found) < len(peers):
+        console.print("TorchServe is left out: there is no Java on this machine.")
+    return [servers.ours(int8, PORT), servers.ours(bf16, PORT), *found]
+
+
+def best_grid(models: Path, network: str, bodies: Sequence[bytes], work: Path) -> dict[str, str]:
+    """LitServe with our engine at sixteen clients, in every arrangement."""
+    table = Table("workers", "batch", "timeout ms", "images/s", title="LitServe, our engine: grid")
+    tried: list[tuple[float, dict[str, str]]] = []
+    for workers, batch, timeout in product("123", "48", "25"):
+        told = {"WORKERS": workers, "BATCH": batch, "TIMEOUT_MS": timeout}
+        contender = servers.peer(
+            "LitServe grid", "litserve_openvino", models / f"{network}-int8", PORT, **told
+        )
+        (row,) = measured(contender, bodies, 3, 0, work, (16,))
+        tried.append((row.rate, told))
+        table.add_row(workers, batch, timeout, f"{row.rate:.0f}")
+    console.print(table)
+    return max(tried, key=lambda pair: pair[0])[1]
+
+
+def overload(
+    contender: Contender, bodies: Sequence[bytes], peak: float, seconds: float, work: Path
+) -> dict[str, float]:
+    """Twice as many requests as can be answered."""
+    with servers.running(contender, work) as server:
+        request = contender.request(bodies)
+        uvloop.run(closed_loop(request, 64, 3))
+        before = server.mebibytes()
+        answers = uvloop.run(open_loop(request, 2 * peak, seconds))
+        after = server.mebibytes()
+    accepted = sorted(answer.seconds for answer in answers if answer.status == 200)
+    refused = sorted(answer.seconds for answer in answers if answer.status == 503)
+    return {
+        "asked/s": 2 * peak,
+        "accepted/s": len(accepted) / seconds,
+        "accepted p99 ms": accepted[int(len(accepted) * 0.99)] * 1000,
+        "refused": len(refused),
+        "refused p50 ms": statistics.median(refused) * 1000,
+        "refused p99 ms": refused[int(len(refused) * 0.99)] * 1000,
+        "memory before MiB": before,
+        "memory after MiB": after,
+    }
+
+
+def summary(rows: Sequence[Figures]) -> Table:
+    """Medians over the rounds, and the ratio of our int8 to each, smallest to largest."""
+    table = Table(
+        "server", "clients", "images/s", "p50 ms", "p99 ms", "core-ms", "peak MiB", "ours"
+    )
+    reference = {(row.round, row.clients): row.rate for row in rows if row.server == "sortbox int8"}
+    for server, clients in dict.fromkeys((row.server, row.clients) for row in rows):
+        own = [row for row in rows if (row.server, row.clients) == (server, clients)]
+        middle = [
+            statistics.median(getattr(row, name) for row in own)
+            for name in ("rate", "p50_ms", "p99_ms", "cpu_ms", "peak_mib")
+        ]
+        ratios = [reference[row.round, clients] / row.rate for row in own]
+        table.add_row(
+            server, str(clients), *(f"{figure:.1f}" for figure in middle[:4]), f"{middle[4]:.0f}",
+            f"{statistics.median(ratios):.2f}x ({min(ratios):.2f}-{max(ratios):.2f})",
+        )  # fmt: skip
+    return table
+
+
+def machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    cores = len(os.sched_getaffinity(0))
+    return f"{model}, {cores} cores, Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
+    parser.add_argument("--network", choices=("resnet50", "lite0"), default="resnet50")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--models", type=Path, default=Path("build/bench"))
+    parser.add_argument("--grid", help="WORKERS,BATCH,TIMEOUT_MS: do not search for the best")
+    given = parser.parse_args(arguments)
+    work = given.models.resolve() / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    models, bodies = (
+        given.models.resolve(),
+        [b for b, _ in zip(images(), range(PHOTOS), strict=False)],
+    )
+    console.print(machine(), f"load {os.getloadavg()}", sep="\n")
+    alone = bare.measure(models / f"{given.network}-int8", bodies)
+    console.print(alone)
+    names = ("WORKERS", "BATCH", "TIMEOUT_MS")
+    grid = dict(zip(names, given.grid.split(","), strict=True)) if given.grid else None
+    fastest = grid or best_grid(models, given.network, bodies, work)
+    field = contenders(models, given.network, fastest, work)
+    rows = [
+        row
+        for number in range(given.rounds)
+        for contender in field
+        for row in measured(contender, bodies, given.seconds, number, work, CLIENTS)
+    ]
+    console.print(summary(rows))
+    peak = max(row.rate for row in rows if row.server == "sortbox int8")
+    crowd = overload(field[0], bodies, peak, 20, work)
+    console.print(crowd, f"load {os.getloadavg()}")
+    document = {"machine": machine(), "bare": asdict(alone), "overload": crowd, "grid": fastest}
+    document["rows"] = [asdict(row) for row in rows]
+    (work.parent / f"{given.network}.json").write_text(json.dumps(document, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
