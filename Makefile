@@ -18,7 +18,7 @@ told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(ori
 stage = $(or $(STAGE),local)
 image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)' $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)'))")
 
-.PHONY: help env up down demo train promote rollback doctor image test test-faults test-nightly audit lint types deploy remove status reclassify cost bundle lock bench-flow test-reclassify clean
+.PHONY: help env up down demo train promote rollback doctor image test test-faults test-nightly audit lint types deploy remove status reclassify review cost bundle lock bench-flow test-reclassify clean
 
 help:
 	@echo 'make demo                    classify photographs on this machine, no account needed'
@@ -33,6 +33,7 @@ help:
 	@echo 'make deploy STAGE=dev        into the AWS account of your credentials'
 	@echo 'make status KEY=inbox/x.jpg  why is nothing there? in the local cloud; STAGE=dev in AWS'
 	@echo 'make reclassify DRY_RUN=1     bring every answer up to date; PREFIX=inbox/trip/ STAGE=dev YES=1 STOP=1'
+	@echo 'make review OUT=review        what people should look at, as a folder of classes; CSV=corrected.csv'
 	@echo 'make cost IMAGES_PER_DAY=20000 FOLDER_SIZE=500   which road is cheapest?'
 	@echo 'make remove STAGE=dev        stop what bills; BUCKET=delete deletes the data as well'
 
@@ -65,7 +66,7 @@ rollback: env
 	@$(call in_stage,$(stage)) -m infra.rollback --stage '$(stage)' $(if $(IMAGE),--image "$$IMAGE")
 
 doctor: env
-	@$(call in_stage,$(stage)) -m infra.doctor --stage '$(stage)'
+	@$(call in_stage,$(stage)) -m infra.doctor --stage '$(stage)' $(if $(filter local,$(stage)),--image $(image))
 
 image: env
 	@$(call in_stage,$(named)) -m infra.image --stage '$(named)' --build $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)')
@@ -109,6 +110,9 @@ reclassify: env
 	@$(call in_stage,$(or $(STAGE),local)) -m infra.reclassify --stage '$(or $(STAGE),local)' --prefix="$${PREFIX:-inbox/}" \
 	    $(if $(KIND),--kind '$(KIND)') $(if $(RATE),--rate '$(RATE)') $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) \
 	    $(if $(STOP),--stop) $(if $(END),--end)
+
+review: env # the images to look at, as a folder of classes; CSV=list.csv: those that were corrected
+	@$(call in_stage,$(or $(STAGE),local)) -m infra.review --stage '$(or $(STAGE),local)' --out '$(or $(OUT),review)' $(if $(CSV),--csv '$(CSV)')
 
 cost: env
 	@$(python) -m infra.cost --images-per-day '$(IMAGES_PER_DAY)' --folder-size '$(or $(FOLDER_SIZE),1)' $(if $(RATE),--rate '$(RATE)')

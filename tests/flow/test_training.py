@@ -179,6 +179,15 @@ def test_the_version_is_in_the_registry_with_its_metrics_and_lineage(
     assert json.loads(cloud.read(evaluation.split("/", 3)[3]) or b"")["accuracy"] > 0.9
 
 
+def test_the_doctor_finds_everything_and_says_what_it_costs(person: Person, promoted: str) -> None:
+    done = person.types("infra.doctor", "--image", person.image)
+    assert done.returncode == 0, done.stdout
+    assert "subjects:1 is active" in done.stdout
+    assert "sortbox-local is InService" in done.stdout
+    assert re.search(r"not checked +quota", done.stdout)
+    assert re.search(r"ml\.m5\.xlarge costs USD \d+ a month.*us-east-1, \d{4}-", done.stdout)
+
+
 def test_an_array_is_predicted_by_the_sdk_whatever_its_size(
     person: Person, promoted: str, tmp_path: Path
 ) -> None:
