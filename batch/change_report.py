@@ -8,10 +8,11 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from batch import answers, change_page
-from batch.answer import Answer
+from batch.answer import Answer, Unanswered
 from batch.changes import Change, Changes, merged
 from batch.claim import Run, publish
 from batch.cloud import Cloud
+from batch.review import Review, key_of
 from domain.keys import INBOX
 
 SUMMARY = "_summary.json"
@@ -26,7 +27,8 @@ MOST_ROWS = 1_000_000
 def write(cloud: Cloud, run: Run) -> Changes:
     """Raises RunClosed where the run is no longer the live sweep."""
     with TemporaryFile("w+b") as table:
-        changes = _fill(cloud, run, table)
+        review = Review(cloud.review_below)
+        changes = _fill(cloud, run, table, review)
         if changes.images == 0 and run.kind == "unanswered":
             return changes  # it comes every day, and nothing was lost
         about = {"schema": 1, "prefix": INBOX + run.path, "run": run.nonce, "kind": run.kind}
@@ -34,16 +36,17 @@ def write(cloud: Cloud, run: Run) -> Changes:
         summary = json.dumps(about | changes.to_json(), ensure_ascii=False, indent=1) + "\n"
         page = change_page.page(run, changes, cloud.thumbnail)
         publish(cloud.bucket, run, run.file(FLIPS), table, "text/csv")
+        publish(cloud.bucket, run, key_of(run.scope), review.table(), "text/csv")
         publish(cloud.bucket, run, run.file(SUMMARY), summary)
         publish(cloud.bucket, run, run.file(PAGE), page, "text/html; charset=utf-8")
     return changes
 
 
-def _fill(cloud: Cloud, run: Run, table: IO[bytes]) -> Changes:
+def _fill(cloud: Cloud, run: Run, table: IO[bytes], review: Review) -> Changes:
     changes, text = Changes(), io.TextIOWrapper(table, encoding="utf-8", newline="")
     rows = csv.writer(text)
     rows.writerow(COLUMNS)
-    for change in _changed(cloud, run, changes):
+    for change in _changed(cloud, run, changes, review):
         if change.flipped and changes.flipped <= MOST_ROWS:
             rows.writerow(
                 (
@@ -63,8 +66,10 @@ def _answers(cloud: Cloud, run: Run) -> Iterator[Answer]:
     return answers.of_run(cloud.bucket, run, bounds.attempts, bounds.heads_at_once)
 
 
-def _changed(cloud: Cloud, run: Run, changes: Changes) -> Iterator[Change]:
+def _changed(cloud: Cloud, run: Run, changes: Changes, review: Review) -> Iterator[Change]:
     for answer, before in merged(_answers(cloud, run)):
+        if not isinstance(answer, Unanswered):
+            review.add(answer)
         change = changes.add(answer, before)
         if change:
             yield change

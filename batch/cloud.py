@@ -54,7 +54,7 @@ class Cloud:
 
     `thumbnail(key)`: a small JPEG of an inbox image, where one can be had. `sweep_jobs`: how many
     transform jobs a sweep runs at once. `ask_above`: more images than these are not swept before
-    somebody has confirmed it.
+    somebody has confirmed it. `review_below`: a score that is lower is listed for review.
     """
 
     bucket: Bucket
@@ -72,4 +72,5 @@ class Cloud:
     thumbnail: Callable[[str], bytes | None]
     sweep_jobs: int
     ask_above: int
+    review_below: float
     bounds: Bounds = Bounds()

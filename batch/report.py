@@ -34,6 +34,7 @@ from batch.bucket import Bucket, Listed
 from batch.claim import SUMMARY, Run, publish
 from batch.cloud import Cloud
 from batch.folder_page import PAGE, Gallery
+from batch.review import Review, key_of
 from domain.keys import INBOX, folder_file
 from domain.route import Ignored, InFolder, route
 
@@ -75,6 +76,7 @@ class Reports:
 
     table: io.TextIOWrapper
     errors: io.TextIOWrapper
+    review: Review = field(default_factory=Review)
     counts: Counts = field(default_factory=Counts)
     gallery: Gallery = field(default_factory=Gallery)
 
@@ -84,6 +86,7 @@ class Reports:
 
     def add(self, answer: Predicted | Refusal) -> None:
         self.gallery.add(answer)
+        self.review.add(answer)
         match answer:
             case Predicted(labels=labels):
                 self._writer.writerow(to_csv(answer))
@@ -126,12 +129,13 @@ def write(cloud: Cloud, run: Run) -> Counts:
         publish(cloud.bucket, run, folder_file(run.scope, PREDICTIONS), table, "text/csv")
         publish(cloud.bucket, run, folder_file(run.scope, ERRORS), errors, "application/jsonl")
         publish(cloud.bucket, run, run.file(PAGE), page, "text/html; charset=utf-8")
+        publish(cloud.bucket, run, key_of(run.scope), reports.review.table(), "text/csv")
         publish(cloud.bucket, run, folder_file(run.scope, SUMMARY), text)
     return reports.counts
 
 
 def _fill(cloud: Cloud, run: Run, table: IO[bytes], errors: IO[bytes]) -> Reports:
-    reports = Reports(_text(table), _text(errors))
+    reports = Reports(_text(table), _text(errors), Review(cloud.review_below))
     with ExitStack() as opened:
         known = _known(cloud, run, opened)
         for image in _images(cloud, run, reports.counts):

@@ -123,6 +123,7 @@ def cloud(
         thumbnail=Thumbnails(s3, settings.bucket, endpoint, pointer.model).of,
         sweep_jobs=settings.reclassify_jobs,
         ask_above=settings.reclassify_ask_above,
+        review_below=settings.review_below_percent / 100,
     )
 
 

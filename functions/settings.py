@@ -78,6 +78,7 @@ class OnFolder:
     reclassify_jobs: Annotated[int, Within(1, 20)]
     reclassify_ask_above: Annotated[int, Within(0, 999_999_999)]
     flip_alarm_percent: Annotated[int, Within(0, 100)]
+    review_below_percent: Annotated[int, Within(0, 100)]
 
 
 @dataclass(frozen=True, slots=True)

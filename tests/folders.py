@@ -42,6 +42,7 @@ ON_FOLDER = OnFolder(
     reclassify_jobs=1,
     reclassify_ask_above=1_000,
     flip_alarm_percent=20,
+    review_below_percent=50,
 )
 ON_PAGE = OnPage(
     bucket="bucket",
@@ -96,6 +97,7 @@ class World:
             go_on=lambda token: self.send(Advance(token)),
             thumbnail=self.thumbnails.get,
             sweep_jobs=self.settings.reclassify_jobs,
+            review_below=self.settings.review_below_percent / 100,
             ask_above=self.settings.reclassify_ask_above,
             bounds=self.bounds,
         )

@@ -107,7 +107,8 @@ def test_at_rest_every_answer_is_by_the_new_model_and_for_the_image_as_it_is(
     alternative()
     new = cloud.active().id
     told = reclassify(running, "--prefix", "inbox/re-", "--dry-run")
-    assert f"{len(images)} images, {len(images)} to be answered ({len(images)} older model)" in told
+    all_of_them = f"{len(images):,}"
+    assert f"{all_of_them} images, {all_of_them} to be answered ({all_of_them} older" in told
     assert is_over(cloud), "a dry run starts nothing"
 
     before = {body: live.times(body) for body in images.values()}

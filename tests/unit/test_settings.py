@@ -30,6 +30,7 @@ GOOD = {
     "RECLASSIFY_JOBS": "1",
     "RECLASSIFY_ASK_ABOVE": "100000",
     "FLIP_ALARM_PERCENT": "20",
+    "REVIEW_BELOW_PERCENT": "50",
 }
 
 ALL = [OnUpload, OnFolder, OnPage, OnSchedule]

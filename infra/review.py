@@ -1,0 +1,135 @@
+"""The images that a person should look at, as a folder of classes; corrected, training takes it.
+
+`python -m infra.review --stage dev --out review [--csv corrected.csv]`
+
+Without a CSV: whatever the runs have listed in `outbox/_review/`, each image in the folder of its
+label. Move those that are wrong into the right folder. Or fill the column `corrected` of a list and
+hand it in: then the images that have an entry there are put below the corrected label, and no
+others.
+"""
+
+import argparse
+import csv
+import hashlib
+import io
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from batch.bucket import Bucket
+from batch.review import COLUMNS, PREFIX
+from domain.keys import INBOX
+from infra.stage import Stage, StageError
+
+MOST_BYTES = 100_000_000
+
+
+class ReviewError(Exception):
+    """A sentence for the person who reviews."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An image of a list; `corrected` is empty where nobody has said anything."""
+
+    image: str
+    etag: str
+    label: str
+    corrected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    kept: int
+    changed: int
+    """Images that are no longer those that were listed: gone, or overwritten since."""
+
+
+def lists(bucket: Bucket) -> Iterator[Listed]:
+    """Of all runs; an image that two list comes once."""
+    seen = set()
+    for found in bucket.walk(PREFIX):
+        stored = bucket.read(found.key)
+        for each in parse(stored.body.decode() if stored else "", found.key):
+            if each.image not in seen:
+                seen.add(each.image)
+                yield each
+
+
+def parse(text: str, name: str) -> Iterator[Listed]:
+    """Raises ReviewError for a table that is no list of ours."""
+    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    missing = set(COLUMNS) - set(rows.fieldnames or ())
+    if missing:
+        raise ReviewError(f"{name} has no column {', '.join(sorted(missing))}")
+    for row in rows:
+        if not (row["image"] or "").startswith(INBOX):
+            raise ReviewError(f"line {rows.line_num} of {name} names no image of {INBOX}")
+        corrected = (row["corrected"] or "").strip()
+        yield Listed(row["image"], row["etag"], row["label"], corrected)
+
+
+def corrected(listed: Iterator[Listed]) -> Iterator[Listed]:
+    return (each for each in listed if each.corrected)
+
+
+def fetch(bucket: Bucket, listed: Iterator[Listed], out: Path) -> Done:
+    """Each image into the folder of its class, unless it has changed since it was listed."""
+    kept = changed = 0
+    for each in listed:
+        head = bucket.head(each.image)
+        is_readable = head is not None and head.listed.size <= MOST_BYTES
+        stored = bucket.read(each.image) if is_readable else None
+        if stored is None or stored.etag != each.etag:
+            changed += 1
+            continue
+        folder = out / folder_name(each.corrected or each.label)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / file_name(each.image)).write_bytes(stored.body)
+        kept += 1
+    return Done(kept, changed)
+
+
+def folder_name(label: str) -> str:
+    """A label as the name of one folder, whatever the label is."""
+    name = re.sub(r"[^\w .,()+-]", "_", label, flags=re.ASCII).strip(" .")[:80]
+    return name if name and name == label else f"{name}-{_short(label)}".lstrip("-")
+
+
+def file_name(image: str) -> str:
+    """No two images have the same; the name that people know them by is at the end."""
+    name = re.sub(r"[^\w.-]", "_", image.rpartition("/")[2], flags=re.ASCII)[-60:]
+    return f"{_short(image)}-{name}"
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.review")
+    parser.add_argument("--stage", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--csv", type=Path, help="a list with the column `corrected` filled in")
+    given = parser.parse_args(arguments)
+    try:
+        bucket = Bucket(boto3.client("s3"), Stage(given.stage).bucket)
+        if given.csv:
+            listed = corrected(parse(given.csv.read_text(), str(given.csv)))
+        else:
+            listed = lists(bucket)
+        done = fetch(bucket, listed, given.out)
+    except (ReviewError, StageError, OSError, UnicodeError, BotoCoreError, ClientError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{done.kept} images in {given.out}; {done.changed} have changed since and are left out.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
