@@ -3,68 +3,22 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infra.local import cloud as local
-from infra.local.place import REPOSITORY
 from tests import learnable
 from tests.flow.conftest import STAND_IN, Activate, archive
 from tests.flow.drive import Cloud, label_of
+from tests.flow.person import Person
 from training.package import pack, unpack
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow]
 
 LABELS = {"cat": "cat", "cup": "coffee", "moped": "motorcycle"}
-
-
-@dataclass(frozen=True)
-class Person:
-    """Types commands in an empty folder."""
-
-    cloud: local.Cloud
-    folder: Path
-
-    @property
-    def image(self) -> str:
-        """Ours, as it was when the cloud went up."""
-        known = json.loads(self.cloud.place.images.read_text())
-        [ours] = [uri for uri in known if "/sortbox@" in uri]
-        return str(ours)
-
-    def types(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", module, "--stage", self.cloud.stage, *arguments],
-            cwd=self.folder,
-            env=self.cloud.environment | {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def promotes(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.types("training.promote", "--image", self.image, *arguments)
-
-    def trains(self, data: Path, *told: str) -> subprocess.CompletedProcess[str]:
-        asked = "--image", self.image, "--data", str(data), "--", *told
-        return self.types("training.launch", *asked)
-
-    def asks(self, script: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            cwd=self.folder,
-            env=self.cloud.environment | {"PYTHONPATH": str(REPOSITORY)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 @pytest.fixture(scope="module")
