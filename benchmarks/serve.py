@@ -194,8 +194,13 @@ def main(arguments: list[str]) -> int:
     peak = max(row.rate for row in rows if row.server == "sortbox int8")
     crowd = overload(field[0], bodies, peak, 20, work)
     console.print(crowd, f"load {os.getloadavg()}")
-    document = {"machine": machine(), "bare": asdict(alone), "overload": crowd, "grid": fastest}
-    document["rows"] = [asdict(row) for row in rows]
+    document = {
+        "machine": machine(),
+        "grid": fastest,
+        "bare": asdict(alone),
+        "rows": [asdict(row) for row in rows],
+        "overload": crowd,
+    }
     (work.parent / f"{given.network}.json").write_text(json.dumps(document, indent=1))
     return 0
 

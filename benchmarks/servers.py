@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -33,6 +32,8 @@ class Contender:
     port: int
     environment: Mapping[str, str]
     ready: str = "/ping"
+    healthy: bytes = b""
+    """What the answer to `ready` holds once it is meant."""
     path: str = "/invocations"
     form: Literal["raw", "base64"] = "raw"
 
@@ -52,14 +53,14 @@ class Running:
 
     def cpu_seconds(self) -> float:
         times = [each.cpu_times() for each in self._family()]
-        return sum(time.user + time.system for time in times)
+        return float(sum(time.user + time.system for time in times))
 
     def peak_mebibytes(self) -> float:
         """Of each process the most it ever held; pages that several share count in each."""
         return sum(_peak(each.pid) for each in self._family()) / 1024
 
     def mebibytes(self) -> float:
-        return sum(each.memory_info().rss for each in self._family()) / 2**20
+        return float(sum(each.memory_info().rss for each in self._family())) / 2**20
 
     def _family(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
@@ -79,7 +80,7 @@ def running(contender: Contender, logs: Path) -> Iterator[Running]:
     with log.open("wb") as stream:
         process = subprocess.Popen(
             contender.argv,
-            env=inherited | paths | contender.environment,
+            env={**inherited, **paths, **contender.environment},
             cwd=logs,
             stdout=stream,
             stderr=stream,
@@ -98,7 +99,7 @@ def _await(contender: Contender, process: "subprocess.Popen[bytes]", log: Path) 
     deadline = time.monotonic() + READY_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
-            if b'"workers": []' not in (body := answer.read()) and b"UNLOADED" not in body:
+            if contender.healthy in answer.read():
                 return
         time.sleep(0.02)
     raise RuntimeError(f"{contender.name} was not ready: see {log}")
@@ -131,7 +132,7 @@ def peer(name: str, module: str, model: Path, port: int, **environment: str) -> 
     told = {"ARCHIVE": str(model), "PORT": str(port), **environment}
     if not module.startswith("litserve"):
         return Contender(name, argv, port, told)
-    return Contender(name, argv, port, told, "/health", "/predict", "base64")
+    return Contender(name, argv, port, told, "/health", b"ok", "/predict", "base64")
 
 
 def torchserve(model: Path, port: int, store: Path) -> Contender | None:
@@ -163,4 +164,4 @@ def torchserve(model: Path, port: int, store: Path) -> Contender | None:
         *("--ts-config", str(store / "config.properties"), "--model-store", str(store)),
     )
     told = {"ARCHIVE": str(model), "LOG_LOCATION": str(store), "METRICS_LOCATION": str(store)}
-    return Contender("TorchServe", argv, port, told, "/predictions/model", "/predictions/model")
+    return Contender("TorchServe", argv, port, told, "/ping", b'"Healthy"', "/predictions/model")

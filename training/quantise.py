@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def mcnemar(losses: int, wins: int) -> float:
     """The exact two-sided test: a fair coin for every photo that one labels right and one wrong."""
     total = losses + wins
     tail = sum(math.comb(total, k) for k in range(max(losses, wins), total + 1))
-    return min(1.0, 2 * tail / 2**total)
+    return float(min(Fraction(1), Fraction(2 * tail, 2**total)))
 
 
 def _accurate(losses: int, wins: int, p_value: float, photos: int) -> bool:

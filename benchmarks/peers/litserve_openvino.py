@@ -9,13 +9,12 @@ from pathlib import Path
 
 import litserve
 import numpy as np
-import openvino
 
 from domain.model import ModelCard
 from serving import cpus, preprocess
 from serving.classifier import best
 from serving.decode import decode
-from serving.engines.openvino import from_pixels
+from serving.engines.openvino import from_pixels, openvino
 
 FOLDER = Path(os.environ["ARCHIVE"])
 WORKERS = int(os.environ["WORKERS"])

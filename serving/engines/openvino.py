@@ -24,6 +24,8 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
 from openvino.preprocess import PrePostProcessor  # noqa: E402
 
+__all__ = ["OpenVino", "from_pixels", "openvino"]  # who needs OpenVINO gets it silenced, here
+
 Idle = queue.SimpleQueue[openvino.InferRequest]
 """Requests that nobody is using."""
 
