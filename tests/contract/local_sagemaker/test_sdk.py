@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,20 +20,15 @@ from tests.contract.local_sagemaker.server import CREDENTIALS, IMAGE
 from tests.stand_in.answers import label_of
 
 
-@pytest.mark.slow
-def test_the_sdk_creates_invokes_updates_transforms_and_deletes(
-    cloud: Cloud, tmp_path: Path
-) -> None:
-    folder, images = cloud.images(3)
-    manifest = cloud.manifest(folder, images)["S3Uri"]
-    model_data = cloud.put("models/sdk.tar.gz", archive({"card.json": b"{}"}))
-    script, answers = Path(__file__).with_name("sdk_session.py"), tmp_path / "answers.json"
+def run(cloud: Cloud, folder: Path, script: str, *arguments: str) -> Any:
+    """A program of its own, which writes down what the SDK told it."""
+    answers = folder / "answers.json"
     ended = subprocess.run(
-        [sys.executable, str(script), IMAGE, ROLE, BUCKET, model_data, manifest, str(answers)],
+        [sys.executable, str(Path(__file__).with_name(script)), *arguments, str(answers)],
         env={
             **CREDENTIALS,
             "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
+            "HOME": str(folder),
             "AWS_ENDPOINT_URL": cloud.aws,
             "AWS_ENDPOINT_URL_SAGEMAKER": cloud.server.url,
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": cloud.server.url,
@@ -44,7 +40,18 @@ def test_the_sdk_creates_invokes_updates_transforms_and_deletes(
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert json.loads(answers.read_text()) == {
+    return json.loads(answers.read_text())
+
+
+@pytest.mark.slow
+def test_the_sdk_creates_invokes_updates_transforms_and_deletes(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    folder, images = cloud.images(3)
+    manifest = cloud.manifest(folder, images)["S3Uri"]
+    model_data = cloud.put("models/sdk.tar.gz", archive({"card.json": b"{}"}))
+    said = run(cloud, tmp_path, "sdk_session.py", IMAGE, ROLE, BUCKET, model_data, manifest)
+    assert said == {
         "model": IMAGE,
         "first": {"label": label_of(b"an image"), "container": "sdk-before"},
         "updated": {"label": label_of(b"an image"), "container": "sdk-after"},
@@ -54,3 +61,19 @@ def test_the_sdk_creates_invokes_updates_transforms_and_deletes(
         "left": ["sdk-before"],
     }
     assert cloud.labels("sdk") == expected_labels(images)
+
+
+@pytest.mark.slow
+def test_the_sdk_trains_with_its_log_and_registers_versions(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.put("sdk-data/cats/1.txt", b"one")
+    said = run(cloud, tmp_path, "sdk_training.py", IMAGE, ROLE, BUCKET)
+    model = said.pop("model")
+    assert said == {
+        "status": "Completed",
+        "metrics": {"loss": 0.25},
+        "told": {"steps": "4", "lr": "0.1"},
+        "version": 1,
+        "approval": "Approved",
+    }
+    assert json.loads(cloud.archived(model)["seen.json"])["files"] == {"data/cats/1.txt": "one"}
+    assert "step" in cloud.keys("sdk-checkpoints/")
