@@ -1,4 +1,4 @@
-"""Trouble of ours is never an answer: whatever fails, nobody is rejected, and all is made up for."""
+"""Trouble of ours is never an answer: whatever fails, nobody is rejected, all is made up for."""
 
 from random import Random
 from typing import Any
