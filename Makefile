@@ -61,9 +61,11 @@ promote: env
 	@$(call in_stage,$(stage)) -m training.promote --stage '$(stage)' --image $(image) \
 	    $(if $(JOB),--job "$$JOB") $(if $(ARCHIVE),--archive "$$ARCHIVE") $(if $(TEST),--tests "$$TEST") \
 	    $(if $(REPLACE_LABELS),--replace-labels) $(if $(OVERRIDE),--override "$$OVERRIDE")
+	@$(call in_stage,$(stage)) -m infra.reclassify --stage '$(stage)' $(if $(AUTO_RECLASSIFY),--yes,--dry-run)
 
 rollback: env
 	@$(call in_stage,$(stage)) -m infra.rollback --stage '$(stage)' $(if $(IMAGE),--image "$$IMAGE")
+	@$(call in_stage,$(stage)) -m infra.reclassify --stage '$(stage)' $(if $(AUTO_RECLASSIFY),--yes,--dry-run)
 
 doctor: env
 	@$(call in_stage,$(stage)) -m infra.doctor --stage '$(stage)' $(if $(filter local,$(stage)),--image $(image))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from batch import html
+from batch import markup
 from batch.changes import BINS, Change, Changes
 from batch.claim import Run
 from domain.keys import INBOX
@@ -20,20 +20,20 @@ Thumbnail = Callable[[str], bytes | None]
 
 
 def page(run: Run, changes: Changes, thumbnail: Thumbnail) -> str:
-    return html.page(f"Changes in {INBOX}{run.path}", _parts(run, changes, thumbnail))
+    return markup.page(f"Changes in {INBOX}{run.path}", _parts(run, changes, thumbnail))
 
 
 def _parts(run: Run, changes: Changes, thumbnail: Thumbnail) -> Iterator[str]:
-    yield f"<h1>What changed in {html.text(INBOX + run.path)}</h1>"
-    models = ", ".join(html.text(_short(model)) for model in changes.models)
-    yield f'<p class="quiet">Run {run.nonce}, begun {html.text(run.started_at)}. By {models}.</p>'
+    yield f"<h1>What changed in {markup.text(INBOX + run.path)}</h1>"
+    models = ", ".join(markup.text(_short(model)) for model in changes.models)
+    yield f'<p class="quiet">Run {run.nonce}, begun {markup.text(run.started_at)}. By {models}.</p>'
     yield '<div class="tiles">'
-    yield html.tile("answers renewed", html.number(changes.renewed))
-    yield html.tile(f"flipped ({changes.flipped_percent:.1f} %)", html.number(changes.flipped))
-    yield html.tile("first answers", html.number(changes.first))
-    yield html.tile("rejected", html.number(changes.rejected))
-    yield html.tile("unanswered", html.number(changes.unanswered))
-    yield html.tile("score, where the label stayed", f"{changes.mean_shift:+.3f}")
+    yield markup.tile("answers renewed", markup.number(changes.renewed))
+    yield markup.tile(f"flipped ({changes.flipped_percent:.1f} %)", markup.number(changes.flipped))
+    yield markup.tile("first answers", markup.number(changes.first))
+    yield markup.tile("rejected", markup.number(changes.rejected))
+    yield markup.tile("unanswered", markup.number(changes.unanswered))
+    yield markup.tile("score, where the label stayed", f"{changes.mean_shift:+.3f}")
     yield "</div>"
     if changes.flipped:
         yield from _flips(changes, thumbnail)
@@ -41,9 +41,9 @@ def _parts(run: Run, changes: Changes, thumbnail: Thumbnail) -> Iterator[str]:
     yield from _scores(changes)
     if changes.codes:
         yield "<h2>Rejected</h2>"
-        yield html.table(
+        yield markup.table(
             ("code", "images"),
-            ((html.text(code), html.number(n)) for code, n in changes.codes.most_common()),
+            ((markup.text(code), markup.number(n)) for code, n in changes.codes.most_common()),
         )
 
 
@@ -52,8 +52,8 @@ def _flips(changes: Changes, thumbnail: Thumbnail) -> Iterator[str]:
     yield "<h2>From which label to which</h2>"
     yield _matrix(pairs)
     yield "<h2>The most frequent flips</h2>"
-    rows = ((html.text(a), html.text(b), html.number(n)) for (a, b), n in pairs[:MOST_PAIRS])
-    yield html.table(("before", "after", "images"), rows)
+    rows = ((markup.text(a), markup.text(b), markup.number(n)) for (a, b), n in pairs[:MOST_PAIRS])
+    yield markup.table(("before", "after", "images"), rows)
     yield "<h2>The most confident flips</h2><div class='grid'>"
     for change in changes.most_confident[:MOST_PICTURES]:
         yield _card(change, thumbnail(change.image))
@@ -66,9 +66,9 @@ def _matrix(pairs: list[tuple[tuple[str, str], int]]) -> str:
     rows = list(dict.fromkeys(before for (before, _), _ in pairs))[:MOST_CELLS]
     columns = list(dict.fromkeys(after for (_, after), _ in pairs))[:MOST_CELLS]
     most = max(counts.values())
-    head = "".join(f"<th>{html.text(column)}</th>" for column in columns)
+    head = "".join(f"<th>{markup.text(column)}</th>" for column in columns)
     body = "".join(
-        f"<tr><th>{html.text(row)}</th>"
+        f"<tr><th>{markup.text(row)}</th>"
         + "".join(_shade(counts.get((row, column), 0), most) for column in columns)
         + "</tr>"
         for row in rows
@@ -81,16 +81,16 @@ def _shade(count: int, most: int) -> str:
         return '<td class="n"></td>'
     return (
         f'<td class="n" style="background:rgb(37 99 235 / {0.1 + 0.5 * count / most:.2f})">'
-        f"{html.number(count)}</td>"
+        f"{markup.number(count)}</td>"
     )
 
 
 def _card(change: Change, jpeg: bytes | None) -> str:
     return (
-        f'<div class="card">{html.picture(jpeg)}'
-        f"{html.text(change.before)} {_score(change.before_score)} → "
-        f"<b>{html.text(change.after)}</b> {_score(change.after_score)}"
-        f'<div class="name">{html.link(UP + change.image, html.text(change.image))}</div></div>'
+        f'<div class="card">{markup.picture(jpeg)}'
+        f"{markup.text(change.before)} {_score(change.before_score)} → "
+        f"<b>{markup.text(change.after)}</b> {_score(change.after_score)}"
+        f'<div class="name">{markup.link(UP + change.image, markup.text(change.image))}</div></div>'
     )
 
 
@@ -109,14 +109,14 @@ def _classes(changes: Changes) -> Iterator[str]:
     yield "<h2>Labels before and after</h2>"
     rows = (
         (
-            html.text(label),
-            html.number(changes.before[label]),
-            html.number(changes.after[label]),
+            markup.text(label),
+            markup.number(changes.before[label]),
+            markup.number(changes.after[label]),
             f"{changes.after[label] - changes.before[label]:+,}",
         )
         for label, _ in labels
     )
-    yield html.table(("label", "before", "after", "difference"), rows)
+    yield markup.table(("label", "before", "after", "difference"), rows)
 
 
 def _scores(changes: Changes) -> Iterator[str]:
@@ -125,9 +125,9 @@ def _scores(changes: Changes) -> Iterator[str]:
     rows = (
         (
             f"{each / BINS:.2f} to {(each + 1) / BINS:.2f}",
-            html.bar(changes.scores_before[each] / most) + f" {changes.scores_before[each]:,}",
-            html.bar(changes.scores_after[each] / most) + f" {changes.scores_after[each]:,}",
+            markup.bar(changes.scores_before[each] / most) + f" {changes.scores_before[each]:,}",
+            markup.bar(changes.scores_after[each] / most) + f" {changes.scores_after[each]:,}",
         )
         for each in range(BINS)
     )
-    yield html.table(("score", "before", "after"), rows)
+    yield markup.table(("score", "before", "after"), rows)

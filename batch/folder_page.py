@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from batch import html
+from batch import markup
 from batch.answer import Predicted, Refusal
 from domain.keys import INBOX
 
@@ -53,17 +53,17 @@ def page(key: str, summary: dict[str, Any], gallery: Gallery, thumbnail: Thumbna
     folder, up = summary["folder"], "../" * key.count("/")
     parts = [*_head(folder, summary), *_classes(summary), *_refused(gallery, summary, up)]
     room = MOST_BYTES - sum(len(part.encode()) for part in parts)
-    return html.page(folder, [*parts, *_cards(gallery, summary, thumbnail, up, room)])
+    return markup.page(folder, [*parts, *_cards(gallery, summary, thumbnail, up, room)])
 
 
 def _head(folder: str, summary: dict[str, Any]) -> Iterator[str]:
-    yield f"<h1>{html.text(folder)}</h1>"
+    yield f"<h1>{markup.text(folder)}</h1>"
     yield '<div class="tiles">'
     for name in ("images", "classified", "rejected", "unanswered", "ignored"):
-        yield html.tile(name, html.number(summary[name]))
+        yield markup.tile(name, markup.number(summary[name]))
     yield "</div>"
     if summary["unlisted"]:
-        yield f"<p>{html.number(summary['unlisted'])} answers were not looked up this time.</p>"
+        yield f"<p>{markup.number(summary['unlisted'])} answers were not looked up this time.</p>"
 
 
 def _classes(summary: dict[str, Any]) -> Iterator[str]:
@@ -72,8 +72,8 @@ def _classes(summary: dict[str, Any]) -> Iterator[str]:
         return
     most = max(images for _, images in labels)
     yield "<h2>Labels</h2>"
-    rows = ((html.text(label), html.number(n), html.bar(n / most)) for label, n in labels)
-    yield html.table(("label", "images", ""), rows)
+    rows = ((markup.text(label), markup.number(n), markup.bar(n / most)) for label, n in labels)
+    yield markup.table(("label", "images", ""), rows)
 
 
 def _refused(gallery: Gallery, summary: dict[str, Any], up: str) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _refused(gallery: Gallery, summary: dict[str, Any], up: str) -> Iterator[str
         return
     yield "<h2>Rejected</h2>"
     rows = (
-        (_name(each.image, up), html.text(each.code), html.text(each.message))
+        (_name(each.image, up), markup.text(each.code), markup.text(each.message))
         for each in gallery.refused
     )
     room, shown = MOST_BYTES // 4, []
@@ -90,7 +90,7 @@ def _refused(gallery: Gallery, summary: dict[str, Any], up: str) -> Iterator[str
         if room < 0:
             break
         shown.append(row)
-    yield html.table(("image", "code", "reason"), shown)
+    yield markup.table(("image", "code", "reason"), shown)
     yield _more(summary["rejected"] - len(shown), "errors.jsonl")
 
 
@@ -113,18 +113,18 @@ def _cards(
 
 
 def _card(answer: Predicted, jpeg: bytes | None, up: str, shown: int) -> str:
-    labels = "<br>".join(f"{html.text(each.label)} {each.score:.2f}" for each in answer.labels)
-    picture = html.picture(jpeg) if shown < MOST_PICTURES else ""
+    labels = "<br>".join(f"{markup.text(each.label)} {each.score:.2f}" for each in answer.labels)
+    picture = markup.picture(jpeg) if shown < MOST_PICTURES else ""
     name = f'<div class="name">{_name(answer.image, up)}</div>'
     return f'<div class="card">{picture}{labels}{name}</div>'
 
 
 def _name(image: str, up: str) -> str:
-    return html.link(up + image, html.text(image.removeprefix(INBOX)))
+    return markup.link(up + image, markup.text(image.removeprefix(INBOX)))
 
 
 def _more(count: int, table: str) -> str:
-    return f"<p>{html.number(count)} more are in {table}.</p>" if count > 0 else ""
+    return f"<p>{markup.number(count)} more are in {table}.</p>" if count > 0 else ""
 
 
 def _score(answer: Predicted) -> float:

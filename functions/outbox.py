@@ -20,12 +20,11 @@ from domain.result import (
     STATUS,
     Rejected,
     Result,
-    from_json,
     metadata,
-    previous,
     to_json,
 )
 from functions.inbox import Absent, Image, absent, peek, status
+from functions.previous import previous_answer
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -149,16 +148,15 @@ def _publish(
         outbox.look_again(image.key)
     if _is_current(standing, image, active) or not _says_more(result, standing):
         return Current()
-    remembering = _remembering(outbox, standing, result)
-    if isinstance(remembering, Overtaken):
+    result_now = _remembering(outbox, standing, result)
+    if isinstance(result_now, Overtaken):
         return Overtaken()
-    result = remembering
-    if isinstance(_put(outbox, image.key, standing, result), Overtaken):
+    if isinstance(_put(outbox, image.key, standing, result_now), Overtaken):
         return Overtaken()
     now = peek(outbox.s3, outbox.bucket, image.key)
     if isinstance(now, Absent) or now.source.etag != image.source.etag:
         return Overtaken()
-    return Published(result) if outbox.active().id == active.id else Overtaken()
+    return Published(result_now) if outbox.active().id == active.id else Overtaken()
 
 
 def _remembering(outbox: Outbox, standing: Standing | Absent, result: Result) -> Result | Overtaken:
@@ -170,18 +168,8 @@ def _remembering(outbox: Outbox, standing: Standing | Absent, result: Result) ->
         or standing.model in ("", str(result.by.model))
     ):
         return result
-    key = result_key(result.image)
-    try:
-        found = outbox.s3.get_object(Bucket=outbox.bucket, Key=key)
-    except ClientError as error:
-        absent(error)
-        return Overtaken()
-    if found["ETag"] != standing.etag:
-        return Overtaken()
-    try:
-        return replace(result, previous=previous(from_json(found["Body"].read())))
-    except ValueError:
-        return result  # of a schema that is not known here: it is replaced all the same
+    before = previous_answer(outbox.s3, outbox.bucket, result.image, standing.etag)
+    return Overtaken() if isinstance(before, Absent) else replace(result, previous=before)
 
 
 def _remove(outbox: Outbox, key: str, standing: Standing | Absent) -> Gone | Overtaken:

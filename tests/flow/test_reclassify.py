@@ -5,23 +5,21 @@ import os
 import re
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from domain import keys
 from domain.model import ModelId
-from domain.result import Result, from_json
 from domain.scope import SWEEP
 from infra.local import cloud as local
 from infra.local.place import REPOSITORY
 from tests.flow.conftest import STAND_IN, Activate, Knobs, archive
 from tests.flow.drive import Cloud, eventually, label_of
 from tests.flow.killing import killer
+from tests.flow.recounting import recount
 from tests.stand_in.live import Live
 
 pytestmark = pytest.mark.flow
@@ -81,10 +79,6 @@ def name(number: int) -> str:
     return f"inbox/re-{('one/', 'two/', 'single ')[number % 3]}{number:04}.jpg"
 
 
-def answers(cloud: Cloud, images: dict[str, bytes]) -> dict[str, Result | None]:
-    return {key: cloud.answer(key) for key in images}
-
-
 def is_over(cloud: Cloud) -> bool | None:
     return cloud.read(keys.claim_key(SWEEP)) is None or None
 
@@ -112,15 +106,15 @@ def test_at_rest_every_answer_is_by_the_new_model_and_for_the_image_as_it_is(
     assert is_over(cloud), "a dry run starts nothing"
 
     before = {body: live.times(body) for body in images.values()}
+    changed = {name(each): f"new {each}".encode() for each in range(0, IMAGES, 10)}
+    gone = [name(each) for each in range(5, IMAGES, 20)]
     knobs.set(delay_ms=20)
     with impatient(cloud):
         reclassify(running, "--prefix", "inbox/re-", "--yes")
         eventually(lambda: outputs(cloud) > 10 or None, "the first outputs")
         kill("sortbox-local-onFolder")
-        changed = {name(each): f"new {each}".encode() for each in range(0, IMAGES, 10)}
         for key, body in changed.items():
             cloud.drop(key, body)
-        gone = [name(each) for each in range(5, IMAGES, 20)]
         for key in gone:
             cloud.remove(key)
         knobs.set()
@@ -131,72 +125,11 @@ def test_at_rest_every_answer_is_by_the_new_model_and_for_the_image_as_it_is(
         eventually(lambda: _all_by(cloud, images | changed, gone, new), "everything", PATIENCE)
         cloud.at_rest()
 
-    for key in gone:
-        assert cloud.answer(key) is None, f"{key} is gone, and its answer is not"
-    stands = {key: body for key, body in (images | changed).items() if key not in gone}
-    for key, answer in answers(cloud, stands).items():
-        assert answer is not None
-        assert answer.by is not None
-        assert answer.by.model == new, key
-        etag = cloud.s3.head_object(Bucket=cloud.bucket, Key=key)["ETag"].strip('"')
-        assert answer.source.etag == etag, key
+    check_each(cloud, images | changed, gone, new)
     recount(cloud, old, images)
-    asked = sum(live.times(body) - times for body, times in before.items())
-    asked += sum(live.times(body) for body in changed.values())
-    versions = len(images) + len(changed)
-    print(f"asked of the model: {asked} times, for {versions} versions of {len(images)} images")
-    assert asked <= 1.05 * versions
+    check_calls(live, before | dict.fromkeys(changed.values(), 0))
     told = reclassify(running, "--prefix", "inbox/re-", "--dry-run")
     assert re.search(r", 0 to be answered", told), told
-
-
-def recount(cloud: Cloud, old: ModelId, images: dict[str, bytes]) -> None:
-    """The change report, against every version that a result has ever had.
-
-    An answer that remembers the old model's is one that the sweep gave: all other new answers here
-    are for new images.
-    """
-    flips: Counter[tuple[str, str]] = Counter()
-    renewed = set()
-    for key, body in images.items():
-        for stored in versions(cloud, keys.result_key(key)):
-            if stored.previous is not None and stored.previous.model == old:
-                renewed.add(key)
-                before = label_of(body) if not body.startswith(b"BAD") else "not_an_image"
-                said = stored.previous.said
-                assert (said if isinstance(said, str) else said.label) == before
-    for key in renewed:
-        body = images[key]
-        if not body.startswith(b"BAD"):
-            flips[label_of(body), label_of(body, "alternative")] += 1
-    told = report(cloud)
-    assert told["renewed"] == len(renewed)
-    assert told["flipped"] == sum(n for (a, b), n in flips.items() if a != b)
-    counted = {(each["from"], each["to"]): each["images"] for each in told["matrix"]}
-    assert counted == flips + Counter({("not_an_image", "not_an_image"): 3})
-    page = cloud.read(report_key(cloud, "_report.html"))
-    assert page is not None
-    assert b"data:image/jpeg;base64," in page, "the surest flips have their pictures"
-
-
-def versions(cloud: Cloud, key: str) -> Iterator[Result]:
-    found = cloud.s3.list_object_versions(Bucket=cloud.bucket, Prefix=key)
-    for each in found.get("Versions", []):
-        stored = cloud.s3.get_object(
-            Bucket=cloud.bucket, Key=each["Key"], VersionId=each["VersionId"]
-        )
-        yield from_json(stored["Body"].read())
-
-
-def report_key(cloud: Cloud, name: str) -> str:
-    """Of the last sweep."""
-    found = cloud.s3.list_objects_v2(Bucket=cloud.bucket, Prefix=keys.SWEEPS)["Contents"]
-    return max(each["Key"] for each in found if each["Key"].endswith(name))
-
-
-def report(cloud: Cloud) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(cloud.read(report_key(cloud, "_summary.json")) or b"")
-    return told
 
 
 def test_a_schedule_fires_by_itself(
@@ -229,6 +162,25 @@ def enabled(running: local.Cloud, prefix: str) -> Iterator[None]:
     scheduler.update_schedule(**(usual | often))
     yield
     scheduler.update_schedule(**usual)
+
+
+def check_calls(live: Live, before: dict[bytes, int]) -> None:
+    """How often the model was asked about these bytes, beyond the times before."""
+    asked = sum(live.times(body) - times for body, times in before.items())
+    print(f"asked of the model: {asked} times, for {len(before)} versions of images")
+    assert asked <= 1.05 * len(before)
+
+
+def check_each(cloud: Cloud, images: dict[str, bytes], gone: list[str], model: ModelId) -> None:
+    for key in gone:
+        assert cloud.answer(key) is None, f"{key} is gone, and its answer is not"
+    for key in images.keys() - set(gone):
+        answer = cloud.answer(key)
+        assert answer is not None
+        assert answer.by is not None
+        assert answer.by.model == model, key
+        etag = cloud.s3.head_object(Bucket=cloud.bucket, Key=key)["ETag"].strip('"')
+        assert answer.source.etag == etag, key
 
 
 def _by(cloud: Cloud, images: dict[str, bytes], model: object) -> int:

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from batch import change_page, folder_page, html
+from batch import change_page, folder_page, markup
 from batch.answer import Before, Predicted, Refusal
 from batch.changes import Changes
 from batch.claim import Run
@@ -68,12 +68,12 @@ def test_hostile_names_and_labels_stay_text_in_a_change_page() -> None:
 
 
 def test_a_text_has_its_own_direction_and_no_control_characters() -> None:
-    assert html.text("\u202ea\n") == "<bdi>\\u202ea\\u000a</bdi>"
-    assert html.text("שלום") == "<bdi>שלום</bdi>"
+    assert markup.text("\u202ea\n") == "<bdi>\\u202ea\\u000a</bdi>"
+    assert markup.text("שלום") == "<bdi>שלום</bdi>"
 
 
 def test_a_long_text_is_shown_by_its_beginning_and_its_end() -> None:
-    shown = html.text("a" * 500 + "z" * 500)
+    shown = markup.text("a" * 500 + "z" * 500)
     assert len(shown) < 200
     assert "a…z" in shown
 
