@@ -21,6 +21,7 @@ from functions.messages import (
     NotOurs,
     Quiet,
     Start,
+    Sweep,
     SwitchedOn,
     parse_folder,
     parse_inbox,
@@ -62,10 +63,15 @@ def test_a_look_again_is_read_back(message: LookAgain) -> None:
     assert parse_inbox(messages.to_json(message)) == (message,)
 
 
+sweeps = st.builds(Sweep, texts, st.sampled_from(["unanswered", "renewal"]), st.booleans())
+
+
 @given(
-    st.one_of(st.builds(Quiet, texts, texts), st.builds(Start, texts), st.builds(Advance, texts))
+    st.one_of(
+        st.builds(Quiet, texts, texts), st.builds(Start, texts), st.builds(Advance, texts), sweeps
+    )
 )
-def test_the_folder_queues_messages_are_read_back(message: Quiet | Start | Advance) -> None:
+def test_the_folder_queues_messages_are_read_back(message: Quiet | Start | Advance | Sweep) -> None:
     assert parse_folder(messages.to_json(message), "dev") == message
 
 
@@ -124,6 +130,8 @@ MALFORMED = [
     '{"quiet": {"path": "trip/"}}',
     '{"quiet": {"path": 1, "nonce": "n"}}',
     '{"advance": {"token": null}}',
+    '{"sweep": {"path": "", "kind": "uploads", "confirmed": true}}',
+    '{"sweep": {"path": "", "kind": "renewal"}}',
     '{"page": {"token": "t"}}',
     '{"look": {"key": "inbox/a", "again": "1"}}',
     '{"Records": [{"eventName": "ObjectCreated:Put"}]}',
