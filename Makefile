@@ -18,7 +18,7 @@ told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(ori
 stage = $(or $(STAGE),local)
 image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)' $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)'))")
 
-.PHONY: help env up down demo train promote rollback doctor image test test-faults test-nightly audit lint types deploy remove status reclassify review cost bundle lock bench-flow test-reclassify clean
+.PHONY: help env up down demo train promote rollback doctor image test test-faults test-nightly fuzz audit lint types deploy remove status reclassify review cost bundle lock bench-flow test-reclassify clean
 
 help:
 	@echo 'make demo                    classify photographs on this machine, no account needed'
@@ -85,6 +85,11 @@ test-faults: env # the bars of docs/reliability.md, whole
 
 test-nightly: env
 	@$(python) -m pytest -m nightly -s tests/faults
+
+fuzz: env # the decode road, for SECONDS; finds are written to .local/fuzz
+	@$(uv) run --quiet --no-project --isolated --python .venv/bin/python --with-requirements requirements.txt \
+	    --with atheris==3.0.0 python -m tests.faults.fuzz_decode .local/fuzz/corpus \
+	    -max_total_time=$(or $(SECONDS),600) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=.local/fuzz/
 
 audit: env # asks the package registry about every pinned library
 	@$(python) -m infra.audit

@@ -125,7 +125,7 @@ def test_every_statement_of_a_function_has_a_flow_or_a_reason() -> None:
 
 @pytest.fixture
 def stage(cloud: Cloud, knobs: Knobs, running: local.Cloud) -> Iterator[Stage]:
-    """Its queues forget in seconds: a function that may not put a message off has to wait for it."""
+    """Queues forget in seconds: a function that may not put a message off has to wait for it."""
     with Deployed(cloud, running).forgetful_queues():
         yield Stage(cloud, knobs, running.client("lambda"))
 
