@@ -149,22 +149,30 @@ def _finish(cloud: Cloud, run: Run, newest: Slice) -> Finished | Failed:
     left = answers.left_over(cloud.bucket, run, newest.attempt)
     if left:
         return _fail(cloud, run, f"no answer after {newest.attempt} attempts: {left} images")
-    counts = _report(cloud, run)
-    _tell(cloud, run, "finished")
+    counts = _report(cloud, run, newest.attempt, "finished")
     _close(cloud, run, newest.attempt)
     return Finished(counts)
 
 
 def _fail(cloud: Cloud, run: Run, reason: str) -> Failed:
     """What was answered is reported all the same."""
-    _report(cloud, run)
-    _tell(cloud, run, "failed", reason)
+    _report(cloud, run, cloud.bounds.attempts, "failed", reason)
     _close(cloud, run, attempt=0)
     return Failed(reason)
 
 
-def _report(cloud: Cloud, run: Run) -> Counts | Changes:
-    return change_report.write(cloud, run) if run.scope.is_sweep else report.write(cloud, run)
+def _report(
+    cloud: Cloud, run: Run, attempt: int, state: State, reason: str | None = None
+) -> Counts | Changes:
+    """The report, then the status that says that it is there."""
+    if not run.scope.is_sweep:
+        counts = report.write(cloud, run)
+        _tell(cloud, run, state, reason)
+        return counts
+    changes = change_report.write(cloud, run)
+    tally = sweep.final(cloud, run, attempt, changes)
+    status.write(cloud.bucket, run, state, _now(cloud), reason, tally)
+    return changes
 
 
 def _close(cloud: Cloud, run: Run, attempt: int) -> None:

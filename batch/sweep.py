@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from batch import answers, status
+from batch.changes import Changes
 from batch.claim import Run
 from batch.cloud import Cloud
 from batch.progress import Stage, marks
@@ -53,6 +54,14 @@ def tell(
         return
     told = tally(cloud, run, planned, stages, now)
     status.write(cloud.bucket, run, state, now.isoformat(timespec="seconds"), tally=told)
+
+
+def final(cloud: Cloud, run: Run, attempt: int, changes: Changes) -> Tally:
+    """What the report counted, in place of what the pages let guess."""
+    answered = changes.images - changes.unanswered
+    seconds = (cloud.now() - datetime.fromisoformat(run.started_at)).total_seconds()
+    rate = round(answered / seconds, 2) if seconds > 0 else 0.0
+    return Tally(attempt, changes.images, answered, True, 0, rate, None)
 
 
 def tally(

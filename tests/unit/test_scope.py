@@ -31,7 +31,7 @@ def test_a_sweep_covers_what_is_below_it_and_asks_for_no_more(
 @given(paths)
 def test_a_sweep_is_neither_a_folder_nor_a_single(path: str) -> None:
     for kind in ("unanswered", "renewal"):
-        sweep = Scope(path, kind)  # type: ignore[arg-type]
+        sweep = Scope(path, kind)
         assert sweep.is_sweep
         assert not sweep.is_folder
         assert sweep.token == SWEEP != Scope(path).token

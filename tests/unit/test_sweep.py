@@ -27,6 +27,7 @@ def test_singles_and_folders_are_all_answered_by_the_active_model(world: World) 
     assert world.answered() == ALL
     assert world.open_runs() == []
     assert status(world)["state"] == "finished"
+    assert status(world)["progress"]["answered"] == status(world)["progress"]["planned"] == 12
     assert [job.slug for job in world.jobs()] == ["renewal"] * 3
 
 
