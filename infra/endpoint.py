@@ -9,10 +9,14 @@ from infra.stage import Stage
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
-    from types_boto3_sagemaker.type_defs import DeploymentConfigTypeDef
+    from types_boto3_sagemaker.type_defs import DeploymentConfigTypeDef, WaiterConfigTypeDef
 
 LOOK_SECONDS = 2
 PATIENCE_SECONDS = 3600
+PATIENCE: "WaiterConfigTypeDef" = {
+    "Delay": LOOK_SECONDS,
+    "MaxAttempts": PATIENCE_SECONDS // LOOK_SECONDS,
+}
 BAKE_SECONDS = 300
 """The new fleet answers everything for this long before the old one goes: an alarm's period."""
 
@@ -56,8 +60,15 @@ def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> 
             Tags=stage.tags,
         )
     name = stage.endpoint
-    if not _exists(lambda: sagemaker.describe_endpoint(EndpointName=name)):
+    status = _status(sagemaker, name)
+    if status == "Failed":  # it serves nothing, and SageMaker updates no failed endpoint
+        sagemaker.delete_endpoint(EndpointName=name)
+        sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig=PATIENCE)
+        status = None
+    if status is None:
         sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=stage.tags)
+    elif status != "InService":
+        raise EndpointError(f"endpoint {name} is {status}: try again when it has settled")
     elif sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] != config:
         sagemaker.update_endpoint(
             EndpointName=name, EndpointConfigName=config, DeploymentConfig=_blue_green(stage)
@@ -65,12 +76,19 @@ def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> 
     _wait(sagemaker, name, config)
 
 
+def _status(sagemaker: "SageMakerClient", name: str) -> str | None:
+    """None where there is no such endpoint."""
+    if not _exists(lambda: sagemaker.describe_endpoint(EndpointName=name)):
+        return None
+    return sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
+
+
 def _wait(sagemaker: "SageMakerClient", endpoint: str, config: str) -> None:
     """In service with this very configuration: a roll-back ends in service too."""
     try:
         sagemaker.get_waiter("endpoint_in_service").wait(
             EndpointName=endpoint,
-            WaiterConfig={"Delay": LOOK_SECONDS, "MaxAttempts": PATIENCE_SECONDS // LOOK_SECONDS},
+            WaiterConfig=PATIENCE,
         )
     except WaiterError as error:
         reason = error.last_response.get("FailureReason", str(error))

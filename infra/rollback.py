@@ -31,7 +31,10 @@ def roll_back(
     if earlier is None:
         raise ActivationError("no other model was active before this one")
     served_by = image or _image_of(sagemaker, earlier)
-    return serve(stage, s3, sagemaker, earlier.active.id, served_by, restores=earlier)
+    try:
+        return serve(stage, s3, sagemaker, earlier.active.id, served_by, restores=earlier)
+    except ActivationError as error:
+        raise ActivationError(f"{error}\nIMAGE=…@sha256:… serves it by another image.") from error
 
 
 def _image_of(sagemaker: "SageMakerClient", earlier: Earlier) -> str:

@@ -116,7 +116,7 @@ def _activate(
     model = ModelId(card.name, version.number, card.digest)
     try:
         active = serve(cloud.stage, cloud.s3, cloud.sagemaker, model, cloud.image)
-    except ActivationError as error:
+    except (ActivationError, BotoCoreError, ClientError) as error:
         registry.decide(cloud.sagemaker, version, "Rejected", str(error))
         raise
     registry.decide(cloud.sagemaker, version, "Approved", f"active since {active.activated_at}")
