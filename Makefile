@@ -86,9 +86,9 @@ test-faults: env # the bars of docs/reliability.md, whole
 test-nightly: env
 	@$(python) -m pytest -m nightly -s tests/faults
 
-fuzz: env # the decode road, for SECONDS; finds are written to .local/fuzz
-	@$(uv) run --quiet --no-project --isolated --python .venv/bin/python --with-requirements requirements.txt \
-	    --with atheris==3.0.0 python -m tests.faults.fuzz_decode .local/fuzz/corpus \
+fuzz: env # the decode road, for SECONDS; atheris beside our environment, what it finds in .local/fuzz
+	@test -d .local/fuzz/atheris || $(uv) pip install --quiet --no-deps --python $(python) --target .local/fuzz/atheris atheris==3.0.0
+	@PYTHONPATH=.local/fuzz/atheris $(python) -m tests.faults.fuzz_decode .local/fuzz/corpus \
 	    -max_total_time=$(or $(SECONDS),600) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=.local/fuzz/
 
 audit: env # asks the package registry about every pinned library
