@@ -124,8 +124,10 @@ review: env # the images to look at, as a folder of classes; CSV=list.csv: those
 cost: env
 	@$(python) -m infra.cost --images-per-day '$(IMAGES_PER_DAY)' --folder-size '$(or $(FOLDER_SIZE),1)' $(if $(RATE),--rate '$(RATE)')
 
-bench-flow: env
-	@$(python) -m benchmarks.flow
+bench-flow: export SORTBOX_LOCAL = $(CURDIR)/.local/bench-flow
+bench-flow: env build/imagenet.tar.gz # in a cloud of its own
+	@$(python) -m infra.local up && $(activate) && $(call in_stage,local) -m benchmarks.flow; \
+	    status=$$?; $(python) -m infra.local down; exit $$status
 
 test-reclassify: env # 2,000 images, where `make test` takes 120
 	@SORTBOX_RECLASSIFY_IMAGES=2000 $(python) -m pytest -s tests/flow/test_reclassify.py
