@@ -1,0 +1,119 @@
+"""The guard on a real network that knows its photos: int8 kept, and refused when damaged."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage import data
+
+from domain.model import Compiled, ModelCard
+from serving import preprocess
+from serving.decode import decode
+from serving.preprocess import Pixels
+
+pytestmark = pytest.mark.slow
+
+LABELS = 5
+EACH = 12
+"""Photos of each label; a third of them teach the head and calibrate, the others judge."""
+
+
+class Labelled(NamedTuple):
+    pixels: Pixels
+    truth: NDArray[np.int64]
+
+
+class Model(NamedTuple):
+    card: ModelCard
+    weights: bytes
+    teach: Labelled
+    judge: Labelled
+
+
+def excerpts() -> list[list[Pixels]]:
+    """Squares out of photos that come with scikit-image: the label is the photo."""
+    dice = np.random.default_rng(0)
+    names = ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "color.png")
+    whole = [decode((Path(data.__file__).parent / name).read_bytes(), 10**8, 256).pixels
+             for name in names]  # fmt: skip
+    return [[excerpt(pixels, dice) for _ in range(EACH)] for pixels in whole]
+
+
+def excerpt(pixels: Pixels, dice: np.random.Generator) -> Pixels:
+    top, left = (int(dice.integers(0, edge - 224)) for edge in pixels.shape[:2])
+    return pixels[top : top + 224, left : left + 224]
+
+
+def split(photos: list[list[Pixels]]) -> tuple[Labelled, Labelled]:
+    third = EACH // 3
+    parts = [[each[:third] for each in photos], [each[third:] for each in photos]]
+    teach, judge = (
+        Labelled(
+            np.stack([pixels for each in part for pixels in each]),
+            np.repeat(np.arange(len(part)), [len(each) for each in part]),
+        )
+        for part in parts
+    )
+    return teach, judge
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """EfficientNet-Lite0 with a head fitted to these photos by least squares."""
+    import torch
+    from safetensors.torch import save
+
+    from serving.backbones import backbone
+    from training import bundled
+
+    teach, judge = split(excerpts())
+    network = backbone("efficientnet_lite0", LABELS).eval()
+    state = bundled.state()
+    state = {name: state.get(name, value) for name, value in network.state_dict().items()}
+    state |= {"_fc.weight": torch.zeros(LABELS, 1280), "_fc.bias": torch.zeros(LABELS)}
+    network.load_state_dict(state)
+    network._fc = torch.nn.Identity()
+    with torch.inference_mode():
+        inputs = preprocess.normalise(teach.pixels, bundled.PREPROCESSING)
+        rows = network(torch.from_numpy(inputs)).double()
+    wanted = 10 * torch.eye(LABELS, dtype=torch.float64)[torch.from_numpy(teach.truth)]
+    inner = rows @ rows.T + 10 * torch.eye(len(rows), dtype=torch.float64)
+    state["_fc.weight"] = (rows.T @ torch.linalg.solve(inner, wanted)).T.float().contiguous()
+    weights = save(state)
+    card = ModelCard(
+        "photos",
+        "efficientnet_lite0",
+        tuple(f"label {number}" for number in range(LABELS)),
+        bundled.PREPROCESSING,
+        hashlib.sha256(weights).hexdigest(),
+    )
+    return Model(card, weights, teach, judge)
+
+
+def compiled(model: Model, calibration: Pixels) -> Compiled:
+    from training import quantise
+
+    judged = quantise.Photos(*model.judge)
+    card, files = quantise.compiled(model.card, model.weights, calibration, judged)
+    assert card.openvino is not None
+    assert replace(card, openvino=None) == model.card
+    assert ModelCard.from_json(card.to_json()) == card
+    assert set(files) == set(card.openvino.files)
+    return card.openvino
+
+
+def test_int8_is_kept_where_it_answers_as_well_and_refused_where_it_is_damaged(
+    model: Model,
+) -> None:
+    kept = compiled(model, model.teach.pixels)
+    damaged = compiled(model, np.zeros_like(model.teach.pixels))
+    assert (kept.precision, kept.verdicts[0].outcome) == ("int8", "kept")
+    assert kept.verdicts[0].photos == len(model.judge.truth)
+    assert kept.verdicts[0].confident > 0
+    assert damaged.precision != "int8"
+    assert (damaged.verdicts[0].precision, damaged.verdicts[0].outcome) == ("int8", "refused")
+    assert damaged.verdicts[0].losses > kept.verdicts[0].losses
