@@ -7,7 +7,7 @@ from batch.changes import BINS, Change, Changes
 from batch.claim import Run
 from domain.keys import INBOX
 
-MOST_CELLS = 20
+MOST_CELLS = 12
 """Labels on each side of the matrix, the most changed first; the CSV and the JSON have all."""
 
 MOST_PAIRS = 15
@@ -73,7 +73,8 @@ def _matrix(pairs: list[tuple[tuple[str, str], int]]) -> str:
         + "</tr>"
         for row in rows
     )
-    return f'<div class="wide"><table><tr><th>before \\ after</th>{head}</tr>{body}</table></div>'
+    first = f"<tr><th>before \\ after</th>{head}</tr>"
+    return f'<div class="wide matrix"><table>{first}{body}</table></div>'
 
 
 def _shade(count: int, most: int) -> str:

@@ -20,6 +20,8 @@ p { margin: .3rem 0 } .quiet { opacity: .7 } .alarm { color: var(--mark); font-w
 table { border-collapse: collapse } td, th { padding: .2rem .7rem; text-align: left;
   border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+.matrix th { overflow-wrap: normal; min-width: 5rem; max-width: 14rem }
+.matrix th bdi { overflow-wrap: break-word }
 .wide { overflow-x: auto } bdi { overflow-wrap: anywhere }
 .tiles { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1rem 0 }
 .tile { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .9rem; min-width: 7rem }

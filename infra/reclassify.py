@@ -70,12 +70,13 @@ class Plan:
         return self.stale > self.ask_above
 
     def __str__(self) -> str:
+        few = ", few enough for the endpoint" if self.stale and not self.jobs else ""
         why = ", ".join(f"{count:,} {reason}" for reason, count in self.reasons.most_common())
         return "\n".join(
             [
                 f"{INBOX}{self.scope.path}: {self.images:,} images, {self.stale:,} to be answered"
                 f"{f' ({why})' if why else ''}, by {self.model}",
-                f"{self.jobs:,} transform jobs, {self.hours:,.2f} instance-hours, about "
+                f"{self.jobs:,} transform jobs{few}, {self.hours:,.2f} instance-hours, about "
                 f"{self.cost:,.2f} {self.prices.currency} ({self.prices.source})",
             ]
         )
