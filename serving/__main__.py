@@ -36,7 +36,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     try:
-        serve(Settings.from_env(os.environ))
+        serve(Settings.from_env(os.environ, cpus.available()))
     except (SettingError, ModelError, AddressError) as error:
         print(f"serving: {error}", file=sys.stderr)
         return 1

@@ -12,7 +12,11 @@ ENDPOINT_BODY_BYTES = 25 * MEBIBYTE
 """InvokeEndpoint takes at most 25 MB."""
 
 TRANSFORM_MEGABYTES = 100
+TRANSFORM_CONCURRENCY = 100
 """Batch Transform: payload x concurrency <= 100 MB, and concurrency <= 100."""
+
+FULL = 2
+"""Batches under way for each core, so that the next is waiting when one is done."""
 
 PAYLOAD = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
 
@@ -53,11 +57,14 @@ class Settings:
     """Decodes at once. The worst, a WebP of 50 megapixels with alpha, takes 1 GB for a second."""
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+    def from_env(cls, environ: Mapping[str, str], processors: int) -> "Settings":
         """Raises SettingError, naming the first setting that is missing or wrong."""
         payload = _integer(environ, PAYLOAD, 6, 0, TRANSFORM_MEGABYTES)
-        queue = _integer(environ, "SORTBOX_QUEUE", 64, 1, 10_000)
-        at_once = max(1, min(16, queue, TRANSFORM_MEGABYTES // (payload or TRANSFORM_MEGABYTES)))
+        queue = _integer(environ, "SORTBOX_QUEUE", min(256, 32 * processors), 1, 10_000)
+        max_batch = _integer(environ, "SORTBOX_MAX_BATCH", 4, 1, 256)
+        full = FULL * processors * max_batch
+        megabytes = payload or TRANSFORM_MEGABYTES
+        at_once = max(1, min(full, queue, TRANSFORM_CONCURRENCY, TRANSFORM_MEGABYTES // megabytes))
         return cls(
             model_dir=Path(environ.get("SM_MODEL_DIR", "/opt/ml/model")),
             host=environ.get("SORTBOX_BIND_HOST", "0.0.0.0"),
@@ -71,7 +78,7 @@ class Settings:
             ),
             top_k=_integer(environ, "SORTBOX_TOP_K", 5, 1, 1_000),
             queue=queue,
-            max_batch=_integer(environ, "SORTBOX_MAX_BATCH", 4, 1, 256),
+            max_batch=max_batch,
             engine=_engine(environ),
             max_arrays=_integer(environ, "SORTBOX_MAX_ARRAYS", 32, 1, 1_024),
             max_pixels=_integer(environ, "SORTBOX_MAX_PIXELS", 50_000_000, 1, PILLOW_PIXELS),

@@ -17,7 +17,7 @@ MODULES = """
 import json, os, sys
 from serving.__main__ import load
 from serving.settings import Settings
-load(Settings.from_env(os.environ)).close()
+load(Settings.from_env(os.environ, processors=2)).close()
 print(json.dumps(sorted(sys.modules)))
 """
 

@@ -43,7 +43,7 @@ def colours(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
 
 class Client:
     def __init__(self, network: Engine, **settings: str) -> None:
-        given = Settings.from_env(ENVIRONMENT | settings)
+        given = Settings.from_env(ENVIRONMENT | settings, processors=2)
         self.classifier = Classifier(CARD, network, given)
         transport = httpx.ASGITransport(build(self.classifier, given), raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://model")

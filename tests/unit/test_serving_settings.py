@@ -10,8 +10,8 @@ DIGEST = "sha256:" + "ab" * 32
 ENVIRONMENT = {"SORTBOX_MODEL_ID": f"pets:7:{DIGEST}", "SORTBOX_CONTAINER": "sha256:cd"}
 
 
-def settings(**environment: str) -> Settings:
-    return Settings.from_env(ENVIRONMENT | environment)
+def settings(*, processors: int = 2, **environment: str) -> Settings:
+    return Settings.from_env(ENVIRONMENT | environment, processors)
 
 
 def test_the_defaults_are_sagemakers() -> None:
@@ -32,6 +32,23 @@ def test_a_transform_job_never_has_more_than_100_mb_under_way(
 
 
 @pytest.mark.parametrize(
+    ("processors", "payload", "concurrency"),
+    [(1, "1", 8), (2, "1", 16), (8, "1", 64), (64, "1", 100)],
+)
+def test_a_transform_job_is_asked_for_full_batches_on_every_core(
+    processors: int, payload: str, concurrency: int
+) -> None:
+    seen = settings(processors=processors, SAGEMAKER_MAX_PAYLOAD_IN_MB=payload)
+    assert seen.max_concurrent_transforms == concurrency
+    assert seen.queue >= concurrency
+
+
+@pytest.mark.parametrize("engine", ["auto", "openvino", "torch"])
+def test_the_engine_can_be_chosen(engine: str) -> None:
+    assert settings(SORTBOX_ENGINE=engine).engine == engine
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("SORTBOX_MODEL_ID", ""),
@@ -44,6 +61,7 @@ def test_a_transform_job_never_has_more_than_100_mb_under_way(
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-1"),
         ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "101"),
         ("SORTBOX_TOP_K", "0"),
+        ("SORTBOX_ENGINE", "tensorflow"),
         ("SORTBOX_QUEUE", "1.5"),
         ("SORTBOX_MAX_BATCH", "٣"),
         ("SORTBOX_MAX_ARRAYS", ""),
@@ -54,14 +72,14 @@ def test_a_transform_job_never_has_more_than_100_mb_under_way(
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingError, match=name):
-        settings(**{name: value})
+        Settings.from_env(ENVIRONMENT | {name: value}, processors=2)
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
 def test_a_missing_setting_is_named(name: str) -> None:
     left = {key: value for key, value in ENVIRONMENT.items() if key != name}
     with pytest.raises(SettingError, match=f"{name} is not set"):
-        Settings.from_env(left)
+        Settings.from_env(left, processors=2)
 
 
 @pytest.mark.parametrize(
