@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,8 +20,7 @@ from tests.flow.drive import eventually
 
 pytestmark = pytest.mark.flow
 
-KEY = "inbox/.kept"
-"""Hidden: nothing answers it, and nothing has to."""
+KEY = "inbox/.kept"  # hidden: nothing answers it, and nothing has to
 
 
 class Heard(list[str]):
@@ -47,12 +47,10 @@ def processes(place: Place) -> list[str]:
     """Found by their environment, not by asking the code under test."""
     found = []
     for process in psutil.process_iter():
-        try:
+        with suppress(psutil.Error):
             environ = process.environ()
-        except psutil.Error:
-            continue
-        if MARK in environ and environ.get(VARIABLE) == str(place.root):
-            found.append(f"{process.pid} {environ[MARK]}")
+            if MARK in environ and environ.get(VARIABLE) == str(place.root):
+                found.append(f"{process.pid} {environ[MARK]}")
     return found
 
 
@@ -244,9 +242,8 @@ def _listen_to_interrupts() -> None:
 def test_two_places_do_not_know_of_each_other(place: Place, running: Cloud, tmp_path: Path) -> None:
     put(running, b"ours")
     with local.local_cloud(tmp_path) as other:
-        assert {other.ports.aws, other.ports.sagemaker}.isdisjoint(
-            (running.ports.aws, running.ports.sagemaker)
-        )
+        theirs, ours = other.ports, running.ports
+        assert {theirs.aws, theirs.sagemaker}.isdisjoint((ours.aws, ours.sagemaker))
         listed = other.client("s3").list_objects_v2(Bucket=other.bucket, Prefix="inbox/")
         assert listed["KeyCount"] == 0
     assert processes(Place(tmp_path)) == []
