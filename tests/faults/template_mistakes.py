@@ -92,8 +92,9 @@ _PLANTED = (
     (
         "a queue is not encrypted",
         QUEUES,
-        "      QueueName: sortbox-${sls:stage}-page\n",
-        "      QueueName: sortbox-${sls:stage}-page\n      KmsMasterKeyId: ''\n",
+        "      VisibilityTimeout: 5400 # 6x onFolder's timeout\n"
+        "      MessageRetentionPeriod: 1209600\n      SqsManagedSseEnabled: true\n",
+        "      VisibilityTimeout: 5400\n      MessageRetentionPeriod: 1209600\n",
         OURS,
     ),
     (

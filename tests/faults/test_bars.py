@@ -112,9 +112,14 @@ def test_a_folder_with_broken_images_and_a_stopped_job_is_answered_whole(
     eventually(lambda: knobs.seen(half) or None, "a third of the folder at the model")
     cloud.sagemaker.stop_transform_job(TransformJobName=job)
     knobs.set()
-    cloud.ended(name)
+    eventually(lambda: _has_finished(cloud, name) or None, f"folder {name!r} finished", 400)
     summary = cloud.summary(name)
     print(f"jobs {len(cloud.jobs(name))}, {summary['classified']} and {summary['rejected']}")
     assert (summary["classified"], summary["rejected"]) == (FOLDER - BROKEN, BROKEN)
     assert len(cloud.jobs(name)) <= 3
     assert deployed.verdict().trouble() == {}
+
+
+def _has_finished(cloud: Cloud, name: str) -> bool:
+    status = cloud.status(name)
+    return status is not None and status["state"] == "finished"
