@@ -71,6 +71,8 @@ def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say)
         tempfile.TemporaryDirectory(prefix="sortbox-") as scratch,
     ):
         prepared = _lesson(told, start, dataset, images, Path(scratch), world, stop, say)
+        if prepared.engine:
+            say(f"features by {prepared.engine}")
         course = lesson.begun(told, prepared.learner, world)
         run = card.identity(told, dataset, start)
         course.restore(checkpoint.read(places.checkpoints, run))
@@ -128,8 +130,10 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
         told = config.read(places.config / "hyperparameters.json", arguments)
         machines = spawn.Machines.read(places.config)
         count = spawn.here(told.processes)
-        if "RANK" not in environ and count * len(machines.names) > 1:
-            return spawn.run(machines, count, arguments, environ)
+        if "RANK" not in environ:
+            places.failure.unlink(missing_ok=True)  # of the run before this one
+            if count * len(machines.names) > 1:
+                return spawn.run(machines, count, arguments, environ)
         _train_as_one_of(World.from_env(environ), told, places)
     except Interrupted:
         return INTERRUPTED

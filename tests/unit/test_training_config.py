@@ -96,3 +96,9 @@ def test_the_search_space_lies_within_what_is_accepted() -> None:
                 ends = list(values)
         for end in ends:
             TrainConfig.from_strings({name: end})
+
+
+def test_the_documentation_lists_every_hyperparameter_as_it_is() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    for each in fields(TrainConfig):
+        assert f"| `{config.flag(each)}` | {each.default} | {each.metadata['means']} |" in text
