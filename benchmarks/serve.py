@@ -157,7 +157,7 @@ def machine() -> str:
     return f"{model}, {cores} cores, Linux {platform.release()}, Python {platform.python_version()}"
 
 
-def main(arguments: list[str]) -> int:
+def told(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
     parser.add_argument("--network", choices=("resnet50", "lite0"), default="resnet50")
     parser.add_argument("--rounds", type=int, default=3)
@@ -165,13 +165,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--clients", type=int, nargs="+", default=(1, 4, 16, 64))
     parser.add_argument("--models", type=Path, default=Path("build/bench"))
     parser.add_argument("--grid", help="WORKERS,BATCH,TIMEOUT_MS: do not search for the best")
-    given = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    given = told(arguments)
     work = given.models.resolve() / "work"
     work.mkdir(parents=True, exist_ok=True)
-    models, bodies = (
-        given.models.resolve(),
-        [b for b, _ in zip(images(), range(PHOTOS), strict=False)],
-    )
+    models = given.models.resolve()
+    bodies = [body for body, _ in zip(images(), range(PHOTOS), strict=False)]
     console.print(machine(), f"load {os.getloadavg()}", sep="\n")
     alone = bare.measure(models / f"{given.network}-int8", bodies)
     console.print(alone)
