@@ -141,7 +141,7 @@ bench-flow: env build/imagenet.tar.gz # in a cloud of its own
 	@$(python) -m infra.local up && $(activate) && $(call in_stage,local) -m benchmarks.flow; \
 	    status=$$?; $(python) -m infra.local down; exit $$status
 
-test-reclassify: env # 2,000 images, where `make test` takes 120
+test-reclassify: env # 2,000 images, where `make test` takes 210
 	@SORTBOX_RECLASSIFY_IMAGES=2000 $(python) -m pytest -s tests/flow/test_reclassify.py
 
 lock: env

@@ -23,8 +23,8 @@ from tests.stand_in.live import Live
 
 pytestmark = pytest.mark.flow
 
-IMAGES = int(os.environ.get("SORTBOX_RECLASSIFY_IMAGES", "120"))
-"""`make test-reclassify` takes 2,000."""
+IMAGES = int(os.environ.get("SORTBOX_RECLASSIFY_IMAGES", "210"))
+"""More than ENDPOINT_MAX_LATE, so that it takes a job. `make test-reclassify` takes 2,000."""
 
 PATIENCE = 120 + IMAGES / 3
 
