@@ -9,15 +9,16 @@ import psutil
 
 from infra.local import cloud as local
 from infra.local.place import VARIABLE
+from tests.flow.drive import eventually
 
 Kill = Callable[[str], None]
 
 
 def killer(running: local.Cloud) -> Kill:
-    """Kills every process of this cloud whose command line holds a text."""
+    """Kills every process of this cloud whose command line holds a text, once there is one."""
     root = str(running.place.root)
 
-    def run(text: str) -> None:
+    def run(text: str) -> int | None:
         killed = 0
         for process in psutil.process_iter():
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -26,6 +27,9 @@ def killer(running: local.Cloud) -> Kill:
                 if ours and text in line and "leash" not in line:
                     os.kill(process.pid, signal.SIGKILL)
                     killed += 1
-        assert killed, f"no process of this cloud runs {text}"
+        return killed or None
 
-    return run
+    def until_killed(text: str) -> None:
+        eventually(lambda: run(text), f"a process of this cloud that runs {text}", patience=30)
+
+    return until_killed
