@@ -54,6 +54,7 @@ EXEMPT = {
     ("OnPage", "TakePages"): "the emulator takes messages for a function whatever its role",
     ("OnUpload", "Classify"): "the local SageMaker asks nobody for a role",
     ("OnFolder", "Transform"): "the same",
+    ("OnFolder", "MakeThumbnails"): "the same",
     ("OnPage", "Classify"): "the same",
     ("OnUpload", "KnowAbsentFromForbidden"): "only AWS answers 403 for an absent key without it",
 }
