@@ -71,7 +71,7 @@ def _swept(deployed: Deployed) -> bool:
     return True
 
 
-@pytest.mark.flow
+@pytest.mark.faults
 def test_a_thousand_uploads_end_with_their_own_answers(deployed: Deployed) -> None:
     assert_kept_its_word(deployed, SMALL, kills=3, patience=150)
 
