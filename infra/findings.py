@@ -77,7 +77,12 @@ def of_endpoint(look: Lookout) -> Finding:
 def of_queues(look: Lookout) -> Iterator[Finding]:
     """Dead letters are told of only where there are some."""
     for name in QUEUES:
-        waiting, delayed, taken = _counts(look, name)
+        counts = _counts(look, name)
+        if counts is None:
+            gone = "does not exist: the stage is not deployed, or was removed."
+            yield Finding(f"{name} queue", f"Queue {look.stage.queue(name)} {gone}", {})
+            continue
+        waiting, delayed, taken = counts
         yield Finding(
             f"{name} queue",
             f"Queue {look.stage.queue(name)}: {waiting} waiting, {delayed} delayed, "
@@ -85,14 +90,18 @@ def of_queues(look: Lookout) -> Iterator[Finding]:
             {"waiting": waiting, "delayed": delayed, "taken": taken},
         )
     for name in (*QUEUES, "job-event"):
-        dead = sum(_counts(look, f"{name}-dead"))
+        dead = sum(_counts(look, f"{name}-dead") or ())
         if dead:
             sentence = f"Dead letters in {look.stage.queue(f'{name}-dead')}: {dead}."
             yield Finding(f"{name} dead letters", sentence, {"messages": dead})
 
 
-def _counts(look: Lookout, name: str) -> tuple[int, int, int]:
-    url = look.sqs.get_queue_url(QueueName=look.stage.queue(name))["QueueUrl"]
+def _counts(look: Lookout, name: str) -> tuple[int, int, int] | None:
+    """None where there is no such queue."""
+    try:
+        url = look.sqs.get_queue_url(QueueName=look.stage.queue(name))["QueueUrl"]
+    except look.sqs.exceptions.QueueDoesNotExist:
+        return None
     found = look.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     return (
         int(found["ApproximateNumberOfMessages"]),
