@@ -146,7 +146,7 @@ def _publish(
     if result.by is not None and result.by.model != active.id:
         # First, so that a crash between the two costs a repeat and not a stale answer.
         outbox.look_again(image.key)
-    if _is_current(standing, image, active) or not _says_more(result, standing):
+    if _is_current(standing, image, active) or not _says_more(result, standing, active):
         return Current()
     result_now = _remembering(outbox, standing, result)
     if isinstance(result_now, Overtaken):
@@ -189,12 +189,15 @@ def _is_current(standing: Standing | Absent, image: Image, active: ActiveModel) 
     )
 
 
-def _says_more(result: Result, standing: Standing | Absent) -> bool:
-    """A rejection never replaces labels for the same source; nothing is replaced by its equal."""
+def _says_more(result: Result, standing: Standing | Absent, active: ActiveModel) -> bool:
+    """Only the active model's rejection replaces labels for the same source; no equal is replaced.
+
+    Called where what stands is not the active model's: the labels are another's.
+    """
     if isinstance(standing, Absent) or standing.source_etag != result.source.etag:
         return True
     if isinstance(result, Rejected) and standing.status == "classified":
-        return False
+        return result.by is not None and result.by.model == active.id
     said = metadata(result)
     return (standing.model, standing.status) != (said[MODEL_ID], said[STATUS])
 

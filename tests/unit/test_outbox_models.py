@@ -64,14 +64,32 @@ def test_a_pointer_that_moves_during_the_write_is_seen_after_it(desk: Desk) -> N
     assert outcome.result.by.model == model(2)
 
 
-def test_a_rejection_never_replaces_labels_for_the_same_source(desk: Desk) -> None:
+def test_the_active_models_rejection_replaces_anothers_labels(desk: Desk) -> None:
+    """Else the image would keep an answer by an old model, and be asked again by every sweep."""
     desk.upload()
     desk.settle(by(1))
     desk.number = 2
-    assert desk.settle(by(2, b"junk")) == Current()
+    assert isinstance(desk.settle(by(2, b"junk")), Published)
+    stands = desk.stands()
+    assert stands is not None
+    assert (stands["status"], stands["model-id"]) == ("rejected", str(model(2)))
+
+
+def test_another_models_rejection_never_replaces_labels_for_the_same_source(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(2))
+    desk.number = 3
+    assert desk.settle(by(1, b"junk")) == Current()
     stands = desk.stands()
     assert stands is not None
     assert stands["status"] == "classified"
+
+
+def test_a_rejection_that_no_model_made_replaces_no_labels(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    desk.number = 2
+    assert desk.settle(too_large) == Current()
 
 
 def test_labels_replace_a_rejection_by_another_model(desk: Desk) -> None:
