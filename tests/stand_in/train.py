@@ -1,15 +1,19 @@
 """python -m tests.stand_in.train: learns nothing, and does what its hyperparameters say.
 
 Each step prints a line of metrics and leaves a checkpoint; the model is a list of what was given.
+Given an `lr`, it has a score as well, which rises to its best with the last step.
 """
 
 import json
+import math
 import os
 import signal
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+BEST = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Told:
     """Write this to /opt/ml/output/failure when dying."""
     deaf: bool = False
     """Go on when asked to end."""
+    lr: float | None = None
+    """The best is BEST."""
 
     @classmethod
     def read(cls, hyperparameters: Path) -> "Told":
@@ -33,6 +39,7 @@ class Told:
             die_at=int(die_at) if die_at else None,
             failure=given.get("failure"),
             deaf=given.get("deaf") == "true",
+            lr=float(given["lr"]) if "lr" in given else None,
         )
 
 
@@ -47,10 +54,17 @@ def main() -> int:
         if step == told.die_at:
             return _die(told)
         time.sleep(told.step_ms / 1000)
-        print(f"step={step} loss={1 / step:.7g}", flush=True)
+        print(f"step={step} loss={1 / step:.7g}{_score(told, step)}", flush=True)
         _keep(checkpoint, step)
     _write_model({"first": first, "files": _files(channels / "data"), "config": _config(config)})
     return 0
+
+
+def _score(told: Told, step: int) -> str:
+    """Falls by 1 with each decade that `lr` is off."""
+    if told.lr is None:
+        return ""
+    return f" score={step / told.steps - abs(math.log10(told.lr / BEST)):.7g}"
 
 
 def _keep(checkpoint: Path, step: int) -> None:

@@ -33,7 +33,7 @@ class Events:
                 Entries=[
                     {
                         "Source": "aws.sagemaker",
-                        "DetailType": f"SageMaker {kind.label.title()} State Change",
+                        "DetailType": f"SageMaker {kind.title} State Change",
                         "Resources": [record[kind.arn_field]],
                         "Detail": json.dumps(detail(kind, record)),
                     }

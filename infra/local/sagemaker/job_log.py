@@ -29,13 +29,17 @@ LINES_A_CALL = 1_000
 CALL_BYTES = 900_000
 BETWEEN_LOOKS_SECONDS = 0.2
 
+SERIES = 1_000
+"""Values of a metric that are kept: epochs, for whom trials are compared by them."""
+
 
 @dataclass
 class Metrics:
-    """The latest value of each, as FinalMetricDataList shows them."""
+    """The latest value of each, as FinalMetricDataList shows them, and the first ones in order."""
 
     definitions: tuple[Metric, ...]
     _latest: dict[str, Record] = field(default_factory=dict)
+    _series: dict[str, list[float]] = field(default_factory=dict)
 
     def look_at(self, line: str) -> None:
         for metric in self.definitions:
@@ -43,11 +47,18 @@ class Metrics:
             if found is not None and found.re.groups:
                 with suppress(ValueError):  # a regex may find what is no number
                     value = float(found[1])
+                    series = self._series.setdefault(metric.name, [])
+                    if len(series) < SERIES:
+                        series.append(value)
                     self._latest[metric.name] = {
                         "MetricName": metric.name,
                         "Value": value,
                         "Timestamp": time.time(),
                     }
+
+    def series(self, name: str) -> list[float]:
+        """Its first values, at most SERIES of them."""
+        return list(self._series.get(name, []))
 
     def final(self) -> list[Record]:
         """Without what JSON cannot say: AWS keeps no NaN either."""
@@ -61,11 +72,13 @@ class JobLog:
         self._lines = _Lines(path)
         self.metrics = Metrics(plan.metrics)
 
-    async def follow(self) -> None:
-        """Until cancelled; then what is left is taken by `rest`."""
+    async def follow(self, heard: Callable[[], None]) -> None:
+        """Until cancelled; then what is left is taken by `rest`. `heard`: after new lines."""
         await asyncio.to_thread(self._open)
         while True:
-            if not await asyncio.to_thread(self.take):
+            if await asyncio.to_thread(self.take):
+                heard()
+            else:
                 await asyncio.sleep(BETWEEN_LOOKS_SECONDS)
 
     def take(self) -> bool:

@@ -23,6 +23,11 @@ class Kind:
     listed: str
 
     @property
+    def title(self) -> str:
+        """As in the names of events."""
+        return " ".join(word[0].upper() + word[1:] for word in self.label.split())
+
+    @property
     def name_field(self) -> str:
         return f"{self.noun}Name"
 
@@ -77,6 +82,22 @@ ENDPOINT = Kind("Endpoint", "endpoint", "endpoint", "EndpointSummary", "Endpoint
 TRAINING_JOB = JobKind(
     "TrainingJob", "training-job", "training job", "TrainingJobSummary", "TrainingJobSummaries"
 )
+TUNING_JOB = JobKind(
+    "HyperParameterTuningJob",
+    "hyper-parameter-tuning-job",
+    "hyperParameter tuning job",
+    "HyperParameterTuningJobSummary",
+    "HyperParameterTuningJobSummaries",
+)
+TRIAL = JobKind(
+    "TrainingJob",
+    "training-job",
+    "training job",
+    "HyperParameterTrainingJobSummary",
+    "TrainingJobSummaries",
+)
+"""A training job as its tuning job lists it; kept among the training jobs."""
+
 TRANSFORM_JOB = JobKind(
     "TransformJob",
     "transform-job",
@@ -104,6 +125,7 @@ KINDS = (
     ENDPOINT_CONFIG,
     ENDPOINT,
     TRAINING_JOB,
+    TUNING_JOB,
     TRANSFORM_JOB,
     MODEL_PACKAGE_GROUP,
     MODEL_PACKAGE,

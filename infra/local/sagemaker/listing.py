@@ -60,7 +60,9 @@ def _seconds(time: Any) -> float:
 
 
 def _position(kind: Kind, sort_by: str) -> Callable[[Record], Position]:
-    member = {"Name": kind.name_field, "Status": kind.status_field}.get(sort_by, "CreationTime")
+    members = {"Name": kind.name_field, "Status": kind.status_field}
+    members["FinalObjectiveMetricValue"] = "FinalObjectiveMetricValue"
+    member = members.get(sort_by, "CreationTime")
     return lambda record: (record[member], record[kind.name_field])
 
 

@@ -25,6 +25,7 @@ from infra.local.sagemaker.store import Store
 from infra.local.sagemaker.tags import Tags
 from infra.local.sagemaker.training_jobs import TrainingJobs
 from infra.local.sagemaker.transform_jobs import TransformJobs
+from infra.local.sagemaker.tuning_jobs import TuningJobs
 
 THREADS = 32
 """For S3 and disk: more than that many transfers at once gain nothing on one machine."""
@@ -68,21 +69,25 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         transforms = TransformJobs(store, containers, events, settings.max_transform_jobs)
         logs = boto3.client("logs", region_name=settings.region)
         trainings = TrainingJobs(store, containers, logs, events, settings.max_training_jobs)
+        tunings = TuningJobs(store, trainings, events)
         table: Table = {
             **Models(store, images).operations,
             **EndpointConfigs(store).operations,
             **endpoints.operations,
             **transforms.operations,
             **trainings.operations,
+            **tunings.operations,
             **ModelPackages(store, images).operations,
             **Tags(store).operations,
         }
         endpoints.resume()
         transforms.resume()
         trainings.resume()
+        tunings.resume()
         try:
             yield Service(table, Runtime(endpoints, containers, settings.invocation_seconds))
         finally:
+            await tunings.close()
             await asyncio.gather(endpoints.close(), transforms.close(), trainings.close())
 
 

@@ -51,12 +51,14 @@ class Training:
         containers: Containers,
         logs: "CloudWatchLogsClient",
         enter: Callable[[str], None],
+        heard: Callable[[], None],
     ) -> None:
-        """`enter` is told each secondary status."""
+        """`enter` is told each secondary status; `heard`, that the container has said more."""
         self._plan = plan
         self._arn = arn
         self._containers = containers
         self._enter = enter
+        self._heard = heard
         self._stop = asyncio.Event()
         self._log = JobLog(plan, containers.log(plan.name), logs)
 
@@ -66,6 +68,10 @@ class Training:
     @property
     def metrics(self) -> list[Record]:
         return self._log.metrics.final()
+
+    def series(self, metric: str) -> list[float]:
+        """What it has been so far, in order."""
+        return self._log.metrics.series(metric)
 
     async def run(self) -> Ended:
         """Raises TrainingFailed."""
@@ -113,7 +119,7 @@ class Training:
             image.train, self._environment(image, folder), self._containers.log(self._plan.name),
             self._plan.name, image.cwd,
         )  # fmt: skip
-        beside = [asyncio.ensure_future(self._log.follow())]
+        beside = [asyncio.ensure_future(self._log.follow(self._heard))]
         beside += [asyncio.ensure_future(self._keep_checkpoints(folder, kept))]
         try:
             ended, status = await self._until_ended(child)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 REASON_LENGTH = 1024
 RUNNING = frozenset({"InProgress", "Stopping"})
+
+OBJECTIVE = "_tuning_objective_metric"
+"""The hyperparameter by which SageMaker tells a container what it is tuned for."""
+
+SERIES_KEPT = "ObjectiveSeries"
+"""A member of our own; answers are cut to AWS's, so nobody sees it."""
 
 MESSAGES = {
     "Starting": "Starting the training job",
@@ -51,6 +58,7 @@ class TrainingJobs:
         self._events = events
         self._limit = limit
         self._runs: dict[str, Training] = {}
+        self._heard: list[Callable[[str], None]] = []
         self._background = Background(TrainingFailed)
 
     @property
@@ -62,20 +70,36 @@ class TrainingJobs:
             "ListTrainingJobs": self.list,
         }
 
+    def watch(self, heard: Callable[[str], None]) -> None:
+        """`heard` is told the name of each job that has said more, or has ended."""
+        self._heard.append(heard)
+
+    def series(self, name: str, metric: str) -> list[float]:
+        """What a metric has been so far; of a job that has ended, of what it was tuned for."""
+        if name in self._runs:
+            return self._runs[name].series(metric)
+        kept: list[float] = self._store.get(TRAINING_JOB, name).get(SERIES_KEPT, [])
+        return kept
+
     def create(self, request: Request) -> Record:
         asked = _with_defaults(request)
-        plan = TrainingPlan.of(asked)
-        if not self._containers.images.find(plan.image).train:
-            raise ValidationException(f"The image {plan.image} has no `train`.")
+        plan = self.check(asked)
         if len(self._runs) >= self._limit:
             raise ResourceLimitExceeded(_quota(plan, self._limit, len(self._runs)))
         job = self._store.create(TRAINING_JOB, {**asked, "TrainingJobStatus": "InProgress"})
         self._enter(plan.name, "Starting")
-        enter = partial(self._enter, plan.name)
-        training = Training(plan, job["TrainingJobArn"], self._containers, self._logs, enter)
+        enter, heard = partial(self._enter, plan.name), partial(self._tell, plan.name)
+        training = Training(plan, job["TrainingJobArn"], self._containers, self._logs, enter, heard)
         self._runs[plan.name] = training
         self._background.start(training.run()).add_done_callback(partial(self._ended, plan.name))
         return job
+
+    def check(self, request: Request) -> TrainingPlan:
+        """Raises ApiError for what could never run."""
+        plan = TrainingPlan.of(_with_defaults(request))
+        if not self._containers.images.find(plan.image).train:
+            raise ValidationException(f"The image {plan.image} has no `train`.")
+        return plan
 
     def describe(self, request: Request) -> Record:
         return self._store.get(TRAINING_JOB, request["TrainingJobName"])
@@ -110,7 +134,10 @@ class TrainingJobs:
         training = self._runs.pop(name)
         if run.cancelled():
             return
-        metrics = {"FinalMetricDataList": training.metrics or None}
+        told = self._store.get(TRAINING_JOB, name).get("HyperParameters", {})
+        tuned_for = told.get(OBJECTIVE)
+        metrics: Record = {"FinalMetricDataList": training.metrics or None}
+        metrics[SERIES_KEPT] = training.series(tuned_for) if tuned_for else None
         match run.exception():
             case None:
                 self._finish(name, run.result().value, **metrics, **self._artifacts(name))
@@ -134,6 +161,11 @@ class TrainingJobs:
             changes |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
         status = "Stopped" if secondary == "MaxRuntimeExceeded" else secondary
         self._enter(name, secondary, TrainingJobStatus=status, TrainingEndTime=now, **changes)
+        self._tell(name)
+
+    def _tell(self, name: str) -> None:
+        for heard in self._heard:
+            heard(name)
 
     def _enter(self, name: str, secondary: str, **changes: object) -> None:
         job = self._store.get(TRAINING_JOB, name)

@@ -65,10 +65,10 @@ class TrainingPlan:
     @classmethod
     def of(cls, job: Record) -> "TrainingPlan":
         """Raises ValidationException for what SageMaker takes and this one does not."""
-        _refuse_unsupported(job, SUPPORTED, "")
+        refuse_unsupported(job, SUPPORTED, "")
         channels = job.get("InputDataConfig", [])
         for channel in channels:
-            _refuse_unsupported(channel, SUPPORTED_OF_A_CHANNEL, f"{channel['ChannelName']}.")
+            refuse_unsupported(channel, SUPPORTED_OF_A_CHANNEL, f"{channel['ChannelName']}.")
         algorithm = job["AlgorithmSpecification"]
         checkpoints = job.get("CheckpointConfig", {}).get("S3Uri")
         try:
@@ -118,7 +118,8 @@ def _metric(given: Record) -> Metric:
         ) from error
 
 
-def _refuse_unsupported(given: Record, supported: Mapping[str, Set[object]], where: str) -> None:
+def refuse_unsupported(given: Record, supported: Mapping[str, Set[object]], where: str) -> None:
+    """Raises ValidationException for the first member with a value that is not supported."""
     for path, allowed in supported.items():
         value: object = given
         for member in path.split("."):
