@@ -31,6 +31,7 @@ from training.failure import TrainingFailed
 from training.watch import watched
 
 if TYPE_CHECKING:
+    from sagemaker.train import ModelTrainer
     from types_boto3_s3 import S3Client
 
 REPORTS = Path("build/reports")
@@ -74,15 +75,20 @@ def asked(given: argparse.Namespace) -> Asked:
 
 def launch(asked: Asked, session: boto3.Session, console: Console) -> str:
     """The name of the job, which runs. Raises TrainingFailed before any compute is spent."""
+    return started(asked, session, channels(asked, session, console))
+
+
+def channels(asked: Asked, session: boto3.Session, console: Console) -> dict[str, str]:
+    """What the job reads, looked at and in S3. Raises TrainingFailed."""
     s3, bucket = session.client("s3"), asked.stage.bucket
     dataset = datasets.looked_at(s3, asked.source, asked.told)
-    channels = {"data": asked.source}
+    found = {"data": asked.source}
     if not asked.source.startswith(datasets.S3):
         console.print(data.described(dataset), markup=False)
-        channels["data"] = _sent(s3, bucket, dataset, console)
+        found["data"] = _sent(s3, bucket, dataset, console)
     if asked.weights:
-        channels["weights"] = datasets.weights_sent(s3, bucket, asked.weights)
-    return _start(asked, session, bucket, channels)
+        found["weights"] = datasets.weights_sent(s3, bucket, asked.weights)
+    return found
 
 
 def _sent(s3: "S3Client", bucket: str, dataset: data.Dataset, console: Console) -> str:
@@ -102,18 +108,29 @@ def run_id(asked: Asked, channels: Mapping[str, str]) -> str:
     return hashlib.sha256(of.encode()).hexdigest()[:20]
 
 
-def _start(asked: Asked, session: boto3.Session, bucket: str, channels: Mapping[str, str]) -> str:
+def started(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -> str:
+    """The name of the job."""
+    from sagemaker.train.configs import InputData  # as below
+
+    inputs = [InputData(channel_name=name, data_source=uri) for name, uri in channels.items()]
+    asks = trainer(asked, session, channels)
+    asks.train(input_data_config=inputs, wait=False, logs=False)
+    return str(asks._latest_training_job.training_job_name)
+
+
+def trainer(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -> "ModelTrainer":
     # Seconds to import; whoever asks for something impossible is told before them.
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.shapes import CheckpointConfig, MetricDefinition, OutputDataConfig
     from sagemaker.train import ModelTrainer
-    from sagemaker.train.configs import Compute, InputData, StoppingCondition, Tag
+    from sagemaker.train.configs import Compute, StoppingCondition, Tag
 
+    bucket = asked.stage.bucket
     checkpoints = keys.checkpoints_prefix(run_id(asked, channels))
     limit: dict[str, Any] = {"max_runtime_in_seconds": HOURS * 3600}
     if asked.spot:
         limit["max_wait_time_in_seconds"] = 2 * HOURS * 3600
-    trainer = ModelTrainer(
+    return ModelTrainer(
         training_image=asked.image,
         role=asked.stage.training_role(),
         sagemaker_session=Session(
@@ -134,14 +151,11 @@ def _start(asked: Asked, session: boto3.Session, bucket: str, channels: Mapping[
     ).with_metric_definitions(
         [MetricDefinition(name=m["Name"], regex=m["Regex"]) for m in metrics.definitions()]
     )
-    inputs = [InputData(channel_name=name, data_source=uri) for name, uri in channels.items()]
-    trainer.train(input_data_config=inputs, wait=False, logs=False)
-    return str(trainer._latest_training_job.training_job_name)
 
 
-def reports(s3: "S3Client", bucket: str, job: str) -> list[Path]:
+def reports(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> list[Path]:
     """The job's reports, fetched; none where it left none."""
-    folder = REPORTS / job
+    folder = below / job
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / "output.tar.gz"
     try:

@@ -133,7 +133,9 @@ def test_chance_repeats_nothing_where_there_is_little_to_try(cloud: Cloud) -> No
 def test_no_more_trials_run_at_once_than_may(cloud: Cloud) -> None:
     job = cloud.tuning(limits(3, 2), TrainingJobDefinition=definition("none", **LONG) | data(cloud))
     running = started(cloud, job, 2)
-    described = cloud.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=job)
+    described: Mapping[str, Any] = cloud.sagemaker.describe_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName=job
+    )
     assert described["TrainingJobStatusCounters"]["InProgress"] == len(running) == 2
     assert "BestTrainingJob" not in described
     stop(cloud, job)
