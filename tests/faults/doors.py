@@ -19,6 +19,7 @@ from functions.on_page import Pages, leave_to_reclassify
 from functions.on_schedule import sweep
 from functions.on_upload import Uploads
 from functions.outbox import Outbox
+from infra.reclassify import Desk
 from tests.faults.jobs import Jobs
 from tests.faults.queues import Queues
 from tests.faults.storage import Storage
@@ -30,6 +31,10 @@ PAGE = ON_FOLDER.page_queue_url
 POINTER_SECONDS = 5.0
 PROCESSES = 4
 RETRY_BASE_SECONDS = 5
+
+SETTINGS_OF_FOLDERS = replace(ON_FOLDER, endpoint_max_late=20, reclassify_jobs=2)
+BOUNDS = Bounds(slice_rows=200, page_rows=50, sweep_rows=400, heads_at_once=1)
+"""One look at a time: with several threads a seed would not decide all."""
 
 Accept = Callable[[SQSRecord], None]
 
@@ -59,6 +64,13 @@ class Doors:
 
     def sweep(self) -> int:
         return sweep(self._bucket, self._sqs, FOLDER)
+
+    def halt(self, for_good: bool) -> None:
+        desk = Desk(self._cloud(), self._sqs, FOLDER)
+        if for_good:
+            desk.end()
+        else:
+            desk.stop()
 
     @property
     def _bucket(self) -> Bucket:
@@ -96,10 +108,12 @@ class Doors:
     def _cloud(self) -> Cloud:
         sagemaker, endpoint = cast(Any, self.jobs), cast(Any, self.endpoint)
         return replace(
-            on_folder.cloud(ON_FOLDER, self._bucket.client, self._sqs, sagemaker, endpoint),
+            on_folder.cloud(
+                SETTINGS_OF_FOLDERS, self._bucket.client, self._sqs, sagemaker, endpoint
+            ),
             thumbnail=lambda image: None,  # pictures in a page, and no answers
             active_model=self._model,
             now=self._clock,
             new_nonce=lambda: f"{next(self._nonces):010x}",
-            bounds=Bounds(slice_rows=200, page_rows=50),
+            bounds=BOUNDS,
         )

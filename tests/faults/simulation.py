@@ -3,24 +3,40 @@
 import heapq
 import itertools
 import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
+from typing import assert_never
 from urllib.parse import quote_plus
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from functions.intake import Intake
+from functions.messages import Sweep, to_json
 from functions.runtime import metrics
 from tests.fakes import Clock
 from tests.faults.doors import FOLDER, INBOX, PAGE, PROCESSES, Doors
 from tests.faults.jobs import Jobs
 from tests.faults.queues import Queue, Queues, event
 from tests.faults.storage import Storage
-from tests.faults.traffic import Act, Plan, Poison, Promote, Ready, Remove, Revert, Upload, upload
+from tests.faults.traffic import (
+    Act,
+    Halt,
+    Plan,
+    Poison,
+    Promote,
+    Ready,
+    Reclassify,
+    Remove,
+    Revert,
+    Touch,
+    Upload,
+    upload,
+)
 from tests.faults.weather import Climate, Fate, Killed, Outage, Weather
 from tests.uploads import FakeEndpoint
 
@@ -51,6 +67,7 @@ class Simulation:
         self, seed: int, plan: Plan, climate: Climate | None = None, *outages: Outage
     ) -> None:
         self.random = Random(seed)
+        random.seed(seed)  # the process's own, which spreads the waits of messages
         self.weather = Weather(self.random, climate or Climate(), self._meddle, self.now, outages)
         self.storage = Storage(clock=Clock(EPOCH), hook=self.weather.before)
         self.storage.after = self.weather.after
@@ -76,6 +93,12 @@ class Simulation:
     def run(self) -> None:
         while self._step():
             pass
+
+    def go_on(self, plan: Plan) -> None:
+        """More of life after a rest, its times counted from now; then `run` takes it to rest."""
+        self._plan = sorted(((self.now() + at, act) for at, act in plan), key=lambda pair: -pair[0])
+        self._later(SWEEP_SECONDS, self._sweep)
+        self.run()
 
     def _step(self) -> bool:
         """Everything that is visible, then on to the next moment; False at rest."""
@@ -113,25 +136,27 @@ class Simulation:
     def _act(self, act: Act) -> None:
         with self.weather.aside():
             match act:
-                case Upload(key, body, parts):
-                    self.storage.drop(key, body, parts)
-                    self._notify(key, "ObjectCreated:Put")
-                    self.seen["uploads"] += 1
-                case Ready(key):
-                    self.storage.drop(key, b"")
-                    self._notify(key, "ObjectCreated:Put")
-                case Remove(key):
-                    self.storage.before_it.pop(key, None)
-                    self.storage.delete_object(Bucket="bucket", Key=key)
-                    self._notify(key, "ObjectRemoved:DeleteMarkerCreated")
-                case Revert(key):
-                    if self.storage.revert(key):
-                        self._notify(key, "ObjectRemoved:Delete")
+                case Upload() | Ready() | Remove() | Revert():
+                    self._touch(act)
                 case Poison(body):
                     self.queues[INBOX].send(body)
                 case Promote(number):
                     self.endpoint.number = number
                     self._later(30, partial(self._point_to, number))
+                case Reclassify(path, kind, is_person):
+                    self._deliver(FOLDER, to_json(Sweep(path, kind, is_person)))
+                    self.seen[f"asked for {kind}"] += 1
+                case Halt(for_good):
+                    self.doors.halt(for_good)
+                case never:
+                    assert_never(never)
+
+    def _touch(self, act: Touch) -> None:
+        event = self.storage.touch(act)
+        if event:
+            self._notify(act.key, event)
+        if isinstance(act, Upload):
+            self.seen["uploads" if act.is_told else "events lost"] += 1
 
     def _point_to(self, number: int) -> None:
         self.doors.active_number = number
@@ -214,26 +239,3 @@ class Simulation:
         if url == PAGE and self.collector_kills:
             return Fate("killed after a write", self.random.randint(1, 20))
         return self.weather.draw(MOST_WRITES[url])
-
-    # what it came to
-
-    def states(self) -> dict[str, str]:
-        """Each folder's, by its name."""
-        files = {k: v for k, v in self.storage.objects.items() if k.endswith("/_status.json")}
-        return {key.split("/")[1]: json.loads(v.body)["state"] for key, v in files.items()}
-
-    def folders(self) -> list[str]:
-        return sorted(self.states())
-
-    def may_have_answered(self, key: str) -> frozenset[str]:
-        """The active model; and any, of an image that was there before the pointer last moved.
-
-        Those are what a reclassification is for. The same bytes dropped into a folder again keep
-        the answer they have; a single is answered anew.
-        """
-        stored = self.storage.objects[key]
-        since = (stored.last_modified - EPOCH).total_seconds()
-        if key.count("/") > 1:
-            since = self.storage.first_seen[key, stored.etag]
-        others = range(1, self.latest + 1) if since < self.moved_at else ()
-        return frozenset(f"pets:{number}" for number in (*others, self.doors.active_number))

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, assert_never
 
 from tests.fakes import FakeS3, StoredObject, no_hook
+from tests.faults.traffic import Ready, Remove, Revert, Touch, Upload
 
 
 class SortedObjects(dict[str, StoredObject]):
@@ -79,6 +80,24 @@ class Storage(FakeS3):
         if answer["IsTruncated"]:
             answer["NextContinuationToken"] = page[-1]
         return answer
+
+    def touch(self, act: Touch) -> str | None:
+        """What a person does; returns the name of the event that S3 sends of it."""
+        match act:
+            case Upload(key, body, parts, is_told):
+                self.drop(key, body, parts)
+                return "ObjectCreated:Put" if is_told else None
+            case Ready(key):
+                self.drop(key, b"")
+                return "ObjectCreated:Put"
+            case Remove(key):
+                self.before_it.pop(key, None)
+                self.delete_object(Bucket=self.bucket, Key=key)
+                return "ObjectRemoved:DeleteMarkerCreated"
+            case Revert(key):
+                return "ObjectRemoved:Delete" if self.revert(key) else None
+            case never:
+                assert_never(never)
 
     def drop(self, key: str, body: bytes, in_parts_since: float | None = None) -> None:
         """What a person does. A multipart upload is dated by its start, its ETag has a dash."""

@@ -1,14 +1,13 @@
 """Trouble of ours is never an answer: whatever fails, nobody is rejected, all is made up for."""
 
 from random import Random
-from typing import Any
 
 import pytest
 
-from tests.faults.checker import check, check_report
 from tests.faults.doors import FOLDER, INBOX, PAGE
+from tests.faults.expected import verdict_on
 from tests.faults.simulation import Simulation
-from tests.faults.test_simulation import expectations, quiet
+from tests.faults.test_simulation import quiet
 from tests.faults.traffic import Plan, Size, plan
 from tests.faults.weather import Climate, Outage
 
@@ -55,10 +54,7 @@ def suffer(trouble: Outage, seconds: float) -> Simulation:
 
 
 def assert_made_up_for(simulation: Simulation) -> None:
-    s3: Any = simulation.storage
-    verdict = check(s3, "bucket", expectations(simulation), threads=1)
-    for folder in simulation.folders():
-        check_report(s3, "bucket", folder, verdict)
+    verdict = verdict_on(simulation)
     assert simulation.weather.seen["in an outage"] > 0
     assert verdict.trouble() == {}
     assert verdict.rejected == 0

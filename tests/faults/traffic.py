@@ -3,14 +3,20 @@
 from dataclasses import dataclass
 from random import Random
 
+from domain.scope import Kind
+
 
 @dataclass(frozen=True)
 class Upload:
-    """`in_parts_since`: a multipart upload, begun so many seconds before it was completed."""
+    """`in_parts_since`: a multipart upload, begun so many seconds before it was completed.
+
+    `is_told`: S3 sends its event.
+    """
 
     key: str
     body: bytes
     in_parts_since: float | None = None
+    is_told: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,30 @@ class Promote:
 
 
 @dataclass(frozen=True)
+class Reclassify:
+    """Everything below a prefix is to be brought up to date: a schedule asks, or a person does."""
+
+    path: str = ""
+    kind: Kind = "renewal"
+    is_person: bool = True
+
+
+@dataclass(frozen=True)
+class Halt:
+    """Nothing more of the live sweep, until it is resumed; or for good."""
+
+    for_good: bool = False
+
+
+@dataclass(frozen=True)
 class Poison:
     """A message of the inbox queue that is no event of S3's."""
 
     body: str
 
 
-Act = Upload | Remove | Revert | Ready | Poison | Promote
+Touch = Upload | Remove | Revert | Ready
+Act = Touch | Poison | Promote | Reclassify | Halt
 Plan = list[tuple[float, Act]]
 
 ODD = ("a b+c%.jpg", "{}//x.jpg", "line\nbreak.jpg", "ünïcode-🐈.jpg", "..", "cat", "cat (1).jpg")
@@ -131,12 +154,12 @@ def _act(random: Random, key: str) -> Act:
     return upload(random, key)
 
 
-def upload(random: Random, key: str) -> Upload:
+def upload(random: Random, key: str, is_told: bool = True) -> Upload:
     """One of three contents, so that an image may come to be what it was before."""
     number = random.randint(0, 2)
     kind = "junk" if hash_of(key, number) % 10 == 0 else "image"
     parts = random.uniform(1, 60) if random.random() < 0.05 else None
-    return Upload(key, f"{kind} {key}#{number}".encode(), parts)
+    return Upload(key, f"{kind} {key}#{number}".encode(), parts, is_told)
 
 
 def hash_of(key: str, number: int) -> int:

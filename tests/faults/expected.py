@@ -1,0 +1,73 @@
+"""What a simulation may have come to, for the checker to hold it to."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from domain.keys import SWEEPS
+from tests.faults.checker import Expect, Verdict, check, check_report
+from tests.faults.simulation import EPOCH, Simulation
+from tests.uploads import what_is_on
+
+Models = Callable[[str], frozenset[str]]
+
+
+def verdict_on(simulation: Simulation, models: Models | None = None) -> Verdict:
+    """`models(key)` may have answered; if it is not said, as `may_have_answered` has it."""
+    s3: Any = simulation.storage
+    expect = Expect(label, models or may_have_answered(simulation))
+    verdict = check(s3, "bucket", expect, threads=1)
+    for folder in states(simulation):
+        check_report(s3, "bucket", folder, verdict)
+    return verdict
+
+
+def label(body: bytes) -> str | None:
+    return None if body.startswith(b"junk") else what_is_on(body)
+
+
+def may_have_answered(simulation: Simulation) -> Models:
+    """The active model; and any, of an image that was there before the pointer last moved.
+
+    Those are what a reclassification is for. The same bytes dropped into a folder again keep
+    the answer they have; a single is answered anew.
+    """
+
+    def models(key: str) -> frozenset[str]:
+        stored = simulation.storage.objects[key]
+        since = (stored.last_modified - EPOCH).total_seconds()
+        if key.count("/") > 1:
+            since = simulation.storage.first_seen[key, stored.etag]
+        others = range(1, simulation.latest + 1) if since < simulation.moved_at else ()
+        return frozenset({*map(_name, others), *by_the_active_model(simulation)(key)})
+
+    return models
+
+
+def by_the_active_model(simulation: Simulation) -> Models:
+    only = frozenset({_name(simulation.doors.active_number)})
+    return lambda key: only
+
+
+def _name(number: int) -> str:
+    return f"pets:{number}"
+
+
+def states(simulation: Simulation) -> dict[str, str]:
+    """Each folder's, by its name."""
+    return {
+        key.split("/")[1]: told["state"]
+        for key, told in _statuses(simulation).items()
+        if not key.startswith(SWEEPS)
+    }
+
+
+def last_renewal(simulation: Simulation) -> str:
+    """Its state."""
+    renewals = [told for told in _statuses(simulation).values() if told.get("kind") == "renewal"]
+    return str(max(renewals, key=lambda told: str(told["started_at"]))["state"])
+
+
+def _statuses(simulation: Simulation) -> dict[str, dict[str, Any]]:
+    files = simulation.storage.objects.items()
+    return {key: json.loads(v.body) for key, v in files if key.endswith("/_status.json")}
