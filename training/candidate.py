@@ -76,7 +76,7 @@ def tests_of(s3: "S3Client", source: str, provenance: Mapping[str, str], tick: T
         return evaluate.read(folder / judge)
     datasets.fetched(s3, source, folder, tick)
     told = TrainConfig.from_strings(json.loads(provenance["hyperparameters"]))
-    dataset = data.prepare(folder, told.patience > 0, told.max_unreadable, lambda: None)
+    dataset = data.prepare(folder, told.selects, told.max_unreadable, lambda: None)
     if dataset.fingerprint != provenance["dataset"]:
         raise TrainingFailed(
             f"{source} is not what the candidate learnt from any more: its test set is lost. Train "

@@ -39,11 +39,10 @@ def looked_at(s3: "S3Client", source: str, told: TrainConfig) -> Dataset:
     def go_on() -> None:
         """Nothing interrupts: Ctrl-C does."""
 
-    selects = told.patience > 0
     if not source.startswith(S3):
-        return data.prepare(Path(source), selects, told.max_unreadable, go_on)
+        return data.prepare(Path(source), told.selects, told.max_unreadable, go_on)
     with _skeleton(s3, source) as folder:
-        return data.prepare(folder, selects, told.max_unreadable, go_on)
+        return data.prepare(folder, told.selects, told.max_unreadable, go_on)
 
 
 @contextmanager

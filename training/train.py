@@ -62,7 +62,7 @@ class Stop:
 
 def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say) -> None:
     """Raises TrainingFailed or Interrupted; `places.model` is filled by the last step only."""
-    dataset = data.prepare(places.channels, told.patience > 0, told.max_unreadable, stop.go_on)
+    dataset = data.prepare(places.channels, told.selects, told.max_unreadable, stop.go_on)
     say(data.described(dataset))
     start = weights.start(told, len(dataset.labels), places.channels / WEIGHTS)
     say(f"{told.arch}, {start.origin}, on {world.device}; what learns: {told.unfreeze}")
