@@ -1,5 +1,6 @@
 """A training run as far as it has come: all that changes, and all that a checkpoint holds."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,7 +58,28 @@ class Course:
         self.loss, self.right, self.seen = state["epoch"]
         self.best = state["best"]
 
-    def end_epoch(self, curves: Curves) -> None:
+    def goes_on(self, epochs: int, patience: int) -> bool:
+        """Whether another epoch is to come. `patience`: epochs that may bring nothing better."""
+        losses = [epoch["validation_loss"] for epoch in self.history]
+        if not losses or not patience:
+            return len(losses) < epochs
+        return len(losses) < epochs and len(losses) - 1 - losses.index(min(losses)) < patience
+
+    def descend(self, clip: float) -> None:
+        """A step along the gradients that the module holds."""
+        if clip:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.module.parameters(), clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average:
+            self.average.update(self.module, self.step)
+
+    def end_epoch(self, curves: Curves, patience: int) -> None:
+        """With patience the weights are remembered where none were better."""
+        before = (epoch["validation_loss"] for epoch in self.history)
+        if patience and curves["validation_loss"] < min(before, default=math.inf):
+            self.remember()
         self.history.append(curves)
         self.loss, self.right, self.seen = 0.0, 0, 0
 

@@ -43,7 +43,7 @@ class Loop:
 
     def run(self, course: Course) -> None:
         """From wherever `course` is to its end. Raises TrainingFailed or Interrupted."""
-        while len(course.history) < self.config.epochs and not self._stale(course):
+        while course.goes_on(self.config.epochs, self.config.patience):
             self._epoch(course)
             self._save()
         course.settle()
@@ -106,13 +106,7 @@ class Loop:
     def _move(self, course: Course, loss: torch.Tensor) -> None:
         course.optimizer.zero_grad()
         course.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        if self.config.clip:
-            course.scaler.unscale_(course.optimizer)
-            nn.utils.clip_grad_norm_(course.module.parameters(), self.config.clip)
-        course.scaler.step(course.optimizer)
-        course.scaler.update()
-        if course.average:
-            course.average.update(course.module, course.step)
+        course.descend(self.config.clip)
 
     def _reduced(self) -> torch.autocast:
         enabled = self.precision != torch.float32
@@ -120,10 +114,7 @@ class Loop:
 
     def _tell(self, course: Course, loss: float) -> None:
         if not math.isfinite(loss):
-            raise TrainingFailed(
-                f"The loss became {loss} at step {course.step}: training diverged. Lower lr (it is "
-                f"{self.config.lr:g}), or set clip."
-            )
+            raise diverged(course, self.config, loss)
         if course.step % self.config.log_every == 0:
             (total,) = self.world.summed(loss)
             lr = course.optimizer.param_groups[0]["lr"]
@@ -141,11 +132,9 @@ class Loop:
         with course.judged() as module:
             for split in self.splits:
                 curves |= self._measured(module, split)
-        if self._is_best(course, curves):
-            course.remember()
-        course.end_epoch(curves)
+        course.end_epoch(curves, self.config.patience)
         self.say(metrics.line(curves | {"seconds": seconds}))
-        self._refuse_explosion(course)
+        refuse_explosion(course, self.config, self.labels)
 
     @torch.inference_mode()
     def _measured(self, module: nn.Module, split: str) -> Curves:
@@ -160,29 +149,28 @@ class Loop:
         loss, right, seen = self.world.summed(loss, right, seen)
         return {f"{split}_loss": loss / seen, f"{split}_accuracy": right / seen}
 
-    def _is_best(self, course: Course, curves: Curves) -> bool:
-        before = (epoch["validation_loss"] for epoch in course.history)
-        return self.config.patience > 0 and curves["validation_loss"] < min(
-            before, default=math.inf
-        )
 
-    def _stale(self, course: Course) -> bool:
-        losses = [epoch["validation_loss"] for epoch in course.history]
-        if not losses or not self.config.patience:
-            return False
-        return len(losses) - 1 - losses.index(min(losses)) >= self.config.patience
+def diverged(course: Course, config: TrainConfig, loss: float) -> TrainingFailed:
+    """Of a step's loss that is no number any more."""
+    return TrainingFailed(
+        f"The loss became {loss} at step {course.step}: training diverged. Lower lr (it is "
+        f"{config.lr:g}), or set clip."
+    )
 
-    def _refuse_explosion(self, course: Course) -> None:
-        """A wild first epoch may recover; one that is no better than before, or the last, not."""
-        *before, last = course.history
-        guess = math.log(self.labels)
-        is_wild = min(last["train_loss"], last["validation_loss"]) > EXPLODED * guess
-        recovers = len(course.history) < self.config.epochs and (
-            not before or last["train_loss"] < before[-1]["train_loss"]
+
+def refuse_explosion(course: Course, config: TrainConfig, labels: int) -> None:
+    """Raises TrainingFailed. A wild first epoch may recover; one that is no better than before, or
+    the last, not.
+    """
+    *before, last = course.history
+    guess = math.log(labels)
+    is_wild = min(last["train_loss"], last["validation_loss"]) > EXPLODED * guess
+    recovers = len(course.history) < config.epochs and (
+        not before or last["train_loss"] < before[-1]["train_loss"]
+    )
+    if is_wild and not recovers:
+        raise TrainingFailed(
+            f"The mean loss of epoch {last['epoch']:g} is {last['train_loss']:.4g}, and "
+            f"guessing would have {guess:.2f}: training runs away. Lower lr (it is "
+            f"{config.lr:g})."
         )
-        if is_wild and not recovers:
-            raise TrainingFailed(
-                f"The mean loss of epoch {last['epoch']:g} is {last['train_loss']:.4g}, and "
-                f"guessing would have {guess:.2f}: training runs away. Lower lr (it is "
-                f"{self.config.lr:g})."
-            )

@@ -53,7 +53,7 @@ def assert_same(one: Course, other: Course) -> None:
 def test_a_course_is_restored_whole(optimizer_name: str, tmp_path: Path) -> None:
     one = course(0, optimizer_name)
     learn(one)
-    one.end_epoch({"epoch": 1.0, "validation_loss": 0.5})
+    one.end_epoch({"epoch": 1.0, "validation_loss": 0.5}, 0)
     one.loss, one.right, one.seen = 3.5, 7, 8
     one.remember()
     checkpoint.write(tmp_path, RUN, one.state())
