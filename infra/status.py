@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 
@@ -84,7 +85,9 @@ def main(arguments: list[str]) -> int:
         look = Lookout(stage, bucket, boto3.client("sqs"), boto3.client("sagemaker"))
         whole = given.key in ("", INBOX)
         for finding in everything(look) if whole else explain(look, given.key):
-            print(_line(finding) if given.json else finding.sentence)
+            print(_line(finding) if given.json else finding.sentence, flush=True)
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (StageError, BotoCoreError, ClientError) as error:
         print(error, file=sys.stderr)
         return 1

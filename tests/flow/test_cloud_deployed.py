@@ -1,6 +1,7 @@
 """What is deployed is what the template says, and it can be taken down."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,6 +117,18 @@ def test_status_says_what_an_image_waits_for(running: Cloud) -> None:
     assert "There is no answer yet (outbox/cat.jpg.json)." in done.stdout
     assert "No model is active" in done.stdout
     assert "Endpoint sortbox-local does not exist." in done.stdout
+
+
+def test_status_ends_quietly_when_nobody_reads_on(running: Cloud) -> None:
+    """`make status | head -1`"""
+    command = [sys.executable, "-m", "infra.status", "--stage", "local"]
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=running.environment, stdout=theirs, stderr=subprocess.PIPE
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_status_says_why_a_file_is_ignored(running: Cloud) -> None:
