@@ -16,6 +16,9 @@ from tests.flow.drive import Cloud
 SMALL = Size(1_000, 300, folder_objects=60, bursts=2, large=0, promotions=0, poison=0)
 WHOLE = Size(10_000, 3_000, folder_objects=300, bursts=2, large=1, promotions=0, poison=0)
 
+PRODUCTION = 10
+"""Batches at once: of ten throttled images the slowest holds each of them up."""
+
 
 @pytest.fixture
 def deployed(cloud: Cloud, running: local.Cloud) -> Deployed:
@@ -44,6 +47,7 @@ def assert_kept_its_word(deployed: Deployed, size: Size, kills: int, patience: f
     mangler = Mangler(cloud.s3, cloud.sqs, cloud.bucket, cloud.queue("inbox"))
     with (
         deployed.forgetful_queues(),
+        deployed.concurrency(uploads=PRODUCTION),
         mangler.mangling(),
         deployed.behind(*accidents(kills)) as proxy,
     ):
@@ -71,9 +75,9 @@ def _swept(deployed: Deployed) -> bool:
     return True
 
 
-@pytest.mark.faults
+@pytest.mark.flow
 def test_a_thousand_uploads_end_with_their_own_answers(deployed: Deployed) -> None:
-    assert_kept_its_word(deployed, SMALL, kills=3, patience=150)
+    assert_kept_its_word(deployed, SMALL, kills=3, patience=300)
 
 
 @pytest.mark.faults
