@@ -47,6 +47,10 @@ class Features:
         }
         self.steps = steps(len(self._labels["train"]), config.batch_size, world)
 
+    def told(self, config: TrainConfig) -> "Features":
+        """The same table, for a head that is told other things."""
+        return Features(self._table, self._dataset, config, self._world)
+
     def training(self, epoch: int, skip: int) -> Iterator[Batch]:
         count, config = len(self._labels["train"]), self._config
         for own in planned(count, config.batch_size, config.seed, epoch, skip, self._world):

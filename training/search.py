@@ -83,6 +83,7 @@ def read(text: str) -> Space:
     """The inverse of `written`. Raises TrainingFailed for what is no range."""
     pairs = dict(word.split("=", 1) for word in text.split())
     found = told(pairs)
+    TrainConfig.from_strings(found.fixed)  # what is unknown is told as such
     if found.fixed:
         raise TrainingFailed(
             f"Hyperparameter search must hold ranges (lr=0.001:0.1) and choices "

@@ -20,12 +20,15 @@ from training import (
     data,
     lesson,
     metrics,
+    one_job,
     package,
     report,
     spawn,
+    trials,
     weights,
 )
 from training.config import TrainConfig
+from training.course import Course
 from training.data import Dataset
 from training.embed import embed_by
 from training.failure import Interrupted, sentence
@@ -62,6 +65,8 @@ class Stop:
 
 def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say) -> None:
     """Raises TrainingFailed or Interrupted; `places.model` is filled by the last step only."""
+    if told.search != "none":
+        one_job.refuse(told)
     dataset = data.prepare(places.channels, told.selects, told.max_unreadable, stop.go_on)
     say(data.described(dataset))
     start = weights.start(told, len(dataset.labels), places.channels / WEIGHTS)
@@ -73,7 +78,7 @@ def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say)
         prepared = _lesson(told, start, dataset, images, Path(scratch), world, stop, say)
         if prepared.engine:
             say(f"features by {prepared.engine}")
-        course = lesson.begun(told, prepared.learner, world)
+        told, course = _begun(told, prepared, dataset, places, world, stop, say)
         run = card.identity(told, dataset, start)
         course.restore(checkpoint.read(places.checkpoints, run))
         if course.step:
@@ -122,6 +127,25 @@ def _lesson(
             say(f"features of {done} of {total} images")
 
     return lesson.head_alone(told, start, dataset, images, scratch, world, go_on)
+
+
+def _begun(
+    told: TrainConfig,
+    prepared: Lesson,
+    dataset: Dataset,
+    places: Places,
+    world: World,
+    stop: Stop,
+    say: Say,
+) -> tuple[TrainConfig, Course]:
+    """A course before its first step; of a search the best one, after its last."""
+    if told.search == "none":
+        return told, lesson.begun(told, prepared.learner, world)
+    found = one_job.searched(told, prepared, dataset, world, stop.go_on, say)
+    trials.write(places.reports, told.objective, told.search, found.trials)
+    for epoch in found.course.history:
+        say(metrics.line(epoch))
+    return found.told, found.course
 
 
 def main(arguments: list[str], environ: Mapping[str, str]) -> int:
