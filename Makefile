@@ -14,7 +14,7 @@ named = $(or $(STAGE),$(error which stage? `make $@ STAGE=dev`))
 hyperparameters = NAME ARCH WEIGHTS UNFREEZE EPOCHS BATCH_SIZE LR BACKBONE_LR OPTIMIZER MOMENTUM WEIGHT_DECAY \
     WARMUP CLIP LABEL_SMOOTHING MIXUP CUTMIX AUGMENT CLASS_WEIGHTS EMA PATIENCE SEARCH TRIALS OBJECTIVE TUNED \
     PRECISION IMAGE_SIZE SEED \
-    DECODERS PROCESSES MAX_UNREADABLE LOG_EVERY CHECKPOINT_SECONDS
+    DECODERS PROCESSES MAX_UNREADABLE LOG_EVERY CHECKPOINT_SECONDS DEBUG DEBUG_INTERVAL STOP_ON PROFILE_STEPS
 told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(origin $(each)))),$(each)="$$$(each)"))
 stage = $(or $(STAGE),local)
 image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)' $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)'))")
@@ -78,8 +78,8 @@ build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py trai
 	@echo 'Packing the bundled ImageNet model …'
 	@$(python) -m training.bundled $@
 
-test: lint types
-	@$(python) -m pytest
+test: lint types # the flows mostly wait: meanwhile a second process goes through the rest
+	@$(python) -m pytest --numprocesses 2 --dist loadgroup
 
 test-faults: env # the bars of docs/reliability.md, whole
 	@$(python) -m pytest -m faults -s tests/faults

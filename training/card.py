@@ -18,7 +18,17 @@ REPOSITORY = Path(__file__).parents[1]
 ROOMS = ("domain", "serving", "training")
 """What is in the container, and decides what a model becomes."""
 
-MACHINERY = frozenset(("decoders", "processes", "log-every", "checkpoint-seconds"))
+MACHINERY = frozenset(
+    (
+        "decoders",
+        "processes",
+        "log-every",
+        "checkpoint-seconds",
+        "debug",
+        "debug-interval",
+        "profile-steps",
+    )
+)
 """Hyperparameters that change how training runs and not what it makes."""
 
 

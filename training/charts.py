@@ -26,7 +26,7 @@ def curves(history: Sequence[Curves], what: str) -> str:
         points = [(_x(i, len(line)), _y(value, bottom, top)) for i, value in enumerate(line)]
         parts.append(_line(points, COLOURS[split]))
     parts += [_legend(split, number) for number, split in enumerate(splits)]
-    return _svg(WIDTH, HEIGHT, f"{what} by epoch", parts)
+    return svg(WIDTH, HEIGHT, f"{what} by epoch", parts)
 
 
 def reliability(bins: Sequence[tuple[int, float, float]]) -> str:
@@ -49,11 +49,11 @@ def reliability(bins: Sequence[tuple[int, float, float]]) -> str:
         )
     for share in (0.0, 0.5, 1.0):
         x, y = MARGIN + inner * share, size - MARGIN - inner * share
-        parts.append(_text(x, size - MARGIN + 16, f"{share:g}", "middle"))
-        parts.append(_text(MARGIN - 6, y + 4, f"{share:g}", "end"))
-    parts.append(_text(size / 2, size - 10, "confidence", "middle"))
-    parts.append(_text(MARGIN, MARGIN - 12, "accuracy"))
-    return _svg(size, size, "accuracy by confidence", parts)
+        parts.append(text(x, size - MARGIN + 16, f"{share:g}", "middle"))
+        parts.append(text(MARGIN - 6, y + 4, f"{share:g}", "end"))
+    parts.append(text(size / 2, size - 10, "confidence", "middle"))
+    parts.append(text(MARGIN, MARGIN - 12, "accuracy"))
+    return svg(size, size, "accuracy by confidence", parts)
 
 
 def confusion(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
@@ -79,28 +79,28 @@ def confusion(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
         )
         if count <= NUMBERED:
             ink = "#fff" if share > 0.45 else "#222"
-            parts.append(_text(x + cell / 2, y + cell / 2 + 4, str(images), "middle", 11, ink))
+            parts.append(text(x + cell / 2, y + cell / 2 + 4, str(images), "middle", 11, ink))
     for number, label in enumerate(labels):
         at = margin + cell * number + cell / 2 + font / 3
         short = label if len(label) <= 28 else f"{label[:27]}…"
-        parts.append(_text(margin - 5, at, short, "end", font))
+        parts.append(text(margin - 5, at, short, "end", font))
         turned = f'transform="translate({at:.1f} {margin - 5}) rotate(-90)"'
         parts.append(f'<text {turned} font-size="{font}">{escape(short)}</text>')
-    return _svg(size, size, "confusion matrix", parts)
+    return svg(size, size, "confusion matrix", parts)
 
 
 def _axes(what: str, epochs: int, bottom: float, top: float) -> str:
-    parts = [_text(MARGIN, 18, what)]
+    parts = [text(MARGIN, 18, what)]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         value = bottom + share * (top - bottom)
         y = _y(value, bottom, top)
         parts.append(
             f'<line x1="{MARGIN}" y1="{y:.1f}" x2="{WIDTH - 10}" y2="{y:.1f}" stroke="#e4e4e4"/>'
         )
-        parts.append(_text(MARGIN - 6, y + 4, f"{value:.2f}", "end"))
+        parts.append(text(MARGIN - 6, y + 4, f"{value:.2f}", "end"))
     for epoch in sorted({1, (epochs + 1) // 2, epochs}):
-        parts.append(_text(_x(epoch - 1, epochs), HEIGHT - MARGIN + 18, str(epoch), "middle"))
-    parts.append(_text(WIDTH - 10, HEIGHT - 8, "epoch", "end"))
+        parts.append(text(_x(epoch - 1, epochs), HEIGHT - MARGIN + 18, str(epoch), "middle"))
+    parts.append(text(WIDTH - 10, HEIGHT - 8, "epoch", "end"))
     return "".join(parts)
 
 
@@ -113,7 +113,7 @@ def _line(points: Sequence[tuple[float, float]], colour: str) -> str:
 
 def _legend(split: str, number: int) -> str:
     x = 150 + 105 * number
-    return f'<circle cx="{x}" cy="14" r="4" fill="{COLOURS[split]}"/>' + _text(x + 9, 18, split)
+    return f'<circle cx="{x}" cy="14" r="4" fill="{COLOURS[split]}"/>' + text(x + 9, 18, split)
 
 
 def _x(index: int, count: int) -> float:
@@ -126,16 +126,16 @@ def _y(value: float, bottom: float, top: float) -> float:
     return HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN + 10) * share
 
 
-def _text(
-    x: float, y: float, text: str, anchor: str = "start", size: int = 12, ink: str = "#444"
+def text(
+    x: float, y: float, words: str, anchor: str = "start", size: int = 12, ink: str = "#444"
 ) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{ink}">'
-        f"{escape(text)}</text>"
+        f"{escape(words)}</text>"
     )
 
 
-def _svg(width: float, height: float, says: str, parts: Sequence[str]) -> str:
+def svg(width: float, height: float, says: str, parts: Sequence[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(says)}">'

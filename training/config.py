@@ -11,6 +11,9 @@ from typing import Any
 from training.failure import TrainingFailed
 from training.hyperparameter import choice, flag, number, parsed, text
 from training.ranges import Categorical, Continuous
+from training.saving import RULES
+
+RULE = "|".join(RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,20 @@ class TrainConfig:
     log_every: int = number(10, 1, 1_000_000, "steps between two lines of the log")
     checkpoint_seconds: float = number(
         300, 0, 86_400, "between two checkpoints within an epoch; 0: after every step"
+    )
+    debug: str = choice(
+        "on", ("on", "off"), "losses, gradients and weights are watched, and rules look at them"
+    )
+    debug_interval: int = number(
+        0, 0, 1_000_000, "steps between two looks at tensors; 0: by the length of the run"
+    )
+    stop_on: str = text(
+        "none",
+        rf"none|any|({RULE})(,({RULE}))*",
+        "rules of the debugger that end training when they find an issue, with what it has learnt",
+    )
+    profile_steps: int = number(
+        5, 0, 100, "steps whose operators are recorded for the profile; 0: no profile"
     )
 
     @classmethod

@@ -15,6 +15,7 @@ from training.augment import blended
 from training.batches import Source, dice
 from training.config import TrainConfig
 from training.course import Course, Curves
+from training.debugging import Watch
 from training.failure import Interrupted, TrainingFailed
 from training.optimise import rate, set_rate
 from training.world import World
@@ -40,12 +41,15 @@ class Loop:
     """A checkpoint."""
     interrupted: Callable[[], bool]
     say: Callable[[str], None]
+    watch: Watch
 
     def run(self, course: Course) -> None:
         """From wherever `course` is to its end. Raises TrainingFailed or Interrupted."""
         while course.goes_on(self.config.epochs, self.config.patience):
             self._epoch(course)
             self._save()
+            if any(self.world.summed(self.watch.asks_to_stop())):
+                break
         course.settle()
 
     def _epoch(self, course: Course) -> None:
@@ -95,6 +99,7 @@ class Loop:
         set_rate(course.optimizer, rate(course.step - 1, total, config.warmup))
         with self._reduced():
             scores = networks.logits(learner(inputs))
+            self.watch.labels(targets)
             loss = self.loss(scores.float(), wanted)
         self._move(course, loss)
         value = float(loss.detach())
@@ -114,6 +119,7 @@ class Loop:
 
     def _tell(self, course: Course, loss: float) -> None:
         if not math.isfinite(loss):
+            self.watch.exploded(loss)
             raise diverged(course, self.config, loss)
         if course.step % self.config.log_every == 0:
             (total,) = self.world.summed(loss)
@@ -147,6 +153,7 @@ class Loop:
             right += int((scores.argmax(1) == targets).sum())
             seen += len(targets)
         loss, right, seen = self.world.summed(loss, right, seen)
+        self.watch.judged(split, loss / seen)
         return {f"{split}_loss": loss / seen, f"{split}_accuracy": right / seen}
 
 

@@ -18,6 +18,7 @@ from training import (
     checkpoint,
     config,
     data,
+    debugging,
     lesson,
     metrics,
     one_job,
@@ -83,19 +84,7 @@ def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say)
         course.restore(checkpoint.read(places.checkpoints, run))
         if course.step:
             say(f"resumed after step {course.step}")
-        loop = Loop(
-            told,
-            prepared.source,
-            tuple(split for split in dataset.splits if split != "train"),
-            len(dataset.labels),
-            lesson.loss(told, dataset, world),
-            lesson.precision(told, world),
-            world,
-            lambda: checkpoint.write(places.checkpoints, run, course.state()),
-            stop,
-            say,
-        )
-        loop.run(course)
+        _learn(told, prepared, course, dataset, places, run, world, stop, say)
         network = prepared.whole()
         look, _ = embed_by(network, start.preprocessing.crop, world.device, exact=True)
         split = dataset.splits[dataset.judge]
@@ -105,6 +94,34 @@ def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say)
             made, packed = card.made(told, start, dataset, final, network)
             report.write(places.reports, made, dataset, course.history, final)
             package.write(made, packed, places.model)
+
+
+def _learn(
+    told: TrainConfig,
+    prepared: Lesson,
+    course: Course,
+    dataset: Dataset,
+    places: Places,
+    run: Mapping[str, str],
+    world: World,
+    stop: Stop,
+    say: Say,
+) -> None:
+    loss, steps = lesson.loss(told, dataset, world), prepared.source.steps
+    with debugging.watched(told, places, world, steps, course, loss, say) as watch:
+        Loop(
+            told,
+            prepared.source,
+            tuple(split for split in dataset.splits if split != "train"),
+            len(dataset.labels),
+            loss,
+            lesson.precision(told, world),
+            world,
+            lambda: checkpoint.write(places.checkpoints, run, course.state()),
+            stop,
+            say,
+            watch,
+        ).run(course)
 
 
 def _lesson(

@@ -47,6 +47,7 @@ STARTED_BY_PEOPLE = ("serving/__main__.py", "training/train.py", "training/launc
 READ_THE_ENVIRONMENT = ("functions/runtime.py", "infra/", "benchmarks/", *STARTED_BY_PEOPLE)
 
 OUTERMOST_DOORS = {"serving/app.py", "serving/batcher.py", "training/train.py"}
+OUTERMOST_DOORS |= {"training/verdicts.py"}  # a rule that breaks must not end the training
 
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "sagemaker", "pandas", "smdebug", "pydantic"}
 

@@ -1,0 +1,156 @@
+"""The debugger: smdebug's hook, our rules on what it saves, and what becomes of their findings."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import nn
+
+from training import saving, smd
+from training.config import TrainConfig
+from training.course import Course
+from training.debug_report import ISSUE, Verdict, Watched
+from training.debugging import Nobody, Watch
+from training.hooks import Hook
+from training.places import Places
+from training.plots import Points
+from training.smd import ModeKeys
+from training.tensors import Tensors
+from training.verdicts import OURS, Asked, Jury
+
+
+class Debugger:
+    def __init__(
+        self,
+        hook: Hook,
+        jury: Jury,
+        stop_on: frozenset[str],
+        about: Watched,
+        say: Callable[[str], None],
+    ) -> None:
+        """`about`: what is known before the first step."""
+        self._hook = hook
+        self._jury = jury
+        self._stop_on = stop_on
+        self._about = about
+        self._say = say
+        self._failed = ""
+
+    def labels(self, labels: torch.Tensor) -> None:
+        self._hook.labels(labels)
+
+    def judged(self, split: str, loss: float) -> None:
+        self._hook.judged(split, loss)
+
+    def exploded(self, loss: float) -> None:
+        self._hook.exploded(loss)
+
+    def asks_to_stop(self) -> bool:
+        self._hook.flush()
+        new: list[Verdict] = smd.guarded(self._jury.hear)() or []
+        for verdict in new:
+            self._say(f"{verdict.rule}: {verdict.sentence} {verdict.advice}".rstrip())
+        self._notice_failure()
+        stops = [each for each in new if each.state == ISSUE and each.rule in self._stop_on]
+        if stops:
+            self._say(f"{stops[0].rule} ends training (stop-on)")
+        return bool(stops)
+
+    def _notice_failure(self) -> None:
+        error = smd.last_error()
+        if error is not None and not self._failed:
+            self._failed = f"{type(error).__name__}: {error}"
+            self._say(f"the debugger is off, and training goes on: {self._failed}")
+
+    def close(self) -> None:
+        self._hook.flush()
+        smd.guarded(self._jury.hear)()
+        self._hook.close()
+        self._notice_failure()
+
+    def told(self) -> Watched:
+        state, why = ("failed", self._failed) if self._failed else ("on", self._about.why)
+        told = replace(self._about, state=state, why=why, verdicts=tuple(self._jury.verdicts()))
+        saved = self._jury.tensors
+        if saved is None:
+            return told
+        return replace(
+            told,
+            losses={
+                "train": saved.curve(ModeKeys.TRAIN),
+                "validation": saved.curve(ModeKeys.EVAL),
+                "test": saved.curve(ModeKeys.PREDICT),
+            },
+            gradients=_means(saved),
+            looks=len(saved.steps()),
+            bytes=sum(path.stat().st_size for path in saved.folder.rglob("*") if path.is_file()),
+        )
+
+
+def _means(saved: Tensors) -> Mapping[str, Points]:
+    """Of the layers' mean absolute gradients, the smallest, the middle and the largest."""
+    found: dict[str, list[tuple[float, float]]] = {"smallest": [], "median": [], "largest": []}
+    for step in saved.steps():
+        mode, number = saved.at(step)
+        means = saved.numbers(step, "gradients", "mean", True) if mode == ModeKeys.TRAIN else {}
+        if means:
+            values = min(means.values()), median(means.values()), max(means.values())
+            for line, value in zip(found.values(), values, strict=True):
+                line.append((number + 1, value))
+    return found
+
+
+def debugger(
+    told: TrainConfig,
+    places: Places,
+    steps: int,
+    course: Course,
+    loss: nn.Module,
+    say: Callable[[str], None],
+    rules: Sequence[Asked] = OURS,
+) -> Watch:
+    """By the job's DebugHookConfig where it brings one, else by our own."""
+    given = places.config / saving.CONFIG
+    made = _hook(told, places, steps, course, loss)
+    if made is None:
+        error = smd.last_error()
+        why = f"{type(error).__name__}: {error}"
+        say(f"the debugger is off, and training goes on: {why}")
+        return Nobody(f"The hook could not be made. {why}", "failed")
+    by = "the job's DebugHookConfig" if given.exists() else "training's own configuration"
+    about = Watched("on", f"Saved as {by} says.", tuple(sorted(made.include_collections)))
+    return Debugger(made, Jury(Path(made.out_dir), rules), _stops(told), about, say)
+
+
+def _hook(
+    told: TrainConfig, places: Places, steps: int, course: Course, loss: nn.Module
+) -> Hook | None:
+    smd.start_anew()
+    config = smd.guarded(_config)(told, places, steps)
+    hook = Hook.of(config, course.step) if config else None
+    if hook is not None:
+        hook.scale = course.scaler.get_scale
+        hook.watch(course.module, loss)
+    return hook
+
+
+def _config(told: TrainConfig, places: Places, steps: int) -> Path:
+    """The job's, or ours, beside a folder without the tensors of an earlier run."""
+    given = places.config / saving.CONFIG
+    if given.exists():
+        return given
+    tensors, config = places.output / saving.TENSORS, places.output / saving.CONFIG
+    shutil.rmtree(tensors, ignore_errors=True)
+    places.output.mkdir(parents=True, exist_ok=True)
+    every = saving.interval(told.epochs * steps, told.unfreeze != "head")
+    saving.write(config, tensors, told.debug_interval or every)
+    return config
+
+
+def _stops(told: TrainConfig) -> frozenset[str]:
+    if told.stop_on == "any":
+        return frozenset(saving.RULES)
+    return frozenset(told.stop_on.split(","))

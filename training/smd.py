@@ -1,0 +1,58 @@
+"""SageMaker Debugger's library, imported without what it would do to the process.
+
+It compiles with warnings, and would write its log, tracebacks included, between the metric lines.
+"""
+
+import logging
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from smdebug.core.modes import ModeKeys
+    from smdebug.core.utils import error_handling_agent
+    from smdebug.exceptions import RuleEvaluationConditionMet
+    from smdebug.pytorch import Hook
+    from smdebug.rules import Rule
+    from smdebug.trials.local_trial import LocalTrial
+
+__all__ = [
+    "Hook",
+    "LocalTrial",
+    "ModeKeys",
+    "Rule",
+    "RuleEvaluationConditionMet",
+    "guarded",
+    "last_error",
+    "start_anew",
+]
+
+guarded = error_handling_agent.catch_smdebug_errors()
+"""Decorates what must not raise into training: the library is switched off instead."""
+
+
+class _LastError(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.error: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.error is None and record.exc_info:  # later ones follow from the first
+            self.error = record.exc_info[1]
+
+
+_kept = _LastError()
+_logger = logging.getLogger("smdebug")
+_logger.handlers = [_kept]
+_logger.setLevel(logging.ERROR)
+_logger.disabled = False
+
+
+def start_anew() -> None:
+    """An error switches the library off for the rest of the process; the next hook wants it on."""
+    error_handling_agent.disable_smdebug = False
+    _kept.error = None
+
+
+def last_error() -> BaseException | None:
+    """What switched the library off, if anything did."""
+    return _kept.error if error_handling_agent.disable_smdebug else None

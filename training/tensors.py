@@ -1,0 +1,68 @@
+"""What the hook has saved, read back while it goes on saving."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training import smd
+from training.smd import ModeKeys
+
+Numbers = dict[str, float]
+"""By tensor."""
+
+
+def are_there(folder: Path) -> bool:
+    """Without this smdebug would wait for them."""
+    return any((folder / "collections").rglob("*_collections.json"))
+
+
+class Tensors(smd.LocalTrial):  # type: ignore[misc]
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder.name, str(folder))
+        self.folder = folder
+        self._training_end_delay_refresh = 0
+        self._known: tuple[int, dict[tuple[str, str, bool], Numbers]] = (-1, {})
+
+    def names(self, step: int, collection: str) -> Sequence[str]:
+        """Of the tensors of a collection that were saved in a step; none where it is not saved."""
+        if collection not in self.collections():
+            return ()
+        return sorted(self.tensor_names(step=step, collection=collection))
+
+    def value(self, name: str, step: int) -> NDArray[np.generic]:
+        found: NDArray[np.generic] = np.asarray(self.tensor(name).value(step))
+        return found
+
+    def numbers(self, step: int, collection: str, reduction: str, absolute: bool) -> Numbers:
+        """Read once, though several rules ask for the same."""
+        if self._known[0] != step:
+            self._known = (step, {})
+        read, asked = self._known[1], (collection, reduction, absolute)
+        if asked not in read:
+            read[asked] = {
+                name: float(self.tensor(name).reduction_value(step, reduction, abs=absolute))
+                for name in self.names(step, collection)
+            }
+        return read[asked]
+
+    def loss(self, step: int) -> float | None:
+        names = self.names(step, "losses")
+        return float(np.mean(self.value(names[0], step))) if names else None
+
+    def at(self, step: int) -> tuple[ModeKeys, int]:
+        """Of one of all steps: its mode, and which step of that mode it is."""
+        mode, number = self.mode_modestep(step)
+        return mode, number
+
+    def curve(self, mode: ModeKeys) -> list[tuple[int, float]]:
+        """(the last training step saved until then, loss)"""
+        points, made = [], 0
+        for step in self.steps():
+            at, number = self.at(step)
+            made = number + 1 if at == ModeKeys.TRAIN else made
+            loss = self.loss(step) if at == mode else None
+            if loss is not None:
+                points.append((made, loss))
+        return points
