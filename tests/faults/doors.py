@@ -8,9 +8,11 @@ from typing import Any, cast
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from batch import claim
 from batch.bucket import Bucket
 from batch.cloud import Bounds, Cloud
 from domain.model import ActiveModel
+from domain.scope import SWEEP
 from functions import on_folder
 from functions.beat import Beats
 from functions.intake import Intake
@@ -71,6 +73,11 @@ class Doors:
             desk.end()
         else:
             desk.stop()
+
+    def waits_for_somebody(self) -> bool:
+        """Whether the live sweep was stopped, or is larger than what nobody confirmed may be."""
+        found = claim.read(self._bucket, SWEEP)
+        return found is not None and (found.run.paused or not found.run.confirmed)
 
     @property
     def _bucket(self) -> Bucket:

@@ -199,6 +199,9 @@ class Simulation:
     def _sweep(self) -> None:
         with self.weather.aside():
             is_open = self.doors.sweep() > 0
+            is_left_to_people = not self._plan and self.doors.waits_for_somebody()
+        if is_left_to_people:  # who else would come
+            self._act(Reclassify())
         if is_open or self._plan:
             self._later(SWEEP_SECONDS, self._sweep)
 

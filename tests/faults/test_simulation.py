@@ -38,6 +38,7 @@ def assert_kept_its_word(seed: int, size: Size) -> None:
     simulation = Simulation(seed, plan(random, size) + upkeep.during(size.seconds))
     with redirect_stdout(io.StringIO()):  # powertools prints every hundred values of a metric
         simulation.run()
+    rested = time.monotonic() - began
     verdict = verdict_on(simulation)
     assert verdict.trouble() == {}
     assert verdict.images > 0.8 * size.objects
@@ -48,7 +49,8 @@ def assert_kept_its_word(seed: int, size: Size) -> None:
     with redirect_stdout(io.StringIO()):
         sweeps = bring_up_to_date(simulation, random)
     renewed = verdict_on(simulation, by_the_active_model(simulation))
-    print(f"seed {seed}: {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}; {sweeps}")
+    print(f"seed {seed}: {rested:.0f} and {time.monotonic() - began - rested:.0f} s,", end=" ")
+    print(f"load {os.getloadavg()[0]:.1f}; {sweeps}")
     print(f"{verdict.images} images, {verdict.rejected} rejected, {_seen(simulation)}")
     assert renewed.trouble() == {}
     assert renewed.images == verdict.images
