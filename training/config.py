@@ -37,6 +37,13 @@ class TrainConfig:
         ("head", "gradual", "all"),
         "what is trained: the last layer, on features computed once; more layers every epoch; all",
     )
+    frozen: int = number(
+        0,
+        0,
+        10_000,
+        "stages from the input that never learn, except the head alone: what they see is general, "
+        "and at their resolution costs most",
+    )
     epochs: int = number(10, 1, 10_000, "passes over the training split")
     batch_size: int = number(
         32,

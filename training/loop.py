@@ -72,10 +72,10 @@ class Loop:
 
     def _learner(self, module: nn.Module, epoch: int) -> nn.Module:
         """The module, with the layers open that learn in this epoch."""
-        every = len(networks.stages(module))
+        most = max(1, len(networks.stages(module)) - self.config.frozen)
         gradual = self.config.unfreeze == "gradual"
         networks.open_stages(
-            module, networks.opened(epoch, self.config.epochs, every) if gradual else every
+            module, networks.opened(epoch, self.config.epochs, most) if gradual else most
         )
         if self.world.size == 1:
             return module

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from domain.model import ModelCard
 from serving.backbones import backbone
 from tests.images import encoded, picture
 from tests.jobs import Job, data_set, folder, lines
 from training import metrics
+from training.config import TrainConfig
+from training.weights import start
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +95,18 @@ def test_every_knob_at_once_still_learns(job: Job) -> None:
     )
     assert status == 0, job.failure
     assert card(job).metrics["accuracy"] > 0.4
+
+
+def test_frozen_stages_stay_as_they_came_and_the_others_learn(job: Job) -> None:
+    told = {"unfreeze": "all", "frozen": "4", "epochs": "1", "arch": "resnet18", "weights": "none"}
+    assert job.run(**told, image_size="32") == 0, job.failure
+    learnt = load_file(job.model / "weights.safetensors")
+    given = start(TrainConfig.from_strings(told), 3, job.channel).network.state_dict()
+    moved = {name for name in learnt if not learnt[name].equal(given[name])}
+    frozen = ("conv1.", "bn1.", "layer1.", "layer2.")
+    assert not any(name.startswith(frozen) for name in moved)
+    assert any(name.startswith("layer3.") for name in moved)
+    assert "fc.weight" in moved
 
 
 def test_early_stopping_keeps_the_best_epoch(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
