@@ -115,6 +115,7 @@ def link(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
         (archive_of([link("etc", "/etc")]), "'etc' is not a regular file"),
         (b"not an archive", "not a readable tar.gz"),
     ],
+    ids=["a step up", "absolute", "a link", "no archive"],
 )
 def test_a_model_archive_that_is_not_what_it_should_be_fails_the_endpoint(
     cloud: Cloud, packed: bytes, reason: str
