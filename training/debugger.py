@@ -42,8 +42,8 @@ class Debugger:
     def labels(self, labels: torch.Tensor) -> None:
         self._hook.labels(labels)
 
-    def judged(self, split: str, loss: float) -> None:
-        self._hook.judged(split, loss)
+    def judged(self, split: str, loss: float, learnt: float) -> None:
+        self._hook.judged(split, loss, learnt)
 
     def exploded(self, loss: float) -> None:
         self._hook.exploded(loss)

@@ -22,8 +22,8 @@ class Watch(Protocol):
     def labels(self, labels: torch.Tensor) -> None:
         """Of a training step, after the network's answer."""
 
-    def judged(self, split: str, loss: float) -> None:
-        """A split was passed over once."""
+    def judged(self, split: str, loss: float, learnt: float) -> None:
+        """A split was passed over once; `learnt`: the mean loss of the epoch before."""
 
     def exploded(self, loss: float) -> None:
         """The step just made ends the run."""
@@ -45,7 +45,7 @@ class Nobody:
     def labels(self, labels: torch.Tensor) -> None:
         pass
 
-    def judged(self, split: str, loss: float) -> None:
+    def judged(self, split: str, loss: float, learnt: float) -> None:
         pass
 
     def exploded(self, loss: float) -> None:

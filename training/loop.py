@@ -137,13 +137,13 @@ class Loop:
         self.world.alike(course.module)
         with course.judged() as module:
             for split in self.splits:
-                curves |= self._measured(module, split)
+                curves |= self._measured(module, split, curves["train_loss"])
         course.end_epoch(curves, self.config.patience)
         self.say(metrics.line(curves | {"seconds": seconds}))
         refuse_explosion(course, self.config, self.labels)
 
     @torch.inference_mode()
-    def _measured(self, module: nn.Module, split: str) -> Curves:
+    def _measured(self, module: nn.Module, split: str, learnt: float) -> Curves:
         loss = right = seen = 0.0
         for inputs, targets in self.source.judged(split):
             targets = targets.to(self.world.device)
@@ -153,7 +153,7 @@ class Loop:
             right += int((scores.argmax(1) == targets).sum())
             seen += len(targets)
         loss, right, seen = self.world.summed(loss, right, seen)
-        self.watch.judged(split, loss / seen)
+        self.watch.judged(split, loss / seen, learnt)
         return {f"{split}_loss": loss / seen, f"{split}_accuracy": right / seen}
 
 

@@ -16,24 +16,47 @@ class LossNotDecreasing(Diagnosis):
     )
     num_steps = 10
     """Saved losses whose mean is compared with another such mean: single batches are noise."""
+    epochs = 3
     diff_percent = 2.0
     increase_threshold_percent = 20.0
     """Of the first mean."""
 
     def begin(self) -> None:
+        self._trained = 0
+        self._epochs: list[float] = []
         self._losses: list[float] = []
         self._first: list[float] = []
         self._lowest = float("inf")
 
     def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
         loss = self.tensors.loss(step)
+        if mode == ModeKeys.EVAL:
+            return self._by_epochs(self.tensors.epoch_loss(step))
         if mode != ModeKeys.TRAIN or loss is None:
             return None
+        self._trained += 1
         self._losses = [*self._losses, loss][-self.num_steps :]
         if len(self._first) < self.num_steps:
             self._first.append(loss)
             return None
-        return self._compared() if self.looks >= 2 * self.num_steps else None
+        return self._compared() if self._has_enough else None
+
+    @property
+    def _has_enough(self) -> bool:
+        return self._trained >= 2 * self.num_steps
+
+    def _by_epochs(self, loss: float | None) -> Finding | None:
+        """Where few steps are saved, as of a head, the means of whole epochs are compared."""
+        if loss is not None:
+            self._epochs.append(loss)
+        if self._has_enough or len(self._epochs) < self.epochs:
+            return None
+        first, last = self._epochs[0], self._epochs[-1]
+        if last <= first * (1 - self.diff_percent / 100):
+            return None
+        return Finding(
+            f"After {len(self._epochs)} epochs the loss is {last:.4g}; the first had {first:.4g}."
+        )
 
     def _compared(self) -> Finding | None:
         first, last = fmean(self._first), fmean(self._losses)
@@ -43,14 +66,17 @@ class LossNotDecreasing(Diagnosis):
             return Finding(f"The loss rose to {last:.4g} from its lowest, {self._lowest:.4g}.")
         if last > first * (1 - self.diff_percent / 100):
             return Finding(
-                f"After {self.looks} looks the loss is {last:.4g}, and it began at {first:.4g}."
+                f"After {self._trained} looks the loss is {last:.4g}, and it began at {first:.4g}."
             )
         return None
 
     def lacks(self) -> str:
-        wanted = 2 * self.num_steps
-        few = f"Only {len(self._losses)} training losses were saved, and {wanted} are compared."
-        return super().lacks() or (few if len(self._losses) < self.num_steps else "")
+        few = (
+            f"{self._trained} training losses of {len(self._epochs)} epochs were saved; "
+            f"{2 * self.num_steps} losses or {self.epochs} epochs are compared."
+        )
+        enough = self._has_enough or len(self._epochs) >= self.epochs
+        return super().lacks() or ("" if enough else few)
 
 
 class Passes(Diagnosis):
@@ -70,8 +96,9 @@ class Passes(Diagnosis):
         if mode == ModeKeys.TRAIN:
             self._since.append(loss)
             return None
-        if self._since:
-            self.train.append(fmean(self._since))
+        learnt = self.tensors.epoch_loss(step)
+        if learnt is not None or self._since:
+            self.train.append(fmean(self._since) if learnt is None else learnt)
             self.validation.append(loss)
             self._since = []
         return self.compared() if len(self.validation) > 1 else None

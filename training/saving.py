@@ -1,7 +1,7 @@
 """What the debugger's hook saves and how often, in the words of SageMaker's DebugHookConfig.
 
 The launcher sends these to SageMaker where its own Debugger is used; without it the container
-tells them to the hook itself. Whatever the length of a run, some MOST looks are taken.
+tells them to the hook itself.
 """
 
 import json
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 MOST = 500
-LEAST = 25
-"""Looks at tensors in a run: a short run is looked at more often."""
+"""Looks in a run."""
 
-WHOLE, HEAD = 20, 50
-"""Steps between two looks: a look costs less than a step of a network, and several of a head's."""
+WHOLE, WHOLE_LEAST = 20, 25
+HEAD, HEAD_LEAST = 200, 3
+"""Steps between two looks, unless that makes fewer looks than the least: a look costs less than a
+step of a whole network, and as much as fifteen of a head."""
 
 RULES = (
     "LossNotDecreasing",
@@ -40,7 +41,8 @@ NEVER = {"eval.end_step": "0", "predict.end_step": "0", "global.end_step": "0"}
 
 def interval(steps: int, whole: bool) -> int:
     """Between two looks, in a run of so many steps of the `whole` network or of its head."""
-    return max(1, min(steps // LEAST, max(WHOLE if whole else HEAD, steps // MOST)))
+    usual, least = (WHOLE, WHOLE_LEAST) if whole else (HEAD, HEAD_LEAST)
+    return max(1, min(steps // least, max(usual, steps // MOST)))
 
 
 def collections(every: int) -> Sequence[Collection]:

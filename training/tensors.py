@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from training import smd
 from training.smd import ModeKeys
 
+EPOCH_LOSS = "EpochLoss_output_0"
+
 Numbers = dict[str, float]
 """By tensor."""
 
@@ -48,8 +50,15 @@ class Tensors(smd.LocalTrial):  # type: ignore[misc]
         return read[asked]
 
     def loss(self, step: int) -> float | None:
-        names = self.names(step, "losses")
+        """A training step's, or that of a whole pass."""
+        names = [name for name in self.names(step, "losses") if name != EPOCH_LOSS]
         return float(np.mean(self.value(names[0], step))) if names else None
+
+    def epoch_loss(self, step: int) -> float | None:
+        """The mean training loss before a pass, where it was saved."""
+        if EPOCH_LOSS not in self.names(step, "losses"):
+            return None
+        return float(self.value(EPOCH_LOSS, step))
 
     def at(self, step: int) -> tuple[ModeKeys, int]:
         """Of one of all steps: its mode, and which step of that mode it is."""

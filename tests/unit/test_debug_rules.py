@@ -79,16 +79,19 @@ class Run:
         for epoch, rate in enumerate(lrs):
             order = torch.randperm(len(train[1]), generator=torch.Generator().manual_seed(epoch))
             self.network.train()
+            learnt, steps = 0.0, 0
             for at in range(0, len(order) - BATCH + 1, BATCH):
                 time.sleep(pause if at else 0)
                 inputs, labels = (each[order[at : at + BATCH]] for each in train)
-                if not math.isfinite(self._step(inputs, labels, rate if lr is None else lr)):
+                loss = self._step(inputs, labels, rate if lr is None else lr)
+                learnt, steps = learnt + loss, steps + 1
+                if not math.isfinite(loss):
                     return self._ended()
             self.network.eval()
             if validation:
                 with torch.inference_mode():
                     judged = nn.functional.cross_entropy(self.network(validation[0]), validation[1])
-                self.hook.judged("validation", float(judged))
+                self.hook.judged("validation", float(judged), learnt / steps)
             self.hook.flush()
             self.jury.hear()
         return self._ended()
