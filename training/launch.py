@@ -39,7 +39,7 @@ INSTANCE_TYPE = "ml.m5.xlarge"
 VOLUME_GB = 50
 HOURS = 24
 
-FILES = frozenset({"report.html", "report.json", "predictions.csv"})
+FILES = frozenset({"report.html", "report.json", "predictions.csv", "trials.json"})
 """What is taken out of output.tar.gz; nothing else in it is ours."""
 
 QUIET = {

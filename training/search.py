@@ -119,14 +119,32 @@ def _column(name: str, each: Continuous | Categorical, count: int) -> list[str]:
     return [_number(name, _at(each, share)) for share in steps]
 
 
+def is_whole(name: str) -> bool:
+    return NUMBERS[name].type is int
+
+
 def _number(name: str, value: float) -> str:
-    return str(round(value)) if NUMBERS[name].type is int else f"{value:.6g}"
+    return str(round(value)) if is_whole(name) else f"{value:.6g}"
 
 
 def _at(each: Continuous, share: float) -> float:
     if each.scale == "Logarithmic":
         return float(each.low * (each.high / each.low) ** share)
     return each.low + (each.high - each.low) * share
+
+
+def place(each: Continuous | Categorical, text: str) -> float:
+    """Where a value lies in its range, from 0 to 1 in the range's own scale."""
+    if isinstance(each, Categorical):
+        return each.values.index(text) / max(1, len(each.values) - 1)
+    return _share(each, float(text))
+
+
+def ticks(each: Continuous | Categorical) -> list[tuple[float, str]]:
+    """Places with their values, for an axis."""
+    if isinstance(each, Categorical):
+        return [(place(each, value), value) for value in each.values]
+    return [(share, f"{_at(each, share):.3g}") for share in (0.0, 0.5, 1.0)]
 
 
 def _share(each: Continuous, value: float) -> float:

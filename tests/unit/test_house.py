@@ -39,11 +39,16 @@ MAY_NOT_USE: dict[str, set[str]] = {
     "infra": {"torch", "torchvision", "sagemaker", "aws_lambda_powertools"},
 }
 
-LAUNCHERS = {"training/launch.py", "training/promote.py"}
+LAUNCHERS = {"training/launch.py", "training/promote.py", "training/tune.py"}
 """They run on a person's machine and not in the container, so they may know stages."""
 
-SPEAK_SAGEMAKER = {"training/tune.py", "training/launch.py", "training/deploy.py"}
-STARTED_BY_PEOPLE = ("serving/__main__.py", "training/train.py", "training/launch.py")
+SPEAK_SAGEMAKER = {f"training/{name}.py" for name in ("tune", "tuner", "launch", "deploy")}
+STARTED_BY_PEOPLE = (
+    "serving/__main__.py",
+    "training/train.py",
+    "training/launch.py",
+    "training/tune.py",
+)
 READ_THE_ENVIRONMENT = ("functions/runtime.py", "infra/", "benchmarks/", *STARTED_BY_PEOPLE)
 
 OUTERMOST_DOORS = {"serving/app.py", "serving/batcher.py", "training/train.py"}
