@@ -19,12 +19,13 @@ told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(ori
 stage = $(or $(STAGE),local)
 image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)' $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)'))")
 
-.PHONY: help env up down demo train promote rollback doctor image test test-faults test-nightly fuzz audit lint types deploy remove status reclassify review cost bundle lock bench bench-flow test-reclassify clean
+.PHONY: help env up down demo train tune promote rollback doctor image test test-faults test-nightly fuzz audit lint types deploy remove status reclassify review cost bundle lock bench bench-flow test-reclassify clean
 
 help:
 	@echo 'make demo                    classify photographs on this machine, no account needed'
 	@echo 'make up | down               the local cloud; results survive'
 	@echo 'make train DATA=photos/      a training job on any folder of images; ARCH=resnet50 EPOCHS=4 LR=0.001 …'
+	@echo 'make tune DATA=photos/       search for the best hyperparameters, then fit with them; IN_ONE_JOB=1 TRIALS=12 LR=0.001:0.1 …'
 	@echo 'make promote | rollback      judge what was trained beside what is active, and switch; or switch back'
 	@echo 'make image STAGE=dev         the container, built on AWS; INSTANCE_TYPE=ml.g4dn.xlarge: the one for GPUs'
 	@echo 'make doctor STAGE=dev        is everything there, and what will it cost?'
@@ -56,6 +57,12 @@ demo: env build/imagenet.tar.gz
 train: env
 	@$(if $(DATA),,$(error which data? `make $@ DATA=photos/`))$(call in_stage,$(stage)) -m training.launch --stage '$(stage)' --image $(image) --data "$$DATA" \
 	    $(if $(INSTANCE_TYPE),--instance-type '$(INSTANCE_TYPE)') $(if $(SPOT),--spot) -- $(told)
+
+tune: env
+	@$(if $(DATA),,$(error which data? `make $@ DATA=photos/`))$(call in_stage,$(stage)) -m training.tune --stage '$(stage)' --image $(image) --data "$$DATA" \
+	    $(if $(INSTANCE_TYPE),--instance-type '$(INSTANCE_TYPE)') $(if $(SPOT),--spot) $(if $(IN_ONE_JOB),--in-one-job) \
+	    $(if $(STRATEGY),--strategy '$(STRATEGY)') $(if $(PARALLEL),--parallel '$(PARALLEL)') \
+	    $(if $(EARLY_STOPPING),--early-stopping '$(EARLY_STOPPING)') $(if $(WARM_START),--warm-start '$(WARM_START)') -- $(told)
 
 build/imagenet.tar.gz: | env
 promote: env
