@@ -13,7 +13,7 @@ named = $(or $(STAGE),$(error which stage? `make $@ STAGE=dev`))
 # Said on the command line, they reach the job by these names; the list is TrainConfig's.
 hyperparameters = NAME ARCH WEIGHTS UNFREEZE FROZEN EPOCHS BATCH_SIZE LR BACKBONE_LR OPTIMIZER MOMENTUM WEIGHT_DECAY \
     WARMUP CLIP LABEL_SMOOTHING MIXUP CUTMIX AUGMENT CLASS_WEIGHTS EMA PATIENCE SEARCH TRIALS OBJECTIVE TUNED \
-    PRECISION IMAGE_SIZE SEED \
+    PRECISION COMPILE IMAGE_SIZE SEED \
     DECODERS PROCESSES MAX_UNREADABLE LOG_EVERY CHECKPOINT_SECONDS DEBUG DEBUG_INTERVAL STOP_ON PROFILE_STEPS
 told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(origin $(each)))),$(each)="$$$(each)"))
 stage = $(or $(STAGE),local)

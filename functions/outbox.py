@@ -190,10 +190,7 @@ def _is_current(standing: Standing | Absent, image: Image, active: ActiveModel) 
 
 
 def _says_more(result: Result, standing: Standing | Absent, active: ActiveModel) -> bool:
-    """Only the active model's rejection replaces labels for the same source; no equal is replaced.
-
-    Called where what stands is not the active model's: the labels are another's.
-    """
+    """Where another model's answer stands, or none: of rejections the active model's alone."""
     if isinstance(standing, Absent) or standing.source_etag != result.source.etag:
         return True
     if isinstance(result, Rejected) and standing.status == "classified":

@@ -105,6 +105,12 @@ class TrainConfig:
         "no", ("no", "yes"), "yes: validation chose these values, so that it cannot judge them"
     )
     precision: str = choice("auto", ("auto", "fp32"), "auto: bf16 or fp16 on a GPU, fp32 on a CPU")
+    compile: str = choice(
+        "auto",
+        ("auto", "fp32", "none"),
+        "what serves on a CPU: OpenVINO in int8 or bf16 where they answer the held-out images as "
+        "well as fp32; in fp32; PyTorch",
+    )
     image_size: int = number(0, 0, 2048, "pixels of the network's square input; 0: its own")
     seed: int = number(0, 0, 2**31 - 1, "of the new layers, the order, augmentation and dropout")
     decoders: int = number(0, 0, 256, "threads that decode images; 0: one a core")

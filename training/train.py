@@ -28,6 +28,7 @@ from training import (
     trials,
     weights,
 )
+from training.compiling import compiled, told_in_words
 from training.config import TrainConfig
 from training.course import Course
 from training.data import Dataset
@@ -92,8 +93,10 @@ def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say)
         say(metrics.line({"final_accuracy": final.accuracy, "final_loss": final.loss}))
         if world.leads:
             made, packed = card.made(told, start, dataset, final, network)
+            made, files = compiled(told, made, packed, dataset, images)
+            say(told_in_words(made))
             report.write(places.reports, made, dataset, course.history, final)
-            package.write(made, packed, places.model)
+            package.write(made, packed, places.model, files)
 
 
 def _learn(

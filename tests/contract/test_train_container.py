@@ -71,11 +71,32 @@ def test_a_job_leaves_a_model_a_report_and_metrics(
     assert not job.failure
 
 
+def test_a_job_brings_what_serves_fast_and_says_who_judged_it(
+    job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job.run(compile="auto") == 0, job.failure
+    made = card(job)
+    assert made.openvino
+    assert all((job.model / name).is_file() for name in made.openvino.files)
+    kept = [each.precision for each in made.openvino.verdicts if each.outcome == "kept"]
+    assert [made.openvino.precision] == (kept or ["fp32"])
+    first = made.openvino.verdicts[0]
+    assert (first.precision, first.photos) == ("int8", 24)
+    assert f"serves on a CPU in {made.openvino.precision} (int8 " in capsys.readouterr().out
+
+
+def test_fp32_asks_nobody(job: Job) -> None:
+    assert job.run(compile="fp32") == 0, job.failure
+    made = card(job).openvino
+    assert made
+    assert (made.precision, made.verdicts) == ("fp32", ())
+
+
 def test_the_same_job_makes_the_same_bytes(job: Job, tmp_path: Path) -> None:
     other = Job(tmp_path / "other")
     data_set(other.channel)
-    assert job.run() == other.run() == 0
-    for name in ("card.json", "weights.safetensors"):
+    assert job.run(compile="auto") == other.run(compile="auto") == 0
+    for name in ("card.json", "weights.safetensors", "openvino/model.xml", "openvino/model.bin"):
         assert (job.model / name).read_bytes() == (other.model / name).read_bytes()
 
 
