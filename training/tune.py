@@ -88,7 +88,7 @@ def searched(
 def _one_job(
     asked: Asked, session: boto3.Session, channels: Mapping[str, str], console: Console
 ) -> tuple[str, list[Trial], str]:
-    wanted = _within_one(asked.job, asked.space)
+    wanted = _within_one(asked.trial, asked.space)
     job = launch.started(wanted, session, channels)
     console.print(f"job: {job}", markup=False)
     places = search.spread(asked.space, wanted.told.trials, wanted.told.seed)
@@ -103,7 +103,7 @@ def _one_job(
 def _tuning_job(
     asked: Asked, session: boto3.Session, channels: Mapping[str, str], console: Console
 ) -> tuple[str, list[Trial], str]:
-    from sagemaker.train.configs import InputData  # seconds, and only from here on needed
+    from sagemaker.core.training.configs import InputData  # seconds, and only needed from here on
 
     name = tuning_name(asked.job.stage.prefix, asked.job.told.name, time.time())
     inputs = [InputData(channel_name=each, data_source=uri) for each, uri in channels.items()]

@@ -1,7 +1,7 @@
 """A search as the SageMaker SDK's HyperparameterTuner asks for it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -20,13 +20,21 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 @dataclass(frozen=True, slots=True)
 class Asked:
     job: launch.Asked
-    """What every trial is told."""
+    """What the final fit is told, but for what is searched."""
     space: Space
     strategy: str
     parallel: int
     early_stopping: bool
     parents: tuple[str, ...]
     in_one_job: bool
+
+    @property
+    def trial(self) -> launch.Asked:
+        """What every trial is told. Watching and compiling are for the final fit: the tuning API
+        carries no Debugger configuration, and no trial is served.
+        """
+        told = replace(self.job.told, debug="off", profile_steps=0, compile="none")
+        return replace(self.job, told=told)
 
     @property
     def objective(self) -> str:
@@ -38,7 +46,7 @@ def tuner(
 ) -> "HyperparameterTuner":
     from sagemaker.train.tuner import HyperparameterTuner
 
-    trainer = launch.trainer(asked.job, session, channels)
+    trainer = launch.trainer(asked.trial, session, channels)
     trainer.checkpoint_config = None  # the trials would share it, and refuse each other's
     return HyperparameterTuner(
         trainer,

@@ -54,17 +54,22 @@ def main() -> int:
         if step == told.die_at:
             return _die(told)
         time.sleep(told.step_ms / 1000)
-        print(f"step={step} loss={1 / step:.7g}{_score(told, step)}", flush=True)
+        print(f"step={step} loss={1 / step:.7g}", flush=True)
+        if told.lr is not None:
+            print(_epoch(told.lr, step, told.steps), flush=True)
         _keep(checkpoint, step)
     _write_model({"first": first, "files": _files(channels / "data"), "config": _config(config)})
     return 0
 
 
-def _score(told: Told, step: int) -> str:
-    """Falls by 1 with each decade that `lr` is off."""
-    if told.lr is None:
-        return ""
-    return f" score={step / told.steps - abs(math.log10(told.lr / BEST)):.7g}"
+def _epoch(lr: float, step: int, steps: int) -> str:
+    """The score falls by 1 with each decade that `lr` is off."""
+    score = step / steps - abs(math.log10(lr / BEST))
+    right = 1 / (1 + math.exp(-score))
+    return (
+        f"epoch={step} validation_loss={1 - right:.7g} validation_accuracy={right:.7g} "
+        f"score={score:.7g}"
+    )
 
 
 def _keep(checkpoint: Path, step: int) -> None:

@@ -70,5 +70,7 @@ def is_hopeless(
     https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-early-stopping.html
     """
     epoch = len(series)
+    if not epoch:
+        return False
     averages = [fmean(each[:epoch]) for each in before if len(each) >= epoch]
-    return bool(epoch and averages) and plan.is_better(median(averages), series[-1])
+    return bool(averages) and plan.is_better(median(averages), series[-1])

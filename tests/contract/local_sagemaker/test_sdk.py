@@ -1,6 +1,7 @@
 """The SageMaker SDK 3 drives the local SageMaker unchanged, told where it is by the environment."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.contract.local_sagemaker.cloud import (
 )
 from tests.contract.local_sagemaker.server import CREDENTIALS, IMAGE
 from tests.stand_in.answers import label_of
+from tests.stand_in.train import BEST
 
 
 def run(cloud: Cloud, folder: Path, script: str, *arguments: str) -> Any:
@@ -77,3 +79,17 @@ def test_the_sdk_trains_with_its_log_and_registers_versions(cloud: Cloud, tmp_pa
     }
     assert json.loads(cloud.archived(model)["seen.json"])["files"] == {"data/cats/1.txt": "one"}
     assert "step" in cloud.keys("sdk-checkpoints/")
+
+
+@pytest.mark.slow
+def test_the_sdk_tunes_warm_starts_and_stops(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.put("sdk-data/cats/1.txt", b"one")
+    said = run(cloud, tmp_path, "sdk_tuning.py", IMAGE, ROLE, BUCKET)
+    assert said["statuses"] == ["Completed", "Completed", "Stopped"]
+    assert said["listed"] == ["sdk-endless", "sdk-first", "sdk-warm"]
+    assert said["completed"] >= 1
+    assert said["best"]["batch-size"] in ("32", "64", "128"), "plain: no quotes around it"
+    assert said["best"]["steps"] == "2"
+    assert 0.001 <= float(said["best"]["lr"]) <= 0.1
+    off = [abs(math.log10(float(each["lr"]) / BEST)) for each in [*said["trials"], said["best"]]]
+    assert abs(math.log10(float(said["overall"]["lr"]) / BEST)) == min(off)
