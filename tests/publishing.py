@@ -14,11 +14,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from domain.result import Classified, How, Result
-from functions.answer import result_of
-from functions.inbox import Image, peek
-from functions.outbox import settle
-from tests.uploads import World, model, notification, reply_to, sqs_event, what_is_on
+from domain.result import Classified
+from tests.collecting import Row, collect
+from tests.uploads import World, model, notification, sqs_event, what_is_on
 
 SINGLES = ("inbox/a.jpg",)
 IN_FOLDER = ("inbox/trip/a.jpg",)
@@ -83,16 +81,6 @@ steps = st.one_of(
 Meanwhile = dict[int, tuple[Step, ...]]
 
 meanwhiles = st.dictionaries(st.integers(1, 6), steps, min_size=1, max_size=3)
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a transform job saw of one image, and by which model."""
-
-    key: str
-    etag: str
-    content: bytes
-    number: int
 
 
 class Publishing(RuleBasedStateMachine):
@@ -212,16 +200,8 @@ class Publishing(RuleBasedStateMachine):
         if not self.rows:
             return
         row = self.rows.pop(choice % len(self.rows))
-
-        def answer(image: Image) -> Result | None:
-            if image.source.etag != row.etag:
-                return None
-            how = How("batch", "job", 1, "2026-01-01T00:00:00Z")
-            return result_of(row.key, image.source, reply_to(row.content, model(row.number)), how)
-
-        outbox = self.world.uploads().outbox
         try:
-            settle(outbox, row.key, lambda key: peek(outbox.s3, outbox.bucket, key), answer)
+            collect(self.world.uploads().outbox, row)
         except WorkerDied:
             self.rows.append(row)
 
