@@ -110,7 +110,7 @@ def run_id(asked: Asked, channels: Mapping[str, str]) -> str:
 
 def started(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -> str:
     """The name of the job."""
-    from sagemaker.train.configs import InputData  # as below
+    from sagemaker.core.training.configs import InputData  # as below
 
     inputs = [InputData(channel_name=name, data_source=uri) for name, uri in channels.items()]
     asks = trainer(asked, session, channels)
@@ -122,8 +122,8 @@ def trainer(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -
     # Seconds to import; whoever asks for something impossible is told before them.
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.shapes import CheckpointConfig, MetricDefinition, OutputDataConfig
+    from sagemaker.core.training.configs import Compute, StoppingCondition, Tag
     from sagemaker.train import ModelTrainer
-    from sagemaker.train.configs import Compute, StoppingCondition, Tag
 
     bucket = asked.stage.bucket
     checkpoints = keys.checkpoints_prefix(run_id(asked, channels))

@@ -5,12 +5,13 @@ as it would be served. No photo with a label, no verdict, and then nothing below
 """
 
 import hashlib
+import io
 import math
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -154,7 +155,7 @@ def _renamed(model: openvino.Model, name: str) -> openvino.Model:
 
 
 def quantised(network: openvino.Model, card: ModelCard, calibration: Pixels) -> openvino.Model:
-    with _quietly():
+    with _quietly(), redirect_stdout(io.StringIO()):  # it draws bars, into a log too
         import nncf  # seconds
 
         prepare = partial(preprocess.normalise, numbers=card.preprocessing)

@@ -12,8 +12,8 @@ import boto3
 from sagemaker.core.helper.session_helper import Session
 from sagemaker.core.resources import ModelPackage, ModelPackageGroup, TrainingJob
 from sagemaker.core.shapes import CheckpointConfig, MetricDefinition, OutputDataConfig
+from sagemaker.core.training.configs import Compute, InputData, StoppingCondition
 from sagemaker.train import ModelTrainer
-from sagemaker.train.configs import Compute, InputData, StoppingCondition
 
 
 def main(image: str, role: str, bucket: str) -> dict[str, Any]:
