@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from training import smd
+from training.event_files import EventFile
 from training.smd import ModeKeys, guarded
 
 LOSS, EPOCH_LOSS = "CrossEntropyLoss", "EpochLoss"
@@ -47,18 +48,19 @@ class Hook(smd.Hook):  # type: ignore[misc]
 
     def watch(self, module: nn.Module, loss: nn.Module) -> None:
         """smdebug's own register_module keeps no handles, and looks at every layer's output."""
-        module._module_name = module._get_name()
-        loss._module_name = LOSS
+        name = type(module).__name__
+        vars(module)["_module_name"] = name
+        vars(loss)["_module_name"] = LOSS
         self._handles += [
             module.register_forward_pre_hook(self._begins),
             loss.register_forward_hook(self._learns),
         ]
-        for name, parameter in module.named_parameters():
-            tensor = f"{self.GRADIENT_PREFIX}{module._get_name()}_{name}"
-            self._handles.append(parameter.register_hook(self._gradient(tensor)))
-        for name, layer in module.named_modules():
+        for path, parameter in module.named_parameters():
+            tensor = f"{self.GRADIENT_PREFIX}{name}_{path}"
+            self._handles.append(parameter.register_hook(self._gradient(tensor)))  # type: ignore[no-untyped-call]
+        for path, layer in module.named_modules():
             if isinstance(layer, RELUS):
-                self._handles.append(layer.register_forward_hook(self._activation(name)))
+                self._handles.append(layer.register_forward_hook(self._activation(path)))
 
     def judged(self, split: str, loss: float, learnt: float) -> None:
         """One pass over a split is one step of its mode; `learnt`: the epoch's mean loss."""
@@ -96,6 +98,13 @@ class Hook(smd.Hook):  # type: ignore[misc]
         self._handles.clear()
         guarded(super().close)()
 
+    def _initialize_writers(self, only_initialize_if_missing: bool = False) -> None:
+        super()._initialize_writers(only_initialize_if_missing)
+        if self.writer is not None and self.writer._proto_writer is None:
+            self.writer._proto_writer = EventFile(
+                self.writer.event_file_path, self.writer.index_writer
+            )
+
     def log_outstanding_timeline_metrics(self) -> None:
         """smdebug's own profiler is not used."""
 
@@ -103,7 +112,7 @@ class Hook(smd.Hook):  # type: ignore[misc]
         """Without the scales of norms, which begin alike and say little."""
         for name, parameter in module.named_parameters():
             if parameter.ndim > 1 or name.endswith("bias"):
-                self._save_for_tensor(f"{module._get_name()}_{name}", parameter.data)
+                self._save_for_tensor(f"{type(module).__name__}_{name}", parameter.data)
 
     def _begins(self, module: nn.Module, inputs: Any) -> None:
         if not module.training:
@@ -128,7 +137,7 @@ class Hook(smd.Hook):  # type: ignore[misc]
         self.step += 1
         self.mode_steps[ModeKeys.TRAIN] += 1
         self.mode_steps[ModeKeys.GLOBAL] = self.step
-        self._collections_to_save_for_step = set()
+        self._collections_to_save_for_step: set[object] = set()
 
     @guarded
     def _note_time(self) -> None:
@@ -177,4 +186,4 @@ def dead(output: torch.Tensor) -> torch.Tensor:
 
 _NOTHING = nn.Module()
 """What a pass that only looks is said to run through, so that it saves no weights again."""
-_NOTHING._module_name = "nothing"  # type: ignore[assignment]
+vars(_NOTHING)["_module_name"] = "nothing"

@@ -18,6 +18,8 @@ from training.course import Course, Curves
 from training.debugging import Watch
 from training.failure import Interrupted, TrainingFailed
 from training.optimise import rate, set_rate
+from training.profiler import BACKWARD, FORWARD, OPTIMIZER, OTHER
+from training.profiling import Timing
 from training.world import World
 
 EXPLODED = 3.0
@@ -42,6 +44,7 @@ class Loop:
     interrupted: Callable[[], bool]
     say: Callable[[str], None]
     watch: Watch
+    timing: Timing
 
     def run(self, course: Course) -> None:
         """From wherever `course` is to its end. Raises TrainingFailed or Interrupted."""
@@ -55,7 +58,8 @@ class Loop:
     def _epoch(self, course: Course) -> None:
         epoch, began = len(course.history), time.monotonic()
         learner, saved = self._learner(course.module, epoch), began
-        for inputs, targets in self.source.training(epoch, course.step - epoch * self.source.steps):
+        batches = self.source.training(epoch, course.step - epoch * self.source.steps)
+        for inputs, targets in self.timing.steps(batches):
             loss = self._step(course, learner, inputs.to(self.world.device), targets)
             self._tell(course, loss)
             if any(self.world.summed(self.interrupted())):
@@ -97,6 +101,7 @@ class Loop:
             )
         total = config.epochs * self.source.steps
         set_rate(course.optimizer, rate(course.step - 1, total, config.warmup))
+        self.timing.mark(FORWARD)
         with self._reduced():
             scores = networks.logits(learner(inputs))
             self.watch.labels(targets)
@@ -109,9 +114,12 @@ class Loop:
         return value
 
     def _move(self, course: Course, loss: torch.Tensor) -> None:
+        self.timing.mark(BACKWARD)
         course.optimizer.zero_grad()
         course.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.timing.mark(OPTIMIZER)
         course.descend(self.config.clip)
+        self.timing.mark(OTHER)
 
     def _reduced(self) -> torch.autocast:
         enabled = self.precision != torch.float32

@@ -12,7 +12,7 @@ from typing import Any
 MOST = 500
 """Looks in a run."""
 
-WHOLE, WHOLE_LEAST = 20, 25
+WHOLE, WHOLE_LEAST = 20, 10
 HEAD, HEAD_LEAST = 200, 3
 """Steps between two looks, unless that makes fewer looks than the least: a look costs less than a
 step of a whole network, and as much as fifteen of a head."""
@@ -51,8 +51,8 @@ def collections(every: int) -> Sequence[Collection]:
     once_a_pass = {"eval.save_interval": "1", "predict.save_interval": "1"}
     return [
         _collection("losses", **{"train.save_interval": often}, **once_a_pass),
-        _collection("gradients", reductions="abs_mean,abs_max", **_train(often)),
-        _collection("weights", reductions="min,max,abs_mean", **_train(often)),
+        _collection("gradients", reductions="abs_mean", **_train(often)),
+        _collection("weights", reductions="min,max", **_train(often)),
         _collection("dead_relu", include_regex="_dead_[0-9]+$", **_train(often)),
         _collection("labels", include_regex="^labels$", **_train(often)),
         _collection("seconds", include_regex="^seconds$", **_train(often)),

@@ -5,10 +5,14 @@ It compiles with warnings, and would write its log, tracebacks included, between
 
 import logging
 import warnings
+from collections.abc import Callable
+from typing import TypeVar
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from smdebug.core.modes import ModeKeys
+    from smdebug.core.tfevent.event_file_writer import EventFileWriter, EventsWriter
+    from smdebug.core.tfevent.event_file_writer import _EventLoggerThread as LoggerThread
     from smdebug.core.utils import error_handling_agent
     from smdebug.exceptions import RuleEvaluationConditionMet
     from smdebug.pytorch import Hook
@@ -16,8 +20,11 @@ with warnings.catch_warnings():
     from smdebug.trials.local_trial import LocalTrial
 
 __all__ = [
+    "EventFileWriter",
+    "EventsWriter",
     "Hook",
     "LocalTrial",
+    "LoggerThread",
     "ModeKeys",
     "Rule",
     "RuleEvaluationConditionMet",
@@ -26,8 +33,15 @@ __all__ = [
     "start_anew",
 ]
 
-guarded = error_handling_agent.catch_smdebug_errors()
-"""Decorates what must not raise into training: the library is switched off instead."""
+_caught = error_handling_agent.catch_smdebug_errors()
+
+Call = TypeVar("Call", bound=Callable[..., object])
+
+
+def guarded(call: Call) -> Call:
+    """Decorates what must not raise into training: the library is switched off, None returned."""
+    made: Call = _caught(call)
+    return made
 
 
 class _LastError(logging.Handler):

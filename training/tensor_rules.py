@@ -16,8 +16,8 @@ class ExplodingTensor(Diagnosis):
 
     def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
         saved: Numbers = {}
-        for collection, reduction in (("gradients", "max"), ("weights", "mean")):
-            saved |= self.tensors.numbers(step, collection, reduction, True)
+        saved |= self.tensors.numbers(step, "gradients", "mean", True)
+        saved |= self.tensors.numbers(step, "weights", "max", False)
         loss = self.tensors.loss(step)
         saved |= {"loss": loss} if loss is not None else {}
         broken = sorted(name for name, value in saved.items() if not math.isfinite(value))
@@ -73,8 +73,8 @@ class AllZero(Diagnosis):
         self._times: Counter[str] = Counter()
 
     def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
-        largest = self.tensors.numbers(step, "gradients", "max", True)
-        nothing = [name for name, value in largest.items() if value == 0]
+        means = self.tensors.numbers(step, "gradients", "mean", True)
+        nothing = [name for name, mean in means.items() if mean == 0]
         self._times = Counter({name: self._times[name] + 1 for name in nothing})
         gone = sorted(name for name in nothing if self._times[name] >= self.patience)
         return Finding(f"All gradients are 0: {named(gone)}.", tuple(gone)) if gone else None

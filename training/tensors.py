@@ -33,8 +33,8 @@ class Tensors(smd.LocalTrial):  # type: ignore[misc]
             return ()
         return sorted(self.tensor_names(step=step, collection=collection))
 
-    def value(self, name: str, step: int) -> NDArray[np.generic]:
-        found: NDArray[np.generic] = np.asarray(self.tensor(name).value(step))
+    def value(self, name: str, step: int) -> NDArray[np.floating]:
+        found: NDArray[np.floating] = np.asarray(self.tensor(name).value(step))
         return found
 
     def numbers(self, step: int, collection: str, reduction: str, absolute: bool) -> Numbers:

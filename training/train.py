@@ -23,6 +23,7 @@ from training import (
     metrics,
     one_job,
     package,
+    profiling,
     report,
     spawn,
     trials,
@@ -40,6 +41,7 @@ from training.judgement import judged
 from training.lesson import Lesson
 from training.loop import Loop
 from training.places import Places
+from training.profiling import Timing
 from training.weights import Start
 from training.world import World
 
@@ -65,7 +67,9 @@ class Stop:
             raise Interrupted
 
 
-def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say) -> None:
+def train(
+    told: TrainConfig, places: Places, world: World, stop: Stop, timing: Timing, say: Say
+) -> None:
     """Raises TrainingFailed or Interrupted; `places.model` is filled by the last step only."""
     if told.search != "none":
         one_job.refuse(told)
@@ -85,7 +89,7 @@ def train(told: TrainConfig, places: Places, world: World, stop: Stop, say: Say)
         course.restore(checkpoint.read(places.checkpoints, run))
         if course.step:
             say(f"resumed after step {course.step}")
-        _learn(told, prepared, course, dataset, places, run, world, stop, say)
+        _learn(told, prepared, course, dataset, places, run, world, stop, timing, say)
         network = prepared.whole()
         look, _ = embed_by(network, start.preprocessing.crop, world.device, exact=True)
         split = dataset.splits[dataset.judge]
@@ -108,6 +112,7 @@ def _learn(
     run: Mapping[str, str],
     world: World,
     stop: Stop,
+    timing: Timing,
     say: Say,
 ) -> None:
     loss, steps = lesson.loss(told, dataset, world), prepared.source.steps
@@ -124,6 +129,7 @@ def _learn(
             stop,
             say,
             watch,
+            timing,
         ).run(course)
 
 
@@ -192,8 +198,9 @@ def _train_as_one_of(world: World, told: TrainConfig, places: Places) -> None:
     stop = Stop()
     before = signal.signal(signal.SIGTERM, stop.note)
     try:
-        with world.joined():
-            train(told, places, world, stop, _say if world.leads else _hush)
+        say = _say if world.leads else _hush
+        with world.joined(), profiling.profiled(told, places, world, say) as timing:
+            train(told, places, world, stop, timing, say)
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -1,0 +1,77 @@
+"""Who times a training run for its profiler report: the profiler, or nobody."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from training import profiler_report
+from training.batches import Batch
+from training.config import TrainConfig
+from training.places import Places
+from training.profiler import Profiler
+from training.profiler_rules import Profile
+from training.world import World
+
+
+class Timing(Protocol):
+    def steps(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches; a step lasts from asking for one to asking for the next."""
+
+    def mark(self, phase: str) -> None:
+        """Within a step: what comes next belongs to this phase."""
+
+
+class NoTiming:
+    def steps(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        return batches
+
+    def mark(self, phase: str) -> None:
+        pass
+
+
+@contextmanager
+def profiled(
+    told: TrainConfig, places: Places, world: World, say: Callable[[str], None]
+) -> Iterator[Timing]:
+    """The report is written however the run ends."""
+    if not world.leads:
+        yield NoTiming()
+    elif not told.profile_steps:
+        profiler_report.write_none(places.reports, "Not looked for: profile-steps is 0.")
+        yield NoTiming()
+    else:
+        profiler = Profiler(told.profile_steps, world.device)
+        try:
+            with profiler:
+                yield profiler
+        finally:
+            _report(profiler, told, places, say)
+
+
+def _report(
+    profiler: Profiler, told: TrainConfig, places: Places, say: Callable[[str], None]
+) -> None:
+    try:
+        profiler_report.write(places.reports, _profile(profiler, told))
+    except OSError as error:
+        say(f"no profiler report: {error}")
+    if profiler.trouble:
+        say(f"the profiler is in part off, and training goes on: {profiler.trouble}")
+
+
+def _profile(profiler: Profiler, told: TrainConfig) -> Profile:
+    timed = max(1, profiler.split_steps)
+    return Profile(
+        split={phase: seconds / timed for phase, seconds in profiler.split.items()},
+        steps=profiler.made,
+        seconds=profiler.seconds,
+        in_steps=profiler.total,
+        before_first=profiler.before_first if profiler.made else profiler.seconds,
+        operators=profiler.operators(),
+        step_seconds=profiler.steps_seconds,
+        memory=profiler.memory,
+        gpu_memory=profiler.gpu_memory,
+        usage=profiler.usage.series,
+        decoders=told.decoders if told.unfreeze != "head" else 0,
+        trouble=profiler.trouble,
+    )
