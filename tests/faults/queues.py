@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_RECEIVES = 20
+MOST_RECEIVES = 500
 
 
 @dataclass

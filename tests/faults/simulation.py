@@ -81,6 +81,7 @@ class Simulation:
         self.delivery = Delivery()
         self.seen: Counter[str] = Counter()
         self.collector_kills = COLLECTOR_KILLS
+        self.last_done: dict[str, float] = {}
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count(1)
         self._plan = sorted(plan, key=lambda pair: -pair[0])
@@ -202,7 +203,7 @@ class Simulation:
             is_left_to_people = not self._plan and self.doors.waits_for_somebody()
         if is_left_to_people:  # who else would come
             self._act(Reclassify())
-        if is_open or self._plan:
+        if is_open or self._plan or any(queue.next_at() for queue in self.queues.values()):
             self._later(SWEEP_SECONDS, self._sweep)
 
     def _invoke(self, queue: Queue) -> None:
@@ -220,6 +221,7 @@ class Simulation:
             return
         for handle in done:
             queue.delete(handle)
+            self.last_done[queue.url] = self.now()
 
     def _take(self, intake: Intake, record: SQSRecord) -> bool:
         self.seen["deliveries"] += 1

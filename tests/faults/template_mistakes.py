@@ -85,7 +85,7 @@ _PLANTED = (
     (
         "a message fails three times and is dead",
         QUEUES,
-        "RedrivePolicy: {deadLetterTargetArn: !GetAtt FolderDeadLetters.Arn, maxReceiveCount: 20}",
+        "RedrivePolicy: {deadLetterTargetArn: !GetAtt FolderDeadLetters.Arn, maxReceiveCount: 500}",
         "RedrivePolicy: {deadLetterTargetArn: !GetAtt FolderDeadLetters.Arn, maxReceiveCount: 3}",
         OURS,
     ),

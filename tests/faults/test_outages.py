@@ -8,7 +8,7 @@ from tests.faults.doors import FOLDER, INBOX, PAGE
 from tests.faults.expected import verdict_on
 from tests.faults.simulation import Simulation
 from tests.faults.test_simulation import quiet
-from tests.faults.traffic import Plan, Size, plan
+from tests.faults.traffic import POISON, Plan, Poison, Size, plan
 from tests.faults.weather import Climate, Outage
 
 __all__ = ["quiet"]
@@ -16,6 +16,7 @@ __all__ = ["quiet"]
 SIZE = Size(400, 150, folder_objects=60, seconds=1_200, large=0, promotions=0, poison=0)
 BEGIN = 200.0
 MINUTE, HOUR = 60.0, 3_600.0
+DRAINED_SECONDS = 120.0
 
 OF_S3 = ("HeadObject", "GetObject", "PutObject", "DeleteObject", "ListObjectsV2")
 TROUBLES = {
@@ -67,5 +68,15 @@ def test_nobody_is_rejected_for_ten_minutes_of_trouble(trouble: str) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["the endpoint fails", "S3 throttles", "S3 denies"])
-def test_an_hour_of_trouble_makes_no_dead_letters(trouble: str) -> None:
-    assert_made_up_for(suffer(TROUBLES[trouble], HOUR))
+def test_two_minutes_after_an_hour_of_trouble_the_inbox_is_empty(trouble: str) -> None:
+    """Everything was dropped while it lasted; time is compressed, work takes none."""
+    simulation = suffer(TROUBLES[trouble], HOUR)
+    assert_made_up_for(simulation)
+    assert simulation.last_done[INBOX] <= BEGIN + HOUR + DRAINED_SECONDS
+
+
+def test_what_fails_for_ever_is_given_up_within_half_a_day() -> None:
+    simulation = Simulation(1, [(0, Poison(text)) for text in POISON], Climate(0, 0, 0))
+    simulation.run()
+    assert sorted(simulation.queues[INBOX].dead) == sorted(POISON)
+    assert 6 * HOUR < simulation.now() < 13 * HOUR

@@ -51,7 +51,7 @@ def test_a_message_stays_hidden_for_six_times_the_time_its_function_has(
         assert queues(template)[queue]["VisibilityTimeout"] == 6 * TIMEOUTS[function]
 
 
-def test_each_queue_tries_twenty_times_and_keeps_what_failed_for_two_weeks(
+def test_each_queue_tries_five_hundred_times_and_keeps_what_failed_for_two_weeks(
     template: Template,
 ) -> None:
     found = queues(template)
@@ -62,7 +62,7 @@ def test_each_queue_tries_twenty_times_and_keeps_what_failed_for_two_weeks(
         assert queue["MessageRetentionPeriod"] == TWO_WEEKS, name
         assert queue["SqsManagedSseEnabled"] is True, name
         if not name.endswith("-dead"):
-            assert queue["RedrivePolicy"]["maxReceiveCount"] == 20, name
+            assert queue["RedrivePolicy"]["maxReceiveCount"] == 500, name
 
 
 def test_a_batch_reports_its_failures_one_by_one_and_its_concurrency_is_bounded(
