@@ -26,6 +26,9 @@ from serving.undecodable import Code, Undecodable
 READ_SECONDS = 60
 """InvokeEndpoint gives up after 60 seconds; a slower sender only holds a place in the queue."""
 
+SILENCE_SECONDS = 10
+"""Who sends nothing more of a body for so long gives up the place: others are waiting for it."""
+
 STATUS: dict[Code, int] = {"too_large": 413, "unsupported_content_type": 415}
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -104,17 +107,24 @@ class Service:
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
-    """Raises Undecodable (too_large) as soon as the bound is passed, before the rest is read."""
+    """Raises Undecodable (too_large) as soon as the bound is passed, before the rest is read.
+
+    TimeoutError where the sender falls silent.
+    """
     too_large = Undecodable("too_large", f"The file is larger than {max_bytes:,} bytes.")
     if int(request.headers.get("Content-Length", "0")) > max_bytes:
         raise too_large
-    chunks, size = [], 0
-    async for chunk in request.stream():
+    chunks: list[bytes] = []
+    size, stream = 0, request.stream()
+    while True:
+        async with asyncio.timeout(SILENCE_SECONDS):
+            chunk = await anext(stream, None)
+        if chunk is None:
+            return b"".join(chunks)
         size += len(chunk)
         if size > max_bytes:
             raise too_large
         chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _labelled(replies: Labelled | list[Labelled]) -> Response:

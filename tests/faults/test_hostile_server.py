@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from domain.model import ModelId
-from serving.app import READ_SECONDS
+from serving.app import READ_SECONDS, SILENCE_SECONDS
 from tests import images
 from tests.contract.conftest import random_model
 from tests.flow.drive import eventually
@@ -82,6 +82,29 @@ def test_bombs_at_once_do_not_add_up(server: Serving) -> None:
     watcher.join()
     assert max(statuses) < 500
     assert (max(peaks) - before) // MEGABYTE < GROWTH_MB
+
+
+@pytest.mark.slow
+def test_callers_who_stop_in_the_middle_of_their_headers_hold_up_nobody(server: Serving) -> None:
+    with ExitStack() as half_open:
+        for _ in range(HALF_OPEN):
+            caller = half_open.enter_context(socket.create_connection(server.address, timeout=10))
+            caller.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Le")
+        assert server.post(b"no image").status_code == 400
+
+
+@pytest.mark.faults
+def test_callers_who_fall_silent_give_up_their_places_in_seconds(server: Serving) -> None:
+    began = time.monotonic()
+    with ExitStack() as half_open:
+        for _ in range(HALF_OPEN):
+            half_open.enter_context(start_of_a_post(server, 1_000_000))
+        assert server.post(b"no image").status_code == 503
+        eventually(lambda: server.post(b"no image").status_code == 400 or None, "a free place", 50)
+        seconds = time.monotonic() - began
+        assert server.post(b"no image").status_code == 400
+    print(f"{HALF_OPEN} silent callers kept others out for {seconds:.0f} s")
+    assert seconds < SILENCE_SECONDS + 10
 
 
 @pytest.mark.faults
