@@ -163,7 +163,7 @@ def _learnt(course: Course) -> Curves:
 def _scores(modules: Sequence[nn.Module], inputs: torch.Tensor) -> Sequence[torch.Tensor]:
     """(images, labels) of each head, from one product for all."""
     heads = [module for module in modules if isinstance(module, nn.Linear)]
-    weights = torch.cat([head.weight for head in heads])
-    biases = [head.bias for head in heads if head.bias is not None]
+    weights = torch.cat([head.weight.view_as(head.weight) for head in heads])
+    biases = [head.bias.view_as(head.bias) for head in heads if head.bias is not None]
     bias = torch.cat(biases) if biases else None
-    return functional.linear(inputs, weights, bias).split(heads[0].out_features, 1)
+    return torch.split(functional.linear(inputs, weights, bias), heads[0].out_features, 1)

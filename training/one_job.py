@@ -115,7 +115,7 @@ class _Search:
         """Those that take the same batches together."""
         space = search.read(self.told.search)
         told = [
-            (number, TrainConfig.from_strings(self.told.to_strings() | values | FOUND))
+            (number, TrainConfig.from_strings({**self.told.to_strings(), **values, **FOUND}))
             for number, values in enumerate(
                 search.spread(space, self.told.trials, self.told.seed), 1
             )

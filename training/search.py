@@ -13,10 +13,11 @@ from random import Random
 from training import config
 from training.config import TrainConfig
 from training.failure import TrainingFailed
+from training.hyperparameter import flag
 from training.ranges import Categorical, Continuous
 
-NUMBERS = {config.flag(each): each for each in fields(TrainConfig) if "low" in each.metadata}
-CHOICES = {config.flag(each) for each in fields(TrainConfig) if "choices" in each.metadata}
+NUMBERS = {flag(each): each for each in fields(TrainConfig) if "low" in each.metadata}
+CHOICES = {flag(each) for each in fields(TrainConfig) if "choices" in each.metadata}
 
 Space = Mapping[str, Continuous | Categorical]
 Values = Mapping[str, str]

@@ -43,13 +43,8 @@ LAUNCHERS = {"training/launch.py", "training/promote.py", "training/tune.py"}
 """They run on a person's machine and not in the container, so they may know stages."""
 
 SPEAK_SAGEMAKER = {f"training/{name}.py" for name in ("tune", "tuner", "launch", "deploy")}
-STARTED_BY_PEOPLE = (
-    "serving/__main__.py",
-    "training/train.py",
-    "training/launch.py",
-    "training/tune.py",
-)
-READ_THE_ENVIRONMENT = ("functions/runtime.py", "infra/", "benchmarks/", *STARTED_BY_PEOPLE)
+DOORS = {f"training/{name}.py" for name in ("train", "launch", "tune")} | {"serving/__main__.py"}
+READ_THE_ENVIRONMENT = ("functions/runtime.py", "infra/", "benchmarks/", *DOORS)
 
 OUTERMOST_DOORS = {"serving/app.py", "serving/batcher.py", "training/train.py"}
 OUTERMOST_DOORS |= {"training/verdicts.py"}  # a rule that breaks must not end the training

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from training import config
-from training.config import Categorical, Continuous, TrainConfig
+from training.config import TrainConfig
 from training.failure import TrainingFailed
+from training.hyperparameter import flag
+from training.ranges import Categorical, Continuous
 
 
 def test_the_names_a_tuner_uses_are_understood() -> None:
@@ -81,7 +83,7 @@ def test_every_flag_says_what_it_means_and_starts_from_its_default(
         config.read(Path("absent"), ["--help"])
     shown = capsys.readouterr().out
     for each in fields(TrainConfig):
-        assert f"--{config.flag(each)} " in shown
+        assert f"--{flag(each)} " in shown
         assert each.metadata["means"]
 
 
@@ -101,4 +103,4 @@ def test_the_search_space_lies_within_what_is_accepted() -> None:
 def test_the_documentation_lists_every_hyperparameter_as_it_is() -> None:
     text = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
     for each in fields(TrainConfig):
-        assert f"| `{config.flag(each)}` | {each.default} | {each.metadata['means']} |" in text
+        assert f"| `{flag(each)}` | {each.default} | {each.metadata['means']} |" in text

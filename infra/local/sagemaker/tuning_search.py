@@ -5,6 +5,7 @@ none. With 750 trials, all that AWS allows, that takes some tenths of a second e
 """
 
 import itertools
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,8 @@ def next_values(
     if plan.strategy == "Grid":
         return _first_untried(plan.ranges, tried)
     for attempt in range(TRIES):
-        values = _asked(plan, [*before, *tried], seed + 1_000 * attempt + len(tried))
+        chance = zlib.crc32(f"{seed} {len(tried)} {attempt}".encode())
+        values = _asked(plan, [*before, *tried], chance)
         if values not in [each.values for each in tried]:
             return values
     if tuning_ranges.combinations(plan.ranges) > LISTED:

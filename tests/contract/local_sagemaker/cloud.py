@@ -195,36 +195,6 @@ class Cloud:
         self.events.until(job, FINISHED, "TrainingJob")
         return self.sagemaker.describe_training_job(TrainingJobName=job)
 
-    def tuning(self, config: Mapping[str, Any], /, **members: Any) -> str:
-        """Starts a search for the stand-in's best `lr`; `config` goes over its defaults."""
-        name = unique("tuning")
-        self.put(f"data/{name}/a.txt", b"a")
-        request: dict[str, Any] = {
-            "HyperParameterTuningJobName": name,
-            "HyperParameterTuningJobConfig": {
-                "Strategy": "Random",
-                "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "score"},
-                "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 1},
-                "ParameterRanges": {"ContinuousParameterRanges": [LR]},
-                **config,
-            },
-            "TrainingJobDefinition": definition(name),
-            **members,
-        }
-        self.sagemaker.create_hyper_parameter_tuning_job(**request)
-        return name
-
-    def tuned(self, job: str) -> Mapping[str, Any]:
-        """What Describe says once EventBridge was told that the job has ended."""
-        self.events.until(job, FINISHED, "HyperParameterTuningJob")
-        return self.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=job)
-
-    def trials(self, job: str, **members: Any) -> list[Mapping[str, Any]]:
-        found = self.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
-            HyperParameterTuningJobName=job, **members
-        )
-        return list(found["TrainingJobSummaries"])
-
     def archived(self, uri: str) -> dict[str, bytes]:
         """The files of a tar.gz."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
@@ -240,31 +210,6 @@ class Cloud:
             body = self.s3.get_object(Bucket=BUCKET, Key=f"out/{job}/{relative}")["Body"].read()
             found[relative] = json.loads(body)["labels"][0]["label"]
         return found
-
-
-LR = {"Name": "lr", "MinValue": "0.001", "MaxValue": "0.1", "ScalingType": "Logarithmic"}
-SCORE = {"Name": "score", "Regex": r"score=([-0-9.e]+)"}
-
-
-def definition(data: str, **static: str) -> dict[str, Any]:
-    """A TrainingJobDefinition of the stand-in."""
-    return {
-        "AlgorithmSpecification": {
-            "TrainingImage": IMAGE,
-            "TrainingInputMode": "File",
-            "MetricDefinitions": [SCORE],
-        },
-        "StaticHyperParameters": static,
-        "RoleArn": ROLE,
-        "InputDataConfig": [channel("data", f"s3://{BUCKET}/data/{data}")],
-        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/trained"},
-        "ResourceConfig": {
-            "InstanceType": "ml.m5.large",
-            "InstanceCount": 1,
-            "VolumeSizeInGB": 1,
-        },
-        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-    }
 
 
 def channel(name: str, uri: str) -> dict[str, Any]:

@@ -24,15 +24,7 @@ from sagemaker.train.tuner import HyperparameterTuner
 
 def main(image: str, role: str, bucket: str) -> dict[str, Any]:
     session = boto3.Session(region_name="us-east-1")
-    trainer = ModelTrainer(
-        training_image=image,
-        role=role,
-        sagemaker_session=Session(boto_session=session, default_bucket=bucket),
-        compute=Compute(instance_type="ml.m5.large", instance_count=1),
-        stopping_condition=StoppingCondition(max_runtime_in_seconds=60),
-        output_data_config=OutputDataConfig(s3_output_path=f"s3://{bucket}/sdk-tuned"),
-        hyperparameters={"steps": 2, "lr": 0.1},
-    )
+    trainer = _trainer(session, image, role, bucket)
     data = [InputData(channel_name="data", data_source=f"s3://{bucket}/sdk-data/")]
     first = _tuner(trainer)
     first.tune(data, job_name="sdk-first", wait=False)
@@ -63,6 +55,18 @@ def main(image: str, role: str, bucket: str) -> dict[str, Any]:
             for each in HyperParameterTuningJob.get_all(name_contains="sdk-", session=session)
         ),
     }
+
+
+def _trainer(session: boto3.Session, image: str, role: str, bucket: str) -> ModelTrainer:
+    return ModelTrainer(
+        training_image=image,
+        role=role,
+        sagemaker_session=Session(boto_session=session, default_bucket=bucket),
+        compute=Compute(instance_type="ml.m5.large", instance_count=1),
+        stopping_condition=StoppingCondition(max_runtime_in_seconds=60),
+        output_data_config=OutputDataConfig(s3_output_path=f"s3://{bucket}/sdk-tuned"),
+        hyperparameters={"steps": 2, "lr": 0.1},
+    )
 
 
 def _tuner(trainer: ModelTrainer, **members: Any) -> HyperparameterTuner:
