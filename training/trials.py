@@ -34,10 +34,17 @@ def maximizes(objective: str) -> bool:
 
 
 def best(trials: Sequence[Trial], objective: str) -> Trial | None:
-    """The first of several that are equal in the objective and in their loss."""
+    """Of those that came to their end, where any did; of several that are equal in the objective,
+    the one with the lowest loss.
+    """
     sign = -1 if maximizes(objective) else 1
     scored = [trial for trial in trials if trial.score is not None and trial.state != "InProgress"]
-    return min(scored, key=lambda trial: (sign * (trial.score or 0), _loss(trial)), default=None)
+    completed = [trial for trial in scored if trial.state == "Completed"]
+    return min(
+        completed or scored,
+        key=lambda trial: (sign * (trial.score or 0), _loss(trial)),
+        default=None,
+    )
 
 
 def _loss(trial: Trial) -> float:

@@ -11,6 +11,9 @@ import torch
 from domain.model import ModelCard
 from tests.jobs import Job, data_set, lines
 
+UNWATCHED = {"debug": "off", "profile_steps": "0"}
+"""As tuners tell their trials."""
+
 SEARCH = "lr=0.00001:0.1 batch-size=8,16"
 
 
@@ -41,7 +44,7 @@ def card(job: Job) -> ModelCard:
 def test_a_search_leaves_every_trial_and_the_best_ones_model(
     job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert job.run(search=SEARCH, trials="5") == 0, job.failure
+    assert job.run(search=SEARCH, trials="5", **UNWATCHED) == 0, job.failure
     found = trials(job)
     assert [trial["name"] for trial in found["trials"]] == ["1", "2", "3", "4", "5"]
     rates = [float(trial["values"]["lr"]) for trial in found["trials"]]
@@ -63,8 +66,9 @@ def test_a_search_leaves_every_trial_and_the_best_ones_model(
 @pytest.mark.parametrize(
     "common",
     [
-        {},
-        {
+        UNWATCHED,
+        UNWATCHED
+        | {
             "optimizer": "sgd",
             "ema": "0.9",
             "label_smoothing": "0.1",
@@ -97,7 +101,9 @@ def _said(values: dict[str, str]) -> dict[str, str]:
 
 def test_a_trial_that_runs_away_is_told_and_the_others_go_on(job: Job) -> None:
     wild = "lr=0.001:1000000"
-    assert job.run(search=wild, trials="3", optimizer="sgd", clip="0") == 0, job.failure
+    assert job.run(search=wild, trials="3", optimizer="sgd", clip="0", **UNWATCHED) == 0, (
+        job.failure
+    )
     first, _, last = trials(job)["trials"]
     assert first["state"] == "Completed"
     assert (last["state"], last["score"]) == ("Failed", None)
@@ -107,7 +113,7 @@ def test_a_trial_that_runs_away_is_told_and_the_others_go_on(job: Job) -> None:
 
 def test_a_search_that_finds_nothing_says_why(job: Job) -> None:
     wild = "lr=100000:1000000"
-    assert job.run(search=wild, trials="2", optimizer="sgd", clip="0") == 1
+    assert job.run(search=wild, trials="2", optimizer="sgd", clip="0", **UNWATCHED) == 1
     assert "None of the 2 trials came to anything. The first: " in job.failure
     assert "Lower lr" in job.failure
 

@@ -146,6 +146,12 @@ def test_of_equal_trials_the_one_with_the_lower_loss_is_best() -> None:
     assert trials.best([trial("1", None, 1)], "validation_accuracy") is None
 
 
+def test_a_trial_that_was_stopped_is_best_only_where_none_came_to_its_end() -> None:
+    stopped = trial("1", 0.9, 0.1, state="Stopped")
+    assert trials.best([stopped, trial("2", 0.8, 0.5)], "validation_accuracy") != stopped
+    assert trials.best([stopped], "validation_accuracy") == stopped
+
+
 def test_trials_are_read_as_they_were_written(tmp_path: Path) -> None:
     some = [trial("1", 0.8, 0.5), trial("2", None, 0.4, failure="It ran away.")]
     trials.write(tmp_path, "validation_accuracy", search.written(SPACE), some)

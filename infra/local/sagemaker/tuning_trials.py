@@ -57,13 +57,11 @@ class Trial:
 
 
 def best(plan: TuningPlan, trials: Sequence[Trial]) -> Trial | None:
-    found: Trial | None = None
-    for trial in trials:
-        if trial.score is None or not trial.has_ended:
-            continue
-        if found is None or found.score is None or plan.is_better(trial.score, found.score):
-            found = trial
-    return found
+    """Of those that came to their end, as in AWS; of those that were stopped where none did."""
+    scored = [trial for trial in trials if trial.has_ended and trial.score is not None]
+    completed = [trial for trial in scored if trial.status == "Completed"]
+    sign = -1 if plan.maximizes else 1
+    return min(completed or scored, key=lambda trial: sign * (trial.score or 0), default=None)
 
 
 def counters(trials: Sequence[Trial]) -> Record:
