@@ -30,6 +30,7 @@ from training.watch import watched
 
 STRATEGIES = ("Bayesian", "Random", "Grid")
 PARALLEL = 2
+NOTHING = "no trial came to anything."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ def searched(
     console.print(f"trials: {folder / trials_page.FILE}", markup=False, soft_wrap=True)
     best = trials.best(seen, asked.objective)
     if best is None or reason:
-        raise TrainingFailed(f"{name}: {reason or 'no trial came to anything.'}")
+        failures = [f"The first: {trial.failure}" for trial in seen if trial.failure][:1]
+        raise TrainingFailed(" ".join([f"{name}: {reason or NOTHING}", *failures]))
     return Found(name, seen, best.values)
 
 

@@ -98,7 +98,7 @@ def _write_model(seen: dict[str, object]) -> None:
 
 def _files(folder: Path) -> dict[str, str]:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_text() for path in files}
+    return {path.relative_to(folder).as_posix(): path.read_text(errors="replace") for path in files}
 
 
 def _config(folder: Path) -> dict[str, object]:
