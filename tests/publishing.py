@@ -7,7 +7,7 @@ may take a message, a person may upload or delete; a failure comes back as its s
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -15,6 +15,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from domain.result import Classified
+from tests.acts import (
+    Collect,
+    Deliver,
+    Die,
+    History,
+    Meanwhile,
+    Promote,
+    Remove,
+    Repeat,
+    Rest,
+    Step,
+    Transform,
+    Upload,
+    to_json,
+)
 from tests.collecting import Row, collect
 from tests.uploads import World, model, notification, sqs_event, what_is_on
 
@@ -32,41 +47,6 @@ class WorkerDied(Exception):
     """Between two calls: nothing is undone and the message is not deleted."""
 
 
-class Die:
-    """See WorkerDied."""
-
-
-@dataclass(frozen=True)
-class Upload:
-    key: str
-    content: bytes
-
-
-@dataclass(frozen=True)
-class Remove:
-    key: str
-
-
-@dataclass(frozen=True)
-class Deliver:
-    choice: int
-
-
-@dataclass(frozen=True)
-class Collect:
-    choice: int
-
-
-@dataclass(frozen=True)
-class Promote:
-    """The endpoint, or the pointer, moves to another model."""
-
-    what: str
-    number: int
-
-
-Step = Die | Upload | Remove | Deliver | Collect | Promote
-
 changes = st.one_of(st.builds(Upload, keys, contents), st.builds(Remove, keys))
 promotions = st.builds(Promote, st.sampled_from(["endpoint", "pointer"]), st.integers(1, 3))
 steps = st.one_of(
@@ -78,14 +58,15 @@ steps = st.one_of(
     promotions,
 ).map(lambda drawn: drawn if isinstance(drawn, tuple) else (drawn,))
 
-Meanwhile = dict[int, tuple[Step, ...]]
-
 meanwhiles = st.dictionaries(st.integers(1, 6), steps, min_size=1, max_size=3)
 
 
 class Publishing(RuleBasedStateMachine):
+    failures = Path(__file__).parents[1] / ".local" / "failures"
+
     def __init__(self) -> None:
         super().__init__()
+        self.history: History = ()
         self.world = World()
         self.messages: list[str] = []
         self.rows: list[Row] = []
@@ -95,38 +76,51 @@ class Publishing(RuleBasedStateMachine):
 
     @rule(key=keys, content=contents)
     def upload(self, key: str, content: bytes) -> None:
-        self.take(Upload(key, content))
+        self.play(Upload(key, content))
 
     @rule(key=keys)
     def remove(self, key: str) -> None:
-        self.take(Remove(key))
+        self.play(Remove(key))
 
     @rule(choice=choices)
     def repeat_a_message(self, choice: int) -> None:
-        if self.messages:
-            self.messages.append(self.messages[choice % len(self.messages)])
+        self.play(Repeat(choice))
 
     @rule(choice=choices, meanwhile=meanwhiles, then_rest=st.booleans())
     def deliver(self, choice: int, meanwhile: Meanwhile, then_rest: bool) -> None:
-        with self.interrupted_by(meanwhile):
-            self.take(Deliver(choice))
+        self.play(Deliver(choice), meanwhile)
         if then_rest:
-            self.come_to_rest()
+            self.play(Rest())
 
     @rule(key=st.sampled_from(IN_FOLDER))
     def transform(self, key: str) -> None:
-        if stored := self.world.s3.objects.get(key):
-            self.rows.append(Row(key, stored.etag, stored.body, self.world.active_number))
+        self.play(Transform(key))
 
     @rule(choice=choices, meanwhile=meanwhiles)
     def collect(self, choice: int, meanwhile: Meanwhile) -> None:
-        with self.interrupted_by(meanwhile):
-            self.take(Collect(choice))
-        self.come_to_rest()
+        self.play(Collect(choice), meanwhile)
+        self.play(Rest())
 
     @rule(promotion=promotions)
     def promote(self, promotion: Promote) -> None:
-        self.take(promotion)
+        self.play(promotion)
+
+    def play(self, step: Step, meanwhile: Meanwhile | None = None) -> None:
+        self.history += ((step, meanwhile or {}),)
+        with self.kept(), self.interrupted_by(meanwhile or {}):
+            self.take(step)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Hypothesis ends with the shortest history that fails: the last one to be written."""
+        try:
+            yield
+        except AssertionError as wrong:
+            self.failures.mkdir(parents=True, exist_ok=True)
+            file = self.failures / "publishing.json"
+            file.write_text(to_json(self.history))
+            wrong.add_note(f"in the cloud: python -m tests.faults.replay {file}")
+            raise
 
     def come_to_rest(self) -> None:
         self.drain()
@@ -138,12 +132,16 @@ class Publishing(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """The promotion ends, everything is looked at: nothing is left of old models."""
+        with self.kept():
+            self.end()
+
+    def end(self) -> None:
         self.world.active_number = self.world.endpoint.number
         self.messages += [notification(key) for key in SINGLES]
         self.drain()
         self.rows.clear()
         for key in IN_FOLDER:
-            self.transform(key)
+            self.transform_one(key)
         self.drain()
         for key in SINGLES + IN_FOLDER:
             self.assert_answered(key)
@@ -164,20 +162,38 @@ class Publishing(RuleBasedStateMachine):
 
     def take(self, step: Step) -> None:
         match step:
-            case Upload(key, content):
-                self.aside(lambda: self.world.put(key, content))
-                self.messages.append(notification(key))
-            case Remove(key):
-                self.aside(lambda: self.world.remove(key))
-                self.messages.append(notification(key, "ObjectRemoved:Delete"))
-            case Promote("endpoint", number):
-                self.world.endpoint.number = number
-            case Promote(_, number):
-                self.world.active_number = number
+            case Upload() | Remove():
+                self.change(step)
+            case Promote(what, number):
+                self.move(what, number)
             case Deliver(choice):
                 self.deliver_one(choice)
             case Collect(choice):
                 self.collect_one(choice)
+            case Transform(key):
+                self.transform_one(key)
+            case Repeat(choice):
+                self.repeat_one(choice)
+            case Rest():
+                self.come_to_rest()
+
+    def change(self, step: Upload | Remove) -> None:
+        if isinstance(step, Upload):
+            self.aside(lambda: self.world.put(step.key, step.content))
+            self.messages.append(notification(step.key))
+        else:
+            self.aside(lambda: self.world.remove(step.key))
+            self.messages.append(notification(step.key, "ObjectRemoved:Delete"))
+
+    def move(self, what: str, number: int) -> None:
+        if what == "endpoint":
+            self.world.endpoint.number = number
+        else:
+            self.world.active_number = number
+
+    def repeat_one(self, choice: int) -> None:
+        if self.messages:
+            self.messages.append(self.messages[choice % len(self.messages)])
 
     def aside(self, act: Any) -> None:
         """What people do is not a worker's call: nothing comes in between."""
@@ -195,6 +211,10 @@ class Publishing(RuleBasedStateMachine):
             self.messages.append(message)
         self.messages += [json.dumps(body) for body in self.world.sent("inbox")]
         self.world.sqs.sent.clear()
+
+    def transform_one(self, key: str) -> None:
+        if stored := self.world.s3.objects.get(key):
+            self.rows.append(Row(key, stored.etag, stored.body, self.world.active_number))
 
     def collect_one(self, choice: int) -> None:
         if not self.rows:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, TypeVar
 
+from tests.acts import Remove, Upload
 from tests.faults.steps import Answer, Call, Objects, Stored, made, next_call
 from tests.faults.tasks import Send, Take, Task, Then
-from tests.faults.traffic import Remove, Upload
 
 Act = Upload | Remove
 

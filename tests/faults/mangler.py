@@ -12,6 +12,27 @@ from typing import Any
 LATE_SECONDS = 10
 
 
+@contextmanager
+def notified_instead(s3: Any, sqs: Any, bucket: str) -> Iterator[str]:
+    """A queue of one's own, which the bucket notifies in place of all others."""
+    before = s3.get_bucket_notification_configuration(Bucket=bucket)
+    before.pop("ResponseMetadata")
+    queue = sqs.create_queue(QueueName="mangled")["QueueUrl"]
+    about = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    allow = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [allow | {"Resource": about["QueueArn"]}]}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    changed = json.loads(json.dumps(before))
+    for each in changed["QueueConfigurations"]:
+        each["QueueArn"] = about["QueueArn"]
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=changed)
+    try:
+        yield queue
+    finally:
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=before)
+        sqs.delete_queue(QueueUrl=queue)
+
+
 @dataclass
 class Mangler:
     """Takes from a queue of its own, which the bucket notifies instead."""
@@ -28,41 +49,20 @@ class Mangler:
 
     @contextmanager
     def mangling(self) -> Iterator["Mangler"]:
-        before = self.s3.get_bucket_notification_configuration(Bucket=self.bucket)
-        before.pop("ResponseMetadata")
-        self.queue = self.sqs.create_queue(QueueName="mangled")["QueueUrl"]
-        attributes = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])
-        arn = attributes["Attributes"]["QueueArn"]
-        self._allow_s3(arn)
-        changed = json.loads(json.dumps(before))
-        for each in changed["QueueConfigurations"]:
-            each["QueueArn"] = arn
-        self._notify(changed)
-        over = threading.Event()
-        thread = threading.Thread(target=self._run, args=(over,), name="mangler", daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._notify(before)
-            over.set()
-            thread.join()
-            self.sqs.delete_queue(QueueUrl=self.queue)
+        with notified_instead(self.s3, self.sqs, self.bucket) as self.queue:
+            over = threading.Event()
+            thread = threading.Thread(target=self._run, args=(over,), name="mangler", daemon=True)
+            thread.start()
+            try:
+                yield self
+            finally:
+                over.set()
+                thread.join()
 
     def is_empty(self) -> bool:
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         found = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=[*names])
         return not any(int(found["Attributes"][name]) for name in names)
-
-    def _allow_s3(self, arn: str) -> None:
-        allow = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-        self.sqs.set_queue_attributes(QueueUrl=self.queue, Attributes={"Policy": policy})
-
-    def _notify(self, configuration: dict[str, Any]) -> None:
-        self.s3.put_bucket_notification_configuration(
-            Bucket=self.bucket, NotificationConfiguration=configuration
-        )
 
     def _run(self, over: threading.Event) -> None:
         random = Random(self.seed)

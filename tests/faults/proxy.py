@@ -10,7 +10,7 @@ import re
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -61,6 +61,11 @@ class Rule:
         return struck and self.most >= 0
 
 
+def nothing(service: Service, call: str) -> Rule | None:
+    """Nobody comes in between."""
+    return None
+
+
 @dataclass
 class Proxy:
     """`upstream` and `urls` by service; `log` says what was done to which call."""
@@ -68,6 +73,8 @@ class Proxy:
     upstream: dict[Service, str]
     rules: list[Rule]
     seed: int = 1
+    interrupt: Callable[[Service, str], Rule | None] = nothing
+    """Asked, in a thread, before each call that no rule has struck."""
     urls: dict[Service, str] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -115,6 +122,8 @@ class Proxy:
             call = target or f"{request.method} {request.path_qs}"
             self.counts[service] += 1
             rule = next((r for r in self.rules if r.strikes(service, call, self._random)), None)
+            if rule is None and self.interrupt is not nothing:
+                rule = await asyncio.to_thread(self.interrupt, service, call)
             if rule is not None:
                 self._note(rule, call)
             if rule is not None and not rule.after:

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from domain.keys import result_key
+from tests.acts import Remove, Upload
 from tests.faults.interleavings import Act, Search
 from tests.faults.steps import Stored
-from tests.faults.traffic import Remove, Upload
 from tests.uploads import what_is_on
 
 SINGLE, IN_FOLDER = "inbox/a.jpg", "inbox/trip/a.jpg"

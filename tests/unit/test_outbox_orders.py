@@ -5,7 +5,8 @@ from itertools import product
 import pytest
 from hypothesis import settings
 
-from tests.publishing import SINGLES, Deliver, Die, Promote, Publishing, Remove, Step, Upload
+from tests.acts import Deliver, Die, Promote, Remove, Step, Upload
+from tests.publishing import SINGLES, Publishing
 
 TestPublishing = Publishing.TestCase
 TestPublishing.settings = settings(max_examples=400, stateful_step_count=15, deadline=None)
