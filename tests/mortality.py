@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from tests.fakes import FakeSQS
+from tests.fakes import FakeSQS, no_hook
 from tests.folders import World
 
 
@@ -46,3 +47,31 @@ def mortal(death: Death, work: Callable[[], None], world: World) -> None:
     except Killed:
         death.revive()
         world.drain()
+
+
+def lived_through(world: World, death: Death, rounds: int) -> World:
+    """From the messages that are queued to rest; jobs end well, `rounds` times over.
+
+    Every call to S3 and to a queue, and every job that is created, may be a process's last.
+    """
+    world.sqs = MortalQueues(world.sqs.sent, death=death)
+    world.s3.hook = death
+    world.sagemaker.meanwhile = death
+    mortal(death, world.drain, world)
+    for _ in range(rounds):
+        for name in world.sagemaker.running():
+            world.s3.hook = no_hook
+            world.sagemaker.end(name)
+            world.s3.hook = death
+            mortal(death, partial(world.changed, name), world)
+    world.s3.hook = no_hook
+    world.tick()
+    return world
+
+
+def calls_of(story: Callable[[Death], World]) -> int:
+    """How many a story has in which nobody dies."""
+    death = Death(at=0)
+    story(death)
+    assert death.calls > 100
+    return death.calls
