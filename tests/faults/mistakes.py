@@ -32,6 +32,14 @@ OF_THE_PRODUCT = (
         f"{UNIT}/test_outbox.py {UNIT}/test_outbox_orders.py",
     ),
     Mistake(
+        "an image that came back while its answer was removed is left without one",
+        "functions/outbox.py",
+        "    return Gone() if isinstance(peek(outbox.s3, outbox.bucket, key), Absent)"
+        " else Overtaken()\n",
+        "    return Gone()\n",
+        "tests/faults/test_interleavings.py",
+    ),
+    Mistake(
         "a key that changes in every round is given up",
         "functions/outbox.py",
         """            return outcome
