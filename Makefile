@@ -56,7 +56,7 @@ demo: env build/imagenet.tar.gz
 
 train: env
 	@$(if $(DATA),,$(error which data? `make $@ DATA=photos/`))$(call in_stage,$(stage)) -m training.launch --stage '$(stage)' --image $(image) --data "$$DATA" \
-	    $(if $(INSTANCE_TYPE),--instance-type '$(INSTANCE_TYPE)') $(if $(SPOT),--spot) -- $(told)
+	    $(if $(INSTANCE_TYPE),--instance-type '$(INSTANCE_TYPE)') $(if $(SPOT),--spot) $(if $(MANAGED_DEBUGGER),--managed-debugger) -- $(told)
 
 tune: env
 	@$(if $(DATA),,$(error which data? `make $@ DATA=photos/`))$(call in_stage,$(stage)) -m training.tune --stage '$(stage)' --image $(image) --data "$$DATA" \

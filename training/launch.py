@@ -39,7 +39,9 @@ INSTANCE_TYPE = "ml.m5.xlarge"
 VOLUME_GB = 50
 HOURS = 24
 
+PROFILE = "ProfilerReport/profiler-output/profiler-report"
 FILES = frozenset({"report.html", "report.json", "predictions.csv", "trials.json"})
+FILES |= {"debug.html", "debug.json", f"{PROFILE}.html", f"{PROFILE}.json"}
 """What is taken out of output.tar.gz; nothing else in it is ours."""
 
 QUIET = {
@@ -59,6 +61,8 @@ class Asked:
     """A file or s3://: what the channel `weights` holds."""
     instance_type: str
     spot: bool
+    managed_debugger: bool = False
+    """SageMaker's own as well, where the account still has it."""
 
 
 def asked(given: argparse.Namespace) -> Asked:
@@ -70,7 +74,10 @@ def asked(given: argparse.Namespace) -> Asked:
         weights = strings.pop("weights")
     told = TrainConfig.from_strings(strings)
     stage = Stage(given.stage)
-    return Asked(stage, given.image, told, given.data, weights, given.instance_type, given.spot)
+    return Asked(
+        stage, given.image, told, given.data, weights, given.instance_type, given.spot,
+        given.managed_debugger,
+    )  # fmt: skip
 
 
 def launch(asked: Asked, session: boto3.Session, console: Console) -> str:
@@ -123,14 +130,15 @@ def trainer(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.shapes import CheckpointConfig, MetricDefinition, OutputDataConfig
     from sagemaker.core.training.configs import Compute, StoppingCondition, Tag
-    from sagemaker.train import ModelTrainer
 
     bucket = asked.stage.bucket
     checkpoints = keys.checkpoints_prefix(run_id(asked, channels))
     limit: dict[str, Any] = {"max_runtime_in_seconds": HOURS * 3600}
     if asked.spot:
         limit["max_wait_time_in_seconds"] = 2 * HOURS * 3600
-    return ModelTrainer(
+    made, more = _kind(asked, bucket, session.region_name)
+    return made(
+        **more,
         training_image=asked.image,
         role=asked.stage.training_role(),
         sagemaker_session=Session(
@@ -153,6 +161,17 @@ def trainer(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -
     )
 
 
+def _kind(asked: Asked, bucket: str, region: str) -> "tuple[type[ModelTrainer], dict[str, Any]]":
+    from sagemaker.train import ModelTrainer
+
+    if not asked.managed_debugger:
+        return ModelTrainer, {}
+    from training import managed
+
+    output = f"s3://{bucket}/{keys.TRAINING_JOBS}"
+    return managed.Managed, {"asks": managed.asks(asked.told, output, region)}
+
+
 def reports(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> list[Path]:
     """The job's reports, fetched; none where it left none."""
     folder = below / job
@@ -166,9 +185,10 @@ def reports(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> lis
         for member in tar:
             source = tar.extractfile(member) if member.name in FILES else None
             if source is not None:
+                (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / member.name).write_bytes(source.read())
     archive.unlink()
-    return sorted(folder.iterdir())
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def told_of(ended: Mapping[str, Any], left: list[Path], stage: Stage, console: Console) -> int:
@@ -197,6 +217,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--data", required=True, help="a folder, or s3://…")
     parser.add_argument("--instance-type", default=INSTANCE_TYPE)
     parser.add_argument("--spot", action="store_true", help="cheaper, and may be interrupted")
+    parser.add_argument("--managed-debugger", action="store_true", help="SageMaker's, as well")
     parser.add_argument("hyperparameters", nargs="*", metavar="NAME=value")
     os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")  # the stack's own role needs none
     console, session = Console(), boto3.Session()

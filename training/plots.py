@@ -105,4 +105,6 @@ def _legend(name: str, number: int, colour: str) -> list[str]:
 
 
 def _told(value: float) -> str:
+    if 0 < abs(value) < 0.01:
+        return f"{value:.0e}"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

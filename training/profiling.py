@@ -1,5 +1,6 @@
 """Who times a training run for its profiler report: the profiler, or nobody."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -36,8 +37,9 @@ def profiled(
     """The report is written however the run ends."""
     if not world.leads:
         yield NoTiming()
-    elif not told.profile_steps:
-        profiler_report.write_none(places.reports, "Not looked for: profile-steps is 0.")
+    elif not told.profile_steps or _is_switched_off(places):
+        why = "profile-steps is 0" if not told.profile_steps else "the job says DisableProfiler"
+        profiler_report.write_none(places.reports, f"Not looked for: {why}.")
         yield NoTiming()
     else:
         profiler = Profiler(told.profile_steps, world.device)
@@ -46,6 +48,12 @@ def profiled(
                 yield profiler
         finally:
             _report(profiler, told, places, say)
+
+
+def _is_switched_off(places: Places) -> bool:
+    """By the job's ProfilerConfig, which SageMaker leaves beside the hyperparameters."""
+    path = places.config / "profilerconfig.json"
+    return path.exists() and bool(json.loads(path.read_text()).get("DisableProfiler"))
 
 
 def _report(

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
+_before = logging.root.manager.disable
+logging.disable()
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from smdebug.core.modes import ModeKeys
@@ -18,6 +20,8 @@ with warnings.catch_warnings():
     from smdebug.pytorch import Hook
     from smdebug.rules import Rule
     from smdebug.trials.local_trial import LocalTrial
+
+logging.disable(_before)
 
 __all__ = [
     "EventFileWriter",

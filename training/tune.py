@@ -143,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", required=True, help="a folder, or s3://…")
     parser.add_argument("--instance-type", default=launch.INSTANCE_TYPE)
     parser.add_argument("--spot", action="store_true", help="cheaper, and may be interrupted")
+    parser.add_argument("--managed-debugger", action="store_true", help="SageMaker's, in the end")
     parser.add_argument("--strategy", choices=STRATEGIES, default=STRATEGIES[0])
     parser.add_argument("--parallel", type=int, default=PARALLEL, help="trials at once")
     parser.add_argument("--early-stopping", choices=("Auto", "Off"), default="Auto")

@@ -34,7 +34,7 @@ class Asked:
         carries no Debugger configuration, and no trial is served.
         """
         told = replace(self.job.told, debug="off", profile_steps=0, compile="none")
-        return replace(self.job, told=told)
+        return replace(self.job, told=told, managed_debugger=False)
 
     @property
     def objective(self) -> str:

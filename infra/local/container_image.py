@@ -18,6 +18,7 @@ class Command(TypedDict):
 
     argv: list[str]
     train: NotRequired[list[str]]
+    rules: NotRequired[list[str]]
     cwd: str
     env: dict[str, str]
 
@@ -45,6 +46,7 @@ def write_commands(place: Place, others: Mapping[str, Command]) -> None:
     ours: Command = {
         "argv": [sys.executable, "-m", "serving"],
         "train": [sys.executable, "-m", "training.train"],
+        "rules": [sys.executable, "-m", "training.rule_job"],
         "cwd": str(REPOSITORY),
         "env": {"SORTBOX_CONTAINER": digest()},
     }

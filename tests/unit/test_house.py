@@ -42,7 +42,8 @@ MAY_NOT_USE: dict[str, set[str]] = {
 LAUNCHERS = {"training/launch.py", "training/promote.py", "training/tune.py"}
 """They run on a person's machine and not in the container, so they may know stages."""
 
-SPEAK_SAGEMAKER = {f"training/{name}.py" for name in ("tune", "tuner", "launch", "deploy")}
+SDK = ("tune", "tuner", "launch", "deploy", "managed")
+SPEAK_SAGEMAKER = {f"training/{name}.py" for name in SDK}
 DOORS = {f"training/{name}.py" for name in ("train", "launch", "tune")} | {"serving/__main__.py"}
 READ_THE_ENVIRONMENT = ("functions/runtime.py", "infra/", "benchmarks/", *DOORS)
 

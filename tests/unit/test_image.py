@@ -62,8 +62,8 @@ def test_the_image_holds_what_its_sources_import() -> None:
     assert not missing, "the container would end at its first import"
 
 
-def test_the_cpu_image_has_no_debugger_and_asks_for_torch_without_cuda() -> None:
-    assert not listed("cpu.in") & {"smdebug", "sagemaker", "boto3"}
+def test_the_cpu_image_speaks_to_no_aws_and_asks_for_torch_without_cuda() -> None:
+    assert not listed("cpu.in") & {"nvidia-ml-py", "sagemaker", "boto3"}
     dockerfile = (CONTAINER / "Dockerfile").read_text()
     assert re.search(r"= cpu \]; then backend=cpu;", dockerfile)
     assert '--torch-backend "$backend"' in dockerfile

@@ -21,6 +21,7 @@ def given(*words: str) -> Asked:
             data="photos",
             instance_type="ml.m5.xlarge",
             spot=False,
+            managed_debugger=False,
             hyperparameters=list(words),
         )
     )

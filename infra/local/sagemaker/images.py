@@ -14,6 +14,8 @@ class Image:
     """What stands for `serve`."""
     train: tuple[str, ...]
     """What stands for `train`; empty where the image has none."""
+    rules: tuple[str, ...]
+    """What evaluates debugger rules, where AWS has an image of its own for it."""
     env: Mapping[str, str]
     cwd: Path | None
 
@@ -22,7 +24,7 @@ class Image:
 class Images:
     """A file, read anew each time, that says what stands for an image:
 
-    `{"URI": {"argv": ["..."], "train": ["..."], "env": {...}, "cwd": "..."}}`
+    `{"URI": {"argv": ["..."], "train": ["..."], "rules": ["..."], "env": {...}, "cwd": "..."}}`
     """
 
     file: Path
@@ -35,7 +37,7 @@ class Images:
                 raise ValidationException(f"Requested image {uri} not found.")
             image = known[uri]
             cwd = Path(image["cwd"]) if "cwd" in image else None
-            argv, train = tuple(image["argv"]), tuple(image.get("train", ()))
-            return Image(argv, train, dict(image.get("env", {})), cwd)
+            train, rules = tuple(image.get("train", ())), tuple(image.get("rules", ()))
+            return Image(tuple(image["argv"]), train, rules, dict(image.get("env", {})), cwd)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValidationException(f"{self.file} does not describe images: {error!r}") from error

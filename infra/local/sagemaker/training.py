@@ -18,6 +18,7 @@ from infra.local.sagemaker.containers import Containers
 from infra.local.sagemaker.errors import ApiError
 from infra.local.sagemaker.images import Image
 from infra.local.sagemaker.job_log import JobLog
+from infra.local.sagemaker.rule_jobs import RuleJobs
 from infra.local.sagemaker.store import Record
 from infra.local.sagemaker.training_folder import TrainingFolder
 from infra.local.sagemaker.training_plan import TrainingPlan
@@ -52,13 +53,16 @@ class Training:
         logs: "CloudWatchLogsClient",
         enter: Callable[[str], None],
         heard: Callable[[], None],
+        judged: Callable[[Record], None],
     ) -> None:
-        """`enter` is told each secondary status; `heard`, that the container has said more."""
+        """`enter` is told each secondary status; `heard`, that the container has said more;
+        `judged`, what the debugger's rules say."""
         self._plan = plan
         self._arn = arn
         self._containers = containers
         self._enter = enter
         self._heard = heard
+        self._judged = judged
         self._stop = asyncio.Event()
         self._log = JobLog(plan, containers.log(plan.name), logs)
 
@@ -88,10 +92,20 @@ class Training:
         self._enter("Downloading")
         await asyncio.to_thread(self._fill, folder)
         self._enter("Training")
+        plan = self._plan
+        rules = RuleJobs(
+            plan.name, plan.debug, image, folder, self._containers, self._judged, self.stop
+        )
+        following = asyncio.ensure_future(rules.follow())
         try:
             ended = await self._train(image, folder)
+        except asyncio.CancelledError:
+            rules.let_go()
+            raise
         finally:
+            following.cancel()
             await asyncio.to_thread(self._log.rest)
+            await rules.finish()
         self._enter("Uploading")
         await asyncio.to_thread(self._upload, folder, "model.tar.gz", folder.model)
         await asyncio.to_thread(self._upload, folder, "output.tar.gz", folder.data)

@@ -24,6 +24,8 @@ class TrainingFolder:
         self._write("hyperparameters", dict(plan.hyperparameters))
         self._write("inputdataconfig", _input_data_config(plan))
         self._write("resourceconfig", _resource_config(plan))
+        for name, content in plan.debug.configuration(self.tensors).items():
+            self._write(name, content)
 
     @property
     def config(self) -> Path:
@@ -37,6 +39,11 @@ class TrainingFolder:
     def data(self) -> Path:
         """What becomes output.tar.gz."""
         return self.root / "output" / "data"
+
+    @property
+    def tensors(self) -> Path:
+        """What smdebug's hook saves."""
+        return self.root / "output" / "tensors"
 
     @property
     def checkpoints(self) -> Path:
@@ -54,6 +61,7 @@ class TrainingFolder:
             "SM_OUTPUT_DIR": str(self.root / "output"),
             "SM_OUTPUT_DATA_DIR": str(self.data),
             "SM_CHECKPOINT_DIR": str(self.checkpoints),
+            "SMDEBUG_CONFIG_FILE_PATH": str(self.config / "debughookconfig.json"),
         }
 
     def failure(self) -> str:

@@ -86,10 +86,13 @@ class TrainingJobs:
         plan = self.check(asked)
         if len(self._runs) >= self._limit:
             raise ResourceLimitExceeded(_quota(plan, self._limit, len(self._runs)))
-        job = self._store.create(TRAINING_JOB, {**asked, "TrainingJobStatus": "InProgress"})
+        job = self._store.create(
+            TRAINING_JOB, {**asked, **plan.debug.begun(), "TrainingJobStatus": "InProgress"}
+        )
         self._enter(plan.name, "Starting")
         enter, heard = partial(self._enter, plan.name), partial(self._tell, plan.name)
-        training = Training(plan, job["TrainingJobArn"], self._containers, self._logs, enter, heard)
+        arn, judged = job["TrainingJobArn"], partial(self._judged, plan.name)
+        training = Training(plan, arn, self._containers, self._logs, enter, heard, judged)
         self._runs[plan.name] = training
         self._background.start(training.run()).add_done_callback(partial(self._ended, plan.name))
         return job
@@ -125,6 +128,9 @@ class TrainingJobs:
             if job["TrainingJobStatus"] in RUNNING:
                 reason = "InternalServerError: the local SageMaker ended while the job was running"
                 self._finish(job["TrainingJobName"], "Failed", FailureReason=reason)
+
+    def _judged(self, name: str, statuses: Record) -> None:
+        self._store.update(TRAINING_JOB, name, **statuses)
 
     async def close(self) -> None:
         """Runs are cut off and stay InProgress on disk: the next server reports them."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
+from infra.local.sagemaker.debug_plan import DebugPlan
 from infra.local.sagemaker.errors import ValidationException
 from infra.local.sagemaker.locations import Location
 from infra.local.sagemaker.store import Record
@@ -61,6 +62,7 @@ class TrainingPlan:
     metrics: tuple[Metric, ...]
     instance_type: str
     max_seconds: float
+    debug: DebugPlan
 
     @classmethod
     def of(cls, job: Record) -> "TrainingPlan":
@@ -85,6 +87,7 @@ class TrainingPlan:
                 max_seconds=job["StoppingCondition"].get(
                     "MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS
                 ),
+                debug=DebugPlan.of(job),
             )._checked()
         except KeyError as error:
             raise ValidationException(f"The local SageMaker needs {error.args[0]}.") from error

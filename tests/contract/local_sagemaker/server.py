@@ -14,6 +14,9 @@ from tests.contract.local_sagemaker.patience import PATIENCE, until
 
 ROOT = Path(__file__).parents[3]
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/sortbox:stand-in"
+TRAINED = "000000000000.dkr.ecr.us-east-1.amazonaws.com/sortbox:trained"
+"""Trains, where the other only says so."""
+
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -30,9 +33,16 @@ class Server:
         stand_in = {
             "argv": [sys.executable, "-m", "tests.stand_in"],
             "train": [sys.executable, "-m", "tests.stand_in.train"],
+            "rules": [sys.executable, "-m", "tests.stand_in.rules"],
             "cwd": str(ROOT),
         }
-        self.images.write_text(json.dumps({IMAGE: stand_in}))
+        trained = {
+            **stand_in,
+            "train": [sys.executable, "-m", "training.train"],
+            "rules": [sys.executable, "-m", "training.rule_job"],
+            "env": {"OMP_NUM_THREADS": "1"},
+        }
+        self.images.write_text(json.dumps({IMAGE: stand_in, TRAINED: trained}))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
