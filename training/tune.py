@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -31,14 +31,6 @@ from training.watch import watched
 STRATEGIES = ("Bayesian", "Random", "Grid")
 PARALLEL = 2
 NOTHING = "no trial came to anything."
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    name: str
-    """The search's."""
-    trials: list[Trial]
-    best: Values
 
 
 def asked(given: argparse.Namespace) -> Asked:
@@ -70,8 +62,8 @@ def _within_one(job: launch.Asked, space: Space) -> launch.Asked:
 
 def searched(
     asked: Asked, session: boto3.Session, channels: Mapping[str, str], console: Console
-) -> Found:
-    """Raises TrainingFailed where nothing was found."""
+) -> Values:
+    """The best. Raises TrainingFailed where nothing was found."""
     road = _one_job if asked.in_one_job else _tuning_job
     name, seen, reason = road(asked, session, channels, console)
     folder = launch.REPORTS / name
@@ -84,7 +76,7 @@ def searched(
     if best is None or reason:
         failures = [f"The first: {trial.failure}" for trial in seen if trial.failure][:1]
         raise TrainingFailed(" ".join([f"{name}: {reason or NOTHING}", *failures]))
-    return Found(name, seen, best.values)
+    return {each: best.values[each] for each in asked.space}
 
 
 def _one_job(
@@ -159,12 +151,12 @@ def main(arguments: list[str]) -> int:
     try:
         wanted = asked(_parser().parse_args(arguments))
         channels = launch.channels(wanted.job, session, console)
-        found = searched(wanted, session, channels, console)
-        said = " ".join(f"{name}={text}" for name, text in found.best.items())
+        best = searched(wanted, session, channels, console)
+        said = " ".join(f"{name}={text}" for name, text in best.items())
         console.print(f"best: {said}", markup=False)
-        for warning in search.at_edges(wanted.space, found.best):
+        for warning in search.at_edges(wanted.space, best):
             console.print(warning, style="yellow", markup=False)
-        return fitted(wanted, found.best, session, channels, console)
+        return fitted(wanted, best, session, channels, console)
     except (TrainingFailed, StageError, BotoCoreError, ClientError) as error:
         print(error, file=sys.stderr)
     except KeyboardInterrupt:

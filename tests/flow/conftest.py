@@ -53,6 +53,7 @@ def knobs(live: Live) -> Iterator[Knobs]:
 def running(tmp_path_factory: pytest.TempPathFactory, live: Live) -> Iterator[local.Cloud]:
     stand_in = Command(
         argv=[sys.executable, "-m", "tests.stand_in"],
+        train=[sys.executable, "-m", "tests.stand_in.train"],
         cwd=str(REPOSITORY),
         env={"STAND_IN_LIVE": str(live.folder)},
     )

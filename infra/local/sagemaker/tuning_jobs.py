@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from infra.local.sagemaker import listing, tuning_decision, tuning_search
 from infra.local.sagemaker.background import Background
-from infra.local.sagemaker.errors import ResourceLimitExceeded, ValidationException
+from infra.local.sagemaker.errors import ApiError, ResourceLimitExceeded, ValidationException
 from infra.local.sagemaker.events import Events
 from infra.local.sagemaker.kinds import TRAINING_JOB, TRIAL, TUNING_JOB
 from infra.local.sagemaker.operations import Request, Table
@@ -144,6 +144,9 @@ class TuningJobs:
                 record = self._trainings.create({**request, **own})
             except ResourceLimitExceeded:
                 return  # others use what there is; the next job that ends calls us again
+            except ApiError as error:  # what could be asked for before, such as an image now gone
+                self._finish(plan.name, End("Failed", str(error)))
+                return
             began.append(Trial.of(record, plan.metric))
 
     def _stop_hopeless(self, plan: TuningPlan, trials: Sequence[Trial]) -> None:
@@ -165,12 +168,15 @@ class TuningJobs:
             if trial.status == "InProgress":
                 self._trainings.stop({"TrainingJobName": trial.name})
         if not running:
-            self._change(
-                plan.name,
-                HyperParameterTuningJobStatus=end.status,
-                HyperParameterTuningEndTime=time.time(),
-                FailureReason=end.reason,
-            )
+            self._finish(plan.name, end)
+
+    def _finish(self, name: str, end: End) -> None:
+        self._change(
+            name,
+            HyperParameterTuningJobStatus=end.status,
+            HyperParameterTuningEndTime=time.time(),
+            FailureReason=end.reason,
+        )
 
     def _change(self, name: str, **changes: object) -> None:
         self._changed(self._store.update(TUNING_JOB, name, **changes))

@@ -75,6 +75,17 @@ def test_a_warm_start_wants_a_parent_that_has_ended_and_looked_for_the_same(clou
         tuning(cloud, WarmStartConfig=warm("nobody", kind))
 
 
+def test_a_search_whose_image_went_away_has_failed_and_says_so(own_cloud: Cloud) -> None:
+    slow = definition(own_cloud, steps="5", step_ms="100")
+    job = tuning(own_cloud, limits(3), TrainingJobDefinition=slow)
+    started(own_cloud, job)
+    own_cloud.server.images.write_text("{}")
+    ended = tuned(own_cloud, job)
+    assert ended["HyperParameterTuningJobStatus"] == "Failed"
+    assert "not found" in ended["FailureReason"]
+    assert ended["TrainingJobStatusCounters"]["Completed"] == 1
+
+
 def test_a_search_goes_on_after_the_server_died(own_cloud: Cloud) -> None:
     slow = definition(own_cloud, steps="10", step_ms="100")
     job = tuning(own_cloud, limits(3), TrainingJobDefinition=slow)
