@@ -36,7 +36,7 @@ class Seen:
 
 
 class Search(Protocol):
-    def look(self, told: TrainConfig) -> Seen:
+    def look(self) -> Seen:
         """As it is now."""
 
 
@@ -44,7 +44,7 @@ def watched(search: Search, told: TrainConfig, space: Space, console: Console) -
     """Until it is over; what is drawn is gone then."""
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
-            seen = search.look(told)
+            seen = search.look()
             live.update(table(seen.trials, told, space), refresh=True)
             if seen.is_over:
                 return seen
@@ -111,13 +111,13 @@ class TuningJob:
     _told: set[str] = field(default_factory=set)
     """Trials whose log was read after their end."""
 
-    def look(self, told: TrainConfig) -> Seen:
+    def look(self) -> Seen:
         """A million images or ten: what is held is each trial's curves, at most 750 of them."""
         job: Mapping[str, Any] = self.sagemaker.describe_hyper_parameter_tuning_job(
             HyperParameterTuningJobName=self.name
         )
-        every = [self._trial(found) for found in self._listed()]
         status = job["HyperParameterTuningJobStatus"]
+        every = [self._trial(found, status in OVER) for found in self._listed()]
         if status == "Completed":
             return Seen(every, is_over=True)
         reason = job.get("FailureReason", "It was stopped before its end.")
@@ -129,11 +129,12 @@ class TuningJob:
         for page in pages.paginate(HyperParameterTuningJobName=self.name, **asked):  # type: ignore[arg-type]
             yield from page["TrainingJobSummaries"]
 
-    def _trial(self, found: Mapping[str, Any]) -> Trial:
+    def _trial(self, found: Mapping[str, Any], is_last_look: bool) -> Trial:
+        """A log may come after its trial's end: each is looked at once more in the end."""
         name, state = found["TrainingJobName"], found["TrainingJobStatus"]
         if name not in self._stories:
             self._stories[name] = Story(Log(self.logs, name), self.folder / name / LOG)
-        if name not in self._told:
+        if is_last_look or name not in self._told:
             self._stories[name].more()
         if state in OVER:
             self._told.add(name)
@@ -161,7 +162,7 @@ class OneJob:
     def __post_init__(self) -> None:
         self._story = Story(Log(self.logs, self.name), self.folder / LOG)
 
-    def look(self, told: TrainConfig) -> Seen:
+    def look(self) -> Seen:
         job: Mapping[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=self.name)
         self._hear(self._story.more())
         every = [self._trial(str(number), values) for number, values in enumerate(self.places, 1)]
