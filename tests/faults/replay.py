@@ -42,6 +42,7 @@ VARIABLE = "SORTBOX_HISTORY"
 ITS_TEST = "tests/faults/test_replay.py::test_a_history_is_played_in_the_cloud"
 FOLDER = "trip"
 REST_SECONDS = 120.0
+HOLD_SECONDS = 10.0
 NESTED_SECONDS = 3.0
 """So long a call is held for a message that is to be handled before it: the emulator may be waiting
 for the very worker that makes the call."""
@@ -113,17 +114,20 @@ class Replay:
                 pass
 
     def _hold(self) -> None:
-        """Until S3 has told of it; of what was removed and was not there it tells as well."""
+        """Waits until S3 has told of what was just done; its test event tells of nothing."""
+        known = len(self.held)
+        end = time.monotonic() + HOLD_SECONDS
+        while len(self.held) == known:
+            if time.monotonic() > end:
+                raise AssertionError(f"S3 has not told of the last of {self.played}")
+            self.held += self._received()
+
+    def _received(self) -> list[str]:
         sqs = self.deployed.cloud.sqs
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            taken = sqs.receive_message(QueueUrl=self._queue, WaitTimeSeconds=1).get("Messages", [])
-            for message in taken:
-                sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
-                if "Records" in json.loads(message["Body"]):
-                    self.held.append(message["Body"])
-            if taken:
-                return
+        taken = sqs.receive_message(QueueUrl=self._queue, WaitTimeSeconds=1).get("Messages", [])
+        for message in taken:
+            sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+        return [each["Body"] for each in taken if "Records" in json.loads(each["Body"])]
 
     def _deliver(self, body: str) -> None:
         cloud = self.deployed.cloud
