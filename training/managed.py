@@ -7,8 +7,6 @@ with it, the job also shows DebugRuleEvaluationStatuses and ProfilerRuleEvaluati
 import warnings
 from typing import Any
 
-from sagemaker.train import ModelTrainer
-
 from training import saving
 from training.config import TrainConfig
 
@@ -23,6 +21,7 @@ with warnings.catch_warnings():
         get_rule_container_image_uri,
         rule_configs,
     )
+    from sagemaker.train import ModelTrainer
 
 MILLISECONDS = 500
 MAPS = frozenset({"rule_parameters", "collection_parameters", "hook_parameters"})

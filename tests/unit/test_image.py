@@ -32,6 +32,8 @@ ON_A_PERSONS_MACHINE = {
     "deploy",
     "tune",
     "managed",
+    "tuner",
+    "trials_watch",
 }
 """Modules of training/ that the container never imports."""
 

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from infra.local import processes
-from tests.contract.local_sagemaker.cloud import BUCKET, Cloud, refused
+from tests.contract.local_sagemaker.cloud import BUCKET, ROLE, Cloud, refused
 from tests.contract.local_sagemaker.patience import until
 from tests.contract.local_sagemaker.server import TRAINED
+from tests.contract.local_sagemaker.test_sdk import run
 from tests.jobs import QUICK, data_set
+from training import saving
 from training.config import TrainConfig
 
 HOOK = {
@@ -130,30 +132,18 @@ def test_the_sdks_trainer_is_asked_in_its_own_words() -> None:
 def test_our_rules_answer_the_request_that_the_sdks_debugger_classes_make(
     cloud: Cloud, tmp_path: Path
 ) -> None:
-    from training import managed
-
-    told = TrainConfig.from_strings(QUICK | {"debug-interval": "2", "lr": "1e-8", "epochs": "6"})
-    files = {
-        path.relative_to(tmp_path).as_posix(): path.read_bytes()
-        for path in sorted(data_set(tmp_path).rglob("*.png"))
-    }
-    asked = managed.request(told, f"s3://{BUCKET}/debugged", "us-east-1")
-    job = cloud.training(
-        files,
-        AlgorithmSpecification={"TrainingImage": TRAINED, "TrainingInputMode": "File"},
-        HyperParameters=told.to_strings(),
-        **asked,
-    )
-    ended = cloud.trained(job)
-    assert ended["TrainingJobStatus"] == "Completed", ended.get("FailureReason")
-    found = statuses(ended)
-    assert len(found) == len(managed.RULES)
-    assert found.pop("LossNotDecreasing") == "IssuesFound"
-    assert set(found.values()) == {"NoIssuesFound"}
-    assert statuses(ended, "Profiler")["ProfilerReport"] in ("IssuesFound", "NoIssuesFound")
-    report = cloud.keys(f"trained/{job}/rule-output/ProfilerReport/profiler-output/")
-    assert report == {"profiler-report.html", "profiler-report.json"}
-    saved = cloud.keys(f"debugged/{job}/debug-output/events/")
-    trained_steps = {int(name.partition("/")[0]) for name in saved}
-    assert {0, 2, 4} <= trained_steps
-    assert not {1, 3} & trained_steps
+    told = QUICK | {"debug-interval": "2", "lr": "1e-8", "epochs": "4"}
+    for path in sorted(data_set(tmp_path).rglob("*.png")):
+        cloud.put(f"sdk-debug-data/{path.relative_to(tmp_path).as_posix()}", path.read_bytes())
+    said = run(cloud, tmp_path, "sdk_debugging.py", TRAINED, ROLE, BUCKET, json.dumps(told))
+    assert said["status"] == "Completed"
+    assert said["rules"].keys() == set(saving.RULES)
+    assert said["rules"].pop("LossNotDecreasing") == "IssuesFound"
+    assert set(said["rules"].values()) == {"NoIssuesFound"}
+    assert said["profiler"]["ProfilerReport"] in ("IssuesFound", "NoIssuesFound")
+    below = f"sdk-trained/{said['name']}/rule-output/ProfilerReport/profiler-output/"
+    assert cloud.keys(below) == {"profiler-report.html", "profiler-report.json"}
+    saved = cloud.keys(f"debugged/{said['name']}/debug-output/events/")
+    steps = {int(name.partition("/")[0]) for name in saved}
+    assert {0, 2, 4} <= steps
+    assert not {1, 3} & steps
