@@ -19,7 +19,7 @@ told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(ori
 stage = $(or $(STAGE),local)
 image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)' $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)'))")
 
-.PHONY: help env up down demo train tune promote rollback doctor image test test-faults test-nightly fuzz audit lint types deploy remove status reclassify review cost bundle lock bench bench-flow test-reclassify clean
+.PHONY: help env up down demo train tune promote rollback doctor image test test-faults test-models test-nightly fuzz audit lint types deploy remove status reclassify review cost bundle lock bench bench-flow test-reclassify clean
 
 help:
 	@echo 'make demo                    classify photographs on this machine, no account needed'
@@ -90,6 +90,9 @@ test: lint types # the flows mostly wait: meanwhile a second process goes throug
 
 test-faults: env # the bars of docs/reliability.md, whole
 	@$(python) -m pytest -m faults -s tests/faults
+
+test-models: env # the life of ResNet-50 with 3, 32 and 64 classes
+	@$(python) -m pytest -m models tests/flow
 
 test-nightly: env
 	@$(python) -m pytest -m nightly -s tests/faults
