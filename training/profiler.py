@@ -22,6 +22,10 @@ WARM = 3
 """Steps before any is counted: the first ones also compile, allocate and fill caches."""
 
 
+WEIGH_SECONDS = 0.005
+"""Between two looks at memory: a head makes ten steps in that time."""
+
+
 class Profiler:
     def __init__(self, window: int, device: torch.device) -> None:
         self._device = device
@@ -30,7 +34,7 @@ class Profiler:
         self._window, self._traced = window, 0
         self._trace = Window(device)
         self._recorded: Any = None
-        self._phase, self._since = OTHER, time.perf_counter()
+        self._phase, self._since, self._weighed = OTHER, time.perf_counter(), 0.0
         self._step = dict.fromkeys(PHASES, 0.0)
         self._began = time.perf_counter()
         self.usage = Usage(device)
@@ -113,12 +117,17 @@ class Profiler:
         if self.made >= self._first and not self._trace.is_open:
             self.steps_seconds.add(self.made + 1, seconds)
         self.made += 1
-        self.memory.add(self.made, self.usage.memory)
-        if self._device.type == "cuda":
-            self.gpu_memory.add(self.made, torch.cuda.memory_allocated(self._device))
+        if self._since - self._weighed > WEIGH_SECONDS:
+            self._weigh()
         self._traced += self._trace.is_open
         if self._traced == self._window:
             self._stop_tracing()
+
+    def _weigh(self) -> None:
+        self._weighed = self._since
+        self.memory.add(self.made, self.usage.memory)
+        if self._device.type == "cuda":
+            self.gpu_memory.add(self.made, torch.cuda.memory_allocated(self._device))
 
     def _stop_tracing(self) -> None:
         """An epoch's end ends the window too, if a step was in it: judging is no step."""

@@ -9,7 +9,7 @@ from training.debug_report import ISSUE, NO_ISSUE, NOT_APPLICABLE
 from training.operators import PYTHON, Operator
 from training.profiler import BACKWARD, DATA, FORWARD, OPTIMIZER
 from training.series import Series, trend
-from training.usage import CPU, GPU, GPU_MEMORY, WAITING
+from training.usage import CPU, GPU, GPU_MEMORY, PROCESS, WAITING
 
 MB = 1e6
 
@@ -66,8 +66,9 @@ class Finding:
 
 
 def findings(profile: Profile) -> list[Finding]:
-    rules = (_dataloader, _slow_operator, _memory, _gpu_memory, _outliers, _beginning, _disk)
-    return [rule(profile) for rule in rules] + _of_gpus(profile)
+    steps = (_dataloader, _slow_operator, _memory, _gpu_memory, _outliers)
+    machine = (_beginning, _disk, _others)
+    return [rule(profile) for rule in (*steps, *machine)] + _of_gpus(profile)
 
 
 def _dataloader(profile: Profile) -> Finding:
@@ -176,6 +177,16 @@ def _disk(profile: Profile) -> Finding:
     return _judged("IOBottleneck", waited > 0.5, told, "Take a faster volume, or smaller images.")
 
 
+def _others(profile: Profile) -> Finding:
+    every, own = profile.usage[CPU].values, profile.usage[PROCESS].values
+    if len(every) < LEAK_STEPS:
+        return Finding("OverallSystemUsage", NOT_APPLICABLE, "The run was over in a few looks.")
+    busy, ours = fmean(every), fmean(own)
+    told = f"The processors were {busy:.0f} % busy, {ours:.0f} % with this training."
+    advice = "Other work holds it up: end that, or train on a machine of its own."
+    return _judged("OverallSystemUsage", busy > 80 and ours < busy / 2, told, advice)
+
+
 def _of_gpus(profile: Profile) -> list[Finding]:
     names = ("LowGPUUtilization", "CPUBottleneck", "BatchSize")
     busy = profile.usage.get(GPU, Series()).values
@@ -203,6 +214,9 @@ def bottleneck(profile: Profile, found: Sequence[Finding]) -> str:
     if not profile.steps:
         return "No step was made."
     issues = {each.rule: each for each in found if each.state == ISSUE}
+    if "OverallSystemUsage" in issues:
+        other = issues["OverallSystemUsage"]
+        return f"Other processes. {other.sentence} {other.advice}"
     for rule, what in (("Dataloader", "The data loader"), ("SlowOperator", "One operator")):
         if rule in issues:
             return f"{what}. {issues[rule].sentence} {issues[rule].advice}"

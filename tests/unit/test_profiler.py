@@ -19,11 +19,14 @@ from training.debug_report import ISSUE, NO_ISSUE, NOT_APPLICABLE
 from training.debugging import Nobody
 from training.loop import Loop
 from training.places import Places
+from training.profiler_rules import Profile, bottleneck, findings
 from training.profiling import profiled
 from training.series import MOST, Series, trend
+from training.usage import CPU, MEMORY, PROCESS, WAITING
 from training.world import World
 
-STEPS = 40
+STEPS = 60
+SMALL: dict[str, Any] = {"steps": 16, "side": 8}
 
 
 @pytest.fixture(autouse=True)
@@ -48,11 +51,10 @@ class Planted(nn.Module):
 class Noise:
     """A source of examples, as slow as it is told to be."""
 
-    steps = STEPS
-
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, steps: int, side: int, seconds: float) -> None:
+        self.steps = steps
         self._seconds = seconds
-        self._batch = torch.randn(16, 3, 40, 40), torch.randint(0, 3, (16,))
+        self._batch = torch.randn(16, 3, side, side), torch.randint(0, 3, (16,))
 
     def training(self, epoch: int, skip: int) -> Iterator[Batch]:
         for _ in range(skip, self.steps):
@@ -68,9 +70,14 @@ def nothing() -> None:
 
 
 def profile(
-    folder: Path, act: Callable[[], object] = nothing, wait: float = 0.0, **told: Any
+    folder: Path,
+    act: Callable[[], object] = nothing,
+    wait: float = 0.0,
+    steps: int = STEPS,
+    side: int = 40,
+    **told: Any,
 ) -> dict[str, Any]:
-    """profiler-report.json of a real training."""
+    """profiler-report.json of a real training; on small images what is planted takes longest."""
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(3, 16, 3), nn.ReLU(), Planted(act), nn.Conv2d(16, 16, 5), nn.ReLU(),
@@ -83,8 +90,8 @@ def profile(
     course = Course(network, torch.optim.SGD(groups, lr=0.01), None, scaler)
     with profiled(config, places, world, said.append) as timing:
         Loop(
-            config, Noise(wait), ("validation",), 3, nn.CrossEntropyLoss(), torch.float32, world,
-            nothing, lambda: False, said.append, Nobody("not watched"), timing,
+            config, Noise(steps, side, wait), ("validation",), 3, nn.CrossEntropyLoss(),
+            torch.float32, world, nothing, lambda: False, said.append, Nobody("not watched"), timing,
         ).run(course)  # fmt: skip
     found: dict[str, Any] = json.loads((report(folder, "json")).read_text())
     return found
@@ -149,22 +156,22 @@ def test_the_page_needs_nothing_from_anywhere(plain: tuple[dict[str, Any], str])
 
 
 def test_a_slow_loader_is_named(tmp_path: Path) -> None:
-    found = profile(tmp_path, wait=0.02, decoders=1)
+    found = profile(tmp_path, wait=0.06, decoders=1, **SMALL)
     assert state(found, "Dataloader") == ISSUE
-    assert re.match(r"The data loader\. Each step waits 2\d\.\d of its", found["bottleneck"])
+    assert re.match(r"The data loader\. Each step waits [6-9]\d\.\d of its", found["bottleneck"])
     assert "Raise decoders: it is 1" in found["bottleneck"]
     assert state(found, "SlowOperator") == NO_ISSUE
 
 
 def test_a_slow_operator_is_named(tmp_path: Path) -> None:
-    square = torch.randn(256, 256)
-    found = profile(tmp_path, lambda: torch.linalg.svd(square))
+    square = torch.randn(160, 160)
+    found = profile(tmp_path, lambda: torch.linalg.svd(square), **SMALL)
     assert state(found, "SlowOperator") == ISSUE
     assert "_linalg_svd in forward" in found["bottleneck"]
 
 
 def test_python_that_holds_up_a_layer_is_named(tmp_path: Path) -> None:
-    found = profile(tmp_path, lambda: time.sleep(0.02))
+    found = profile(tmp_path, lambda: time.sleep(0.06), **SMALL)
     assert "Python between operators in forward" in found["bottleneck"]
 
 
@@ -180,7 +187,7 @@ def test_where_torch_cannot_record_the_rest_is_still_told(tmp_path: Path) -> Non
     said.clear()
     another = torch.autograd.profiler.emit_itt()  # type: ignore[no-untyped-call]
     with another:
-        found = profile(tmp_path)
+        found = profile(tmp_path, **SMALL)
     assert state(found, "SlowOperator") == NOT_APPLICABLE
     assert "torch's profiler" in found["operators_missing"]
     assert found["step_milliseconds"]["backward"] > 0
@@ -189,7 +196,7 @@ def test_where_torch_cannot_record_the_rest_is_still_told(tmp_path: Path) -> Non
 
 
 def test_a_run_that_is_not_profiled_says_so(tmp_path: Path) -> None:
-    assert profile(tmp_path, profile_steps=0)["bottleneck"].startswith("Not looked for")
+    assert profile(tmp_path, profile_steps=0, **SMALL)["bottleneck"].startswith("Not looked for")
 
 
 def test_a_million_numbers_take_the_place_of_a_thousand() -> None:
@@ -207,3 +214,20 @@ def test_a_line_fits_what_grows_steadily_and_not_what_settles() -> None:
     settled = trend([(step, float(min(step, 30))) for step in range(100)])
     assert settled.fit < 0.9
     assert settled.late_slope == 0
+
+
+@pytest.mark.parametrize(("ours", "expected"), [(20.0, ISSUE), (90.0, NO_ISSUE)])
+def test_other_work_on_the_machine_is_the_bottleneck_where_it_takes_most(
+    ours: float, expected: str
+) -> None:
+    usage = {name: Series() for name in (CPU, PROCESS, WAITING, MEMORY)}
+    for second in range(30):
+        for name, value in zip(usage, (98.0, ours, 0.0, 1e9), strict=True):
+            usage[name].add(second, value)
+    split = dict.fromkeys(("data", "forward", "backward", "optimizer", "other"), 0.1)
+    empty = Series()
+    seen = Profile(split, 60, 30, 29, 1, [], empty, empty, empty, usage, 0, "")
+    found = findings(seen)
+    [state] = [each.state for each in found if each.rule == "OverallSystemUsage"]
+    assert state == expected
+    assert bottleneck(seen, found).startswith("Other processes") == (expected == ISSUE)
