@@ -91,7 +91,8 @@ def profile(
     with profiled(config, places, world, said.append) as timing:
         Loop(
             config, Noise(steps, side, wait), ("validation",), 3, nn.CrossEntropyLoss(),
-            torch.float32, world, nothing, lambda: False, said.append, Nobody("not watched"), timing,
+            torch.float32, world, nothing, lambda: False, said.append,
+            Nobody("not watched"), timing,
         ).run(course)  # fmt: skip
     found: dict[str, Any] = json.loads((report(folder, "json")).read_text())
     return found
