@@ -12,7 +12,7 @@ from batch import claim
 from batch.bucket import Bucket
 from batch.cloud import Bounds, Cloud
 from domain.model import ActiveModel
-from domain.scope import SWEEP
+from domain.scope import SWEEP, Scope
 from functions import on_folder
 from functions.beat import Beats
 from functions.intake import Intake
@@ -74,10 +74,10 @@ class Doors:
         else:
             desk.stop()
 
-    def waits_for_somebody(self) -> bool:
-        """Whether the live sweep was stopped, or is larger than what nobody confirmed may be."""
+    def waits_for_somebody(self) -> Scope | None:
+        """The live sweep's, if it was stopped, or is larger than what nobody confirmed may be."""
         found = claim.read(self._bucket, SWEEP)
-        return found is not None and (found.run.paused or not found.run.confirmed)
+        return found.run.scope if found and (found.run.paused or not found.run.confirmed) else None
 
     @property
     def _bucket(self) -> Bucket:

@@ -200,9 +200,9 @@ class Simulation:
     def _sweep(self) -> None:
         with self.weather.aside():
             is_open = self.doors.sweep() > 0
-            is_left_to_people = not self._plan and self.doors.waits_for_somebody()
-        if is_left_to_people:  # who else would come
-            self._act(Reclassify())
+            left_to_people = None if self._plan else self.doors.waits_for_somebody()
+        if left_to_people:  # who else would come; asking for another sweep would not resume it
+            self._act(Reclassify(left_to_people.path, left_to_people.kind))
         if is_open or self._plan or any(queue.next_at() for queue in self.queues.values()):
             self._later(SWEEP_SECONDS, self._sweep)
 
