@@ -25,6 +25,10 @@ MOST_WAITING = 20
 """Sweeps that wait for the live one; beyond these a sweep of the whole inbox stands for all."""
 
 
+Waiting = tuple[str, Kind, bool]
+"""Path and kind of a sweep that was asked for, and whether a person has confirmed it."""
+
+
 class RunClosed(Exception):
     """Another process has finished this run; what it wrote stands."""
 
@@ -38,7 +42,7 @@ class Run:
     """A live run. `first`: the folder has no summary yet. `again`: asked to start once more.
 
     Of a sweep: `confirmed`, it may be as large as it is; `paused`, nothing more is planned until it
-    is resumed; `waiting`, sweeps (path and kind) to be asked for when it ends.
+    is resumed; `waiting`, sweeps to be asked for when it ends.
     """
 
     path: str
@@ -49,7 +53,7 @@ class Run:
     kind: Kind = "uploads"
     confirmed: bool = False
     paused: bool = False
-    waiting: tuple[tuple[str, Kind], ...] = ()
+    waiting: tuple[Waiting, ...] = ()
 
     @property
     def scope(self) -> Scope:
@@ -71,7 +75,7 @@ class Run:
     @classmethod
     def from_json(cls, text: bytes) -> "Run":
         fields = json.loads(text)
-        waiting = tuple((path, kind) for path, kind in fields.pop("waiting", ()))
+        waiting = tuple((path, kind, sure) for path, kind, sure in fields.pop("waiting", ()))
         return cls(waiting=waiting, **fields)
 
 
@@ -129,18 +133,23 @@ def _new(cloud: Cloud, scope: Scope, confirmed: bool) -> Run:
 def _asked_again(run: Run, scope: Scope, confirmed: bool) -> Run:
     if not scope.is_sweep:
         return replace(run, again=True)
-    if not run.scope.covers(scope):
-        return replace(run, waiting=_with(run.waiting, scope))
     # A schedule that comes round does not resume what a person has stopped; a person does.
-    return replace(run, confirmed=True, paused=False) if confirmed else run
+    run = replace(run, paused=run.paused and not confirmed)
+    if run.scope.covers(scope):
+        return replace(run, confirmed=run.confirmed or confirmed)
+    return replace(run, waiting=_with(run.waiting, scope, confirmed))
 
 
-def _with(waiting: tuple[tuple[str, Kind], ...], scope: Scope) -> tuple[tuple[str, Kind], ...]:
-    if any(Scope(*each).covers(scope) for each in waiting):
-        return waiting
+def _with(waiting: tuple[Waiting, ...], scope: Scope, confirmed: bool) -> tuple[Waiting, ...]:
+    covering = [Scope(path, kind).covers(scope) for path, kind, _ in waiting]
+    if any(covering):
+        return tuple(
+            (path, kind, sure or (covers and confirmed))
+            for (path, kind, sure), covers in zip(waiting, covering, strict=True)
+        )
     if len(waiting) >= MOST_WAITING:
-        return (("", "renewal"),)
-    return (*waiting, (scope.path, scope.kind))
+        return (("", "renewal", confirmed or any(sure for _, _, sure in waiting)),)
+    return (*waiting, (scope.path, scope.kind, confirmed))
 
 
 def _own(bucket: Bucket, run: Run) -> Claim:
@@ -172,9 +181,9 @@ def close(cloud: Cloud, run: Run, again: bool = False) -> None:
     for _ in range(ROUNDS):
         claimed = _own(cloud.bucket, run)
         if claimed.run.again or again:
-            cloud.look_later(run.scope)
-        for path, kind in claimed.run.waiting:
-            cloud.look_later(Scope(path, kind))
+            cloud.look_later(run.scope, claimed.run.confirmed)
+        for path, kind, confirmed in claimed.run.waiting:
+            cloud.look_later(Scope(path, kind), confirmed)
         if cloud.bucket.delete(claim_key(run.scope.token), claimed.etag):
             return
     raise ContendedError(f"the claim of {run.path!r} changed {ROUNDS} times")

@@ -50,7 +50,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """`look_later(scope)` has the scope looked at again when it has been quiet.
+    """`look_later(scope, confirmed)` has the scope looked at again when it has been quiet.
 
     `thumbnail(key)`: a small JPEG of an inbox image, where one can be had. `sweep_jobs`: how many
     transform jobs a sweep runs at once. `ask_above`: more images than these are not swept before
@@ -65,7 +65,7 @@ class Cloud:
     endpoint_max_late: int
     active_model: Callable[[], ActiveModel]
     send_page: Callable[[PageRef], None]
-    look_later: Callable[[Scope], None]
+    look_later: Callable[[Scope, bool], None]
     now: Callable[[], datetime]
     new_nonce: Callable[[], str]
     go_on: Callable[[str], None]

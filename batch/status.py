@@ -17,6 +17,7 @@ State = Literal[
     "waiting for folders",
     "waiting for confirmation",
     "stopped",
+    "given up",
     "finished",
     "failed",
 ]

@@ -135,14 +135,16 @@ def _go_on(settings: OnFolder, sqs: "SQSClient", token: str) -> None:
     send(sqs, settings.folder_queue_url, Advance(token))
 
 
-def look_later(settings: OnFolder, s3: "S3Client", sqs: "SQSClient", scope: Scope) -> None:
+def look_later(
+    settings: OnFolder, s3: "S3Client", sqs: "SQSClient", scope: Scope, confirmed: bool
+) -> None:
     """The timer of the last beat once more: if the folder still lives, a later one will do."""
     if scope.is_sweep:
-        send(sqs, settings.folder_queue_url, Sweep(scope.path, scope.kind), SWEEP_DELAY_SECONDS)
+        message = Sweep(scope.path, scope.kind, confirmed)
+        send(sqs, settings.folder_queue_url, message, SWEEP_DELAY_SECONDS)
         return
-    timer = last_timer(s3, settings.bucket, scope)
-    message = timer or Start(scope.path)
-    send(sqs, settings.folder_queue_url, message, settings.folder_quiet_seconds)
+    timer = last_timer(s3, settings.bucket, scope) or Start(scope.path)
+    send(sqs, settings.folder_queue_url, timer, settings.folder_quiet_seconds)
 
 
 def door(

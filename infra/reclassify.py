@@ -16,14 +16,14 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from batch import claim
-from batch.claim import Run
+from batch import claim, status
+from batch.claim import ContendedError, Run, RunClosed
 from batch.cloud import Cloud
 from batch.pending import Reason
 from batch.plan import divide
 from batch.slice import Transform
 from batch.walk import Walk
-from domain.keys import INBOX, claim_key
+from domain.keys import INBOX
 from domain.scope import SWEEP, Kind, Scope
 from functions import on_folder
 from functions.active import NoActiveModelError
@@ -145,11 +145,17 @@ class Desk:
         return claim.change(self.cloud.bucket, SWEEP, lambda run: replace(run, paused=True))
 
     def end(self) -> Run | None:
-        """Gives up a sweep: what is answered stays, what is not waits for the next one."""
+        """Gives up a sweep: what is answered stays, what is not is left to the next one."""
         found = claim.read(self.cloud.bucket, SWEEP)
-        if found and not self.cloud.bucket.delete(claim_key(SWEEP), found.etag):
-            raise ReclassifyError("it changed at this very moment; try again")
-        return found.run if found else None
+        if found is None:
+            return None
+        try:
+            now = self.cloud.now().isoformat(timespec="seconds")
+            status.write(self.cloud.bucket, found.run, "given up", now)
+            claim.close(self.cloud, found.run)
+        except (RunClosed, ContendedError) as error:
+            raise ReclassifyError("it changed at this very moment; try again") from error
+        return found.run
 
 
 def _jobs(walk: Walk, most_late: int) -> int:
@@ -162,17 +168,6 @@ def scope_of(prefix: str, kind: Kind = "renewal") -> Scope:
     if prefix and not (prefix + "/").startswith(INBOX):
         raise ReclassifyError(f"a prefix begins with {INBOX}, as {INBOX}trip/ does: {prefix!r}")
     return Scope(prefix.removeprefix(INBOX.rstrip("/")).removeprefix("/"), kind)
-
-
-def offer(stage: Stage, prefix: str = INBOX, rate: float = TYPICAL.rate) -> Plan:
-    """What a promotion leaves to be done: its count and its cost, and nothing is started."""
-    desk = Desk.of(stage)
-    given = Assumptions(instance=desk.cloud.machines.type, rate=rate)
-    return desk.plan(scope_of(prefix), prices.load(), given)
-
-
-def start(stage: Stage, prefix: str = INBOX) -> None:
-    Desk.of(stage).start(scope_of(prefix))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from domain.keys import claim_key
+from batch.status import STATUS
+from domain.keys import SWEEPS, claim_key
 from domain.scope import SWEEP, Scope
 from infra.cost import TYPICAL
 from infra.prices import load
 from infra.reclassify import Asked, Desk, ReclassifyError, run, scope_of
 from tests.folders import World
-from tests.sweeps import ALL, TRIP, answered_long_ago
+from tests.sweeps import ALL, TRIP, answered_long_ago, status
 
 QUEUE = "http://queues/folder"
 
@@ -106,10 +107,23 @@ def test_one_is_given_up(world: World) -> None:
     world.sweep()
     assert "ended" in say(world, Asked(end=True))
     assert claim_key(SWEEP) not in world.s3.objects
+    assert status(world)["state"] == "given up"
     with pytest.raises(ReclassifyError, match="no reclassification"):
         say(world, Asked(end=True))
     with pytest.raises(ReclassifyError, match="no reclassification"):
         say(world, Asked(stop=True))
+
+
+def test_what_waited_for_the_one_that_is_given_up_follows(world: World) -> None:
+    world.sweep("trip/")
+    world.sweep("", "unanswered")
+    say(world, Asked(end=True))
+    world.drain()
+    world.finish_jobs()
+    assert world.open_runs() == []
+    states = [json.loads(stored.body)["state"] for key, stored in world.s3.objects.items()
+              if key.startswith(SWEEPS) and key.endswith(STATUS)]  # fmt: skip
+    assert sorted(states) == ["finished", "given up"]
 
 
 @pytest.mark.parametrize(

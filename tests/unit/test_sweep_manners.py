@@ -119,6 +119,29 @@ def test_a_sweep_is_stopped_after_what_runs_and_resumed(world: World) -> None:
     assert models(world) == by(2, ALL)
 
 
+def test_a_person_who_asks_for_more_resumes_what_was_stopped(world: World) -> None:
+    """Else what was stopped would hold up what was asked for until it is named itself."""
+    world.sweep("trip/", confirmed=False)
+    s3: Any = world.s3
+    claim.change(Bucket(s3, "bucket"), SWEEP, lambda run: replace(run, paused=True))
+    world.finish_jobs()
+    world.sweep(confirmed=True)
+    world.finish_jobs()
+    assert models(world) == by(2, ALL)
+
+
+@pytest.mark.parametrize("again", [[True], [False, True], [True, False]])
+def test_what_was_confirmed_while_another_sweep_was_live_stays_confirmed(
+    again: list[bool], world: World
+) -> None:
+    world.settings = replace(world.settings, reclassify_ask_above=4)
+    world.sweep("trip/day 1/", confirmed=False)
+    for confirmed in again:
+        world.sweep(confirmed=confirmed)
+    world.finish_jobs()
+    assert models(world) == by(2, ALL)
+
+
 def test_beyond_a_limit_a_sweep_waits_for_somebody_to_confirm_it(world: World) -> None:
     world.settings = replace(world.settings, reclassify_ask_above=4)
     world.sweep(confirmed=False)
