@@ -39,7 +39,9 @@ def deploy(stage: Stage) -> None:
     region = check_credentials()
     _say(f"{stage.storage_stack}: {deploy_storage(stage, boto3.client('cloudformation'))}")
     environment = node.environment() | {"SORTBOX_BUCKET": stage.bucket, "AWS_REGION": region}
-    status = subprocess.run(command, cwd=bundle.REPOSITORY, env=environment, check=False).returncode
+    with node.alone():
+        done = subprocess.run(command, cwd=bundle.REPOSITORY, env=environment, check=False)
+    status = done.returncode
     if status != 0:
         raise DeployError(f"osls ended with status {status}; what it said is above")
 

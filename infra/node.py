@@ -1,9 +1,12 @@
 """Node, for osls: the one on the PATH, or else the one that `make` brought from PyPI."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -22,6 +25,16 @@ def osls(*arguments: str) -> list[str]:
     if not OSLS.is_file():
         raise NodeError("osls is not installed: run `npm ci --omit=dev --ignore-scripts`")
     return [str(find()), str(OSLS), *arguments]
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One osls at a time: what it packs lies in one folder below the checkout, `.serverless`."""
+    lock = REPOSITORY / "build" / ".osls"
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def find() -> Path:

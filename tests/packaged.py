@@ -23,7 +23,7 @@ def packaged(stage: str) -> Template:
         "SORTBOX_BUCKET": f"sortbox-{stage}-111122223333-eu-west-1",
         "AWS_REGION": "eu-west-1",
     }
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, node.alone():
         command = node.osls("package", "--stage", stage, "--package", folder)
         done = subprocess.run(
             command, cwd=bundle.REPOSITORY, env=environment, capture_output=True, text=True

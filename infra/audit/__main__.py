@@ -41,7 +41,7 @@ def package(stage: str, folder: Path) -> None:
     """Both stacks' templates, as they would be deployed. Raises CalledProcessError."""
     bundle.build(bundle.BUNDLE)
     environment = node.environment() | {"SORTBOX_BUCKET": "bucket", "AWS_REGION": REGION}
-    with TemporaryDirectory() as made:
+    with TemporaryDirectory() as made, node.alone():
         command = node.osls("package", "--stage", stage, "--package", made)
         subprocess.run(
             command, cwd=bundle.REPOSITORY, env=environment, check=True, capture_output=True

@@ -24,10 +24,13 @@ CONFINED = """
 mount --bind /tmp /tmp && mkdir "$PLACE/python" &&
 mount --bind "$PYTHON" "$PLACE/python" && mount -t tmpfs -o mode=755 tmpfs "$HOME" &&
 mkdir -p "$PYTHON" && mount --bind "$PLACE/python" "$PYTHON" &&
-mount -o remount,ro,bind "$HOME" && mount -o remount,ro,bind / && exec sh "$0"
+mount -o remount,ro,bind "$HOME" && mount -o remount,ro,bind / && exec "$@"
 """
-"""A file system of one's own, read-only but for /tmp; then `serve`. Of a home that nobody else may
-look into, the Python that may be installed there is left."""
+"""A file system of one's own, read-only but for /tmp; then a command. Of a home that nobody else
+may look into, the Python that may be installed there is left."""
+
+UNSHARED = ("unshare", "--mount", "sh", "-c", CONFINED, "confined")
+AS_NOBODY = ("setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
 
 
 def why_not() -> str | None:
@@ -36,9 +39,23 @@ def why_not() -> str | None:
         return "only root can start a server that lets go of root"
     if not shutil.which("unshare") or not shutil.which("setpriv"):
         return "unshare or setpriv is missing"
-    if subprocess.run(("unshare", "--mount", "true"), capture_output=True, check=False).returncode:
-        return "no file system of one's own may be made here"
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        Path(place).chmod(0o755)
+        look = (*UNSHARED, *AS_NOBODY, sys.executable, "-c", f"open({str(SERVE)!r})")
+        found = subprocess.run(look, cwd=ROOT, env=paths(place), capture_output=True, check=False)
+    if found.returncode:
+        return f"nobody else may use this checkout and its Python: {found.stderr.decode()[-200:]}"
     return None
+
+
+def paths(place: str) -> dict[str, str]:
+    return {
+        "PLACE": place,
+        "HOME": str(Path.home()),
+        "PYTHON": sys.base_prefix,
+        "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 @pytest.fixture
@@ -52,19 +69,14 @@ def confined(random_model: tuple[Path, ModelId], tmp_path: Path) -> Iterator[Ser
         Path(place).chmod(0o755)
         readable = Path(place) / "model"
         shutil.copytree(folder, readable)
-        environment = {
-            "PLACE": place,
-            "HOME": str(Path.home()),
-            "PYTHON": sys.base_prefix,
-            "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin",
+        environment = paths(place) | {
             "SM_MODEL_DIR": str(readable),
             "SORTBOX_MODEL_ID": str(model),
             "SORTBOX_CONTAINER": "sha256:test",
             "SORTBOX_BIND_HOST": "127.0.0.1",
             "SAGEMAKER_BIND_TO_PORT": str(port),
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
-        command = ("unshare", "--mount", "sh", "-c", CONFINED, str(SERVE))
+        command = (*UNSHARED, "sh", str(SERVE))
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=stream)
         running = Serving(f"http://127.0.0.1:{port}", process, log)
         try:
@@ -85,7 +97,7 @@ def test_the_server_lets_go_of_root_and_needs_nothing_that_it_may_write_to(
     assert users == [str(NOBODY)] * 4
     assert "NoNewPrivs:\t1" in status
     with pytest.raises(OSError, match="Read-only"):
-        (about / "root" / ROOT.relative_to("/") / "written").write_text("")
+        (about / "root" / "usr" / "written").write_text("")
     assert confined.post(b"no image").status_code == 400
 
 

@@ -28,7 +28,7 @@ def main(image: str, role: str, bucket: str) -> dict[str, Any]:
         output_data_config=OutputDataConfig(s3_output_path=f"s3://{bucket}/sdk-trained"),
         checkpoint_config=CheckpointConfig(s3_uri=f"s3://{bucket}/sdk-checkpoints"),
         hyperparameters={"steps": 4, "lr": 0.1},
-    ).with_metric_definitions([MetricDefinition(name="loss", regex="loss=([0-9.]+)")])
+    ).with_metric_definitions([MetricDefinition(name="loss", regex=" loss=([0-9.]+)")])
     trainer.train(
         input_data_config=[InputData(channel_name="data", data_source=f"s3://{bucket}/sdk-data/")],
         wait=True,

@@ -78,7 +78,8 @@ def test_a_warm_start_wants_a_parent_that_has_ended_and_looked_for_the_same(clou
 def test_a_search_whose_image_went_away_has_failed_and_says_so(own_cloud: Cloud) -> None:
     slow = definition(own_cloud, steps="5", step_ms="100")
     job = tuning(own_cloud, limits(3), TrainingJobDefinition=slow)
-    started(own_cloud, job)
+    [first] = started(own_cloud, job)
+    until(lambda: processes.running(first["TrainingJobName"]))
     own_cloud.server.images.write_text("{}")
     ended = tuned(own_cloud, job)
     assert ended["HyperParameterTuningJobStatus"] == "Failed"
