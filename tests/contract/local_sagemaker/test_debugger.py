@@ -105,6 +105,7 @@ def test_what_cannot_be_debugged_is_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # where nobody imported the SDK before, it compiles with some
 def test_the_sdks_trainer_is_asked_in_its_own_words() -> None:
     from sagemaker.core.shapes import (  # seconds to import
         DebugHookConfig,
