@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from domain.model import ModelCard
 from training import metrics, train
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +71,11 @@ class Job:
     @property
     def model(self) -> Path:
         return self.root / "model"
+
+    @property
+    def card(self) -> ModelCard:
+        """Of the model that it made."""
+        return ModelCard.from_json((self.model / "card.json").read_text())
 
     @property
     def reports(self) -> Path:

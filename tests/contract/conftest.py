@@ -1,10 +1,14 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from domain.model import ModelId
 from tests.serving_process import Serving, serving
+
+if TYPE_CHECKING:
+    from tests.jobs import Job  # imports torch: only for those who ask
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +28,24 @@ def server(
     log = tmp_path_factory.mktemp("server") / "log"
     with serving(*random_model, log) as running:
         yield running
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For trainings: on one thread the same sums come out the same."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> "Job":
+    """A training job on three colours, not begun."""
+    from tests.jobs import Job, data_set
+
+    made = Job(tmp_path / "ml")
+    data_set(made.channel)
+    return made

@@ -1,14 +1,12 @@
 """The container's `train` as SageMaker meets it: folders in, files and an exit status out."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from domain.model import ModelCard
 from serving.backbones import backbone
 from tests.images import encoded, picture
 from tests.jobs import Job, data_set, folder, lines
@@ -16,24 +14,7 @@ from training import metrics
 from training.config import TrainConfig
 from training.weights import start
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    made = Job(tmp_path / "ml")
-    data_set(made.channel)
-    return made
-
-
-def card(job: Job) -> ModelCard:
-    return ModelCard.from_json((job.model / "card.json").read_text())
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def assert_failed(job: Job, status: int, *words: str) -> None:
@@ -53,7 +34,7 @@ def test_a_job_leaves_a_model_a_report_and_metrics(
         "card.json",
         "weights.safetensors",
     ]
-    made = card(job)
+    made = job.card
     assert (made.name, made.labels) == ("colours", ("blue", "green", "red"))
     assert made.provenance["judged_on"] == "test"
     assert made.provenance["weights"].startswith("efficientnet-lite0")
@@ -75,7 +56,7 @@ def test_a_job_brings_what_serves_fast_and_says_who_judged_it(
     job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert job.run(compile="auto") == 0, job.failure
-    made = card(job)
+    made = job.card
     assert made.openvino
     assert all((job.model / name).is_file() for name in made.openvino.files)
     kept = [each.precision for each in made.openvino.verdicts if each.outcome == "kept"]
@@ -87,7 +68,7 @@ def test_a_job_brings_what_serves_fast_and_says_who_judged_it(
 
 def test_fp32_asks_nobody(job: Job) -> None:
     assert job.run(compile="fp32") == 0, job.failure
-    made = card(job).openvino
+    made = job.card.openvino
     assert made
     assert (made.precision, made.verdicts) == ("fp32", ())
 
@@ -115,7 +96,7 @@ def test_every_knob_at_once_still_learns(job: Job) -> None:
         image_size="32",
     )
     assert status == 0, job.failure
-    assert card(job).metrics["accuracy"] > 0.4
+    assert job.card.metrics["accuracy"] > 0.4
 
 
 def test_frozen_stages_stay_as_they_came_and_the_others_learn(job: Job) -> None:
@@ -201,7 +182,7 @@ def test_resnet50_starts_from_the_channel_of_weights(unfreeze: str, job: Job) ->
         image_size="32",
     )
     assert status == 0, job.failure
-    made = card(job)
+    made = job.card
     assert made.architecture == "resnet50"
     assert made.provenance["weights"].startswith("channel resnet50.pth sha256:")
     assert (made.preprocessing.resize, made.preprocessing.crop) == (33, 32)
@@ -235,11 +216,11 @@ def test_without_weights_the_three_ways_to_them_are_named(
 
 def test_random_weights_are_said_so_on_the_card(job: Job) -> None:
     assert job.run(weights="none", epochs="1") == 0, job.failure
-    assert card(job).provenance["weights"] == "not pretrained"
+    assert job.card.provenance["weights"] == "not pretrained"
 
 
 def test_one_folder_is_enough(tmp_path: Path) -> None:
     job = Job(tmp_path)
     folder(job.channel, {"red": 20, "green": 20, "blue": 20, "yellow": 20})
     assert job.run(epochs="1") == 0, job.failure
-    assert card(job).metrics["images"] == 12
+    assert job.card.metrics["images"] == 12

@@ -5,17 +5,17 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from domain.model import ModelCard, ModelId
 from infra.local.sagemaker.archive import unpack
 from tests.images import encoded
 from tests.jobs import Job, data_set, lines, noisy
 from tests.serving_process import serving
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 EVERY_STEP = {"checkpoint_seconds": "0"}
 ALL = {
@@ -28,14 +28,6 @@ ALL = {
 }
 HEAD = {"unfreeze": "head", "optimizer": "sgd"}
 SECONDS = 180
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def made(root: Path) -> Job:
@@ -143,7 +135,7 @@ def test_what_training_leaves_behind_serves(tmp_path: Path) -> None:
         archive.add(job.model, arcname=".")
     (tmp_path / "served").mkdir()
     unpack(tmp_path / "model.tar.gz", tmp_path / "served")
-    model = ModelId("colours", 1, card(job).digest)
+    model = ModelId("colours", 1, job.card.digest)
     with serving(tmp_path / "served", model, tmp_path / "serve.log") as server:
         for colour in ("red", "green", "blue"):
             answer = server.post(encoded(noisy(colour, 5000)), content_type="image/png").json()

@@ -1,15 +1,14 @@
 """A whole search within one training job: heads side by side, on features computed once."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from domain.model import ModelCard
 from tests.jobs import Job, data_set, lines
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 UNWATCHED = {"debug": "off", "profile_steps": "0"}
 """As tuners tell their trials."""
@@ -17,28 +16,9 @@ UNWATCHED = {"debug": "off", "profile_steps": "0"}
 SEARCH = "lr=0.00001:0.1 batch-size=8,16"
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    made = Job(tmp_path / "ml")
-    data_set(made.channel)
-    return made
-
-
 def trials(job: Job) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((job.reports / "trials.json").read_text())
     return found
-
-
-def card(job: Job) -> ModelCard:
-    return ModelCard.from_json((job.model / "card.json").read_text())
 
 
 def test_a_search_leaves_every_trial_and_the_best_ones_model(
@@ -52,10 +32,10 @@ def test_a_search_leaves_every_trial_and_the_best_ones_model(
     assert all(len(trial["curves"]) == 3 for trial in found["trials"])
     [best] = [trial for trial in found["trials"] if trial["name"] == found["best"]]
     assert best["score"] == max(trial["score"] for trial in found["trials"])
-    told = json.loads(card(job).provenance["hyperparameters"])
+    told = json.loads(job.card.provenance["hyperparameters"])
     assert {name: told[name] for name in best["values"]} == best["values"]
     assert (told["search"], told["tuned"]) == ("none", "yes")
-    assert card(job).provenance["judged_on"] == "test"
+    assert job.card.provenance["judged_on"] == "test"
     log = capsys.readouterr().out
     assert lines(log, "validation_loss") == [pytest.approx(each) for each in best["curves"]]
     images = 3 * (16 + 4 + 4)

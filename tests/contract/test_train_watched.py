@@ -8,18 +8,11 @@ from typing import Any
 import pytest
 
 from domain.model import ModelCard
-from tests.jobs import Job, data_set
+from tests.jobs import Job
 from training import debug_report, saving
 from training.debug_report import ISSUE, NOT_APPLICABLE
 from training.smd import ModeKeys
 from training.tensors import Tensors
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    made = Job(tmp_path / "ml")
-    data_set(made.channel)
-    return made
 
 
 def debug(job: Job) -> dict[str, Any]:
@@ -50,7 +43,7 @@ def configure(job: Job, tensors: Path, *collections: saving.Collection) -> None:
 def assert_done(job: Job, status: int) -> ModelCard:
     assert status == 0, job.failure
     assert not job.failure
-    return ModelCard.from_json((job.model / "card.json").read_text())
+    return job.card
 
 
 def test_a_job_leaves_losses_of_its_three_splits_a_verdict_a_rule_and_a_profile(job: Job) -> None:
