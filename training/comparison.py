@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.model import ModelCard
-from training.evaluate import Paired
+from training.paired import Paired
 
 NAMED = 10
 

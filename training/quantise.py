@@ -6,14 +6,12 @@ as it would be served. No photo with a label, no verdict, and then nothing below
 
 import hashlib
 import io
-import math
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +29,7 @@ from serving.engines import Engine
 from serving.engines.openvino import OpenVino, openvino
 from serving.engines.pytorch import PyTorch
 from serving.preprocess import Pixels
+from training.paired import Paired
 
 CALIBRATION = 300
 """Photos that show NNCF how large activations become; more change nothing (its own default)."""
@@ -94,7 +93,7 @@ def verdict(
     losses, wins = int((right & ~still).sum()), int((still & ~right).sum())
     sure = before.score >= CONFIDENT
     confident, agreed = int(sure.sum()), int((before.label == after.label)[sure].sum())
-    p_value = mcnemar(losses, wins)
+    p_value = Paired(wins, losses).p_value
     good = _accurate(losses, wins, p_value, len(truth)) and agreed >= AGREED * confident
     return Verdict(
         precision,
@@ -106,13 +105,6 @@ def verdict(
         confident,
         agreed,
     )
-
-
-def mcnemar(losses: int, wins: int) -> float:
-    """The exact two-sided test: a fair coin for every photo that one labels right and one wrong."""
-    total = losses + wins
-    tail = sum(math.comb(total, k) for k in range(max(losses, wins), total + 1))
-    return float(min(Fraction(1), Fraction(2 * tail, 2**total)))
 
 
 def _accurate(losses: int, wins: int, p_value: float, photos: int) -> bool:

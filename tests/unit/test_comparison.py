@@ -5,7 +5,7 @@ import pytest
 from domain.model import Compiled, ModelCard, Preprocessing, Verdict
 from training import comparison
 from training.comparison import Compared, First, Relabelled
-from training.evaluate import Paired
+from training.paired import Paired
 
 
 def card(*labels: str, openvino: Compiled | None = None) -> ModelCard:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from training import judgement
 from training.data import Example
-from training.evaluate import Paired, compare
+from training.evaluate import compare
 from training.judgement import Judgement
+from training.paired import Paired
 from training.world import World
 
 SCORES = np.array([[0.9, 0.1], [0.2, 0.8], [0.65, 0.35], [0.4, 0.6]])
