@@ -26,6 +26,7 @@ at work would count as another call, and each run would be followed by one more.
 QUEUES = tuple(VISIBILITY)
 THREADS = 8
 LOOK_SECONDS = 0.5
+CLOCK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -111,17 +112,41 @@ class Deployed:
                 self.cloud.remove(key)
         return 0
 
-    def at_rest(self, patience: float, extra: Callable[[], bool] = lambda: True) -> float:
-        """Waits until the queues are empty and no run is open; returns the seconds it took."""
-        began = time.monotonic()
-        while not (self._is_empty() and extra() and self._is_empty()):
-            if time.monotonic() - began > patience:
-                raise AssertionError(f"not at rest in {patience:.0f} s: {self.depths()}")
-            time.sleep(LOOK_SECONDS)
-        return time.monotonic() - began
+    def at_rest(self, patience: float, elsewhere: Callable[[], bool] = lambda: True) -> float:
+        """Waits until the queues are empty and no run is open; returns the seconds it took.
 
-    def _is_empty(self) -> bool:
-        return not any(self.depths().values())
+        Where a run is open and no message is left, the clock strikes: every five seconds here, in
+        production every five minutes.
+        """
+        began = struck = time.monotonic()
+        while True:
+            found = self.depths()
+            if not any(found[name] for name in QUEUES) and elsewhere():
+                if not any(self.depths().values()):
+                    return time.monotonic() - began
+                if time.monotonic() - struck > CLOCK_SECONDS:
+                    self._strike()
+                    struck = time.monotonic()
+            if time.monotonic() - began > patience:
+                raise AssertionError(f"not at rest in {patience:.0f} s: {found}\n{self._open()}")
+            time.sleep(LOOK_SECONDS)
+
+    def _strike(self) -> None:
+        self.running.client("lambda").invoke(FunctionName="sortbox-local-onSchedule")
+
+    def _open(self) -> str:
+        """What the open runs say of themselves, and what jobs they have."""
+        s3, bucket = self.cloud.s3, self.cloud.bucket
+        states = [key for key in listing(s3, bucket, "outbox/") if key.endswith("/_status.json")]
+        jobs = self.cloud.sagemaker.list_transform_jobs(MaxResults=100)["TransformJobSummaries"]
+        return "\n".join(
+            [
+                *(f"{key}: {self.cloud.read(key)!r}" for key in listing(s3, bucket, "work/claims/")),
+                *(f"{key}: {self.cloud.read(key)!r}" for key in states),
+                *(f"{job['TransformJobName']}: {job['TransformJobStatus']}" for job in jobs),
+                *listing(s3, bucket, "work/progress/"),
+            ]
+        )
 
     def depths(self) -> dict[str, int]:
         found = {name: self.cloud.depth(name) for name in QUEUES}
@@ -131,9 +156,6 @@ class Deployed:
 
     def dead(self) -> int:
         return sum(self.cloud.depth(f"{name}-dead") for name in QUEUES)
-
-    def sweep(self) -> None:
-        self.running.client("lambda").invoke(FunctionName="sortbox-local-onSchedule")
 
     def verdict(self) -> Verdict:
         model = str(self.cloud.active().id).rsplit(":sha256", 1)[0]

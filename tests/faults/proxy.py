@@ -24,7 +24,7 @@ Service = Literal["s3", "sqs", "sagemaker-runtime"]
 Effect = Literal["throttle", "error", "delay", "reset", "truncate", "kill"]
 
 SERVICES: tuple[Service, ...] = ("s3", "sqs", "sagemaker-runtime")
-HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive"})
+HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive", "expect"})
 DELAY_SECONDS = 1.0
 LOGGED = 10_000
 """Beyond so many lines the log only counts."""
@@ -121,6 +121,7 @@ class Proxy:
             target = request.headers.get("X-Amz-Target", "")
             call = target or f"{request.method} {request.path_qs}"
             self.counts[service] += 1
+            await _take_body(request)
             rule = next((r for r in self.rules if r.strikes(service, call, self._random)), None)
             if rule is None and self.interrupt is not nothing:
                 rule = await asyncio.to_thread(self.interrupt, service, call)
@@ -198,6 +199,17 @@ class Proxy:
         self.counts[f"{rule.effect} {when}"] += 1
         if len(self.log) < LOGGED:
             self.log.append(f"{rule.effect} {when} {rule.service} {call}")
+
+
+async def _take_body(request: web.BaseRequest) -> None:
+    """Whole, whatever is answered: what is left of it would be read as the next request.
+
+    As S3 does, it says that it waits for a body that is sent only to those who do.
+    """
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    await request.read()
 
 
 def _as_it_is(url: str) -> URL:

@@ -53,7 +53,7 @@ def assert_kept_its_word(deployed: Deployed, size: Size, kills: int, patience: f
     ):
         uploads = deployed.send(plan(Random(1), size))
         sent = time.monotonic() - began
-        deployed.at_rest(patience, lambda: mangler.is_empty() and _swept(deployed))
+        deployed.at_rest(patience, mangler.is_empty)
     seconds = time.monotonic() - began
     verdict = deployed.verdict()
     print(f"{uploads} uploads in {sent:.0f} s, at rest after {seconds:.0f} s,", end=" ")
@@ -66,13 +66,6 @@ def assert_kept_its_word(deployed: Deployed, size: Size, kills: int, patience: f
     assert proxy.counts["kill after"] >= kills
     assert proxy.counts["throttle before"] > 0.03 * uploads
     assert mangler.counts["repeated"] > 0.07 * uploads
-
-
-def _swept(deployed: Deployed) -> bool:
-    """Runs that wait for nobody but the clock are told to go on."""
-    if deployed.depths()["runs"]:
-        deployed.sweep()
-    return True
 
 
 @pytest.mark.flow
