@@ -135,16 +135,16 @@ class Deployed:
         self.running.client("lambda").invoke(FunctionName="sortbox-local-onSchedule")
 
     def _open(self) -> str:
-        """What the open runs say of themselves, and what jobs they have."""
+        """What the open runs say of themselves, how far they are, and their jobs."""
         s3, bucket = self.cloud.s3, self.cloud.bucket
-        states = [key for key in listing(s3, bucket, "outbox/") if key.endswith("/_status.json")]
+        told = [key for key in listing(s3, bucket, "outbox/") if key.endswith("/_status.json")]
+        told += listing(s3, bucket, "work/claims/")
         jobs = self.cloud.sagemaker.list_transform_jobs(MaxResults=100)["TransformJobSummaries"]
         return "\n".join(
             [
-                *(f"{key}: {self.cloud.read(key)!r}" for key in listing(s3, bucket, "work/claims/")),
-                *(f"{key}: {self.cloud.read(key)!r}" for key in states),
+                *(f"{key}: {self.cloud.read(key)!r}" for key in told),
+                *(key for key in listing(s3, bucket, "work/") if "/progress/" in key),
                 *(f"{job['TransformJobName']}: {job['TransformJobStatus']}" for job in jobs),
-                *listing(s3, bucket, "work/progress/"),
             ]
         )
 

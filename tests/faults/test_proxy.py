@@ -39,7 +39,7 @@ def store() -> Iterator[ThreadingHTTPServer]:
 
 
 def client(url: str) -> Any:
-    """As the functions' own: it waits for leave to send a file, and tries a throttled call again."""
+    """As the functions' own: waits for leave to send a file, tries a throttled call again."""
     return boto3.client(
         "s3",
         endpoint_url=url,
