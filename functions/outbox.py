@@ -128,15 +128,24 @@ def withdraw(outbox: Outbox, key: str) -> Current | Gone:
 
 def _settle_once(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome | Overtaken:
     standing = _standing(outbox, key)
+    if isinstance(standing, Standing) and _is_answered(outbox, key, standing):
+        return Current()
     image = look(key)
     if isinstance(image, Absent):
         return _remove(outbox, key, standing)
-    if _is_current(standing, image, outbox.active()):
-        return Current()
     result = answer(image)
     if result is None:
         return Unanswered(image)
     return _publish(outbox, standing, image, result)
+
+
+def _is_answered(outbox: Outbox, key: str, standing: Standing) -> bool:
+    """By a HEAD: what comes twice, and what a page that is tried again has done, needs no bytes."""
+    active = outbox.active()
+    if not _is_by(standing, active):
+        return False
+    image = peek(outbox.s3, outbox.bucket, key)
+    return isinstance(image, Image) and _is_current(standing, image, active)
 
 
 def _publish(
@@ -181,12 +190,16 @@ def _remove(outbox: Outbox, key: str, standing: Standing | Absent) -> Gone | Ove
 
 
 def _is_current(standing: Standing | Absent, image: Image, active: ActiveModel) -> bool:
-    """Answered by the active model, or rejected for a reason that no model has a say in."""
     return (
         isinstance(standing, Standing)
         and standing.source_etag == image.source.etag
-        and standing.model in ("", str(active.id))
+        and _is_by(standing, active)
     )
+
+
+def _is_by(standing: Standing, active: ActiveModel) -> bool:
+    """Answered by the active model, or rejected for a reason that no model has a say in."""
+    return standing.model in ("", str(active.id))
 
 
 def _says_more(result: Result, standing: Standing | Absent, active: ActiveModel) -> bool:

@@ -8,7 +8,15 @@ from botocore.exceptions import ClientError
 from domain.keys import result_key
 from domain.result import Classified, Result, Source, metadata, to_json
 from functions.inbox import Image
-from functions.outbox import ContendedError, Current, Gone, Published, Unanswered, withdraw
+from functions.outbox import (
+    ContendedError,
+    Current,
+    Gone,
+    Published,
+    Unanswered,
+    settle,
+    withdraw,
+)
 from tests.desk import KEY, Desk, by
 from tests.fakes import error
 from tests.uploads import model
@@ -36,6 +44,16 @@ def test_a_repeat_asks_nobody(desk: Desk) -> None:
         raise AssertionError("the model was asked again")
 
     assert desk.settle(nobody) == Current()
+
+
+def test_the_bytes_of_an_answered_image_are_not_read_again(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+
+    def look(key: str) -> Image:
+        raise AssertionError("the image was downloaded again")
+
+    assert settle(desk.outbox, KEY, look, by(1)) == Current()
 
 
 def test_nothing_is_asked_about_an_image_that_is_gone(desk: Desk) -> None:
