@@ -26,6 +26,8 @@ SUPPORTED = {
 }
 """Members of which the local SageMaker does not take every value that AWS takes."""
 
+STRATEGIES = {"MultiRecord": "MULTI_RECORD", "SingleRecord": "SINGLE_RECORD"}
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -51,7 +53,7 @@ class TransformPlan:
     accept: str | None
     concurrency: int | None
     payload_mb: int | None
-    strategy: str
+    strategy: str | None
     timeout_seconds: int
     retries: int
     environment: Mapping[str, str]
@@ -73,7 +75,7 @@ class TransformPlan:
                 accept=job["TransformOutput"].get("Accept"),
                 concurrency=job.get("MaxConcurrentTransforms"),
                 payload_mb=job.get("MaxPayloadInMB"),
-                strategy=job.get("BatchStrategy", "MultiRecord"),
+                strategy=job.get("BatchStrategy"),
                 timeout_seconds=client.get("InvocationsTimeoutInSeconds", DEFAULT_TIMEOUT_SECONDS),
                 retries=client.get("InvocationsMaxRetries", DEFAULT_RETRIES),
                 environment=job.get("Environment", {}),
@@ -90,14 +92,17 @@ class TransformPlan:
 
     @property
     def container_environment(self) -> Mapping[str, str]:
-        strategy = {"MultiRecord": "MULTI_RECORD", "SingleRecord": "SINGLE_RECORD"}[self.strategy]
-        return {
-            "SAGEMAKER_BATCH": "true",
-            "SAGEMAKER_BATCH_STRATEGY": strategy,
-            "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(self.payload_mb or DEFAULT_PAYLOAD_MB),
-            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": str(self.concurrency or 1),
-            **self.environment,
+        """What the request leaves open is not passed: the container then says what it wants.
+
+        docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html
+        """
+        told = {
+            "SAGEMAKER_BATCH_STRATEGY": self.strategy and STRATEGIES[self.strategy],
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB": self.payload_mb,
+            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": self.concurrency,
         }
+        said = {name: str(value) for name, value in told.items() if value}
+        return {"SAGEMAKER_BATCH": "true", **said, **self.environment}
 
     @property
     def request_headers(self) -> Mapping[str, str]:

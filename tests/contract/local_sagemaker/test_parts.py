@@ -10,8 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch.cloud import Machines
+from batch.slice import LARGE, SMALL, Transform
+from batch.transform import Order, request_for
+from domain.keys import JobName
 from infra.local.sagemaker import archive, inputs, shapes
-from infra.local.sagemaker.transform_plan import Limits
+from infra.local.sagemaker.transform_plan import Limits, TransformPlan
+from serving.settings import Settings
 from tests.contract.local_sagemaker.cloud import archive as packed
 from tests.contract.local_sagemaker.cloud import archive_of
 
@@ -117,3 +122,17 @@ def test_concurrency_times_payload_is_bounded() -> None:
     assert Limits(concurrency=10, payload_mb=10).concurrency == 10
     with pytest.raises(ValueError, match="exceeds 100 MB"):
         Limits(concurrency=11, payload_mb=10)
+
+
+@pytest.mark.parametrize(("road", "at_once"), [(SMALL, 16), (LARGE, 1)])
+def test_our_server_asks_our_jobs_for_full_batches_on_both_cores(
+    road: Transform, at_once: int
+) -> None:
+    """What the request leaves open must not reach the container as a setting of somebody's."""
+    name, machines = JobName("test", "trip", "0123456789", 1, 0, 0), Machines("ml.m5.xlarge", 1)
+    request = request_for(Order(name, "s3://bucket/m", "s3://bucket/out/", "m", road, machines))
+    plan = TransformPlan.of(dict(request))
+    model = {"SORTBOX_MODEL_ID": f"pets:1:sha256:{'ab' * 32}", "SORTBOX_CONTAINER": "sha256:cd"}
+    server = Settings.from_env(model | plan.container_environment, processors=2)
+    asked = {"MaxConcurrentTransforms": server.max_concurrent_transforms}
+    assert plan.limits(asked).concurrency == at_once
