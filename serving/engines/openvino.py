@@ -1,14 +1,16 @@
 """OpenVINO on the CPU, in the precision that the card names, on as many cores as there are.
 
 A crowd is answered by streams of one core each, which never wait for one another; a lone image by
-all cores at once. Every size of batch is compiled before the first request and padded to by none:
-seven images run as four, two and one.
+all cores at once. Every size of batch is compiled before the first request, side by side, and
+padded to by none: seven images run as four, two and one.
 """
 
 import queue
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,11 +43,15 @@ class OpenVino:
         hint = {"INFERENCE_PRECISION_HINT": _hint(core, compiled.precision)}
         try:
             network = from_pixels(core.read_model(layers, values), numbers)
-            self._crowd = {
-                size: _requests(core, network, size, numbers.crop, _crowd(threads) | hint, threads)
-                for size in _sizes(max_batch)
-            }
-            self._alone = _requests(core, network, 1, numbers.crop, _alone(threads) | hint, 1)
+            compiled_for = partial(_requests, core, network, numbers.crop)
+            with ThreadPoolExecutor(threads) as pool:  # the compiler uses one core
+                crowd = {
+                    size: pool.submit(compiled_for, size, _crowd(threads) | hint, threads)
+                    for size in _sizes(max_batch)
+                }
+                alone = pool.submit(compiled_for, 1, _alone(threads) | hint, 1)
+            self._crowd = {size: requests.result() for size, requests in crowd.items()}
+            self._alone = alone.result()
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ModelError(f"OpenVINO cannot load the model: {reason}") from error
@@ -102,14 +108,15 @@ def _alone(threads: int) -> dict[str, Any]:
 def _requests(
     core: openvino.Core,
     network: openvino.Model,
-    size: int,
     crop: int,
+    size: int,
     config: dict[str, Any],
     count: int,
 ) -> Idle:
     """As many as can run at once, each run once: the first pass allocates."""
-    network.reshape([size, crop, crop, 3])
-    model = core.compile_model(network, "CPU", config)
+    sized = network.clone()  # shares the values
+    sized.reshape([size, crop, crop, 3])
+    model = core.compile_model(sized, "CPU", config)
     idle: Idle = queue.SimpleQueue()
     for _ in range(count):
         request = model.create_infer_request()
