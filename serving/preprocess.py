@@ -76,8 +76,15 @@ def _sampled(
 
 
 def normalise(pixels: Pixels, numbers: Preprocessing) -> Inputs:
-    """(images, crop, crop, 3) to the network's input; mean and deviation are of values 0 to 1."""
-    std = np.array(numbers.std, np.float32)
-    scale = 1 / (255 * std)
-    offset = np.array(numbers.mean, np.float32) / std
+    """(images, crop, crop, 3) to the network's input."""
+    scale, offset = scale_and_offset(numbers)
     return (pixels * scale - offset).transpose(0, 3, 1, 2)
+
+
+def scale_and_offset(numbers: Preprocessing) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Of each channel: a network sees pixel * scale - offset.
+
+    Mean and deviation are of values 0 to 1.
+    """
+    std = np.array(numbers.std, np.float32)
+    return 1 / (255 * std), np.array(numbers.mean, np.float32) / std

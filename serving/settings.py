@@ -48,7 +48,7 @@ class Settings:
     max_batch: int
     """On two cores EfficientNet-Lite0 is slower an image in eights than in fours (caches)."""
     engine: EngineChoice
-    """auto: OpenVINO where the archive brings it."""
+    """auto: PyTorch on a GPU, else OpenVINO where the archive brings it, else PyTorch."""
     max_arrays: int
     """Images in one application/x-npy body."""
     max_pixels: int

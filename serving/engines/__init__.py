@@ -1,13 +1,15 @@
 """Engines: from a batch of cropped pixels to probabilities."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from serving import gpus
 from serving.archive import Archive, ModelError
 from serving.preprocess import Pixels
-from serving.settings import Settings
+from serving.settings import EngineChoice, Settings
 
 Engine = Callable[[Pixels, bool], NDArray[np.float32]]
 """(images, crop, crop, 3) pixels to (images, labels) probabilities.
@@ -24,10 +26,25 @@ def choose(archive: Archive, settings: Settings, threads: int) -> Engine:
     compiled = archive.card.openvino
     if settings.engine == "openvino" and compiled is None:
         raise ModelError("SORTBOX_ENGINE is openvino, which this model's archive does not bring")
-    if compiled is None or settings.engine == "torch":
-        from serving.engines.pytorch import PyTorch
+    match place(settings.engine, compiled is not None, gpus.usable):
+        case "gpu":
+            from serving.engines.cuda import Cuda
 
-        return PyTorch(archive, threads)
-    from serving.engines.openvino import OpenVino
+            return Cuda(archive, settings.max_batch)
+        case "openvino" if compiled is not None:
+            from serving.engines.openvino import OpenVino
 
-    return OpenVino(archive, compiled, threads, settings.max_batch)
+            return OpenVino(archive, compiled, threads, settings.max_batch)
+        case _:
+            from serving.engines.pytorch import PyTorch
+
+            return PyTorch(archive, threads)
+
+
+def place(
+    asked: EngineChoice, compiled: bool, gpu: Callable[[], bool]
+) -> Literal["gpu", "openvino", "cpu"]:
+    """PyTorch on a GPU where there is one, else OpenVINO where the archive brings it."""
+    if asked != "openvino" and gpu():
+        return "gpu"
+    return "openvino" if compiled and asked != "torch" else "cpu"

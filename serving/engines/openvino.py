@@ -1,8 +1,7 @@
 """OpenVINO on the CPU, in the precision that the card names, on as many cores as there are.
 
 A crowd is answered by streams of one core each, which never wait for one another; a lone image by
-all cores at once. Every size of batch is compiled before the first request, side by side, and
-padded to by none: seven images run as four, two and one.
+all cores at once. Every size of batch is compiled before the first request, side by side.
 """
 
 import queue
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from domain.model import Compiled, Precision, Preprocessing
 from serving.archive import Archive, ModelError
+from serving.engines.batches import cut, sizes
 from serving.preprocess import Pixels
 
 # Without this, importing OpenVINO tells its maker so over the network.
@@ -47,7 +47,7 @@ class OpenVino:
             with ThreadPoolExecutor(threads) as pool:  # the compiler uses one core
                 crowd = {
                     size: pool.submit(compiled_for, size, _crowd(threads) | hint, threads)
-                    for size in _sizes(max_batch)
+                    for size in sizes(max_batch)
                 }
                 alone = pool.submit(compiled_for, 1, _alone(threads) | hint, 1)
             self._crowd = {size: requests.result() for size, requests in crowd.items()}
@@ -59,13 +59,8 @@ class OpenVino:
     def __call__(self, pixels: Pixels, alone: bool) -> NDArray[np.float32]:
         if alone and len(pixels) == 1:
             return _infer(self._alone, pixels)
-        done: list[NDArray[np.float32]] = []
-        start = 0
-        for size, requests in self._crowd.items():
-            while len(pixels) - start >= size:
-                done.append(_infer(requests, pixels[start : start + size]))
-                start += size
-        return np.concatenate(done)
+        parts = cut(pixels, self._crowd)
+        return np.concatenate([_infer(self._crowd[len(part)], part) for part in parts])
 
 
 def from_pixels(network: openvino.Model, numbers: Preprocessing) -> openvino.Model:
@@ -84,11 +79,6 @@ def _hint(core: openvino.Core, precision: Precision) -> str:
     """What int8 leaves over, and bf16 itself, are computed in bf16 only where it is native."""
     native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if native and precision != "fp32" else "f32"
-
-
-def _sizes(max_batch: int) -> list[int]:
-    """Powers of two, largest first."""
-    return [2**power for power in reversed(range(max_batch.bit_length()))]
 
 
 def _crowd(threads: int) -> dict[str, Any]:

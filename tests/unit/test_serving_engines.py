@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from domain.model import ModelCard, Preprocessing
+from serving import gpus
 from serving.archive import Archive, ModelError
 
 pytestmark = pytest.mark.slow
@@ -75,3 +76,53 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match="cannot be loaded"):
         PyTorch(of(tmp_path, CARD, b"no safetensors"), threads=1)
+
+
+def test_bf16_answers_nearly_as_fp32_does(tmp_path: Path) -> None:
+    import torch
+
+    from serving.engines.pytorch import FromPixels, load
+
+    stored = archive(tmp_path, CARD)
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8))
+    exact = FromPixels(load(stored), CARD.preprocessing)
+    rounded = FromPixels(load(stored), CARD.preprocessing, bf16=True)
+    with torch.inference_mode():
+        one, other = exact(pixels), rounded(pixels)
+    assert other.dtype == torch.float32
+    assert not torch.equal(one, other), "nothing was rounded"
+    assert torch.allclose(one, other, atol=0.02)
+
+
+def test_the_network_sees_what_the_one_preprocessing_makes_channels_last(tmp_path: Path) -> None:
+    import torch
+
+    from serving import preprocess
+    from serving.engines.pytorch import FromPixels
+
+    seen: list[torch.Tensor] = []
+
+    class Eye(torch.nn.Module):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            seen.append(inputs)
+            return inputs.mean(dim=(2, 3))
+
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    FromPixels(Eye(), CARD.preprocessing)(torch.from_numpy(pixels))
+    assert np.array_equal(seen[0].numpy(), preprocess.normalise(pixels, CARD.preprocessing))
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_gpu_answers_as_the_cpu_does(tmp_path: Path) -> None:
+    if not gpus.usable():
+        pytest.skip("there is no GPU on this machine")
+    from serving.engines.cuda import Cuda
+    from serving.engines.pytorch import PyTorch
+
+    stored = archive(tmp_path, CARD)
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), np.uint8)
+    on_cpu, on_gpu = (
+        PyTorch(stored, threads=2)(pixels, True),
+        Cuda(stored, max_batch=4)(pixels, False),
+    )
+    assert np.allclose(on_cpu, on_gpu, atol=1e-2)

@@ -1,0 +1,75 @@
+"""PyTorch on a GPU: a CUDA graph for each size of batch, captured before the first request.
+
+A replay is one launch, where ResNet-50 is some 160 kernels: small batches would wait for Python.
+Written by PyTorch's documentation (docs.pytorch.org/docs/stable/notes/cuda.html) and never run.
+"""
+
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from domain.model import Compiled
+from serving.archive import Archive
+from serving.engines.batches import cut, sizes
+from serving.engines.pytorch import FromPixels, load
+from serving.preprocess import Pixels
+
+WARM_RUNS = 3
+"""cuDNN looks for its fastest kernels in the first ones, which may not happen in a capture."""
+
+
+class Cuda:
+    """(images, crop, crop, 3) pixels to (images, labels) probabilities, one caller at a time."""
+
+    def __init__(self, archive: Archive, max_batch: int) -> None:
+        """Raises ModelError where the weights do not fit the card's network exactly."""
+        card = archive.card
+        bf16 = may_round(card.openvino) and torch.cuda.is_bf16_supported()
+        network = FromPixels(load(archive), card.preprocessing, bf16).cuda()
+        crop = card.preprocessing.crop
+        self._graphs = {size: _captured(network, size, crop) for size in sizes(max_batch)}
+        self._turn = Lock()
+
+    def __call__(self, pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+        with self._turn, torch.inference_mode():
+            return np.concatenate(
+                [self._graphs[len(part)].replay(part) for part in cut(pixels, self._graphs)]
+            )
+
+
+def may_round(compiled: Compiled | None) -> bool:
+    """Who was judged to answer well in int8 may in bf16, which is nearer to fp32."""
+    return compiled is not None and compiled.precision != "fp32"
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """Reads and writes the same two places of the GPU's memory each time."""
+
+    graph: torch.cuda.CUDAGraph
+    pixels: torch.Tensor
+    scores: torch.Tensor
+
+    def replay(self, pixels: Pixels) -> NDArray[np.float32]:
+        self.pixels.copy_(torch.from_numpy(pixels))
+        self.graph.replay()
+        scores: NDArray[np.float32] = self.scores.cpu().numpy()  # waits for the GPU
+        return scores
+
+
+def _captured(network: FromPixels, size: int, crop: int) -> _Graph:
+    pixels = torch.zeros((size, crop, crop, 3), dtype=torch.uint8, device="cuda")
+    beside = torch.cuda.Stream()
+    beside.wait_stream(torch.cuda.current_stream())
+    with torch.inference_mode():
+        with torch.cuda.stream(beside):
+            for _ in range(WARM_RUNS):
+                network(pixels)
+        torch.cuda.current_stream().wait_stream(beside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            scores = network(pixels)
+    return _Graph(graph, pixels, scores)
