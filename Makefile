@@ -19,7 +19,7 @@ told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(ori
 stage = $(or $(STAGE),local)
 image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)' $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)'))")
 
-.PHONY: help env up down demo train tune promote rollback doctor image test test-faults test-models test-nightly fuzz audit lint types deploy remove status reclassify review cost bundle lock bench bench-flow test-reclassify clean
+.PHONY: help env up down demo train tune promote rollback doctor image test test-faults test-models test-nightly fuzz audit lint types deploy remove status reclassify review cost bundle lock bench bench-batch bench-gpu bench-flow test-reclassify clean
 
 help:
 	@echo 'make demo                    classify photographs on this machine, no account needed'
@@ -135,7 +135,7 @@ review: env # the images to look at, as a folder of classes; CSV=list.csv: those
 cost: env
 	@$(python) -m infra.cost --images-per-day '$(IMAGES_PER_DAY)' --folder-size '$(or $(FOLDER_SIZE),1)' $(if $(RATE),--rate '$(RATE)')
 
-bench: env .local/bench-venv/.sortbox build/bench/.sortbox # BENCH='--network lite0 --rounds 3'
+bench: env .local/bench-venv/.sortbox build/bench/.sortbox # BENCH='--network lite0 --rounds 3 --parts servers'
 	@$(python) -m benchmarks.serve $(BENCH)
 
 .local/bench-venv/.sortbox: benchmarks/requirements.txt
@@ -146,6 +146,12 @@ bench: env .local/bench-venv/.sortbox build/bench/.sortbox # BENCH='--network li
 build/bench/.sortbox: benchmarks/models.py training/quantise.py requirements.txt
 	@$(python) -m benchmarks.models build/bench
 	@touch $@
+
+bench-batch: env build/bench/.sortbox # BENCH='--model lite0-int8 --number 300 --only transform'
+	@$(python) -m benchmarks.batch $(BENCH)
+
+bench-gpu: env build/bench/.sortbox # one sentence where there is no GPU
+	@$(python) -m benchmarks.gpu $(BENCH)
 
 bench-flow: export SORTBOX_LOCAL = $(CURDIR)/.local/bench-flow
 bench-flow: env build/imagenet.tar.gz # in a cloud of its own

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from domain.model import ModelCard
+from domain.model import ModelCard, Preprocessing
 from serving import cpus, preprocess
 from serving.archive import Archive
 from serving.decode import decode
@@ -35,12 +35,7 @@ def measure(model: Path, bodies: Sequence[bytes]) -> Bare:
     numbers, cores = card.preprocessing, cpus.available()
     assert card.openvino is not None
     engine = OpenVino(Archive(card, model), card.openvino, cores, BATCH)
-
-    def seen(number: int) -> Pixels:
-        side = preprocess.shorter_side(numbers)
-        pixels = decode(bodies[number % len(bodies)], 10**8, side).pixels
-        return preprocess.crop(pixels, numbers)
-
+    seen = decoder(numbers, bodies)
     batch = np.stack([seen(number) for number in range(BATCH)])
     decodes = rate(seen, cores)
     networks = BATCH * rate(lambda number: engine(batch, False), cores)
@@ -51,6 +46,17 @@ def measure(model: Path, bodies: Sequence[bytes]) -> Bare:
         1000 / rate(seen, 1),
         1000 / rate(lambda number: engine(batch[:1], True), 1),
     )
+
+
+def decoder(numbers: Preprocessing, bodies: Sequence[bytes]) -> Callable[[int], Pixels]:
+    """From an image's number to what the network takes."""
+
+    def seen(number: int) -> Pixels:
+        side = preprocess.shorter_side(numbers)
+        pixels = decode(bodies[number % len(bodies)], 10**8, side).pixels
+        return preprocess.crop(pixels, numbers)
+
+    return seen
 
 
 def rate(work: Callable[[int], object], threads: int) -> float:

@@ -4,23 +4,24 @@
 a round: the machine may be slower in the next.
 """
 
-import argparse
 import json
 import os
 import platform
 import statistics
 import sys
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bare, servers
+from benchmarks import bare, plot, servers
 from benchmarks.client import closed_loop, open_loop
 from benchmarks.flow import images
 from benchmarks.servers import Contender
@@ -28,6 +29,7 @@ from benchmarks.servers import Contender
 PORT = 23_400
 PHOTOS = 200
 WARM_SECONDS = 1.5
+OVERLOAD_SECONDS = 20.0
 console = Console(width=130)
 
 
@@ -150,6 +152,43 @@ def summary(rows: Sequence[Figures]) -> Table:
     return table
 
 
+Found = dict[str, Any]
+"""The parts of the document, each under its name."""
+
+
+def bare_part(given: Namespace, found: Found, models: Path, bodies: Sequence[bytes]) -> None:
+    found["bare"] = asdict(bare.measure(models / f"{given.network}-int8", bodies))
+
+
+def grid_part(given: Namespace, found: Found, models: Path, bodies: Sequence[bytes]) -> None:
+    found["grid"] = best_grid(models, given.network, bodies, models / "work")
+
+
+def servers_part(given: Namespace, found: Found, models: Path, bodies: Sequence[bytes]) -> None:
+    """Its rounds are counted on from those that are there."""
+    first = 1 + max((row["round"] for row in found["rows"]), default=-1)
+    work = models / "work"
+    for number in range(first, first + given.rounds):
+        for contender in contenders(models, given.network, found["grid"], work):
+            rows = measured(contender, bodies, given.seconds, number, work, given.clients)
+            found["rows"] += [asdict(row) for row in rows]
+
+
+def overload_part(given: Namespace, found: Found, models: Path, bodies: Sequence[bytes]) -> None:
+    ours = servers.ours(models / f"{given.network}-int8", PORT)
+    peak = max(row["rate"] for row in found["rows"] if row["server"] == "sortbox int8")
+    found["overload"] = overload(ours, bodies, peak, OVERLOAD_SECONDS, models / "work")
+
+
+RUN = {
+    "bare": bare_part,
+    "grid": grid_part,
+    "servers": servers_part,
+    "overload": overload_part,
+}
+PARTS = tuple(RUN)
+
+
 def machine() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
@@ -157,48 +196,37 @@ def machine() -> str:
     return f"{model}, {cores} cores, Linux {platform.release()}, Python {platform.python_version()}"
 
 
-def told(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
+def told(arguments: list[str]) -> Namespace:
+    parser = ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
     parser.add_argument("--network", choices=("resnet50", "lite0"), default="resnet50")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--clients", type=int, nargs="+", default=(1, 4, 16, 64))
     parser.add_argument("--models", type=Path, default=Path("build/bench"))
-    parser.add_argument("--grid", help="WORKERS,BATCH,TIMEOUT_MS: do not search for the best")
+    parser.add_argument(
+        "--parts", choices=PARTS, nargs="+", default=PARTS, help="the others stay as they were"
+    )
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
     given = told(arguments)
-    work = given.models.resolve() / "work"
-    work.mkdir(parents=True, exist_ok=True)
     models = given.models.resolve()
-    bodies = [body for body, _ in zip(images(), range(PHOTOS), strict=False)]
+    work, kept = models / "work", models / f"{given.network}.json"
+    work.mkdir(parents=True, exist_ok=True)
+    bodies = list(islice(images(), PHOTOS))
+    whole = given.parts == PARTS or not kept.exists()
+    found: dict[str, Any] = {"rows": []} if whole else json.loads(kept.read_text())
+    found["machine"] = machine()
     console.print(machine(), f"load {os.getloadavg()}", sep="\n")
-    alone = bare.measure(models / f"{given.network}-int8", bodies)
-    console.print(alone)
-    names = ("WORKERS", "BATCH", "TIMEOUT_MS")
-    grid = dict(zip(names, given.grid.split(","), strict=True)) if given.grid else None
-    fastest = grid or best_grid(models, given.network, bodies, work)
-    field = contenders(models, given.network, fastest, work)
-    rows = [
-        row
-        for number in range(given.rounds)
-        for contender in field
-        for row in measured(contender, bodies, given.seconds, number, work, given.clients)
-    ]
-    console.print(summary(rows))
-    peak = max(row.rate for row in rows if row.server == "sortbox int8")
-    crowd = overload(field[0], bodies, peak, 20, work)
-    console.print(crowd, f"load {os.getloadavg()}")
-    document = {
-        "machine": machine(),
-        "grid": fastest,
-        "bare": asdict(alone),
-        "rows": [asdict(row) for row in rows],
-        "overload": crowd,
-    }
-    (work.parent / f"{given.network}.json").write_text(json.dumps(document, indent=1))
+    for part in given.parts:
+        RUN[part](given, found, models, bodies)
+        kept.write_text(json.dumps(found, indent=1))
+    rows = [Figures(**row) for row in found["rows"]]
+    if rows:
+        console.print(summary(rows), found.get("bare"), found.get("overload"))
+        kept.with_suffix(".svg").write_text(plot.throughput(found, given.network))
+    console.print(f"load {os.getloadavg()}")
     return 0
 
 

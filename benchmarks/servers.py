@@ -114,7 +114,7 @@ def _end(process: psutil.Process) -> None:
             each.kill()
 
 
-def ours(model: Path, port: int) -> Contender:
+def ours(model: Path, port: int, **told: str) -> Contender:
     card = ModelCard.from_json((model / "card.json").read_text())
     environment = {
         "SM_MODEL_DIR": str(model),
@@ -122,6 +122,7 @@ def ours(model: Path, port: int) -> Contender:
         "SORTBOX_CONTAINER": "sha256:bench",
         "SORTBOX_BIND_HOST": "127.0.0.1",
         "SAGEMAKER_BIND_TO_PORT": str(port),
+        **told,
     }
     name = f"sortbox {model.name.rpartition('-')[2]}"
     return Contender(name, (str(OURS), "-m", "serving"), port, environment)
