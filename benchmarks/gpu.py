@@ -4,6 +4,7 @@
 """
 
 import sys
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from benchmarks.serve import PHOTOS, PORT, machine
 from domain.model import ModelCard
 from serving import cpus, gpus
 from serving.archive import Archive
+from serving.engines import Engine
+from serving.preprocess import Pixels
 
 BATCHES = (1, 4, 16, 64)
 CLIENTS = 128
@@ -52,9 +55,13 @@ def _networks(archive: Archive, console: Console) -> float:
     engine, side, rates = Cuda(archive, BATCHES[-1]), archive.card.preprocessing.crop, []
     for size in BATCHES:
         batch = np.zeros((size, side, side, 3), np.uint8)
-        rates.append(size * bare.rate(lambda number, batch=batch: engine(batch, False), 1))
+        rates.append(size * bare.rate(partial(_again, engine, batch), 1))
         console.print(f"network, batch {size}: {rates[-1]:.0f} images/s")
     return max(rates)
+
+
+def _again(engine: Engine, batch: Pixels, number: int) -> None:
+    engine(batch, False)
 
 
 def _server(model: Path, bodies: list[bytes]) -> float:
@@ -64,7 +71,7 @@ def _server(model: Path, bodies: list[bytes]) -> float:
         request = contender.request(bodies)
         uvloop.run(closed_loop(request, CLIENTS, SECONDS))
         answers = uvloop.run(closed_loop(request, CLIENTS, SECONDS))
-    return sum(answer.status == 200 for answer in answers) / SECONDS
+    return float(sum(answer.status == 200 for answer in answers) / SECONDS)
 
 
 if __name__ == "__main__":

@@ -87,4 +87,5 @@ def scale_and_offset(numbers: Preprocessing) -> tuple[NDArray[np.float32], NDArr
     Mean and deviation are of values 0 to 1.
     """
     std = np.array(numbers.std, np.float32)
-    return 1 / (255 * std), np.array(numbers.mean, np.float32) / std
+    mean = np.array(numbers.mean, np.float32)
+    return (1 / (255 * std)).astype(np.float32), (mean / std).astype(np.float32)

@@ -62,7 +62,7 @@ class _Graph:
 
 def _captured(network: FromPixels, size: int, crop: int) -> _Graph:
     pixels = torch.zeros((size, crop, crop, 3), dtype=torch.uint8, device="cuda")
-    beside = torch.cuda.Stream()
+    beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     beside.wait_stream(torch.cuda.current_stream())
     with torch.inference_mode():
         with torch.cuda.stream(beside):

@@ -133,6 +133,6 @@ def test_our_server_asks_our_jobs_for_full_batches_on_both_cores(
     request = request_for(Order(name, "s3://bucket/m", "s3://bucket/out/", "m", road, machines))
     plan = TransformPlan.of(dict(request))
     model = {"SORTBOX_MODEL_ID": f"pets:1:sha256:{'ab' * 32}", "SORTBOX_CONTAINER": "sha256:cd"}
-    server = Settings.from_env(model | plan.container_environment, processors=2)
+    server = Settings.from_env({**model, **plan.container_environment}, processors=2)
     asked = {"MaxConcurrentTransforms": server.max_concurrent_transforms}
     assert plan.limits(asked).concurrency == at_once
