@@ -14,7 +14,7 @@ named = $(or $(STAGE),$(error which stage? `make $@ STAGE=dev`))
 hyperparameters = NAME ARCH WEIGHTS UNFREEZE FROZEN EPOCHS BATCH_SIZE LR BACKBONE_LR OPTIMIZER MOMENTUM WEIGHT_DECAY \
     WARMUP CLIP LABEL_SMOOTHING MIXUP CUTMIX AUGMENT CLASS_WEIGHTS EMA PATIENCE SEARCH TRIALS OBJECTIVE TUNED \
     PRECISION COMPILE IMAGE_SIZE SEED \
-    DECODERS PROCESSES MAX_UNREADABLE LOG_EVERY CHECKPOINT_SECONDS DEBUG DEBUG_INTERVAL STOP_ON PROFILE_STEPS
+    DECODERS PROCESSES MAX_UNREADABLE LOG_EVERY CHECKPOINT_SECONDS DEBUG DEBUG_INTERVAL STOP_ON STALL_SECONDS PROFILE_STEPS
 told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(origin $(each)))),$(each)="$$$(each)"))
 stage = $(or $(STAGE),local)
 image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)' $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)'))")

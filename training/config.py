@@ -133,6 +133,9 @@ class TrainConfig:
         rf"none|any|({RULE})(,({RULE}))*",
         "rules of the debugger that end training when they find an issue, with what it has learnt",
     )
+    stall_seconds: float = number(
+        1800, 0.1, 604_800, "without a batch, after which training counts as stalled"
+    )
     profile_steps: int = number(
         5, 0, 100, "steps whose operators are recorded for the profile; 0: no profile"
     )

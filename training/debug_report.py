@@ -82,8 +82,8 @@ def _html(content: dict[str, Any]) -> str:
             page.section(
                 "Loss",
                 plots.lines(content["losses"], "loss", "step"),
-                "Train: single batches, while the network learns. Validation and test: all of "
-                "their images, after an epoch.",
+                "Train: single batches, while the network learns, and the mean of each epoch's. "
+                "Validation and test: all of their images, after an epoch.",
             ),
             page.section(
                 "Gradients",
@@ -120,7 +120,7 @@ def _saved(content: dict[str, Any]) -> str:
     rows = [
         ["looks", str(content["looks"])],
         ["collections", ", ".join(content["collections"])],
-        ["on disk", f"{content['bytes'] / 1e6:.1f} MB"],
+        ["on disk", f"{content['bytes'] / 1e3:,.0f} kB"],
         ["configuration", content["why"]],
     ]
     return page.table((), rows) if content["looks"] else ""

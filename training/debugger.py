@@ -1,15 +1,17 @@
 """The debugger: smdebug's hook, our rules on what it saves, and what becomes of their findings."""
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from threading import Lock
 
 import torch
 from torch import nn
 
-from training import saving, smd
+from training import debugging, saving, smd
 from training.config import TrainConfig
 from training.course import Course
 from training.debug_report import ISSUE, Verdict, Watched
@@ -18,8 +20,10 @@ from training.hooks import Hook
 from training.places import Places
 from training.plots import Points
 from training.smd import ModeKeys
+from training.stall import Alarm
+from training.tensor_rules import StalledTrainingRule
 from training.tensors import Tensors
-from training.verdicts import OURS, Asked, Jury
+from training.verdicts import EVERY, Asked, Jury
 
 
 class Debugger:
@@ -28,16 +32,22 @@ class Debugger:
         hook: Hook,
         jury: Jury,
         stop_on: frozenset[str],
+        patience: float,
         about: Watched,
+        places: Places,
         say: Callable[[str], None],
     ) -> None:
-        """`about`: what is known before the first step."""
+        """`patience`: seconds without a step; `about`: what is known before the first."""
         self._hook = hook
         self._jury = jury
+        self._turn = Lock()
+        """Of the loop's thread and the alarm's, to ask the jury."""
         self._stop_on = stop_on
         self._about = about
+        self._places = places
         self._say = say
         self._failed = ""
+        self._alarm = Alarm(patience, lambda: hook.silence, self._stalled)
 
     def labels(self, labels: torch.Tensor) -> None:
         self._hook.labels(labels)
@@ -50,14 +60,28 @@ class Debugger:
 
     def asks_to_stop(self) -> bool:
         self._hook.flush()
-        new: list[Verdict] = smd.guarded(self._jury.hear)() or []
+        with self._turn:
+            new = smd.guarded(self._jury.hear)() or []
+        self._notice_failure()
+        return self._is_told_to_stop(new)
+
+    def _is_told_to_stop(self, new: Sequence[Verdict]) -> bool:
         for verdict in new:
             self._say(f"{verdict.rule}: {verdict.sentence} {verdict.advice}".rstrip())
-        self._notice_failure()
         stops = [each for each in new if each.state == ISSUE and each.rule in self._stop_on]
         if stops:
             self._say(f"{stops[0].rule} ends training (stop-on)")
         return bool(stops)
+
+    def _stalled(self, silent: float) -> None:
+        """By the alarm's thread, while the loop's waits for what does not come."""
+        with self._turn:
+            new = self._jury.wait(silent, self._hook.steps)
+        is_told = self._is_told_to_stop(new)
+        debugging.report(self, self._places, self._say)  # whoever ends the job finds it
+        if is_told:
+            self._places.fail(" ".join(f"{each.rule}: {each.sentence}" for each in new))
+            os._exit(1)  # no other way: a thread that waits in the system hears nothing
 
     def _notice_failure(self) -> None:
         error = smd.last_error()
@@ -66,12 +90,17 @@ class Debugger:
             self._say(f"the debugger is off, and training goes on: {self._failed}")
 
     def close(self) -> None:
+        self._alarm.close()
         self._hook.flush()
         smd.guarded(self._jury.hear)()
         self._hook.close()
         self._notice_failure()
 
     def told(self) -> Watched:
+        with self._turn:
+            return self._told()
+
+    def _told(self) -> Watched:
         state, why = ("failed", self._failed) if self._failed else ("on", self._about.why)
         told = replace(self._about, state=state, why=why, verdicts=tuple(self._jury.verdicts()))
         saved = self._jury.tensors
@@ -81,6 +110,7 @@ class Debugger:
             told,
             losses={
                 "train": saved.curve(ModeKeys.TRAIN),
+                "train, mean": saved.learnt(),
                 "validation": saved.curve(ModeKeys.EVAL),
                 "test": saved.curve(ModeKeys.PREDICT),
             },
@@ -110,7 +140,6 @@ def debugger(
     course: Course,
     loss: nn.Module,
     say: Callable[[str], None],
-    rules: Sequence[Asked] = OURS,
 ) -> Watch:
     """By the job's DebugHookConfig where it brings one, else by our own."""
     given = places.config / saving.CONFIG
@@ -122,7 +151,8 @@ def debugger(
         return Nobody(f"The hook could not be made. {why}", "failed")
     by = "the job's DebugHookConfig" if given.exists() else "training's own configuration"
     about = Watched("on", f"Saved as {by} says.", tuple(sorted(made.include_collections)))
-    return Debugger(made, Jury(Path(made.out_dir), rules), _stops(told), about, say)
+    jury = Jury(Path(made.out_dir), _rules(told))
+    return Debugger(made, jury, _stops(told), told.stall_seconds, about, places, say)
 
 
 def _hook(
@@ -148,6 +178,12 @@ def _config(told: TrainConfig, places: Places, steps: int) -> Path:
     every = saving.interval(told.epochs * steps, told.unfreeze != "head")
     saving.write(config, tensors, told.debug_interval or every)
     return config
+
+
+def _rules(told: TrainConfig) -> list[Asked]:
+    """All of ours, with what a person may set."""
+    own = {StalledTrainingRule: {"threshold": str(told.stall_seconds)}}
+    return [Asked(rule, own.get(rule, {})) for rule in EVERY]
 
 
 def _stops(told: TrainConfig) -> frozenset[str]:

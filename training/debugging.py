@@ -78,10 +78,11 @@ def watched(
     finally:
         watch.close()
         if world.leads:
-            _report(watch, places, say)
+            report(watch, places, say)
 
 
-def _report(watch: Watch, places: Places, say: Callable[[str], None]) -> None:
+def report(watch: Watch, places: Places, say: Callable[[str], None]) -> None:
+    """As things stand."""
     try:
         debug_report.write(places.reports, watch.told())
     except OSError as error:

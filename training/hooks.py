@@ -2,12 +2,16 @@
 
 Whatever goes wrong inside, it goes silent and training goes on: smdebug catches its own errors
 where its configuration is the default one, so this hook says that it is.
+
+Between two looks only the beginning of a step is noticed. Parameters, loss and ReLUs are hooked for
+the steps that are looked at: a head's step is so short that hooks which decline would be felt.
 """
 
 import atexit
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,7 @@ from training.smd import ModeKeys, guarded
 
 LOSS, EPOCH_LOSS = "CrossEntropyLoss", "EpochLoss"
 MODES = {"train": ModeKeys.TRAIN, "validation": ModeKeys.EVAL, "test": ModeKeys.PREDICT}
-LABELS = 50
+LABELS = 10
 """Steps whose labels wait for the next look."""
 
 RELUS = (nn.ReLU, nn.ReLU6)
@@ -37,8 +41,9 @@ class Hook(smd.Hook):  # type: ignore[misc]
         if smd.last_error():
             return None
         atexit.unregister(made._cleanup)
-        made._handles = []
+        made._handles, made._looking = [], []
         made._labels = deque(maxlen=LABELS)
+        made._alive, made._longest = time.monotonic(), 0.0
         made.set_mode(ModeKeys.TRAIN)
         made.mode_steps[ModeKeys.TRAIN] = step - 1
         return made
@@ -48,19 +53,20 @@ class Hook(smd.Hook):  # type: ignore[misc]
 
     def watch(self, module: nn.Module, loss: nn.Module) -> None:
         """smdebug's own register_module keeps no handles, and looks at every layer's output."""
-        name = type(module).__name__
-        vars(module)["_module_name"] = name
+        self._module, self._loss = module, loss
+        vars(module)["_module_name"] = type(module).__name__
         vars(loss)["_module_name"] = LOSS
-        self._handles += [
-            module.register_forward_pre_hook(self._begins),
-            loss.register_forward_hook(self._learns),
-        ]
-        for path, parameter in module.named_parameters():
-            tensor = f"{self.GRADIENT_PREFIX}{name}_{path}"
-            self._handles.append(parameter.register_hook(self._gradient(tensor)))  # type: ignore[no-untyped-call]
-        for path, layer in module.named_modules():
-            if isinstance(layer, RELUS):
-                self._handles.append(layer.register_forward_hook(self._activation(path)))
+        self._handles.append(module.register_forward_pre_hook(self._begins))
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the network was last given something, to learn from or to judge."""
+        return time.monotonic() - self._alive
+
+    @property
+    def steps(self) -> int:
+        """Training steps begun."""
+        return int(self.mode_steps[ModeKeys.TRAIN]) + 1
 
     def judged(self, split: str, loss: float, learnt: float) -> None:
         """One pass over a split is one step of its mode; `learnt`: the epoch's mean loss."""
@@ -71,13 +77,11 @@ class Hook(smd.Hook):  # type: ignore[misc]
         self._save_step()
         self.set_mode(ModeKeys.TRAIN)
 
-    @guarded
     def labels(self, labels: torch.Tensor) -> None:
         """Of a training step's images. A look saves those of the steps before it, too."""
         self._labels.append(labels)
-        if self._collections_to_save_for_step:
-            self._save_for_tensor("labels", torch.cat(list(self._labels)))
-            self._labels.clear()
+        if self._looking:
+            self._save_labels()
 
     @guarded
     def exploded(self, loss: float) -> None:
@@ -96,6 +100,7 @@ class Hook(smd.Hook):  # type: ignore[misc]
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self._look_away()
         guarded(super().close)()
 
     def _initialize_writers(self, only_initialize_if_missing: bool = False) -> None:
@@ -115,40 +120,71 @@ class Hook(smd.Hook):  # type: ignore[misc]
                 self._save_for_tensor(f"{type(module).__name__}_{name}", parameter.data)
 
     def _begins(self, module: nn.Module, inputs: Any) -> None:
+        """Of any pass; the look before it is over, though it be one that only judges."""
+        self._look_away()
+        self._longest = max(self._longest, self.silence)
+        self._alive = time.monotonic()
         if not module.training:
             return
         if self._is_due(self.mode_steps[ModeKeys.TRAIN] + 1):
             self.forward_pre_hook(module, inputs)
-            self._note_time()
+            if self._collections_to_save_for_step:
+                self._look()
         else:
             self._pass_over()
 
+    @guarded
     def _is_due(self, step: int) -> bool:
         """Asked before smdebug is: its own way to say no takes a tenth of a head's step."""
-        return not self.prepared_collections or any(
-            each.save_config.should_save_step(ModeKeys.TRAIN, step)
-            for each in self._collections_to_save
-        )
+        if not self.prepared_collections:
+            return True
+        return any(each.should_save_step(step) for each in self._intervals)
 
-    @guarded
+    @cached_property
+    def _intervals(self) -> list[Any]:
+        """Those of training, each once: smdebug keeps one for each collection."""
+        found: list[Any] = []
+        for collection in self._collections_to_save:
+            interval = collection.save_config.get_save_config(ModeKeys.TRAIN)
+            found += [interval] if interval not in found else []
+        return found
+
     def _pass_over(self) -> None:
         if self.writer is not None:
-            self._close_writers()
+            self._save_step()
         self.step += 1
         self.mode_steps[ModeKeys.TRAIN] += 1
         self.mode_steps[ModeKeys.GLOBAL] = self.step
         self._collections_to_save_for_step: set[object] = set()
 
     @guarded
-    def _note_time(self) -> None:
-        if self._collections_to_save_for_step:
-            self._save_for_tensor("seconds", torch.tensor(time.time(), dtype=torch.float64))
+    def _look(self) -> None:
+        self._save_for_tensor("seconds", torch.tensor(self._longest))
+        self._longest = 0.0
+        self._looking.append(self._loss.register_forward_hook(self._learns))
+        name = type(self._module).__name__
+        for path, parameter in self._module.named_parameters():
+            if parameter.requires_grad:
+                back = self._gradient(f"{self.GRADIENT_PREFIX}{name}_{path}")
+                self._looking.append(parameter.register_hook(back))
+        for path, layer in self._module.named_modules():
+            if isinstance(layer, RELUS):
+                self._looking.append(layer.register_forward_hook(self._activation(path)))
+
+    def _look_away(self) -> None:
+        for handle in self._looking:
+            handle.remove()
+        self._looking.clear()
+
+    @guarded
+    def _save_labels(self) -> None:
+        self._save_for_tensor("labels", torch.cat(list(self._labels)))
+        self._labels.clear()
 
     @guarded
     def _learns(self, loss: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        if self._collections_to_save_for_step:
-            self._write_outputs(LOSS, output.detach())
-            self.last_saved_step = self.step
+        self._write_outputs(LOSS, output.detach())
+        self.last_saved_step = self.step
 
     @guarded
     def _save_step(self) -> None:
@@ -158,24 +194,18 @@ class Hook(smd.Hook):  # type: ignore[misc]
     def _gradient(self, name: str) -> Callable[[torch.Tensor], None]:
         @guarded
         def back(gradient: torch.Tensor) -> None:
-            if self._collections_to_save_for_step:
-                self._save_for_tensor(name, gradient / self.scale())
+            self._save_for_tensor(name, gradient / self.scale())
 
         return back
 
     def _activation(self, name: str) -> Callable[..., None]:
         @guarded
         def look(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-            if self.is_training_step and self._collections_to_save_for_step:
-                times = self.written_tensor_name_for_step[name]
-                self.written_tensor_name_for_step[name] += 1
-                self._save_for_tensor(f"{name}_dead_{times}", dead(output.detach()))
+            times = self.written_tensor_name_for_step[name]
+            self.written_tensor_name_for_step[name] += 1
+            self._save_for_tensor(f"{name}_dead_{times}", dead(output.detach()))
 
         return look
-
-    @property
-    def is_training_step(self) -> bool:
-        return bool(self.mode == ModeKeys.TRAIN and self.writer is not None)
 
 
 def dead(output: torch.Tensor) -> torch.Tensor:

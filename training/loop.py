@@ -93,7 +93,7 @@ class Loop:
         """All chance comes from the number of the step: a resumed one meets the same."""
         config, course.step = self.config, course.step + 1
         chance = dice(config.seed, course.step, self.world.rank)
-        torch.manual_seed(chance.getrandbits(63))
+        self.world.seed(chance.getrandbits(63))
         wanted = targets = targets.to(self.world.device)
         if config.mixup or config.cutmix:
             inputs, wanted = blended(

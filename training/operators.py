@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.autograd.profiler import profile, record_function
 
 PREFIX = "step: "
 PYTHON = "Python between operators"
@@ -39,11 +39,9 @@ class Window:
         return self._profile is not None
 
     def open(self) -> None:
-        activities = [ProfilerActivity.CPU]
-        if self.device.type == "cuda":
-            activities.append(ProfilerActivity.CUDA)
+        """torch.profiler.profile would import torch's compiler first: 1.6 s, for nothing here."""
         try:
-            opened = profile(activities=activities)
+            opened = profile(use_device="cuda" if self.device.type == "cuda" else None)
             opened.__enter__()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             self.trouble = f"torch's profiler cannot be used here: {error}"
@@ -78,7 +76,7 @@ class Window:
 
 def found(recorded: Any, steps: int, device: torch.device) -> list[Operator]:
     """The slowest first."""
-    events = recorded.events()
+    events = recorded.function_events
     phases = [
         (event.time_range.start, event.time_range.end, event.name.removeprefix(PREFIX))
         for event in events

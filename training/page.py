@@ -1,6 +1,7 @@
 """The report's HTML, piece by piece. Every text from outside is escaped where it enters."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -20,6 +21,8 @@ figure { display: inline-block; width: 170px; margin: 0 12px 14px 0; vertical-al
 figcaption { font-size: 12px; overflow-wrap: anywhere } figure b { color: #c0392b }
 meter { width: 90px } code { overflow-wrap: anywhere; font-size: 12px }
 """
+
+NUMBER = re.compile(r"[\d.,]+(e-?\d+)?( ?(%|ms|s))?")
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -109,11 +112,21 @@ def provenance(content: dict[str, Any]) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
-    lines = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+    """Columns that hold nothing but numbers stand flush on their right."""
+    lines = list(rows)
+    aligned = [
+        ' class="n"' if all(NUMBER.fullmatch(cell) for cell in column) else ""
+        for column in zip(*(lines or [[""] * len(heads)]), strict=True)
+    ]
+    top = _row("th", heads, aligned) if heads else ""
+    return f"<table>{top}{''.join(_row('td', line, aligned) for line in lines)}</table>"
+
+
+def _row(kind: str, cells: Sequence[str], aligned: Sequence[str]) -> str:
+    shown = (
+        f"<{kind}{how}>{escape(cell)}</{kind}>" for cell, how in zip(cells, aligned, strict=True)
     )
-    return f"<table>{f'<tr>{top}</tr>' if heads else ''}{lines}</table>"
+    return f"<tr>{''.join(shown)}</tr>"
 
 
 def _number(value: int) -> str:

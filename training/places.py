@@ -36,3 +36,9 @@ class Places:
     @property
     def failure(self) -> Path:
         return self.output / "failure"
+
+    def fail(self, why: str) -> None:
+        """The first to fail says why; what misses it afterwards does not overwrite that."""
+        self.output.mkdir(parents=True, exist_ok=True)
+        if not self.failure.exists():
+            self.failure.write_text(why)

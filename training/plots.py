@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from training.charts import svg, text
 
@@ -10,22 +11,24 @@ COLOURS = ("#2f6fde", "#d9772b", "#1f7a4d", "#8a4fb8", "#c0392b", "#8a8f98")
 DRAWN = 600
 """Points of a line: more are not seen, and make the file large."""
 
+MARKS = 4
+"""On an axis, beside the first."""
+
 Points = Sequence[tuple[float, float]]
 
 
 def lines(series: Mapping[str, Points], title: str, below: str, logarithmic: bool = False) -> str:
-    """Nothing, where there is nothing to draw."""
+    """Nothing, where there is nothing to draw. One line alone is told by the title."""
     drawn = {name: thinned(_drawable(points, logarithmic)) for name, points in series.items()}
-    every = [point for points in drawn.values() for point in points]
-    if not every:
+    drawn = {name: points for name, points in drawn.items() if points}
+    if not drawn:
         return ""
-    xs, ys = [x for x, _ in every], [_scaled(y, logarithmic) for _, y in every]
-    low, high = (math.floor(min(ys)), math.ceil(max(ys))) if logarithmic else (0.0, max(ys) or 1.0)
-    frame = _Frame(min(xs), max(xs), min(low, min(ys)), max(high, low + 1e-12), logarithmic)
+    frame = _Frame.around([point for points in drawn.values() for point in points], logarithmic)
     parts = [text(LEFT, 16, title), *frame.axes(below)]
     for number, (name, points) in enumerate(drawn.items()):
         colour = COLOURS[number % len(COLOURS)]
-        parts += [*frame.line(points, colour), *_legend(name, number, colour)]
+        parts += frame.line(points, colour)
+        parts += _legend(name, number, colour) if len(drawn) > 1 else []
     return svg(WIDTH, HEIGHT, title, parts)
 
 
@@ -49,30 +52,54 @@ def thinned(points: Points) -> Points:
     return [*points[:-1:stride], *points[-1:]]
 
 
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers, evenly apart, from one below to one above."""
+    apart = (high - low or 1.0) / MARKS
+    size = 10 ** math.floor(math.log10(apart))
+    step = next(size * each for each in (1, 2, 2.5, 5, 10) if size * each >= apart)
+    return [step * each for each in range(math.floor(low / step), math.ceil(high / step) + 1)]
+
+
+def decades(low: float, high: float) -> list[float]:
+    """Whole exponents, from one below to one above."""
+    first, last = math.floor(low), max(math.ceil(high), math.floor(low) + 1)
+    stride = math.ceil((last - first) / MARKS)
+    return list(range(first, last + stride, stride))
+
+
+@dataclass(frozen=True, slots=True)
 class _Frame:
-    def __init__(self, left: float, right: float, low: float, high: float, log: bool) -> None:
-        self._left, self._right, self._low, self._high = left, right, low, high
-        self._log = log
+    across: Sequence[float]
+    """What is marked, from end to end; `left` and `right` may lie within."""
+    up: Sequence[float]
+    left: float
+    right: float
+    log: bool
+
+    @classmethod
+    def around(cls, points: Points, log: bool) -> "_Frame":
+        """A linear one begins at nothing."""
+        xs, ys = [x for x, _ in points], [_scaled(y, log) for _, y in points]
+        up = decades(min(ys), max(ys)) if log else ticks(min(0.0, *ys), max(0.0, *ys))
+        return cls(ticks(min(xs), max(xs)), up, min(xs), max(xs), log)
 
     def axes(self, below: str) -> list[str]:
         parts = []
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-            value = self._low + share * (self._high - self._low)
-            y = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share
+        for value in self.up:
+            y = self._y(value)
             parts.append(
                 f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" '
                 'stroke="#e4e4e4"/>'
             )
-            parts.append(text(LEFT - 6, y + 4, _told(10**value if self._log else value), "end"))
-        for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
-            x = LEFT + (WIDTH - LEFT - RIGHT) * share
-            told = _told(self._left + share * (self._right - self._left))
-            parts.append(text(x, HEIGHT - BOTTOM + 16, told, anchor))
+            parts.append(text(LEFT - 6, y + 4, _told(10**value if self.log else value), "end"))
+        for value in self.across:
+            if self.left <= value <= self.right:
+                parts.append(text(self._x(value), HEIGHT - BOTTOM + 16, _told(value), "middle"))
         parts.append(text(WIDTH - RIGHT, HEIGHT - 6, below, "end"))
         return parts
 
     def line(self, points: Points, colour: str) -> list[str]:
-        placed = [(self._x(x), self._y(_scaled(y, self._log))) for x, y in points]
+        placed = [(self._x(x), self._y(_scaled(y, self.log))) for x, y in points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         drawn = f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
         dots = placed if len(placed) <= 30 else placed[-1:]
@@ -81,10 +108,10 @@ class _Frame:
         ]
 
     def _x(self, value: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * _share(value, self._left, self._right)
+        return LEFT + (WIDTH - LEFT - RIGHT) * _share(value, self.left, self.right)
 
     def _y(self, value: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * _share(value, self._low, self._high)
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * _share(value, self.up[0], self.up[-1])
 
 
 def _drawable(points: Points, logarithmic: bool) -> Points:
@@ -107,4 +134,4 @@ def _legend(name: str, number: int, colour: str) -> list[str]:
 def _told(value: float) -> str:
     if 0 < abs(value) < 0.01:
         return f"{value:.0e}"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

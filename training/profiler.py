@@ -38,8 +38,8 @@ class Profiler:
         self._step = dict.fromkeys(PHASES, 0.0)
         self._began = time.perf_counter()
         self.usage = Usage(device)
-        self.before_first = 0.0
-        """Seconds: data, weights, features."""
+        self.before_first = self.after_last = 0.0
+        """Seconds: data, weights, features; judging, compiling, packing."""
         self.made = 0
         self.total = 0.0
         """Seconds in steps."""
@@ -55,7 +55,9 @@ class Profiler:
     def __exit__(self, *trouble: object) -> None:
         self._stop_tracing()
         self.usage.__exit__()
-        self.seconds = time.perf_counter() - self._began
+        ended = time.perf_counter()
+        self.seconds = ended - self._began
+        self.after_last = ended - self._since if self.made else 0.0
 
     @property
     def trouble(self) -> str:

@@ -43,9 +43,8 @@ def told(profile: Profile) -> dict[str, Any]:
             "whole run": round(profile.seconds, 3),
             "before the first step": round(profile.before_first, 3),
             "in steps": round(profile.in_steps, 3),
-            "judging, saving and the rest": round(
-                max(0.0, profile.seconds - profile.before_first - profile.in_steps), 3
-            ),
+            "between epochs": round(profile.between, 3),
+            "after the last step": round(profile.after_last, 3),
         },
         "step_milliseconds": {name: round(s * 1e3, 3) for name, s in profile.split.items()},
         "operators": [asdict(each) for each in profile.operators],
@@ -107,7 +106,7 @@ def _steps(content: dict[str, Any]) -> str:
         [
             plots.bars({name: ms / whole for name, ms in split.items()}, "a step"),
             page.table(("phase", "mean of a step", "share"), rows),
-            plots.lines({"seconds": content["step_seconds"]}, "seconds a step", "step"),
+            plots.lines({"": [(x, 1e3 * s) for x, s in content["step_seconds"]]}, "ms", "step"),
             page.table(("the run", ""), [[name, f"{s:.1f} s"] for name, s in seconds.items()]),
         ]
     )

@@ -37,9 +37,10 @@ class Profile:
     """Mean seconds of a step, by phase."""
     steps: int
     seconds: float
-    """Of everything; `in_steps` and `before_first` are of it."""
+    """Of everything; the next three are of it."""
     in_steps: float
     before_first: float
+    after_last: float
     operators: Sequence[Operator]
     step_seconds: Series
     memory: Series
@@ -48,6 +49,11 @@ class Profile:
     decoders: int
     """0 where no images are decoded in a step."""
     trouble: str
+
+    @property
+    def between(self) -> float:
+        """Judging after each epoch, saving, reading the debugger's rules."""
+        return max(0.0, self.seconds - self.before_first - self.in_steps - self.after_last)
 
     @property
     def step(self) -> float:
@@ -217,6 +223,9 @@ def bottleneck(profile: Profile, found: Sequence[Finding]) -> str:
     if "OverallSystemUsage" in issues:
         other = issues["OverallSystemUsage"]
         return f"Other processes. {other.sentence} {other.advice}"
+    longest, what = max(_around(profile))
+    if longest > profile.in_steps:
+        return f"No step: all of them take {profile.in_steps:.1f} s, and {what}"
     for rule, what in (("Dataloader", "The data loader"), ("SlowOperator", "One operator")):
         if rule in issues:
             return f"{what}. {issues[rule].sentence} {issues[rule].advice}"
@@ -225,12 +234,18 @@ def bottleneck(profile: Profile, found: Sequence[Finding]) -> str:
             f"The optimizer takes {profile.share(OPTIMIZER):.0%} of each step. Use larger "
             "batches, or freeze layers."
         )
-    if profile.before_first > profile.in_steps:
-        return (
-            f"What comes before the first step: {profile.before_first:.0f} s, and all steps "
-            f"together take {profile.in_steps:.0f} s. More cores read and embed images faster."
-        )
     return (
         f"The network itself: forward takes {profile.share(FORWARD):.0%} of a step and backward "
         f"{profile.share(BACKWARD):.0%}. A GPU, a smaller image-size or unfreeze=head shorten it."
     )
+
+
+def _around(profile: Profile) -> list[tuple[float, str]]:
+    """Seconds in no step, each with what to do about them."""
+    before, between, after = profile.before_first, profile.between, profile.after_last
+    return [
+        (before, f"{before:.0f} s pass before the first. More cores read and embed images faster."),
+        (between, f"{between:.0f} s pass between epochs. A smaller validation split shortens it."),
+        (after, f"{after:.0f} s pass after the last, in judging the network and what may serve in "
+                "its place. compile=none shortens it."),
+    ]  # fmt: skip

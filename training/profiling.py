@@ -75,6 +75,7 @@ def _profile(profiler: Profiler, told: TrainConfig) -> Profile:
         seconds=profiler.seconds,
         in_steps=profiler.total,
         before_first=profiler.before_first if profiler.made else profiler.seconds,
+        after_last=profiler.after_last,
         operators=profiler.operators(),
         step_seconds=profiler.steps_seconds,
         memory=profiler.memory,

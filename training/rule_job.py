@@ -24,10 +24,14 @@ Statuses = list[Mapping[str, str]]
 def evaluate(tensors: Path, configurations: Sequence[Mapping[str, Any]], statuses: Path) -> None:
     asked = asked_for(configurations)
     jury = Jury(tensors, [each for each in asked if isinstance(each, Asked)])
-    ended = False
+    ended, heard, since = False, jury.heard, time.monotonic()
     while not ended:
         ended = (tensors / END).exists()  # before the look: then the look sees everything
         jury.hear()
+        if jury.heard != heard:
+            heard, since = jury.heard, time.monotonic()
+        elif heard >= 0 and not ended:  # before the first step there is much to prepare
+            jury.wait(time.monotonic() - since, jury.made)
         _write(statuses, _told(configurations, asked, jury, ended))
         time.sleep(0 if ended else LOOK_SECONDS)
 

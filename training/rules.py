@@ -55,6 +55,11 @@ class Diagnosis(smd.Rule):  # type: ignore[misc]
         """`number`: of the step among those of its mode; `step`: among all."""
         raise NotImplementedError
 
+    @classmethod
+    def missed(cls, silent: float, parameters: Mapping[str, str]) -> str:
+        """What is wrong if for so many seconds nothing comes to look at; empty: nothing."""
+        return ""
+
     def lacks(self) -> str:
         """Why a rule that found nothing has not really looked; empty where it has."""
         return "" if self.looks else f"No {self.needs} were saved."

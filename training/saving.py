@@ -42,7 +42,7 @@ NEVER = {"eval.end_step": "0", "predict.end_step": "0", "global.end_step": "0"}
 def interval(steps: int, whole: bool) -> int:
     """Between two looks, in a run of so many steps of the `whole` network or of its head."""
     usual, least = (WHOLE, WHOLE_LEAST) if whole else (HEAD, HEAD_LEAST)
-    return max(1, min(steps // least, max(usual, steps // MOST)))
+    return max(1, min(-(-steps // least), max(usual, -(-steps // MOST))))  # both rounded up
 
 
 def collections(every: int) -> Sequence[Collection]:

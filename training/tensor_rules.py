@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 
 from training.rules import Diagnosis, Finding, named
 from training.smd import ModeKeys
@@ -186,19 +187,21 @@ class ClassImbalance(Diagnosis):
 
 
 class StalledTrainingRule(Diagnosis):
-    """A step was a long time in coming."""
+    """A step was a long time in coming, or does not come at all."""
 
     needs = "seconds"
     advice = "Look at the loader, the disk and the network; the profiler report says who waited."
     threshold = 1800.0
-    """Seconds between two saved steps."""
-
-    def begin(self) -> None:
-        self._last = math.inf
+    """Seconds between two batches, which learn or are judged."""
 
     def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
-        now = float(self.tensors.value("seconds", step))
-        waited, self._last = now - self._last, now
+        waited = float(self.tensors.value("seconds", step))
         if waited <= self.threshold:
             return None
-        return Finding(f"{waited:.0f} s passed between two saved steps.")
+        return Finding(f"{waited:.0f} s passed between two batches.")
+
+    @classmethod
+    def missed(cls, silent: float, parameters: Mapping[str, str]) -> str:
+        if silent <= float(parameters.get("threshold", cls.threshold)):
+            return ""
+        return f"For {silent:.0f} s no batch has come, and training has not ended."

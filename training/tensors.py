@@ -1,6 +1,7 @@
 """What the hook has saved, read back while it goes on saving."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,19 @@ Numbers = dict[str, float]
 def are_there(folder: Path) -> bool:
     """Without this smdebug would wait for them."""
     return any((folder / "collections").rglob("*_collections.json"))
+
+
+@dataclass
+class Made:
+    """Training steps made, told from what was saved: not every one is."""
+
+    steps: int = 0
+    _last: int = -1
+
+    def go_on(self, step: int, mode: ModeKeys, number: int) -> None:
+        """To the next saved step among all. Each pass that judges is one, and none of training."""
+        self.steps = number + 1 if mode == ModeKeys.TRAIN else self.steps + step - self._last - 1
+        self._last = step
 
 
 class Tensors(smd.LocalTrial):  # type: ignore[misc]
@@ -66,12 +80,21 @@ class Tensors(smd.LocalTrial):  # type: ignore[misc]
         return mode, number
 
     def curve(self, mode: ModeKeys) -> list[tuple[int, float]]:
-        """(the last training step saved until then, loss)"""
-        points, made = [], 0
+        """(training steps made, loss)"""
+        return self._curve(mode, self.loss)
+
+    def learnt(self) -> list[tuple[int, float]]:
+        """(training steps made, the epoch's mean training loss)"""
+        return self._curve(ModeKeys.EVAL, self.epoch_loss)
+
+    def _curve(
+        self, mode: ModeKeys, loss_at: Callable[[int], float | None]
+    ) -> list[tuple[int, float]]:
+        points, made = [], Made()
         for step in self.steps():
             at, number = self.at(step)
-            made = number + 1 if at == ModeKeys.TRAIN else made
-            loss = self.loss(step) if at == mode else None
+            made.go_on(step, at, number)
+            loss = loss_at(step) if at == mode else None
             if loss is not None:
-                points.append((made, loss))
+                points.append((made.steps, loss))
         return points

@@ -189,7 +189,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
         return INTERRUPTED
     except Exception as error:
         traceback.print_exc()
-        _fail(places, sentence(error))
+        places.fail(sentence(error))
         return 1
     return 0
 
@@ -205,13 +205,6 @@ def _train_as_one_of(world: World, told: TrainConfig, places: Places) -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def _fail(places: Places, text: str) -> None:
-    """The first process to fail says why; those that miss it afterwards do not overwrite that."""
-    places.output.mkdir(parents=True, exist_ok=True)
-    if not places.failure.exists():
-        places.failure.write_text(text)
-
-
 def _say(text: str) -> None:
     print(text, flush=True)
 
@@ -221,4 +214,6 @@ def _hush(text: str) -> None:
 
 
 if __name__ == "__main__":
+    # Else Kineto, by which torch records operators, writes of its own doings between the lines.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     sys.exit(main(sys.argv[1:], os.environ))

@@ -63,6 +63,14 @@ def judged(
     return Trial(name, values, "Completed", kept[told.objective], tuple(history))
 
 
+def short(value: str) -> str:
+    """To read: what a tuner chose has seventeen digits."""
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value
+
+
 def write(folder: Path, objective: str, space: str, trials: Sequence[Trial]) -> None:
     found = best(trials, objective)
     content = {

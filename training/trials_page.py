@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from training import page, search, trials
+from training.charts import svg, text
 from training.ranges import Categorical, Continuous
 from training.trials import Trial
 
@@ -32,7 +33,7 @@ def _table(every: Sequence[Trial], objective: str, names: Sequence[str], best: T
     rows = [
         [
             f"{number}{' ★' if trial is best else ''}",
-            *(trial.values[name] for name in names),
+            *(trials.short(trial.values[name]) for name in names),
             "" if trial.score is None else f"{trial.score:.4f}",
             trial.state,
             str(len(trial.curves)),
@@ -68,10 +69,10 @@ def _scatter(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{_colour(trial, best)}">'
             f"<title>{escape(trial.values[name])}: {score:.4f}</title></circle>"
         )
-    for share, text in search.ticks(each):
-        parts.append(_text(_x(share), HEIGHT - MARGIN + 18, text, "middle"))
-    parts.append(_text(WIDTH - 10, HEIGHT - 8, name, "end"))
-    return _svg(parts, f"{objective} by {name}")
+    for share, value in search.ticks(each):
+        parts.append(text(_x(share), HEIGHT - MARGIN + 18, value, "middle"))
+    parts.append(text(WIDTH - 10, HEIGHT - 8, name, "end"))
+    return svg(WIDTH, HEIGHT, f"{objective} by {name}", parts)
 
 
 def _curves(every: Sequence[Trial], objective: str, best: Trial | None) -> str:
@@ -93,10 +94,10 @@ def _curves(every: Sequence[Trial], objective: str, best: Trial | None) -> str:
             f'<polyline points="{points}" fill="none" stroke="{_colour(trial, best)}" '
             f'stroke-width="{wide}"/>'
         )
-    parts.append(_text(_x(0), HEIGHT - MARGIN + 18, "1", "middle"))
-    parts.append(_text(_x(1), HEIGHT - MARGIN + 18, str(epochs), "middle"))
-    parts.append(_text(WIDTH - 10, HEIGHT - 8, "epoch", "end"))
-    return _svg(parts, f"{objective} by epoch")
+    parts.append(text(_x(0), HEIGHT - MARGIN + 18, "1", "middle"))
+    parts.append(text(_x(1), HEIGHT - MARGIN + 18, str(epochs), "middle"))
+    parts.append(text(WIDTH - 10, HEIGHT - 8, "epoch", "end"))
+    return svg(WIDTH, HEIGHT, f"{objective} by epoch", parts)
 
 
 def _colour(trial: Trial, best: Trial | None) -> str:
@@ -112,13 +113,13 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _frame(what: str, low: float, high: float) -> list[str]:
-    parts = [_text(MARGIN, 16, what)]
+    parts = [text(MARGIN, 16, what)]
     for share in (0.0, 0.5, 1.0):
         y = _y(share)
         parts.append(
             f'<line x1="{MARGIN}" y1="{y:.1f}" x2="{WIDTH - 10}" y2="{y:.1f}" stroke="#e4e4e4"/>'
         )
-        parts.append(_text(MARGIN - 6, y + 4, f"{low + share * (high - low):.3f}", "end"))
+        parts.append(text(MARGIN - 6, y + 4, f"{low + share * (high - low):.3f}", "end"))
     return parts
 
 
@@ -128,18 +129,3 @@ def _x(share: float) -> float:
 
 def _y(share: float) -> float:
     return HEIGHT - MARGIN - (HEIGHT - MARGIN - 28) * share
-
-
-def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="12" fill="#444" text-anchor="{anchor}">'
-        f"{escape(text)}</text>"
-    )
-
-
-def _svg(parts: Sequence[str], says: str) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
-        f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(says)}">'
-        f"{''.join(parts)}</svg>"
-    )

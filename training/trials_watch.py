@@ -64,20 +64,13 @@ def table(every: Sequence[Trial], told: TrainConfig, space: Space) -> Table:
             shown = trial.curves[-1].get(told.objective)
         drawn.add_row(
             str(number),
-            *(_short(trial.values.get(name, "")) for name in space),
+            *(trials.short(trial.values.get(name, "")) for name in space),
             trial.state,
             f"{epochs}/{trial.values.get('epochs', told.epochs)}",
             "" if shown is None else f"{shown:.4f}",
             style="bold green" if trial is best else None,
         )
     return drawn
-
-
-def _short(text: str) -> str:
-    try:
-        return f"{float(text):.4g}"
-    except ValueError:
-        return text
 
 
 @dataclass

@@ -9,7 +9,7 @@ from training import tensors
 from training.debug_report import ERROR, ISSUE, NO_ISSUE, NOT_APPLICABLE, Verdict
 from training.loss_rules import LossNotDecreasing, Overfit, Overtraining
 from training.rules import Diagnosis
-from training.smd import ModeKeys, RuleEvaluationConditionMet
+from training.smd import RuleEvaluationConditionMet
 from training.tensor_rules import (
     AllZero,
     ClassImbalance,
@@ -19,7 +19,7 @@ from training.tensor_rules import (
     StalledTrainingRule,
     VanishingGradient,
 )
-from training.tensors import Tensors
+from training.tensors import Made, Tensors
 
 EVERY: tuple[type[Diagnosis], ...] = (
     LossNotDecreasing,
@@ -59,9 +59,9 @@ class Jury:
         self._tensors: Tensors | None = None
         self._rules: list[Diagnosis] = []
         self._over: dict[int, Verdict] = {}
-        self._heard = -1
-        self.made = 0
-        """Training steps, as far as was heard."""
+        self.heard = -1
+        """The last step among all that was saved."""
+        self._made = Made()
 
     @property
     def tensors(self) -> Tensors | None:
@@ -76,12 +76,27 @@ class Jury:
         before = set(self._over)
         saved = self.tensors
         for step in saved.steps() if saved else ():
-            if saved is not None and step > self._heard:
-                mode, number = saved.at(step)
-                self.made = number + 1 if mode == ModeKeys.TRAIN else self.made
+            if saved is not None and step > self.heard:
+                self._made.go_on(step, *saved.at(step))
                 self._hear_all(step)
-                self._heard = step
+                self.heard = step
         return [verdict for index, verdict in self._over.items() if index not in before]
+
+    @property
+    def made(self) -> int:
+        """Training steps, as far as was heard."""
+        return self._made.steps
+
+    def wait(self, silent: float, made: int) -> list[Verdict]:
+        """What it brings up that for so many seconds no step came, after `made` of them."""
+        found = {
+            index: Verdict(asked.name, ISSUE, missed, made, advice=asked.kind.advice)
+            for index, asked in enumerate(self._asked)
+            if index not in self._over
+            if (missed := asked.kind.missed(silent, asked.parameters))
+        }
+        self._over |= found
+        return list(found.values())
 
     def _hear_all(self, step: int) -> None:
         for index, rule in enumerate(self._rules):
@@ -108,17 +123,17 @@ class Jury:
         """One a rule, as things stand."""
         if not self._rules:
             nothing = "Nothing was saved."
-            return [Verdict(asked.name, NOT_APPLICABLE, nothing) for asked in self._asked]
-        return [
-            self._over.get(index) or _unless_found(rule) for index, rule in enumerate(self._rules)
-        ]
+            others = [Verdict(asked.name, NOT_APPLICABLE, nothing) for asked in self._asked]
+        else:
+            others = [_unless_found(rule) for rule in self._rules]
+        return [self._over.get(index, other) for index, other in enumerate(others)]
 
 
 def _unless_found(rule: Diagnosis) -> Verdict:
     lacks = rule.lacks()
     if lacks:
         return Verdict(rule.rule_name, NOT_APPLICABLE, lacks)
-    return Verdict(rule.rule_name, NO_ISSUE, f"Looked at {rule.looks} times.")
+    return Verdict(rule.rule_name, NO_ISSUE, f"Looked {rule.looks} times.")
 
 
 def asked_for(configurations: Sequence[Mapping[str, Any]]) -> list[Asked | str]:

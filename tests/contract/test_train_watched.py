@@ -1,7 +1,12 @@
 """Training that is watched: what the debugger and the profiler leave, and what never stops it."""
 
 import json
+import os
 import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +57,7 @@ def test_a_job_leaves_losses_of_its_three_splits_a_verdict_a_rule_and_a_profile(
     assert told["state"] == "on"
     assert {split: len(points) for split, points in told["losses"].items()} == {
         "train": 4,
+        "train, mean": 2,
         "validation": 2,
         "test": 2,
     }
@@ -119,6 +125,68 @@ def test_a_rule_may_end_a_job_which_keeps_what_it_has_learnt(
     assert state(job, "LossNotDecreasing") == ISSUE
     assert len(json.loads((job.reports / "report.json").read_text())["curves"]) == 3
     assert "LossNotDecreasing ends training (stop-on)" in capsys.readouterr().out
+
+
+SMALL = {"unfreeze": "all", "image_size": "32"}
+SECONDS = 120
+
+
+@contextmanager
+def hanging(job: Job, log: Path, **told: str) -> "Iterator[subprocess.Popen[bytes]]":
+    """A job one of whose images never comes, until it is let go."""
+    process = job.start(log, **SMALL, **told)
+    try:
+        until(lambda: "step=1 " in log.read_text(), process, log)
+        assert not (job.reports / "debug.html").exists()
+        (job.root / "kept.png").hardlink_to(image(job))
+        os.mkfifo(job.root / "pipe")
+        (job.root / "pipe").replace(image(job))
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def image(job: Job) -> Path:
+    return job.channel / "train" / "red" / "0.png"
+
+
+def let_go(job: Job) -> None:
+    body = (job.root / "kept.png").read_bytes()
+    with image(job).open("wb") as pipe:
+        (job.root / "kept.png").replace(image(job))
+        pipe.write(body)
+
+
+def until(done: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not done():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_loader_that_hangs_is_named_while_it_hangs(job: Job, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with hanging(job, log, epochs="10", stall_seconds="2") as process:
+        until(lambda: (job.reports / "debug.html").exists(), process, log)
+        assert state(job, "StalledTrainingRule") == ISSUE
+        assert re.search(r"StalledTrainingRule: For \d+ s no batch has come", log.read_text())
+        assert process.poll() is None
+        let_go(job)
+        assert process.wait(SECONDS) == 0, log.read_text()
+    assert_done(job, 0)
+    assert state(job, "StalledTrainingRule") == ISSUE
+
+
+@pytest.mark.slow
+def test_a_job_that_hangs_may_be_ended_by_its_rule(job: Job, tmp_path: Path) -> None:
+    stalled = {"stall_seconds": "2", "stop_on": "StalledTrainingRule"}
+    with hanging(job, tmp_path / "log", epochs="10", **stalled) as process:
+        assert process.wait(SECONDS) == 1
+    assert re.match(r"StalledTrainingRule: For \d+ s no batch has come", job.failure)
+    assert state(job, "StalledTrainingRule") == ISSUE
 
 
 def test_a_run_that_breaks_still_leaves_its_debug_report(job: Job) -> None:

@@ -1,15 +1,18 @@
 """The debugger's rules, each proven by small trainings that must set it off and that must not."""
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
 from torch import nn
 
 from tests.watched import CLASSES, FEATURES, Run, fired, layers, made
-from training import saving
-from training.debug_report import ERROR, NO_ISSUE, NOT_APPLICABLE, Verdict
+from training import rule_job, saving
+from training.debug_report import ERROR, ISSUE, NO_ISSUE, NOT_APPLICABLE, Verdict
 from training.rules import Diagnosis
 from training.smd import ModeKeys
 from training.tensor_rules import ExplodingTensor, StalledTrainingRule
@@ -120,6 +123,26 @@ def test_a_step_that_is_long_in_coming_is_found(tmp_path: Path) -> None:
     assert fired(run.learn(made(48, 2, 0.8), lrs=[0.05], pause=0.4)) == {"StalledTrainingRule"}
 
 
+def test_a_process_beside_a_training_that_falls_silent_names_it_at_once(tmp_path: Path) -> None:
+    Run(tmp_path, layers(1)).learn(made(48, 2, 0.8), lrs=[0.05])
+    (tmp_path / "tensors" / rule_job.END).unlink()
+    told = {"RuleConfigurationName": "stall", "RuleParameters": {
+        "rule_to_invoke": "StalledTrainingRule", "threshold": "0.3"}}  # fmt: skip
+    statuses = tmp_path / "statuses.json"
+    beside = Thread(target=rule_job.evaluate, args=(tmp_path / "tensors", [told], statuses))
+    beside.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not statuses.exists() or ISSUE not in statuses.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        (tmp_path / "tensors" / rule_job.END).touch()
+        beside.join()
+    [status] = json.loads(statuses.read_text())
+    assert status["StatusDetails"].endswith("no batch has come, and training has not ended.")
+
+
 def test_a_head_alone_has_no_relus_to_watch(tmp_path: Path) -> None:
     head = nn.Linear(FEATURES, CLASSES)
     verdicts = Run(tmp_path, head).learn(made(160, 2, 0.8))
@@ -146,7 +169,7 @@ def test_looks_are_taken_at_the_interval_and_at_every_pass(tmp_path: Path) -> No
     run.learn(made(160, 2, 0.8), made(32, 3, 0.8), lrs=[0.05] * 2)
     saved = Tensors(tmp_path / "tensors")
     assert saved.steps(ModeKeys.TRAIN) == [0, 4, 8, 12, 16]
-    assert [made for made, _ in saved.curve(ModeKeys.EVAL)] == [9, 17]
+    assert [made for made, _ in saved.curve(ModeKeys.EVAL)] == [10, 20]
 
 
 def test_the_network_is_left_as_it_was_found(tmp_path: Path) -> None:
