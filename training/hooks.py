@@ -33,6 +33,8 @@ RELUS = (nn.ReLU, nn.ReLU6)
 class Hook(smd.Hook):  # type: ignore[misc]
     scale: Callable[[], float] = staticmethod(lambda: 1.0)
     """By which the loss, and so every gradient, is multiplied before it runs backwards."""
+    _longest: float
+    """Seconds without a batch, since the last look."""
 
     @classmethod
     def of(cls, config: Path, step: int) -> "Hook | None":
@@ -166,7 +168,7 @@ class Hook(smd.Hook):  # type: ignore[misc]
         for path, parameter in self._module.named_parameters():
             if parameter.requires_grad:
                 back = self._gradient(f"{self.GRADIENT_PREFIX}{name}_{path}")
-                self._looking.append(parameter.register_hook(back))
+                self._looking.append(parameter.register_hook(back))  # type: ignore[no-untyped-call]
         for path, layer in self._module.named_modules():
             if isinstance(layer, RELUS):
                 self._looking.append(layer.register_forward_hook(self._activation(path)))

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from training import page, plots
+from training.bottleneck import bottleneck
 from training.debug_report import ISSUE, WORDS
-from training.profiler_rules import Profile, bottleneck, findings
+from training.profiler_rules import Profile, findings
 from training.usage import CPU, GPU, GPU_MEMORY, PROCESS, WAITING
 
 FOLDER = Path("ProfilerReport", "profiler-output")

@@ -1,4 +1,4 @@
-"""What a profile says: rules, by AWS's names and two of our own, and the bottleneck."""
+"""What a profile says: rules, by AWS's names and two of our own."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from statistics import fmean, median, quantiles
 
 from training.debug_report import ISSUE, NO_ISSUE, NOT_APPLICABLE
 from training.operators import PYTHON, Operator
-from training.profiler import BACKWARD, DATA, FORWARD, OPTIMIZER
+from training.profiler import BACKWARD, DATA, FORWARD
 from training.series import Series, trend
 from training.usage import CPU, GPU, GPU_MEMORY, PROCESS, WAITING
 
@@ -213,39 +213,3 @@ def _of_gpus(profile: Profile) -> list[Finding]:
 
 def _judged(rule: str, is_issue: bool, sentence: str, advice: str) -> Finding:
     return Finding(rule, ISSUE, sentence, advice) if is_issue else Finding(rule, NO_ISSUE, sentence)
-
-
-def bottleneck(profile: Profile, found: Sequence[Finding]) -> str:
-    """What to change first, and how."""
-    if not profile.steps:
-        return "No step was made."
-    issues = {each.rule: each for each in found if each.state == ISSUE}
-    if "OverallSystemUsage" in issues:
-        other = issues["OverallSystemUsage"]
-        return f"Other processes. {other.sentence} {other.advice}"
-    longest, what = max(_around(profile))
-    if longest > profile.in_steps:
-        return f"No step: all of them take {profile.in_steps:.1f} s, and {what}"
-    for rule, what in (("Dataloader", "The data loader"), ("SlowOperator", "One operator")):
-        if rule in issues:
-            return f"{what}. {issues[rule].sentence} {issues[rule].advice}"
-    if profile.share(OPTIMIZER) > 0.4:
-        return (
-            f"The optimizer takes {profile.share(OPTIMIZER):.0%} of each step. Use larger "
-            "batches, or freeze layers."
-        )
-    return (
-        f"The network itself: forward takes {profile.share(FORWARD):.0%} of a step and backward "
-        f"{profile.share(BACKWARD):.0%}. A GPU, a smaller image-size or unfreeze=head shorten it."
-    )
-
-
-def _around(profile: Profile) -> list[tuple[float, str]]:
-    """Seconds in no step, each with what to do about them."""
-    before, between, after = profile.before_first, profile.between, profile.after_last
-    return [
-        (before, f"{before:.0f} s pass before the first. More cores read and embed images faster."),
-        (between, f"{between:.0f} s pass between epochs. A smaller validation split shortens it."),
-        (after, f"{after:.0f} s pass after the last, in judging the network and what may serve in "
-                "its place. compile=none shortens it."),
-    ]  # fmt: skip

@@ -27,7 +27,22 @@ class ExplodingTensor(Diagnosis):
         return Finding(f"No finite number any more: {named(broken)}.", tuple(broken))
 
 
-class VanishingGradient(Diagnosis):
+class Lasting(Diagnosis):
+    """A rule that believes only what it sees of a tensor at several looks in a row."""
+
+    patience = 2
+    """Looks."""
+
+    def begin(self) -> None:
+        self._times: Counter[str] = Counter()
+
+    def lasting(self, seen: list[str]) -> list[str]:
+        """Of the tensors that are ill at this look."""
+        self._times = Counter({name: self._times[name] + 1 for name in seen})
+        return sorted(name for name in seen if self._times[name] >= self.patience)
+
+
+class VanishingGradient(Lasting):
     """A layer's gradients are next to nothing, and beside other layers' too."""
 
     needs = "gradients"
@@ -39,18 +54,11 @@ class VanishingGradient(Diagnosis):
     """Mean absolute gradient."""
     share = 1e-3
     """Of the largest such mean: when all of them shrink, the network has learnt its lesson."""
-    patience = 2
-    """Looks in a row."""
-
-    def begin(self) -> None:
-        self._times: Counter[str] = Counter()
 
     def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
         means = self.tensors.numbers(step, "gradients", "mean", True)
         limit = min(self.threshold, self.share * max(means.values()))
-        weak = [name for name, mean in means.items() if mean < limit]
-        self._times = Counter({name: self._times[name] + 1 for name in weak})
-        gone = sorted(name for name in weak if self._times[name] >= self.patience)
+        gone = self.lasting([name for name, mean in means.items() if mean < limit])
         if not gone:
             return None
         return Finding(
@@ -60,7 +68,7 @@ class VanishingGradient(Diagnosis):
         )
 
 
-class AllZero(Diagnosis):
+class AllZero(Lasting):
     """A layer's gradients are nothing at all."""
 
     needs = "gradients"
@@ -68,16 +76,10 @@ class AllZero(Diagnosis):
         "No image can change these layers: look for dead ReLUs, for weights that began at zero, "
         "and for outputs that the loss does not depend on."
     )
-    patience = 2
-
-    def begin(self) -> None:
-        self._times: Counter[str] = Counter()
 
     def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
         means = self.tensors.numbers(step, "gradients", "mean", True)
-        nothing = [name for name, mean in means.items() if mean == 0]
-        self._times = Counter({name: self._times[name] + 1 for name in nothing})
-        gone = sorted(name for name in nothing if self._times[name] >= self.patience)
+        gone = self.lasting([name for name, mean in means.items() if mean == 0])
         return Finding(f"All gradients are 0: {named(gone)}.", tuple(gone)) if gone else None
 
 
@@ -125,7 +127,7 @@ class PoorWeightInitialization(Diagnosis):
         )
 
 
-class DeadRelu(Diagnosis):
+class DeadRelu(Lasting):
     """More than half the channels of a ReLU are never above zero."""
 
     needs = "dead_relu"
@@ -133,19 +135,14 @@ class DeadRelu(Diagnosis):
     threshold_layer = 50.0
     """Percent of a layer's channels."""
     patience = 3
-    """Looks in a row: a channel may have nothing to say about one batch."""
-
-    def begin(self) -> None:
-        self._times: Counter[str] = Counter()
+    """A channel may have nothing to say about one batch."""
 
     def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
         shares = {
             name: 100 * float(self.tensors.value(name, step))
             for name in self.tensors.names(step, self.needs)
         }
-        bad = [name for name, share in shares.items() if share > self.threshold_layer]
-        self._times = Counter({name: self._times[name] + 1 for name in bad})
-        dead = sorted(name for name in bad if self._times[name] >= self.patience)
+        dead = self.lasting([name for name in shares if shares[name] > self.threshold_layer])
         if not dead:
             return None
         told = [f"{name.rpartition('_dead_')[0]} ({shares[name]:.0f} %)" for name in dead]

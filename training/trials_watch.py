@@ -34,6 +34,14 @@ class Seen:
     reason: str = ""
     """Why the search did not come to its end."""
 
+    @classmethod
+    def of(cls, job: Mapping[str, Any], status: str, trials: list[Trial]) -> "Seen":
+        """`job`: what Describe says of it."""
+        if status not in OVER:
+            return cls(trials)
+        stopped = "" if status == "Completed" else "It was stopped before its end."
+        return cls(trials, is_over=True, reason=job.get("FailureReason", stopped))
+
 
 class Search(Protocol):
     def look(self) -> Seen:
@@ -110,11 +118,7 @@ class TuningJob:
             HyperParameterTuningJobName=self.name
         )
         status = job["HyperParameterTuningJobStatus"]
-        every = [self._trial(found, status in OVER) for found in self._listed()]
-        if status == "Completed":
-            return Seen(every, is_over=True)
-        reason = job.get("FailureReason", "It was stopped before its end.")
-        return Seen(every, status in OVER, reason if status in OVER else "")
+        return Seen.of(job, status, [self._trial(each, status in OVER) for each in self._listed()])
 
     def _listed(self) -> Iterator[Mapping[str, Any]]:
         pages = self.sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
@@ -159,11 +163,7 @@ class OneJob:
         job: Mapping[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=self.name)
         self._hear(self._story.more())
         every = [self._trial(str(number), values) for number, values in enumerate(self.places, 1)]
-        status = job["TrainingJobStatus"]
-        if status == "Completed":
-            return Seen(every, is_over=True)
-        reason = job.get("FailureReason", "It was stopped before its end.")
-        return Seen(every, status in OVER, reason if status in OVER else "")
+        return Seen.of(job, job["TrainingJobStatus"], every)
 
     def _hear(self, lines: Iterable[str]) -> None:
         for line in lines:

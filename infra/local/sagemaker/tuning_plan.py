@@ -148,13 +148,7 @@ def _trials(strategy: str, ranges: Ranges, limits: Record) -> int:
     there = tuning_ranges.combinations(ranges)
     asked: int | None = limits.get("MaxNumberOfTrainingJobs")
     if strategy == "Grid":
-        if not all(isinstance(each, Categorical) for each in ranges.values()):
-            raise ValueError("The Grid strategy takes categorical hyperparameter ranges only.")
-        if asked not in (None, there):
-            raise ValueError(
-                f"With the Grid strategy MaxNumberOfTrainingJobs, [{asked}], must be the number of "
-                f"combinations of the categorical hyperparameters, [{there:g}], or be left out."
-            )
+        _refuse_grid(ranges, there, asked)
         asked = round(there)
     if asked is None:
         if "MaxRuntimeInSeconds" not in limits:
@@ -172,6 +166,16 @@ def _trials(strategy: str, ranges: Ranges, limits: Record) -> int:
             f"greater than the value of MaxNumberOfJobs, [{asked}]. Provide additional ranges."
         )
     return asked
+
+
+def _refuse_grid(ranges: Ranges, there: float, asked: int | None) -> None:
+    if not all(isinstance(each, Categorical) for each in ranges.values()):
+        raise ValueError("The Grid strategy takes categorical hyperparameter ranges only.")
+    if asked not in (None, there):
+        raise ValueError(
+            f"With the Grid strategy MaxNumberOfTrainingJobs, [{asked}], must be the number of "
+            f"combinations of the categorical hyperparameters, [{there:g}], or be left out."
+        )
 
 
 def _warm_start(given: Record | None) -> WarmStart | None:
