@@ -40,15 +40,24 @@ class Hook(smd.Hook):  # type: ignore[misc]
     def of(cls, config: Path, step: int) -> "Hook | None":
         """By debughookconfig.json, in a run that has made `step` steps; None where it cannot be."""
         made: Hook = guarded(cls.create_from_json_file)(str(config))
+        guarded(cls._prepare)(made)
         if smd.last_error():
             return None
-        atexit.unregister(made._cleanup)
         made._handles, made._looking = [], []
         made._labels = deque(maxlen=LABELS)
         made._alive, made._longest = time.monotonic(), 0.0
         made.set_mode(ModeKeys.TRAIN)
         made.mode_steps[ModeKeys.TRAIN] = step - 1
         return made
+
+    def _prepare(self) -> None:
+        """What smdebug does at the first step; and there is no other process to tell of it, by a
+        file for which it would wait for the disk, and which a killed run leaves behind.
+        """
+        atexit.unregister(self._cleanup)
+        self.first_process = True
+        self._prepare_collections()
+        self.prepared_collections = True
 
     def has_default_configuration(self) -> bool:
         return True
@@ -94,7 +103,7 @@ class Hook(smd.Hook):  # type: ignore[misc]
     @guarded
     def flush(self) -> None:
         """What was saved can be read from now on."""
-        if self.prepared_collections:
+        if self.last_saved_step is not None:
             self._close_writers()
             self.export_collections()
 
@@ -138,8 +147,6 @@ class Hook(smd.Hook):  # type: ignore[misc]
     @guarded
     def _is_due(self, step: int) -> bool:
         """Asked before smdebug is: its own way to say no takes a tenth of a head's step."""
-        if not self.prepared_collections:
-            return True
         return any(each.should_save_step(step) for each in self._intervals)
 
     @cached_property

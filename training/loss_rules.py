@@ -72,8 +72,8 @@ class LossNotDecreasing(Diagnosis):
 
     def lacks(self) -> str:
         few = (
-            f"{self._trained} training losses of {len(self._epochs)} epochs were saved; "
-            f"{2 * self.num_steps} losses or {self.epochs} epochs are compared."
+            f"{2 * self.num_steps} training losses or the means of {self.epochs} epochs are "
+            f"compared; saved: {self._trained} and {len(self._epochs)}."
         )
         enough = self._has_enough or len(self._epochs) >= self.epochs
         return super().lacks() or ("" if enough else few)
@@ -108,7 +108,7 @@ class Passes(Diagnosis):
 
     def lacks(self) -> str:
         passes = len(self.validation)
-        few = f"{passes} validation losses with training losses between were saved; 2 are needed."
+        few = f"Two validation losses with training between are compared; saved: {passes}."
         return super().lacks() or (few if passes < 2 else "")
 
 

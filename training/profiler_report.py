@@ -9,7 +9,7 @@ from typing import Any
 from training import page, plots
 from training.bottleneck import bottleneck
 from training.debug_report import ISSUE, WORDS
-from training.profiler_rules import Profile, findings
+from training.profiler_rules import Profile, findings, lasting
 from training.usage import CPU, GPU, GPU_MEMORY, PROCESS, WAITING
 
 FOLDER = Path("ProfilerReport", "profiler-output")
@@ -76,11 +76,11 @@ def _html(content: dict[str, Any]) -> str:
 
 
 def _figures(content: dict[str, Any]) -> str:
-    step = sum(content["step_milliseconds"].values())
+    step = sum(content["step_milliseconds"].values()) / 1e3
     issues = sum(each["state"] == ISSUE for each in content["rules"])
     figures = (
         (f"{content['steps']:,}", "steps"),
-        (f"{step:.1f} ms", "a step"),
+        (lasting(step), "a step"),
         (f"{content['seconds']['whole run']:.0f} s", "in all"),
         (str(issues), "issue found" if issues == 1 else "issues found"),
     )

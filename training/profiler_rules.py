@@ -71,6 +71,10 @@ class Finding:
     advice: str = ""
 
 
+def lasting(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
+
+
 def findings(profile: Profile) -> list[Finding]:
     steps = (_dataloader, _slow_operator, _memory, _gpu_memory, _outliers)
     machine = (_beginning, _disk, _others)
@@ -80,7 +84,7 @@ def findings(profile: Profile) -> list[Finding]:
 def _dataloader(profile: Profile) -> Finding:
     share = profile.share(DATA)
     waits = (
-        f"Each step waits {profile.split[DATA] * 1e3:.1f} of its {profile.step * 1e3:.1f} ms "
+        f"Each step waits {lasting(profile.split[DATA])} of its {lasting(profile.step)} "
         f"({share:.0%}) for data."
     )
     cores = os.cpu_count() or 1
@@ -120,7 +124,7 @@ def _is_slow(operator: Operator) -> bool:
 
 def _told(operator: Operator) -> str:
     return (
-        f"{operator.name} in {operator.phase}: {operator.milliseconds:.1f} ms a step, "
+        f"{operator.name} in {operator.phase}: {lasting(operator.milliseconds / 1e3)} a step, "
         f"{operator.share:.0%} of it"
     )
 
@@ -162,7 +166,7 @@ def _outliers(profile: Profile) -> Finding:
     long = [each for each in times if each > 3 * usual]
     told = (
         f"{len(long)} of {len(times)} steps took more than three times the usual "
-        f"{usual * 1e3:.1f} ms, {sum(long) / sum(times):.0%} of the time."
+        f"{lasting(usual)}, {sum(long) / sum(times):.0%} of the time."
     )
     advice = "Look at what the machine did then, in the curves: other work, a disk, a slow image."
     return _judged("StepOutlier", sum(long) > 0.1 * sum(times), told, advice)
