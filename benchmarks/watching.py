@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--steps", type=int, default=0, help="of each run; 0: all epochs")
     parser.add_argument("--apart", action="store_true", help="debugger and profiler alone, too")
     parser.add_argument("hyperparameters", nargs="*", metavar="name=value")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     told = TrainConfig.from_strings(dict(each.split("=", 1) for each in given.hyperparameters))
     kinds = [*KINDS] if given.apart else [NEITHER, BOTH]
     with tempfile.TemporaryDirectory() as scratch:
