@@ -166,6 +166,8 @@ def grid_part(given: Namespace, found: Found, models: Path, bodies: Sequence[byt
 
 def servers_part(given: Namespace, found: Found, models: Path, bodies: Sequence[bytes]) -> None:
     """Its rounds are counted on from those that are there."""
+    if "grid" not in found:
+        grid_part(given, found, models, bodies)
     first = 1 + max((row["round"] for row in found["rows"]), default=-1)
     work = models / "work"
     for number in range(first, first + given.rounds):
@@ -175,6 +177,8 @@ def servers_part(given: Namespace, found: Found, models: Path, bodies: Sequence[
 
 
 def overload_part(given: Namespace, found: Found, models: Path, bodies: Sequence[bytes]) -> None:
+    if not found["rows"]:
+        servers_part(given, found, models, bodies)
     ours = servers.ours(models / f"{given.network}-int8", PORT)
     peak = max(row["rate"] for row in found["rows"] if row["server"] == "sortbox int8")
     found["overload"] = overload(ours, bodies, peak, OVERLOAD_SECONDS, models / "work")
