@@ -219,7 +219,7 @@ def main(arguments: list[str]) -> int:
     work, kept = models / "work", models / f"{given.network}.json"
     work.mkdir(parents=True, exist_ok=True)
     bodies = list(islice(images(), PHOTOS))
-    whole = given.parts == PARTS or not kept.exists()
+    whole = tuple(given.parts) == PARTS or not kept.exists()
     found: dict[str, Any] = {"rows": []} if whole else json.loads(kept.read_text())
     found["machine"] = machine()
     console.print(machine(), f"load {os.getloadavg()}", sep="\n")
