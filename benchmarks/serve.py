@@ -28,6 +28,7 @@ from benchmarks.servers import Contender
 
 PORT = 23_400
 PHOTOS = 200
+NETWORKS = {"resnet50": "ResNet-50", "lite0": "EfficientNet-Lite0"}
 WARM_SECONDS = 1.5
 OVERLOAD_SECONDS = 20.0
 console = Console(width=130)
@@ -202,7 +203,7 @@ def machine() -> str:
 
 def told(arguments: list[str]) -> Namespace:
     parser = ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
-    parser.add_argument("--network", choices=("resnet50", "lite0"), default="resnet50")
+    parser.add_argument("--network", choices=NETWORKS, default="resnet50")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--clients", type=int, nargs="+", default=(1, 4, 16, 64))
@@ -229,7 +230,7 @@ def main(arguments: list[str]) -> int:
     rows = [Figures(**row) for row in found["rows"]]
     if rows:
         console.print(summary(rows), found.get("bare"), found.get("overload"))
-        kept.with_suffix(".svg").write_text(plot.throughput(found, given.network))
+        kept.with_suffix(".svg").write_text(plot.throughput(found, NETWORKS[given.network]))
     console.print(f"load {os.getloadavg()}")
     return 0
 
