@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,9 @@ from training.tensor_rules import StalledTrainingRule
 from training.tensors import Tensors
 from training.verdicts import EVERY, Asked, Jury
 
+READING = 0.05
+"""Of the time, for rules to read what was saved: epochs of a head last as long as reading does."""
+
 
 class Debugger:
     def __init__(
@@ -47,6 +51,8 @@ class Debugger:
         self._places = places
         self._say = say
         self._failed = ""
+        self._due = 0.0
+        """When rules may read again."""
         self._alarm = Alarm(patience, lambda: hook.silence, self._stalled)
 
     def labels(self, labels: torch.Tensor) -> None:
@@ -59,13 +65,22 @@ class Debugger:
         self._hook.exploded(loss)
 
     def asks_to_stop(self) -> bool:
+        """A rule that may end training is asked after every epoch."""
+        if not self._stop_on and time.monotonic() < self._due:
+            return False
+        return self._ask()
+
+    def _ask(self) -> bool:
+        began = time.monotonic()
         self._hook.flush()
         with self._turn:
             new = smd.guarded(self._jury.hear)() or []
         self._notice_failure()
-        return self._is_told_to_stop(new)
+        self._due = time.monotonic() + (time.monotonic() - began) / READING
+        return self._tell(new)
 
-    def _is_told_to_stop(self, new: Sequence[Verdict]) -> bool:
+    def _tell(self, new: Sequence[Verdict]) -> bool:
+        """Whether one of them is to end training."""
         for verdict in new:
             self._say(f"{verdict.rule}: {verdict.sentence} {verdict.advice}".rstrip())
         stops = [each for each in new if each.state == ISSUE and each.rule in self._stop_on]
@@ -77,9 +92,9 @@ class Debugger:
         """By the alarm's thread, while the loop's waits for what does not come."""
         with self._turn:
             new = self._jury.wait(silent, self._hook.steps)
-        is_told = self._is_told_to_stop(new)
+        is_to_end = self._tell(new)
         debugging.report(self, self._places, self._say)  # whoever ends the job finds it
-        if is_told:
+        if is_to_end:
             self._places.fail(" ".join(f"{each.rule}: {each.sentence}" for each in new))
             os._exit(1)  # no other way: a thread that waits in the system hears nothing
 
@@ -91,8 +106,7 @@ class Debugger:
 
     def close(self) -> None:
         self._alarm.close()
-        self._hook.flush()
-        smd.guarded(self._jury.hear)()
+        self._ask()
         self._hook.close()
         self._notice_failure()
 
@@ -187,6 +201,5 @@ def _rules(told: TrainConfig) -> list[Asked]:
 
 
 def _stops(told: TrainConfig) -> frozenset[str]:
-    if told.stop_on == "any":
-        return frozenset(saving.RULES)
-    return frozenset(told.stop_on.split(","))
+    words = {"any": saving.RULES, "none": ()}
+    return frozenset(words.get(told.stop_on, told.stop_on.split(",")))
