@@ -150,7 +150,7 @@ build/bench/.sortbox: benchmarks/models.py training/quantise.py requirements.txt
 bench-batch: env build/bench/.sortbox # BENCH='--model lite0-int8 --number 300 --only transform'
 	@$(python) -m benchmarks.batch $(BENCH)
 
-bench-gpu: env build/bench/.sortbox # one sentence where there is no GPU
+bench-gpu: env # one sentence where there is no GPU
 	@$(python) -m benchmarks.gpu $(BENCH)
 
 bench-flow: export SORTBOX_LOCAL = $(CURDIR)/.local/bench-flow

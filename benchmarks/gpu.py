@@ -13,6 +13,7 @@ import uvloop
 from rich.console import Console
 
 from benchmarks import bare, servers
+from benchmarks import models as made
 from benchmarks.client import closed_loop
 from benchmarks.flow import images
 from benchmarks.serve import PHOTOS, PORT, machine
@@ -36,6 +37,8 @@ def main(arguments: list[str]) -> int:
         return 0
     models = Path(arguments[0] if arguments else "build/bench").resolve()
     model = models / "resnet50-bf16"
+    if not model.exists():
+        made.main(models)
     card = ModelCard.from_json((model / "card.json").read_text())
     bodies = list(islice(images(), PHOTOS))
     console.print(machine())
@@ -67,7 +70,9 @@ def _again(engine: Engine, batch: Pixels, number: int) -> None:
 def _server(model: Path, bodies: list[bytes]) -> float:
     told = {"SORTBOX_ENGINE": "torch", "SORTBOX_MAX_BATCH": str(BATCHES[-1])}
     contender = servers.ours(model, PORT, SORTBOX_QUEUE=str(2 * CLIENTS), **told)
-    with servers.running(contender, model.parent / "work"):
+    logs = model.parent / "work"
+    logs.mkdir(exist_ok=True)
+    with servers.running(contender, logs):
         request = contender.request(bodies)
         uvloop.run(closed_loop(request, CLIENTS, SECONDS))
         answers = uvloop.run(closed_loop(request, CLIENTS, SECONDS))
