@@ -14,15 +14,7 @@ from botocore.exceptions import ClientError
 
 from domain.keys import result_key
 from domain.model import ActiveModel
-from domain.result import (
-    MODEL_ID,
-    SOURCE_ETAG,
-    STATUS,
-    Rejected,
-    Result,
-    metadata,
-    to_json,
-)
+from domain.result import MODEL_ID, SOURCE_ETAG, STATUS, Rejected, Result, metadata, to_json
 from functions.inbox import Absent, Image, absent, peek, status
 from functions.previous import previous_answer
 
@@ -91,6 +83,13 @@ class Standing:
     model: str
     status: str
 
+    def is_about(self, image: Image | Absent) -> bool:
+        return isinstance(image, Image) and self.source_etag == image.source.etag
+
+    def is_by(self, active: ActiveModel) -> bool:
+        """The active model's, or a rejection that no model has a say in."""
+        return self.model in ("", str(active.id))
+
 
 Look = Callable[[str], Image | Absent]
 Answer = Callable[[Image], Result | None]
@@ -119,7 +118,7 @@ def withdraw(outbox: Outbox, key: str) -> Current | Gone:
         image = peek(outbox.s3, outbox.bucket, key)
         if not isinstance(standing, Standing):
             return Gone()
-        if isinstance(image, Image) and standing.source_etag == image.source.etag:
+        if standing.is_about(image):
             return Current()
         if not isinstance(_delete(outbox, key, standing), Overtaken):
             return Gone()
@@ -128,7 +127,12 @@ def withdraw(outbox: Outbox, key: str) -> Current | Gone:
 
 def _settle_once(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome | Overtaken:
     standing = _standing(outbox, key)
-    if isinstance(standing, Standing) and _is_answered(outbox, key, standing):
+    # What comes twice, and what a page that is tried again has done, is not downloaded.
+    if (
+        isinstance(standing, Standing)
+        and standing.is_by(outbox.active())
+        and standing.is_about(peek(outbox.s3, outbox.bucket, key))
+    ):
         return Current()
     image = look(key)
     if isinstance(image, Absent):
@@ -139,15 +143,6 @@ def _settle_once(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcom
     return _publish(outbox, standing, image, result)
 
 
-def _is_answered(outbox: Outbox, key: str, standing: Standing) -> bool:
-    """By a HEAD: what comes twice, and what a page that is tried again has done, needs no bytes."""
-    active = outbox.active()
-    if not _is_by(standing, active):
-        return False
-    image = peek(outbox.s3, outbox.bucket, key)
-    return isinstance(image, Image) and _is_current(standing, image, active)
-
-
 def _publish(
     outbox: Outbox, standing: Standing | Absent, image: Image, result: Result
 ) -> Outcome | Overtaken:
@@ -155,7 +150,7 @@ def _publish(
     if result.by is not None and result.by.model != active.id:
         # First, so that a crash between the two costs a repeat and not a stale answer.
         outbox.look_again(image.key)
-    if _is_current(standing, image, active) or not _says_more(result, standing, active):
+    if not _says_more(result, standing, active):
         return Current()
     result_now = _remembering(outbox, standing, result)
     if isinstance(result_now, Overtaken):
@@ -189,23 +184,12 @@ def _remove(outbox: Outbox, key: str, standing: Standing | Absent) -> Gone | Ove
     return Gone() if isinstance(peek(outbox.s3, outbox.bucket, key), Absent) else Overtaken()
 
 
-def _is_current(standing: Standing | Absent, image: Image, active: ActiveModel) -> bool:
-    return (
-        isinstance(standing, Standing)
-        and standing.source_etag == image.source.etag
-        and _is_by(standing, active)
-    )
-
-
-def _is_by(standing: Standing, active: ActiveModel) -> bool:
-    """Answered by the active model, or rejected for a reason that no model has a say in."""
-    return standing.model in ("", str(active.id))
-
-
 def _says_more(result: Result, standing: Standing | Absent, active: ActiveModel) -> bool:
     """Where another model's answer stands, or none: of rejections the active model's alone."""
     if isinstance(standing, Absent) or standing.source_etag != result.source.etag:
         return True
+    if standing.is_by(active):
+        return False
     if isinstance(result, Rejected) and standing.status == "classified":
         return result.by is not None and result.by.model == active.id
     said = metadata(result)
