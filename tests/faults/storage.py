@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import takewhile
 from typing import Any, assert_never
 
 from tests.fakes import FakeS3, StoredObject, no_hook
@@ -33,8 +33,7 @@ class SortedObjects(dict[str, StoredObject]):
     def listing(self, prefix: str, after: str, most: int) -> list[str]:
         keys = self._keys[_first(prefix)]
         start = bisect_right(keys, after) if after >= prefix else bisect_left(keys, prefix)
-        found = islice(keys, start, start + most)
-        return [key for key in found if key.startswith(prefix)]
+        return list(takewhile(lambda key: key.startswith(prefix), keys[start : start + most]))
 
 
 def _first(key: str) -> str:
