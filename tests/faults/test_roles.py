@@ -191,15 +191,23 @@ def holder(request: pytest.FixtureRequest, running: local.Cloud, roles: Roles) -
     return role, session.client("s3", endpoint_url=running.ports.aws_url)
 
 
+@pytest.fixture
+def probes(cloud: Cloud, holder: tuple[str, Any]) -> Iterator[dict[str, str]]:
+    """An object in each place, gone afterwards: one among the claims would be an endless run."""
+    probes = {place: f"{place}_{holder[0]}.bin" for place in PLACES}
+    for each in probes.values():
+        cloud.drop(each, b"here")
+    yield probes
+    for each in probes.values():
+        cloud.remove(each)
+
+
 @pytest.mark.flow
 def test_a_function_reaches_its_own_keys_and_no_others(
-    cloud: Cloud, roles: Roles, holder: tuple[str, Any]
+    cloud: Cloud, holder: tuple[str, Any], probes: dict[str, str]
 ) -> None:
     role, s3 = holder
-    key = {place: f"{place}_{role}.bin" for place in PLACES} | {"active": "models/active.json"}
-    for each in key.values():
-        if each != "models/active.json":
-            cloud.drop(each, b"here")
+    key = probes | {"active": "models/active.json"}
     may = {
         "read": {name for name, each in key.items() if _may(s3.get_object, cloud, each)},
         "write": {name for name in PLACES if _may(s3.put_object, cloud, key[name], Body=b"")},
