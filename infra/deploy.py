@@ -41,9 +41,8 @@ def deploy(stage: Stage) -> None:
     environment = node.environment() | {"SORTBOX_BUCKET": stage.bucket, "AWS_REGION": region}
     with node.alone():
         done = subprocess.run(command, cwd=bundle.REPOSITORY, env=environment, check=False)
-    status = done.returncode
-    if status != 0:
-        raise DeployError(f"osls ended with status {status}; what it said is above")
+    if done.returncode != 0:
+        raise DeployError(f"osls ended with status {done.returncode}; what it said is above")
 
 
 def check_credentials() -> str:
