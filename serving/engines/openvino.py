@@ -1,13 +1,15 @@
 """OpenVINO on the CPU, in the precision that the card names, on as many cores as there are.
 
-A crowd is answered by streams of one core each, which never wait for one another; a lone image by
-all cores at once. Every size of batch is compiled before the first request, side by side.
+A crowd is answered by one core a batch, on the very thread that asks; a lone image by all cores at
+once. Every size of batch is compiled before the first request, side by side, once for each core:
+shared between cores, it would run on threads of OpenVINO's own, and the handing over lets two
+threads wait for one core while another idles. The price is a copy of the values for each.
 """
 
 import queue
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -43,15 +45,15 @@ class OpenVino:
         hint = {"INFERENCE_PRECISION_HINT": _hint(core, compiled.precision)}
         try:
             network = from_pixels(core.read_model(layers, values), numbers)
-            compiled_for = partial(_requests, core, network, numbers.crop)
+            request = partial(_request, core, network, numbers.crop)
             with ThreadPoolExecutor(threads) as pool:  # the compiler uses one core
                 crowd = {
-                    size: pool.submit(compiled_for, size, _crowd(threads) | hint, threads)
+                    size: [pool.submit(request, size, _on(1) | hint) for _ in range(threads)]
                     for size in sizes(max_batch)
                 }
-                alone = pool.submit(compiled_for, 1, _alone(threads) | hint, 1)
-            self._crowd = {size: requests.result() for size, requests in crowd.items()}
-            self._alone = alone.result()
+                alone = pool.submit(request, 1, _on(threads) | hint)
+            self._crowd = {size: _idle(requests) for size, requests in crowd.items()}
+            self._alone = _idle([alone])
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ModelError(f"OpenVINO cannot load the model: {reason}") from error
@@ -81,37 +83,31 @@ def _hint(core: openvino.Core, precision: Precision) -> str:
     return "bf16" if native and precision != "fp32" else "f32"
 
 
-def _crowd(threads: int) -> dict[str, Any]:
+def _on(cores: int) -> dict[str, Any]:
     """Not pinned: two processes that pin would share one core and leave the other idle."""
     return {
-        "PERFORMANCE_HINT": "THROUGHPUT",
-        "NUM_STREAMS": threads,
-        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": cores,
         "ENABLE_CPU_PINNING": False,
     }
 
 
-def _alone(threads: int) -> dict[str, Any]:
-    return _crowd(threads) | {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
-
-
-def _requests(
-    core: openvino.Core,
-    network: openvino.Model,
-    crop: int,
-    size: int,
-    config: dict[str, Any],
-    count: int,
-) -> Idle:
-    """As many as can run at once, each run once: the first pass allocates."""
+def _request(
+    core: openvino.Core, network: openvino.Model, crop: int, size: int, config: dict[str, Any]
+) -> openvino.InferRequest:
+    """Run once: the first pass allocates."""
     sized = network.clone()  # shares the values
     sized.reshape([size, crop, crop, 3])
-    model = core.compile_model(sized, "CPU", config)
+    request = core.compile_model(sized, "CPU", config).create_infer_request()
+    request.infer({0: np.zeros((size, crop, crop, 3), np.uint8)})
+    return request
+
+
+def _idle(requests: "Iterable[Future[openvino.InferRequest]]") -> Idle:
     idle: Idle = queue.SimpleQueue()
-    for _ in range(count):
-        request = model.create_infer_request()
-        request.infer({0: np.zeros((size, crop, crop, 3), np.uint8)})
-        idle.put(request)
+    for request in requests:
+        idle.put(request.result())
     return idle
 
 
