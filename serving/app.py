@@ -75,16 +75,14 @@ class Service:
         negotiation.check_accept(headers.get("Accept", ""))
         top_k = negotiation.top_k(headers.get(ATTRIBUTES, ""), self._settings.top_k)
         media = negotiation.media(headers.get("Content-Type", ""))
-        async with asyncio.timeout(READ_SECONDS):
-            body = await _read(request, self._settings.max_body_bytes)
+        body = await _read(request, self._settings.max_body_bytes)
         if media == "array":
             return _labelled(await self._classifier.array(body, top_k))
         return _labelled(await self._classifier.file(body, top_k))
 
     async def _thumbnail(self, request: Request) -> Response:
         """One at a time: classifying comes first."""
-        async with asyncio.timeout(READ_SECONDS):
-            body = await _read(request, self._settings.max_body_bytes)
+        body = await _read(request, self._settings.max_body_bytes)
         async with self._one_thumbnail:
             jpeg = await asyncio.to_thread(thumbnail, body, self._settings.max_pixels)
         return Response(jpeg, media_type="image/jpeg")
@@ -109,22 +107,22 @@ class Service:
 async def _read(request: Request, max_bytes: int) -> bytes:
     """Raises Undecodable (too_large) as soon as the bound is passed, before the rest is read.
 
-    TimeoutError where the sender falls silent.
+    TimeoutError where the sender falls silent or is too slow.
     """
     too_large = Undecodable("too_large", f"The file is larger than {max_bytes:,} bytes.")
     if int(request.headers.get("Content-Length", "0")) > max_bytes:
         raise too_large
     chunks: list[bytes] = []
-    size, stream = 0, request.stream()
-    while True:
-        async with asyncio.timeout(SILENCE_SECONDS):
-            chunk = await anext(stream, None)
-        if chunk is None:
-            return b"".join(chunks)
-        size += len(chunk)
-        if size > max_bytes:
-            raise too_large
-        chunks.append(chunk)
+    size, now = 0, asyncio.get_running_loop().time
+    latest = now() + READ_SECONDS
+    async with asyncio.timeout(SILENCE_SECONDS) as patience:
+        async for chunk in request.stream():
+            patience.reschedule(min(now() + SILENCE_SECONDS, latest))
+            size += len(chunk)
+            if size > max_bytes:
+                raise too_large
+            chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _labelled(replies: Labelled | list[Labelled]) -> Response:
