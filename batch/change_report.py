@@ -12,6 +12,7 @@ from batch.answer import Answer, Unanswered
 from batch.changes import Change, Changes, merged
 from batch.claim import Run, publish
 from batch.cloud import Cloud
+from batch.renewed import Renewed
 from batch.review import Review, key_of
 from domain.keys import INBOX
 
@@ -67,9 +68,12 @@ def _answers(cloud: Cloud, run: Run) -> Iterator[Answer]:
 
 
 def _changed(cloud: Cloud, run: Run, changes: Changes, review: Review) -> Iterator[Change]:
+    tables = Renewed(cloud, run)
     for answer, before in merged(_answers(cloud, run)):
         if not isinstance(answer, Unanswered):
             review.add(answer)
+            tables.add(answer)
         change = changes.add(answer, before)
         if change:
             yield change
+    tables.close()

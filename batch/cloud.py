@@ -46,6 +46,12 @@ class Bounds:
     yield_seconds: int = 3600
     """So long a sweep holds back for folders; then a slice goes in between."""
     status_seconds: int = 10
+    table_lines: int = 10_000
+    """Of a sweep's answers for a folder's table in one object: some 4 MB are held at a time."""
+    table_folders: int = 10_000
+    """Whose tables follow one sweep, in some minutes; the others' do when their images change."""
+    table_sweeps: int = 20
+    """The latest that a report reads; what earlier ones did, the table has had time to take in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """The report on a folder: predictions.csv, errors.jsonl, _summary.json and _report.html.
 
-Four streams in the order of image keys are read side by side: the inbox, what this run's pages
-answered, and the previous table and errors. An answer counts for the image whose ETag it carries;
-images that have left the inbox drop out. Memory does not grow with the folder. Disk does: a million
-images are some 200 MB. Time does: a million are a thousand LISTs, some minutes, so that one
-invocation of 15 is enough for a few millions and no more.
+Streams in the order of image keys are read side by side: the inbox, what this run's pages answered,
+what sweeps did since, and the previous table and errors. An answer counts for the image whose ETag
+it carries, the latest one first; images that have left the inbox drop out. Memory does not grow
+with the folder. Disk does: a million images are some 200 MB. Time does: a million are a thousand
+LISTs, some minutes, so that one invocation of 15 is enough for a few millions and no more.
 """
 
 import csv
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from batch import answers, folder_page
+from batch import answers, folder_page, renewed
 from batch.answer import (
     COLUMNS,
     Answer,
@@ -139,7 +139,7 @@ def _fill(cloud: Cloud, run: Run, table: IO[bytes], errors: IO[bytes]) -> Report
     with ExitStack() as opened:
         known = _known(cloud, run, opened)
         for image in _images(cloud, run, reports.counts):
-            answer = _first(known, image) or _read_answer(cloud, image, reports.counts)
+            answer = _latest(known, image) or _read_answer(cloud, image, reports.counts)
             if answer:
                 reports.add(answer)
     # Detached, because a text layer that goes out of sight closes the file below it.
@@ -153,22 +153,24 @@ def _text(file: IO[bytes]) -> io.TextIOWrapper:
 
 
 def _known(cloud: Cloud, run: Run, opened: ExitStack) -> tuple[Sorted, ...]:
-    """This run's answers first, then what was known before it."""
+    """This run's answers, those of sweeps that went through the folder, and what was known."""
     table = _previous(cloud.bucket, run, PREDICTIONS, opened)
     errors = _previous(cloud.bucket, run, ERRORS, opened)
     return (
         Sorted(answers.of_run(cloud.bucket, run, cloud.bounds.attempts)),
+        *(Sorted(sweep) for sweep in renewed.sweeps(cloud, run.scope)),
         Sorted(from_csv(table)),
         Sorted(refusals(errors)),
     )
 
 
-def _first(known: tuple[Sorted, ...], image: Listed) -> Predicted | Refusal | None:
-    for stream in known:
-        answer = stream.at(image)
-        if answer:
-            return answer
-    return None
+def _latest(known: tuple[Sorted, ...], image: Listed) -> Predicted | Refusal | None:
+    """Of one image's answers the one given last; where two were given at once, the first stream's.
+
+    Every stream is asked: each passes over what precedes the image.
+    """
+    given = [answer for stream in known if (answer := stream.at(image))]
+    return max(given, key=lambda answer: answer.at, default=None)
 
 
 def _previous(bucket: Bucket, run: Run, name: str, opened: ExitStack) -> IO[str]:

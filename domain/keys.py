@@ -20,6 +20,7 @@ ACTIVE_MODEL = f"{MODELS}active.json"
 CLAIMS = f"{WORK}claims/"
 RUNS = f"{WORK}runs/"
 BEATS = f"{WORK}beats/"
+RENEWED = f"{WORK}renewed/"
 LONG = f"{OUTBOX}_long/"
 SWEEPS = f"{OUTBOX}_reclassify/"
 
@@ -82,6 +83,20 @@ def folder_file(scope: Scope, name: str) -> str:
     """A file about the folder as a whole (`_status.json`, `predictions.csv` …)."""
     key = f"{OUTBOX}{scope.path}{name}"
     return key if len(key.encode()) <= KEY_BYTES else _long(INBOX + scope.path, f"/{name}")
+
+
+def renewed_prefix(folder: Scope) -> str:
+    """What sweeps answered in a folder, until the folder's table has it."""
+    return f"{RENEWED}{folder.token}/"
+
+
+def renewed_key(folder: Scope, sweep: str, part: int) -> str:
+    return f"{renewed_prefix(folder)}{sweep}-{part:06}.jsonl"
+
+
+def renewed_sweep(key: str) -> str:
+    """The sweep's nonce."""
+    return key.rpartition("/")[2].partition("-")[0]
 
 
 def sweep_file(started_at: str, nonce: str, name: str) -> str:

@@ -105,7 +105,7 @@ def cloud(
     sagemaker: "SageMakerClient",
     endpoint: "SageMakerRuntimeClient",
 ) -> Cloud:
-    pointer = Pointer(s3, settings.bucket)
+    pointer = Pointer(s3, settings.bucket, max_age=0)  # a sweep may be the promotion's own
     machines = cast("TransformInstanceTypeType", settings.transform_instance_type)
     return Cloud(
         bucket=Bucket(s3, settings.bucket),

@@ -9,7 +9,7 @@ import pytest
 from domain.keys import ACTIVE_MODEL, JobName
 from domain.scope import Scope
 from functions.messages import Advance, Malformed, Start, to_json
-from functions.on_folder import door
+from functions.on_folder import cloud, door
 from tests.fake_sagemaker import no_one
 from tests.folders import ON_FOLDER, World, record
 from tests.uploads import active, sqs_event
@@ -101,3 +101,16 @@ def test_the_door_takes_the_queues_events_and_names_those_that_failed(world: Wor
     take_in(sqs_event(to_json(Advance(Scope("trip/").token))))
     (page,) = [body for url, body, _ in world.sqs.sent if url.endswith("page")]
     assert page["page"]["token"] == Scope("trip/").token
+
+
+def test_a_promotion_is_seen_by_the_step_that_follows_it(world: World) -> None:
+    world.put(ACTIVE_MODEL, active(1).to_json().encode())
+    s3: Any = world.s3
+    nobody: Any = None
+    made = cloud(ON_FOLDER, s3, nobody, nobody, nobody)
+    assert made.active_model() == active(1)
+    world.put(ACTIVE_MODEL, active(2).to_json().encode())
+    assert made.active_model() == active(2), (
+        "a sweep that is asked for right after a promotion finds every answer up to date by a "
+        "pointer that was read seconds before, and ends"
+    )

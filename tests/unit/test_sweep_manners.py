@@ -7,6 +7,7 @@ import pytest
 
 from batch import claim
 from batch.bucket import Bucket
+from domain.keys import SWEEPS
 from domain.scope import SWEEP
 from tests.folders import World, with_late
 from tests.sweeps import ALL, SINGLES, answered_long_ago, by, models, status
@@ -81,7 +82,8 @@ def test_a_sweep_asked_for_twice_is_one_sweep(world: World) -> None:
     world.sweep("trip/")
     assert len(world.open_runs()) == 1
     world.finish_jobs()
-    assert len([key for key in world.s3.objects if key.endswith("_status.json")]) == 1
+    told = [key for key in world.s3.objects if key.startswith(SWEEPS)]
+    assert len([key for key in told if key.endswith("_status.json")]) == 1
 
 
 def test_what_the_live_sweep_does_not_cover_follows_it(world: World) -> None:
