@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 THREADS = 4
 S3_KEY_BYTES = 1024
 SYSTEM = ("thumbs.db", "desktop.ini")
+MODEL_ID = ("name", "version", "digest")
 FOLDER_FILES = ("_status.json", "_summary.json", "predictions.csv", "errors.jsonl", "_report.html")
 
 
@@ -130,11 +131,16 @@ def check_report(s3: Any, bucket: str, folder: str, verdict: Verdict) -> None:
     lines = text_of(s3, bucket, f"outbox/{folder}/errors.jsonl").split("\n")
     errors = [json.loads(line) for line in lines if line]
     summary = json.loads(text_of(s3, bucket, f"outbox/{folder}/_summary.json"))
-    reported = {key: ("classified", row["etag"], row["label"]) for key, row in rows.items()}
-    reported |= {line["image"]: ("rejected", line["etag"], line["code"]) for line in errors}
+    reported = {
+        key: ("classified", row["etag"], row["model"], row["label"]) for key, row in rows.items()
+    }
+    reported |= {
+        line["image"]: ("rejected", line["etag"], line["model"], line["code"]) for line in errors
+    }
     for key, answer in answers.items():
         first = answer["labels"][0]["label"] if answer["status"] == "classified" else answer["code"]
-        if reported.pop(key, None) != (answer["status"], answer["source"]["etag"], first):
+        model = answer["model"] and ":".join(str(answer["model"][each]) for each in MODEL_ID)
+        if reported.pop(key, None) != (answer["status"], answer["source"]["etag"], model, first):
             verdict.misreported.append(key)
     verdict.misreported += reported
     if (summary["classified"], summary["rejected"]) != (len(rows), len(errors)):

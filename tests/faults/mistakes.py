@@ -197,6 +197,27 @@ OF_THE_PRODUCT = (
         "        lambda key: sqs.send_message(QueueUrl='http://inbox', MessageBody='{}'))\n",
         f"{UNIT}/test_on_page.py",
     ),
+    Mistake(
+        "the tables of folders do not follow a sweep",
+        "batch/change_report.py",
+        "            tables.add(answer)\n",
+        "",
+        f"{UNIT}/test_sweep_tables.py",
+    ),
+    Mistake(
+        "a table keeps the answer that it knew first",
+        "batch/report.py",
+        "    return max(given, key=lambda answer: answer.at, default=None)\n",
+        "    return min(given, key=lambda answer: answer.at, default=None)\n",
+        f"{UNIT}/test_sweep_tables.py",
+    ),
+    Mistake(
+        "a sweep is planned by a pointer that was read before the promotion",
+        "functions/on_folder.py",
+        ", max_age=0)",
+        ")",
+        f"{UNIT}/test_on_folder.py",
+    ),
 )
 
 CHECKER = "tests/faults/checker.py"
@@ -213,7 +234,12 @@ OF_THE_CHECKER = tuple(
         ("it misses what is missing", "verdict.lost.append(key)", "pass"),
         ("it misses answers to nothing", "if key not in answered and", "if key is None and"),
         ("it does not read the table", "misreported.append(key)", "lost.extend([])"),
-        ("it does not read the errors", "reported |= {line", "{} | {line"),
+        ("it does not read the errors", "reported |= {\n", "{} | {\n"),
+        (
+            "it does not read the table's models",
+            'answer["model"] and ":".join(str(answer["model"][each]) for each in MODEL_ID)',
+            "reported.get(key, [None] * 3)[2]",
+        ),
         (
             "it does not read the summary",
             "(len(rows), len(errors))",

@@ -103,6 +103,10 @@ TAMPERS: dict[str, tuple[str, Callable[[Outbox], object]]] = {
         "misreported",
         lambda o: o.edit("outbox/f0/predictions.csv", f"{IN_FOLDER},", f"{IN_FOLDER},x"),
     ),
+    "a row is by another model": (
+        "misreported",
+        lambda o: o.edit("outbox/f0/predictions.csv", ",pets:", ",cats:"),
+    ),
     "the summary counts otherwise": (
         "misreported",
         lambda o: o.edit("outbox/f0/_summary.json", '"classified": ', '"classified": 1'),
