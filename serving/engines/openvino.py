@@ -28,6 +28,10 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
 from openvino.preprocess import PrePostProcessor  # noqa: E402
 
+# Here, because threads that are the first to hand over an array wait for each other for ever: one
+# holds what the other needs, and lets go of Python's lock while it looks for NumPy.
+openvino.Tensor(np.zeros(1, np.uint8))
+
 __all__ = ["OpenVino", "from_pixels", "openvino"]  # who needs OpenVINO gets it silenced, here
 
 Idle = queue.SimpleQueue[openvino.InferRequest]

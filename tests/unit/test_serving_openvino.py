@@ -1,5 +1,7 @@
 """The OpenVINO engine on a real network: importing the tools that make one takes seconds."""
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -46,6 +48,47 @@ def test_a_batch_is_run_by_the_thread_that_asks(archive: Archive) -> None:
         "OpenVINO hands batches to threads of its own: the system then leaves a core idle while "
         "two of them share the other (four clients got 77 images/s where they now get 87)"
     )
+
+
+FIRST_TOGETHER = """
+import sys
+from threading import Barrier, Thread
+from serving.engines.openvino import openvino
+
+PORT = '<port id="0" precision="U8"><dim>1</dim></port>'
+NETWORK = f'''<net name="n" version="11"><layers>
+<layer id="0" name="in" type="Parameter" version="opset1"><data shape="1" element_type="u8"/>
+<output>{PORT}</output></layer>
+<layer id="1" name="out" type="Result" version="opset1"><input>{PORT}</input></layer>
+</layers><edges><edge from-layer="0" from-port="0" to-layer="1" to-port="0"/></edges></net>'''
+
+sys.setswitchinterval(1e-6)
+core = openvino.Core()
+network = core.read_model(NETWORK.encode())
+compiled = [core.compile_model(network, "CPU") for _ in range(8)]
+inputs = [each.create_infer_request().get_input_tensor() for each in compiled]
+together = Barrier(len(inputs))
+
+def look(tensor):
+    together.wait()
+    tensor.data
+
+threads = [Thread(target=look, args=(tensor,)) for tensor in inputs]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_that_are_the_first_to_hand_over_arrays_do_not_wait_for_each_other() -> None:
+    try:
+        subprocess.run([sys.executable, "-c", FIRST_TOGETHER], check=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        pytest.fail(
+            "OpenVINO looks for NumPy when the first array is handed over; two threads that are "
+            "the first stand still for ever, and with them a server that starts: one in twenty"
+        )
 
 
 def test_files_that_are_not_the_cards_are_refused(archive: Archive) -> None:
