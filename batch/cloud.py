@@ -47,9 +47,9 @@ class Bounds:
     """So long a sweep holds back for folders; then a slice goes in between."""
     status_seconds: int = 10
     table_lines: int = 10_000
-    """Of a sweep's answers for a folder's table in one object: some 4 MB are held at a time."""
+    """Of a sweep's answers for a folder's table in one object: some 5 MB are held at a time."""
     table_folders: int = 10_000
-    """Whose tables follow one sweep, in some minutes; the others' do when their images change."""
+    """Whose tables follow one sweep, by a write and a message each."""
     table_sweeps: int = 20
     """The latest that a report reads; what earlier ones did, the table has had time to take in."""
 

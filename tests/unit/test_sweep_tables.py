@@ -128,8 +128,18 @@ def test_only_so_many_tables_follow_one_sweep(world: World) -> None:
 
 def test_only_the_latest_sweeps_are_read(world: World) -> None:
     world.bounds = replace(SMALL, table_sweeps=1)
-    for number in (1, 2, 1):
+    read: set[str] = set()
+
+    def note(operation: str, key: str) -> None:
+        if operation == "GetObject" and key.startswith(f"{RENEWED}trip"):
+            read.add(key)
+
+    for number in (2, 1, 2):
         world.s3.clock.tick(60)
         world.promote(number)
+        read.clear()
+        world.s3.hook = note
         swept(world)
-    assert table_models(world, "trip/") == {str(model(1))}
+    assert len([key for key in world.s3.objects if key.startswith(f"{RENEWED}trip")]) == 3
+    assert len(read) == 1
+    assert table_models(world, "trip/") == {str(model(2))}
