@@ -54,9 +54,6 @@ HEAVY = {"torch", "torchvision", "numpy", "PIL", "sagemaker", "pandas", "smdebug
 
 MODULES_BEYOND_BOTO3 = 200
 
-LINES_OF_A_FILE = 250
-LINES_OF_A_FUNCTION = 40
-
 
 @cache
 def sources(*rooms: str) -> tuple[Path, ...]:
@@ -221,30 +218,3 @@ def test_everything_is_caught_at_the_outermost_doors_only() -> None:
         and (node.type is None or ast.unparse(node.type) == "Exception")
     ]
     none(offenders, "catch only what you can turn into an answer; the queue retries the rest")
-
-
-@cache
-def decisions() -> str:
-    return "\n".join(path.read_text() for path in (REPOSITORY / "docs/decisions").glob("*.md"))
-
-
-def test_files_are_short_or_a_decision_says_why_not() -> None:
-    offenders = [
-        f"{name(path)}: {lines} lines"
-        for path in sources(*ROOMS)
-        if (lines := len(path.read_text().splitlines())) > LINES_OF_A_FILE
-        and name(path) not in decisions()
-    ]
-    none(offenders, "each admired code base has its bad name from the one file it let grow")
-
-
-def test_functions_are_short_or_a_decision_says_why_not() -> None:
-    offenders = [
-        f"{name(path)}: {node.name} has {lines} lines"
-        for path in sources(*ROOMS)
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (lines := (node.end_lineno or 0) - node.lineno + 1) > LINES_OF_A_FUNCTION
-        and f"{name(path)}: {node.name}" not in decisions()
-    ]
-    none(offenders, "a function that needs scrolling hides what it decides")
