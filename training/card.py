@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import nn
 
 from domain.model import ModelCard
-from training.config import TrainConfig
+from training.config import MACHINERY, TrainConfig
 from training.data import Dataset
 from training.judgement import Judgement
 from training.weights import Start
@@ -17,19 +17,6 @@ from training.weights import Start
 REPOSITORY = Path(__file__).parents[1]
 ROOMS = ("domain", "serving", "training")
 """What is in the container, and decides what a model becomes."""
-
-MACHINERY = frozenset(
-    (
-        "decoders",
-        "processes",
-        "log-every",
-        "checkpoint-seconds",
-        "debug",
-        "debug-interval",
-        "profile-steps",
-    )
-)
-"""Hyperparameters that change how training runs and not what it makes."""
 
 
 def identity(told: TrainConfig, dataset: Dataset, start: Start) -> dict[str, str]:

@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from training.course import Curves
+from training.metrics import Curves
 
 COLOURS = {"train": "#8a8f98", "validation": "#2f6fde", "test": "#d9772b"}
 WIDTH, HEIGHT, MARGIN = 460, 240, 44

@@ -15,6 +15,19 @@ from training.saving import RULES
 
 RULE = "|".join(RULES)
 
+MACHINERY = frozenset(
+    (
+        "decoders",
+        "processes",
+        "log-every",
+        "checkpoint-seconds",
+        "debug",
+        "debug-interval",
+        "profile-steps",
+    )
+)
+"""Hyperparameters that change how training runs and not which model it produces."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:

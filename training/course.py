@@ -10,10 +10,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from training.metrics import Curves
 from training.optimise import Average
-
-Curves = dict[str, float]
-"""An epoch's numbers by the names of the metric lines."""
 
 Weights = dict[str, torch.Tensor]
 

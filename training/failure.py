@@ -1,8 +1,9 @@
-"""What ends a job, in a sentence for the person who started it."""
+"""What ends a job, in a sentence for the person who started it.
+
+Standard library only: the command line reads hyperparameters, and would wait seconds for torch.
+"""
 
 import errno
-
-import torch
 
 LONGEST = 1024
 """SageMaker shows this many characters of /opt/ml/output/failure as FailureReason."""
@@ -21,7 +22,7 @@ def sentence(error: Exception) -> str:
     match error:
         case TrainingFailed():
             text = str(error)
-        case torch.OutOfMemoryError():
+        case Exception() if type(error).__name__ == "OutOfMemoryError":  # torch's
             text = "The GPU's memory is full. Lower batch-size or image-size."
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             where = f" while writing {error.filename}" if error.filename else ""

@@ -18,10 +18,11 @@ from training import loop, metrics
 from training.augment import blended
 from training.batches import Batch, dice
 from training.config import TrainConfig
-from training.course import Course, Curves
+from training.course import Course
 from training.data import Dataset
 from training.failure import TrainingFailed
 from training.features import Features
+from training.metrics import Curves
 from training.optimise import rate, set_rate
 from training.world import World
 

@@ -25,8 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from domain import keys
 from infra.stage import Stage, StageError
 from training import data, datasets, metrics
-from training.card import MACHINERY
-from training.config import TrainConfig
+from training.config import MACHINERY, TrainConfig
 from training.failure import TrainingFailed
 from training.watch import watched
 

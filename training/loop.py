@@ -14,9 +14,10 @@ from training import metrics, networks
 from training.augment import blended
 from training.batches import Source, dice
 from training.config import TrainConfig
-from training.course import Course, Curves
+from training.course import Course
 from training.debugging import Watch
 from training.failure import Interrupted, TrainingFailed
+from training.metrics import Curves
 from training.optimise import rate, set_rate
 from training.profiler import BACKWARD, FORWARD, OPTIMIZER, OTHER
 from training.profiling import Timing

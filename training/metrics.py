@@ -13,6 +13,9 @@ CURVES = tuple(
 NAMES = ("loss", *CURVES, "final_accuracy", "final_loss")
 """What becomes a CloudWatch metric: each step's loss, each epoch's curves, and the result."""
 
+Curves = dict[str, float]
+"""The values of one epoch, by the names of CURVES."""
+
 _PAIR = re.compile(rf"(\S+?)=({NUMBER})(?= |$)")
 
 

@@ -24,39 +24,8 @@ from training.world import World
 AT_ONCE = 32
 """Heads in memory: one of 1,280 features and 1,000 classes takes 20 MB with its moments."""
 
-OF_A_HEAD = (
-    "batch-size",
-    "class-weights",
-    "clip",
-    "ema",
-    "epochs",
-    "label-smoothing",
-    "lr",
-    "momentum",
-    "optimizer",
-    "patience",
-    "warmup",
-    "weight-decay",
-)
-"""What may differ between heads that share their features, their start and their chance."""
-
 FOUND = {"search": "none", "tuned": "yes"}
 """What a trial is told instead of the search that it is part of."""
-
-
-def refuse(told: TrainConfig) -> None:
-    """Raises TrainingFailed for a search that cannot be made within one job."""
-    if told.unfreeze != "head":
-        raise TrainingFailed(
-            "A search within one job is on features that are computed once: it needs "
-            f"unfreeze=head, not {told.unfreeze}."
-        )
-    others = sorted(set(search.read(told.search)) - set(OF_A_HEAD))
-    if others:
-        raise TrainingFailed(
-            f"Hyperparameter {others[0]} cannot be searched within one job, because features or "
-            f"batches hang on it. These can: {', '.join(OF_A_HEAD)}."
-        )
 
 
 @dataclass(frozen=True)

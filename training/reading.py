@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from training.course import Curves
+from training.metrics import Curves
 
 FEW = 20
 """Images: a class with fewer is learnt from accidents of light and background."""

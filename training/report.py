@@ -19,9 +19,9 @@ from PIL import Image
 from domain.model import ModelCard
 from serving.decode import decode
 from training import charts, judgement, page, reading
-from training.course import Curves
 from training.data import MAX_PIXELS, NAMED, Dataset
 from training.judgement import Judgement
+from training.metrics import Curves
 
 MISTAKES = 24
 THUMBNAIL = 160

@@ -19,6 +19,22 @@ from training.ranges import Categorical, Continuous
 NUMBERS = {flag(each): each for each in fields(TrainConfig) if "low" in each.metadata}
 CHOICES = {flag(each) for each in fields(TrainConfig) if "choices" in each.metadata}
 
+OF_A_HEAD = (
+    "batch-size",
+    "class-weights",
+    "clip",
+    "ema",
+    "epochs",
+    "label-smoothing",
+    "lr",
+    "momentum",
+    "optimizer",
+    "patience",
+    "warmup",
+    "weight-decay",
+)
+"""What may differ between heads that share their features, their start and their chance."""
+
 Space = Mapping[str, Continuous | Categorical]
 Values = Mapping[str, str]
 
@@ -97,6 +113,21 @@ def _text(each: Continuous | Categorical) -> str:
     if isinstance(each, Categorical):
         return ",".join(each.values)
     return f"{each.low:g}:{each.high:g}"
+
+
+def check_one_job(config: TrainConfig) -> None:
+    """Raises TrainingFailed for a search that cannot run within one training job."""
+    if config.unfreeze != "head":
+        raise TrainingFailed(
+            "A search within one job is on features that are computed once: it needs "
+            f"unfreeze=head, not {config.unfreeze}."
+        )
+    others = sorted(set(read(config.search)) - set(OF_A_HEAD))
+    if others:
+        raise TrainingFailed(
+            f"Hyperparameter {others[0]} cannot be searched within one job, because features or "
+            f"batches hang on it. These can: {', '.join(OF_A_HEAD)}."
+        )
 
 
 def spread(space: Space, count: int, seed: int) -> list[Values]:

@@ -25,6 +25,7 @@ from training import (
     package,
     profiling,
     report,
+    search,
     spawn,
     trials,
     weights,
@@ -72,7 +73,7 @@ def train(
 ) -> None:
     """Raises TrainingFailed or Interrupted; `places.model` is filled by the last step only."""
     if told.search != "none":
-        one_job.refuse(told)
+        search.check_one_job(told)
     dataset = data.prepare(places.channels, told.selects, told.max_unreadable, stop.go_on)
     say(data.described(dataset))
     start = weights.start(told, len(dataset.labels), places.channels / WEIGHTS)

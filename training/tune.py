@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from infra.stage import StageError
-from training import config, launch, one_job, search, trials, trials_page, trials_watch
+from training import config, launch, search, trials, trials_page, trials_watch
 from training.config import TrainConfig
 from training.failure import TrainingFailed
 from training.ranges import Categorical, Continuous
@@ -44,7 +44,7 @@ def asked(given: argparse.Namespace) -> Asked:
     plain = [f"{name}={text}" for name, text in (told.fixed | {"tuned": "yes"}).items()]
     job = launch.asked(argparse.Namespace(**vars(given) | {"hyperparameters": plain}))
     if given.in_one_job:
-        one_job.refuse(_within_one(job, space).told)
+        search.check_one_job(_within_one(job, space).told)
     parents = tuple(given.warm_start.split(",")) if given.warm_start else ()
     return Asked(
         job, space, given.strategy, given.parallel, given.early_stopping == "Auto", parents,

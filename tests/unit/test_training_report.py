@@ -12,9 +12,9 @@ from domain.model import ModelCard, Preprocessing
 from tests.jobs import data_set
 from training import charts, data, reading, report
 from training.config import TrainConfig
-from training.course import Curves
 from training.data import Dataset
 from training.judgement import Judgement
+from training.metrics import Curves
 
 HISTORY: list[Curves] = [
     {
