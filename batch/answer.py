@@ -8,6 +8,7 @@ from typing import IO, Any
 
 from batch.bucket import Bucket
 from domain import result
+from domain.foreign import escape_cell, unescape_cell
 from domain.keys import result_key
 from domain.reply import Label
 from domain.result import Classified, Previous, Rejected, Result
@@ -128,7 +129,8 @@ def from_lines(text: str) -> list[Answer]:
 def to_csv(answer: Predicted) -> list[str]:
     cells = [cell for each in answer.labels for cell in (each.label, repr(each.score))]
     cells += [""] * (2 * TOP - len(cells))
-    return [answer.image, *cells, answer.model, answer.etag, answer.at]
+    row = [answer.image, *cells, answer.model, answer.etag, answer.at]
+    return [escape_cell(cell) for cell in row]
 
 
 def from_csv(file: IO[str]) -> Iterator[Predicted]:
@@ -136,7 +138,8 @@ def from_csv(file: IO[str]) -> Iterator[Predicted]:
     rows = csv.reader(file)
     if tuple(next(rows, ())) != COLUMNS:
         return
-    for image, *cells, model, etag, at in rows:
+    for row in rows:
+        image, *cells, model, etag, at = map(unescape_cell, row)
         pairs = zip(cells[::2], cells[1::2], strict=True)
         labels = tuple(Label(label, float(score)) for label, score in pairs if score)
         yield Predicted(image, etag, labels, model, at)

@@ -14,6 +14,7 @@ from batch.claim import Run, publish
 from batch.cloud import Cloud
 from batch.renewed import Renewed
 from batch.review import Review, key_of
+from domain.foreign import escape_cell
 from domain.keys import INBOX
 
 SUMMARY = "_summary.json"
@@ -51,10 +52,10 @@ def _fill(cloud: Cloud, run: Run, table: IO[bytes], review: Review) -> Changes:
         if change.flipped and changes.flipped <= MOST_ROWS:
             rows.writerow(
                 (
-                    change.image,
-                    change.before,
+                    escape_cell(change.image),
+                    escape_cell(change.before),
                     change.before_score,
-                    change.after,
+                    escape_cell(change.after),
                     change.after_score,
                 )
             )

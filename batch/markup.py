@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from html import escape
 from urllib.parse import quote
 
+from domain.foreign import visible
+
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 STYLE = """
@@ -44,8 +46,7 @@ def text(value: str) -> str:
     """A stranger's text: escaped, control characters made visible, its direction its own, short."""
     if len(value) > MOST_LETTERS:
         value = f"{value[: MOST_LETTERS // 2]}…{value[-MOST_LETTERS // 2 :]}"
-    shown = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in value)
-    return f"<bdi>{escape(shown)}</bdi>"
+    return f"<bdi>{escape(visible(value))}</bdi>"
 
 
 def attribute(value: str) -> str:

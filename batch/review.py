@@ -11,6 +11,7 @@ import io
 from dataclasses import dataclass, field
 
 from batch.answer import Predicted, Refusal
+from domain.foreign import escape_cell
 from domain.scope import Scope
 
 PREFIX = "outbox/_review/"
@@ -75,4 +76,5 @@ def _lot(answer: Predicted) -> float:
 
 def _row(answer: Predicted, why: str) -> tuple[str, str, str, str, str, str]:
     best = answer.labels[0]
-    return answer.image, answer.etag, best.label, repr(best.score), why, ""
+    image, etag, label = map(escape_cell, (answer.image, answer.etag, best.label))
+    return image, etag, label, repr(best.score), why, ""

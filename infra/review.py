@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from batch.bucket import Bucket
 from batch.review import COLUMNS, PREFIX
+from domain.foreign import unescape_cell
 from domain.keys import INBOX
 from infra.stage import Stage, StageError
 
@@ -68,10 +69,12 @@ def parse(text: str, name: str) -> Iterator[Listed]:
     if missing:
         raise ReviewError(f"{name} has no column {', '.join(sorted(missing))}")
     for row in rows:
-        if not (row["image"] or "").startswith(INBOX):
+        image, etag, label, correct = (
+            unescape_cell(row[column] or "") for column in ("image", "etag", "label", "corrected")
+        )
+        if not image.startswith(INBOX):
             raise ReviewError(f"line {rows.line_num} of {name} names no image of {INBOX}")
-        corrected = (row["corrected"] or "").strip()
-        yield Listed(row["image"], row["etag"], row["label"], corrected)
+        yield Listed(image, etag, label, correct.strip())
 
 
 def corrected(listed: Iterator[Listed]) -> Iterator[Listed]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from domain.foreign import escape_cell
 from training.batches import Batch, parts
 from training.data import Example
 from training.features import Embed, Rows
@@ -115,9 +116,9 @@ def write(
         for row, example in enumerate(examples):
             table.writerow(
                 (
-                    example.path,
-                    labels[judgement.truth[row]],
-                    labels[judgement.predicted[row]],
+                    escape_cell(example.path),
+                    escape_cell(labels[judgement.truth[row]]),
+                    escape_cell(labels[judgement.predicted[row]]),
                     f"{judgement.confidence[row]:.6f}",
                     f"{judgement.own[row]:.6f}",
                 )

@@ -218,6 +218,20 @@ OF_THE_PRODUCT = (
         ")",
         f"{UNIT}/test_on_folder.py",
     ),
+    Mistake(
+        "a formula's apostrophe is taken from every cell that has one",
+        "domain/foreign.py",
+        """return cell[1:] if cell[:1] == "'" and""",
+        """return cell[1:] if cell[:1] == "'" or""",
+        f"{UNIT}/test_foreign.py",
+    ),
+    Mistake(
+        "only ASCII's formulas are seen in a cell",
+        "domain/foreign.py",
+        'FORMULA.match(unicodedata.normalize("NFKC", one))',
+        "FORMULA.match(one)",
+        f"{UNIT}/test_foreign.py",
+    ),
 )
 
 CHECKER = "tests/faults/checker.py"
