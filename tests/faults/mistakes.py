@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mistake:
-    """`before` is in `file` once; `caught_by` are arguments of pytest."""
+    """`before` is in `file` once; `caught_by` are files, or tests in them as pytest names them."""
 
     name: str
     file: str
@@ -76,6 +76,155 @@ OF_THE_PRODUCT = (
         "Changed(unquote_plus(key), ",
         "Changed(unquote_plus(unquote_plus(key)), ",
         f"{UNIT}/test_messages.py",
+    ),
+    Mistake(
+        "a claim is deleted before those who wait in it are told",
+        "batch/claim.py",
+        "        for path, kind, confirmed in claimed.run.waiting:\n"
+        "            cloud.look_later(Scope(path, kind), confirmed)\n"
+        "        if cloud.bucket.delete(claim_key(run.scope.token), claimed.etag):\n"
+        "            return\n",
+        "        if cloud.bucket.delete(claim_key(run.scope.token), claimed.etag):\n"
+        "            for path, kind, confirmed in claimed.run.waiting:\n"
+        "                cloud.look_later(Scope(path, kind), confirmed)\n"
+        "            return\n",
+        f"{UNIT}/test_claim.py::test_the_claim_is_still_there_while_those_who_wait_are_told",
+    ),
+    Mistake(
+        "a run looks at its claim before it looks at the file that it replaces",
+        "batch/claim.py",
+        "        standing = bucket.head(key)\n        _own(bucket, run)\n",
+        "        _own(bucket, run)\n        standing = bucket.head(key)\n",
+        f"{UNIT}/test_claim.py"
+        "::test_a_file_that_a_later_run_wrote_is_not_replaced_by_an_earlier_one",
+    ),
+    Mistake(
+        "an open claim is any run's",
+        "batch/claim.py",
+        " or found.run.nonce != run.nonce:",
+        ":",
+        f"{UNIT}/test_claim.py::test_a_run_that_is_over_writes_nothing_while_the_next_is_open",
+    ),
+    Mistake(
+        "a page that is done already tells nobody",
+        "functions/on_page.py",
+        "        if self.bucket.head(done_key(ref)) is None:\n",
+        "        if self.bucket.head(done_key(ref)):\n            return\n        else:\n",
+        f"{UNIT}/test_on_page.py::test_a_page_that_is_done_already_is_told_to_the_run_again",
+    ),
+    Mistake(
+        "a sweep asks for what a folder's run is answering",
+        "batch/walk.py",
+        " or self._is_busy(image)",
+        "",
+        f"{UNIT}/test_sweep_manners.py::test_images_whose_folder_has_a_live_run_are_left_to_it",
+    ),
+    Mistake(
+        "hidden folders are answered",
+        "domain/route.py",
+        "any(_is_hidden(segment) for segment in folders)",
+        "False",
+        f"{UNIT}/test_keys.py::test_nothing_in_a_hidden_folder_takes_a_road",
+    ),
+    Mistake(
+        "everything that failed together is tried again together",
+        "functions/backoff.py",
+        "(0.5 + chance() / 2)",
+        "1",
+        f"{UNIT}/test_intake.py::test_messages_that_fail_together_do_not_come_again_together",
+    ),
+    Mistake(
+        "a candidate that forgot a label passes for one with the same labels",
+        "training/comparison.py",
+        "None if new == old else",
+        "None if new <= old else",
+        f"{UNIT}/test_comparison.py::test_fewer_labels_or_more_are_other_labels",
+    ),
+    Mistake(
+        "the pointer moves before the endpoint is up",
+        "infra/activate.py",
+        "        ensure_endpoint(sagemaker, stage, name)\n"
+        "        if before.active is None or before.active.sagemaker_model != name:\n"
+        "            pointer.move(s3, bucket, before, active, restores)\n",
+        "        if before.active is None or before.active.sagemaker_model != name:\n"
+        "            pointer.move(s3, bucket, before, active, restores)\n"
+        "        ensure_endpoint(sagemaker, stage, name)\n",
+        f"{UNIT}/test_activate.py::test_the_pointer_moves_when_the_endpoint_is_up_and_not_before",
+    ),
+    Mistake(
+        "the pointer is read after the endpoint is up",
+        "infra/activate.py",
+        "        ensure_endpoint(sagemaker, stage, name)\n",
+        "        ensure_endpoint(sagemaker, stage, name)\n"
+        "        before = pointer.read(s3, bucket)\n",
+        f"{UNIT}/test_activate.py"
+        "::test_a_pointer_that_somebody_moves_while_the_endpoint_comes_up_stays_theirs",
+    ),
+    Mistake(
+        "a pointer's lost race is a 412 only",
+        "infra/pointer.py",
+        '{"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}',
+        '{"PreconditionFailed"}',
+        f"{UNIT}/test_pointer.py::test_a_lost_race_for_the_pointer_says_so",
+    ),
+    Mistake(
+        "a key climbs out of a dataset's skeleton",
+        "training/datasets.py",
+        ' and ".." not in path.parts',
+        "",
+        f"{UNIT}/test_datasets.py::test_a_key_that_climbs_out_of_its_dataset_makes_no_file",
+    ),
+    Mistake(
+        "a file that was sent by halves is not sent again",
+        "training/datasets.py",
+        "        if there.get(prefix + key) != (dataset.root / each.path).stat().st_size\n",
+        "        if prefix + key not in there\n",
+        f"{UNIT}/test_datasets.py::test_what_was_sent_in_another_size_is_sent_again",
+    ),
+    Mistake(
+        "an archive's file is measured after it was copied",
+        "training/package.py",
+        "    if member.size > limit:\n",
+        "    path.parent.mkdir(exist_ok=True)\n"
+        "    path.write_bytes(source.read(limit))\n"
+        "    if member.size > limit:\n",
+        f"{UNIT}/test_package.py"
+        "::test_a_file_that_is_too_large_is_refused_before_a_byte_of_it_is_written",
+    ),
+    Mistake(
+        "a result without a model's id counts as nobody's rejection",
+        "functions/outbox.py",
+        'about.get(MODEL_ID, "unknown")',
+        'about.get(MODEL_ID, "")',
+        f"{UNIT}/test_outbox_models.py::test_a_result_that_does_not_say_its_model_is_renewed",
+    ),
+    Mistake(
+        "a nine-letter stage has jobs",
+        "domain/keys.py",
+        "sortbox-([a-z0-9]{1,8})",
+        "sortbox-([a-z0-9]{1,9})",
+        f"{UNIT}/test_keys.py::test_a_name_that_no_job_has_is_none_of_ours",
+    ),
+    Mistake(
+        "a nine-letter stage has settings",
+        "functions/settings.py",
+        "[a-z0-9]{1,8}",
+        "[a-z0-9]{1,9}",
+        f"{UNIT}/test_settings.py::test_a_stage_is_the_same_wherever_it_is_read",
+    ),
+    Mistake(
+        "a nine-letter stage is deployed",
+        "infra/stage.py",
+        "[a-z0-9]{1,8}",
+        "[a-z0-9]{1,9}",
+        f"{UNIT}/test_settings.py::test_a_stage_is_the_same_wherever_it_is_read",
+    ),
+    Mistake(
+        "a crop is half a pixel off",
+        "serving/preprocess.py",
+        "    middle = (step - 1) / 2\n",
+        "    middle = step / 2\n",
+        f"{UNIT}/test_serving_preprocess.py::test_each_pixel_is_sampled_where_it_lies",
     ),
     Mistake(
         "only the first record of a notification is read",

@@ -18,9 +18,15 @@ SECONDS = 180
 
 @pytest.mark.parametrize("mistake", ALL, ids=lambda mistake: mistake.name)
 def test_every_mistake_can_still_be_made(mistake: Mistake) -> None:
-    assert (REPOSITORY / mistake.file).read_text().count(mistake.before) == 1
-    for path in mistake.caught_by.split():
+    found = (REPOSITORY / mistake.file).read_text().count(mistake.before)
+    assert found == 1, (
+        f"{mistake.file} holds {found} times what this mistake would change: write its `before` "
+        "anew, or the suite no longer proves that the mistake is noticed."
+    )
+    for each in mistake.caught_by.split():
+        path, _, test = each.partition("::")
         assert (REPOSITORY / path).is_file(), path
+        assert f"def {test}" in (REPOSITORY / path).read_text(), each
 
 
 @pytest.fixture(scope="module")

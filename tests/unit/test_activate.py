@@ -1,13 +1,19 @@
-"""Names and versions of what is activated."""
+"""Names and versions of what is activated, and the order in which it becomes active."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.keys import ACTIVE_MODEL
 from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
-from infra.activate import next_version, resource_name
+from infra import pointer
+from infra.activate import ActivationError, next_version, resource_name, serve
 from infra.stage import Stage
+from tests.fakes import FakeS3, error
 
 CARD = ModelCard(
     name="pets",
@@ -52,3 +58,126 @@ def test_the_same_model_keeps_its_version_and_another_of_its_name_counts_on() ->
 def test_a_model_of_another_name_begins_at_one() -> None:
     other = replace(CARD, name="birds")
     assert next_version(other, active(ModelId("pets", 7, CARD.digest))).version == 1
+
+
+class Here(Stage):
+    """A stage that is deployed, without an account."""
+
+    bucket = property(lambda self: "bucket")
+
+    def model_role(self) -> str:
+        return "arn:aws:iam::1:role/model"
+
+
+@dataclass
+class Endpoint:
+    """SageMaker as far as one endpoint goes. `comes_up` is what happens while it is waited for."""
+
+    comes_up: Callable[[], None] = lambda: None
+    config: str | None = None
+    made: set[str] = field(default_factory=set)
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        if name not in self.made:
+            missing = error("Describe", 400, "ValidationException")
+            missing.response["Error"]["Message"] = f"Could not find {name}"
+            raise missing
+        return {}
+
+    def describe_model(self, *, ModelName: str) -> dict[str, Any]:
+        return self._describe(f"model {ModelName}")
+
+    def create_model(self, *, ModelName: str, **_: Any) -> None:
+        self.made.add(f"model {ModelName}")
+
+    def describe_endpoint_config(self, *, EndpointConfigName: str) -> dict[str, Any]:
+        return self._describe(f"config {EndpointConfigName}")
+
+    def create_endpoint_config(self, *, EndpointConfigName: str, **_: Any) -> None:
+        self.made.add(f"config {EndpointConfigName}")
+
+    def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:
+        return self._describe("endpoint") | {
+            "EndpointStatus": "InService",
+            "EndpointConfigName": self.config,
+            "FailureReason": "its alarm rang",
+        }
+
+    def create_endpoint(self, *, EndpointConfigName: str, **_: Any) -> None:
+        self.made.add("endpoint")
+        self.config = EndpointConfigName
+
+    update_endpoint = create_endpoint
+
+    def get_waiter(self, name: str) -> "Endpoint":
+        return self
+
+    def wait(self, **_: Any) -> None:
+        self.comes_up()
+
+
+def pets(version: int) -> ModelId:
+    return ModelId("pets", version, f"sha256:{version:064x}")
+
+
+IMAGE = f"image@sha256:{7:064x}"
+
+
+def serve_here(s3: FakeS3, endpoint: Endpoint, version: int) -> ActiveModel:
+    client: Any = s3
+    sagemaker: Any = endpoint
+    return serve(Here("test"), client, sagemaker, pets(version), IMAGE)
+
+
+def pointed_at(s3: FakeS3) -> ModelId | None:
+    client: Any = s3
+    active = pointer.read(client, "bucket").active
+    return active.id if active else None
+
+
+def test_the_pointer_moves_when_the_endpoint_is_up_and_not_before() -> None:
+    s3, endpoint = FakeS3(), Endpoint()
+    serve_here(s3, endpoint, 1)
+    seen: list[ModelId | None] = []
+    endpoint.comes_up = lambda: seen.append(pointed_at(s3))
+    serve_here(s3, endpoint, 2)
+    assert seen == [pets(1)], (
+        "The pointer names a model that nobody serves yet: every answer by the one that still "
+        "serves is queued to be looked at again, and jobs and endpoint answer by two models."
+    )
+    assert pointed_at(s3) == pets(2)
+
+
+def test_an_endpoint_that_goes_back_leaves_the_pointer_where_it_was() -> None:
+    s3, endpoint = FakeS3(), Endpoint()
+    serve_here(s3, endpoint, 1)
+    before = endpoint.config
+    endpoint.comes_up = lambda: setattr(endpoint, "config", before)
+    with pytest.raises(ActivationError, match="still runs the model before: its alarm rang"):
+        serve_here(s3, endpoint, 2)
+    assert pointed_at(s3) == pets(1)
+
+
+def test_a_pointer_that_somebody_moves_while_the_endpoint_comes_up_stays_theirs() -> None:
+    s3, endpoint = FakeS3(), Endpoint()
+    serve_here(s3, endpoint, 1)
+    theirs = active(pets(3)).to_json()
+    endpoint.comes_up = lambda: void(s3.put_object(Bucket="bucket", Key=ACTIVE_MODEL, Body=theirs))
+    with pytest.raises(ActivationError, match="run this again"):
+        serve_here(s3, endpoint, 2)
+    assert pointed_at(s3) == pets(3), (
+        "The pointer has to be read before the minutes of waiting: read after them, it takes "
+        "another's promotion for what was there, and overwrites it without a word."
+    )
+
+
+def void(_: object) -> None:
+    """For a callback that is to return nothing."""
+
+
+def test_the_model_that_is_active_already_moves_nothing() -> None:
+    s3, endpoint = FakeS3(), Endpoint()
+    serve_here(s3, endpoint, 1)
+    before = s3.objects[ACTIVE_MODEL]
+    serve_here(s3, endpoint, 1)
+    assert s3.objects[ACTIVE_MODEL] == before, "doing it twice is doing it once"

@@ -53,6 +53,24 @@ def test_the_order_of_labels_makes_no_other_labels() -> None:
     assert comparison.relabelled(card("cat", "dog"), card("dog", "cat"), "pets:1") is None
 
 
+@pytest.mark.parametrize(
+    ("candidate", "gained", "lost"),
+    [
+        (("cat",), (), ("dog",)),
+        (("cat", "dog", "bird"), ("bird",), ()),
+        ((), (), ("cat", "dog")),
+    ],
+)
+def test_fewer_labels_or_more_are_other_labels(
+    candidate: tuple[str, ...], gained: tuple[str, ...], lost: tuple[str, ...]
+) -> None:
+    found = comparison.relabelled(card(*candidate), card("cat", "dog"), "pets:1")
+    assert found == Relabelled("pets:1", gained, lost), (
+        "A candidate that forgot a label answers every image of it wrongly, and its users' filters "
+        "find nothing: that wants REPLACE_LABELS=1, however many images it wins."
+    )
+
+
 def test_the_first_model_has_nothing_to_beat() -> None:
     assert comparison.refusal(First(), False, "") is None
 

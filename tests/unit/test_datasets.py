@@ -71,6 +71,20 @@ def test_what_was_interrupted_sends_the_rest(tmp_path: Path) -> None:
     assert s3.sent[8:] == [s3.sent[3]]
 
 
+def test_what_was_sent_in_another_size_is_sent_again(tmp_path: Path) -> None:
+    """By its name it is what was asked for; by its size it is what an upload that died left."""
+    s3: Any = Uploads()
+    dataset = datasets.looked_at(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
+    datasets.sent(s3, "bucket", dataset, lambda done, of: None)
+    cut, longer = s3.sent[3], s3.sent[5]
+    s3.sizes[cut] -= 1
+    s3.sizes[longer] += 1
+    datasets.sent(s3, "bucket", dataset, lambda done, of: None)
+    assert sorted(s3.sent[8:]) == sorted([cut, longer]), (
+        "The job would learn from half an image, or count it as unreadable."
+    )
+
+
 def test_what_was_sent_is_the_same_data_set_to_the_job(tmp_path: Path) -> None:
     splits = {"train": 4, "valid": 2, "test": 2}
     names = [
@@ -107,6 +121,18 @@ def test_a_layout_that_cannot_be_learnt_from_is_told_of_here_and_of_s3(
     s3.sizes = {f"some/where/{name}": 9 for name in names}
     with pytest.raises(TrainingFailed, match=sentence):
         datasets.looked_at(s3, "s3://bucket/some/where", TOLD)
+
+
+@pytest.mark.parametrize("below", ["", "cat/", "train/cat/"])
+def test_a_key_that_climbs_out_of_its_dataset_makes_no_file(tmp_path: Path, below: str) -> None:
+    """Whoever may write to the prefix would write wherever the person who trains may."""
+    target = tmp_path / "planted.png"
+    s3: Any = Uploads()
+    names = [*classes("cat", "dog"), f"{below}{'../' * 20}{str(target).lstrip('/')}"]
+    s3.sizes = {f"some/where/{name}": 9 for name in names}
+    dataset = datasets.looked_at(s3, "s3://bucket/some/where", TOLD)
+    assert dataset.labels == ("cat", "dog")
+    assert not target.exists(), "The key wrote outside of the folder that was made for it."
 
 
 def test_a_prefix_with_nothing_below_it_is_said_so() -> None:

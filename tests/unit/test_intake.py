@@ -68,6 +68,24 @@ def test_a_message_that_cannot_be_put_off_fails_alone(world: World) -> None:
     assert world.result(CAT) is not None
 
 
+def test_messages_that_fail_together_do_not_come_again_together(world: World) -> None:
+    world.failed(*["nonsense"] * 50, receives=5)
+    waits = [seconds for _, _, seconds in world.sqs.visibility]
+    assert len(set(waits)) > 10, (
+        "All that an outage held up would come back in the same second, and be the next outage."
+    )
+    assert min(waits) >= 20
+    assert max(waits) <= 80
+
+
+@pytest.mark.parametrize(
+    ("receives", "chance", "seconds"),
+    [(1, 0.0, 2), (1, 1.0, 5), (2, 0.0, 5), (2, 1.0, 10), (4, 0.5, 30), (9, 0.0, 45), (9, 1.0, 90)],
+)
+def test_a_wait_is_spread_over_its_upper_half(receives: int, chance: float, seconds: int) -> None:
+    assert wait_seconds(5, receives, lambda: chance) == seconds
+
+
 @pytest.mark.parametrize("base", [1, 5])
 def test_hours_of_trouble_make_no_dead_letters_and_are_made_up_for_at_once(base: int) -> None:
     shortest = [wait_seconds(base, receives, chance=lambda: 0.0) for receives in range(1, 500)]

@@ -195,6 +195,8 @@ def test_a_name_is_a_jobs_only_if_a_job_would_have_it(name: str) -> None:
         "sortbox-dev-trip-0123456789-1-٣-0",
         "sortbox-dev-trip-0123456789-1-0",
         "sortbox-production-trip-0123456789-1-0-0",
+        "sortbox-ninelettr-trip-0123456789-1-0-0",
+        "sortbox--trip-0123456789-1-0-0",
         "sortbox-dev-trip-0123456789-1-0-0\n",
         "another-job",
     ],
@@ -215,3 +217,28 @@ def test_a_manifest_takes_only_short_plain_keys(key: str) -> None:
 @pytest.mark.parametrize("key", ["inbox/cat (1).jpg", "inbox/trip/été.jpg", "inbox/a%2Bb+c.jpg"])
 def test_ordinary_names_fit_a_manifest(key: str) -> None:
     assert fits_manifest(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "inbox/.git/a.jpg",
+        "inbox/_work/a.jpg",
+        "inbox/trip/.thumbnails/a.jpg",
+        "inbox/trip/day 1/__MACOSX/a.jpg",
+        "inbox/.trip/_READY",
+        "inbox/_trip/_READY",
+        "inbox/trip/.hidden/_READY",
+    ],
+)
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_nothing_in_a_hidden_folder_takes_a_road(key: str, depth: int) -> None:
+    assert isinstance(route(key, depth), Ignored), (
+        "Previews and repositories that lie beside the photographs would be classified and billed; "
+        "below `_` our own files have their names."
+    )
+
+
+@pytest.mark.parametrize("folder", ["..", "...", "trip."])
+def test_dots_alone_hide_nothing(folder: str) -> None:
+    assert isinstance(route(f"inbox/{folder}/a.jpg"), InFolder)

@@ -74,6 +74,18 @@ def test_a_page_delivered_twice_answers_once(world: World) -> None:
     assert world.s3.objects == before
 
 
+def test_a_page_that_is_done_already_is_told_to_the_run_again(world: World) -> None:
+    accept(world)
+    before = len(world.sqs.sent)
+    accept(world)
+    assert [body for _, body, _ in world.sqs.sent[before:]] == [
+        json.loads(to_json(Advance(PAGE.token)))
+    ], (
+        "The process may have died after the marker and before the message: then the message that "
+        "comes again is the last that can tell the run, which would else wait for the clock."
+    )
+
+
 def test_a_row_that_was_settled_before_the_process_died_is_in_the_marker(world: World) -> None:
     world.answer(KEYS[0])
     accept(world)

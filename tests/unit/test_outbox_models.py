@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 
-from domain.result import Result, metadata
+from domain.keys import result_key
+from domain.result import MODEL_ID, Result, metadata
 from functions.inbox import Image, peek
 from functions.outbox import Current, Published, settle
 from tests.desk import KEY, Desk, by, too_large
@@ -51,6 +52,20 @@ def test_the_same_answer_by_the_same_old_model_is_not_written_again(desk: Desk) 
     desk.settle(by(2))
     assert desk.settle(by(2)) == Current()
     assert desk.again == [KEY, KEY]
+
+
+def test_a_result_that_does_not_say_its_model_is_renewed(desk: Desk) -> None:
+    """Of a version of ours that kept no model with a result, or copied without its metadata."""
+    desk.upload()
+    desk.settle(by(1))
+    stored = desk.s3.objects[result_key(KEY)]
+    about = {name: said for name, said in stored.metadata.items() if name != MODEL_ID}
+    desk.s3.objects[result_key(KEY)] = replace(stored, metadata=about)
+    assert isinstance(desk.settle(by(1)), Published), (
+        "No model-id is not the empty one of a rejection that no model has a say in: such a result "
+        "would never be renewed."
+    )
+    assert desk.stands() == stored.metadata
 
 
 def test_a_pointer_that_moves_during_the_write_is_seen_after_it(desk: Desk) -> None:

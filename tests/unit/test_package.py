@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import io
 import tarfile
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.model import ModelCard, Preprocessing
-from training.package import PackageError, pack, unpack
+from training.package import MAX_BYTES, PackageError, pack, unpack
 
 WEIGHTS = bytes(range(256)) * 20
 CARD = ModelCard(
@@ -85,6 +86,21 @@ def test_a_link_in_place_of_a_file_is_refused(kind: bytes, tmp_path: Path) -> No
     with pytest.raises(PackageError, match="not a regular file"):
         unpack(archive, tmp_path / "model")
     assert not list((tmp_path / "model").iterdir())
+
+
+@pytest.mark.parametrize("name", ["card.json", "weights.safetensors"])
+def test_a_file_that_is_too_large_is_refused_before_a_byte_of_it_is_written(
+    name: str, tmp_path: Path
+) -> None:
+    """Its header says how large it is: to copy it first is to fill the disk."""
+    header = tarfile.TarInfo(name)
+    header.size = MAX_BYTES[name] + 1
+    archive = tmp_path / "model.tar.gz"
+    with gzip.open(archive, "wb") as stream:
+        stream.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20))
+    with pytest.raises(PackageError, match=f"{name} is larger than"):
+        unpack(archive, tmp_path / "model")
+    assert not (tmp_path / "model" / name).exists()
 
 
 @pytest.mark.parametrize("name", GOOD)

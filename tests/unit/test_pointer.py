@@ -96,6 +96,33 @@ def test_history_is_a_stack(deeds: list[int | None]) -> None:
                 stack.pop()
 
 
+class Refusing(Versions):
+    """Refuses every write with one code of S3's."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__()
+        self._code = code
+
+    def put_object(self, **said: Any) -> None:
+        raise ClientError({"Error": {"Code": self._code}}, "PutObject")
+
+
+@pytest.mark.parametrize("seen", [Pointer(None, None), Pointer(model(1), '"1"')])
+@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"])
+def test_a_lost_race_for_the_pointer_says_so(code: str, seen: Pointer) -> None:
+    """As S3's documentation tells of conditional writes: 412, 409 and 404."""
+    s3: Any = Refusing(code)
+    with pytest.raises(PointerMoved, match="by somebody else"):
+        pointer.move(s3, "b", seen, model(2))
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket", "SlowDown", "InternalError"])
+def test_trouble_with_the_pointer_is_no_lost_race(code: str) -> None:
+    s3: Any = Refusing(code)
+    with pytest.raises(ClientError, match=code):
+        pointer.move(s3, "b", Pointer(None, None), model(2))
+
+
 def test_a_pointer_that_moved_meanwhile_is_not_overwritten() -> None:
     s3: Any = Versions()
     activate(s3, 1)

@@ -33,6 +33,26 @@ def test_resizing_only_the_centre_equals_resizing_all_and_cropping(interpolation
     assert np.abs(preprocess.crop(image, numbers) - expected).mean() < 1.5
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("interpolation", preprocess.INTERPOLATIONS)
+@pytest.mark.parametrize("crop", [60, 61, 120, 160, 201])
+@pytest.mark.parametrize("size", [(256, 256), (256, 201), (201, 256), (255, 254)])
+def test_each_pixel_is_sampled_where_it_lies(
+    size: tuple[int, int], crop: int, interpolation: str, axis: int
+) -> None:
+    """Of an image that is as bright as its coordinate is large, a crop says where it looked."""
+    numbers = replace(NUMBERS, resize=224, crop=crop, interpolation=interpolation)
+    ramp = np.arange(size[axis], dtype=np.uint8)
+    lines = np.broadcast_to(ramp[:, None] if axis == 0 else ramp, size)
+    looked = preprocess.crop(np.stack([lines] * 3, 2), numbers)[..., 0].mean(1 - axis)
+    step = min(size) / numbers.resize
+    expected = size[axis] / 2 + (np.arange(crop) - (crop - 1) / 2) * step - 0.5
+    assert abs((looked - expected).mean()) < 0.13, (
+        "Half a pixel moves every answer a little, and no accuracy is low enough to tell."
+    )
+    assert np.abs(looked - expected).max() <= 1.1
+
+
 @pytest.mark.parametrize("size", [(1, 1), (65_535, 1), (1, 65_535), (3, 7)])
 def test_no_shape_is_too_odd(size: tuple[int, int]) -> None:
     assert (preprocess.crop(Image.new("RGB", size, GREEN), NUMBERS) == GREEN).all()

@@ -1,10 +1,14 @@
 """A setting that is missing or wrong names itself."""
 
+import re
+from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from domain.keys import JobName
 from functions.settings import (
     OnFolder,
     OnPage,
@@ -14,6 +18,9 @@ from functions.settings import (
     from_env,
     variables,
 )
+from infra.stage import Stage, StageError
+
+STORAGE = Path(__file__).parents[2] / "infra/storage.yml"
 
 GOOD = {
     "BUCKET": "sortbox-dev-1-eu-west-1",
@@ -82,6 +89,35 @@ def test_a_wrong_setting_says_what_is_expected(name: str, value: str, expected: 
     with pytest.raises(SettingsError, match=name) as raised:
         from_env(OnUpload, GOOD | {name: value})
     assert expected in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("stage", "is_one"),
+    [("d", True), ("eightlet", True), ("ninelettr", False), ("", False), ("a-b", False)],
+)
+def test_a_stage_is_the_same_wherever_it_is_read(stage: str, is_one: bool) -> None:
+    """A ninth letter would leave no room in a transform job's name of 63 characters."""
+    longest = JobName(stage, "s" * 20, "0123456789", 9, 999_999, 9)
+    parameter = re.search(r'AllowedPattern: "(\S+)"', STORAGE.read_text())
+    assert parameter is not None
+    read: dict[str, Callable[[], object]] = {
+        "a function's settings": lambda: from_env(OnUpload, GOOD | {"STAGE": stage}),
+        "the name of a job": lambda: JobName.parse(str(longest)),
+        "what a person types": lambda: Stage(stage),
+        "the template": lambda: re.fullmatch(parameter[1], stage)[0],  # type: ignore[index]
+    }
+    taken = {where for where, parse in read.items() if _is_taken(parse)}
+    assert taken == (set(read) if is_one else set())
+    if is_one:
+        assert len(str(longest)) <= 63
+
+
+def _is_taken(parse: Callable[[], object]) -> bool:
+    try:
+        parse()
+    except (ValueError, StageError, TypeError):
+        return False
+    return True
 
 
 @pytest.mark.parametrize("value", ["m5.xlarge", "ml.m5", "ML.m5.xlarge"])

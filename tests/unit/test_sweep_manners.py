@@ -8,9 +8,9 @@ import pytest
 from batch import claim
 from batch.bucket import Bucket
 from domain.keys import SWEEPS
-from domain.scope import SWEEP
+from domain.scope import SWEEP, Kind
 from tests.folders import World, with_late
-from tests.sweeps import ALL, SINGLES, answered_long_ago, by, models, status
+from tests.sweeps import ALL, SINGLES, TRIP, answered_long_ago, by, models, status
 
 
 @pytest.fixture
@@ -34,6 +34,23 @@ def test_no_slice_is_planned_while_a_folder_is_at_work_and_the_next_one_when_it_
     world.sagemaker.end(fresh)
     world.changed(fresh)
     assert [job.slug for job in world.jobs()] == ["renewal", "fresh", "renewal"]
+
+
+@pytest.mark.parametrize("kind", ["unanswered", "renewal"])
+def test_images_whose_folder_has_a_live_run_are_left_to_it(kind: Kind) -> None:
+    world = World(settings=with_late(0))
+    world.fill(*TRIP[:3])
+    world.start("trip/")
+    world.fill("inbox/alone.jpg")
+    world.s3.clock.tick(3600)
+    world.sweep(kind=kind)
+    folder, sweep = world.sagemaker.jobs
+    assert world.sagemaker.images(folder) == TRIP[:3]
+    assert world.sagemaker.images(sweep) == ["inbox/alone.jpg"], (
+        "The folder's own run answers its images: asked by a sweep as well, each is paid for twice."
+    )
+    world.finish_jobs()
+    assert world.answered() == ["inbox/alone.jpg", *TRIP[:3]]
 
 
 def test_after_an_hour_a_slice_comes_in_between(world: World) -> None:

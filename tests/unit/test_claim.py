@@ -1,0 +1,165 @@
+"""The claim: whoever holds it may write and end; nobody else may, and nobody is forgotten."""
+
+import json
+from typing import Any
+
+import pytest
+
+from batch import claim
+from batch.bucket import Bucket
+from batch.claim import Run, RunClosed
+from domain.keys import claim_key
+from domain.scope import SWEEP, Scope
+from functions.messages import Start, Sweep, to_json
+from tests.fakes import error
+from tests.folders import World
+
+TRIP = Scope("trip/")
+TABLE = "outbox/trip/predictions.csv"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def bucket(world: World) -> Bucket:
+    s3: Any = world.s3
+    return Bucket(s3, "bucket")
+
+
+def take_over(world: World) -> Run:
+    """The folder's run ends, and the next begins."""
+    claimed = claim.read(bucket(world), TRIP.token)
+    assert claimed is not None
+    claim.close(world.cloud, claimed.run)
+    return claim.claim(world.cloud, TRIP)
+
+
+@pytest.mark.parametrize("waiting", [TRIP, Scope("trip/", "renewal")])
+def test_a_run_that_cannot_tell_those_who_wait_stays_open(world: World, waiting: Scope) -> None:
+    live = Scope("a/", "renewal") if waiting.is_sweep else waiting
+    run = claim.claim(world.cloud, live)
+    claim.claim(world.cloud, waiting)
+    send = world.sqs.send_message
+
+    def refuse(**_: Any) -> dict[str, Any]:
+        raise error("SendMessage", 403, "AccessDenied")
+
+    world.sqs.send_message = refuse  # type: ignore[method-assign]
+    with pytest.raises(Exception, match="AccessDenied"):
+        claim.close(world.cloud, run)
+    assert claim.read(bucket(world), live.token), (
+        "The claim went before those who wait in it were told: after a crash nobody knows of them."
+    )
+
+    world.sqs.send_message = send  # type: ignore[method-assign]
+    claim.close(world.cloud, run)
+    assert claim.read(bucket(world), live.token) is None
+    assert len(world.sqs.sent) == 1, "the one who waited is told when it is tried again"
+
+
+def test_the_claim_is_still_there_while_those_who_wait_are_told(world: World) -> None:
+    run = claim.claim(world.cloud, Scope("a/", "renewal"))
+    claim.claim(world.cloud, Scope("b/", "unanswered"))
+    send, there = world.sqs.send_message, list[bool]()
+
+    def look(**message: Any) -> dict[str, Any]:
+        there.append(claim_key(SWEEP) in world.s3.objects)
+        return send(**message)
+
+    world.sqs.send_message = look  # type: ignore[method-assign]
+    claim.close(world.cloud, run)
+    assert there == [True], "To delete first is to lose who waits, if the process dies in between."
+
+
+def test_a_file_that_a_later_run_wrote_is_not_replaced_by_an_earlier_one(world: World) -> None:
+    """The later run takes over and writes while the earlier one looks at what stands."""
+    first = claim.claim(world.cloud, TRIP)
+    claim.publish(bucket(world), first, TABLE, "first")
+    taken: list[Run] = []
+
+    def meanwhile(operation: str, key: str) -> None:
+        if (operation, key) == ("HeadObject", TABLE) and not taken:
+            taken.append(first)
+            taken.append(take_over(world))
+            claim.publish(bucket(world), taken[-1], TABLE, "second")
+
+    world.s3.hook = meanwhile
+    with pytest.raises(RunClosed):
+        claim.publish(bucket(world), first, TABLE, "first, once more")
+    assert world.s3.objects[TABLE].body == b"second", (
+        "The claim has to be looked at after what stands, or a run that is over overwrites the "
+        "table of the one that followed it."
+    )
+
+
+@pytest.mark.parametrize("operation", ["HeadObject", "GetObject", "PutObject"])
+def test_whenever_a_later_run_writes_its_file_stays(world: World, operation: str) -> None:
+    first = claim.claim(world.cloud, TRIP)
+    claim.publish(bucket(world), first, TABLE, "first")
+    taken: list[Run] = []
+
+    def meanwhile(called: str, key: str) -> None:
+        if called == operation and not taken:
+            taken.append(first)
+            claim.publish(bucket(world), take_over(world), TABLE, "second")
+
+    world.s3.hook = meanwhile
+    with pytest.raises(RunClosed):
+        claim.publish(bucket(world), first, TABLE, "first, once more")
+    assert world.s3.objects[TABLE].body == b"second"
+
+
+def test_a_run_that_is_over_writes_nothing_while_the_next_is_open(world: World) -> None:
+    first = claim.claim(world.cloud, TRIP)
+    take_over(world)
+    with pytest.raises(RunClosed):
+        claim.publish(bucket(world), first, TABLE, "first")
+    assert TABLE not in world.s3.objects, (
+        "An open claim is not enough: its nonce says whose it is, and this run's is another."
+    )
+
+
+def test_a_run_that_is_over_does_not_end_the_next(world: World) -> None:
+    first = claim.claim(world.cloud, TRIP)
+    second = take_over(world)
+    with pytest.raises(RunClosed):
+        claim.close(world.cloud, first)
+    claimed = claim.read(bucket(world), TRIP.token)
+    assert claimed is not None
+    assert claimed.run == second, "The claim of another run was deleted: its nonce was not read."
+
+
+def test_who_asked_meanwhile_is_told_once_and_by_the_timer_that_is_left(world: World) -> None:
+    run = claim.claim(world.cloud, TRIP)
+    claim.claim(world.cloud, TRIP)
+    claim.claim(world.cloud, TRIP)
+    timer = world.beat("trip/", "0123456789")
+    claim.close(world.cloud, run)
+    assert told(world) == [to_json(timer)]
+
+
+def test_who_asked_for_nothing_is_told_nothing(world: World) -> None:
+    claim.close(world.cloud, claim.claim(world.cloud, TRIP))
+    assert told(world) == []
+
+
+def test_a_run_that_is_to_be_done_again_is_asked_for_without_a_timer(world: World) -> None:
+    claim.close(world.cloud, claim.claim(world.cloud, TRIP), again=True)
+    assert told(world) == [to_json(Start("trip/"))]
+
+
+def test_sweeps_that_wait_are_told_as_they_were_asked_for(world: World) -> None:
+    run = claim.claim(world.cloud, Scope("a/", "renewal"))
+    claim.claim(world.cloud, Scope("b/", "renewal"), confirmed=True)
+    claim.claim(world.cloud, Scope("c/", "unanswered"))
+    claim.close(world.cloud, run)
+    assert told(world) == [
+        to_json(Sweep("b/", "renewal", True)),
+        to_json(Sweep("c/", "unanswered", False)),
+    ]
+
+
+def told(world: World) -> list[str]:
+    return [json.dumps(body) for _, body, _ in world.sqs.sent]
