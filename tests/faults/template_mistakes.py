@@ -1,4 +1,4 @@
-"""Twenty faults planted in the templates, each with the tests that have to find it."""
+"""Faults planted in the templates and the installers, each with the tests that have to find it."""
 
 from tests.faults.mistakes import UNIT, Mistake
 
@@ -11,6 +11,7 @@ ALARMS = "infra/alarms.yml"
 OURS = f"{UNIT}/test_template.py"
 OF_STORAGE = f"{UNIT}/test_template_storage.py"
 OF_ROLES = f"{UNIT}/test_template_roles.py"
+OF_LOCKS = f"{UNIT}/test_locks.py"
 
 _PLANTED = (
     (
@@ -163,6 +164,20 @@ _PLANTED = (
         "      MetricName: ApproximateNumberOfMessagesVisible\n",
         "      MetricName: ApproximateNumberOfMessagesDelayed\n",
         OURS,
+    ),
+    (
+        "the environment is installed without its hashes",
+        "infra/environments.py",
+        '    sync = [uv, "pip", "sync", "--quiet", "--require-hashes"]\n',
+        '    sync = [uv, "pip", "sync", "--quiet"]\n',
+        OF_LOCKS,
+    ),
+    (
+        "the image is built without its hashes",
+        "infra/container/Dockerfile",
+        '        --require-hashes --no-deps --requirement "$VARIANT.txt"',
+        '        --no-deps --requirement "$VARIANT.txt"',
+        OF_LOCKS,
     ),
 )
 OF_THE_TEMPLATES = tuple(Mistake(*planted) for planted in _PLANTED)

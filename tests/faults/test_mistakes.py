@@ -11,7 +11,14 @@ from tests.faults.mistakes import OF_THE_CHECKER, OF_THE_PRODUCT, Mistake
 from tests.faults.template_mistakes import OF_THE_TEMPLATES
 
 REPOSITORY = Path(__file__).parents[2]
-ROOMS = ("domain", "batch", "functions", "serving", "training", "tests", "docs", "infra")
+ROOMS = (
+    *("domain", "batch", "functions", "serving", "training", "infra"),
+    *("benchmarks", "docs", "tests"),
+)
+FILES = (
+    *("pyproject.toml", "serverless.yml", "Makefile", "package.json", "package-lock.json"),
+    *("requirements.in", "requirements.txt"),
+)
 ALL = (*OF_THE_PRODUCT, *OF_THE_CHECKER, *OF_THE_TEMPLATES)
 SECONDS = 180
 
@@ -35,7 +42,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for room in ROOMS:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / room, folder / room, ignore=ignored)
-    for name in ("pyproject.toml", "serverless.yml", "package-lock.json", "package.json"):
+    for name in FILES:
         shutil.copy(REPOSITORY / name, folder)
     for name in (".local", "node_modules"):
         (folder / name).symlink_to(REPOSITORY / name)
