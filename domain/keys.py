@@ -21,6 +21,9 @@ CLAIMS = f"{WORK}claims/"
 RUNS = f"{WORK}runs/"
 BEATS = f"{WORK}beats/"
 RENEWED = f"{WORK}renewed/"
+TICK = f"{WORK}tick.txt"
+"""The last claim that the clock has come to; it goes on after it."""
+
 LONG = f"{OUTBOX}_long/"
 SWEEPS = f"{OUTBOX}_reclassify/"
 
@@ -130,6 +133,11 @@ def claimed_token(key: str) -> str:
 def beat_key(token: str) -> str:
     """The last sign of life of a folder that is still being filled."""
     return f"{BEATS}{token}.json"
+
+
+def waiting_key(token: str) -> str:
+    """Since when the folder has had an image that no run has begun after: the object's own date."""
+    return f"{BEATS}{token}.waiting"
 
 
 @dataclass(frozen=True, slots=True)

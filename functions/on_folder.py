@@ -18,7 +18,7 @@ from batch.run import Closed, Failed, Finished, Waiting, advance, begin, find
 from domain.scope import Scope
 from functions import runtime
 from functions.active import Pointer
-from functions.beat import is_quiet, last_timer
+from functions.beat import is_overdue, is_quiet, last_timer, stop_waiting
 from functions.intake import Intake
 from functions.messages import (
     Advance,
@@ -50,14 +50,15 @@ SWEEP_DELAY_SECONDS = 5
 class Folders:
     cloud: Cloud
     flip_alarm_percent: int
+    longest_wait_seconds: int
 
     def accept(self, record: SQSRecord) -> None:
         match parse_folder(record.body, self.cloud.stage):
             case Quiet(path) as timer:
-                if is_quiet(self.cloud.bucket.client, self.cloud.bucket.name, timer):
-                    self._advance(begin(self.cloud, Scope(path)))
+                if self._is_due(timer):
+                    self._begin(Scope(path))
             case Start(path):
-                self._advance(begin(self.cloud, Scope(path)))
+                self._begin(Scope(path))
             case Sweep(path, kind, confirmed):
                 self._advance(begin(self.cloud, Scope(path, kind), confirmed))
             case Advance(token):
@@ -69,6 +70,20 @@ class Folders:
                 logger.info("not our job", job=job)
             case never:
                 assert_never(never)
+
+    def _is_due(self, timer: Quiet) -> bool:
+        s3, bucket = self.cloud.bucket.client, self.cloud.bucket.name
+        if is_quiet(s3, bucket, timer):
+            return True
+        wait = self.longest_wait_seconds
+        return is_overdue(s3, bucket, Scope(timer.path), self.cloud.now(), wait)
+
+    def _begin(self, scope: Scope) -> None:
+        """A run that was open already lists no more: who came since waits on, for the next one."""
+        run = begin(self.cloud, scope)
+        if scope.is_folder and not run.again:
+            stop_waiting(self.cloud.bucket.client, self.cloud.bucket.name, scope)
+        self._advance(run)
 
     def _advance(self, run: Run | None) -> None:
         if run is None:
@@ -154,7 +169,11 @@ def door(
     sagemaker: "SageMakerClient",
     endpoint: "SageMakerRuntimeClient",
 ) -> Intake:
-    folders = Folders(cloud(settings, s3, sqs, sagemaker, endpoint), settings.flip_alarm_percent)
+    folders = Folders(
+        cloud(settings, s3, sqs, sagemaker, endpoint),
+        settings.flip_alarm_percent,
+        settings.folder_longest_wait_seconds,
+    )
     accept = folders.accept
     return Intake(sqs, settings.folder_queue_url, settings.retry_base_seconds, accept)
 

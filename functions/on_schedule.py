@@ -1,11 +1,15 @@
-"""The clock: every open run is asked to go on, in case what should have told it was lost."""
+"""The clock: every open run is asked to go on, in case what should have told it was lost.
 
-from collections.abc import Callable, Mapping
-from itertools import islice
+Runs take turns: a tick goes on where the one before it ended, by key, and round again. Of N open
+runs each is asked at least once in N / MOST ticks and one more, whoever else begins or ends.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, Any
 
-from batch.bucket import Bucket
-from domain.keys import CLAIMS, claimed_token
+from batch.bucket import Bucket, Listed
+from domain.keys import CLAIMS, TICK, claimed_token
 from functions import runtime
 from functions.messages import Advance
 from functions.post import send
@@ -16,18 +20,35 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 MOST = 2_000
-"""Runs that one tick reaches, first by key: some 20 s of sending. With more of them open, the later
-ones still have their timers, job events and pages, and move up as the earlier ones end."""
+"""Runs that one tick asks: some 20 s of sending, and three LISTs. The others have their timers, job
+events and pages, and the next tick."""
+
+EACH = 100
+"""Runs after which the place is written down, so that a tick that dies is gone on with."""
 
 
 def sweep(bucket: Bucket, sqs: "SQSClient", folder_queue_url: str) -> int:
     """Returns how many runs were asked to go on."""
-    claims = list(islice(bucket.walk(CLAIMS), MOST))
-    for claim in claims:
+    asked = 0
+    for asked, claim in enumerate(islice(_in_turn(bucket), MOST), start=1):
         send(sqs, folder_queue_url, Advance(claimed_token(claim.key)))
-    logger.info("swept", open_runs=len(claims))
-    count("OpenRuns", len(claims))
-    return len(claims)
+        if asked % EACH == 0:
+            bucket.put(TICK, claim.key)
+    logger.info("swept", open_runs=asked)
+    count("OpenRuns", asked)
+    return asked
+
+
+def _in_turn(bucket: Bucket) -> Iterator[Listed]:
+    """Each claim once, from the one after the last that was asked, to that one.
+
+    The place is looked for in a listing: this role may list nothing else, and without that right an
+    absent key cannot be told from a forbidden one.
+    """
+    found = bucket.read(TICK) if any(bucket.walk(TICK)) else None
+    last = found.body.decode() if found else ""
+    earlier = takewhile(lambda claim: claim.key <= last, bucket.walk(CLAIMS)) if last else ()
+    return chain(bucket.walk(CLAIMS, last), earlier)
 
 
 def build(environ: Mapping[str, str]) -> Callable[[Event], Any]:

@@ -174,7 +174,8 @@ def of_run(look: Lookout, scope: Scope) -> Iterator[Finding]:
         yield Finding(
             "timer",
             f"The folder was last added to {quiet:.0f} s ago. A run starts when it has been quiet "
-            "for a while, or at once with an object named _READY in it.",
+            "for a while, or its first image has waited long, or at once with an object named "
+            "_READY in it.",
             {"quiet_seconds": round(quiet)},
         )
     if status is None and beat is None:

@@ -35,6 +35,7 @@ ON_FOLDER = OnFolder(
     page_queue_url="http://queues/page",
     folder_depth=1,
     folder_quiet_seconds=60,
+    folder_longest_wait_seconds=600,
     endpoint_max_late=3,
     transform_instance_type="ml.m5.xlarge",
     transform_instance_count=1,
@@ -106,7 +107,11 @@ class World:
         self.sqs.send_message(QueueUrl=self.settings.page_queue_url, MessageBody=to_json(page))
 
     def folders(self) -> Folders:
-        return Folders(self.cloud, self.settings.flip_alarm_percent)
+        return Folders(
+            self.cloud,
+            self.settings.flip_alarm_percent,
+            self.settings.folder_longest_wait_seconds,
+        )
 
     def pages(self) -> Pages:
         s3: Any = self.s3

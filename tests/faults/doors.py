@@ -100,7 +100,8 @@ class Doors:
         if url == INBOX:
             return self._uploads[process].accept
         if url == FOLDER:
-            return Folders(self._cloud(), ON_FOLDER.flip_alarm_percent).accept
+            flips, wait = ON_FOLDER.flip_alarm_percent, ON_FOLDER.folder_longest_wait_seconds
+            return Folders(self._cloud(), flips, wait).accept
         endpoint = cast(Any, self.endpoint)
         return Pages(ON_PAGE, self._outbox(), self._sqs, endpoint, self._clock, threads=1).accept
 

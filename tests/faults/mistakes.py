@@ -381,6 +381,27 @@ OF_THE_PRODUCT = (
         "FORMULA.match(one)",
         f"{UNIT}/test_foreign.py",
     ),
+    Mistake(
+        "a folder that never falls quiet is never begun",
+        "functions/on_folder.py",
+        "        return is_overdue(s3, bucket, Scope(timer.path), self.cloud.now(), wait)\n",
+        "        return wait < 0\n",
+        f"{UNIT}/test_on_folder.py",
+    ),
+    Mistake(
+        "a wait ends though the run that is open has listed the folder already",
+        "functions/on_folder.py",
+        "        if scope.is_folder and not run.again:\n",
+        "        if scope.is_folder:\n",
+        f"{UNIT}/test_on_folder.py",
+    ),
+    Mistake(
+        "the clock begins with the first run at every tick",
+        "functions/on_schedule.py",
+        '    last = found.body.decode() if found else ""\n',
+        '    last = found.body.decode()[:0] if found else ""\n',
+        f"{UNIT}/test_on_schedule.py",
+    ),
 )
 
 CHECKER = "tests/faults/checker.py"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.keys import beat_key
+from domain.keys import beat_key, waiting_key
 from domain.scope import Scope
 from functions.beat import REMEMBERED, Beats, is_quiet
 from functions.messages import Quiet
@@ -114,3 +114,22 @@ def test_a_beat_that_may_not_be_read_is_trouble(shore: Shore) -> None:
     shore.s3.hook = refuse
     with pytest.raises(Exception, match="AccessDenied"):
         is_quiet(shore.s3, "bucket", Quiet("trip/", "0123456789"))
+
+
+def test_the_wait_for_a_run_is_counted_from_the_first_beat(shore: Shore) -> None:
+    shore.beats.beat(TRIP)
+    since = shore.s3.objects[waiting_key(TRIP.token)].last_modified
+    shore.now += 30
+    shore.beats.beat(TRIP)
+    assert shore.s3.objects[waiting_key(TRIP.token)].last_modified == since
+    assert len(shore.timers()) == 2
+
+
+def test_a_wait_that_may_not_be_written_is_trouble(shore: Shore) -> None:
+    def refuse(operation: str, key: str) -> None:
+        if key == waiting_key(TRIP.token):
+            raise error(operation, 403, "AccessDenied")
+
+    shore.s3.hook = refuse
+    with pytest.raises(Exception, match="AccessDenied"):
+        shore.beats.beat(TRIP)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.keys import ACTIVE_MODEL, JobName
+from domain.keys import ACTIVE_MODEL, JobName, waiting_key
 from domain.scope import Scope
 from functions.messages import Advance, Malformed, Start, to_json
 from functions.on_folder import cloud, door
@@ -34,6 +34,55 @@ def test_a_timer_whose_beat_has_expired_begins_the_run(world: World) -> None:
         world.remove(key)
     world.send(timer)
     world.drain()
+    assert len(world.open_runs()) == 1
+
+
+def waited(world: World, seconds: int) -> None:
+    """The folder's first image came so long ago; it has lived on ever since."""
+    world.put(waiting_key(Scope("trip/").token))
+    world.s3.clock.tick(seconds)
+    outdated = world.beat("trip/", "0000000001")
+    world.beat("trip/", "0000000002")
+    world.send(outdated)
+
+
+def test_a_folder_that_never_falls_quiet_begins_at_its_longest_wait(world: World) -> None:
+    waited(world, ON_FOLDER.folder_longest_wait_seconds)
+    world.drain()
+    assert len(world.open_runs()) == 1
+
+
+def test_before_its_longest_wait_it_does_not(world: World) -> None:
+    waited(world, ON_FOLDER.folder_longest_wait_seconds - 1)
+    world.drain()
+    assert world.open_runs() == []
+
+
+def test_a_run_that_begins_ends_the_wait_before_it_lists_the_folder(world: World) -> None:
+    waited(world, ON_FOLDER.folder_longest_wait_seconds)
+    seen: list[tuple[str, bool]] = []
+
+    def watch(operation: str, key: str) -> None:
+        seen.append((key, waiting_key(Scope("trip/").token) in world.s3.objects))
+
+    world.s3.hook = watch
+    world.drain()
+
+    assert not any(waits for key, waits in seen if key == "inbox/trip/"), (
+        "an image that comes after the listing must find no older wait to hide behind"
+    )
+    assert any(waits for key, waits in seen if "claims" in key), (
+        "a process that dies before it has claimed the run must leave the wait behind"
+    )
+
+
+def test_a_wait_that_meets_an_open_run_goes_on(world: World) -> None:
+    world.start("trip/")
+    waited(world, ON_FOLDER.folder_longest_wait_seconds)
+    world.drain()
+    assert waiting_key(Scope("trip/").token) in world.s3.objects, (
+        "the open run may have listed the folder before this image came"
+    )
     assert len(world.open_runs()) == 1
 
 

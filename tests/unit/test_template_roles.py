@@ -87,9 +87,15 @@ def test_each_function_has_a_role_of_its_own() -> None:
     ("role", "writes"),
     [
         ("OnUploadRole", {("Put", "outbox/*"), ("Delete", "outbox/*"), ("Put", "work/beats/*")}),
-        ("OnFolderRole", {("Put", "work/*"), ("Put", "outbox/*"), ("Delete", "work/claims/*")}),
+        (
+            "OnFolderRole",
+            {
+                *(("Put", "work/*"), ("Put", "outbox/*")),
+                *(("Delete", "work/claims/*"), ("Delete", "work/beats/*")),
+            },
+        ),
         ("OnPageRole", {("Put", "outbox/*"), ("Delete", "outbox/*"), ("Put", "work/runs/*")}),
-        ("OnScheduleRole", set()),
+        ("OnScheduleRole", {("Put", "work/tick.txt")}),
         ("ModelRole", {("Put", "work/runs/*")}),
         ("ScheduleRole", set()),
         ("TrainingRole", {("Put", "training/jobs/*"), ("Put", "training/checkpoints/*")}),

@@ -1,0 +1,99 @@
+"""A folder that never falls quiet: its runs are few, and nobody waits longer than is promised."""
+
+import io
+from contextlib import redirect_stdout
+from random import Random
+from typing import Any
+
+import pytest
+
+from batch.cloud import Bounds
+from domain.keys import RUNS, result_key, run_of
+from functions.runtime import logger
+from tests.faults.doors import FOLDER
+from tests.faults.expected import verdict_on
+from tests.faults.simulation import EPOCH, SWEEP_SECONDS, VISIBILITY, Simulation
+from tests.faults.traffic import Upload
+from tests.faults.weather import Climate
+from tests.folders import ON_FOLDER
+
+EVERY_SECONDS = 50.0
+A_DAY = 1_728
+LATE_SECONDS = 120.0
+"""Of an event; the simulation makes one in twenty late."""
+
+WAIT = ON_FOLDER.folder_longest_wait_seconds
+DIRECT = WAIT + 2 * ON_FOLDER.folder_quiet_seconds
+"""The longest wait, and a timer that looks; the endpoint answers at once what comes then."""
+
+JOB = 600.0 + SWEEP_SECONDS
+"""The longest job of the simulation, and the clock, where the event of its end was lost."""
+
+BOUND = DIRECT + (Bounds().attempts + 1) * JOB
+"""Who comes just after an open run has listed waits for its attempts, and then for a job."""
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Any:
+    before = logger.log_level
+    logger.setLevel("CRITICAL")
+    yield
+    logger.setLevel(before)
+
+
+def life(seed: int, climate: Climate, images: int) -> Simulation:
+    random = Random(seed)
+    plan = [
+        (number * EVERY_SECONDS, Upload(f"inbox/f/{number:05}.jpg", random.randbytes(8)))
+        for number in range(images)
+    ]
+    simulation = Simulation(seed, [*plan], climate)
+    with redirect_stdout(io.StringIO()):
+        simulation.run()
+    return simulation
+
+
+def waits(simulation: Simulation) -> list[float]:
+    """Seconds from each image to its answer, in order."""
+    objects, seen = simulation.storage.objects, simulation.storage.first_seen
+    return sorted(
+        (objects[result_key(key)].last_modified - EPOCH).total_seconds() - seen[key, each.etag]
+        for key, each in objects.items()
+        if key.startswith("inbox/")
+    )
+
+
+def runs(simulation: Simulation) -> int:
+    found = {run_of(key) for key in simulation.storage.objects if key.startswith(RUNS)}
+    return len(found)
+
+
+def assert_answered_all_along(images: int) -> None:
+    simulation = life(1, Climate(throttled=0, killed=0, meddled=0), images)
+    assert verdict_on(simulation).trouble() == {}
+    told, seconds = waits(simulation), images * EVERY_SECONDS
+    assert len(told) == images
+    usual, longest = told[int(0.8 * images)], told[-1]
+    print(f"{runs(simulation)} runs; four in five within {usual:.0f} s, all within {longest:.0f} s")
+    assert longest <= BOUND, "the folder waits for a quiet time that does not come"
+    assert usual <= DIRECT
+    assert 2 <= runs(simulation) <= seconds / WAIT + 2, "a run costs listings and a report"
+
+
+def test_an_image_every_fifty_seconds_for_six_hours_is_answered_all_along() -> None:
+    assert_answered_all_along(A_DAY // 4)
+
+
+@pytest.mark.faults
+def test_an_image_every_fifty_seconds_for_a_day_is_answered_all_day() -> None:
+    assert_answered_all_along(A_DAY)
+
+
+def test_under_every_accident_too_and_nothing_is_lost() -> None:
+    simulation = life(2, Climate(), A_DAY // 4)
+    assert verdict_on(simulation).trouble() == {}
+    told = waits(simulation)
+    print(f"{runs(simulation)} runs, all within {told[-1]:.0f} s")
+    assert told[-1] <= BOUND + LATE_SECONDS + VISIBILITY[FOLDER], (
+        "what a process held that died comes again after six timeouts"
+    )
