@@ -22,8 +22,8 @@ from rich.table import Table
 from benchmarks import road, transform
 from benchmarks.flow import images
 from benchmarks.serve import machine
+from domain.archive import TOPOLOGY, VALUES, WEIGHTS
 from domain.model import ModelCard
-from serving.archive import TOPOLOGY, VALUES, WEIGHTS
 from training.package import pack
 
 SERVER_SECONDS = 8.0

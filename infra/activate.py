@@ -9,7 +9,6 @@ model, from then on by the new one. Doing it twice is doing it once.
 import argparse
 import hashlib
 import sys
-import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from domain import keys
+from domain.archive import ArchiveError, read_model
 from domain.model import ActiveModel, ModelCard, ModelId
 from infra import pointer
 from infra.endpoint import EndpointError, ensure_endpoint, ensure_model
@@ -26,8 +26,6 @@ from infra.stage import Stage, StageError
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sagemaker import SageMakerClient
-
-CARD_BYTES = 1 << 20
 
 
 class ActivationError(Exception):
@@ -82,14 +80,11 @@ def resource_name(stage: Stage, model: ModelId, container: str) -> str:
 
 
 def read_card(archive: Path) -> ModelCard:
+    """Of an archive that is a model's as a whole. Raises ActivationError."""
     try:
-        with tarfile.open(archive) as tar:
-            member = tar.getmember("card.json")
-            content = tar.extractfile(member)
-            if content is None or member.size > CARD_BYTES:
-                raise ActivationError(f"card.json in {archive} is not a small regular file")
-            return ModelCard.from_json(content.read().decode())
-    except (OSError, KeyError, ValueError, TypeError, tarfile.TarError) as error:
+        with archive.open("rb") as packed:
+            return read_model(packed, archive.stat().st_size, lambda name, content: None)
+    except (OSError, ArchiveError) as error:
         raise ActivationError(f"{archive} is not a model archive of Sortbox: {error}") from error
 
 

@@ -4,15 +4,18 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.archive import (
+    CARD,
+    FILE_BYTES,
+    TOPOLOGY,
+    VALUES,
+    WEIGHTS,
+    ArchiveError,
+    read_card,
+)
 from domain.model import Compiled, ModelCard, ModelId
 from serving import preprocess
-
-CARD = "card.json"
-WEIGHTS = "weights.safetensors"
-OPENVINO = "openvino"
-TOPOLOGY = f"{OPENVINO}/model.xml"
-VALUES = f"{OPENVINO}/model.bin"
-CARD_BYTES = 4 * 2**20
+from serving.files import read_regular
 
 
 class ModelError(ValueError):
@@ -38,7 +41,7 @@ class Archive:
         return layers, values
 
     def _promised(self, name: str, sha256: str) -> bytes:
-        content = _bytes(self.folder / name)
+        content = _bytes(self.folder, name)
         found = hashlib.sha256(content).hexdigest()
         if found != sha256:
             raise ModelError(
@@ -49,7 +52,7 @@ class Archive:
 
 def read(folder: Path, promised: ModelId) -> Archive:
     """Raises ModelError unless the card is the promised one."""
-    card = _card(folder / CARD)
+    card = _card(folder)
     if card.digest != promised.digest:
         raise ModelError(
             f"{folder / CARD} is of the model {card.digest}, but SORTBOX_MODEL_ID promises "
@@ -58,20 +61,18 @@ def read(folder: Path, promised: ModelId) -> Archive:
     return Archive(card, folder)
 
 
-def _card(path: Path) -> ModelCard:
-    text = _bytes(path)
+def _card(folder: Path) -> ModelCard:
     try:
-        if len(text) > CARD_BYTES:
-            raise ValueError(f"more than {CARD_BYTES:,} bytes")
-        card = ModelCard.from_json(text.decode())
+        card = read_card(_bytes(folder, CARD))
         preprocess.check(card.preprocessing)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(f"{path} is not a model card: {error}") from error
+    except (ArchiveError, ValueError) as error:
+        raise ModelError(f"{folder}: {error}") from error
     return card
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(folder: Path, name: str) -> bytes:
+    """SageMaker has unpacked the archive, whatever was in it."""
     try:
-        return path.read_bytes()
+        return read_regular(folder / name, FILE_BYTES[name])
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+        raise ModelError(f"{folder / name} cannot be read: {error.strerror}") from error

@@ -82,8 +82,8 @@ preprocessings = st.builds(Preprocessing, sizes, sizes, triples, triples, texts)
 cards = st.builds(
     ModelCard,
     names,
-    texts,
-    st.lists(texts, max_size=5).map(tuple),
+    st.from_regex(r"\w{1,60}", fullmatch=True),
+    st.lists(texts, min_size=1, max_size=5).map(tuple),
     preprocessings,
     st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
     st.dictionaries(texts, scores, max_size=3),

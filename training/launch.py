@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import sys
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from domain import keys
+from domain.archive import ArchiveError, members
 from infra.stage import Stage, StageError
 from training import data, datasets, metrics
 from training.config import MACHINERY, TrainConfig
@@ -42,6 +42,8 @@ PROFILE = "ProfilerReport/profiler-output/profiler-report"
 FILES = frozenset({"report.html", "report.json", "predictions.csv", "trials.json"})
 FILES |= {"debug.html", "debug.json", f"{PROFILE}.html", f"{PROFILE}.json"}
 """What is taken out of output.tar.gz; nothing else in it is ours."""
+
+REPORT_BYTES = 256 * 2**20
 
 QUIET = {
     "SchemaVersion": "1.0",
@@ -172,7 +174,7 @@ def _kind(asked: Asked, bucket: str, region: str) -> "tuple[type[ModelTrainer], 
 
 
 def reports(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> list[Path]:
-    """The job's reports, fetched; none where it left none."""
+    """The job's reports, fetched; none where it left none. Raises TrainingFailed."""
     folder = below / job
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / "output.tar.gz"
@@ -180,13 +182,17 @@ def reports(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> lis
         s3.download_file(bucket, f"{keys.TRAINING_JOBS}/{job}/output/output.tar.gz", str(archive))
     except ClientError:
         return []
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            source = tar.extractfile(member) if member.name in FILES else None
-            if source is not None:
-                (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / member.name).write_bytes(source.read())
-    archive.unlink()
+    try:
+        with archive.open("rb") as packed:
+            for member, content in members(packed, archive.stat().st_size):
+                if member.name in FILES and member.size <= REPORT_BYTES:
+                    (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
+                    with (folder / member.name).open("wb") as file:
+                        file.writelines(content)
+    except ArchiveError as error:
+        raise TrainingFailed(f"The reports of {job} cannot be unpacked: {error}.") from error
+    finally:
+        archive.unlink()
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 

@@ -7,18 +7,13 @@ Weights are noise to gzip, so it is asked for its fastest: 8 % smaller, in half 
 import gzip
 import hashlib
 import io
-import shutil
 import tarfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from domain.archive import CARD, OPENVINO, WEIGHTS, ArchiveError, Content, read_model
 from domain.model import ModelCard
-from serving.archive import CARD, OPENVINO, TOPOLOGY, VALUES, WEIGHTS
-
-MAX_BYTES = {CARD: 4 * 2**20, WEIGHTS: 8 * 2**30, TOPOLOGY: 64 * 2**20, VALUES: 8 * 2**30}
-"""The only files an archive may hold, and how large each may be."""
 
 Files = Mapping[str, bytes]
 NONE: Files = MappingProxyType({})
@@ -75,45 +70,19 @@ def _contents(card: ModelCard, weights: bytes, compiled: Files) -> dict[str, byt
 def unpack(archive: Path, folder: Path) -> ModelCard:
     """Copies the card's files into `folder`, which is made where absent, and nothing else.
 
-    No extraction by tarfile, whose filters have been bypassed more than once. Raises PackageError
-    for an archive that holds anything but them as regular files.
+    `domain.archive` says what is refused, and how little memory and disk any archive takes.
+    Raises PackageError.
     """
+
+    def write(name: str, content: Content) -> None:
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        with path.open("xb") as file:
+            file.writelines(content)
+
     folder.mkdir(parents=True, exist_ok=True)
-    missing = set(MAX_BYTES)
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                name = member.name.removeprefix("./")
-                if name in ("", ".", OPENVINO) and member.isdir():  # as `tar -C folder .` writes
-                    continue
-                if name not in missing:
-                    raise PackageError(f"{archive.name} holds {member.name[:100]!r} unexpectedly")
-                _copy(tar, member, folder / name, MAX_BYTES[name])
-                missing.remove(name)
-        if missing & {CARD, WEIGHTS}:
-            raise PackageError(f"{archive.name} holds no {min(missing & {CARD, WEIGHTS})}")
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise PackageError(f"{archive.name} is not a model archive: {error}") from error
-    card = _card(folder / CARD)
-    named = set() if card.openvino is None else set(card.openvino.files)
-    if named != {TOPOLOGY, VALUES} - missing:
-        raise PackageError(f"{archive.name} holds other files than its card names")
-    return card
-
-
-def _card(path: Path) -> ModelCard:
-    try:
-        return ModelCard.from_json(path.read_text())
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise PackageError(f"{CARD} is not a model card: {error}") from error
-
-
-def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, limit: int) -> None:
-    source = tar.extractfile(member) if member.isreg() else None
-    if source is None:
-        raise PackageError(f"{member.name} is not a regular file")
-    if member.size > limit:
-        raise PackageError(f"{member.name} is larger than {limit:,} bytes")
-    path.parent.mkdir(exist_ok=True)
-    with source, path.open("wb") as target:
-        shutil.copyfileobj(source, target)
+    with archive.open("rb") as packed:
+        try:
+            return read_model(packed, archive.stat().st_size, write)
+        except ArchiveError as error:
+            raise PackageError(f"{archive.name} is not a model archive: {error}") from error

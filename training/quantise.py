@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load as load_safetensors
 from torch import nn
 
+from domain.archive import OPENVINO, TOPOLOGY, VALUES, WEIGHTS
 from domain.model import Compiled, ModelCard, Precision, Verdict
 from serving import preprocess
-from serving.archive import OPENVINO, TOPOLOGY, VALUES, WEIGHTS, Archive
+from serving.archive import Archive
 from serving.backbones import backbone
 from serving.engines import Engine
 from serving.engines.openvino import OpenVino, openvino

@@ -402,6 +402,20 @@ OF_THE_PRODUCT = (
         '    last = found.body.decode()[:0] if found else ""\n',
         f"{UNIT}/test_on_schedule.py",
     ),
+    Mistake(
+        "an archive's expansion is compared after it is written",
+        "domain/archive.py",
+        "        if size > unzipped.left:\n",
+        "        if unzipped.left < 0:\n",
+        f"{UNIT}/test_archive.py",
+    ),
+    Mistake(
+        "a name that another member uses as a folder is taken for a file",
+        "domain/file_names.py",
+        "if own in self._folders or not self._files.isdisjoint(above):",
+        "if not self._files.isdisjoint(above):",
+        f"{UNIT}/test_archive.py",
+    ),
 )
 
 CHECKER = "tests/faults/checker.py"

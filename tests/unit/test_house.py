@@ -15,7 +15,15 @@ ROOMS = ("domain", "batch", "functions", "serving", "training", "infra", "benchm
 PRODUCT = ROOMS[:6]
 HANDLERS = ("on_upload", "on_folder", "on_page", "on_schedule")
 
-IN_TRAINING_TOO = ("preprocess", "decode", "undecodable", "engines", "backbones", "archive")
+IN_TRAINING_TOO = (
+    "preprocess",
+    "decode",
+    "undecodable",
+    "files",
+    "engines",
+    "backbones",
+    "archive",
+)
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": set(),
     "batch": {"domain"},

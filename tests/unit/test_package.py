@@ -73,7 +73,7 @@ def test_anything_beside_the_two_files_is_refused(
 ) -> None:
     members = [file(name, content) for name, content in GOOD.items()]
     archive = tarred(tmp_path / "model.tar.gz", *members, stranger)
-    with pytest.raises(PackageError, match="unexpectedly"):
+    with pytest.raises(PackageError, match=r"unexpectedly|relative|segment|twice|regular"):
         unpack(archive, tmp_path / "model")
     assert not (tmp_path / "card.json").exists()
 

@@ -54,7 +54,7 @@ def test_anything_but_a_regular_file_is_refused(tmp_path: Path, kind: bytes) -> 
 
 @pytest.mark.parametrize("name", ["../a", "a/../../b", "/a", "a/.."])
 def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(archive.ArchiveRefused, match="leads out"):
+    with pytest.raises(archive.ArchiveRefused, match=r"no relative name|segment"):
         unpack(packed({name: b"x"}), tmp_path)
 
 

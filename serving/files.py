@@ -1,0 +1,37 @@
+"""Files that strangers put somewhere, read without waiting for what is no file."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes, or of a link to one.
+
+    Opened without waiting, and looked at before anything is read: a pipe without a writer would
+    hold the reader for ever, and a device has no end. A file that grows meanwhile is cut at the
+    size that it had. Raises OSError with a reason in `strerror`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        check_regular(status, path, most)
+        return file.read(status.st_size)
+
+
+def check_regular(status: os.stat_result, path: Path, most: int) -> None:
+    """Raises OSError for what is no regular file, or larger than `most` bytes."""
+    if not stat.S_ISREG(status.st_mode):
+        kind = KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise OSError(errno.EINVAL, f"it is {kind} and no regular file", str(path))
+    if status.st_size > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
