@@ -183,11 +183,9 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "an archive's file is measured after it was copied",
-        "training/package.py",
-        "    if member.size > limit:\n",
-        "    path.parent.mkdir(exist_ok=True)\n"
-        "    path.write_bytes(source.read(limit))\n"
-        "    if member.size > limit:\n",
+        "domain/archive.py",
+        "        if member.size > limit:\n",
+        "        write(member.name, content)\n        if member.size > limit:\n",
         f"{UNIT}/test_package.py"
         "::test_a_file_that_is_too_large_is_refused_before_a_byte_of_it_is_written",
     ),
