@@ -14,6 +14,7 @@ import hashlib
 import io
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +94,19 @@ def fetch(bucket: Bucket, listed: Iterator[Listed], out: Path) -> Done:
             continue
         folder = out / folder_name(each.corrected or each.label)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / file_name(each.image)).write_bytes(stored.body)
+        if folder.is_symlink():
+            raise ReviewError(f"{folder} is a link: images are put into folders of {out} only")
+        _write(folder / file_name(each.image), stored.body)
         kept += 1
     return Done(kept, changed)
+
+
+def _write(path: Path, body: bytes) -> None:
+    """In place of whatever is there: a link is not followed, a pipe not waited for."""
+    with tempfile.NamedTemporaryFile(prefix=".", dir=path.parent, delete=False) as file:
+        file.write(body)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
 
 
 def folder_name(label: str) -> str:

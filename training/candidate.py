@@ -1,15 +1,15 @@
 """A trained model that asks to be active, and the images it is judged on."""
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from domain import keys
+from domain.model import parse_json
 from training import data, datasets, evaluate
 from training.config import TrainConfig
 from training.datasets import Tick
@@ -68,18 +68,33 @@ def tests_of(s3: "S3Client", source: str, provenance: Mapping[str, str], tick: T
     """
     if not source.startswith(datasets.S3):
         return evaluate.read(Path(source))
-    judge = provenance["judged_on"]
+    judge = provenance.get("judged_on")
+    if judge not in ("test", "validation"):
+        raise TrainingFailed("The card does not say whether test or validation judged the model.")
     _, key = datasets.split(source)
     folder = TESTS / hashlib.sha256(source.encode()).hexdigest()[:20]
-    if key == keys.dataset_prefix(provenance["dataset"]):
-        datasets.fetched(s3, f"{source}{judge}/", folder / judge, tick)
-        return evaluate.read(folder / judge)
-    datasets.fetched(s3, source, folder, tick)
-    told = TrainConfig.from_strings(json.loads(provenance["hyperparameters"]))
+    if key == keys.dataset_prefix(provenance.get("dataset", "")):
+        skipped = datasets.fetched(s3, f"{source}{judge}/", folder / judge, tick)
+        tests = evaluate.read(folder / judge)
+        return replace(tests, left_out=skipped + tests.left_out)
+    skipped = datasets.fetched(s3, source, folder, tick)
+    told = _hyperparameters(provenance.get("hyperparameters", ""))
     dataset = data.prepare(folder, told.selects, told.max_unreadable, lambda: None)
-    if dataset.fingerprint != provenance["dataset"]:
+    if dataset.fingerprint != provenance.get("dataset"):
         raise TrainingFailed(
             f"{source} is not what the candidate learnt from any more: its test set is lost. Train "
             "again, or say TEST=folder."
         )
-    return TestSet(dataset.root, dataset.labels, dataset.splits[judge], dataset.left_out)
+    left_out = skipped + dataset.left_out
+    return TestSet(dataset.root, dataset.labels, dataset.splits[judge], left_out)
+
+
+def _hyperparameters(text: str) -> TrainConfig:
+    """As a stranger's card has them. Raises TrainingFailed."""
+    try:
+        strings = parse_json(text)
+    except ValueError as error:
+        raise TrainingFailed(f"The card's hyperparameters cannot be read: {error}") from error
+    if not isinstance(strings, dict) or not all(isinstance(v, str) for v in strings.values()):
+        raise TrainingFailed("The card's hyperparameters are no texts by name.")
+    return TrainConfig.from_strings(strings)

@@ -7,13 +7,15 @@ size, which finds what is cut short at a fifth of the cost).
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from domain.file_names import UnsafeName, relative
 from serving.decode import decode
+from serving.files import read_regular
 from serving.undecodable import Undecodable
 from training import folders
 from training.failure import TrainingFailed
@@ -95,7 +97,7 @@ def prepare(
 def described(dataset: Dataset) -> str:
     """A line for the log."""
     sizes = ", ".join(f"{len(examples)} {split}" for split, examples in dataset.splits.items())
-    left_out = f"; left out as unreadable: {_some(list(dataset.left_out))}"
+    left_out = f"; left out as unreadable: {some(dataset.left_out)}"
     twins = f"; {dataset.twins} images are both learnt and judged on"
     return (
         f"{sizes} images of {len(dataset.labels)} classes, {dataset.fingerprint}"
@@ -115,11 +117,11 @@ def _agreed(found: Mapping[str, Classes]) -> tuple[str, ...]:
         odd = sorted(set(classes) ^ set(labels))
         if odd:
             raise TrainingFailed(
-                f"The classes of {split} and of train differ in {len(odd)}: {_some(odd)}."
+                f"The classes of {split} and of train differ in {len(odd)}: {some(odd)}."
             )
         empty = [name for name, files in classes.items() if not files]
         if empty:
-            raise TrainingFailed(f"{len(empty)} classes of {split} are empty: {_some(empty)}.")
+            raise TrainingFailed(f"{len(empty)} classes of {split} are empty: {some(empty)}.")
     return labels
 
 
@@ -135,13 +137,16 @@ def examined(
 
 
 def _examine(root: Path, path: str, label: int) -> Example | str:
+    """Why it is left out, where it is: it is no regular file, has an impossible name, or is no
+    image."""
     try:
-        if (root / path).stat().st_size > MAX_BYTES:
-            return f"{path}: larger than {MAX_BYTES:,} bytes"
-        body = (root / path).read_bytes()
+        relative(path)
+        body = read_regular(root / path, MAX_BYTES)
         decode(body, MAX_PIXELS, 1)
     except Undecodable as error:
         return f"{path}: {error.message}"
+    except UnsafeName as error:
+        return str(error)
     except OSError as error:
         return f"{path}: {error.strerror}"
     return Example(path, label, hashlib.sha256(body).hexdigest()[:16])
@@ -150,7 +155,7 @@ def _examine(root: Path, path: str, label: int) -> Example | str:
 def _refuse_too_many(left_out: list[str], total: int, share: float) -> None:
     if len(left_out) > share * total:
         raise TrainingFailed(
-            f"{len(left_out)} or more of {total} images cannot be read, such as {_some(left_out)} "
+            f"{len(left_out)} or more of {total} images cannot be read, such as {some(left_out)} "
             f"Repair or remove them, or raise max-unreadable (now {share:g}) to leave them out."
         )
 
@@ -159,7 +164,7 @@ def _refuse_empty(examples: list[Example], labels: tuple[str, ...], split: str) 
     there = {example.label for example in examples}
     empty = [name for label, name in enumerate(labels) if label not in there]
     if empty:
-        raise TrainingFailed(f"No image of {split} can be read in {_some(empty)}.")
+        raise TrainingFailed(f"No image of {split} can be read in {some(empty)}.")
 
 
 def _completed(
@@ -218,6 +223,6 @@ def _fingerprint(splits: Mapping[str, Iterable[Example]], labels: tuple[str, ...
     return f"sha256:{total.hexdigest()}"
 
 
-def _some(names: list[str]) -> str:
+def some(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

@@ -1,10 +1,12 @@
 """Data and weights to learn from, in the bucket: looked at first, sent once, named by content."""
 
 import hashlib
+import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -13,6 +15,8 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from domain import keys
+from domain.file_names import Names, UnsafeName, below
+from serving.files import check_regular
 from training import data
 from training.config import TrainConfig
 from training.data import Dataset, Example
@@ -47,19 +51,33 @@ def looked_at(s3: "S3Client", source: str, told: TrainConfig) -> Dataset:
 
 @contextmanager
 def _skeleton(s3: "S3Client", source: str) -> Iterator[Path]:
-    """The folders of a prefix with a few small images in each: the layout without the content."""
+    """The folders of a prefix with a few small images in each: the layout without the content.
+
+    Raises TrainingFailed for keys that could be no files where the job runs.
+    """
     bucket, prefix = split(source)
     seen: dict[PurePosixPath, int] = {}
+    names, unsafe = Names(ignore_case=False), list[str]()
     with tempfile.TemporaryDirectory(prefix="sortbox-") as name:
         picture = Path(name, ".picture.png")
         Image.new("RGB", (8, 8)).save(picture)
         for key, _ in _listed(s3, bucket, prefix):
-            path = PurePosixPath(key.removeprefix(prefix).lstrip("/"))
+            try:
+                path = below(prefix, key)
+                names.add(path)
+            except UnsafeName as error:
+                unsafe.append(str(error))
+                continue
             number = seen[path.parent] = seen.get(path.parent, 0) + 1
-            if number <= ENOUGH and ".." not in path.parts:
+            if number <= ENOUGH:
                 target = Path(name, "data", path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.hardlink_to(picture)
+        if unsafe:
+            raise TrainingFailed(
+                f"{len(unsafe):,} keys at {source} cannot be files, such as {data.some(unsafe)}: "
+                "rename or remove them."
+            )
         if not seen:
             raise TrainingFailed(f"There is nothing at {source}.")
         yield Path(name, "data")
@@ -80,10 +98,18 @@ def sent(s3: "S3Client", bucket: str, dataset: Dataset, tick: Tick) -> str:
     tick(done, len(files))
     with ThreadPoolExecutor(THREADS) as pool:
         while some := list(islice(wanted, AT_ONCE)):
-            for _ in pool.map(lambda one: s3.upload_file(str(one[0]), bucket, one[1]), some):
+            for _ in pool.map(lambda one: _upload(s3, bucket, *one), some):
                 done = min(done + 1, len(files))
                 tick(done, len(files))
     return f"{S3}{bucket}/{prefix}"
+
+
+def _upload(s3: "S3Client", bucket: str, path: Path, key: str) -> None:
+    try:
+        check_regular(path.stat(), path, data.MAX_BYTES)  # as it was when it was read
+        s3.upload_file(str(path), bucket, key)
+    except OSError as error:
+        raise TrainingFailed(f"{path} cannot be sent: {error.strerror}.") from error
 
 
 def place(split: str, example: Example, dataset: Dataset) -> str:
@@ -113,22 +139,62 @@ def weights_sent(s3: "S3Client", bucket: str, source: str) -> str:
     return f"{S3}{bucket}/{key}"
 
 
-def fetched(s3: "S3Client", source: str, folder: Path, tick: Tick) -> None:
-    """The files of a prefix below `folder`; those that are there already are not fetched again."""
-    bucket, prefix = split(source)
-    found = list(_listed(s3, bucket, prefix))
+def fetched(s3: "S3Client", source: str, folder: Path, tick: Tick) -> tuple[str, ...]:
+    """The files of a prefix below `folder`; those that are there already are not fetched again.
 
-    def fetch(key: str, size: int) -> None:
-        target = folder / key.removeprefix(prefix).lstrip("/")
-        if not target.exists() or target.stat().st_size != size:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            s3.download_file(bucket, key, str(target))
+    Returns why others were left out: keys that cannot be files below a folder, or that this disk
+    cannot tell apart, and objects that are larger than an image may be. Raises TrainingFailed where
+    something in `folder` is no file or folder of ours: a link would lead out of it.
+    """
+    bucket, prefix = split(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    names = Names(_ignores_case(folder))
+    wanted: list[tuple[PurePosixPath, str, int]] = []
+    left_out: list[str] = []
+    for key, size in _listed(s3, bucket, prefix):
+        try:
+            path = below(prefix, key)
+            names.add(path)
+        except UnsafeName as error:
+            left_out.append(str(error))
+            continue
+        if size > data.MAX_BYTES:
+            left_out.append(f"{path}: larger than {data.MAX_BYTES:,} bytes")
+        else:
+            wanted.append((path, key, size))
+
+    def fetch(path: PurePosixPath, key: str, size: int) -> None:
+        if not _is_there_already(folder, path, size):
+            s3.download_file(bucket, key, str(folder / path))
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for start in range(0, len(found), AT_ONCE):
-            some = found[start : start + AT_ONCE]
+        for start in range(0, len(wanted), AT_ONCE):
+            some = wanted[start : start + AT_ONCE]
             for number, _ in enumerate(pool.map(lambda one: fetch(*one), some), start + 1):
-                tick(number, len(found))
+                tick(number, len(wanted))
+    return tuple(left_out)
+
+
+def _is_there_already(folder: Path, path: PurePosixPath, size: int) -> bool:
+    """A whole file; its folder is made. Raises TrainingFailed for anything else in the way."""
+    for above in [*reversed(path.parents)]:
+        with suppress(FileExistsError):
+            (folder / above).mkdir()
+        if not stat.S_ISDIR((folder / above).lstat().st_mode):
+            raise TrainingFailed(f"{folder / above} is no folder, or a link to one: remove it.")
+    try:
+        found = (folder / path).lstat()
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(found.st_mode):
+        raise TrainingFailed(f"{folder / path} is no regular file: remove it.")
+    return found.st_size == size
+
+
+def _ignores_case(folder: Path) -> bool:
+    """Whether the disk takes A and a for one file, as macOS and Windows have it."""
+    with tempfile.NamedTemporaryFile(prefix="sortbox-", dir=folder) as probe:
+        return os.path.lexists(Path(probe.name).with_name(Path(probe.name).name.upper()))
 
 
 def split(uri: str) -> tuple[str, str]:

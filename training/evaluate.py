@@ -19,9 +19,10 @@ from domain.model import ModelCard, ModelId
 from serving import archive, preprocess
 from serving.decode import decode
 from serving.engines.pytorch import PyTorch
+from serving.files import read_regular
 from serving.preprocess import Pixels
 from training import data, folders, judgement
-from training.data import MAX_PIXELS, Example
+from training.data import MAX_BYTES, MAX_PIXELS, Example
 from training.failure import TrainingFailed
 from training.images import prefetched
 from training.judgement import Judgement
@@ -103,7 +104,7 @@ def _judged(engine: Engine, card: ModelCard, tests: TestSet) -> Judgement:
 
 def _crop(root: Path, card: ModelCard, example: Example) -> Pixels:
     numbers = card.preprocessing
-    body = (root / example.path).read_bytes()
+    body = read_regular(root / example.path, MAX_BYTES)
     return preprocess.crop(
         decode(body, MAX_PIXELS, preprocess.shorter_side(numbers)).image, numbers
     )

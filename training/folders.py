@@ -24,6 +24,9 @@ SPLITS = {
 WEIGHTS = "weights"
 """A channel of its own, with no images in it."""
 
+WRAPPINGS = 20
+"""Folders that hold nothing but the next one, looked through at most."""
+
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 Classes = Mapping[str, tuple[str, ...]]
@@ -37,7 +40,16 @@ def splits(channels: Path) -> tuple[Path, dict[str, Classes]]:
     """
     if not channels.is_dir():
         raise TrainingFailed(f"There is no folder of images at {channels}.")
-    root = _unwrapped(channels)
+    try:
+        return _splits(channels)
+    except OSError as error:
+        raise TrainingFailed(f"{error.filename} cannot be read: {error.strerror}.") from error
+    except RecursionError as error:  # of os.walk
+        raise TrainingFailed(f"The folders below {channels} are nested too deeply.") from error
+
+
+def _splits(channels: Path) -> tuple[Path, dict[str, Classes]]:
+    root = _unwrapped(channels, WRAPPINGS)
     named = {folder.name: folder for folder in _folders(root) if folder.name in SPLITS}
     if "train" not in {SPLITS[name] for name in named}:
         _refuse_strangers(root, named)
@@ -48,12 +60,12 @@ def splits(channels: Path) -> tuple[Path, dict[str, Classes]]:
     }
 
 
-def _unwrapped(folder: Path) -> Path:
+def _unwrapped(folder: Path, most: int) -> Path:
     """Down through folders that hold one folder only, to the splits or to the classes."""
     folders = [each for each in _folders(folder) if each.name != WEIGHTS]
-    if len(folders) != 1:
+    if len(folders) != 1 or most == 0:
         return folder
-    inner = _unwrapped(folders[0])
+    inner = _unwrapped(folders[0], most - 1)
     if any(SPLITS.get(each.name) == "train" for each in _folders(inner)):
         return inner
     return folder if folders[0].name in SPLITS or not _folders(folders[0]) else inner
@@ -105,9 +117,19 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def _below(folder: Path, root: Path) -> Iterator[str]:
-    for path, folders, files in os.walk(folder):
+    """Whatever is no folder, also what is no file: who reads it says so by its name. OSError.
+
+    Links to folders below a class are not followed, so that none can lead in a circle; they count
+    as files that cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for path, folders, files in os.walk(folder, onerror=refuse):
+        links = [name for name in folders if Path(path, name).is_symlink()]
         folders[:] = [name for name in folders if not _hidden(name)]
-        for name in files:
+        for name in files + links:
             if not _hidden(name):
                 yield Path(path, name).relative_to(root).as_posix()
 

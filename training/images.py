@@ -19,12 +19,13 @@ from PIL import Image
 from domain.model import Preprocessing
 from serving import preprocess
 from serving.decode import decode
+from serving.files import read_regular
 from serving.preprocess import Pixels
 from serving.undecodable import Undecodable
 from training.augment import augmented
 from training.batches import Batch, dice, part, planned, steps
 from training.config import TrainConfig
-from training.data import MAX_PIXELS, Dataset, Example
+from training.data import MAX_BYTES, MAX_PIXELS, Dataset, Example
 from training.failure import TrainingFailed
 from training.world import World
 
@@ -132,9 +133,11 @@ def _stacked(batch: list[Future[Pixels]]) -> Pixels:
 def _decoded(dataset: Dataset, example: Example, shorter_side: int) -> Image.Image:
     """Raises TrainingFailed: the file was readable when the job began."""
     try:
-        body = (dataset.root / example.path).read_bytes()
+        body = read_regular(dataset.root / example.path, MAX_BYTES)
         return Image.fromarray(np.asarray(decode(body, MAX_PIXELS, shorter_side).image))
     except Undecodable as error:
         raise TrainingFailed(f"Image {example.path} cannot be read: {error.message}") from error
     except FileNotFoundError as error:
         raise TrainingFailed(f"Image {example.path} went away during training.") from error
+    except OSError as error:
+        raise TrainingFailed(f"Image {example.path} cannot be read: {error.strerror}.") from error

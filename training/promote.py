@@ -27,7 +27,7 @@ from infra.activate import ActivationError, read_card, serve
 from infra.registry import Entry
 from infra.stage import Stage, StageError
 from serving.archive import ModelError
-from training import candidate, comparison, evaluate
+from training import candidate, comparison, data, evaluate
 from training.candidate import Candidate
 from training.comparison import Compared, Comparison, First
 from training.datasets import Tick
@@ -145,6 +145,8 @@ def _run(given: argparse.Namespace, console: Console) -> ActiveModel:
         with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                       console=console) as progress:  # fmt: skip
             tests = candidate.tests_of(cloud.s3, source, provenance, _bar(progress))
+        if tests.left_out:
+            say(f"{len(tests.left_out):,} files are left out: {data.some(tests.left_out)}")
         return promote(cloud, wanted, tests, Wish(given.replace_labels, given.override), say)
 
 

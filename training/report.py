@@ -18,8 +18,9 @@ from PIL import Image
 
 from domain.model import ModelCard
 from serving.decode import decode
+from serving.files import read_regular
 from training import charts, judgement, page, reading
-from training.data import MAX_PIXELS, NAMED, Dataset
+from training.data import MAX_BYTES, MAX_PIXELS, NAMED, Dataset
 from training.judgement import Judgement
 from training.metrics import Curves
 
@@ -161,7 +162,7 @@ def _html(content: dict[str, Any], dataset: Dataset) -> str:
 
 def _thumbnail(dataset: Dataset, mistake: dict[str, Any]) -> str:
     """As a data URI."""
-    body = (dataset.root / mistake["image"]).read_bytes()
+    body = read_regular(dataset.root / mistake["image"], MAX_BYTES)
     image = Image.fromarray(np.asarray(decode(body, MAX_PIXELS, THUMBNAIL).image))
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     stream = io.BytesIO()

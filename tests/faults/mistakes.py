@@ -18,6 +18,20 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "a link that lies in the folder of test images is followed",
+        "training/datasets.py",
+        "        if not stat.S_ISDIR((folder / above).lstat().st_mode):\n",
+        "        if not stat.S_ISDIR((folder / above).stat().st_mode):\n",
+        f"{UNIT}/test_datasets.py",
+    ),
+    Mistake(
+        "a named pipe in a data set is opened and waited for",
+        "serving/files.py",
+        "os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC",
+        "os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC",
+        f"{UNIT}/test_datasets.py",
+    ),
+    Mistake(
         "a result is replaced without If-Match",
         "functions/outbox.py",
         '{"IfMatch": standing.etag} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}',
@@ -169,9 +183,9 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "a key climbs out of a dataset's skeleton",
-        "training/datasets.py",
-        ' and ".." not in path.parts',
-        "",
+        "domain/file_names.py",
+        'if any(part in ("", ".", "..") for part in parts):',
+        'if any(part in ("", ".") for part in parts):',
         f"{UNIT}/test_datasets.py::test_a_key_that_climbs_out_of_its_dataset_makes_no_file",
     ),
     Mistake(

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from domain.file_names import UnsafeName, below
 from infra.local.sagemaker.locations import Location
 
 if TYPE_CHECKING:
@@ -37,17 +38,11 @@ def download(s3: "S3Client", prefix: Location, folder: Path) -> int:
 
 
 def relative(prefix: str, key: str) -> PurePosixPath:
-    """Where an object of a channel lands: `p` and `p/` both give `p/a/b` the name `a/b`.
-
-    A prefix that is the object itself, or ends in the middle of a name, keeps the whole name.
-    """
-    below = key.removeprefix(f"{prefix.rstrip('/')}/") if prefix else key
-    if below == key and prefix:
-        below = key[len(prefix.rpartition("/")[0]) :].lstrip("/")
-    path = PurePosixPath(below)
-    if path.is_absolute() or ".." in path.parts or "\0" in below or not path.name:
-        raise TransferRefused(f"the key {key!r} cannot be a file in a container")
-    return path
+    """Where an object of a channel lands."""
+    try:
+        return below(prefix, key)
+    except UnsafeName as error:
+        raise TransferRefused(f"the key cannot be a file in a container: {error}") from error
 
 
 def _keys(s3: "S3Client", prefix: Location) -> Iterator[str]:
