@@ -5,9 +5,10 @@ only, at whose phases it is waited for.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+import psutil
 import torch
 
 from training import operators
@@ -27,17 +28,26 @@ WEIGH_SECONDS = 0.005
 
 
 class Profiler:
-    def __init__(self, window: int, device: torch.device) -> None:
+    """`clock`: seconds. `busy`: percent of the machine's processors, with whatever runs there."""
+
+    def __init__(
+        self,
+        window: int,
+        device: torch.device,
+        clock: Callable[[], float] = time.perf_counter,
+        busy: Callable[[], float] = psutil.cpu_percent,
+    ) -> None:
         self._device = device
+        self._clock = clock
         self._exact = window if device.type == "cuda" else 0
         self._first = WARM
         self._window, self._traced = window, 0
         self._trace = Window(device)
         self._recorded: Any = None
-        self._phase, self._since, self._weighed = OTHER, time.perf_counter(), 0.0
+        self._phase, self._since, self._weighed = OTHER, clock(), 0.0
         self._step = dict.fromkeys(PHASES, 0.0)
-        self._began = time.perf_counter()
-        self.usage = Usage(device)
+        self._began = clock()
+        self.usage = Usage(device, busy)
         self.before_first = self.after_last = 0.0
         """Seconds: data, weights, features; judging, compiling, packing."""
         self.made = 0
@@ -55,7 +65,7 @@ class Profiler:
     def __exit__(self, *trouble: object) -> None:
         self._stop_tracing()
         self.usage.__exit__()
-        ended = time.perf_counter()
+        ended = self._clock()
         self.seconds = ended - self._began
         self.after_last = ended - self._since if self.made else 0.0
 
@@ -85,7 +95,7 @@ class Profiler:
         """What comes next belongs to it."""
         if self._is_exact:
             torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
+        now = self._clock()
         self._step[self._phase] += now - self._since
         self._phase, self._since = phase, now
         self._trace.enter(phase)
@@ -103,7 +113,7 @@ class Profiler:
 
     def _begin(self) -> None:
         if not self.made:
-            self.before_first = time.perf_counter() - self._began
+            self.before_first = self._clock() - self._began
         if self.made == self._first + self._exact and self._window and not self._traced:
             self._trace.open()
         self.mark(DATA)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+import torch
+
 from training import profiler_report
 from training.batches import Batch
 from training.config import TrainConfig
@@ -32,7 +34,11 @@ class NoTiming:
 
 @contextmanager
 def profiled(
-    told: TrainConfig, places: Places, world: World, say: Callable[[str], None]
+    told: TrainConfig,
+    places: Places,
+    world: World,
+    say: Callable[[str], None],
+    profiler: Callable[[int, torch.device], Profiler] = Profiler,
 ) -> Iterator[Timing]:
     """The report is written however the run ends."""
     if not world.leads:
@@ -42,12 +48,12 @@ def profiled(
         profiler_report.write_none(places.reports, f"Not looked for: {why}.")
         yield NoTiming()
     else:
-        profiler = Profiler(told.profile_steps, world.device)
+        timing = profiler(told.profile_steps, world.device)
         try:
-            with profiler:
-                yield profiler
+            with timing:
+                yield timing
         finally:
-            _report(profiler, told, places, say)
+            _report(timing, told, places, say)
 
 
 def _is_switched_off(places: Places) -> bool:

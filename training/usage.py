@@ -1,7 +1,7 @@
 """What a run takes of processors, memory and GPU while it lasts, looked at by a thread."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from threading import Event, Thread
 from typing import Any, Self
@@ -21,7 +21,10 @@ GPU, GPU_MEMORY = "gpu", "gpu memory"
 class Usage:
     """Percentages, and memory in bytes; GPU only where NVML can be asked."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(
+        self, device: torch.device, busy: Callable[[], float] = psutil.cpu_percent
+    ) -> None:
+        self._busy = busy
         self._process = psutil.Process()
         self._gpu = _nvml(device)
         self._over = Event()
@@ -53,7 +56,7 @@ class Usage:
 
     def _look(self) -> Mapping[str, float]:
         return {
-            CPU: psutil.cpu_percent(),
+            CPU: self._busy(),
             PROCESS: self._process.cpu_percent() / (psutil.cpu_count() or 1),
             WAITING: getattr(psutil.cpu_times_percent(), "iowait", 0.0),
             MEMORY: float(self.memory),
