@@ -19,7 +19,7 @@ told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(ori
 stage = $(or $(STAGE),local)
 image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)' $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)'))")
 
-.PHONY: help env up down demo train tune promote rollback doctor image test test-faults test-models test-nightly fuzz audit lint types deploy remove status reclassify review cost bundle lock bench bench-batch bench-gpu bench-flow test-reclassify clean
+.PHONY: help env up down demo train tune promote rollback doctor image test test-faults test-models test-nightly fuzz audit sbom notices lint types deploy remove status reclassify review cost bundle lock bench bench-batch bench-gpu bench-flow test-reclassify clean
 
 help:
 	@echo 'make demo                    classify photographs on this machine, no account needed'
@@ -32,6 +32,7 @@ help:
 	@echo 'make test | lint | types     every check'
 	@echo 'make test-faults             a hundred thousand uploads, throttled, repeated, reordered and killed'
 	@echo 'make audit                   templates and libraries, by tools that know of known faults'
+	@echo 'make sbom | notices          what third parties wrote in the bundle and the image, and under which licences'
 	@echo 'make deploy STAGE=dev        into the AWS account of your credentials'
 	@echo 'make status KEY=inbox/x.jpg  why is nothing there? in the local cloud; STAGE=dev in AWS'
 	@echo 'make reclassify DRY_RUN=1     bring every answer up to date; PREFIX=inbox/trip/ STAGE=dev YES=1 STOP=1'
@@ -105,6 +106,17 @@ fuzz: env # the decode road, for SECONDS; atheris beside our environment, what i
 audit: env # asks the package registry about every pinned library
 	@$(python) -m infra.audit
 
+sbom: env .local/sbom-venv/.sortbox # CycloneDX, of the bundle and of the image, into build/sbom/
+	@.local/sbom-venv/bin/python -m infra.sbom
+
+.local/sbom-venv/.sortbox: infra/tools/sbom.txt
+	@$(uv) venv --quiet --clear --python $(python) .local/sbom-venv
+	@$(uv) pip sync --quiet --require-hashes --python .local/sbom-venv/bin/python $<
+	@touch $@
+
+notices: env # the licences of what we ship, into build/notices/
+	@$(python) -m infra.notices
+
 lint: env
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .
@@ -167,7 +179,7 @@ compile = $(uv) pip compile --quiet --no-header --python-version 3.11 --generate
 
 lock: env # every version, and the hash of every file it may come as, for both architectures and both Pythons
 	for each in requirements infra/local/requirements infra/audit/requirements benchmarks/requirements \
-	    infra/tools/uv infra/tools/node infra/tools/atheris; do $(compile) --universal $$each.in -o $$each.txt; done
+	    infra/tools/uv infra/tools/node infra/tools/atheris infra/tools/sbom; do $(compile) --universal $$each.in -o $$each.txt; done
 	$(compile) --universal -c requirements.txt infra/container/gpu.in -o infra/container/gpu.txt
 	$(compile) --universal -c requirements.txt infra/container/cpu.in -o infra/container/cpu.txt --no-annotate $$($(without_cuda))
 	$(compile) --no-deps --torch-backend cpu infra/container/torch-cpu.in -o infra/container/torch-cpu.txt || \

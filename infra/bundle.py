@@ -19,6 +19,9 @@ ROOMS = ("batch", "domain", "functions")
 DISTRIBUTIONS = ("aws-lambda-powertools", "typing-extensions", "jmespath")
 """What the functions import that the runtime lacks, and what that imports."""
 
+NOTICES = "THIRD_PARTY_NOTICES.txt"
+"""Their licences, which ask to be where their code is."""
+
 LARGEST = 2 * 1024 * 1024
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest date a zip file can tell."""
@@ -33,12 +36,13 @@ def build(target: Path, largest: int = LARGEST) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(f".{os.getpid()}.part")
     with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as bundle:
-        for name, source in sorted([*_ours(), *_theirs()]):
+        entries = [(name, source.read_bytes()) for name, source in (*_ours(), *_theirs())]
+        for name, content in sorted([*entries, (NOTICES, _notices())]):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix: the modes below mean something
             entry.external_attr = 0o644 << 16
-            bundle.writestr(entry, source.read_bytes())
+            bundle.writestr(entry, content)
     size = unfinished.stat().st_size
     if size > largest:
         raise BundleError(
@@ -60,6 +64,13 @@ def _theirs() -> Iterator[tuple[str, Path]]:
         for path in distribution(name).files or ():
             if path.suffix == ".py" and ".." not in path.parts:
                 yield path.as_posix(), Path(str(path.locate()))
+
+
+def _notices() -> bytes:
+    from infra import inventory, notices  # they import this module
+
+    parts = inventory.parts(inventory.own_site(), DISTRIBUTIONS)
+    return notices.notices("the functions' bundle", parts).encode()
 
 
 def main() -> int:

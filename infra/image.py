@@ -34,7 +34,11 @@ REPOSITORY = "sortbox"
 STACK = "sortbox-image"
 TEMPLATE = bundle.REPOSITORY / "infra" / "image.yml"
 ROOMS = ("domain", "serving", "training")
-FILES = ("infra/tools/uv.txt", "infra/container")
+INVENTORY = ("__init__", "bundle", "inventory", "licences", "notices", "sbom")
+FILES = (
+    *("infra/container", "infra/tools/uv.txt", "infra/tools/sbom.txt"),
+    *(f"infra/{name}.py" for name in INVENTORY),
+)
 NOT_THERE = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
 LOOK_SECONDS = 10
 EPOCH = (1980, 1, 1, 0, 0, 0)

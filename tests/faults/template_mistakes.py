@@ -179,5 +179,26 @@ _PLANTED = (
         '        --no-deps --requirement "$VARIANT.txt"',
         OF_LOCKS,
     ),
+    (
+        "the audit drops the proxy's certificate",
+        "infra/audit/__main__.py",
+        '"TMPDIR", "XDG_CACHE_HOME", *ROAD})',
+        '"TMPDIR", "XDG_CACHE_HOME"})',
+        f"{UNIT}/test_audit.py",
+    ),
+    (
+        "what could not be asked about counts as clean",
+        "infra/audit/__main__.py",
+        "        return UNCHECKED if self.skipped or not self.clean else 0\n",
+        "        return 0\n",
+        f"{UNIT}/test_audit.py",
+    ),
+    (
+        "a library with a build in its name is overlooked",
+        "infra/inventory.py",
+        "(?P<name>[A-Za-z0-9_+]+)\\S*\\.so",
+        "(?P<name>[A-Za-z0-9_+]+)(-[0-9a-f]{8})?\\.so",
+        f"{UNIT}/test_inventory.py",
+    ),
 )
 OF_THE_TEMPLATES = tuple(Mistake(*planted) for planted in _PLANTED)

@@ -1,5 +1,6 @@
 """build/lambda.zip: small, the same every time, and enough."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,10 +46,20 @@ def test_the_same_sources_make_the_same_bytes(built: Path, tmp_path: Path) -> No
 def test_the_bundle_holds_sources_only(built: Path) -> None:
     with ZipFile(built) as content:
         names = content.namelist()
-    assert {Path(name).suffix for name in names} == {".py"}
+    others = [name for name in names if not name.endswith(".py")]
+    assert others == ["THIRD_PARTY_NOTICES.txt"]
     rooms = {name.split("/")[0] for name in names}
     assert {"functions", "batch", "domain", "aws_lambda_powertools"} <= rooms
     assert not rooms & {"serving", "training", "infra", "tests", "boto3", "numpy", "torch"}
+
+
+def test_the_bundle_brings_the_licences_of_what_it_brings(built: Path) -> None:
+    with ZipFile(built) as content:
+        notices = content.read("THIRD_PARTY_NOTICES.txt").decode()
+    for name in bundle.DISTRIBUTIONS:
+        assert re.search(rf"^{name} [0-9.]+ +[A-Z]", notices, re.M), name
+    assert "Permission is hereby granted, free of charge" in notices, "MIT's own words"
+    assert "PYTHON SOFTWARE FOUNDATION LICENSE" in notices, "typing-extensions'"
 
 
 def test_a_bundle_that_is_too_large_says_so_and_leaves_the_last_good_one(built: Path) -> None:
