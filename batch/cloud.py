@@ -52,15 +52,22 @@ class Bounds:
     """Whose tables follow one sweep, by a write and a message each."""
     table_sweeps: int = 20
     """The latest that a report reads; what earlier ones did, the table has had time to take in."""
+    reserved_seconds: int = 1_800
+    """So long a slot is kept for a job that does not exist yet: two invocations of on_folder."""
+    ticket_seconds: int = 1_800
+    """A run that has not come for so long has lost its place in line: it is held up elsewhere."""
+    tickets: int = 10_000
+    """Of the runs that wait for a slot, in their order: ten LISTs; later ones come by chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
     """`look_later(scope, confirmed)` has the scope looked at again when it has been quiet.
 
-    `thumbnail(key)`: a small JPEG of an inbox image, where one can be had. `sweep_jobs`: how many
-    transform jobs a sweep runs at once. `ask_above`: more images than these are not swept before
-    somebody has confirmed it. `review_below`: a score that is lower is listed for review.
+    `thumbnail(key)`: a small JPEG of an inbox image, where one can be had. `jobs_at_once`: how many
+    transform jobs the stage runs at once; `sweep_jobs`: how many of them a sweep. `ask_above`: more
+    images than these are not swept before somebody has confirmed it. `review_below`: a score that
+    is lower is listed for review.
     """
 
     bucket: Bucket
@@ -76,6 +83,7 @@ class Cloud:
     new_nonce: Callable[[], str]
     go_on: Callable[[str], None]
     thumbnail: Callable[[str], bytes | None]
+    jobs_at_once: int
     sweep_jobs: int
     ask_above: int
     review_below: float

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-from batch import transform
+from batch import slots, transform
 from batch.bucket import Bucket
 from batch.claim import Run
 from batch.cloud import Cloud
@@ -20,10 +20,16 @@ DONE = ".jsonl"
 class Stage(IntEnum):
     """What a part passes through, in order; a slice is as far as its slowest part."""
 
-    NO_CAPACITY = 0
-    TRANSFORMING = 1
-    COLLECTING = 2
-    COLLECTED = 3
+    NO_SLOT = 0
+    NO_CAPACITY = 1
+    TRANSFORMING = 2
+    COLLECTING = 3
+    COLLECTED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class NoSlot:
+    """As many jobs of the stage run as may; the run stands in line for the next slot."""
 
 
 class NothingAnswered(Exception):
@@ -101,11 +107,14 @@ def _push_part(cloud: Cloud, run: Run, planned: Slice, part: int, seen: Marks) -
 def _push_unsent(cloud: Cloud, run: Run, planned: Slice, part: int) -> Stage:
     job = _ask(cloud, run, planned, part)
     match job:
+        case NoSlot():
+            return Stage.NO_SLOT
         case NoCapacity():
             return Stage.NO_CAPACITY
         case Missing() | Running():
             return Stage.TRANSFORMING
         case Denied(reason):
+            slots.give_back(cloud, planned.job(run.keys, cloud.stage, part))
             raise NothingAnswered(f"a transform job could not be started: {reason}")
         case Stopped():
             cloud.bucket.put(_mark_key(run, planned, _stopped(part)), "")
@@ -115,7 +124,7 @@ def _push_unsent(cloud: Cloud, run: Run, planned: Slice, part: int) -> Stage:
             return Stage.COLLECTING
 
 
-def _ask(cloud: Cloud, run: Run, planned: Slice, part: int) -> transform.Job:
+def _ask(cloud: Cloud, run: Run, planned: Slice, part: int) -> transform.Job | NoSlot:
     """The state of the part's job, which is started where there is none; direct parts have none."""
     road = planned.parts[part].road
     if isinstance(road, Direct):
@@ -123,8 +132,12 @@ def _ask(cloud: Cloud, run: Run, planned: Slice, part: int) -> transform.Job:
     name = planned.job(run.keys, cloud.stage, part)
     job = transform.describe(cloud.sagemaker, name)
     if isinstance(job, Missing):
+        if not slots.take(cloud, run, name):
+            return NoSlot()
         order = order_of(cloud, run, planned, part, road)
         return transform.start(cloud.sagemaker, order)
+    if isinstance(job, Ended | Stopped):
+        slots.call_next(cloud)
     if isinstance(job, Ended) and job.failure is not None:
         _check_answers(cloud, run.keys.output(name), str(name), job.failure)
     return job

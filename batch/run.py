@@ -24,6 +24,11 @@ from batch.slice import Slice
 from batch.status import State
 from domain.scope import SWEEP, Scope
 
+LACKING: dict[Stage, State] = {
+    Stage.NO_SLOT: "waiting for other jobs",
+    Stage.NO_CAPACITY: "waiting for capacity",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -136,8 +141,7 @@ def _wait(
     stages: list[Stage],
     held: State | None = None,
 ) -> Waiting:
-    lacking: State = "waiting for capacity" if min(stages) == Stage.NO_CAPACITY else "running"
-    state = held or lacking
+    state = held or LACKING.get(min(stages), "running")
     if run.scope.is_sweep:
         sweep.tell(cloud, run, state, planned, stages)
     else:

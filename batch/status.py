@@ -13,6 +13,7 @@ STATUS = "_status.json"
 
 State = Literal[
     "running",
+    "waiting for other jobs",
     "waiting for capacity",
     "waiting for folders",
     "waiting for confirmation",

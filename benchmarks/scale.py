@@ -90,6 +90,7 @@ def cloud(simulated: Simulated) -> Cloud:
         new_nonce=lambda: "0123456789",
         go_on=_none,
         thumbnail=_none,
+        jobs_at_once=1,
         sweep_jobs=1,
         ask_above=0,
         review_below=0.5,

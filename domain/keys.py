@@ -7,6 +7,7 @@ archives and the pointer to the active one, `training/` what models are made fro
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from domain.model import ModelId
 from domain.scope import Scope
@@ -21,6 +22,8 @@ CLAIMS = f"{WORK}claims/"
 RUNS = f"{WORK}runs/"
 BEATS = f"{WORK}beats/"
 RENEWED = f"{WORK}renewed/"
+SLOTS = f"{WORK}slots/"
+TICKETS = f"{WORK}tickets/"
 TICK = f"{WORK}tick.txt"
 """The last claim that the clock has come to; it goes on after it."""
 
@@ -34,6 +37,8 @@ MANIFEST_KEY_BYTES = 800
 """The longest key that is put into a transform manifest, in bytes of UTF-8."""
 
 RESULT_SUFFIX = ".json"
+
+TICKET_TIME = "%Y%m%dT%H%M%S.%f"
 
 
 def archive_key(model: ModelId) -> str:
@@ -138,6 +143,27 @@ def beat_key(token: str) -> str:
 def waiting_key(token: str) -> str:
     """Since when the folder has had an image that no run has begun after: the object's own date."""
     return f"{BEATS}{token}.waiting"
+
+
+def slot_key(number: int) -> str:
+    """One of the stage's slots for a transform job."""
+    return f"{SLOTS}{number:03}.json"
+
+
+def ticket_key(since: datetime, token: str) -> str:
+    """The place in line of a run that waits for a slot: tickets sort by their time."""
+    return f"{TICKETS}{since.astimezone(UTC):{TICKET_TIME}}-{token}.json"
+
+
+def ticket_token(key: str) -> str:
+    """The token of the scope whose run waits."""
+    return key.removeprefix(TICKETS).removesuffix(".json").partition("-")[2]
+
+
+def ticket_since(key: str) -> datetime:
+    """When the run began to wait, in UTC."""
+    text = key.removeprefix(TICKETS).partition("-")[0]
+    return datetime.strptime(text, TICKET_TIME).replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,7 @@ def cloud(
         new_nonce=partial(secrets.token_hex, 5),
         go_on=partial(_go_on, settings, sqs),
         thumbnail=Thumbnails(s3, settings.bucket, endpoint, pointer.model).of,
+        jobs_at_once=settings.transform_jobs,
         sweep_jobs=settings.reclassify_jobs,
         ask_above=settings.reclassify_ask_above,
         review_below=settings.review_below_percent / 100,

@@ -5,15 +5,18 @@ runs each is asked at least once in N / MOST ticks and one more, whoever else be
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, Any
 
+from batch import slots
 from batch.bucket import Bucket, Listed
-from domain.keys import CLAIMS, TICK, claimed_token
+from batch.cloud import Bounds
+from domain.keys import CLAIMS, TICK, claimed_token, ticket_since
 from functions import runtime
 from functions.messages import Advance
 from functions.post import send
-from functions.runtime import Event, count, logger
+from functions.runtime import Event, count, logger, metrics
 from functions.settings import OnSchedule, from_env
 
 if TYPE_CHECKING:
@@ -51,10 +54,23 @@ def _in_turn(bucket: Bucket) -> Iterator[Listed]:
     return chain(bucket.walk(CLAIMS, last), earlier)
 
 
+def measure_line(bucket: Bucket, now: datetime) -> None:
+    """Tells how many runs wait for a transform job, and how many seconds the oldest has."""
+    line = slots.waiting(bucket, now, Bounds())
+    oldest = (now - ticket_since(line[0].key)).total_seconds() if line else 0.0
+    count("RunsWaiting", len(line))
+    metrics.add_metric(name="LongestRunWait", unit="Seconds", value=oldest)
+
+
 def build(environ: Mapping[str, str]) -> Callable[[Event], Any]:
     settings = from_env(OnSchedule, environ)
     bucket = Bucket(runtime.s3(), settings.bucket)
-    return lambda event: sweep(bucket, runtime.sqs(), settings.folder_queue_url)
+
+    def tick(event: Event) -> int:
+        measure_line(bucket, runtime.now())
+        return sweep(bucket, runtime.sqs(), settings.folder_queue_url)
+
+    return tick
 
 
 handler = runtime.lambda_handler(build)

@@ -75,6 +75,7 @@ class OnFolder:
     endpoint_max_late: Annotated[int, Within(0, 10_000)]
     transform_instance_type: Annotated[str, Spelled(r"ml\.[a-z0-9-]+\.[a-z0-9]+", "ml.m5.xlarge")]
     transform_instance_count: Annotated[int, Within(1, 100)]
+    transform_jobs: Annotated[int, Within(1, 100)]
     retry_base_seconds: RetrySeconds
     reclassify_jobs: Annotated[int, Within(1, 20)]
     reclassify_ask_above: Annotated[int, Within(0, 999_999_999)]

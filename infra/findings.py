@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from batch import claim
+from batch import claim, slots
 from batch.bucket import Bucket, Headed
 from batch.claim import Run
+from batch.cloud import Bounds
 from batch.status import STATUS
 from domain import keys, result
 from domain.model import ActiveModel
@@ -232,6 +233,21 @@ def of_open_runs(look: Lookout) -> Iterator[Finding]:
         if found is not None and not found.run.scope.is_sweep:
             sentence = f"{keys.INBOX}{found.run.path} has a run, since {found.run.started_at}."
             yield Finding("run", sentence, {"path": found.run.path, "run": found.run.nonce})
+
+
+def of_jobs(look: Lookout) -> Iterator[Finding]:
+    """Who waits for a transform job; nothing where nobody does."""
+    now = datetime.now(UTC)
+    line = slots.waiting(look.bucket, now, Bounds())
+    if line:
+        since = _when(keys.ticket_since(line[0].key))
+        held = sum(1 for _ in look.bucket.walk(keys.SLOTS))
+        yield Finding(
+            "jobs",
+            f"{len(line):,} runs wait for one of the stage's {held} transform jobs to end "
+            f"(transformJobs in serverless.yml), the first since {since}.",
+            {"runs_waiting": len(line), "slots": held, "since": since},
+        )
 
 
 def _when(at: datetime) -> str:

@@ -45,6 +45,7 @@ def everything(look: Lookout) -> Iterator[Finding]:
     yield findings.of_endpoint(look)
     yield from of_sweeps(look.bucket)
     yield from findings.of_open_runs(look)
+    yield from findings.of_jobs(look)
     yield from findings.of_queues(look)
 
 
@@ -68,6 +69,7 @@ def _image(look: Lookout, key: str, folder: Scope | None) -> Iterator[Finding]:
 def _waits(look: Lookout, scope: Scope) -> Iterator[Finding]:
     yield findings.of_model(findings.active_model(look))
     yield findings.of_endpoint(look)
+    yield from findings.of_jobs(look)
     if scope.is_folder or look.bucket.head(claim_key(scope.token)):
         yield from findings.of_run(look, scope)
     yield from findings.of_queues(look)

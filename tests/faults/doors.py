@@ -34,7 +34,7 @@ POINTER_SECONDS = 5.0
 PROCESSES = 4
 RETRY_BASE_SECONDS = 5
 
-SETTINGS_OF_FOLDERS = replace(ON_FOLDER, endpoint_max_late=20, reclassify_jobs=2)
+SETTINGS_OF_FOLDERS = replace(ON_FOLDER, endpoint_max_late=20, reclassify_jobs=2, transform_jobs=2)
 BOUNDS = Bounds(slice_rows=200, page_rows=50, sweep_rows=400, heads_at_once=1)
 """One look at a time: with several threads a seed would not decide all."""
 
@@ -51,6 +51,8 @@ class Doors:
     endpoint: FakeEndpoint
     now: Callable[[], float]
     active_number: int = 1
+    given_up: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """From when until when sweeps lived that somebody ended, by their nonces."""
     _seen: tuple[int, float] = (1, 0.0)
     _uploads: list[Uploads] = field(default_factory=list)
     _nonces: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
@@ -70,7 +72,8 @@ class Doors:
     def halt(self, for_good: bool) -> None:
         desk = Desk(self._cloud(), self._sqs, FOLDER)
         if for_good:
-            desk.end()
+            if ended := desk.end():
+                self.given_up[ended.nonce] = (ended.started_at, self._clock().isoformat())
         else:
             desk.stop()
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from domain.keys import SWEEPS
+from domain.keys import SWEEPS, JobName, result_key
 from tests.faults.checker import Expect, Verdict, check, check_report
 from tests.faults.simulation import EPOCH, Simulation
 from tests.uploads import what_is_on
@@ -19,7 +19,21 @@ def verdict_on(simulation: Simulation, models: Models | None = None) -> Verdict:
     verdict = check(s3, "bucket", expect, threads=1)
     for folder in states(simulation):
         check_report(s3, "bucket", folder, verdict)
+    verdict.misreported = [
+        key for key in verdict.misreported if not _is_by_a_sweep_given_up(simulation, key)
+    ]
     return verdict
+
+
+def _is_by_a_sweep_given_up(simulation: Simulation, key: str) -> bool:
+    """Of what such a sweep answered, tables keep the labels from before: that is no promise."""
+    stored = simulation.storage.objects.get(result_key(key))
+    told = json.loads(stored.body) if stored else {}
+    lives = simulation.doors.given_up
+    if told.get("job"):
+        return JobName.parse(told["job"]).nonce in lives
+    at = told.get("classified_at", "")  # a page that asked the endpoint, in place of another model
+    return "previous" in told and any(began[:19] <= at <= end for began, end in lives.values())
 
 
 def label(body: bytes) -> str | None:

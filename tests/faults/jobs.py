@@ -21,10 +21,12 @@ class Jobs(FakeSageMaker):
     started: Callable[[str], None] = lambda name: None
     skipped: float = 0.01
     at_first: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    most_at_once: int = 0
 
     def create_transform_job(self, **request: Any) -> dict[str, Any]:
         answer = super().create_transform_job(**request)
         name = request["TransformJobName"]
+        self.most_at_once = max(self.most_at_once, len(self.running()))
         objects = self.s3.objects
         self.at_first[name] = {
             key: objects[key].body for key in self.images(name) if key in objects

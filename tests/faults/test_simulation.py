@@ -12,7 +12,7 @@ import pytest
 
 from functions.runtime import logger
 from tests.faults import checker, upkeep
-from tests.faults.doors import FOLDER, INBOX, PAGE
+from tests.faults.doors import FOLDER, INBOX, PAGE, SETTINGS_OF_FOLDERS
 from tests.faults.expected import by_the_active_model, last_renewal, states, verdict_on
 from tests.faults.simulation import Simulation
 from tests.faults.traffic import POISON, Ready, Reclassify, Size, plan
@@ -45,6 +45,7 @@ def assert_kept_its_word(seed: int, size: Size) -> None:
     assert_poison_alone_is_dead(simulation, size)
     assert_accidents_were_as_planned(simulation, size)
     assert set(states(simulation).values()) == {"finished"}
+    assert simulation.jobs.most_at_once <= SETTINGS_OF_FOLDERS.transform_jobs
 
     with redirect_stdout(io.StringIO()):
         sweeps = bring_up_to_date(simulation, random)

@@ -128,6 +128,7 @@ def test_every_dead_letter_queue_and_every_function_has_an_alarm_that_tells_some
         assert ("Errors", f"sortbox-dev-{name}-errors") in watched
     assert ("RunFailed", "sortbox-dev-run-failed") in watched
     assert ("ManyFlipped", "sortbox-dev-many-flipped") in watched
+    assert ("LongestRunWait", "sortbox-dev-runs-wait") in watched
 
 
 def test_a_stage_in_aws_knows_nothing_of_a_local_one() -> None:

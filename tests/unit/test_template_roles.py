@@ -92,6 +92,7 @@ def test_each_function_has_a_role_of_its_own() -> None:
             {
                 *(("Put", "work/*"), ("Put", "outbox/*")),
                 *(("Delete", "work/claims/*"), ("Delete", "work/beats/*")),
+                *(("Delete", "work/slots/*"), ("Delete", "work/tickets/*")),
             },
         ),
         ("OnPageRole", {("Put", "outbox/*"), ("Delete", "outbox/*"), ("Put", "work/runs/*")}),
