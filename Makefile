@@ -19,7 +19,7 @@ told = $(foreach each,$(hyperparameters),$(if $(filter command,$(firstword $(ori
 stage = $(or $(STAGE),local)
 image = $(if $(filter local,$(stage)),"$$($(python) -m infra.local image)","$$($(python) -m infra.image --stage '$(stage)' $(if $(INSTANCE_TYPE),--for '$(INSTANCE_TYPE)'))")
 
-.PHONY: help env up down demo train tune promote rollback doctor image test test-faults test-models test-nightly fuzz audit sbom notices lint types deploy remove status reclassify review cost bundle lock bench bench-batch bench-gpu bench-flow test-reclassify clean
+.PHONY: help env up down demo train tune promote rollback doctor image test test-faults test-models test-nightly fuzz mutants audit sbom notices lint types deploy remove status reclassify review cost bundle lock bench bench-batch bench-gpu bench-flow test-reclassify clean
 
 help:
 	@echo 'make demo                    classify photographs on this machine, no account needed'
@@ -102,6 +102,11 @@ fuzz: env # the decode road, for SECONDS; atheris beside our environment, what i
 	@test -d .local/fuzz/atheris || $(uv) pip install --quiet --require-hashes --no-deps --python $(python) --target .local/fuzz/atheris -r infra/tools/atheris.txt
 	@PYTHONPATH=.local/fuzz/atheris $(python) -m tests.faults.fuzz_decode .local/fuzz/corpus \
 	    -max_total_time=$(or $(SECONDS),600) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=.local/fuzz/
+
+mutants: env # one small change at a time to what the promises hang on: which does no test notice? MODULE=domain.keys
+	@test -d .local/mutmut/mutmut || $(uv) pip install --quiet --require-hashes --no-deps --python $(python) --target .local/mutmut -r infra/tools/mutmut.txt
+	@PYTHONPATH=$(CURDIR)/.local/mutmut $(python) -m mutmut run --max-children 2 $(if $(MODULE),'$(MODULE).*')
+	@PYTHONPATH=$(CURDIR)/.local/mutmut $(python) -m mutmut results
 
 audit: env # asks the package registry about every pinned library
 	@$(python) -m infra.audit
@@ -188,4 +193,4 @@ lock: env # every version, and the hash of every file it may come as, for both a
 
 clean: # what `make` built; the local cloud's objects go too
 	@if [ -x $(python) ]; then $(python) -m infra.local down; fi
-	rm -rf .venv .local node_modules build .serverless .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .local node_modules build mutants .serverless .mypy_cache .ruff_cache .pytest_cache

@@ -211,6 +211,20 @@ OF_THE_PRODUCT = (
         f"{UNIT}/test_outbox_models.py::test_a_result_that_does_not_say_its_model_is_renewed",
     ),
     Mistake(
+        "a tick asks every open run",
+        "functions/on_schedule.py",
+        "islice(_in_turn(bucket), MOST)",
+        "_in_turn(bucket)",
+        f"{UNIT}/test_on_schedule.py::test_a_tick_reaches_so_many_runs_and_no_more",
+    ),
+    Mistake(
+        "a tick asks more runs than it has time for",
+        "functions/on_schedule.py",
+        "MOST = 2_000",
+        "MOST = 20_000",
+        f"{UNIT}/test_on_schedule.py::test_a_tick_has_time_for_the_runs_that_it_asks",
+    ),
+    Mistake(
         "a nine-letter stage has jobs",
         "domain/keys.py",
         "sortbox-([a-z0-9]{1,8})",

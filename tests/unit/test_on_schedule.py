@@ -1,5 +1,7 @@
 """The clock: every open run is asked to go on."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +44,16 @@ def test_without_open_runs_nothing_is_sent() -> None:
 def test_a_tick_reaches_so_many_runs_and_no_more() -> None:
     asked = swept(with_runs(*(f"{number}/" for number in range(MOST + 10))))
     assert len(asked) == MOST
+
+
+def test_a_tick_has_time_for_the_runs_that_it_asks() -> None:
+    template = (Path(__file__).parents[2] / "serverless.yml").read_text()
+    timeout = re.search(r"onSchedule:\n(?:    .*\n)*?    timeout: ([0-9]+)\n", template)
+    assert timeout is not None
+    assert int(timeout[1]) / 2 >= MOST * 0.01, (
+        "At 10 ms a message the function is ended before it is through, and its alarm rings."
+    )
+    assert MOST >= 1_000, "Stages with some hundreds of open runs are common after an outage."
 
 
 def open_run(s3: FakeS3, token: str) -> None:
