@@ -185,6 +185,7 @@ compile = $(uv) pip compile --quiet --no-header --python-version 3.11 --generate
 lock: env # every version, and the hash of every file it may come as, for both architectures and both Pythons
 	for each in requirements infra/local/requirements infra/audit/requirements benchmarks/requirements \
 	    infra/tools/uv infra/tools/node infra/tools/atheris infra/tools/sbom; do $(compile) --universal $$each.in -o $$each.txt; done
+	$(compile) --universal -c requirements.txt infra/tools/mutmut.in -o infra/tools/mutmut.txt
 	$(compile) --universal -c requirements.txt infra/container/gpu.in -o infra/container/gpu.txt
 	$(compile) --universal -c requirements.txt infra/container/cpu.in -o infra/container/cpu.txt --no-annotate $$($(without_cuda))
 	$(compile) --no-deps --torch-backend cpu infra/container/torch-cpu.in -o infra/container/torch-cpu.txt || \
