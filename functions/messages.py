@@ -19,10 +19,14 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """S3 saw something happen to an inbox key (decoded): a hint to look, never the truth."""
+    """S3 saw something happen to an inbox key (decoded): a hint to look, never the truth.
+
+    `size` in bytes, of what was created.
+    """
 
     key: str
     removed: bool
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +127,16 @@ def _changed(record: object) -> Changed:
         case {"eventName": str(event), "s3": {"object": {"key": str(key)}}}:
             kind = event.partition(":")[0]
             if kind in ("ObjectCreated", "ObjectRemoved"):
-                return Changed(unquote_plus(key), kind == "ObjectRemoved")
+                return Changed(unquote_plus(key), kind == "ObjectRemoved", _size(record))
             raise Malformed(f"not an event that the inbox subscribes to: {event!r}")
     raise Malformed("not an S3 event record")
+
+
+def _size(record: object) -> int | None:
+    match record:
+        case {"s3": {"object": {"size": int(size)}}}:
+            return size
+    return None
 
 
 def parse_folder(body: str, stage: str) -> FolderMessage:

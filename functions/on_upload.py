@@ -1,7 +1,7 @@
 """Something happened to an inbox key: answer a single, note a folder's beat."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
@@ -16,11 +16,12 @@ from functions.active import Pointer
 from functions.answer import instant, result_of
 from functions.beat import Beats
 from functions.classify import ENDPOINT_BYTES, ask
-from functions.inbox import Image, Photo, fetch
+from functions.inbox import Absent, Image, Photo, fetch, peek
 from functions.intake import Intake, receives
 from functions.messages import Changed, LookAgain, Start, SwitchedOn, parse_inbox
 from functions.outbox import Current, Gone, Outbox, Published, Unanswered, settle, withdraw
 from functions.post import look_again, send
+from functions.readiness import Readiness
 from functions.runtime import about, count, logger
 from functions.settings import OnUpload, from_env
 
@@ -37,6 +38,7 @@ class Uploads:
     sqs: "SQSClient"
     endpoint: "SageMakerRuntimeClient"
     now: Callable[[], datetime]
+    readiness: Readiness = field(default_factory=Readiness)
 
     def accept(self, record: SQSRecord) -> None:
         for message in parse_inbox(record.body):
@@ -55,6 +57,8 @@ class Uploads:
     def _changed(self, change: Changed, attempt: int) -> None:
         match route(change.key, self.settings.folder_depth):
             case Single(key):
+                if is_for_endpoint(change):
+                    self.readiness.check(self.endpoint, self.outbox.active())
                 self._settle(key, times=0, attempt=attempt)
             case InFolder(key, folder):
                 if change.removed:
@@ -71,9 +75,8 @@ class Uploads:
 
     def _settle(self, key: str, times: int, attempt: int) -> None:
         again = partial(look_again, self.sqs, self.settings.inbox_queue_url, times)
-        look = partial(fetch, self.outbox.s3, self.outbox.bucket, limit=ENDPOINT_BYTES)
         answer = partial(self._classify, attempt=attempt)
-        outcome = settle(replace(self.outbox, look_again=again), key, look, answer)
+        outcome = settle(replace(self.outbox, look_again=again), key, self._look, answer)
         match outcome:
             case Published(result):
                 logger.info("answered", key=key, status=type(result).__name__)
@@ -84,6 +87,15 @@ class Uploads:
                 logger.info("nothing to do", key=key, outcome=type(outcome).__name__)
             case never:
                 assert_never(never)
+
+    def _look(self, key: str) -> Image | Absent:
+        """The image, fetched if the endpoint answers. What needs no endpoint does not wait."""
+        if self.readiness.is_in_doubt:
+            image = peek(self.outbox.s3, self.outbox.bucket, key)
+            if isinstance(image, Absent) or image.source.bytes > ENDPOINT_BYTES:
+                return image
+        self.readiness.check(self.endpoint, self.outbox.active())
+        return fetch(self.outbox.s3, self.outbox.bucket, key, ENDPOINT_BYTES)
 
     def _leave_to_batch(self, key: str) -> None:
         """Larger than the endpoint takes: a single becomes a run of one image."""
@@ -97,9 +109,15 @@ class Uploads:
     def _classify(self, image: Image, attempt: int) -> Result | None:
         if not isinstance(image, Photo):
             return None
-        reply = ask(self.endpoint, self.outbox.active(), image.content)
+        with self.readiness.watch():
+            reply = ask(self.endpoint, self.outbox.active(), image.content)
         how = How("endpoint", None, attempt, instant(self.now()))
         return result_of(image.key, image.source, reply, how)
+
+
+def is_for_endpoint(change: Changed) -> bool:
+    """As far as the event tells: it is a hint. What it does not tell is looked at in the bucket."""
+    return not change.removed and change.size is not None and change.size <= ENDPOINT_BYTES
 
 
 def build(environ: Mapping[str, str]) -> Intake:

@@ -19,6 +19,7 @@ from functions.beat import Beats
 from functions.intake import Intake
 from functions.on_upload import Uploads
 from functions.outbox import Outbox
+from functions.readiness import Readiness
 from functions.settings import OnUpload
 from tests.fakes import FakeS3, FakeSQS, error
 
@@ -87,8 +88,8 @@ def model_error(status: int, message: str) -> ClientError:
     return raised
 
 
-def notification(key: str, event: str = "ObjectCreated:Put") -> str:
-    about = {"key": quote_plus(key), "sequencer": "00"}
+def notification(key: str, event: str = "ObjectCreated:Put", size: int | None = None) -> str:
+    about = {"key": quote_plus(key), "sequencer": "00"} | ({} if size is None else {"size": size})
     return json.dumps({"Records": [{"eventName": event, "s3": {"object": about}}]})
 
 
@@ -119,7 +120,7 @@ class World:
     endpoint: FakeEndpoint = field(default_factory=FakeEndpoint)
     active_number: int = 1
 
-    def uploads(self) -> Uploads:
+    def uploads(self, readiness: Readiness | None = None) -> Uploads:
         """A process of its own, with a memory of its own."""
         s3: Any = self.s3
         sqs: Any = self.sqs
@@ -127,12 +128,18 @@ class World:
         beats = Beats(s3, "bucket", sqs, SETTINGS.folder_queue_url, 60, now=lambda: 0.0)
         outbox = Outbox(s3, "bucket", lambda: active(self.active_number), lambda key: None)
         return Uploads(
-            SETTINGS, outbox, beats, sqs, endpoint, lambda: datetime(2026, 1, 1, tzinfo=UTC)
+            SETTINGS,
+            outbox,
+            beats,
+            sqs,
+            endpoint,
+            lambda: datetime(2026, 1, 1, tzinfo=UTC),
+            readiness=readiness or Readiness(),
         )
 
-    def intake(self) -> Intake:
+    def intake(self, readiness: Readiness | None = None) -> Intake:
         sqs: Any = self.sqs
-        return Intake(sqs, SETTINGS.inbox_queue_url, 5, self.uploads().accept)
+        return Intake(sqs, SETTINGS.inbox_queue_url, 5, self.uploads(readiness).accept)
 
     def put(self, key: str, content: bytes) -> None:
         self.s3.put_object(Bucket="bucket", Key=key, Body=content)
@@ -140,9 +147,9 @@ class World:
     def remove(self, key: str) -> None:
         self.s3.delete_object(Bucket="bucket", Key=key)
 
-    def failed(self, *bodies: str, receives: int = 1) -> list[str]:
+    def failed(self, *bodies: str, receives: int = 1, process: Intake | None = None) -> list[str]:
         """Deliver one batch; the ids of the messages that will come again."""
-        answer = self.intake()(sqs_event(*bodies, receives=receives))
+        answer = (process or self.intake())(sqs_event(*bodies, receives=receives))
         return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
 
     def result(self, key: str) -> Result | None:

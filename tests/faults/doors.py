@@ -21,6 +21,7 @@ from functions.on_page import Pages, leave_to_reclassify
 from functions.on_schedule import sweep
 from functions.on_upload import Uploads
 from functions.outbox import Outbox
+from functions.readiness import Readiness
 from infra.reclassify import Desk
 from tests.faults.jobs import Jobs
 from tests.faults.queues import Queues
@@ -111,7 +112,8 @@ class Doors:
     def _upload_process(self) -> Uploads:
         s3, sqs, endpoint = self._bucket.client, self._sqs, cast(Any, self.endpoint)
         beats = Beats(s3, "bucket", sqs, FOLDER, SETTINGS.folder_quiet_seconds, self.now)
-        return Uploads(SETTINGS, self._outbox(), beats, sqs, endpoint, self._clock)
+        outbox, readiness = self._outbox(), Readiness(self.now)
+        return Uploads(SETTINGS, outbox, beats, sqs, endpoint, self._clock, readiness=readiness)
 
     def _outbox(self) -> Outbox:
         return Outbox(self._bucket.client, "bucket", self._model, leave_to_reclassify)

@@ -274,6 +274,27 @@ OF_THE_PRODUCT = (
         f"{UNIT}/test_outbox.py {UNIT}/test_on_upload.py",
     ),
     Mistake(
+        "an image is fetched for an endpoint that does not answer",
+        "functions/on_upload.py",
+        "                    self.readiness.check(self.endpoint, self.outbox.active())\n",
+        "                    self.outbox.active()\n",
+        f"{UNIT}/test_readiness.py",
+    ),
+    Mistake(
+        "a slot for a transform job is taken whoever has it",
+        "batch/slots.py",
+        "    return cloud.bucket.replace(slot.key, body, slot.etag)\n",
+        "    cloud.bucket.put(slot.key, body)\n    return True\n",
+        f"{UNIT}/test_slots.py",
+    ),
+    Mistake(
+        "a run's next job goes before those that wait",
+        "batch/slots.py",
+        "    for slot in free[len(first) :]:\n",
+        "    for slot in free:\n",
+        f"{UNIT}/test_slots.py",
+    ),
+    Mistake(
         "a container's 5xx becomes a rejection",
         "functions/classify.py",
         "        or not 400 <= status < 500\n",

@@ -165,7 +165,9 @@ class Simulation:
         self.moved_at = self.now()
 
     def _notify(self, key: str, kind: str) -> None:
-        about = {"eventName": kind, "s3": {"object": {"key": quote_plus(key)}}}
+        stored = self.storage.objects.get(key) if kind.startswith("ObjectCreated") else None
+        size = {"size": len(stored.body)} if stored else {}
+        about = {"eventName": kind, "s3": {"object": {"key": quote_plus(key)} | size}}
         self._deliver(INBOX, json.dumps({"Records": [about]}))
 
     def _deliver(self, url: str, body: str) -> None:

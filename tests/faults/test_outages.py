@@ -1,5 +1,6 @@
 """Trouble of ours is never an answer: whatever fails, nobody is rejected, all is made up for."""
 
+from collections import Counter
 from random import Random
 
 import pytest
@@ -73,6 +74,34 @@ def test_two_minutes_after_an_hour_of_trouble_the_inbox_is_empty(trouble: str) -
     simulation = suffer(TROUBLES[trouble], HOUR)
     assert_made_up_for(simulation)
     assert simulation.last_done[INBOX] <= BEGIN + HOUR + DRAINED_SECONDS
+
+
+@pytest.mark.parametrize("trouble", ["the endpoint fails", "there is no endpoint"])
+def test_an_hour_without_an_endpoint_costs_a_single_no_calls_of_s3(trouble: str) -> None:
+    """The endpoint is asked about a pixel before an image is fetched; else each try fetches it."""
+    outage = Outage(
+        TROUBLES[trouble].operations,
+        TROUBLES[trouble].status,
+        TROUBLES[trouble].code,
+        BEGIN,
+        BEGIN + HOUR,
+    )
+    simulation = Simulation(1, images_only(1), Climate(0, 0, 0), outage)
+    calls: Counter[str] = Counter()
+    before = simulation.storage.hook
+
+    def note(operation: str, key: str) -> None:
+        if BEGIN <= simulation.now() < BEGIN + HOUR and key.startswith("inbox/"):
+            calls[operation if key.count("/") == 1 else "of folders"] += 1
+        before(operation, key)
+
+    simulation.storage.hook = note
+    simulation.run()
+    assert_made_up_for(simulation)
+    singles = sum(key.count("/") == 1 for key in simulation.storage.objects if "inbox/" in key)
+    assert singles > 50
+    assert calls["HeadObject"] <= 2 * singles
+    assert calls["GetObject"] <= 0.1 * singles
 
 
 def test_what_fails_for_ever_is_given_up_within_half_a_day() -> None:
