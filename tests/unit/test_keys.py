@@ -1,17 +1,20 @@
 """Every key and name has its inverse, over anything that hypothesis can find."""
 
+import hashlib
 import re
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from domain import keys
 from domain.keys import (
     BEATS,
     CLAIMS,
     INBOX,
     KEY_BYTES,
     LONG,
+    MANIFEST_KEY_BYTES,
     MODELS,
     OUTBOX,
     RUNS,
@@ -27,6 +30,7 @@ from domain.keys import (
     result_key,
     run_of,
 )
+from domain.model import ModelId
 from domain.route import Ignored, InFolder, Ready, Single, route
 from domain.scope import Scope
 from tests import vocabulary as some
@@ -242,3 +246,88 @@ def test_nothing_in_a_hidden_folder_takes_a_road(key: str, depth: int) -> None:
 @pytest.mark.parametrize("folder", ["..", "...", "trip."])
 def test_dots_alone_hide_nothing(folder: str) -> None:
     assert isinstance(route(f"inbox/{folder}/a.jpg"), InFolder)
+
+
+SHA = "sha256:" + "5" * 64
+PETS = ModelId("pets", 7, SHA)
+RUN = RunKeys("trip-0123", "0123456789")
+JOB = JobName("dev", "trip", "0123456789", 2, 13, 1)
+LONG_PATH = "t/" * 510
+HASHED = hashlib.sha256(f"inbox/{LONG_PATH}".encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (keys.archive_key(PETS), f"models/pets/{'5' * 64}/model.tar.gz"),
+        (keys.evaluation_key(PETS), f"models/pets/{'5' * 64}/evaluation.json"),
+        (keys.dataset_prefix(SHA), f"training/data/{'5' * 64}/"),
+        (keys.weights_key("55", "resnet50.pth"), "training/weights/55/resnet50.pth"),
+        (keys.checkpoints_prefix("run"), "training/checkpoints/run"),
+        (keys.TRAINING_JOBS, "training/jobs"),
+        (keys.ACTIVE_MODEL, "models/active.json"),
+        (result_key("inbox/trip/a.jpg"), "outbox/trip/a.jpg.json"),
+        (folder_file(Scope("trip/"), "_status.json"), "outbox/trip/_status.json"),
+        (folder_file(Scope(LONG_PATH), "_status.json"), f"outbox/_long/{HASHED}/_status.json"),
+        (claim_key("trip-0123"), "work/claims/trip-0123.json"),
+        (beat_key("trip-0123"), "work/beats/trip-0123.json"),
+        (RUN.prefix, "work/runs/trip-0123/0123456789/"),
+        (RUN.slice(2, 13), "work/runs/trip-0123/0123456789/slices/2/000013.json"),
+        (RUN.slices(2), "work/runs/trip-0123/0123456789/slices/2/"),
+        (RUN.plan(2, 13, "ab"), "work/runs/trip-0123/0123456789/plans/2-000013-ab/"),
+        (RUN.progress(2, 13), "work/runs/trip-0123/0123456789/progress/2-000013/"),
+        (RUN.output(JOB), "work/runs/trip-0123/0123456789/output/2-000013-1/"),
+        (str(JOB), "sortbox-dev-trip-0123456789-2-13-1"),
+        (
+            keys.sweep_file("2026-01-02T03:04:05+00:00", "ab", "_status.json"),
+            "outbox/_reclassify/20260102030405-ab/_status.json",
+        ),
+    ],
+)
+def test_keys_stay_what_they_are(key: str, expected: str) -> None:
+    """People's scripts, policies, lifecycle rules and what earlier versions wrote rely on them."""
+    assert key == expected
+
+
+def test_what_a_sweep_left_for_a_table_leads_back_to_the_sweep() -> None:
+    trip = Scope("trip/")
+    key = keys.renewed_key(trip, "0123456789", 13)
+    assert key == f"work/renewed/{trip.token}/0123456789-000013.jsonl"
+    assert key.startswith(keys.renewed_prefix(trip))
+    assert keys.renewed_sweep(key) == "0123456789"
+
+
+@pytest.mark.parametrize("more", ["", "é", "🐈"])
+def test_a_key_of_800_bytes_fits_a_manifest_and_one_byte_more_does_not(more: str) -> None:
+    key = "inbox/" + more
+    key += "x" * (MANIFEST_KEY_BYTES - len(key.encode()))
+    assert fits_manifest(key)
+    assert not fits_manifest(f"{key}x")
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "a\u2028b", "a//b", "../a", "a/./b", "a/..."])
+def test_what_a_job_might_rewrite_does_not_fit_a_manifest(name: str) -> None:
+    assert not fits_manifest(f"inbox/{name}")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "s3://bucket/a/work/runs/trip/0123456789/x",
+        "a/work/runs/trip/0123456789/x",
+        "http://bucket/work/runs/trip/0123456789/x",
+        "s3://bucket/work/runs/trip/0123456789",
+        "s3://bucket/work/runs//0123456789/x",
+        "work/runs/trip",
+    ],
+)
+def test_what_is_no_key_of_a_run_is_nobodys(key: str) -> None:
+    assert run_of(key) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["outbox/_long/0123.json", "outbox/a.jpg", "inbox/a.jpg.json", "models/active.json", "a.json"],
+)
+def test_what_is_no_result_of_an_image_names_none(key: str) -> None:
+    assert image_key(key) is None

@@ -9,36 +9,57 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.keys import ACTIVE_MODEL
 from domain.model import ActiveModel, ModelId
 from infra import pointer
 from infra.pointer import Pointer, PointerMoved
 
 
 class Versions:
-    """One object in a versioned bucket."""
+    """One object in a versioned bucket; whoever asks for another is told so."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self.written: dict[str, tuple[bytes, dict[str, str]]] = {}
 
-    def put_object(self, *, Body: bytes, Metadata: dict[str, str], **said: Any) -> None:
+    def put_object(
+        self,
+        *,
+        Bucket: str,
+        Key: str,
+        Body: bytes,
+        Metadata: dict[str, str],
+        ContentType: str,
+        **said: Any,
+    ) -> None:
+        assert (Bucket, Key, ContentType) == ("b", ACTIVE_MODEL, "application/json")
+        assert said.keys() <= {"IfMatch", "IfNoneMatch"}
+        assert said.get("IfNoneMatch", "*") == "*", "S3 takes no other"
         latest = list(self.written)[-1] if self.written else None
         if said.get("IfMatch", latest) != latest or ("IfNoneMatch" in said and latest):
             raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
         self.written[str(next(self._numbers))] = Body, Metadata
 
-    def get_object(self, *, VersionId: str | None = None, **said: Any) -> dict[str, Any]:
+    def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
+        assert (Bucket, Key) == ("b", ACTIVE_MODEL)
+        if not self.written:
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
         version = VersionId or list(self.written)[-1]
         body, metadata = self.written[version]
         found = {"Body": io.BytesIO(body), "Metadata": metadata}
         return found | {"VersionId": version, "ETag": version}
 
     def get_paginator(self, operation: str) -> "Versions":
+        assert operation == "list_object_versions"
         return self
 
-    def paginate(self, **said: Any) -> Any:
+    def paginate(self, *, Bucket: str, Prefix: str) -> Any:
+        """Keys that begin as the pointer's does are listed too, and pages may be empty."""
+        assert (Bucket, Prefix) == ("b", ACTIVE_MODEL)
+        yield {"DeleteMarkers": []}
         for version in reversed(self.written):
-            yield {"Versions": [{"Key": "models/active.json", "VersionId": version}]}
+            other = {"Key": f"{ACTIVE_MODEL}.old", "VersionId": "another key's"}
+            yield {"Versions": [{"Key": ACTIVE_MODEL, "VersionId": version}, other]}
 
 
 def model(number: int) -> ActiveModel:
@@ -46,8 +67,7 @@ def model(number: int) -> ActiveModel:
 
 
 def activate(s3: Any, number: int) -> None:
-    before = pointer.read(s3, "b") if s3.written else Pointer(None, None)
-    pointer.move(s3, "b", before, model(number))
+    pointer.move(s3, "b", pointer.read(s3, "b"), model(number))
 
 
 def go_back(s3: Any) -> int | None:
@@ -79,6 +99,42 @@ def test_the_same_model_activated_again_is_no_step_of_its_own() -> None:
     for number in (1, 2, 2):
         activate(s3, number)
     assert go_back(s3) == 1
+
+
+def test_what_was_gone_back_to_and_activated_again_stands_where_it_stood() -> None:
+    s3 = Versions()
+    for number in (1, 2, 3):
+        activate(s3, number)
+    assert go_back(s3) == 2
+    activate(s3, 2)
+    assert go_back(s3) == 1, "3 was gone back from already"
+
+
+def test_a_promotion_during_a_rollback_is_none_of_its_history() -> None:
+    """Between the look at the pointer and the list of its versions."""
+    s3: Any = Versions()
+    for number in (1, 2, 3):
+        activate(s3, number)
+    assert go_back(s3) == 2
+
+    def promoted(operation: str) -> Versions:
+        activate(s3, 4)
+        return Versions.get_paginator(s3, operation)
+
+    s3.get_paginator = promoted
+    earlier = pointer.before(s3, "b")
+    assert earlier is not None
+    assert earlier.active == model(1)
+
+
+def test_the_first_pointer_is_not_written_over_another_first_one() -> None:
+    s3: Any = Versions()
+    seen = pointer.read(s3, "b")
+    assert seen == Pointer(None, None)
+    activate(s3, 1)
+    with pytest.raises(PointerMoved, match=r"models/active\.json was moved by somebody else"):
+        pointer.move(s3, "b", seen, model(2))
+    assert pointer.read(s3, "b").active == model(1)
 
 
 @given(st.lists(st.one_of(st.integers(1, 5), st.none()), max_size=30))
