@@ -1,10 +1,9 @@
 """What became of a row, in one line: what a page leaves for the report."""
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import IO, Any
+from typing import Any, TypeVar
 
 from batch.bucket import Bucket
 from domain import result
@@ -69,6 +68,7 @@ class Unanswered:
 
 
 Answer = Predicted | Refusal | Unanswered
+A = TypeVar("A", Predicted, Refusal, Unanswered)
 
 
 def answer_of(settled: Result) -> Predicted | Refusal:
@@ -126,6 +126,11 @@ def from_lines(text: str) -> list[Answer]:
     return [from_line(line) for line in text.split("\n") if line]
 
 
+def of_kind(kind: type[A], lines: Iterable[str]) -> list[A]:
+    """The answers of one kind in these lines."""
+    return [answer for line in lines if isinstance(answer := from_line(line), kind)]
+
+
 def to_csv(answer: Predicted) -> list[str]:
     cells = [cell for each in answer.labels for cell in (each.label, repr(each.score))]
     cells += [""] * (2 * TOP - len(cells))
@@ -133,20 +138,32 @@ def to_csv(answer: Predicted) -> list[str]:
     return [escape_cell(cell) for cell in row]
 
 
-def from_csv(file: IO[str]) -> Iterator[Predicted]:
+def from_csv(rows: Iterator[list[str]]) -> Iterator[Predicted]:
     """The inverse of COLUMNS and `to_csv` rows; a table of other columns has nothing to say."""
-    rows = csv.reader(file)
-    if tuple(next(rows, ())) != COLUMNS:
-        return
+    if next(rows, []) == [*COLUMNS]:
+        yield from predictions(rows)
+
+
+def predictions(rows: Iterable[list[str]]) -> Iterator[Predicted]:
+    """A row that is none of ours has nothing to say."""
     for row in rows:
+        if len(row) != len(COLUMNS):
+            continue
         image, *cells, model, etag, at = map(unescape_cell, row)
         pairs = zip(cells[::2], cells[1::2], strict=True)
-        labels = tuple(Label(label, float(score)) for label, score in pairs if score)
+        try:
+            labels = tuple(Label(label, float(score)) for label, score in pairs if score)
+        except ValueError:
+            continue
         yield Predicted(image, etag, labels, model, at)
 
 
 def refusals(lines: Iterable[str]) -> Iterator[Refusal]:
+    """A line that is none of ours has nothing to say."""
     for line in lines:
-        answer = from_line(line)
+        try:
+            answer = from_line(line)
+        except (ValueError, TypeError, KeyError):
+            continue
         if isinstance(answer, Refusal):
             yield answer

@@ -1,9 +1,10 @@
 """The bucket, in the few verbs that a run needs; absence and lost races are answers, not errors."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 JSON = "application/json"
+
+COPIES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,17 @@ class Headed:
 
 
 @dataclass(frozen=True, slots=True)
+class Pieces:
+    """An object that is too large for one's memory: what lies under `keys`, then `rest`.
+
+    Of each key S3 wants at least 5 MiB, and it takes 9,999 of them.
+    """
+
+    keys: tuple[str, ...]
+    rest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bucket:
     """Absent is None, and only a 404 is absent: a 403 is raised."""
 
@@ -53,13 +67,22 @@ class Bucket:
             return None
         return Stored(answer["Body"].read(), answer["ETag"].strip('"'))
 
-    def open(self, key: str) -> IO[bytes] | None:
-        """The object as a stream, for what may be large."""
+    def span(self, key: str, etag: str, first: int, size: int) -> bytes | None:
+        """At most `size` bytes from byte `first` on, which there must be.
+
+        None where the object is gone, or no longer the one with this ETag.
+        """
         try:
-            return cast("IO[bytes]", self.client.get_object(Bucket=self.name, Key=key)["Body"])
+            answer = self.client.get_object(
+                Bucket=self.name,
+                Key=key,
+                IfMatch=f'"{etag}"',
+                Range=f"bytes={first}-{first + size - 1}",
+            )
         except ClientError as error:
-            _check_absent(error)
+            _check_lost(error)
             return None
+        return answer["Body"].read()
 
     def head(self, key: str) -> Headed | None:
         try:
@@ -78,18 +101,46 @@ class Bucket:
         return self.replace(key, body, None)
 
     def replace(
-        self, key: str, body: bytes | str | IO[bytes], etag: str | None, content_type: str = JSON
+        self, key: str, body: bytes | str | Pieces, etag: str | None, content_type: str = JSON
     ) -> bool:
         """Whether the object was still as `etag` says (None: absent) and now is `body`."""
         condition: Any = {"IfMatch": f'"{etag}"'} if etag else {"IfNoneMatch": "*"}
         try:
+            if isinstance(body, Pieces) and body.keys:
+                self._assemble(key, body, content_type, condition)
+                return True
+            whole = body.rest if isinstance(body, Pieces) else body
             self.client.put_object(
-                Bucket=self.name, Key=key, Body=body, ContentType=content_type, **condition
+                Bucket=self.name, Key=key, Body=whole, ContentType=content_type, **condition
             )
         except ClientError as error:
             _check_lost(error)
             return False
         return True
+
+    def _assemble(self, key: str, body: Pieces, content_type: str, condition: Any) -> None:
+        """S3 copies the pieces within itself. What is begun and not completed, a lifecycle rule
+        removes: whoever lost a race must begin anew, as S3's reference asks for a 409."""
+        target: Any = {"Bucket": self.name, "Key": key}
+        begun = self.client.create_multipart_upload(**target, ContentType=content_type)
+        target["UploadId"] = begun["UploadId"]
+
+        def copied(number: int, source: str) -> str:
+            place: Any = {"Bucket": self.name, "Key": source}
+            answer = self.client.upload_part_copy(**target, PartNumber=number, CopySource=place)
+            return answer["CopyPartResult"]["ETag"]
+
+        with ThreadPoolExecutor(COPIES_AT_ONCE) as threads:
+            etags = [*threads.map(copied, range(1, len(body.keys) + 1), body.keys)]
+        if body.rest:
+            last = self.client.upload_part(
+                **target, PartNumber=len(etags) + 1, Body=body.rest.encode()
+            )
+            etags.append(last["ETag"])
+        parts: Any = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
+        self.client.complete_multipart_upload(
+            **target, MultipartUpload={"Parts": parts}, **condition
+        )
 
     def delete(self, key: str, etag: str) -> bool:
         """Whether the object was still as `etag` says and now is gone."""

@@ -1,18 +1,23 @@
-"""The report on a sweep, below `outbox/_reclassify/<run>/`: JSON, a CSV of flips, and a page."""
+"""The report on a sweep, below `outbox/_reclassify/<run>/`: JSON, a CSV of flips, and a page.
+
+Written over several invocations where the sweep was large, as a folder's is (`batch/report.py`).
+"""
 
 import csv
-import io
 import json
 from collections.abc import Iterator
-from tempfile import TemporaryFile
-from typing import IO
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
 from batch import answers, change_page
 from batch.answer import Answer, Unanswered
 from batch.changes import Change, Changes, merged
 from batch.claim import Run, publish
 from batch.cloud import Cloud
+from batch.parted import PartedFile
 from batch.renewed import Renewed
+from batch.report import Unfinished
 from batch.review import Review, key_of
 from domain.foreign import escape_cell
 from domain.keys import INBOX
@@ -23,34 +28,23 @@ PAGE = "_report.html"
 COLUMNS = ("image", "before", "score_before", "after", "score_after")
 
 MOST_ROWS = 1_000_000
-"""Flips in the table; some 100 MB, which fits into what a function has of disk."""
+"""Flips in the table: some 100 MB, which a spreadsheet still opens."""
 
 
-def write(cloud: Cloud, run: Run) -> Changes:
-    """Raises RunClosed where the run is no longer the live sweep."""
-    with TemporaryFile("w+b") as table:
-        review = Review(cloud.review_below)
-        changes = _fill(cloud, run, table, review)
-        if changes.images == 0 and run.kind == "unanswered":
-            return changes  # it comes every day, and nothing was lost
-        about = {"schema": 1, "prefix": INBOX + run.path, "run": run.nonce, "kind": run.kind}
-        about |= {"started_at": run.started_at}
-        summary = json.dumps(about | changes.to_json(), ensure_ascii=False, indent=1) + "\n"
-        page = change_page.page(run, changes, cloud.thumbnail)
-        publish(cloud.bucket, run, run.file(FLIPS), table, "text/csv")
-        publish(cloud.bucket, run, key_of(run.scope), review.table(), "text/csv")
-        publish(cloud.bucket, run, run.file(SUMMARY), summary)
-        publish(cloud.bucket, run, run.file(PAGE), page, "text/html; charset=utf-8")
-    return changes
+@dataclass
+class Sweeping:
+    """What becomes of a sweep's report. `after`: the last image that is counted in it."""
 
+    table: PartedFile
+    tables: Renewed
+    review: Review
+    changes: Changes = field(default_factory=Changes)
+    after: str = ""
+    is_filled: bool = False
 
-def _fill(cloud: Cloud, run: Run, table: IO[bytes], review: Review) -> Changes:
-    changes, text = Changes(), io.TextIOWrapper(table, encoding="utf-8", newline="")
-    rows = csv.writer(text)
-    rows.writerow(COLUMNS)
-    for change in _changed(cloud, run, changes, review):
-        if change.flipped and changes.flipped <= MOST_ROWS:
-            rows.writerow(
+    def add(self, change: Change) -> None:
+        if change.flipped and self.changes.flipped <= MOST_ROWS:
+            csv.writer(self.table).writerow(
                 (
                     escape_cell(change.image),
                     escape_cell(change.before),
@@ -59,22 +53,73 @@ def _fill(cloud: Cloud, run: Run, table: IO[bytes], review: Review) -> Changes:
                     change.after_score,
                 )
             )
-    text.detach()  # a text layer that goes out of sight closes the file below it
-    return changes
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "table": self.table.to_json(),
+            "tables": self.tables.to_json(),
+            "review": self.review.to_json(),
+            "changes": self.changes.place(),
+            "after": self.after,
+            "is_filled": self.is_filled,
+        }
+
+    def go_on(self, told: dict[str, Any]) -> None:
+        self.table.go_on(told["table"])
+        self.tables.go_on(told["tables"])
+        self.review.go_on(told["review"])
+        self.changes.go_on(told["changes"])
+        self.after, self.is_filled = told["after"], told["is_filled"]
 
 
-def _answers(cloud: Cloud, run: Run) -> Iterator[Answer]:
-    bounds = cloud.bounds
-    return answers.of_run(cloud.bucket, run, bounds.attempts, bounds.heads_at_once)
+def write(
+    cloud: Cloud, run: Run, place: dict[str, Any] | None, until: datetime
+) -> Changes | Unfinished:
+    """Raises RunClosed where the run is no longer the live sweep."""
+    prefix = run.keys.part(f"flips-{cloud.new_nonce()}-")
+    table = PartedFile(cloud.bucket, prefix, cloud.bounds.part_characters)
+    sweeping = Sweeping(table, Renewed(cloud, run), Review(cloud.review_below))
+    if place is None:
+        csv.writer(table).writerow(COLUMNS)
+    else:
+        sweeping.go_on(place)
+    if not sweeping.is_filled:
+        _fill(cloud, run, sweeping, until)
+        if cloud.now() > until - timedelta(seconds=cloud.bounds.report_seconds / 2):
+            return Unfinished(sweeping.to_json())
+    if sweeping.changes.images or run.kind != "unanswered":  # that comes every day
+        _publish(cloud, run, sweeping)
+    return sweeping.changes
 
 
-def _changed(cloud: Cloud, run: Run, changes: Changes, review: Review) -> Iterator[Change]:
-    tables = Renewed(cloud, run)
-    for answer, before in merged(_answers(cloud, run)):
+def _publish(cloud: Cloud, run: Run, sweeping: Sweeping) -> None:
+    bucket, changes = cloud.bucket, sweeping.changes
+    about = {"schema": 1, "prefix": INBOX + run.path, "run": run.nonce, "kind": run.kind}
+    about |= {"started_at": run.started_at}
+    summary = json.dumps(about | changes.to_json(), ensure_ascii=False, indent=1) + "\n"
+    page = change_page.page(run, changes, cloud.pictures())
+    publish(bucket, run, run.file(FLIPS), sweeping.table.pieces, "text/csv")
+    publish(bucket, run, key_of(run.scope), sweeping.review.table(), "text/csv")
+    publish(bucket, run, run.file(SUMMARY), summary)
+    publish(bucket, run, run.file(PAGE), page, "text/html; charset=utf-8")
+
+
+def _answers(cloud: Cloud, run: Run, after: str) -> Iterator[Answer]:
+    bounds, bucket = cloud.bounds, cloud.bucket
+    told = answers.of_run(bucket, run, bounds.attempts, bounds.heads_at_once, after)
+    return (answer for answer in told if answer.image > after)
+
+
+def _fill(cloud: Cloud, run: Run, sweeping: Sweeping, until: datetime) -> None:
+    for answer, before in merged(_answers(cloud, run, sweeping.after)):
+        sweeping.after = answer.image
         if not isinstance(answer, Unanswered):
-            review.add(answer)
-            tables.add(answer)
-        change = changes.add(answer, before)
+            sweeping.review.add(answer)
+            sweeping.tables.add(answer)
+        change = sweeping.changes.add(answer, before)
         if change:
-            yield change
-    tables.close()
+            sweeping.add(change)
+        if cloud.now() > until:
+            return
+    sweeping.tables.close()
+    sweeping.is_filled = True

@@ -7,7 +7,7 @@ counting. What is held are counts, a few hundred flips, and a CSV of flips on di
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from itertools import groupby
 from typing import Any
 
@@ -116,6 +116,22 @@ class Changes:
         heapq.heappush(self.flips, change)
         if len(self.flips) > MOST_FLIPS:
             heapq.heappop(self.flips)
+
+    def place(self) -> dict[str, Any]:
+        """All of it, for another process to go on with; `go_on` is the inverse."""
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
+        told["matrix"] = [(before, after, n) for (before, after), n in self.matrix.items()]
+        for name in ("scores_before", "scores_after"):
+            told[name] = [*getattr(self, name).items()]
+        return told | {"flips": [astuple(flip) for flip in self.flips]}
+
+    def go_on(self, told: dict[str, Any]) -> None:
+        for name, value in told.items():
+            setattr(self, name, Counter(value) if isinstance(value, dict) else value)
+        self.matrix = Counter({(before, after): n for before, after, n in told["matrix"]})
+        self.scores_before = Counter(dict(told["scores_before"]))
+        self.scores_after = Counter(dict(told["scores_after"]))
+        self.flips = [Change(*flip) for flip in told["flips"]]
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -9,9 +9,8 @@ what the live one does not cover waits in its claim.
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import IO
 
-from batch.bucket import JSON, Bucket
+from batch.bucket import JSON, Bucket, Pieces
 from batch.cloud import Cloud
 from domain.keys import RunKeys, claim_key, folder_file, sweep_file
 from domain.scope import Kind, Scope
@@ -160,7 +159,7 @@ def _own(bucket: Bucket, run: Run) -> Claim:
 
 
 def publish(
-    bucket: Bucket, run: Run, key: str, body: str | IO[bytes], content_type: str = JSON
+    bucket: Bucket, run: Run, key: str, body: str | Pieces, content_type: str = JSON
 ) -> None:
     """Writes a file about the run while it is open; raises RunClosed where it is not.
 
@@ -169,8 +168,6 @@ def publish(
     for _ in range(ROUNDS):
         standing = bucket.head(key)
         _own(bucket, run)
-        if not isinstance(body, str):
-            body.seek(0)
         if bucket.replace(key, body, standing.listed.etag if standing else None, content_type):
             return
     raise ContendedError(f"{key!r} changed {ROUNDS} times")

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from batch.bucket import Bucket
 from batch.page import PageRef
+from batch.parted import PART_CHARACTERS
 from domain.model import ActiveModel
 from domain.scope import Scope
 
@@ -34,7 +35,17 @@ class Bounds:
     slice_rows: int = 50_000
     page_rows: int = 500
     walk_keys: int = 200_000
-    planning_seconds: int = 300
+    walk_seconds: int = 120
+    """Of one walk, whatever S3's pace."""
+    planning_seconds: int = 150
+    """So long slices are planned in one invocation; the last may take a walk's time more."""
+    report_seconds: int = 200
+    """So long the end of a run is worked on in one invocation; the clock has it gone on with."""
+    part_characters: int = PART_CHARACTERS
+    pictures_seconds: int = 60
+    """For the thumbnails of a page, which is written without those that take longer."""
+    oldest_run_days: int = 45
+    """Then a run is given up, and begun again: its files expire after 60 days, its claim never."""
     attempts: int = 3
     resend_seconds: int = 3600
     report_reads: int = 5_000
@@ -88,3 +99,8 @@ class Cloud:
     ask_above: int
     review_below: float
     bounds: Bounds = Bounds()
+
+    def pictures(self) -> Callable[[str], bytes | None]:
+        """`thumbnail`, until its time is up."""
+        until = self.now() + timedelta(seconds=self.bounds.pictures_seconds)
+        return lambda image: self.thumbnail(image) if self.now() < until else None

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from batch import markup
-from batch.answer import Predicted, Refusal
+from batch.answer import Predicted, Refusal, of_kind, to_line
 from domain.keys import INBOX
 
 PAGE = "_report.html"
@@ -42,6 +42,20 @@ class Gallery:
                 heapq.heappush(self.unsure, (-_score(answer), next(self._order), answer))
                 if len(self.unsure) > MOST_CARDS:
                     heapq.heappop(self.unsure)  # the surest goes
+
+    def to_json(self) -> dict[str, Any]:
+        """Some megabytes at most; `go_on` is the inverse."""
+        return {
+            "next": next(self._order),
+            "unsure": [(score, at, to_line(answer)) for score, at, answer in self.unsure],
+            "refused": [to_line(answer) for answer in self.refused],
+        }
+
+    def go_on(self, told: dict[str, Any]) -> None:
+        self._order = count(told["next"], -1)
+        scores, order, lines = zip(*told["unsure"], strict=True) if told["unsure"] else ((),) * 3
+        self.unsure = [*zip(scores, order, of_kind(Predicted, lines), strict=True)]
+        self.refused = of_kind(Refusal, told["refused"])
 
     @property
     def least_sure_first(self) -> list[Predicted]:

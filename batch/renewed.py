@@ -8,6 +8,7 @@ beside what it knew. They expire with the rest of `work/`, by when the table has
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 
 from batch.answer import Answer, Predicted, Refusal, from_lines, to_line
 from batch.bucket import Bucket, Listed
@@ -57,17 +58,47 @@ class Renewed:
         self._parts += 1
         self._lines.clear()
 
+    def to_json(self) -> dict[str, Any]:
+        """Where another process goes on."""
+        return {
+            "folder": self._folder.path if self._folder else None,
+            "lines": self._lines,
+            "folders": self._folders,
+            "parts": self._parts,
+        }
 
-def sweeps(cloud: Cloud, folder: Scope) -> list[Iterator[Answer]]:
+    def go_on(self, told: dict[str, Any]) -> None:
+        self._folder = None if told["folder"] is None else Scope(told["folder"])
+        self._lines, self._folders, self._parts = told["lines"], told["folders"], told["parts"]
+
+
+@dataclass
+class Sweep:
+    """What one sweep answered in a folder, in parts by image key; `place`: the one being read."""
+
+    bucket: Bucket
+    parts: list[Listed]
+    place: str
+
+    def answers(self) -> Iterator[Answer]:
+        for part in self.parts:
+            found = self.bucket.read(part.key)
+            self.place = part.key
+            if found:
+                yield from from_lines(found.body.decode())
+
+
+def sweeps(cloud: Cloud, folder: Scope) -> list[Sweep]:
     """What the latest sweeps answered in the folder, the newest first, each by image key."""
     listed = cloud.bucket.walk(renewed_prefix(folder))
-    parts = [list(each) for _, each in groupby(listed, lambda part: renewed_sweep(part.key))]
-    parts.sort(key=lambda parts: parts[-1].last_modified, reverse=True)
-    return [_lines(cloud.bucket, each) for each in parts[: cloud.bounds.table_sweeps]]
+    each = [list(parts) for _, parts in groupby(listed, lambda part: renewed_sweep(part.key))]
+    each.sort(key=lambda parts: parts[-1].last_modified, reverse=True)
+    latest = each[: cloud.bounds.table_sweeps]
+    return [Sweep(cloud.bucket, parts, parts[0].key) for parts in latest]
 
 
-def _lines(bucket: Bucket, parts: list[Listed]) -> Iterator[Answer]:
-    for part in parts:
-        found = bucket.read(part.key)
-        if found:
-            yield from from_lines(found.body.decode())
+def go_on(cloud: Cloud, folder: Scope, place: str) -> Sweep:
+    """The sweep of this part, from this part on."""
+    of_sweep = f"{renewed_prefix(folder)}{renewed_sweep(place)}-"
+    parts = [part for part in cloud.bucket.walk(of_sweep) if part.key >= place]
+    return Sweep(cloud.bucket, parts, place)

@@ -3,43 +3,30 @@
 Streams in the order of image keys are read side by side: the inbox, what this run's pages answered,
 what sweeps did since, and the previous table and errors. An answer counts for the image whose ETag
 it carries, the latest one first; images that have left the inbox drop out. Memory does not grow
-with the folder. Disk does: a million images are some 200 MB. Time does: a million are a thousand
-LISTs, some minutes, so that one invocation of 15 is enough for a few millions and no more.
+with the folder, and nothing is written to disk. Time does grow: a million images are a thousand
+LISTs and two thousand GETs, some minutes. So an invocation works for `Bounds.report_seconds` and
+leaves the place where the next goes on: the last image's key, and all that was counted and kept.
 """
 
 import csv
-import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from tempfile import TemporaryFile
-from typing import IO, Any
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from typing import Any
 
-from batch import answers, folder_page, renewed
-from batch.answer import (
-    COLUMNS,
-    Answer,
-    Predicted,
-    Refusal,
-    Unanswered,
-    from_csv,
-    in_outbox,
-    refusals,
-    to_csv,
-    to_line,
-)
-from batch.bucket import Bucket, Listed
+from batch import folder_page
+from batch.answer import COLUMNS, Predicted, Refusal, in_outbox, to_csv, to_line
+from batch.bucket import Listed
 from batch.claim import SUMMARY, Run, publish
 from batch.cloud import Cloud
 from batch.folder_page import PAGE, Gallery
+from batch.known import ERRORS, PREDICTIONS, Known
+from batch.parted import PartedFile
 from batch.review import Review, key_of
 from domain.keys import INBOX, folder_file
 from domain.route import Ignored, InFolder, route
 
-PREDICTIONS = "predictions.csv"
-ERRORS = "errors.jsonl"
 MOST_LABELS = 1_000
 """Labels that the summary counts one by one; the rest are one number."""
 
@@ -58,6 +45,14 @@ class Counts:
     codes: Counter[str] = field(default_factory=Counter)
     looked_up: int = 0
 
+    def to_json(self) -> dict[str, Any]:
+        """`go_on` is the inverse."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    def go_on(self, told: dict[str, Any]) -> None:
+        for name, value in told.items():
+            setattr(self, name, Counter(value) if isinstance(value, dict) else value)
+
     def told(self, run: Run) -> dict[str, Any]:
         """What `_summary.json` says."""
         counts: dict[str, Any] = {"schema": 1, "folder": INBOX + run.path, "run": run.nonce}
@@ -70,18 +65,29 @@ class Counts:
         return counts
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """`place`: where to go on."""
+
+    place: dict[str, Any]
+
+
 @dataclass
 class Reports:
-    """The files of one report while they are written."""
+    """The files of one report while they are written. `after`: the last image that is in them."""
 
-    table: io.TextIOWrapper
-    errors: io.TextIOWrapper
+    table: PartedFile
+    errors: PartedFile
     review: Review = field(default_factory=Review)
     counts: Counts = field(default_factory=Counts)
     gallery: Gallery = field(default_factory=Gallery)
+    after: str = ""
+    is_filled: bool = False
 
     def __post_init__(self) -> None:
         self._writer = csv.writer(self.table)
+
+    def begin(self) -> None:
         self._writer.writerow(COLUMNS)
 
     def add(self, answer: Predicted | Refusal) -> None:
@@ -97,95 +103,83 @@ class Reports:
                 self.counts.rejected += 1
                 self.counts.codes[code] += 1
 
+    def to_json(self) -> dict[str, Any]:
+        """Some megabytes at most; `go_on` is the inverse."""
+        return {
+            "table": self.table.to_json(),
+            "errors": self.errors.to_json(),
+            "review": self.review.to_json(),
+            "counts": self.counts.to_json(),
+            "gallery": self.gallery.to_json(),
+            "after": self.after,
+            "is_filled": self.is_filled,
+        }
 
-class Sorted:
-    """Answers in the order of image keys, asked for in that order."""
-
-    def __init__(self, answers: Iterable[Answer]) -> None:
-        self._answers = iter(answers)
-        self._next = next(self._answers, None)
-
-    def at(self, image: Listed) -> Predicted | Refusal | None:
-        """The first answer for the image as it is; what precedes the image is passed over."""
-        found: Predicted | Refusal | None = None
-        while self._next is not None and self._next.image <= image.key:
-            answer = self._next
-            is_its = answer.image == image.key and answer.etag == image.etag
-            if found is None and is_its and not isinstance(answer, Unanswered):
-                found = answer
-            self._next = next(self._answers, None)
-        return found
+    def go_on(self, told: dict[str, Any]) -> None:
+        self.table.go_on(told["table"])
+        self.errors.go_on(told["errors"])
+        self.review.go_on(told["review"])
+        self.counts.go_on(told["counts"])
+        self.gallery.go_on(told["gallery"])
+        self.after, self.is_filled = told["after"], told["is_filled"]
 
 
-def write(cloud: Cloud, run: Run) -> Counts:
-    """Raises RunClosed where the run is no longer the folder's; a single has no report."""
+def write(
+    cloud: Cloud, run: Run, place: dict[str, Any] | None, until: datetime
+) -> Counts | Unfinished:
+    """Raises RunClosed where the run is no longer the folder's; a single has no report.
+
+    Publishing gets an invocation of its own where filling has taken half of this one's time.
+    """
     if not run.scope.is_folder:
         return Counts()
-    with TemporaryFile("w+b") as table, TemporaryFile("w+b") as errors:
-        reports = _fill(cloud, run, table, errors)
-        summary = reports.counts.told(run)
-        text = json.dumps(summary, ensure_ascii=False, indent=1)
-        page = folder_page.page(run.file(PAGE), summary, reports.gallery, cloud.thumbnail)
-        publish(cloud.bucket, run, folder_file(run.scope, PREDICTIONS), table, "text/csv")
-        publish(cloud.bucket, run, folder_file(run.scope, ERRORS), errors, "application/jsonl")
-        publish(cloud.bucket, run, run.file(PAGE), page, "text/html; charset=utf-8")
-        publish(cloud.bucket, run, key_of(run.scope), reports.review.table(), "text/csv")
-        publish(cloud.bucket, run, folder_file(run.scope, SUMMARY), text)
+    reports = Reports(_file(cloud, run, "table"), _file(cloud, run, "errors"))
+    reports.review.below = cloud.review_below
+    if place is None:
+        reports.begin()
+    else:
+        reports.go_on(place)
+    if not reports.is_filled:
+        known = Known(cloud, run, reports.after, place and place["known"])
+        _fill(cloud, run, reports, known, until)
+        if cloud.now() > until - timedelta(seconds=cloud.bounds.report_seconds / 2):
+            return Unfinished(reports.to_json() | {"known": known.place()})
+    _publish(cloud, run, reports)
     return reports.counts
 
 
-def _fill(cloud: Cloud, run: Run, table: IO[bytes], errors: IO[bytes]) -> Reports:
-    reports = Reports(_text(table), _text(errors), Review(cloud.review_below))
-    with ExitStack() as opened:
-        known = _known(cloud, run, opened)
-        for image in _images(cloud, run, reports.counts):
-            answer = _latest(known, image) or _read_answer(cloud, image, reports.counts)
-            if answer:
-                reports.add(answer)
-    # Detached, because a text layer that goes out of sight closes the file below it.
-    reports.table.detach()
-    reports.errors.detach()
-    return reports
+def _file(cloud: Cloud, run: Run, name: str) -> PartedFile:
+    prefix = run.keys.part(f"{name}-{cloud.new_nonce()}-")
+    return PartedFile(cloud.bucket, prefix, cloud.bounds.part_characters)
 
 
-def _text(file: IO[bytes]) -> io.TextIOWrapper:
-    return io.TextIOWrapper(file, encoding="utf-8", newline="")
-
-
-def _known(cloud: Cloud, run: Run, opened: ExitStack) -> tuple[Sorted, ...]:
-    """This run's answers, those of sweeps that went through the folder, and what was known."""
-    table = _previous(cloud.bucket, run, PREDICTIONS, opened)
-    errors = _previous(cloud.bucket, run, ERRORS, opened)
-    return (
-        Sorted(answers.of_run(cloud.bucket, run, cloud.bounds.attempts)),
-        *(Sorted(sweep) for sweep in renewed.sweeps(cloud, run.scope)),
-        Sorted(from_csv(table)),
-        Sorted(refusals(errors)),
-    )
-
-
-def _latest(known: tuple[Sorted, ...], image: Listed) -> Predicted | Refusal | None:
-    """Of one image's answers the one given last; where two were given at once, the first stream's.
-
-    Every stream is asked: each passes over what precedes the image.
-    """
-    given = [answer for stream in known if (answer := stream.at(image))]
-    return max(given, key=lambda answer: answer.at, default=None)
-
-
-def _previous(bucket: Bucket, run: Run, name: str, opened: ExitStack) -> IO[str]:
-    body = bucket.open(folder_file(run.scope, name))
-    return opened.enter_context(_text(body) if body else io.StringIO())
-
-
-def _images(cloud: Cloud, run: Run, counts: Counts) -> Iterator[Listed]:
-    for listed in cloud.bucket.walk(INBOX + run.path):
+def _fill(cloud: Cloud, run: Run, reports: Reports, known: Known, until: datetime) -> None:
+    for listed in cloud.bucket.walk(INBOX + run.path, reports.after):
+        reports.after = listed.key
         match route(listed.key, cloud.folder_depth):
             case InFolder(folder=folder) if folder == run.scope:
-                counts.images += 1
-                yield listed
+                reports.counts.images += 1
+                answer = known.latest(listed) or _read_answer(cloud, listed, reports.counts)
+                if answer:
+                    reports.add(answer)
             case Ignored():
-                counts.ignored += 1
+                reports.counts.ignored += 1
+        if cloud.now() > until:
+            return
+    reports.is_filled = True
+
+
+def _publish(cloud: Cloud, run: Run, reports: Reports) -> None:
+    bucket, scope = cloud.bucket, run.scope
+    summary = reports.counts.told(run)
+    text = json.dumps(summary, ensure_ascii=False, indent=1)
+    page = folder_page.page(run.file(PAGE), summary, reports.gallery, cloud.pictures())
+    table, errors = reports.table.pieces, reports.errors.pieces
+    publish(bucket, run, folder_file(scope, PREDICTIONS), table, "text/csv")
+    publish(bucket, run, folder_file(scope, ERRORS), errors, "application/jsonl")
+    publish(bucket, run, run.file(PAGE), page, "text/html; charset=utf-8")
+    publish(bucket, run, key_of(scope), reports.review.table(), "text/csv")
+    publish(bucket, run, folder_file(scope, SUMMARY), text)
 
 
 def _read_answer(cloud: Cloud, image: Listed, counts: Counts) -> Predicted | Refusal | None:

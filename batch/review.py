@@ -9,8 +9,9 @@ import hashlib
 import heapq
 import io
 from dataclasses import dataclass, field
+from typing import Any
 
-from batch.answer import Predicted, Refusal
+from batch.answer import Predicted, Refusal, of_kind, to_line
 from domain.foreign import escape_cell
 from domain.scope import Scope
 
@@ -44,6 +45,24 @@ class Review:
         if score < self.below:
             _keep(self._unsure, -score, answer, MOST_UNSURE)
         _keep(self._drawn, -_lot(answer), answer, SAMPLE)
+
+    def to_json(self) -> dict[str, Any]:
+        """Some hundred answers; `go_on` is the inverse."""
+        heaps = {"unsure": self._unsure, "drawn": self._drawn}
+        return {
+            name: [(each.rank, to_line(each.answer)) for each in heap]
+            for name, heap in heaps.items()
+        }
+
+    def go_on(self, told: dict[str, Any]) -> None:
+        self._unsure, self._drawn = (
+            [
+                Ranked(rank, answer.image, answer)
+                for rank, line in told[name]
+                for answer in of_kind(Predicted, [line])
+            ]
+            for name in ("unsure", "drawn")
+        )
 
     def table(self) -> str:
         """The least sure first."""

@@ -10,16 +10,19 @@ one before it is collected, so that a step costs a few LISTs and GETs whatever t
 A sweep goes the same way, with as many slices transforming at once as its setting says.
 """
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import count
 
 from batch import answers, change_report, claim, report, slice, status, sweep
+from batch import closing as closings
 from batch.changes import Changes
 from batch.claim import Run, RunClosed
+from batch.closing import Closing, Overtaken
 from batch.cloud import Cloud
 from batch.plan import plan
 from batch.progress import NothingAnswered, Stage, push
-from batch.report import Counts
+from batch.report import Counts, Unfinished
 from batch.slice import Slice
 from batch.status import State
 from domain.scope import SWEEP, Scope
@@ -78,36 +81,51 @@ def advance(cloud: Cloud, run: Run) -> Progress:
         return _advance(cloud, run)
     except RunClosed:
         return Closed()
+    except Overtaken:
+        return Waiting(None)
 
 
 def _advance(cloud: Cloud, run: Run) -> Progress:
     try:
         return _step(cloud, run)
     except NothingAnswered as trouble:
-        return _fail(cloud, run, str(trouble))
+        return _end(cloud, run, Closing(attempt=0, reason=str(trouble)))
 
 
 def _step(cloud: Cloud, run: Run) -> Progress:
-    """Plans on for a few minutes at most: a folder of millions goes on with the sweeper's tick.
+    """Plans on for a few minutes at most: a folder of millions goes on with the clock's next tick.
 
     A message to oneself would be quicker, and is what AWS's recursion detection cuts after 16 hops.
     """
+    closing = closings.read(cloud.bucket, run) or _too_old(cloud, run)
+    if closing:
+        return _end(cloud, run, closing)
     until = cloud.now() + timedelta(seconds=cloud.bounds.planning_seconds)
     jobs = cloud.sweep_jobs if run.scope.is_sweep else 1
     planned = slice.latest(cloud.bucket, run.keys, jobs + 1) or (_plan_first(cloud, run),)
-    while True:
+    for further in count():
         stages = [push(cloud, run, each) for each in planned]
         newest = planned[-1]
         if not _is_time_for_more(newest, stages, jobs):
             return _wait(cloud, run, planned, stages)
         if newest.last and (newest.rows == 0 or newest.attempt == cloud.bounds.attempts):
-            return _finish(cloud, run, newest)
+            counted = 0 if newest.rows else None  # who planned nothing has left nothing
+            return _end(cloud, run, Closing(newest.attempt, counted=counted))
         held = sweep.holds_back(cloud, run, newest)
         if held:
             return _wait(cloud, run, planned, stages, held)
-        if cloud.now() > until:
-            return Waiting(None)
+        if further and cloud.now() > until:
+            break  # one slice an invocation at least, however long it was to come here
         planned = _plan_next(cloud, run, planned)[-(jobs + 1) :]
+    return Waiting(None)
+
+
+def _too_old(cloud: Cloud, run: Run) -> Closing | None:
+    """The files of a run expire; what is left of it by then is done by the run that follows it."""
+    days = cloud.bounds.oldest_run_days
+    if cloud.now() - datetime.fromisoformat(run.started_at) < timedelta(days=days):
+        return None
+    return Closing(attempt=0, reason=f"not finished within {days} days; it begins again")
 
 
 def _is_time_for_more(newest: Slice, stages: list[Stage], jobs: int) -> bool:
@@ -149,39 +167,61 @@ def _wait(
     return Waiting(min(stages))
 
 
-def _finish(cloud: Cloud, run: Run, newest: Slice) -> Finished | Failed:
-    left = answers.left_over(cloud.bucket, run, newest.attempt)
-    if left:
-        return _fail(cloud, run, f"no answer after {newest.attempt} attempts: {left} images")
-    counts = _report(cloud, run, newest.attempt, "finished")
-    _close(cloud, run, newest.attempt)
-    return Finished(counts)
+def _end(cloud: Cloud, run: Run, closing: Closing) -> Progress:
+    """What was answered is reported, of a run that fails too; in turns, where it is much."""
+    until = cloud.now() + timedelta(seconds=cloud.bounds.report_seconds)
+    closing = _count_left(cloud, run, closing, until)
+    if closing.counted is not None:
+        closings.write(cloud.bucket, run, closing)
+        return Waiting(None)
+    if closing.left and closing.reason is None:
+        told = f"no answer after {closing.attempt} attempts: {closing.left} images"
+        closing = replace(closing, attempt=0, reason=told)
+    counts = _report(cloud, run, closing, until)
+    if isinstance(counts, Unfinished):
+        closings.write(cloud.bucket, run, replace(closing, place=counts.place))
+        return Waiting(None)
+    _close(cloud, run, closing)
+    return Finished(counts) if closing.reason is None else Failed(closing.reason)
 
 
-def _fail(cloud: Cloud, run: Run, reason: str) -> Failed:
-    """What was answered is reported all the same."""
-    _report(cloud, run, cloud.bounds.attempts, "failed", reason)
-    _close(cloud, run, attempt=0)
-    return Failed(reason)
+def _count_left(cloud: Cloud, run: Run, closing: Closing, until: datetime) -> Closing:
+    """Up to the end, or as many slices as there is time for: at least one."""
+    if closing.counted is None:
+        return closing
+    bucket, left = cloud.bucket, closing.left
+    for planned in answers.slices(bucket, run, closing.attempt, closing.counted):
+        left += answers.left_over(bucket, run, planned, cloud.bounds.heads_at_once)
+        if cloud.now() > until:
+            return replace(closing, left=left, counted=planned.index + 1)
+    return replace(closing, left=left, counted=None)
 
 
 def _report(
-    cloud: Cloud, run: Run, attempt: int, state: State, reason: str | None = None
-) -> Counts | Changes:
+    cloud: Cloud, run: Run, closing: Closing, until: datetime
+) -> Counts | Changes | Unfinished:
     """The report, then the status that says that it is there."""
+    state: State = "finished" if closing.reason is None else "failed"
     if not run.scope.is_sweep:
-        counts = report.write(cloud, run)
-        _tell(cloud, run, state, reason)
+        counts = report.write(cloud, run, closing.place, until)
+        if not isinstance(counts, Unfinished):
+            _tell(cloud, run, state, closing.reason)
         return counts
-    changes = change_report.write(cloud, run)
-    tally = sweep.final(cloud, run, attempt, changes)
-    status.write(cloud.bucket, run, state, _now(cloud), reason, tally)
+    changes = change_report.write(cloud, run, closing.place, until)
+    if not isinstance(changes, Unfinished):
+        tally = sweep.final(cloud, run, closing.attempt or cloud.bounds.attempts, changes)
+        status.write(cloud.bucket, run, state, _now(cloud), closing.reason, tally)
     return changes
 
 
-def _close(cloud: Cloud, run: Run, attempt: int) -> None:
-    """A sweep that held back for this folder need not wait for the next tick."""
-    claim.close(cloud, run, again=sweep.was_overtaken(cloud, run, attempt))
+def _close(cloud: Cloud, run: Run, closing: Closing) -> None:
+    """A sweep that held back for this folder need not wait for the next tick.
+
+    Who is given up for its age is begun again, but for a sweep that a person has stopped.
+    """
+    is_old = _too_old(cloud, run) is not None and not run.paused
+    again = is_old or sweep.was_overtaken(cloud, run, closing.attempt)
+    claim.close(cloud, run, again=again)
     if not run.scope.is_sweep and find(cloud, SWEEP):
         cloud.go_on(SWEEP)
 

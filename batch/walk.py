@@ -22,7 +22,7 @@ HEAD_COST = 20
 
 @dataclass
 class Walk:
-    """From `after` until the scope ends, or it has cost enough at `cursor`.
+    """From `after` until the scope ends, or it has cost enough, or taken long, at `cursor`.
 
     `model`: the one that a renewal wants the answers of. What is held at a time is the slice's rows
     and a thousand keys of each listing.
@@ -70,12 +70,14 @@ class Walk:
     def _images(self) -> Iterator[Listed]:
         bounds = self.cloud.bounds
         most_rows = bounds.sweep_rows if self.scope.is_sweep else bounds.slice_rows
+        until = self.cloud.now() + timedelta(seconds=bounds.walk_seconds)
+        is_late = False
         for listed in self._bucket.walk(INBOX + self.scope.path, self.after):
-            if self.cost >= bounds.walk_keys or len(self.rows) >= most_rows:
+            if self.cost >= bounds.walk_keys or len(self.rows) >= most_rows or is_late:
                 self.last = False
                 return
             self.cost += 1
-            self.cursor = listed.key
+            self.cursor, is_late = listed.key, self.cloud.now() > until
             if self._is_ours(listed):
                 self.images += 1
                 yield listed

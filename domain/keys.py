@@ -191,6 +191,15 @@ class RunKeys:
         """What has become of a slice: one small object for each page sent or done, to be listed."""
         return f"{self.prefix}progress/{attempt}-{index:06}/"
 
+    @property
+    def closing(self) -> str:
+        """How far the end of the run has come: its left-overs counted, its report written."""
+        return f"{self.prefix}closing.json"
+
+    def part(self, name: str) -> str:
+        """The beginning of the names of a report's parts, while it is written."""
+        return f"{self.prefix}report/{name}"
+
     def output(self, job: "JobName") -> str:
         return f"{self.prefix}output/{job.attempt}-{job.index:06}-{job.part}/"
 

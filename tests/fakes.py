@@ -72,6 +72,15 @@ def error(operation: str, status: int, code: str) -> ClientError:
 
 
 @dataclass
+class Upload:
+    """In parts, not completed yet."""
+
+    key: str
+    about: dict[str, Any]
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass
 class FakeS3:
     """One versioned bucket; `calls` counts what was asked for, by operation."""
 
@@ -81,6 +90,9 @@ class FakeS3:
     objects: dict[str, StoredObject] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     page_size: int = 1000
+    least_part: int = 5 * 2**20
+    """S3's; a test of small parts may lower it."""
+    uploads: dict[str, "Upload"] = field(default_factory=dict)
     _versions: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def _called(self, operation: str, key: str) -> None:
@@ -124,10 +136,83 @@ class FakeS3:
     ) -> None:
         self.put_object(Bucket=Bucket, Key=Key, Body=Fileobj.read(), **(ExtraArgs or {}))
 
-    def get_object(self, *, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:
+    def get_object(
+        self, *, Bucket: str, Key: str, IfMatch: str | None = None, Range: str = "", **_: Any
+    ) -> dict[str, Any]:
         self._called("GetObject", Key)
         stored = self._find("GetObject", Key, "NoSuchKey")
-        return stored.headers() | {"Body": io.BytesIO(stored.body)}
+        self._check("GetObject", Key, IfMatch, None)
+        body = stored.body
+        if Range:
+            first, last = map(int, Range.removeprefix("bytes=").split("-"))
+            if first >= len(body):
+                raise error("GetObject", 416, "InvalidRange")
+            body = body[first : last + 1]
+        return stored.headers() | {"ContentLength": len(body), "Body": io.BytesIO(body)}
+
+    def create_multipart_upload(self, *, Bucket: str, Key: str, **about: Any) -> dict[str, Any]:
+        self._called("CreateMultipartUpload", Key)
+        upload = f"u{next(self._versions)}"
+        self.uploads[upload] = Upload(Key, about)
+        return {"UploadId": upload}
+
+    def upload_part(
+        self, *, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes
+    ) -> dict[str, Any]:
+        self._called("UploadPart", Key)
+        return {"ETag": self._part("UploadPart", Key, UploadId, PartNumber, Body)}
+
+    def upload_part_copy(
+        self,
+        *,
+        Bucket: str,
+        Key: str,
+        UploadId: str,
+        PartNumber: int,
+        CopySource: dict[str, str],
+    ) -> dict[str, Any]:
+        self._called("UploadPartCopy", Key)
+        body = self._find("UploadPartCopy", CopySource["Key"], "NoSuchKey").body
+        etag = self._part("UploadPartCopy", Key, UploadId, PartNumber, body)
+        return {"CopyPartResult": {"ETag": etag}}
+
+    def _part(self, operation: str, key: str, upload: str, number: int, body: bytes) -> str:
+        if upload not in self.uploads or self.uploads[upload].key != key:
+            raise error(operation, 404, "NoSuchUpload")
+        self.uploads[upload].parts[number] = body
+        return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+
+    def complete_multipart_upload(
+        self,
+        *,
+        Bucket: str,
+        Key: str,
+        UploadId: str,
+        MultipartUpload: dict[str, Any],
+        IfMatch: str | None = None,
+        IfNoneMatch: str | None = None,
+    ) -> dict[str, Any]:
+        self._called("CompleteMultipartUpload", Key)
+        if UploadId not in self.uploads:
+            raise error("CompleteMultipartUpload", 404, "NoSuchUpload")
+        self._check("CompleteMultipartUpload", Key, IfMatch, IfNoneMatch)
+        upload = self.uploads[UploadId]
+        numbers = [part["PartNumber"] for part in MultipartUpload["Parts"]]
+        bodies = [upload.parts[number] for number in numbers]
+        if any(len(body) < self.least_part for body in bodies[:-1]):
+            raise error("CompleteMultipartUpload", 400, "EntityTooSmall")
+        del self.uploads[UploadId]
+        digests = b"".join(hashlib.md5(each, usedforsecurity=False).digest() for each in bodies)
+        whole = hashlib.md5(digests, usedforsecurity=False).hexdigest()
+        self.objects[Key] = StoredObject(
+            body=b"".join(bodies),
+            etag=f"{whole}-{len(bodies)}",
+            version_id=f"v{next(self._versions)}",
+            last_modified=self.clock.tick(),
+            metadata=upload.about.get("Metadata", {}),
+            content_type=upload.about["ContentType"],
+        )
+        return {"ETag": f'"{self.objects[Key].etag}"'}
 
     def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         self._called("HeadObject", Key)

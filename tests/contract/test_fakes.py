@@ -137,6 +137,50 @@ def test_a_put_matches_the_object_it_saw(s3: Any) -> None:
     assert s3.get_object(**B, Key="a")["Body"].read() == b"second"
 
 
+def begun(s3: Any, *sources: str) -> dict[str, Any]:
+    """An upload of these objects' contents, and the request that completes it."""
+    upload = s3.create_multipart_upload(**B, Key="whole", ContentType="text/csv")["UploadId"]
+    target = {"Key": "whole", "UploadId": upload}
+    parts = []
+    for number, source in enumerate(sources, 1):
+        place = {"Bucket": "bucket", "Key": source}
+        copied = s3.upload_part_copy(**B, **target, PartNumber=number, CopySource=place)
+        parts.append({"PartNumber": number, "ETag": copied["CopyPartResult"]["ETag"]})
+    last = s3.upload_part(**B, **target, PartNumber=len(parts) + 1, Body=b"rest")
+    parts.append({"PartNumber": len(parts) + 1, "ETag": last["ETag"]})
+    return target | {"MultipartUpload": {"Parts": parts}}
+
+
+def test_parts_become_an_object_only_as_it_was_seen(s3: Any) -> None:
+    part = b"x" * (5 * 2**20)
+    s3.put_object(**B, Key="part ü", Body=part)
+    s3.complete_multipart_upload(**B, **begun(s3, "part ü"), IfNoneMatch="*")
+    whole = s3.get_object(**B, Key="whole")
+    assert whole["Body"].read() == part + b"rest"
+    assert whole["ETag"].endswith('-2"')
+
+    complete = s3.complete_multipart_upload
+    assert refused(complete, **begun(s3, "part ü"), IfNoneMatch="*") == 412
+    late = begun(s3, "part ü")
+    complete(**B, **begun(s3), IfMatch=whole["ETag"])
+    assert s3.get_object(**B, Key="whole")["Body"].read() == b"rest"
+    assert refused(complete, **late, IfMatch=whole["ETag"]) == 412
+
+
+def test_a_part_that_is_not_the_last_has_five_mebibytes() -> None:
+    """S3 says EntityTooSmall (its reference, "Multipart upload limits"); the emulator takes it."""
+    s3: Any = FakeS3()
+    s3.put_object(**B, Key="small", Body=b"x" * (5 * 2**20 - 1))
+    assert refused(s3.complete_multipart_upload, **begun(s3, "small")) == 400
+
+
+def test_a_span_is_of_the_object_that_was_seen(s3: Any) -> None:
+    etag = s3.put_object(**B, Key="a", Body=b"0123456789")["ETag"]
+    assert s3.get_object(**B, Key="a", IfMatch=etag, Range="bytes=8-99")["Body"].read() == b"89"
+    assert refused(s3.get_object, Key="a", IfMatch=etag, Range="bytes=10-99") == 416
+    assert refused(s3.get_object, Key="a", IfMatch='"another"', Range="bytes=8-99") == 412
+
+
 def test_nothing_matches_an_object_that_is_gone(s3: Any) -> None:
     first = s3.put_object(**B, Key="a", Body=b"first")["ETag"]
     s3.delete_object(**B, Key="a")

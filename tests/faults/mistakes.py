@@ -463,6 +463,41 @@ OF_THE_PRODUCT = (
         "if not self._files.isdisjoint(above):",
         f"{UNIT}/test_archive.py",
     ),
+    Mistake(
+        "a report in turns forgets the image that it stopped at",
+        "batch/report.py",
+        "        reports.after = listed.key\n",
+        '        reports.after = listed.key + "~"\n',
+        f"{UNIT}/test_report_turns.py",
+    ),
+    Mistake(
+        "a table that is gone on with begins after the row that was given last",
+        "batch/known.py",
+        "            self.place, begins = begins, self._end\n            yield row\n",
+        "            self.place = begins = self._end\n            yield row\n",
+        f"{UNIT}/test_report_turns.py",
+    ),
+    Mistake(
+        "two processes write the place of one report",
+        "batch/closing.py",
+        "        raise Overtaken(run.nonce)\n",
+        "        return\n",
+        f"{UNIT}/test_report_turns.py",
+    ),
+    Mistake(
+        "an object in pieces is completed whatever stands there",
+        "batch/bucket.py",
+        'MultipartUpload={"Parts": parts}, **condition',
+        'MultipartUpload={"Parts": parts}',
+        f"{UNIT}/test_report_turns.py",
+    ),
+    Mistake(
+        "a run goes on for ever, and its files expire",
+        "batch/run.py",
+        "closings.read(cloud.bucket, run) or _too_old(cloud, run)",
+        "closings.read(cloud.bucket, run)",
+        f"{UNIT}/test_report_turns.py",
+    ),
 )
 
 CHECKER = "tests/faults/checker.py"

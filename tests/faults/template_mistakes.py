@@ -166,6 +166,13 @@ _PLANTED = (
         OURS,
     ),
     (
+        "claims expire with the files of runs",
+        "infra/storage.yml",
+        "            Prefix: work/runs/\n",
+        "            Prefix: work/\n",
+        "tests/unit/test_template_storage.py",
+    ),
+    (
         "the environment is installed without its hashes",
         "infra/environments.py",
         '    sync = [uv, "pip", "sync", "--quiet", "--require-hashes"]\n',

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from batch.cloud import Bounds
+from domain.keys import CLAIMS, RENEWED, RUNS
 from tests.packaged import STORAGE, of_type, storage
 
 TEMPLATE = storage()
@@ -48,18 +50,34 @@ def test_only_our_bucket_in_our_account_may_send_to_the_inbox_queue() -> None:
 def test_what_we_no_longer_need_expires() -> None:
     rules = {rule.get("Prefix"): rule for rule in BUCKET["LifecycleConfiguration"]["Rules"]}
     assert all(rule["Status"] == "Enabled" for rule in rules.values())
-    assert _days(rules["work/"]) == (14, 1)
+    assert _days(rules["work/"]) == (None, 1)
+    assert _days(rules["work/runs/"]) == (60, None)
+    assert _days(rules["work/renewed/"]) == (60, None)
+    assert _days(rules["work/beats/"]) == (14, None)
     assert _days(rules["outbox/"]) == (None, 30)
     everywhere = rules[None]
     assert everywhere["ExpiredObjectDeleteMarker"] is True
     assert everywhere["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert _days(rules["training/checkpoints/"]) == (14, 1)
-    expiring = {"work/", "outbox/", "deploy/", "training/checkpoints/", None}
-    assert set(rules) == expiring, "nothing a person put there"
+    work = {"work/", "work/runs/", "work/renewed/", "work/beats/"}
+    expiring = {*work, "outbox/", "deploy/", "training/checkpoints/", None}
+    assert set(rules) == expiring, "nothing a person put there, and no claim"
 
 
-def _days(rule: dict[str, Any]) -> tuple[int | None, int]:
-    noncurrent = rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+def test_no_run_outlives_its_claim_or_its_files() -> None:
+    """Rules count from an object's own date: a run's first files are as old as the run."""
+    rules = BUCKET["LifecycleConfiguration"]["Rules"]
+    kept = {
+        rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule
+    }
+    assert not [prefix for prefix in kept if CLAIMS.startswith(prefix)], "a run is forgotten"
+    margin = 14  # days for the clock to come to it, and for its end, however large it is
+    assert kept[RUNS] >= Bounds().oldest_run_days + margin
+    assert kept[RENEWED] >= Bounds().oldest_run_days + margin
+
+
+def _days(rule: dict[str, Any]) -> tuple[int | None, int | None]:
+    noncurrent = rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays")
     return rule.get("ExpirationInDays"), noncurrent
 
 
