@@ -1,38 +1,78 @@
-"""The account of a local cloud: what a client needs to reach it. None of it is a secret."""
+"""The account of a local cloud: what a client needs to reach it, and the key that it signs with."""
 
+import json
+import secrets
+import shlex
+import string
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
-from infra.local.place import Ports
+from infra.local.place import Place, Ports, write_private
 from infra.stage import Stage
 
 STAGE = Stage("local")
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-ACCESS_KEY = "test"
 BUCKET = f"{STAGE.stack}-{ACCOUNT}-{REGION}"
+KEY_ID_CHARACTERS = string.ascii_uppercase + "234567"
 
 
-def client_environment(ports: Ports) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """Of the cloud's owner, who may do everything in it: its functions run with this user's rights.
+
+    Another one in each cloud, for as long as its folder lives.
+    """
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+    @classmethod
+    def of(cls, place: Place) -> "AccessKey":
+        """Made where there is none yet, by one command at a time."""
+        try:
+            return cls(**json.loads(place.keys.read_text()))
+        except FileNotFoundError:
+            made = cls(
+                "AKIA" + "".join(secrets.choice(KEY_ID_CHARACTERS) for _ in range(16)),
+                secrets.token_urlsafe(30),
+            )
+            write_private(place.keys, json.dumps(asdict(made)))
+            return made
+
+
+CONFIG = """\
+[default]
+s3 =
+    signature_version = s3v4
+"""
+"""Some clients sign URLs by Signature Version 2 unless they are told, which the cloud refuses."""
+
+
+def client_environment(place: Place, ports: Ports) -> dict[str, str]:
+    key = AccessKey.of(place)
     return {
         "AWS_ENDPOINT_URL": ports.aws_url,
         "AWS_ENDPOINT_URL_SAGEMAKER": ports.sagemaker_url,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": ports.sagemaker_url,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        "AWS_ACCESS_KEY_ID": key.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
+        "AWS_CONFIG_FILE": str(place.aws_config),
         "SORTBOX_BUCKET": BUCKET,
         "NO_PROXY": "127.0.0.1",
     }
 
 
-def environment(ports: Ports, ours: Mapping[str, str]) -> dict[str, str]:
+def environment(place: Place, ports: Ports, ours: Mapping[str, str]) -> dict[str, str]:
     """Our environment, pointed at the local cloud: a person's own profile never reaches it."""
     without_aws = {name: value for name, value in ours.items() if not name.startswith("AWS_")}
-    return without_aws | client_environment(ports)
+    return without_aws | client_environment(place, ports)
 
 
-def exports(ports: Ports) -> str:
+def exports(place: Place, ports: Ports) -> str:
     """The same for a shell, to be sourced."""
-    lines = [f"export {name}='{value}'" for name, value in client_environment(ports).items()]
+    told = client_environment(place, ports)
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in told.items()]
     return "\n".join(["unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN", *lines, ""])

@@ -13,10 +13,12 @@ from typing import Any
 
 import boto3
 import psutil
+from botocore.config import Config
 
 from infra.local import account, container_image, deployment, ports, supervisor
+from infra.local.account import AccessKey
 from infra.local.container_image import Command
-from infra.local.place import REPOSITORY, VARIABLE, Place, Ports
+from infra.local.place import REPOSITORY, VARIABLE, Place, Ports, write_private
 from infra.local.processes import MARK
 
 Say = Callable[[str], None]
@@ -45,20 +47,26 @@ class Cloud:
     stage: str = account.STAGE.name
 
     @property
+    def key(self) -> AccessKey:
+        return AccessKey.of(self.place)
+
+    @property
     def environment(self) -> dict[str, str]:
         """For a process that is to use it."""
-        return account.environment(self.ports, os.environ)
+        return account.environment(self.place, self.ports, os.environ)
 
     def client(self, service: str) -> Any:
         """A boto3 client."""
         of_sagemaker = service.startswith("sagemaker")
+        key = self.key
         session = boto3.Session(
-            aws_access_key_id=account.ACCESS_KEY,
-            aws_secret_access_key=account.ACCESS_KEY,
-            region_name=account.REGION,
+            key.access_key_id, key.secret_access_key, region_name=account.REGION
         )
         endpoint = self.ports.sagemaker_url if of_sagemaker else self.ports.aws_url
-        return session.client(service, endpoint_url=endpoint)  # type: ignore[call-overload]
+        newest = Config(signature_version="s3v4") if service == "s3" else None  # of URLs too
+        return session.client(  # type: ignore[call-overload]
+            service, endpoint_url=endpoint, config=newest
+        )
 
 
 def up(
@@ -72,8 +80,11 @@ def up(
     Where it fails or is interrupted, what it started is stopped again. `images` are containers
     beside our own; with `enforce_roles` a function may do what its role says and nothing else.
     """
+    try:
+        place.close_to_others()
+    except PermissionError as error:
+        raise CloudError(f"{place.root} cannot be closed to other users: {error}") from error
     with place.turn():
-        place.folder()
         container_image.write_commands(place, images or {})
         running = _running(place, say)
         if running is not None:
@@ -114,7 +125,7 @@ def _deployed(place: Place, running: Ports) -> Cloud:
         deployment.deploy(place, running)
     except deployment.NotDeployed as error:
         raise CloudError(str(error)) from error
-    place.environment_file.write_text(account.exports(running))
+    write_private(place.environment_file, account.exports(place, running))
     return Cloud(place, running)
 
 
@@ -131,7 +142,9 @@ def _running(place: Place, say: Say) -> Ports | None:
 
 def _start(place: Place, say: Say, enforce_roles: bool) -> Ports:
     chosen = ports.choose(place, say)
-    place.logs.mkdir(exist_ok=True)
+    AccessKey.of(place)
+    write_private(place.aws_config, account.CONFIG)
+    place.logs.mkdir(mode=0o700, exist_ok=True)
     with (place.logs / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
             [*_SUPERVISOR, str(place.root), *([supervisor.ENFORCE_ROLES] if enforce_roles else [])],
@@ -141,6 +154,7 @@ def _start(place: Place, say: Say, enforce_roles: bool) -> Ports:
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,  # Ctrl-C is for us, and we stop it in order
+            umask=0o077,  # of all that the cloud writes, its functions and containers too
             text=True,
         )
     with process:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from infra.local.account import ACCOUNT, REGION
-from infra.local.place import REPOSITORY, VARIABLE, Place
+from infra.local.place import REPOSITORY, VARIABLE, Place, write_private
 
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
@@ -54,4 +54,4 @@ def write_commands(place: Place, others: Mapping[str, Command]) -> None:
         image: {**command, "env": {**command["env"], VARIABLE: str(place.root)}}
         for image, command in {uri(): ours, **others}.items()
     }
-    place.images.write_text(json.dumps(commands, indent=1))
+    write_private(place.images, json.dumps(commands, indent=1))

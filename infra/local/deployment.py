@@ -9,8 +9,8 @@ import boto3
 from botocore.exceptions import ClientError
 
 from infra import bundle
-from infra.local.account import ACCESS_KEY, REGION, STAGE, environment
-from infra.local.place import REPOSITORY, Place, Ports
+from infra.local.account import REGION, STAGE, AccessKey, environment
+from infra.local.place import REPOSITORY, Place, Ports, write_private
 
 
 class NotDeployed(Exception):
@@ -19,17 +19,17 @@ class NotDeployed(Exception):
 
 def deploy(place: Place, ports: Ports) -> None:
     bundle.build(bundle.BUNDLE)
-    now = _fingerprint()
-    if place.deployed.is_file() and place.deployed.read_text() == now and _stacks_stand(ports):
+    now, key = _fingerprint(), AccessKey.of(place)
+    if place.deployed.is_file() and place.deployed.read_text() == now and _stacks_stand(ports, key):
         return
     place.deployed.unlink(missing_ok=True)
     command = [sys.executable, "-m", "infra.deploy", "--stage", STAGE.name]
     # osls looks every 5 s otherwise, and here a stack is deployed in less than one.
-    quickly = environment(ports, os.environ) | {"SLS_AWS_MONITORING_FREQUENCY": "200"}
+    quickly = environment(place, ports, os.environ) | {"SLS_AWS_MONITORING_FREQUENCY": "200"}
     status = subprocess.run(command, cwd=REPOSITORY, env=quickly, check=False).returncode
     if status != 0:
         raise NotDeployed(f"the local cloud runs, but deploying into it ended with {status}")
-    place.deployed.write_text(now)
+    write_private(place.deployed, now)
 
 
 def _fingerprint() -> str:
@@ -42,14 +42,14 @@ def _fingerprint() -> str:
     return content.hexdigest()
 
 
-def _stacks_stand(ports: Ports) -> bool:
+def _stacks_stand(ports: Ports, key: AccessKey) -> bool:
     """A cloud that was killed comes back as it was when it was last stopped in order."""
     cloudformation = boto3.client(
         "cloudformation",
         endpoint_url=ports.aws_url,
         region_name=REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=ACCESS_KEY,
+        aws_access_key_id=key.access_key_id,
+        aws_secret_access_key=key.secret_access_key,
     )
     try:
         return all(

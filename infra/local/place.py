@@ -1,10 +1,14 @@
-"""Where a local cloud is on disk. Two clouds in two places do not know of each other."""
+"""Where a local cloud is on disk. Two clouds in two places do not know of each other.
+
+Nobody else on the machine may read it: it holds keys, people's images and what was said of them.
+"""
 
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +55,28 @@ class Place:
     def deployed(self) -> Path:
         """The fingerprint of what was deployed last."""
         return self.state / "deployed"
+
+    @property
+    def aws_config(self) -> Path:
+        """Settings that AWS's clients take from a file only."""
+        return self.state / "aws-config"
+
+    @property
+    def keys(self) -> Path:
+        """The access key of this cloud's owner."""
+        return self.state / "keys.json"
+
+    def close_to_others(self) -> None:
+        """The folder is this user's alone, and so is every file in it, however old.
+
+        What is shared beside the cloud, such as environments, keeps its modes within. Takes about
+        two seconds for a million objects. Raises PermissionError where it is somebody else's.
+        """
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+        self.state.mkdir(exist_ok=True)
+        for path in (self.state, self.logs, self.environment_file):
+            _close_to_others(path)
 
     def folder(self, *names: str) -> Path:
         """A folder of the state, made where it is missing."""
@@ -111,7 +137,7 @@ class Ports:
             return None
 
     def write(self, file: Path) -> None:
-        file.write_text(json.dumps({"aws": self.aws, "sagemaker": self.sagemaker}))
+        write_private(file, json.dumps({"aws": self.aws, "sagemaker": self.sagemaker}))
 
     @property
     def aws_url(self) -> str:
@@ -120,3 +146,24 @@ class Ports:
     @property
     def sagemaker_url(self) -> str:
         return f"http://127.0.0.1:{self.sagemaker}"
+
+
+def write_private(file: Path, text: str) -> None:
+    """Whole or not at all, and from its first byte on for this user alone."""
+    part = file.with_name(f"{file.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as private:
+        private.write(text)
+    part.replace(file)
+
+
+def _close_to_others(path: Path | os.DirEntry[str]) -> None:
+    """Links are left: what they lead to is not the cloud's. Files may go away meanwhile."""
+    with suppress(FileNotFoundError):
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISLNK(mode) and mode & 0o077:
+            Path(path).chmod(stat.S_IMODE(mode) & ~0o077)
+        if stat.S_ISDIR(mode):
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    _close_to_others(entry)

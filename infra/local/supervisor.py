@@ -12,13 +12,14 @@ import os
 import signal
 import sys
 import time
+from http import HTTPStatus
 from pathlib import Path
 from threading import Event
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from infra.local import processes
-from infra.local.account import ACCESS_KEY, REGION, environment
+from infra.local.account import REGION, AccessKey, environment
 from infra.local.place import EMULATOR_PYTHON, REPOSITORY, VARIABLE, Place, Ports
 from infra.local.processes import Child
 
@@ -55,7 +56,7 @@ def hold(place: Place, over: Event, enforce_roles: bool) -> None:
     ports = Ports.read(place.ports)
     assert ports is not None, "up chooses them before it starts a supervisor"
     logger.info("starting: AWS on %s, SageMaker on %s", ports.aws_url, ports.sagemaker_url)
-    children = [_emulator(place, ports, enforce_roles), _sagemaker(place, ports)]
+    children = [emulator(place, ports, enforce_roles), sagemaker(place, ports)]
     for child in children:
         child.exited.add_done_callback(lambda _: over.set())
     _report(_until_ready(ports, over, children))
@@ -68,7 +69,8 @@ def hold(place: Place, over: Event, enforce_roles: bool) -> None:
         logger.info("%s ended with status %d", child.name, child.stop(grace))
 
 
-def _emulator(place: Place, ports: Ports, enforce_roles: bool) -> Child:
+def emulator(place: Place, ports: Ports, enforce_roles: bool) -> Child:
+    key = AccessKey.of(place)
     settings = {
         VARIABLE: str(place.root),
         "PATH": os.environ.get("PATH", os.defpath),
@@ -85,8 +87,8 @@ def _emulator(place: Place, ports: Ports, enforce_roles: bool) -> Child:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "MINISTACK_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        "AWS_ACCESS_KEY_ID": key.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
         "AWS_EC2_METADATA_DISABLED": "true",
         # The functions inherit this environment: that is how they find our SageMaker.
         "AWS_ENDPOINT_URL_SAGEMAKER": ports.sagemaker_url,
@@ -97,8 +99,8 @@ def _emulator(place: Place, ports: Ports, enforce_roles: bool) -> Child:
     return processes.start(argv, settings, place.logs / "aws.log", "aws")
 
 
-def _sagemaker(place: Place, ports: Ports) -> Child:
-    inherited = environment(ports, os.environ)
+def sagemaker(place: Place, ports: Ports) -> Child:
+    inherited = environment(place, ports, os.environ)
     ours = {VARIABLE: str(place.root), "TMPDIR": str(place.folder("tmp"))}
     argv = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(ports.sagemaker)]
     argv += ["--state", str(place.folder("sagemaker")), "--images", str(place.images)]
@@ -122,18 +124,19 @@ def _until_ready(ports: Ports, over: Event, children: list[Child]) -> str:
 
 
 def is_ready(ports: Ports) -> bool:
-    return _answers(f"{ports.aws_url}/_ministack/ready") and _answers(ports.sagemaker_url)
+    return _refuses(ports.aws_url) and _refuses(ports.sagemaker_url)
 
 
-def _answers(url: str) -> bool:
+def _refuses(url: str) -> bool:
+    """It is up, and answers nobody who does not sign."""
     try:
         urlopen(url, timeout=2).close()
     except HTTPError as refusal:
         refusal.close()
-        return refusal.code < 500
+        return refusal.code == HTTPStatus.FORBIDDEN
     except OSError:
         return False
-    return True
+    return False
 
 
 def _report(outcome: str) -> None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.local import cloud as local
+from infra.local.account import REGION
+from infra.local.keys import Keys
 from tests.faults.checker import Expect, Verdict, check, check_report, listing
-from tests.faults.proxy import Proxy, Rule
+from tests.faults.proxy import Proxy, Rule, Service
 from tests.faults.traffic import Plan, Ready, Remove, Upload
 from tests.flow.drive import Cloud, label_of
 
@@ -39,8 +41,11 @@ class Deployed:
     @contextmanager
     def behind(self, *rules: Rule) -> Iterator[Proxy]:
         ports = self.running.ports
-        upstream = {"s3": ports.aws_url, "sqs": ports.aws_url}
-        proxy = Proxy(upstream | {"sagemaker-runtime": ports.sagemaker_url}, [*rules])  # type: ignore[arg-type]
+        upstream: dict[Service, str] = {"s3": ports.aws_url, "sqs": ports.aws_url}
+        upstream["sagemaker-runtime"] = ports.sagemaker_url
+        key = self.running.key
+        keys = Keys(key.access_key_id, key.secret_access_key, ports.aws_url, REGION)
+        proxy = Proxy(upstream, [*rules], keys=keys)
         with (
             proxy.serving(),
             self.environment(dict(zip(VARIABLES, proxy.urls.values(), strict=True))),

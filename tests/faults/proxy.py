@@ -6,6 +6,7 @@ asked does not know.
 """
 
 import asyncio
+import hashlib
 import re
 import signal
 import threading
@@ -19,6 +20,9 @@ from typing import Literal
 import psutil
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
 from yarl import URL
+
+from infra.local import sigv4
+from infra.local.keys import Keys
 
 Service = Literal["s3", "sqs", "sagemaker-runtime"]
 Effect = Literal["throttle", "error", "delay", "reset", "truncate", "kill"]
@@ -75,6 +79,8 @@ class Proxy:
     seed: int = 1
     interrupt: Callable[[Service, str], Rule | None] = nothing
     """Asked, in a thread, before each call that no rule has struck."""
+    keys: Keys | None = None
+    """Where the services answer at their own address only: calls are signed again, by their key."""
     urls: dict[Service, str] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -178,8 +184,11 @@ class Proxy:
         return cut
 
     async def _pass_on(self, service: Service, request: web.BaseRequest) -> web.Response:
-        """With the Host header as it was signed."""
+        """With the Host header as it is signed."""
         headers = [(k, v) for k, v in request.headers.items() if k.lower() not in HOP]
+        if self.keys is not None:
+            host = self.upstream[service].removeprefix("http://")
+            headers = await _sign_again(request, headers, host, self.keys)
         url = self.upstream[service] + request.raw_path
         async with self._session.request(
             request.method, _as_it_is(url), headers=headers, data=await request.read()
@@ -210,6 +219,21 @@ async def _take_body(request: web.BaseRequest) -> None:
         assert request.transport is not None
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     await request.read()
+
+
+async def _sign_again(
+    request: web.BaseRequest, headers: list[tuple[str, str]], host: str, keys: Keys
+) -> list[tuple[str, str]]:
+    at_host = [(k, host if k.lower() == "host" else v) for k, v in headers]
+    path, _, query = request.raw_path.encode().partition(b"?")
+    encoded = [(k.lower().encode(), v.encode()) for k, v in at_host]
+    told = sigv4.Request(request.method, path, query, encoded)
+    signature = sigv4.read(told)
+    secret = (await keys.find(signature.key_id)).secret
+    body = hashlib.sha256(await request.read()).hexdigest()
+    payload = sigv4.payload_hash(told, signature) or body
+    now = sigv4.expected(told, signature, secret, payload)
+    return [(k, v.replace(signature.given, now)) for k, v in at_host]
 
 
 def _as_it_is(url: str) -> URL:

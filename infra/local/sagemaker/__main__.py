@@ -10,11 +10,16 @@ from pathlib import Path
 
 import uvicorn
 
+from infra.local.guard import Guard
+from infra.local.keys import Keys
 from infra.local.sagemaker.app import application
 from infra.local.sagemaker.service import Settings
 
 KEEPALIVE_SECONDS = 65
 DRAIN_SECONDS = 5
+SIGNED_FOR = frozenset({"sagemaker"})
+UNVERIFIED_BYTES = 32 * 1024 * 1024
+"""More than either limit of the application, which says so in AWS's words."""
 
 
 def main() -> None:
@@ -30,10 +35,18 @@ def main() -> None:
         ready_seconds=arguments.ready_seconds,
         invocation_seconds=arguments.invocation_seconds,
     )
+    keys = Keys(
+        os.environ["AWS_ACCESS_KEY_ID"],
+        os.environ["AWS_SECRET_ACCESS_KEY"],
+        os.environ["AWS_ENDPOINT_URL"],
+        settings.region,
+    )
     config = uvicorn.Config(
-        application(settings),
+        Guard(application(settings), arguments.port, keys.find, UNVERIFIED_BYTES, SIGNED_FOR),
         host="127.0.0.1",
         port=arguments.port,
+        http="h11",  # it shows the guard a request target as it was sent, and refuses two hosts
+        ws="none",
         log_level="warning",
         access_log=False,
         timeout_keep_alive=KEEPALIVE_SECONDS,
