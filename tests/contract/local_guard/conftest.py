@@ -1,8 +1,8 @@
 """Both servers of the local cloud as `up` starts them, with nothing deployed in them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -24,37 +24,55 @@ class Servers:
     key: AccessKey
     enforce_roles: bool
 
-    def client(self, service: str, key: tuple[str | None, ...] = (), **config: Any) -> Any:
+    def client(self, service: str, key: tuple[str, ...] = (), **config: Any) -> Any:
         """boto3's, with the owner's key or another one: id, secret and perhaps a token."""
         used = key or (self.key.access_key_id, self.key.secret_access_key)
         url = self.ports.sagemaker_url if service.startswith("sagemaker") else self.ports.aws_url
         once = Config(retries={"total_max_attempts": 1}, signature_version="v4", **config)
         of_s3 = once.merge(Config(signature_version="s3v4"))
-        session = boto3.Session(*used, region_name=account.REGION)
+        names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+        given: dict[str, str] = dict(zip(names, used, strict=False))
+        session = boto3.Session(**given, region_name=account.REGION)  # type: ignore[arg-type]
         return session.client(  # type: ignore[call-overload]
             service, endpoint_url=url, config=of_s3 if service == "s3" else once
         )
 
 
-@pytest.fixture(scope="session", params=[False, True], ids=["open", "roles"])
-def servers(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with started(tmp_path_factory, enforce_roles=False) as both:
+        yield both
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["open", "roles"])
+def either(
+    request: pytest.FixtureRequest, servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Servers]:
+    """A cloud that holds nobody to a role, and one that does."""
+    if not request.param:
+        yield servers
+        return
+    with started(tmp_path_factory, enforce_roles=True) as both:
+        yield both
+
+
+@contextmanager
+def started(tmp_path_factory: pytest.TempPathFactory, enforce_roles: bool) -> Iterator[Servers]:
     if not EMULATOR_PYTHON.exists():
         pytest.skip("the emulator's environment is not built: run `make env`")
-    place = Place(Path(tmp_path_factory.mktemp("guarded")))
+    place = Place(tmp_path_factory.mktemp("guarded"))
     place.close_to_others()
     chosen = ports.choose(place, print)
     write_private(place.aws_config, account.CONFIG)
     container_image.write_commands(place, {})
-    started = Servers(place, chosen, AccessKey.of(place), request.param)
+    both = Servers(place, chosen, AccessKey.of(place), enforce_roles)
     children = [
-        supervisor.emulator(place, chosen, started.enforce_roles),
+        supervisor.emulator(place, chosen, enforce_roles),
         supervisor.sagemaker(place, chosen),
     ]
     until(lambda: supervisor.is_ready(chosen) or not all(child.is_alive for child in children))
     assert supervisor.is_ready(chosen), [child.log.read_text()[-2000:] for child in children]
-    started.client("s3").create_bucket(Bucket=BUCKET)
-    yield started
+    both.client("s3").create_bucket(Bucket=BUCKET)
+    yield both
     for child in children:
         child.stop()

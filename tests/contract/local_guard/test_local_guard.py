@@ -10,6 +10,7 @@ import socket
 import subprocess
 import urllib.request
 import zipfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,9 +65,13 @@ def signed(servers: Servers, server: str, method: str = "GET", path: str = "/") 
     return "".join(f"{name}: {value}\n" for name, value in request.headers.items())
 
 
-def ask(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
-    names = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(url, body, names, method=method)
+def ask(
+    url: str,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    request = urllib.request.Request(url, body, dict(headers or {}), method=method)
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return Answer(answer.status, answer.read().decode())
@@ -139,14 +144,16 @@ ADMINISTRATION = [
 
 
 @pytest.mark.parametrize("server", SERVERS)
-@pytest.mark.parametrize(("method", "path"), ADMINISTRATION)
-def test_no_path_is_open_to_those_who_do_not_sign(
-    servers: Servers, server: str, method: str, path: str
-) -> None:
+def test_no_path_is_open_to_those_who_do_not_sign(servers: Servers, server: str) -> None:
+    for method, path in ADMINISTRATION:
+        assert_closed(servers, server, method, path)
+
+
+def assert_closed(servers: Servers, server: str, method: str, path: str) -> None:
     url = f"http://127.0.0.1:{port_of(servers, server)}{path}"
     for kind in ("text/plain", "application/x-www-form-urlencoded", "application/x-amz-json-1.1"):
         body = b"Action=ListUsers&Version=2010-05-08" if method == "POST" else None
-        answer = ask(url, method, body, Content_Type=kind)
+        answer = ask(url, method, body, {"Content-Type": kind})
         assert answer.status == 403, answer.text
         assert "access-control-" not in answer.text.lower()
     port = port_of(servers, server)
@@ -202,7 +209,7 @@ def test_objects_and_presigned_urls_of_any_key(servers: Servers, key: str) -> No
     assert ask(s3.generate_presigned_url("get_object", Params=at)).text == "one"
     assert ask(s3.generate_presigned_url("put_object", Params=at), "PUT", b"two").status == 200
     url = s3.generate_presigned_url("get_object", Params=at)
-    assert ask(url, Sec_Fetch_Site="none").text == "two"
+    assert ask(url, headers={"Sec-Fetch-Site": "none"}).text == "two"
     for changed, headers in (
         (url.replace(BUCKET, f"{BUCKET}x"), {}),
         (url.replace("Expires=3600", "Expires=3601"), {}),
@@ -211,7 +218,7 @@ def test_objects_and_presigned_urls_of_any_key(servers: Servers, key: str) -> No
         (url, {"Sec-Fetch-Site": "cross-site"}),
         (url, {"Sec-Fetch-Site": "same-site"}),
     ):
-        assert ask(changed, **headers).status == 403
+        assert ask(changed, headers=headers).status == 403
     assert ask(url, "PUT", b"three").status == 403
 
 
@@ -324,8 +331,8 @@ MAY_LIST = {"Effect": "Allow", "Action": ["s3:ListAllMyBuckets", "s3:ListBucket"
 
 
 @pytest.fixture(scope="module")
-def role(servers: Servers) -> str:
-    iam = servers.client("iam")
+def role(either: Servers) -> str:
+    iam = either.client("iam")
     document = {"Version": "2012-10-17", "Statement": [TRUST | {"Action": "sts:AssumeRole"}]}
     made = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=json.dumps(document))
     policy = {"Version": "2012-10-17", "Statement": [MAY_LIST]}
@@ -334,29 +341,31 @@ def role(servers: Servers) -> str:
     return arn
 
 
-def test_temporary_keys_of_a_role_are_known_to_both_servers(servers: Servers, role: str) -> None:
-    sts = servers.client("sts")
+def test_temporary_keys_of_a_role_are_known_to_both_servers(either: Servers, role: str) -> None:
+    sts = either.client("sts")
     given = sts.assume_role(RoleArn=role, RoleSessionName="somebody")["Credentials"]
     key = (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
-    assert servers.client("s3", key).list_buckets()["Buckets"]
-    assert servers.client("sagemaker", key).list_models()["Models"] == []
+    assert either.client("s3", key).list_buckets()["Buckets"]
+    assert either.client("sagemaker", key).list_models()["Models"] == []
     for service, operation in (("s3", "list_buckets"), ("sagemaker", "list_models")):
         for wrong in ((*key[:2], "x"), key[:2], (key[0], "x" * 40, key[2])):
             with pytest.raises(ClientError, match=r"Invalid|DoesNotMatch"):
-                getattr(servers.client(service, wrong), operation)()
-    question = f"{servers.ports.aws_url}{keys.PATH}{key[0]}"
+                getattr(either.client(service, wrong), operation)()
+    question = f"{either.ports.aws_url}{keys.PATH}{key[0]}"
     asked = AWSRequest("GET", question)
     SigV4Auth(Credentials(*key), "sts", account.REGION).add_auth(asked)
-    assert ask(question, **dict(asked.headers)).status == 403, "keys are told to the owner alone"
+    assert ask(question, headers=dict(asked.headers.items())).status == 403, (
+        "keys are told to the owner alone"
+    )
 
 
-def test_keys_of_a_user_are_known_to_both_servers(servers: Servers) -> None:
-    iam = servers.client("iam")
+def test_keys_of_a_user_are_known_to_both_servers(either: Servers) -> None:
+    iam = either.client("iam")
     iam.create_user(UserName="somebody")
     made = iam.create_access_key(UserName="somebody")["AccessKey"]
     key = (made["AccessKeyId"], made["SecretAccessKey"])
-    assert servers.client("sagemaker", key).list_models()["Models"] == []
-    assert servers.client("sts", key).get_caller_identity()["UserId"]
+    assert either.client("sagemaker", key).list_models()["Models"] == []
+    assert either.client("sts", key).get_caller_identity()["UserId"]
 
 
 FUNCTION = """
@@ -369,8 +378,8 @@ def handler(event, context):
 """
 
 
-def test_functions_act_with_their_roles_keys(servers: Servers, role: str) -> None:
-    functions = servers.client("lambda")
+def test_functions_act_with_their_roles_keys(either: Servers, role: str) -> None:
+    functions = either.client("lambda")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("f.py", FUNCTION)
@@ -382,10 +391,10 @@ def test_functions_act_with_their_roles_keys(servers: Servers, role: str) -> Non
         Code={"ZipFile": packed.getvalue()},
         Timeout=30,
     )
-    answer = functions.invoke(FunctionName="acts", Payload=json.dumps(servers.ports.aws_url))
+    answer = functions.invoke(FunctionName="acts", Payload=json.dumps(either.ports.aws_url))
     key_id, secret, models, buckets = json.load(answer["Payload"])
     assert (models, buckets) == (0, [BUCKET])
-    assert (key_id == servers.key.access_key_id) is not servers.enforce_roles
+    assert (key_id == either.key.access_key_id) is not either.enforce_roles
     arn = functions.get_function_configuration(FunctionName="acts")["FunctionArn"]
     guessed = hashlib.sha256(f"{arn}:{role}".encode()).hexdigest()
     guesses = {
