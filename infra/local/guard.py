@@ -138,11 +138,9 @@ class Guard:
         known = {**scope, SIGNER: signature.key_id}
         try:
             await self._app(known, passing.receive, passing.send)
-        except Exception:
-            if passing.refused is None:
-                raise
-        if passing.refused is not None and not passing.has_begun:
-            await _refuse(request, signature, passing.refused, send)
+        finally:
+            if passing.refused is not None and not passing.has_begun:
+                await _refuse(request, signature, passing.refused, send)
 
     def _refuse_pages(self, scope: Scope, request: Request) -> None:
         """Raises Refused for all that a browser sends for a page that is not the server's own."""

@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.httpsession import URLLib3Session
 
 from tests.contract.local_sagemaker.cloud import ROLE, Cloud, refused, unique
-from tests.contract.local_sagemaker.server import IMAGE
+from tests.contract.local_sagemaker.server import CREDENTIALS, IMAGE
 
 
 def post(cloud: Cloud, operation: str, body: str) -> tuple[int, bytes]:
@@ -19,6 +21,8 @@ def post(cloud: Cloud, operation: str, body: str) -> tuple[int, bytes]:
         "Content-Type": "application/x-amz-json-1.1",
     }
     request = AWSRequest("POST", cloud.server.url, headers=headers, data=body.encode())
+    own = Credentials(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
+    SigV4Auth(own, "sagemaker", "us-east-1").add_auth(request)
     answer = URLLib3Session().send(request.prepare())
     return answer.status_code, answer.content
 
