@@ -497,6 +497,32 @@ OF_THE_PRODUCT = (
         "closings.read(cloud.bucket, run) or _too_old(cloud, run)",
         "closings.read(cloud.bucket, run)",
         f"{UNIT}/test_report_turns.py",
+        "a page of another port on this machine may ask the local cloud",
+        "infra/local/guard.py",
+        'frozenset({"none", "same-origin"})',
+        'frozenset({"none", "same-origin", "same-site"})',
+        f"{UNIT}/test_guard.py",
+    ),
+    Mistake(
+        "a Host that begins as the local cloud's own is taken for it",
+        "infra/local/guard.py",
+        "self._own.fullmatch(hosts[0])",
+        "self._own.match(hosts[0])",
+        f"{UNIT}/test_guard.py",
+    ),
+    Mistake(
+        "a body is not held to the hash that was signed",
+        "infra/local/sigv4.py",
+        "        return HashedBody(payload)\n",
+        "        return AnyBody()\n",
+        f"{UNIT}/test_sigv4.py",
+    ),
+    Mistake(
+        "the local cloud asks an application before a signature over its body holds",
+        "infra/local/guard.py",
+        "            sigv4.check(request, signature, credential.secret, payload)\n",
+        "",
+        f"{UNIT}/test_guard.py",
     ),
 )
 

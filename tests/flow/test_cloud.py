@@ -96,6 +96,20 @@ def test_it_listens_on_this_machine_only(place: Place, running: Cloud) -> None:
     assert listening == {"127.0.0.1"}
 
 
+def test_nobody_else_on_this_machine_can_read_it(place: Place, running: Cloud) -> None:
+    put(running, b"private")
+    running.client("lambda").invoke(FunctionName="sortbox-local-onSchedule")
+    kept = [path for path in place.root.rglob("*") if not path.is_symlink()]
+    assert {"env", "keys.json", "aws.log", "supervisor.log"} <= {path.name for path in kept}
+    open_ = [f"{path.stat().st_mode:o} {path}" for path in kept if path.stat().st_mode & 0o077]
+    assert open_ == []
+    assert place.root.stat().st_mode & 0o777 == 0o700
+    log = place.logs / "aws.log"
+    log.chmod(0o644)
+    up(place, print)
+    assert log.stat().st_mode & 0o777 == 0o600, "up closes what was opened"
+
+
 def test_a_shell_that_sources_the_file_reaches_the_cloud(place: Place, running: Cloud) -> None:
     put(running, b"for the shell")
     script = (
