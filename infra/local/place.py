@@ -69,14 +69,14 @@ class Place:
     def close_to_others(self) -> None:
         """The folder is this user's alone, and so is every file in it, however old.
 
-        What is shared beside the cloud, such as environments, keeps its modes within. Takes about
-        two seconds for a million objects. Raises PermissionError where it is somebody else's.
+        What is shared beside the cloud, such as environments, keeps its modes within. Takes some
+        seconds for a million objects. Raises PermissionError where it is somebody else's.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)
         self.state.mkdir(exist_ok=True)
-        for path in (self.state, self.logs, self.environment_file):
-            _close_to_others(path)
+        ours = (self.state, self.logs, self.environment_file)
+        _close_to_others(self.root, frozenset(path.name for path in ours))
 
     def folder(self, *names: str) -> Path:
         """A folder of the state, made where it is missing."""
@@ -157,13 +157,15 @@ def write_private(file: Path, text: str) -> None:
     part.replace(file)
 
 
-def _close_to_others(path: Path | os.DirEntry[str]) -> None:
-    """Links are left: what they lead to is not the cloud's. Files may go away meanwhile."""
-    with suppress(FileNotFoundError):
-        mode = os.lstat(path).st_mode
-        if not stat.S_ISLNK(mode) and mode & 0o077:
-            Path(path).chmod(stat.S_IMODE(mode) & ~0o077)
-        if stat.S_ISDIR(mode):
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    _close_to_others(entry)
+def _close_to_others(folder: Path | str, names: frozenset[str] = frozenset()) -> None:
+    """What is in it, or those `names` only; not what links lead to, which is not the cloud's."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink() or (names and entry.name not in names):
+                continue
+            with suppress(FileNotFoundError):  # a running cloud's files come and go
+                mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
+                if mode & 0o077:
+                    Path(entry.path).chmod(mode & ~0o077)
+                if entry.is_dir(follow_symlinks=False):
+                    _close_to_others(entry.path)
