@@ -145,7 +145,9 @@ def _start(place: Place, say: Say, enforce_roles: bool) -> Ports:
     AccessKey.of(place)
     write_private(place.aws_config, account.CONFIG)
     place.logs.mkdir(mode=0o700, exist_ok=True)
-    with (place.logs / "supervisor.log").open("ab") as log:
+    said = place.logs / "supervisor.log"
+    said.touch(0o600)
+    with said.open("ab") as log:
         process = subprocess.Popen(
             [*_SUPERVISOR, str(place.root), *([supervisor.ENFORCE_ROLES] if enforce_roles else [])],
             cwd=REPOSITORY,

@@ -113,7 +113,9 @@ class Place:
     def turn(self) -> Iterator[None]:
         """One command at a time starts or stops this cloud; the others wait."""
         self.state.mkdir(parents=True, exist_ok=True)
-        with (self.state / "turn.lock").open("a") as lock:
+        at = self.state / "turn.lock"
+        at.touch(0o600)
+        with at.open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
