@@ -497,6 +497,8 @@ OF_THE_PRODUCT = (
         "closings.read(cloud.bucket, run) or _too_old(cloud, run)",
         "closings.read(cloud.bucket, run)",
         f"{UNIT}/test_report_turns.py",
+    ),
+    Mistake(
         "a page of another port on this machine may ask the local cloud",
         "infra/local/guard.py",
         'frozenset({"none", "same-origin"})',
