@@ -92,9 +92,14 @@ def _before(previous: Previous) -> Before:
 
 def in_outbox(bucket: Bucket, image: str) -> Predicted | Refusal | None:
     """What the outbox says about an image; nothing where it is not of the schema known here."""
+    found = result_of(bucket, image)
+    return answer_of(found) if found else None
+
+
+def result_of(bucket: Bucket, image: str) -> Result | None:
     found = bucket.read(result_key(image))
     try:
-        return answer_of(result.from_json(found.body)) if found else None
+        return result.from_json(found.body) if found else None
     except ValueError:
         return None
 

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from domain.keys import KEY_BYTES
+from domain.result import Version
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 JSON = "application/json"
+STANDARD = "STANDARD"
+ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes whose objects need to be restored; a listing does not tell of archive tiers."""
 
 COPIES_AT_ONCE = 8
 
@@ -26,6 +30,7 @@ class Listed:
     etag: str
     size: int
     last_modified: datetime
+    storage_class: str = STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,11 @@ class Stored:
 class Headed:
     listed: Listed
     metadata: dict[str, str]
+    version_id: str | None = None
+
+    @property
+    def version(self) -> Version:
+        return Version(self.listed.etag, self.version_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ class Bucket:
             _check_absent(error)
             return None
         listed = _listed(key, answer["ETag"], answer["ContentLength"], answer["LastModified"])
-        return Headed(listed, answer["Metadata"])
+        return Headed(listed, answer["Metadata"], answer.get("VersionId"))
 
     def put(self, key: str, body: bytes | str) -> None:
         self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=JSON)
@@ -151,6 +161,12 @@ class Bucket:
             return False
         return True
 
+    def page(self, prefix: str, after: str = "") -> list[Listed]:
+        """The first thousand of `walk`, in one call."""
+        more: dict[str, Any] = {"StartAfter": _at_most_a_key(after)} if after else {}
+        found = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, **more)
+        return list(_contents(found))
+
     def walk(self, prefix: str, after: str = "") -> Iterator[Listed]:
         """Every object below `prefix` whose key sorts after `after`; a thousand are held at a time.
 
@@ -159,16 +175,28 @@ class Bucket:
         more: dict[str, Any] = {"StartAfter": _at_most_a_key(after)} if after else {}
         while True:
             page = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, **more)
-            for found in page.get("Contents", []):
-                yield _listed(found["Key"], found["ETag"], found["Size"], found["LastModified"])
+            yield from _contents(page)
             if not page["IsTruncated"]:
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
-def _listed(key: str, etag: str, size: int, last_modified: datetime) -> Listed:
+def _contents(page: Any) -> Iterator[Listed]:
+    for found in page.get("Contents", []):
+        yield _listed(
+            found["Key"],
+            found["ETag"],
+            found["Size"],
+            found["LastModified"],
+            found.get("StorageClass", STANDARD),
+        )
+
+
+def _listed(
+    key: str, etag: str, size: int, last_modified: datetime, storage_class: str = STANDARD
+) -> Listed:
     """In whole seconds, because HEAD tells no more and listings might."""
-    return Listed(key, etag.strip('"'), size, last_modified.replace(microsecond=0))
+    return Listed(key, etag.strip('"'), size, last_modified.replace(microsecond=0), storage_class)
 
 
 def _check_absent(error: ClientError) -> None:

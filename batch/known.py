@@ -6,6 +6,7 @@ A place in a stream need not be exact: who asks for an image passes over what pr
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from batch import answers, renewed
@@ -21,6 +22,7 @@ from batch.answer import (
 from batch.bucket import Bucket, Listed
 from batch.claim import Run
 from batch.cloud import Cloud
+from batch.listing import DOUBT
 from domain.keys import folder_file
 
 PREDICTIONS = "predictions.csv"
@@ -32,7 +34,12 @@ LONGEST_LINE = 2**20
 
 
 class Sorted:
-    """Answers in the order of image keys, asked for in that order."""
+    """Answers in the order of image keys, asked for in that order.
+
+    `gave_up`: the last word on the image that was asked for is that it could not be answered.
+    """
+
+    gave_up: bool = False
 
     def __init__(self, answers: Iterable[Answer]) -> None:
         self._answers = iter(answers)
@@ -41,10 +48,13 @@ class Sorted:
     def at(self, image: Listed) -> Predicted | Refusal | None:
         """The first answer for the image as it is; what precedes the image is passed over."""
         found: Predicted | Refusal | None = None
+        self.gave_up = False
         while self._next is not None and self._next.image <= image.key:
             answer = self._next
             is_its = answer.image == image.key and answer.etag == image.etag
-            if found is None and is_its and not isinstance(answer, Unanswered):
+            if is_its and isinstance(answer, Unanswered):
+                self.gave_up |= found is None
+            elif is_its and found is None and not isinstance(answer, Unanswered):
                 found = answer
             self._next = next(self._answers, None)
         return found
@@ -131,16 +141,31 @@ class Known:
     def latest(self, image: Listed) -> Predicted | Refusal | None:
         """Of an image's answers the one given last; where two were given at once, the first's.
 
-        Every stream is asked: each passes over what precedes the image.
+        Every stream is asked: each passes over what precedes the image. None where the outbox has
+        to be asked: an ETag alone does not tell an image from the one before it, but that was
+        answered before this one came; and what the run could not answer had no answer then.
         """
         given = [answer for stream in self._streams if (answer := stream.at(image))]
-        return max(given, key=lambda answer: answer.at, default=None)
+        if not given or any(stream.gave_up for stream in self._streams):
+            return None
+        last = max(given, key=lambda answer: answer.at)
+        return None if _is_older(last, image) else last
 
     def place(self) -> dict[str, Any]:
         files = {
             name: file and [file.etag, file.size, file.place] for name, file in self._files.items()
         }
         return {**files, "sweeps": [sweep.place for sweep in self._sweeps]}
+
+
+def _is_older(answer: Predicted | Refusal, image: Listed) -> bool:
+    """A multipart upload is dated by its start, so that nothing is older than it may be."""
+    try:
+        at = datetime.fromisoformat(answer.at)
+    except ValueError:
+        return True  # a table that somebody has edited
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return "-" not in image.etag and at < image.last_modified - DOUBT
 
 
 def _whole(bucket: Bucket, key: str) -> Lines | None:

@@ -5,25 +5,35 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from batch.bucket import Listed
+from batch.bucket import ARCHIVES, Listed
+from domain.result import Version
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One image as it was listed when the run was planned; an answer counts only for this one."""
+    """One image as it was listed when the run was planned; an answer counts only for this one.
+
+    `version` is its version id where the time would not tell a later object from it; else None.
+    """
 
     key: str
     etag: str
     size: int
     last_modified: str
+    version: str | None = None
+    archived: bool = False
 
     @classmethod
     def of(cls, listed: Listed) -> "Row":
-        return cls(listed.key, listed.etag, listed.size, _instant(listed.last_modified))
+        at = _instant(listed.last_modified)
+        archived = listed.storage_class in ARCHIVES
+        return cls(listed.key, listed.etag, listed.size, at, archived=archived)
 
-    def is_still(self, etag: str, last_modified: datetime) -> bool:
+    def is_still(self, version: Version, last_modified: datetime) -> bool:
         """The same bytes written again are not the same object: the job may have read either."""
-        return self.etag == etag and self.last_modified == _instant(last_modified)
+        return Version(self.etag, self.version).is_same(version) and self.last_modified == _instant(
+            last_modified
+        )
 
 
 def _instant(moment: datetime) -> str:

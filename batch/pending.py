@@ -6,7 +6,7 @@ from typing import Literal
 from batch.bucket import Bucket
 from batch.listing import Candidate, is_settled_by_listing
 from domain.keys import result_key
-from domain.result import MODEL_ID, SOURCE_ETAG
+from domain.result import MODEL_ID, Version, source_version
 
 Reason = Literal["no answer", "newer image", "older model"]
 
@@ -33,8 +33,20 @@ class Wanted:
         result = bucket.head(result_key(candidate.image.key))
         if result is None:
             return "no answer"
-        if result.metadata.get(SOURCE_ETAG) != candidate.image.etag:
+        if not self._is_about(bucket, source_version(result.metadata), candidate):
             return "newer image"
         if self.model is None or result.metadata.get(MODEL_ID) in (NO_MODEL, self.model):
             return None
         return "older model"
+
+    def _is_about(self, bucket: Bucket, answered: Version, candidate: Candidate) -> bool:
+        """A listing tells no version id, so that one more HEAD is due where its times leave doubt.
+
+        That is of images in parts, and of those whose bytes were written again after their answer.
+        """
+        if not answered.is_same(Version(candidate.image.etag)):
+            return False
+        if not answered.id or is_settled_by_listing(candidate):
+            return True
+        image = bucket.head(candidate.image.key)
+        return image is not None and answered.is_same(image.version)

@@ -62,8 +62,13 @@ def divide(rows: Sequence[Row], most_late: int) -> list[tuple[Road, list[Row]]]:
 
 
 def road_of(row: Row) -> Road:
-    """Empty objects and odd names go direct: what a job does with them is documented nowhere."""
+    """Empty objects and odd names go direct: what a job does with them is documented nowhere.
+
+    So do archived objects, which would be read by a job in vain; those that are restored are few.
+    """
     if row.size == 0 or row.size > LARGE.payload_mb * MB or not fits_manifest(row.key):
+        return Direct()
+    if row.archived and row.size <= SMALL.payload_mb * MB:
         return Direct()
     return SMALL if row.size <= SMALL.payload_mb * MB else LARGE
 

@@ -1,6 +1,7 @@
 """How far a slice has come: jobs are asked, markers are listed, messages are not counted."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -9,12 +10,14 @@ from batch import slots, transform
 from batch.bucket import Bucket
 from batch.claim import Run
 from batch.cloud import Cloud
-from batch.page import PageRef
+from batch.page import PageRef, rows_from_text
 from batch.slice import Direct, Slice, Transform
 from batch.transform import Denied, Ended, Missing, NoCapacity, Order, Running, Stopped
+from batch.unreadable import Others
 from domain.keys import RunKeys
 
 DONE = ".jsonl"
+SETTLED = ".settled"
 
 
 class Stage(IntEnum):
@@ -65,6 +68,10 @@ def _stopped(part: int) -> str:
     return f"{part}-stopped"
 
 
+def _failed(part: int) -> str:
+    return f"{part}-failed"
+
+
 def _done(part: int, page: int) -> str:
     return f"{part}-{page:04}{DONE}"
 
@@ -73,6 +80,29 @@ def done_key(ref: PageRef) -> str:
     """The marker that a page is done; it holds the page's answers, for the report."""
     prefix = RunKeys(ref.token, ref.nonce).progress(ref.attempt, ref.index)
     return prefix + _done(ref.part, ref.page)
+
+
+def failed_key(ref: PageRef) -> str:
+    """The marker that a page's job failed, which it does where one of its objects does."""
+    prefix = RunKeys(ref.token, ref.nonce).progress(ref.attempt, ref.index)
+    return prefix + _failed(ref.part)
+
+
+def settled_key(ref: PageRef) -> str:
+    """What is settled of a page that is not done yet."""
+    return done_key(ref).removesuffix(DONE) + SETTLED
+
+
+def read_settled(bucket: Bucket, ref: PageRef) -> dict[str, str]:
+    """The line of each row that is settled, by its image's key; empty where there is no answer."""
+    found = bucket.read(settled_key(ref))
+    lines: dict[str, str] = json.loads(found.body) if found else {}
+    return lines
+
+
+def write_settled(bucket: Bucket, ref: PageRef, lines: dict[str, str]) -> None:
+    """At most a page's rows, some 500 kB. Of two who write at once one is lost, and done again."""
+    bucket.put(settled_key(ref), json.dumps(lines, ensure_ascii=False))
 
 
 def marks(bucket: Bucket, run: RunKeys, planned: Slice) -> Marks:
@@ -119,7 +149,9 @@ def _push_unsent(cloud: Cloud, run: Run, planned: Slice, part: int) -> Stage:
         case Stopped():
             cloud.bucket.put(_mark_key(run, planned, _stopped(part)), "")
             return Stage.COLLECTED
-        case Ended():
+        case Ended(failure):
+            if failure is not None:
+                cloud.bucket.put(_mark_key(run, planned, _failed(part)), failure)
             _send(cloud, run, planned, part, list(range(planned.parts[part].pages)))
             return Stage.COLLECTING
 
@@ -139,13 +171,36 @@ def _ask(cloud: Cloud, run: Run, planned: Slice, part: int) -> transform.Job | N
     if isinstance(job, Ended | Stopped):
         slots.call_next(cloud)
     if isinstance(job, Ended) and job.failure is not None:
-        _check_answers(cloud, run.keys.output(name), str(name), job.failure)
+        _check_answers(cloud, run, planned, part, job.failure)
     return job
 
 
-def _check_answers(cloud: Cloud, output: str, name: str, failure: str) -> None:
-    if next(cloud.bucket.walk(output), None) is None:
+def _check_answers(cloud: Cloud, run: Run, planned: Slice, part: int, failure: str) -> None:
+    """Raises NothingAnswered where the job is the trouble, and not one of its images.
+
+    An image that it could not read may fail the whole job: then the pages find out which. A few
+    large ones beside small ones that were answered, and what an earlier attempt left over, may be
+    such that nothing can be answered: then the pages count how often.
+    """
+    name = planned.job(run.keys, cloud.stage, part)
+    written = (run.keys.output(name), *planned.outputs_beside(run.keys, cloud.stage, part))
+    if planned.attempt > 1 or any(cloud.bucket.page(output) for output in written):
+        return
+    if not _has_unreadable(cloud, run, planned, part):
         raise NothingAnswered(f"transform job {name} failed and answered nothing: {failure}")
+
+
+def _has_unreadable(cloud: Cloud, run: Run, planned: Slice, part: int) -> bool:
+    """One GET of a byte an image, until one is denied and another is not; 50,000 at most."""
+    others, at_once = Others(cloud.bucket), cloud.bounds.heads_at_once
+    with ThreadPoolExecutor(at_once) as threads:
+        for page in range(planned.parts[part].pages):
+            found = cloud.bucket.read(planned.page_key(run.keys, part, page))
+            keys = [row.key for row in rows_from_text(found.body)] if found else []
+            for key, denied in zip(keys, threads.map(others.is_denied, keys), strict=True):
+                if denied and others.are_read(key):
+                    return True
+    return False
 
 
 def order_of(cloud: Cloud, run: Run, planned: Slice, part: int, road: Transform) -> Order:

@@ -15,16 +15,20 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from batch import folder_page
-from batch.answer import COLUMNS, Predicted, Refusal, in_outbox, to_csv, to_line
-from batch.bucket import Listed
+from batch.answer import COLUMNS, Predicted, Refusal, answer_of, result_of, to_csv, to_line
+from batch.bucket import Bucket, Listed
 from batch.claim import SUMMARY, Run, publish
 from batch.cloud import Cloud
 from batch.folder_page import PAGE, Gallery
 from batch.known import ERRORS, PREDICTIONS, Known
 from batch.parted import PartedFile
 from batch.review import Review, key_of
-from domain.keys import INBOX, folder_file
+from batch.unreadable import Others, denial_of
+from domain.keys import INBOX, folder_file, result_key
+from domain.result import Result, Version
 from domain.route import Ignored, InFolder, route
 
 MOST_LABELS = 1_000
@@ -188,8 +192,29 @@ def _read_answer(cloud: Cloud, image: Listed, counts: Counts) -> Predicted | Ref
         counts.unlisted += 1
         return None
     counts.looked_up += 1
-    answer = in_outbox(cloud.bucket, image.key)
-    if answer is None or answer.etag != image.etag:
+    try:
+        found = result_of(cloud.bucket, image.key)
+    except ClientError as error:
+        # One answer that cannot be read is no reason to hold up the report of all the others.
+        if not denial_of(error) or not Others(cloud.bucket).are_read(result_key(image.key)):
+            raise
+        counts.unlisted += 1
+        return None
+    if found is None or not _is_about(cloud.bucket, found, image):
         counts.unanswered += 1
         return None
-    return answer
+    return answer_of(found)
+
+
+def _is_about(bucket: Bucket, found: Result, image: Listed) -> bool:
+    """A listing tells no version id; a HEAD does."""
+    answered = found.source.version
+    if not answered.id or not answered.is_same(Version(image.etag)):
+        return answered.is_same(Version(image.etag))
+    try:
+        present = bucket.head(image.key)
+    except ClientError as error:
+        if denial_of(error) and Others(bucket, by_head=True).are_read(image.key):
+            return True  # of an image that HEAD does not show, the ETag is all there is
+        raise
+    return present is not None and answered.is_same(present.version)

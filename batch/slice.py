@@ -78,6 +78,14 @@ class Slice:
     def job(self, run: RunKeys, stage: str, part: int) -> JobName:
         return JobName(stage, self.scope.slug, run.nonce, self.attempt, self.index, part)
 
+    def outputs_beside(self, run: RunKeys, stage: str, part: int) -> tuple[str, ...]:
+        """Where the jobs of the other parts write."""
+        return tuple(
+            run.output(self.job(run, stage, other))
+            for other, about in enumerate(self.parts)
+            if other != part and isinstance(about.road, Transform)
+        )
+
     def page(self, run: RunKeys, part: int, page: int) -> PageRef:
         return PageRef(run.token, run.nonce, self.attempt, self.index, part, page)
 
@@ -114,7 +122,10 @@ def latest(bucket: Bucket, run: RunKeys, most: int = 2) -> tuple[Slice, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page with what is needed to answer it. `inputs` and `output` are its job's key prefixes."""
+    """A page with what is needed to answer it. `inputs` and `output` are its job's key prefixes.
+
+    `beside`: where the slice's other jobs write, which do the same to images of another size.
+    """
 
     ref: PageRef
     road: Road
@@ -122,6 +133,7 @@ class Page:
     job: JobName
     inputs: str
     output: str
+    beside: tuple[str, ...] = ()
 
 
 def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
@@ -139,6 +151,7 @@ def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
         job=job,
         inputs=inputs_of(planned.scope),
         output=run.output(job),
+        beside=planned.outputs_beside(run, stage, ref.part),
     )
 
 

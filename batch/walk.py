@@ -3,16 +3,20 @@
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, timedelta
 from itertools import islice
+
+from botocore.exceptions import ClientError
 
 from batch.bucket import Bucket, Listed
 from batch.cloud import Cloud
-from batch.listing import UNLISTED, Candidate, together
+from batch.listing import DOUBT, UNLISTED, Candidate, together
 from batch.page import Row
 from batch.pending import Reason, Wanted
-from domain.keys import INBOX, OUTBOX, claim_key
+from batch.unreadable import Others, denial_of
+from domain.keys import INBOX, OUTBOX, claim_key, result_key
+from domain.result import Version
 from domain.route import Ignored, InFolder, Single, route
 from domain.scope import Scope
 
@@ -40,6 +44,7 @@ class Walk:
     rows: list[Row] = field(default_factory=list)
     reasons: Counter[Reason] = field(default_factory=Counter)
     _busy: tuple[Scope, bool] | None = None
+    _witnesses: Others | None = None
 
     def run(self) -> "Walk":
         """Looks are taken side by side in a sweep, which takes one at every result."""
@@ -50,16 +55,57 @@ class Walk:
             while chunk := list(islice(candidates, width)):
                 looked_at = [each for each in chunk if not wanted.is_settled_by_listing(each)]
                 self.cost += sum(HEAD_COST for each in looked_at if each.result) // width
-                reasons = threads.map(lambda each: wanted.reason(self._bucket, each), looked_at)
+                reasons = threads.map(lambda each: self._reason(wanted, each), looked_at)
                 for candidate, reason in zip(looked_at, reasons, strict=True):
                     if reason and not self._is_left_to_its_event(candidate.image, reason):
                         self.reasons[reason] += 1
                         self.rows.append(Row.of(candidate.image))
+        self._pin()
         return self
+
+    def _reason(self, wanted: Wanted, candidate: Candidate) -> Reason | None:
+        """Where HEAD is denied for one object, and not for others, its page is to judge it."""
+        try:
+            return wanted.reason(self._bucket, candidate)
+        except ClientError as error:
+            if denial_of(error) and self._others.are_read(result_key(candidate.image.key)):
+                return "no answer"
+            raise
+
+    def _pin(self) -> None:
+        """Notes version ids where another object of the same bytes could bear the same time.
+
+        Those are images of the last two seconds, and those in parts, whose time is their start.
+        A million images in parts are a million HEADs: 0.40 dollars, and some minutes in all.
+        """
+        young = (self.cloud.now() - DOUBT).astimezone(UTC).isoformat()
+        doubtful = [
+            at for at, row in enumerate(self.rows) if "-" in row.etag or row.last_modified >= young
+        ]
+        with ThreadPoolExecutor(self.cloud.bounds.heads_at_once) as threads:
+            pinned = threads.map(lambda at: self._pinned(self.rows[at]), doubtful)
+            for at, row in zip(doubtful, pinned, strict=True):
+                self.rows[at] = row
+
+    def _pinned(self, row: Row) -> Row:
+        try:
+            found = self._bucket.head(row.key)
+        except ClientError as error:
+            if denial_of(error) and self._others.are_read(row.key):
+                return row
+            raise
+        if found is None or not Version(row.etag).is_same(Version(found.listed.etag)):
+            return row  # it has changed since: no answer will count for this row
+        return replace(row, version=found.version_id)
 
     @property
     def _bucket(self) -> Bucket:
         return self.cloud.bucket
+
+    @property
+    def _others(self) -> Others:
+        self._witnesses = self._witnesses or Others(self._bucket, by_head=True)
+        return self._witnesses
 
     def _candidates(self) -> Iterator[Candidate]:
         if not (self.scope.is_folder or self.scope.is_sweep):

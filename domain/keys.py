@@ -27,6 +27,7 @@ TICKETS = f"{WORK}tickets/"
 TICK = f"{WORK}tick.txt"
 """The last claim that the clock has come to; it goes on after it."""
 
+TIMEOUTS = f"{WORK}timeouts/"
 LONG = f"{OUTBOX}_long/"
 SWEEPS = f"{OUTBOX}_reclassify/"
 
@@ -91,6 +92,11 @@ def folder_file(scope: Scope, name: str) -> str:
     """A file about the folder as a whole (`_status.json`, `predictions.csv` …)."""
     key = f"{OUTBOX}{scope.path}{name}"
     return key if len(key.encode()) <= KEY_BYTES else _long(INBOX + scope.path, f"/{name}")
+
+
+def timeouts_key(image_key: str) -> str:
+    """When the endpoint took too long over an image; a hash, so that no key is too long."""
+    return f"{TIMEOUTS}{hashlib.sha256(image_key.encode()).hexdigest()}.json"
 
 
 def renewed_prefix(folder: Scope) -> str:

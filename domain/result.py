@@ -1,6 +1,7 @@
 """The answer a person reads in the outbox: one JSON document an image, schema version 1."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -12,9 +13,36 @@ SCHEMA = 1
 Road = Literal["endpoint", "batch"]
 
 SOURCE_ETAG = "source-etag"
+SOURCE_VERSION = "source-version"
 MODEL_ID = "model-id"
 STATUS = "status"
 """S3 metadata on every result, so that a HEAD answers "is this current?"."""
+
+CODE = "code"
+UNREADABLE = "unreadable"
+"""The code of a rejection that is looked at again whenever something happens to its image.
+
+It is in the metadata too, because such an image may become readable without changing."""
+
+UNVERSIONED = "null"
+"""S3's version id of everything written while versioning is off or suspended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Which state of an object an answer is about. `etag` is without quotes.
+
+    An ETag may be an MD5, and two different images with one MD5 can be made: it tells states apart
+    only where S3 gives no version id, or where whoever wrote an earlier result noted none.
+    """
+
+    etag: str
+    id: str | None = None
+
+    def is_same(self, other: "Version") -> bool:
+        if self.id and other.id and not self.id == other.id == UNVERSIONED:
+            return self.id == other.id
+        return self.etag == other.etag
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +53,10 @@ class Source:
     etag: str
     version_id: str | None
     bytes: int
+
+    @property
+    def version(self) -> Version:
+        return Version(self.etag, self.version_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +121,17 @@ Result = Classified | Rejected
 def metadata(result: Result) -> dict[str, str]:
     """S3 metadata of the result object."""
     model = str(result.by.model) if result.by else ""
-    return {SOURCE_ETAG: result.source.etag, MODEL_ID: model, STATUS: status(result)}
+    about = {SOURCE_ETAG: result.source.etag, MODEL_ID: model, STATUS: status(result)}
+    if result.source.version_id:
+        about[SOURCE_VERSION] = result.source.version_id
+    if isinstance(result, Rejected) and result.code == UNREADABLE:
+        about[CODE] = UNREADABLE
+    return about
+
+
+def source_version(about: Mapping[str, str]) -> Version:
+    """The version that a result is about, by the result's S3 metadata."""
+    return Version(about.get(SOURCE_ETAG, ""), about.get(SOURCE_VERSION))
 
 
 def previous(result: Result) -> Previous | None:

@@ -4,7 +4,16 @@ from datetime import UTC, datetime
 
 from domain.model import ModelId
 from domain.reply import Labelled, Refused, Reply
-from domain.result import AnsweredBy, Classified, How, Rejected, Result, Source
+from domain.result import (
+    UNREADABLE,
+    AnsweredBy,
+    Classified,
+    How,
+    Rejected,
+    Result,
+    Source,
+)
+from functions.inbox import Unreadable
 
 
 def result_of(image: str, source: Source, reply: Reply, how: How) -> Result:
@@ -25,6 +34,10 @@ def result_of(image: str, source: Source, reply: Reply, how: How) -> Result:
                 format=reply.format,
                 model_ms=reply.model_ms,
             )
+
+
+def unreadable(image: Unreadable, how: How) -> Rejected:
+    return Rejected(image.key, image.source, None, how, UNREADABLE, image.why)
 
 
 def instant(moment: datetime) -> str:

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from batch.bucket import Bucket
+from batch.unreadable import Others, denial_of
 from domain.result import Source
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+
+
+BELIEVED_RECEIVES = 3
+"""From this receive on a denial that may be about all objects is held against others.
+
+A permission that is being changed is denied and granted in turns for some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +38,72 @@ class Photo(Image):
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable(Image):
+    """An image that cannot be read, while others can be; `why` is a sentence, and what to do."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Absent:
     """No object under this key."""
 
 
 def peek(s3: "S3Client", bucket: str, key: str) -> Image | Absent:
-    """The image without its bytes."""
+    """The image without its bytes; of one that HEAD does not show, as the listing has it."""
     try:
         head = s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        return absent(error)
+        if denial_of(error) is None:
+            return absent(error)
+        listed = next(iter(Bucket(s3, bucket).page(key)), None)
+        if listed is None or listed.key != key:
+            raise
+        source = Source(bucket, listed.etag, None, listed.size)
+        return Image(key, source, listed.last_modified)
     return Image(key, _source(bucket, head), head["LastModified"])
 
 
-def fetch(s3: "S3Client", bucket: str, key: str, limit: int) -> Image | Absent:
-    """A Photo; an image of more than `limit` bytes comes without them."""
+def fetch(
+    s3: "S3Client", bucket: str, key: str, limit: int, others: Others | None = None
+) -> Image | Absent:
+    """A Photo; an image of more than `limit` bytes comes without them.
+
+    Unreadable where S3 says so of this very object; and where it might say so of all objects, if
+    one of the `others` is read meanwhile. Without them that is trouble, and is raised.
+    """
     try:
         found = s3.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        return absent(error)
+        denial = denial_of(error)
+        if denial is None:
+            return absent(error)
+        if not denial.certain and (others is None or not others.are_read(key)):
+            raise
+        return _unreadable(s3, bucket, key, error)
     source = _source(bucket, found)
     with closing(found["Body"]) as body:
         if source.bytes > limit:
             return Image(key, source, found["LastModified"])
         return Photo(key, source, found["LastModified"], body.read())
+
+
+def _unreadable(s3: "S3Client", bucket: str, key: str, error: ClientError) -> Unreadable | Absent:
+    """Read once more, so that what is said about it is about the version that is there.
+
+    Raises `error` where it can be read now: there was trouble, and it has passed.
+    """
+    image = peek(s3, bucket, key)
+    if isinstance(image, Absent):
+        return image
+    try:
+        s3.get_object(Bucket=bucket, Key=key)["Body"].close()
+    except ClientError as again:
+        denial = denial_of(again)
+        if denial is None:
+            return absent(again)
+        return Unreadable(key, image.source, image.last_modified, denial.why)
+    raise error
 
 
 def absent(error: ClientError) -> Absent:

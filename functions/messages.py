@@ -30,6 +30,13 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """S3 has fetched an archived object back: it may be read for some days."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class LookAgain:
     """A key whose answer came from a model that was not the active one; `again` counts from 1."""
 
@@ -42,7 +49,7 @@ class SwitchedOn:
     """S3's test event, sent once when notifications are switched on."""
 
 
-InboxMessage = Changed | LookAgain | SwitchedOn
+InboxMessage = Changed | Restored | LookAgain | SwitchedOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,9 @@ FolderMessage = Quiet | Start | Advance | Sweep | JobChanged | NotOurs
 OurMessage = LookAgain | Quiet | Start | Advance | Sweep | PageRef
 
 
+REMOVALS = ("ObjectRemoved", "LifecycleExpiration")
+"""Somebody removed the object, or a version of it; a lifecycle rule did, which S3 tells apart."""
+
 NAMES: dict[type[OurMessage], str] = {
     LookAgain: "look",
     Quiet: "quiet",
@@ -122,12 +132,14 @@ def parse_inbox(body: str) -> tuple[InboxMessage, ...]:
     raise Malformed(f"not a message of the inbox queue: {sorted(message)}")
 
 
-def _changed(record: object) -> Changed:
+def _changed(record: object) -> Changed | Restored:
     match record:
         case {"eventName": str(event), "s3": {"object": {"key": str(key)}}}:
             kind = event.partition(":")[0]
-            if kind in ("ObjectCreated", "ObjectRemoved"):
-                return Changed(unquote_plus(key), kind == "ObjectRemoved", _size(record))
+            if kind in ("ObjectCreated", *REMOVALS):
+                return Changed(unquote_plus(key), kind in REMOVALS, _size(record))
+            if event == "ObjectRestore:Completed":
+                return Restored(unquote_plus(key))
             raise Malformed(f"not an event that the inbox subscribes to: {event!r}")
     raise Malformed("not an S3 event record")
 

@@ -10,22 +10,24 @@ from typing import TYPE_CHECKING, assert_never
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from batch.answer import Answer, Unanswered, answer_of, in_outbox, to_line
-from batch.bucket import Bucket
+from batch.bucket import Bucket, Listed
 from batch.collect import NoReply, outputs, reply_in
 from batch.page import Row
-from batch.progress import done_key
+from batch.progress import done_key, failed_key, read_settled, write_settled
 from batch.slice import LARGE, MB, Direct, Page, Transform, open_page
+from batch.unreadable import Others
 from domain.keys import MANIFEST_KEY_BYTES, fits_manifest
 from domain.reply import Reply
 from domain.result import How, Rejected, Result
 from functions import runtime
 from functions.active import Pointer
-from functions.answer import instant, result_of
-from functions.classify import ENDPOINT_BYTES, ask
-from functions.inbox import Image, Photo, fetch, peek
-from functions.intake import Intake
+from functions.answer import instant, result_of, unreadable
+from functions.classify import ENDPOINT_BYTES
+from functions.expensive import MOST_TIMEOUTS, Timeouts, refusal
+from functions.inbox import BELIEVED_RECEIVES, Image, Photo, Unreadable, fetch, peek
+from functions.intake import Intake, receives
 from functions.messages import Advance, parse_page
-from functions.outbox import Current, Gone, Outbox, Outcome, Published, settle, withdraw
+from functions.outbox import Current, Gone, Look, Outbox, Outcome, Published, settle, withdraw
 from functions.outbox import Unanswered as NoAnswer
 from functions.post import send
 from functions.runtime import THREADS, count, logger
@@ -39,6 +41,21 @@ if TYPE_CHECKING:
 LARGEST = LARGE.payload_mb * MB
 
 
+ROW_RECEIVES = 20
+"""From this receive on, some 20 minutes, rows that fail are given up while all else fares well."""
+
+PAGE_RECEIVES = 400
+"""From this one on, 5 to 10 hours, they are in any case: the page's run is to end, and say why."""
+
+FEW = 3
+"""Of so few rows all may fail for reasons of their own; of more, most of them do not."""
+
+WHY_CHARACTERS = 500
+
+MOST_ALONE = 20
+"""Of an attempt's left-overs: of more than these a job that writes nothing is the trouble."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pages:
     settings: OnPage
@@ -47,10 +64,15 @@ class Pages:
     endpoint: "SageMakerRuntimeClient"
     now: Callable[[], datetime]
     threads: int = THREADS
+    probe: "SageMakerRuntimeClient | None" = None
 
     @property
     def bucket(self) -> Bucket:
         return Bucket(self.outbox.s3, self.outbox.bucket)
+
+    @property
+    def timeouts(self) -> Timeouts:
+        return Timeouts(self.bucket, self.probe or self.endpoint)
 
     def accept(self, record: SQSRecord) -> None:
         ref = parse_page(record.body)
@@ -59,53 +81,112 @@ class Pages:
             logger.warning("a page of a run whose files have expired", run=ref.nonce)
             return
         if self.bucket.head(done_key(ref)) is None:
-            lines = [to_line(answer) for answer in self._answer(page)]
+            lines = self._answer(page, receives(record))
             self.bucket.put(done_key(ref), "".join(lines))
         send(self.sqs, self.settings.folder_queue_url, Advance(ref.token))
 
-    def _answer(self, page: Page) -> list[Answer]:
-        """All rows are tried before trouble with one is raised; those settled are then skipped."""
-        answer_row = self._answerer(page)
-        with ThreadPoolExecutor(self.threads) as threads:
-            futures = [threads.submit(answer_row, row) for row in page.rows]
-        failed = sum(each.exception() is not None for each in futures)
-        logger.info("page tried", run=page.ref.nonce, rows=len(page.rows), failed=failed)
-        return [answer for each in futures if (answer := each.result())]
+    def _answer(self, page: Page, received: int) -> list[str]:
+        """The page's lines. All rows are tried before trouble with one is raised.
 
-    def _answerer(self, page: Page) -> Callable[[Row], Answer | None]:
+        What is settled by then is kept in one object beside the marker, so that the next try costs
+        the calls of the rows that are left. In the end those are given up, and not the page.
+        """
+        settled = read_settled(self.bucket, page.ref)
+        left = [row for row in page.rows if row.key not in settled]
+        answer_row = self._answerer(page, Others(self.bucket), received)
+        with ThreadPoolExecutor(self.threads) as threads:
+            futures = {row.key: threads.submit(answer_row, row) for row in left}
+        failed = {key: why for key, each in futures.items() if (why := each.exception())}
+        for key, each in futures.items():
+            if key not in failed:
+                answer = each.result()
+                settled[key] = to_line(answer) if answer else ""
+        logger.info("page tried", run=page.ref.nonce, rows=len(left), failed=len(failed))
+        if failed and not self._are_to_blame(failed, page, received):
+            if len(failed) < len(left):
+                write_settled(self.bucket, page.ref, settled)
+            raise next(iter(failed.values()))
+        for row in left:
+            if row.key in failed:
+                count("GivenUp")
+                reason = f"{type(failed[row.key]).__name__}: {failed[row.key]}"[:WHY_CHARACTERS]
+                logger.warning("gave a row up", key=row.key, receives=received, why=reason)
+                settled[row.key] = to_line(Unanswered(row.key, row.etag, reason))
+        return [settled[row.key] for row in page.rows]
+
+    def _are_to_blame(self, failed: Mapping[str, BaseException], page: Page, received: int) -> bool:
+        """Whether rows that failed are given up: each for a reason of its own, as far as is seen.
+
+        So it is where other images are read, the endpoint answers, and most rows do not fail.
+        """
+        if received < ROW_RECEIVES or received >= PAGE_RECEIVES:
+            return received >= PAGE_RECEIVES
+        if len(failed) > max(FEW, len(page.rows) // 2):
+            return False
+        one = next(iter(failed))
+        are_read = Others(self.bucket).are_read(one) and Others(self.bucket, True).are_read(one)
+        return are_read and self.timeouts.is_healthy(self.outbox.active())
+
+    def _answerer(
+        self, page: Page, others: Others, received: int
+    ) -> Callable[[Row], Answer | None]:
+        believed = others if received >= BELIEVED_RECEIVES else None
         match page.road:
             case Direct():
-                return partial(self._ask_endpoint, page)
+                return partial(self._ask_endpoint, page, believed)
             case Transform():
                 found = outputs(self.bucket, page.inputs, page.output, page.rows)
+                has_failed = len(found) < len(page.rows) and bool(
+                    self.bucket.head(failed_key(page.ref))
+                )
+                beside = has_failed and any(self.bucket.page(other) for other in page.beside)
+                collected = Collected(page, believed, found, has_failed, beside)
                 return lambda row: self._collect(
-                    page, row, reply_in(self.bucket, found.get(row.key))
+                    collected, row, reply_in(self.bucket, found.get(row.key))
                 )
             case never:
                 assert_never(never)
 
-    def _ask_endpoint(self, page: Page, row: Row) -> Answer | None:
+    def _ask_endpoint(self, page: Page, others: Others | None, row: Row) -> Answer | None:
         """Answers the image as it is now, whatever it was when the page was planned."""
-        look = partial(fetch, self.outbox.s3, self.outbox.bucket, limit=ENDPOINT_BYTES)
+        look = partial(
+            fetch, self.outbox.s3, self.outbox.bucket, limit=ENDPOINT_BYTES, others=others
+        )
         answer = partial(self._by_endpoint, page)
         return self._line(row, settle(self.outbox, row.key, look, answer), "it has grown too large")
 
-    def _collect(self, page: Page, row: Row, reply: Reply | NoReply) -> Answer | None:
-        look = partial(peek, self.outbox.s3, self.outbox.bucket)
-        answer = partial(self._by_job, page, row, reply)
+    def _collect(self, job: "Collected", row: Row, reply: Reply | NoReply) -> Answer | None:
+        """Where the job has no answer the image is read, as far as its first bytes, to see why."""
+        look: Look = partial(peek, self.outbox.s3, self.outbox.bucket)
+        if isinstance(reply, NoReply):
+            look = partial(fetch, self.outbox.s3, self.outbox.bucket, limit=-1, others=job.others)
+        answer = partial(self._by_job, job, row, reply)
         why = reply.why if isinstance(reply, NoReply) else "the image has changed"
         return self._line(row, settle(self.outbox, row.key, look, answer), why)
 
-    def _by_job(self, page: Page, row: Row, reply: Reply | NoReply, image: Image) -> Result | None:
-        if isinstance(reply, NoReply) or not row.is_still(image.source.etag, image.last_modified):
+    def _by_job(
+        self, job: "Collected", row: Row, reply: Reply | NoReply, image: Image
+    ) -> Result | None:
+        how = How("batch", str(job.page.job), job.page.ref.attempt, instant(self.now()))
+        if isinstance(image, Unreadable):
+            return unreadable(image, how)
+        if not row.is_still(image.source.version, image.last_modified):
             return None
-        how = How("batch", str(page.job), page.ref.attempt, instant(self.now()))
-        return result_of(image.key, image.source, reply, how)
+        if not isinstance(reply, NoReply):
+            return result_of(image.key, image.source, reply, how)
+        active = self.outbox.active()
+        if not job.is_odd(row) or not (job.has_neighbours or self.timeouts.is_healthy(active)):
+            return None
+        if self.timeouts.note(image, active, str(job.page.job)) < MOST_TIMEOUTS:
+            return None
+        return result_of(image.key, image.source, refusal(active), how)
 
     def _by_endpoint(self, page: Page, image: Image) -> Result | None:
         how = How("endpoint", None, page.ref.attempt, instant(self.now()))
+        if isinstance(image, Unreadable):
+            return unreadable(image, how)
         if isinstance(image, Photo):
-            reply = ask(self.endpoint, self.outbox.active(), image.content)
+            reply = self.timeouts.ask(self.endpoint, self.outbox.active(), image)
             return result_of(image.key, image.source, reply, how)
         message = too_large(image)
         return (
@@ -121,7 +202,8 @@ class Pages:
             case Current():
                 return in_outbox(self.bucket, row.key)
             case NoAnswer(image):
-                if row.is_still(image.source.etag, image.last_modified):
+                if row.is_still(image.source.version, image.last_modified):
+                    withdraw(self.outbox, row.key)  # of what the image was before it was this
                     return Unanswered(row.key, row.etag, why)
                 withdraw(self.outbox, row.key)
                 return None
@@ -129,6 +211,38 @@ class Pages:
                 return None
             case never:
                 assert_never(never)
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A page of a job that has ended, and what the job wrote for it.
+
+    `others`: whom to read where an image is denied; None while a denial is not believed yet.
+    `has_failed`: the job gave up at least one of its objects. `has_others`: another job of the
+    slice answered some.
+    """
+
+    page: Page
+    others: Others | None
+    found: Mapping[str, Listed]
+    has_failed: bool
+    has_others: bool
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether most of the page was answered: what was not is no trouble of the job's."""
+        return 2 * len(self.found) >= len(self.page.rows)
+
+    def is_odd(self, row: Row) -> bool:
+        """Whether the job gave the row up, though it answered others or had but a few large ones.
+
+        Those that an earlier attempt left over may be alone in their job, and none of them good.
+        Of small ones the endpoint is asked, or an attempt in which they have neighbours.
+        """
+        few = len(self.page.rows) <= MOST_ALONE and row.size > ENDPOINT_BYTES
+        alone = few and (self.has_others or self.page.ref.attempt > 1)
+        gave_up = self.has_failed and row.key not in self.found
+        return gave_up and (self.has_neighbours or alone)
 
 
 def too_large(image: Image) -> str | None:
@@ -150,16 +264,21 @@ def leave_to_reclassify(key: str) -> None:
 
 
 def door(
-    settings: OnPage, s3: "S3Client", sqs: "SQSClient", endpoint: "SageMakerRuntimeClient"
+    settings: OnPage,
+    s3: "S3Client",
+    sqs: "SQSClient",
+    endpoint: "SageMakerRuntimeClient",
+    probe: "SageMakerRuntimeClient | None" = None,
 ) -> Intake:
     outbox = Outbox(s3, settings.bucket, Pointer(s3, settings.bucket).model, leave_to_reclassify)
-    pages = Pages(settings, outbox, sqs, endpoint, runtime.now)
+    pages = Pages(settings, outbox, sqs, endpoint, runtime.now, probe=probe)
     return Intake(sqs, settings.page_queue_url, settings.retry_base_seconds, pages.accept)
 
 
 def build(environ: Mapping[str, str]) -> Intake:
     settings = from_env(OnPage, environ)
-    return door(settings, runtime.s3(), runtime.sqs(), runtime.sagemaker_runtime())
+    endpoint, probe = runtime.sagemaker_runtime(), runtime.sagemaker_probe()
+    return door(settings, runtime.s3(), runtime.sqs(), endpoint, probe)
 
 
 handler = runtime.lambda_handler(build)

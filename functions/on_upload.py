@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, assert_never
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from batch.bucket import Bucket
+from batch.unreadable import Others
 from domain.keys import INBOX
 from domain.result import How, Result
 from domain.route import Ignored, InFolder, Ready, Single, route
 from functions import runtime
 from functions.active import Pointer
-from functions.answer import instant, result_of
+from functions.answer import instant, result_of, unreadable
 from functions.beat import Beats
-from functions.classify import ENDPOINT_BYTES, ask
-from functions.inbox import Absent, Image, Photo, fetch, peek
+from functions.classify import ENDPOINT_BYTES
+from functions.expensive import Timeouts
+from functions.inbox import BELIEVED_RECEIVES, Absent, Image, Photo, Unreadable, fetch, peek
 from functions.intake import Intake, receives
-from functions.messages import Changed, LookAgain, Start, SwitchedOn, parse_inbox
+from functions.messages import Changed, LookAgain, Restored, Start, SwitchedOn, parse_inbox
 from functions.outbox import Current, Gone, Outbox, Published, Unanswered, settle, withdraw
 from functions.post import look_again, send
 from functions.readiness import Readiness
@@ -39,6 +42,7 @@ class Uploads:
     endpoint: "SageMakerRuntimeClient"
     now: Callable[[], datetime]
     readiness: Readiness = field(default_factory=Readiness)
+    probe: "SageMakerRuntimeClient | None" = None
 
     def accept(self, record: SQSRecord) -> None:
         for message in parse_inbox(record.body):
@@ -46,6 +50,10 @@ class Uploads:
                 case Changed():
                     with about(message.key):
                         self._changed(message, receives(record))
+                case Restored(key):
+                    with about(key):
+                        withdraw(self.outbox, key, is_restored=True)
+                        self._changed(Changed(key, removed=False), receives(record))
                 case LookAgain(key, times):
                     with about(key):
                         self._settle(key, times, receives(record))
@@ -75,8 +83,9 @@ class Uploads:
 
     def _settle(self, key: str, times: int, attempt: int) -> None:
         again = partial(look_again, self.sqs, self.settings.inbox_queue_url, times)
+        look = partial(self._look, attempt)
         answer = partial(self._classify, attempt=attempt)
-        outcome = settle(replace(self.outbox, look_again=again), key, self._look, answer)
+        outcome = settle(replace(self.outbox, look_again=again), key, look, answer)
         match outcome:
             case Published(result):
                 logger.info("answered", key=key, status=type(result).__name__)
@@ -88,14 +97,19 @@ class Uploads:
             case never:
                 assert_never(never)
 
-    def _look(self, key: str) -> Image | Absent:
+    def _look(self, attempt: int, key: str) -> Image | Absent:
         """The image, fetched if the endpoint answers. What needs no endpoint does not wait."""
         if self.readiness.is_in_doubt:
             image = peek(self.outbox.s3, self.outbox.bucket, key)
             if isinstance(image, Absent) or image.source.bytes > ENDPOINT_BYTES:
                 return image
         self.readiness.check(self.endpoint, self.outbox.active())
-        return fetch(self.outbox.s3, self.outbox.bucket, key, ENDPOINT_BYTES)
+        others = Others(self._bucket) if attempt >= BELIEVED_RECEIVES else None
+        return fetch(self.outbox.s3, self.outbox.bucket, key, ENDPOINT_BYTES, others)
+
+    @property
+    def _bucket(self) -> Bucket:
+        return Bucket(self.outbox.s3, self.outbox.bucket)
 
     def _leave_to_batch(self, key: str) -> None:
         """Larger than the endpoint takes: a single becomes a run of one image."""
@@ -107,11 +121,14 @@ class Uploads:
                 send(self.sqs, self.settings.folder_queue_url, start)
 
     def _classify(self, image: Image, attempt: int) -> Result | None:
+        how = How("endpoint", None, attempt, instant(self.now()))
+        if isinstance(image, Unreadable):
+            return unreadable(image, how)
         if not isinstance(image, Photo):
             return None
+        timeouts = Timeouts(self._bucket, self.probe or self.endpoint)
         with self.readiness.watch():
-            reply = ask(self.endpoint, self.outbox.active(), image.content)
-        how = How("endpoint", None, attempt, instant(self.now()))
+            reply = timeouts.ask(self.endpoint, self.outbox.active(), image)
         return result_of(image.key, image.source, reply, how)
 
 
@@ -128,7 +145,8 @@ def build(environ: Mapping[str, str]) -> Intake:
     pointer = Pointer(s3, settings.bucket)
     again = partial(look_again, sqs, settings.inbox_queue_url, 0)
     outbox = Outbox(s3, settings.bucket, pointer.model, again)
-    uploads = Uploads(settings, outbox, beats, sqs, runtime.sagemaker_runtime(), runtime.now)
+    endpoint, probe = runtime.sagemaker_runtime(), runtime.sagemaker_probe()
+    uploads = Uploads(settings, outbox, beats, sqs, endpoint, runtime.now, probe=probe)
     return Intake(sqs, settings.inbox_queue_url, settings.retry_base_seconds, uploads.accept)
 
 

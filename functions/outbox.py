@@ -14,7 +14,18 @@ from botocore.exceptions import ClientError
 
 from domain.keys import result_key
 from domain.model import ActiveModel
-from domain.result import MODEL_ID, SOURCE_ETAG, STATUS, Rejected, Result, metadata, to_json
+from domain.result import (
+    CODE,
+    MODEL_ID,
+    STATUS,
+    UNREADABLE,
+    Rejected,
+    Result,
+    Version,
+    metadata,
+    source_version,
+    to_json,
+)
 from functions.inbox import Absent, Image, absent, peek, status
 from functions.previous import previous_answer
 
@@ -79,12 +90,13 @@ class Standing:
     """The result that is in the outbox now, as HEAD tells it; `etag` is the result's own."""
 
     etag: str
-    source_etag: str
+    source: Version
     model: str
     status: str
+    is_unreadable: bool
 
     def is_about(self, image: Image | Absent) -> bool:
-        return isinstance(image, Image) and self.source_etag == image.source.etag
+        return isinstance(image, Image) and self.source.is_same(image.source.version)
 
     def is_by(self, active: ActiveModel) -> bool:
         """The active model's, or a rejection that no model has a say in."""
@@ -108,17 +120,18 @@ def settle(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome:
     raise ContendedError(f"{key} changed in each of {ROUNDS} rounds")
 
 
-def withdraw(outbox: Outbox, key: str) -> Current | Gone:
+def withdraw(outbox: Outbox, key: str, is_restored: bool = False) -> Current | Gone:
     """Delete the result of `key` unless it answers the image as it is now.
 
-    A removal may bring an older version back: then its answer, if it is that one's, stays.
+    A removal may bring an older version back: then its answer, if it is that one's, stays. Where
+    the image `is_restored`, that it could not be read is no answer any more.
     """
     for _ in range(ROUNDS):
         standing = _standing(outbox, key)
         image = peek(outbox.s3, outbox.bucket, key)
         if not isinstance(standing, Standing):
             return Gone()
-        if standing.is_about(image):
+        if standing.is_about(image) and not (is_restored and standing.is_unreadable):
             return Current()
         if not isinstance(_delete(outbox, key, standing), Overtaken):
             return Gone()
@@ -130,6 +143,7 @@ def _settle_once(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcom
     # What comes twice, and what a page that is tried again has done, is not downloaded.
     if (
         isinstance(standing, Standing)
+        and not standing.is_unreadable
         and standing.is_by(outbox.active())
         and standing.is_about(peek(outbox.s3, outbox.bucket, key))
     ):
@@ -158,7 +172,7 @@ def _publish(
     if isinstance(_put(outbox, image.key, standing, result_now), Overtaken):
         return Overtaken()
     now = peek(outbox.s3, outbox.bucket, image.key)
-    if isinstance(now, Absent) or now.source.etag != image.source.etag:
+    if isinstance(now, Absent) or not now.source.version.is_same(image.source.version):
         return Overtaken()
     return Published(result_now) if outbox.active().id == active.id else Overtaken()
 
@@ -168,7 +182,7 @@ def _remembering(outbox: Outbox, standing: Standing | Absent, result: Result) ->
     if (
         isinstance(standing, Absent)
         or result.by is None
-        or standing.source_etag != result.source.etag
+        or not standing.source.is_same(result.source.version)
         or standing.model in ("", str(result.by.model))
     ):
         return result
@@ -186,8 +200,10 @@ def _remove(outbox: Outbox, key: str, standing: Standing | Absent) -> Gone | Ove
 
 def _says_more(result: Result, standing: Standing | Absent, active: ActiveModel) -> bool:
     """Where another model's answer stands, or none: of rejections the active model's alone."""
-    if isinstance(standing, Absent) or standing.source_etag != result.source.etag:
+    if isinstance(standing, Absent) or not standing.source.is_same(result.source.version):
         return True
+    if standing.is_unreadable:
+        return metadata(result).get(CODE) != UNREADABLE
     if standing.is_by(active):
         return False
     if isinstance(result, Rejected) and standing.status == "classified":
@@ -204,9 +220,10 @@ def _standing(outbox: Outbox, key: str) -> Standing | Absent:
     about = head["Metadata"]
     return Standing(
         etag=head["ETag"],
-        source_etag=about.get(SOURCE_ETAG, ""),
+        source=source_version(about),
         model=about.get(MODEL_ID, "unknown"),
         status=about.get(STATUS, ""),
+        is_unreadable=about.get(CODE) == UNREADABLE,
     )
 
 

@@ -109,3 +109,9 @@ def sagemaker() -> "SageMakerClient":
 def sagemaker_runtime() -> "SageMakerRuntimeClient":
     """One attempt within the function's 60 s: trouble goes back to the queue, which can wait."""
     return boto3.client("sagemaker-runtime", config=_config(read_timeout=45, attempts=1))
+
+
+@cache
+def sagemaker_probe() -> "SageMakerRuntimeClient":
+    """For a picture of one pixel after a time-out, within what is left of the function's 60 s."""
+    return boto3.client("sagemaker-runtime", config=_config(read_timeout=5, attempts=1))

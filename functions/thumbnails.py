@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from batch.unreadable import denial_of
 from domain.model import ActiveModel
 from functions.classify import ENDPOINT_BYTES
 from functions.inbox import Photo, fetch
@@ -37,7 +38,12 @@ class Thumbnails:
     def of(self, key: str) -> bytes | None:
         if self.troubles >= PATIENCE:
             return None
-        photo = fetch(self.s3, self.bucket, key, ENDPOINT_BYTES)
+        try:
+            photo = fetch(self.s3, self.bucket, key, ENDPOINT_BYTES)
+        except (BotoCoreError, ClientError) as error:
+            self.troubles += not (isinstance(error, ClientError) and denial_of(error))
+            logger.info("no thumbnail", key=key, why=str(error))
+            return None
         return self._ask(key, photo.content) if isinstance(photo, Photo) else None
 
     def _ask(self, key: str, content: bytes) -> bytes | None:

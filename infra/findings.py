@@ -131,7 +131,7 @@ def of_answer(look: Lookout, key: str, image: Headed | None, active: ActiveModel
         sentence = f"There is no answer yet ({where})."
         return Finding("answer", sentence, {"exists": False, "current": False})
     found = result.from_json(stored.body)
-    current = image is not None and found.source.etag == image.listed.etag
+    current = image is not None and found.source.version.is_same(image.version)
     by_active = found.by is not None and active is not None and found.by.model == active.id
     told = _told(found, by_active)
     stale = "" if current else ", but for an earlier version of it; a new answer is due"

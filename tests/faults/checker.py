@@ -59,6 +59,7 @@ class Reading:
 
     key: str
     etag: str
+    version: str | None
     label: str | None
     answer: dict[str, Any] | None
 
@@ -79,14 +80,14 @@ def check(s3: Any, bucket: str, expect: Expect, threads: int = THREADS) -> Verdi
 def read(s3: Any, bucket: str, expect: Expect, key: str) -> Reading:
     found = s3.get_object(Bucket=bucket, Key=key)
     label = expect.label(found["Body"].read())
-    etag = found["ETag"].strip('"')
+    etag, version = found["ETag"].strip('"'), found.get("VersionId")
     try:
         stored = s3.get_object(Bucket=bucket, Key=answer_key(key))
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchKey":
             raise
-        return Reading(key, etag, label, None)
-    return Reading(key, etag, label, json.loads(stored["Body"].read()))
+        return Reading(key, etag, version, label, None)
+    return Reading(key, etag, version, label, json.loads(stored["Body"].read()))
 
 
 def judge(verdict: Verdict, reading: Reading, models: frozenset[str]) -> None:
@@ -96,7 +97,8 @@ def judge(verdict: Verdict, reading: Reading, models: frozenset[str]) -> None:
         verdict.lost.append(key)
         return
     verdict.answers += 1
-    is_its = answer["image"] == key and answer["source"]["etag"] == reading.etag
+    source = (answer["source"]["etag"], answer["source"]["version_id"])
+    is_its = answer["image"] == key and source == (reading.etag, reading.version)
     if not is_its or model_of(answer) not in models:
         verdict.stale.append(key)
     if answer["status"] == "rejected":

@@ -51,7 +51,7 @@ def may_have_answered(simulation: Simulation) -> Models:
         stored = simulation.storage.objects[key]
         since = (stored.last_modified - EPOCH).total_seconds()
         if key.count("/") > 1:
-            since = simulation.storage.first_seen[key, stored.etag]
+            since = simulation.storage.first_seen[key, stored.version_id]
         others = range(1, simulation.latest + 1) if since < simulation.moved_at else ()
         return frozenset({*map(_name, others), *by_the_active_model(simulation)(key)})
 

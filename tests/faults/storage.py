@@ -49,7 +49,7 @@ class Storage(FakeS3):
     objects: dict[str, StoredObject] = field(default_factory=SortedObjects)
     before_it: dict[str, StoredObject] = field(default_factory=dict)
     first_seen: dict[tuple[str, str], float] = field(default_factory=dict)
-    """Seconds after `began` at which a key first had these contents."""
+    """Seconds after `began` at which a key first had this version."""
 
     def put_object(self, **request: Any) -> dict[str, Any]:
         answer = super().put_object(**request)
@@ -108,7 +108,7 @@ class Storage(FakeS3):
             began = whole.last_modified - timedelta(seconds=in_parts_since)
             self.objects[key] = replace(whole, etag=f"{whole.etag}-2", last_modified=began)
         seconds = (self.clock.now - self.began).total_seconds()
-        self.first_seen.setdefault((key, self.objects[key].etag), seconds)
+        self.first_seen.setdefault((key, self.objects[key].version_id), seconds)
 
     def revert(self, key: str) -> bool:
         """A person deletes the newest version: the one before it is back, with its own date."""

@@ -56,6 +56,8 @@ EXEMPT = {
     ("OnFolder", "Transform"): "the same",
     ("OnFolder", "MakeThumbnails"): "the same",
     ("OnPage", "Classify"): "the same",
+    ("OnUpload", "NoteTimeouts"): "written after 45 s without an answer; unit tests count them",
+    ("OnPage", "NoteTimeouts"): "the same",
     ("OnSchedule", "TakeTurns"): "written at every hundredth open run; a journey has few",
     ("OnUpload", "KnowAbsentFromForbidden"): "only AWS answers 403 for an absent key without it",
 }
@@ -157,15 +159,15 @@ def test_no_statement_is_spare(stage: Stage, roles: Roles, role: str, sid: str) 
 
 
 READS = {
-    "OnUpload": ("inbox/", "outbox/", "models/active.json"),
+    "OnUpload": ("inbox/", "outbox/", "work/timeouts/", "models/active.json"),
     "OnFolder": ("inbox/", "outbox/", "work/", "models/active.json"),
     "OnPage": ("inbox/", "outbox/", "work/", "models/active.json"),
     "OnSchedule": (),
 }
 WRITES = {
-    "OnUpload": ("outbox/", "work/beats/"),
+    "OnUpload": ("outbox/", "work/beats/", "work/timeouts/"),
     "OnFolder": ("outbox/", "work/"),
-    "OnPage": ("outbox/", "work/runs/"),
+    "OnPage": ("outbox/", "work/runs/", "work/timeouts/"),
     "OnSchedule": (),
 }
 DELETES = {
@@ -176,7 +178,7 @@ DELETES = {
 }
 PLACES = (
     *("inbox/", "outbox/", "models/", "deploy/", "elsewhere/"),
-    *("work/", "work/beats/", "work/claims/", "work/runs/"),
+    *("work/", "work/beats/", "work/claims/", "work/runs/", "work/timeouts/"),
 )
 
 

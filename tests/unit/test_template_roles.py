@@ -86,7 +86,13 @@ def test_each_function_has_a_role_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("role", "writes"),
     [
-        ("OnUploadRole", {("Put", "outbox/*"), ("Delete", "outbox/*"), ("Put", "work/beats/*")}),
+        (
+            "OnUploadRole",
+            {
+                *(("Put", "outbox/*"), ("Delete", "outbox/*")),
+                *(("Put", "work/beats/*"), ("Put", "work/timeouts/*")),
+            },
+        ),
         (
             "OnFolderRole",
             {
@@ -95,7 +101,13 @@ def test_each_function_has_a_role_of_its_own() -> None:
                 *(("Delete", "work/slots/*"), ("Delete", "work/tickets/*")),
             },
         ),
-        ("OnPageRole", {("Put", "outbox/*"), ("Delete", "outbox/*"), ("Put", "work/runs/*")}),
+        (
+            "OnPageRole",
+            {
+                *(("Put", "outbox/*"), ("Delete", "outbox/*")),
+                *(("Put", "work/runs/*"), ("Put", "work/timeouts/*")),
+            },
+        ),
         ("OnScheduleRole", {("Put", "work/tick.txt")}),
         ("ModelRole", {("Put", "work/runs/*")}),
         ("ScheduleRole", set()),

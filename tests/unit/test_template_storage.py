@@ -4,7 +4,9 @@ from typing import Any
 
 from batch.cloud import Bounds
 from domain.keys import CLAIMS, RENEWED, RUNS
+from functions.messages import Changed, Restored, parse_inbox
 from tests.packaged import STORAGE, of_type, storage
+from tests.uploads import notification
 
 TEMPLATE = storage()
 (BUCKET,) = of_type(TEMPLATE, "AWS::S3::Bucket").values()
@@ -30,11 +32,35 @@ def test_the_bucket_answers_over_tls_only() -> None:
 
 def test_only_the_inbox_notifies_so_that_nothing_we_write_triggers_us() -> None:
     notified = BUCKET["NotificationConfiguration"]["QueueConfigurations"]
-    assert {each["Event"] for each in notified} == {"s3:ObjectCreated:*", "s3:ObjectRemoved:*"}
+    assert {each["Event"] for each in notified} == {
+        "s3:ObjectCreated:*",
+        "s3:ObjectRemoved:*",
+        "s3:LifecycleExpiration:*",
+        "s3:ObjectRestore:Completed",
+    }, "S3 does not count what a lifecycle rule removes as removed"
     for each in notified:
         (rule,) = each["Filter"]["S3Key"]["Rules"]
         assert rule == {"Name": "prefix", "Value": "inbox/"}
         assert each["Queue"] == {"Fn::GetAtt": ["InboxQueue", "Arn"]}
+
+
+def test_what_the_bucket_tells_of_is_what_the_door_understands() -> None:
+    """Each event that S3 documents for what is subscribed to; any other is a dead letter."""
+    sent = {
+        "s3:ObjectCreated:*": ("Put", "Post", "Copy", "CompleteMultipartUpload"),
+        "s3:ObjectRemoved:*": ("Delete", "DeleteMarkerCreated"),
+        "s3:LifecycleExpiration:*": ("Delete", "DeleteMarkerCreated"),
+        "s3:ObjectRestore:Completed": ("Completed",),
+    }
+    for each in BUCKET["NotificationConfiguration"]["QueueConfigurations"]:
+        kind = each["Event"].split(":")[1]
+        for name in sent[each["Event"]]:
+            (read,) = parse_inbox(notification("inbox/a b.jpg", f"{kind}:{name}"))
+            assert read == (
+                Restored("inbox/a b.jpg")
+                if kind == "ObjectRestore"
+                else Changed("inbox/a b.jpg", removed=kind != "ObjectCreated")
+            )
 
 
 def test_only_our_bucket_in_our_account_may_send_to_the_inbox_queue() -> None:
@@ -54,12 +80,13 @@ def test_what_we_no_longer_need_expires() -> None:
     assert _days(rules["work/runs/"]) == (60, None)
     assert _days(rules["work/renewed/"]) == (60, None)
     assert _days(rules["work/beats/"]) == (14, None)
+    assert _days(rules["work/timeouts/"]) == (14, None)
     assert _days(rules["outbox/"]) == (None, 30)
     everywhere = rules[None]
     assert everywhere["ExpiredObjectDeleteMarker"] is True
     assert everywhere["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert _days(rules["training/checkpoints/"]) == (14, 1)
-    work = {"work/", "work/runs/", "work/renewed/", "work/beats/"}
+    work = {"work/", "work/runs/", "work/renewed/", "work/beats/", "work/timeouts/"}
     expiring = {*work, "outbox/", "deploy/", "training/checkpoints/", None}
     assert set(rules) == expiring, "nothing a person put there, and no claim"
 

@@ -1,0 +1,159 @@
+"""Which errors of S3 say that one object cannot be read, what to do about it, and who else can be.
+
+The one table of them. Some say themselves that they are about this object: it is archived, or its
+key is its uploader's. The others are the same for one object and for all of them (a key that is
+disabled, a role that lost a permission), so that somebody else has to be read before they count.
+
+| GET says | HEAD says | why |
+|---|---|---|
+| 403 InvalidObjectState | 200 | GLACIER, DEEP_ARCHIVE, Intelligent-Tiering's archive tiers |
+| 400 InvalidRequest ("… a form of Server Side Encryption …") | 400, no body | SSE-C |
+| 400 KMS.DisabledException, KMS.KMSInvalidStateException, KMS.NotFoundException | 200 | the key |
+| 403 AccessDenied, of kms:Decrypt | 200 | the key may not be used |
+| 403 AccessDenied | 403, no body | a bucket policy, an ACL, another owner, requester pays |
+
+404 is an absent object, and never here; nor is what passes by itself: throttling, time-outs, 5xx.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from batch.bucket import ARCHIVES, Bucket, Listed
+
+PASSING_STATUSES = (404, 408, 409, 412, 416, 429)
+PASSING_CODES = frozenset(
+    {
+        "NoSuchBucket",
+        "RequestTimeout",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "ExpiredToken",
+        "InvalidToken",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "RequestTimeTooSkewed",
+        "TokenRefreshRequired",
+        "KMS.ThrottlingException",
+        "KMS.LimitExceededException",
+        "KMS.KMSInternalException",
+        "KMS.DependencyTimeoutException",
+        "KMS.KeyUnavailableException",
+    }
+)
+"""What is tried again with no look at others: trouble of a request, of a session, of KMS itself."""
+
+SAMPLES = 4
+"""Others that are tried of each listing, of which there are three."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """`certain`: it is about this object. `why` is a sentence, and what to do."""
+
+    certain: bool
+    why: str
+
+
+def denial_of(error: ClientError) -> Denial | None:
+    """None where the error says nothing about the object."""
+    status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    if not 400 <= status < 500 or status in PASSING_STATUSES or code in PASSING_CODES:
+        return None
+    if code == "InvalidObjectState":
+        told: dict[str, Any] = {**error.response["Error"], **error.response}
+        kind = told.get("AccessTier") or told.get("StorageClass")
+        return Denial(
+            True,
+            f"The image is archived{f' ({kind})' if kind else ''} and cannot be read. Restore it "
+            "(aws s3api restore-object): it is answered when that is done. Or upload it again.",
+        )
+    if "Server Side Encryption" in message:
+        return Denial(
+            True,
+            "The image is encrypted with a key of its uploader's (SSE-C), which S3 does not keep. "
+            "Upload it again without SSE-C.",
+        )
+    if code.startswith("KMS.") or "kms:" in message.lower():
+        return Denial(
+            False,
+            f"The image's KMS key cannot be used ({code}), while other images can be read. Enable "
+            "the key, or allow kms:Decrypt to the roles of this stage, and upload the image again; "
+            "or upload it without that key.",
+        )
+    return Denial(
+        False,
+        f"S3 does not let this image be read ({status} {code}), while others can be. Look for "
+        "SSE-C, a bucket policy, an ACL or another owner; then upload it again without.",
+    )
+
+
+@dataclass
+class Others:
+    """Whether objects beside one that cannot be read can be read just now.
+
+    Three LISTs and a dozen GETs of one byte at most, or HEADs, which a role may lose alone; who was
+    read last is asked first.
+    """
+
+    bucket: Bucket
+    by_head: bool = False
+    _known: str | None = field(default=None)
+
+    def are_read(self, key: str) -> bool:
+        """Raises what says nothing about objects, throttling for one: that is no evidence."""
+        if self._known not in (None, key) and self._is_read(str(self._known)):
+            return True
+        for other in self._beside(key):
+            if self._is_read(other):
+                self._known = other
+                return True
+        return False
+
+    def _beside(self, key: str) -> Iterator[str]:
+        """Of those that follow it, of its folder, and of all: in each some, spread evenly."""
+        top = key.partition("/")[0] + "/"
+        tried = {key}
+        for prefix, after in ((top, key), (key.rpartition("/")[0] + "/", ""), (top, "")):
+            page = [each.key for each in self.bucket.page(prefix, after) if _may_do(each)]
+            step = max(1, len(page) // SAMPLES)
+            for other in page[::step][:SAMPLES]:
+                if other not in tried:
+                    tried.add(other)
+                    yield other
+
+    def _is_read(self, key: str) -> bool:
+        return self._denial(key) is None
+
+    def is_denied(self, key: str) -> bool:
+        """Whether S3 denies this object. An absent one is not read, and not denied either."""
+        return isinstance(self._denial(key), Denial)
+
+    def _denial(self, key: str) -> Denial | str | None:
+        """Why an object is not read: it is denied, or `absent`; None where it is."""
+        try:
+            if self.by_head:
+                return None if self.bucket.head(key) else "absent"
+            answer = self.bucket.client.get_object(
+                Bucket=self.bucket.name, Key=key, Range="bytes=0-0"
+            )
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status == 416:  # an empty object has no first byte
+                return None
+            denial = denial_of(error)
+            if denial is None and status != 404:
+                raise
+            return denial or "absent"
+        answer["Body"].close()
+        return None
+
+
+def _may_do(other: Listed) -> bool:
+    """An empty object has no first byte; one that is archived cannot be read in any case."""
+    return other.size > 0 and other.storage_class not in ARCHIVES
