@@ -6,8 +6,8 @@ copied between processes or cleaned up behind them.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from random import Random
 from typing import Self
@@ -27,18 +27,14 @@ from training.batches import Batch, dice, part, planned, steps
 from training.config import TrainConfig
 from training.data import MAX_BYTES, MAX_PIXELS, Dataset, Example
 from training.failure import TrainingFailed
+from training.prefetch import Load, prefetched_by
 from training.world import World
-
-AHEAD = 3
-"""Batches that are being decoded while the network learns from one: 0.6 MB an image of 224."""
 
 JUDGED = 32
 """Images in a batch that only looks."""
 
 DETAIL = 2
 """Times what serving needs, so that the small part a random crop keeps is not blown up."""
-
-Load = Callable[[], Pixels]
 
 
 class Images:
@@ -84,7 +80,7 @@ class Images:
 
     def pixels(self, batches: Iterable[Sequence[Load]]) -> Iterator[Pixels]:
         """Each batch as one array, in order."""
-        return _prefetched(batches, self._pool)
+        return prefetched_by(batches, self._pool)
 
     def __enter__(self) -> Self:
         return self
@@ -107,27 +103,6 @@ class Images:
         for pixels in self.pixels(loads()):
             inputs = torch.from_numpy(preprocess.normalise(pixels, self._numbers))
             yield inputs, labels.popleft()
-
-
-def prefetched(batches: Iterable[Sequence[Load]], threads: int) -> Iterator[Pixels]:
-    """Each batch as one array, in order."""
-    with ThreadPoolExecutor(threads) as pool:
-        yield from _prefetched(batches, pool)
-
-
-def _prefetched(batches: Iterable[Sequence[Load]], pool: ThreadPoolExecutor) -> Iterator[Pixels]:
-    """With AHEAD of them under way."""
-    waiting: deque[list[Future[Pixels]]] = deque()
-    for batch in batches:
-        waiting.append([pool.submit(load) for load in batch])
-        if len(waiting) > AHEAD:
-            yield _stacked(waiting.popleft())
-    while waiting:
-        yield _stacked(waiting.popleft())
-
-
-def _stacked(batch: list[Future[Pixels]]) -> Pixels:
-    return np.stack([each.result() for each in batch])
 
 
 def _decoded(dataset: Dataset, example: Example, shorter_side: int) -> Image.Image:

@@ -58,9 +58,18 @@ class OpenVino:
                 alone = pool.submit(request, 1, _on(threads) | hint)
             self._crowd = {size: _idle(requests) for size, requests in crowd.items()}
             self._alone = _idle([alone])
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
+            self._check_answers(numbers.crop, len(archive.card.labels))
+        except (RuntimeError, IndexError, ValueError, TypeError, OverflowError) as error:
+            # What its C++ throws, as Python's nearest: a stranger's network may break any of it.
+            reason = [type(error).__name__, *str(error).strip().splitlines()][-1]
             raise ModelError(f"OpenVINO cannot load the model: {reason}") from error
+
+    def _check_answers(self, crop: int, labels: int) -> None:
+        """Raises ValueError where the network answers anything but a probability a label."""
+        for size in self._crowd:
+            answer = self(np.zeros((size, crop, crop, 3), np.uint8), False)
+            if answer.shape != (size, labels) or answer.dtype != np.float32:
+                raise ValueError(f"it answers {answer.dtype} {answer.shape} for {size} images")
 
     def __call__(self, pixels: Pixels, alone: bool) -> NDArray[np.float32]:
         if alone and len(pixels) == 1:

@@ -18,6 +18,20 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "what judges a stranger's model may write files of any size",
+        "training/judge_process.py",
+        "resource.RLIMIT_FSIZE: FILE_BYTES,",
+        "resource.RLIMIT_FSIZE: resource.RLIM_INFINITY,",
+        f"{UNIT}/test_confined.py",
+    ),
+    Mistake(
+        "what a judge says is shown as it says it",
+        "training/confined.py",
+        "raise ModelError(visible(sentence)[:500])",
+        "raise ModelError(sentence[:500])",
+        f"{UNIT}/test_confined.py",
+    ),
+    Mistake(
         "a link that lies in the folder of test images is followed",
         "training/datasets.py",
         "        if not stat.S_ISDIR((folder / above).lstat().st_mode):\n",

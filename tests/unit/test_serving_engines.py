@@ -71,11 +71,40 @@ def test_a_model_that_does_not_fit_is_refused_with_a_sentence(
     assert "\n" not in str(refusal.value)
 
 
-def test_what_is_no_safetensors_file_is_refused(tmp_path: Path) -> None:
+def safetensors(header: str, data: bytes = b"", length: int | None = None) -> bytes:
+    size = len(header.encode()) if length is None else length
+    return size.to_bytes(8, "little") + header.encode() + data
+
+
+BIAS = '"_fc.bias":{{"dtype":"F32","shape":[{}],"data_offsets":[{},{}]}}'
+HOSTILE = {
+    "nothing": b"",
+    "no safetensors": b"no safetensors",
+    "a header without end": safetensors("{}", length=2**63),
+    "a header larger than the file": safetensors("{}", length=2**20),
+    "deep JSON": safetensors("[" * 100_000),
+    "a name twice": safetensors(f"{{{BIAS.format(1, 0, 4)},{BIAS.format(1, 0, 4)}}}", bytes(4)),
+    "tensors that overlap": safetensors(
+        f"{{{BIAS.format(1, 0, 4)},{BIAS.format(1, 0, 4).replace('bias', 'weight')}}}", bytes(4)
+    ),
+    "values beyond the file": safetensors(f"{{{BIAS.format(2, 0, 8)}}}", bytes(4)),
+    "values before the file": safetensors(f"{{{BIAS.format(1, -4, 0)}}}", bytes(4)),
+    "fewer values than its shape": safetensors(f"{{{BIAS.format(2**40, 0, 4)}}}", bytes(4)),
+    "a shape that overflows": safetensors(
+        f"{{{BIAS.format('4294967296,4294967296', 0, 4)}}}", bytes(4)
+    ),
+    "another shape": safetensors(f"{{{BIAS.format(1, 0, 4)}}}", bytes(4)),
+    "data that no tensor has": safetensors(f"{{{BIAS.format(1, 0, 4)}}}", bytes(400)),
+}
+
+
+@pytest.mark.parametrize("weights", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_weights_are_refused_with_a_sentence(weights: bytes, tmp_path: Path) -> None:
+    """The library's own bounds, which training, serving and the judge rely on."""
     from serving.engines.pytorch import PyTorch
 
-    with pytest.raises(ModelError, match="cannot be loaded"):
-        PyTorch(of(tmp_path, CARD, b"no safetensors"), threads=1)
+    with pytest.raises(ModelError, match=r"cannot be loaded|do not fit"):
+        PyTorch(of(tmp_path, CARD, weights), threads=1)
 
 
 def test_bf16_answers_nearly_as_fp32_does(tmp_path: Path) -> None:
