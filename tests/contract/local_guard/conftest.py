@@ -24,17 +24,17 @@ class Servers:
     key: AccessKey
     enforce_roles: bool
 
-    def client(self, service: str, key: tuple[str, ...] = (), **config: Any) -> Any:
+    def client(self, service: str, key: tuple[str, ...] = (), url: str = "") -> Any:
         """boto3's, with the owner's key or another one: id, secret and perhaps a token."""
         used = key or (self.key.access_key_id, self.key.secret_access_key)
-        url = self.ports.sagemaker_url if service.startswith("sagemaker") else self.ports.aws_url
-        once = Config(retries={"total_max_attempts": 1}, signature_version="v4", **config)
+        own = self.ports.sagemaker_url if service.startswith("sagemaker") else self.ports.aws_url
+        once = Config(retries={"total_max_attempts": 1}, signature_version="v4")
         of_s3 = once.merge(Config(signature_version="s3v4"))
         names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
         given: dict[str, str] = dict(zip(names, used, strict=False))
         session = boto3.Session(**given, region_name=account.REGION)  # type: ignore[arg-type]
         return session.client(  # type: ignore[call-overload]
-            service, endpoint_url=url, config=of_s3 if service == "s3" else once
+            service, endpoint_url=url or own, config=of_s3 if service == "s3" else once
         )
 
 

@@ -25,6 +25,7 @@ from botocore.exceptions import ClientError
 
 from infra.local import account, keys, sigv4
 from tests.contract.local_guard.conftest import BUCKET, Servers
+from tests.faults.proxy import Proxy
 
 SERVERS = ("aws", "sagemaker")
 PATIENCE = 30.0
@@ -402,6 +403,22 @@ def test_functions_act_with_their_roles_keys(either: Servers, role: str) -> None
         hashlib.sha256(f"secret:{guessed}".encode()).hexdigest(),
     }
     assert not guesses & {key_id, secret}, "a function's key must not follow from its name"
+
+
+def test_a_proxy_in_between_has_to_sign_again(either: Servers, role: str) -> None:
+    """As that of the tests of faults does; one that only forwards is refused."""
+    given = either.client("sts").assume_role(RoleArn=role, RoleSessionName="proxied")["Credentials"]
+    key = (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    own = (either.key.access_key_id, either.key.secret_access_key)
+    known = keys.Keys(*own, either.ports.aws_url, account.REGION)
+    for signer, status in ((known, 200), (None, 403)):
+        with Proxy({"s3": either.ports.aws_url}, [], keys=signer).serving() as proxy:
+            s3 = either.client("s3", key, url=proxy.urls["s3"])
+            if status == 403:
+                with pytest.raises(ClientError, match="AccessDenied"):
+                    s3.list_objects_v2(Bucket=BUCKET, Prefix="a b/ü")
+            else:
+                s3.list_objects_v2(Bucket=BUCKET, Prefix="a b/ü")
 
 
 def environment(servers: Servers) -> dict[str, str]:
