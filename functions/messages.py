@@ -1,4 +1,4 @@
-"""What the three queues carry, parsed at the door; `to_json` is the inverse for our own messages.
+"""What the queues carry, parsed at the door; `to_json` is the inverse for our own messages.
 
 Whatever is malformed raises Malformed: the queue retries it and its dead letters keep it.
 """
@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from batch.page import PageRef
 from domain.keys import JobName, RunKeys, run_of
 from domain.scope import Kind
+from functions.allowance import NOBODY, Uploader
 
 
 class Malformed(ValueError):
@@ -21,12 +22,14 @@ class Malformed(ValueError):
 class Changed:
     """S3 saw something happen to an inbox key (decoded): a hint to look, never the truth.
 
-    `size` in bytes, of what was created.
+    `size` in bytes, of what was created. `moved`: to the backlog, by us.
     """
 
     key: str
     removed: bool
     size: int | None = None
+    uploader: Uploader = NOBODY
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +106,14 @@ class NotOurs:
 
 
 FolderMessage = Quiet | Start | Advance | Sweep | JobChanged | NotOurs
-OurMessage = LookAgain | Quiet | Start | Advance | Sweep | PageRef
+OurMessage = Changed | LookAgain | Quiet | Start | Advance | Sweep | PageRef
 
 
 REMOVALS = ("ObjectRemoved", "LifecycleExpiration")
 """Somebody removed the object, or a version of it; a lifecycle rule did, which S3 tells apart."""
 
 NAMES: dict[type[OurMessage], str] = {
+    Changed: "moved",
     LookAgain: "look",
     Quiet: "quiet",
     Start: "start",
@@ -127,6 +131,10 @@ def parse_inbox(body: str) -> tuple[InboxMessage, ...]:
             return tuple(_changed(record) for record in records)
         case {"look": {"key": str(key), "again": int(again)}}:
             return (LookAgain(key, again),)
+        case {"moved": {"key": str(key), "removed": bool(removed), "size": size}} if (
+            size is None or isinstance(size, int)
+        ):
+            return (Changed(key, removed, size, moved=True),)
         case {"Event": "s3:TestEvent"}:
             return (SwitchedOn(),)
     raise Malformed(f"not a message of the inbox queue: {sorted(message)}")
@@ -137,18 +145,27 @@ def _changed(record: object) -> Changed | Restored:
         case {"eventName": str(event), "s3": {"object": {"key": str(key)}}}:
             kind = event.partition(":")[0]
             if kind in ("ObjectCreated", *REMOVALS):
-                return Changed(unquote_plus(key), kind in REMOVALS, _size(record))
+                return Changed(unquote_plus(key), kind in REMOVALS, *_details(record))
             if event == "ObjectRestore:Completed":
                 return Restored(unquote_plus(key))
             raise Malformed(f"not an event that the inbox subscribes to: {event!r}")
     raise Malformed("not an S3 event record")
 
 
-def _size(record: object) -> int | None:
+def _details(record: object) -> tuple[int | None, Uploader]:
+    """What an event may leave out, or tell in a form that is not known: nothing depends on it."""
+    size: int | None = None
+    principal = address = ""
     match record:
         case {"s3": {"object": {"size": int(size)}}}:
-            return size
-    return None
+            pass
+    match record:
+        case {"userIdentity": {"principalId": str(principal)}}:
+            pass
+    match record:
+        case {"requestParameters": {"sourceIPAddress": str(address)}}:
+            pass
+    return size, Uploader(principal, address)
 
 
 def parse_folder(body: str, stage: str) -> FolderMessage:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
@@ -15,6 +15,7 @@ from domain.result import How, Result
 from domain.route import Ignored, InFolder, Ready, Single, route
 from functions import runtime
 from functions.active import Pointer
+from functions.allowance import Allowances
 from functions.answer import instant, result_of, unreadable
 from functions.beat import Beats
 from functions.classify import ENDPOINT_BYTES
@@ -23,9 +24,9 @@ from functions.inbox import BELIEVED_RECEIVES, Absent, Image, Photo, Unreadable,
 from functions.intake import Intake, receives
 from functions.messages import Changed, LookAgain, Restored, Start, SwitchedOn, parse_inbox
 from functions.outbox import Current, Gone, Outbox, Published, Unanswered, settle, withdraw
-from functions.post import look_again, send
+from functions.post import look_again, move, send
 from functions.readiness import Readiness
-from functions.runtime import about, count, logger
+from functions.runtime import Event, about, count, logger
 from functions.settings import OnUpload, from_env
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Uploads:
     sqs: "SQSClient"
     endpoint: "SageMakerRuntimeClient"
     now: Callable[[], datetime]
+    allowances: Allowances
     readiness: Readiness = field(default_factory=Readiness)
     probe: "SageMakerRuntimeClient | None" = None
 
@@ -49,7 +51,11 @@ class Uploads:
             match message:
                 case Changed():
                     with about(message.key):
-                        self._changed(message, receives(record))
+                        if self._is_within_allowance(message):
+                            self._changed(message, receives(record))
+                        else:
+                            move(self.sqs, self.settings.backlog_queue_url, message)
+                            count("MovedToBacklog")
                 case Restored(key):
                     with about(key):
                         withdraw(self.outbox, key, is_restored=True)
@@ -62,11 +68,22 @@ class Uploads:
                 case never:
                     assert_never(never)
 
+    def _is_within_allowance(self, change: Changed) -> bool:
+        """What costs no call of S3's, or next to none, is not counted."""
+        match route(change.key, self.settings.folder_depth):
+            case Single():
+                costs = True
+            case InFolder():
+                costs = change.removed
+            case _:
+                costs = False
+        return change.moved or not costs or self.allowances.has_more(change.uploader)
+
     def _changed(self, change: Changed, attempt: int) -> None:
         match route(change.key, self.settings.folder_depth):
             case Single(key):
                 if is_for_endpoint(change):
-                    self.readiness.check(self.endpoint, self.outbox.active())
+                    self.readiness.check(self.probe or self.endpoint, self.outbox.active())
                 self._settle(key, times=0, attempt=attempt)
             case InFolder(key, folder):
                 if change.removed:
@@ -103,7 +120,7 @@ class Uploads:
             image = peek(self.outbox.s3, self.outbox.bucket, key)
             if isinstance(image, Absent) or image.source.bytes > ENDPOINT_BYTES:
                 return image
-        self.readiness.check(self.endpoint, self.outbox.active())
+        self.readiness.check(self.probe or self.endpoint, self.outbox.active())
         others = Others(self._bucket) if attempt >= BELIEVED_RECEIVES else None
         return fetch(self.outbox.s3, self.outbox.bucket, key, ENDPOINT_BYTES, others)
 
@@ -137,7 +154,7 @@ def is_for_endpoint(change: Changed) -> bool:
     return not change.removed and change.size is not None and change.size <= ENDPOINT_BYTES
 
 
-def build(environ: Mapping[str, str]) -> Intake:
+def build(environ: Mapping[str, str]) -> Callable[[Event], Any]:
     settings = from_env(OnUpload, environ)
     s3, sqs = runtime.s3(), runtime.sqs()
     folder_queue = settings.folder_queue_url
@@ -145,9 +162,24 @@ def build(environ: Mapping[str, str]) -> Intake:
     pointer = Pointer(s3, settings.bucket)
     again = partial(look_again, sqs, settings.inbox_queue_url, 0)
     outbox = Outbox(s3, settings.bucket, pointer.model, again)
+    allowances = Allowances(settings.uploader_burst)
     endpoint, probe = runtime.sagemaker_runtime(), runtime.sagemaker_probe()
-    uploads = Uploads(settings, outbox, beats, sqs, endpoint, runtime.now, probe=probe)
-    return Intake(sqs, settings.inbox_queue_url, settings.retry_base_seconds, uploads.accept)
+    uploads = Uploads(settings, outbox, beats, sqs, endpoint, runtime.now, allowances, probe=probe)
+    return door(settings, sqs, uploads)
+
+
+def door(settings: OnUpload, sqs: "SQSClient", uploads: Uploads) -> Callable[[Event], Any]:
+    """One function takes from both queues; an event's messages are of one of them."""
+    seconds = settings.retry_base_seconds
+    intakes = {
+        url.rpartition("/")[2]: Intake(sqs, url, seconds, uploads.accept)
+        for url in (settings.inbox_queue_url, settings.backlog_queue_url)
+    }
+
+    def take(event: Event) -> Any:
+        return intakes[event["Records"][0]["eventSourceARN"].rpartition(":")[2]](event)
+
+    return take
 
 
 handler = runtime.lambda_handler(build)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from functions.messages import LookAgain, OurMessage, to_json
+from functions.messages import Changed, LookAgain, OurMessage, to_json
 from functions.runtime import logger
 
 if TYPE_CHECKING:
@@ -14,6 +14,15 @@ LOOK_AGAIN_SECONDS = (60, 300, 900)
 
 def send(sqs: "SQSClient", queue_url: str, message: OurMessage, delay_seconds: int = 0) -> None:
     sqs.send_message(QueueUrl=queue_url, MessageBody=to_json(message), DelaySeconds=delay_seconds)
+
+
+def move(sqs: "SQSClient", backlog_queue_url: str, change: Changed) -> None:
+    """To the backlog, where SQS gives each group its share: it is a fair queue by that."""
+    sqs.send_message(
+        QueueUrl=backlog_queue_url,
+        MessageBody=to_json(change),
+        MessageGroupId=change.uploader.group,
+    )
 
 
 def look_again(sqs: "SQSClient", inbox_queue_url: str, times: int, key: str) -> None:

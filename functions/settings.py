@@ -57,10 +57,12 @@ class OnUpload:
     bucket: Name
     stage: Stage
     inbox_queue_url: Url
+    backlog_queue_url: Url
     folder_queue_url: Url
     folder_depth: Depth
     folder_quiet_seconds: QuietSeconds
     retry_base_seconds: RetrySeconds
+    uploader_burst: Annotated[int, Within(1, 1_000_000)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
     from types_boto3_sqs import SQSClient
 
-QUEUES = ("inbox", "folder", "page")
+QUEUES = ("inbox", "backlog", "folder", "page")
 COUNTED = 100_000
 """Images of a folder beyond these are not counted: that is 100 LISTs, a few seconds."""
 

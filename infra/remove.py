@@ -97,7 +97,7 @@ def delete_storage(stage: Stage, bucket: str) -> None:
     _delete_stack(stage.storage_stack)  # which keeps the bucket and the queues: they hold data
     s3.delete_bucket(Bucket=bucket)
     sqs = boto3.client("sqs")
-    for queue in ("inbox", "inbox-dead"):
+    for queue in ("inbox", "inbox-dead", "backlog", "backlog-dead"):
         _delete_queue(sqs, stage.queue(queue))
     _say(f"bucket {bucket}: deleted")
 

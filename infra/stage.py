@@ -50,7 +50,7 @@ class Stage:
         return f"{self.prefix}endpoint-errors"
 
     def queue(self, name: str) -> str:
-        """The queue `inbox`, `folder` or `page`, or the dead letters of one: `inbox-dead` …"""
+        """`inbox`, `backlog`, `folder` or `page`, or the dead letters of one: `inbox-dead` …"""
         return f"{self.prefix}{name}"
 
     @property

@@ -295,7 +295,7 @@ class FakeSQS:
     visibility: list[tuple[str, str, int]] = field(default_factory=list)
 
     def send_message(
-        self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0
+        self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0, MessageGroupId: str = ""
     ) -> dict[str, Any]:
         self.sent.append((QueueUrl, json.loads(MessageBody), DelaySeconds))
         return {"MessageId": str(len(self.sent))}

@@ -15,6 +15,7 @@ from domain.keys import result_key
 from domain.model import ActiveModel, ModelId
 from domain.reply import Label, Labelled, Refused, Reply, Server, to_json
 from domain.result import Result, from_json
+from functions.allowance import Allowances
 from functions.beat import Beats
 from functions.intake import Intake
 from functions.on_upload import Uploads
@@ -27,10 +28,12 @@ SETTINGS = OnUpload(
     bucket="bucket",
     stage="test",
     inbox_queue_url="http://queues/inbox",
+    backlog_queue_url="http://queues/backlog",
     folder_queue_url="http://queues/folder",
     folder_depth=1,
     folder_quiet_seconds=60,
     retry_base_seconds=5,
+    uploader_burst=1_000_000,
 )
 
 
@@ -134,6 +137,7 @@ class World:
             sqs,
             endpoint,
             lambda: datetime(2026, 1, 1, tzinfo=UTC),
+            Allowances(SETTINGS.uploader_burst),
             readiness=readiness or Readiness(),
         )
 

@@ -18,7 +18,7 @@ from tests.flow.drive import Cloud, label_of
 
 FUNCTIONS = ("onUpload", "onFolder", "onPage", "onSchedule")
 VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME")
-VISIBILITY = {"inbox": "8", "folder": "30", "page": "8"}
+VISIBILITY = {"inbox": "8", "backlog": "8", "folder": "30", "page": "8"}
 """Seconds after which what a killed function held comes again; six timeouts in production.
 
 The folder's is longer than its last step, the report: a timer that came again while its own run is

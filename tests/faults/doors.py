@@ -14,6 +14,7 @@ from batch.cloud import Bounds, Cloud
 from domain.model import ActiveModel
 from domain.scope import SWEEP, Scope
 from functions import on_folder
+from functions.allowance import Allowances
 from functions.beat import Beats
 from functions.intake import Intake
 from functions.on_folder import Folders
@@ -30,10 +31,13 @@ from tests.folders import ON_FOLDER, ON_PAGE
 from tests.uploads import SETTINGS, FakeEndpoint, active
 
 INBOX, FOLDER = SETTINGS.inbox_queue_url, SETTINGS.folder_queue_url
+BACKLOG = SETTINGS.backlog_queue_url
 PAGE = ON_FOLDER.page_queue_url
 POINTER_SECONDS = 5.0
 PROCESSES = 4
 RETRY_BASE_SECONDS = 5
+BURST = 2
+"""Who drops a quarter of the uploads has two a minute and a process, and often more."""
 
 SETTINGS_OF_FOLDERS = replace(ON_FOLDER, endpoint_max_late=20, reclassify_jobs=2, transform_jobs=2)
 BOUNDS = Bounds(slice_rows=200, page_rows=50, sweep_rows=400, heads_at_once=1)
@@ -101,7 +105,7 @@ class Doors:
         return self.storage.clock.now
 
     def _accept(self, url: str, process: int) -> Accept:
-        if url == INBOX:
+        if url in (INBOX, BACKLOG):
             return self._uploads[process].accept
         if url == FOLDER:
             flips, wait = ON_FOLDER.flip_alarm_percent, ON_FOLDER.folder_longest_wait_seconds
@@ -113,7 +117,10 @@ class Doors:
         s3, sqs, endpoint = self._bucket.client, self._sqs, cast(Any, self.endpoint)
         beats = Beats(s3, "bucket", sqs, FOLDER, SETTINGS.folder_quiet_seconds, self.now)
         outbox, readiness = self._outbox(), Readiness(self.now)
-        return Uploads(SETTINGS, outbox, beats, sqs, endpoint, self._clock, readiness=readiness)
+        allowances = Allowances(BURST, self.now)
+        return Uploads(
+            SETTINGS, outbox, beats, sqs, endpoint, self._clock, allowances, readiness=readiness
+        )
 
     def _outbox(self) -> Outbox:
         return Outbox(self._bucket.client, "bucket", self._model, leave_to_reclassify)

@@ -290,9 +290,17 @@ OF_THE_PRODUCT = (
     Mistake(
         "an image is fetched for an endpoint that does not answer",
         "functions/on_upload.py",
-        "                    self.readiness.check(self.endpoint, self.outbox.active())\n",
+        "                    self.readiness.check(self.probe or self.endpoint,"
+        " self.outbox.active())\n",
         "                    self.outbox.active()\n",
         f"{UNIT}/test_readiness.py",
+    ),
+    Mistake(
+        "a flood is let through in a trickle",
+        "functions/allowance.py",
+        "        return max(count + 1, before)\n",
+        "        return count + 1\n",
+        f"{UNIT}/test_allowance.py",
     ),
     Mistake(
         "a slot for a transform job is taken whoever has it",

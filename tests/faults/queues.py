@@ -26,11 +26,13 @@ class Queue:
     visibility: float
     now: Callable[[], float]
     dead: list[str] = field(default_factory=list)
+    sent: int = 0
     _waiting: list[tuple[float, int, Message]] = field(default_factory=list)
     _held: dict[str, Message] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def send(self, body: str, delay: float = 0) -> None:
+        self.sent += 1
         self._queue(Message(body), self.now() + delay)
 
     def next_at(self) -> float | None:
@@ -78,7 +80,7 @@ class Queues:
     after: Callable[[str, str], None]
 
     def send_message(
-        self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0
+        self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0, MessageGroupId: str = ""
     ) -> dict[str, Any]:
         self.before("SendMessage", QueueUrl)
         self.all[QueueUrl].send(MessageBody, DelaySeconds)

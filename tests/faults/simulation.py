@@ -12,6 +12,7 @@ from functools import partial
 from random import Random
 from typing import assert_never
 from urllib.parse import quote_plus
+from zlib import crc32
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
@@ -19,7 +20,7 @@ from functions.intake import Intake
 from functions.messages import Sweep, to_json
 from functions.runtime import metrics
 from tests.fakes import Clock
-from tests.faults.doors import FOLDER, INBOX, PAGE, PROCESSES, Doors
+from tests.faults.doors import BACKLOG, FOLDER, INBOX, PAGE, PROCESSES, Doors
 from tests.faults.jobs import Jobs
 from tests.faults.queues import Queue, Queues, event
 from tests.faults.storage import Storage
@@ -41,9 +42,9 @@ from tests.faults.weather import Climate, Fate, Killed, Outage, Weather
 from tests.uploads import FakeEndpoint
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-VISIBILITY = {INBOX: 360.0, FOLDER: 5400.0, PAGE: 1800.0}
-BATCH = {INBOX: 10, FOLDER: 1, PAGE: 1}
-MOST_WRITES = {INBOX: 1, FOLDER: 12, PAGE: 60}
+VISIBILITY = {INBOX: 360.0, BACKLOG: 360.0, FOLDER: 5400.0, PAGE: 1800.0}
+BATCH = {INBOX: 10, BACKLOG: 10, FOLDER: 1, PAGE: 1}
+MOST_WRITES = {INBOX: 1, BACKLOG: 1, FOLDER: 12, PAGE: 60}
 SWEEP_SECONDS = 300.0
 COLLECTOR_KILLS = 3
 
@@ -167,7 +168,13 @@ class Simulation:
     def _notify(self, key: str, kind: str) -> None:
         stored = self.storage.objects.get(key) if kind.startswith("ObjectCreated") else None
         size = {"size": len(stored.body)} if stored else {}
-        about = {"eventName": kind, "s3": {"object": {"key": quote_plus(key)} | size}}
+        number = crc32(key.encode())  # a quarter is dropped by one, who drops more than others
+        who = {"principalId": "AWS:MANY" if number % 4 == 0 else f"AWS:{number % 1_000}"}
+        about = {
+            "eventName": kind,
+            "userIdentity": who,
+            "s3": {"object": {"key": quote_plus(key)} | size},
+        }
         self._deliver(INBOX, json.dumps({"Records": [about]}))
 
     def _deliver(self, url: str, body: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from functions.runtime import logger
 from tests.faults import checker, upkeep
-from tests.faults.doors import FOLDER, INBOX, PAGE, SETTINGS_OF_FOLDERS
+from tests.faults.doors import BACKLOG, FOLDER, INBOX, PAGE, SETTINGS_OF_FOLDERS
 from tests.faults.expected import by_the_active_model, last_renewal, states, verdict_on
 from tests.faults.simulation import Simulation
 from tests.faults.traffic import POISON, Ready, Reclassify, Size, plan
@@ -77,12 +77,13 @@ def bring_up_to_date(simulation: Simulation, random: Random) -> str:
 def assert_poison_alone_is_dead(simulation: Simulation, size: Size) -> None:
     poison = [POISON[number % len(POISON)] for number in range(size.poison)]
     assert sorted(simulation.queues[INBOX].dead) == sorted(poison)
-    assert simulation.queues[FOLDER].dead == simulation.queues[PAGE].dead == []
+    assert all(simulation.queues[url].dead == [] for url in (BACKLOG, FOLDER, PAGE))
 
 
 def assert_accidents_were_as_planned(simulation: Simulation, size: Size) -> None:
     seen = _seen(simulation)
     assert simulation.collector_kills == 0
+    assert simulation.queues[BACKLOG].sent > size.uploads / 50
     assert seen["uploads"] >= size.uploads
     assert seen["messages"] >= 1.08 * (seen["uploads"])
     for point in ("before a write", "after a write", "at its end"):

@@ -137,7 +137,7 @@ class Cloud:
 
     def at_rest(self) -> None:
         """Waits until no queue has anything left to say."""
-        names = ("inbox", "folder", "page")
+        names = ("inbox", "backlog", "folder", "page")
         eventually(lambda: sum(map(self.depth, names)) == 0 or None, "queues at rest")
 
     def notify(self, *records: dict[str, Any]) -> None:

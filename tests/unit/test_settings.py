@@ -26,6 +26,8 @@ GOOD = {
     "BUCKET": "sortbox-dev-1-eu-west-1",
     "STAGE": "dev",
     "INBOX_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/inbox",
+    "BACKLOG_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/backlog",
+    "UPLOADER_BURST": "50",
     "FOLDER_QUEUE_URL": "http://127.0.0.1:4566/1/folder",
     "PAGE_QUEUE_URL": "http://127.0.0.1:4566/1/page",
     "FOLDER_DEPTH": "1",

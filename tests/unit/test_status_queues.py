@@ -33,5 +33,5 @@ def test_queues_of_a_stage_that_was_removed_are_told_to_be_gone(look: Lookout) -
     assert told[0].startswith("Queue sortbox-dev-inbox: 1 waiting")
     assert told[1:] == [
         f"Queue sortbox-dev-{name} does not exist: the stage is not deployed, or was removed."
-        for name in ("folder", "page")
+        for name in ("backlog", "folder", "page")
     ]

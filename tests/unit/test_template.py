@@ -31,6 +31,8 @@ def queues(template: Template) -> dict[str, Template]:
     return {
         "inbox": of_type(storage(), "AWS::SQS::Queue")["InboxQueue"],
         "inbox-dead": of_type(storage(), "AWS::SQS::Queue")["InboxDeadLetters"],
+        "backlog": of_type(storage(), "AWS::SQS::Queue")["BacklogQueue"],
+        "backlog-dead": of_type(storage(), "AWS::SQS::Queue")["BacklogDeadLetters"],
         **{queue["QueueName"].split("-", 2)[-1]: queue for queue in ours},
     }
 
@@ -47,7 +49,8 @@ def test_a_message_stays_hidden_for_six_times_the_time_its_function_has(
     template: Template,
 ) -> None:
     assert {name: each["Timeout"] for name, each in functions(template).items()} == TIMEOUTS
-    for function, queue in (("onUpload", "inbox"), ("onFolder", "folder"), ("onPage", "page")):
+    takes = {"inbox": "onUpload", "backlog": "onUpload", "folder": "onFolder", "page": "onPage"}
+    for queue, function in takes.items():
         assert queues(template)[queue]["VisibilityTimeout"] == 6 * TIMEOUTS[function]
 
 
@@ -55,9 +58,8 @@ def test_each_queue_tries_five_hundred_times_and_keeps_what_failed_for_two_weeks
     template: Template,
 ) -> None:
     found = queues(template)
-    assert set(found) == {f"{q}{d}" for q in ("inbox", "folder", "page") for d in ("", "-dead")} | {
-        "job-event-dead"
-    }
+    names = ("inbox", "backlog", "folder", "page")
+    assert set(found) == {f"{q}{d}" for q in names for d in ("", "-dead")} | {"job-event-dead"}
     for name, queue in found.items():
         assert queue["MessageRetentionPeriod"] == TWO_WEEKS, name
         assert queue["SqsManagedSseEnabled"] is True, name
@@ -69,11 +71,11 @@ def test_a_batch_reports_its_failures_one_by_one_and_its_concurrency_is_bounded(
     template: Template,
 ) -> None:
     mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
-    assert len(mappings) == 3
+    assert len(mappings) == 4
     for mapping in mappings:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert 2 <= mapping["ScalingConfig"]["MaximumConcurrency"] <= 10
-    assert sorted(mapping["BatchSize"] for mapping in mappings) == [1, 1, 10]
+    assert sorted(mapping["BatchSize"] for mapping in mappings) == [1, 1, 10, 10]
 
 
 def test_the_end_of_a_job_of_this_stage_reaches_the_folder_queue() -> None:
