@@ -124,10 +124,11 @@ def check_time(signature: Signature, now: datetime) -> None:
         return
     if signature.expires is not None and now > at:
         raise Refused("AccessDenied", "Request has expired")
-    raise Refused(
-        "RequestTimeTooSkewed",
-        "The difference between the request time and the current time is too large.",
-    )
+    if signature.service == "s3":
+        sentence = "The difference between the request time and the current time is too large."
+        raise Refused("RequestTimeTooSkewed", sentence)
+    when = "expired" if now > at else "not yet current"
+    raise Refused("SignatureDoesNotMatch", f"Signature {when}: {signature.at}")
 
 
 def payload_hash(request: Request, signature: Signature) -> str | None:

@@ -287,8 +287,8 @@ def test_the_host_is_always_signed() -> None:
         ("s3", "RequestTimeTooSkewed", 920),
         ("s3", "RequestTimeTooSkewed", -920),
         ("sqs", "", 280),
-        ("sqs", "RequestTimeTooSkewed", 320),
-        ("sqs", "RequestTimeTooSkewed", -320),
+        ("sqs", "SignatureDoesNotMatch", 320),
+        ("sqs", "SignatureDoesNotMatch", -320),
     ],
 )
 def test_a_request_from_another_time_is_refused_as_aws_does(
