@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 from batch.bucket import JSON, Bucket, Pieces
 from batch.cloud import Cloud
+from domain.errors import SortboxError
 from domain.keys import RunKeys, claim_key, folder_file, sweep_file
 from domain.scope import Kind, Scope
 
@@ -28,11 +29,11 @@ Waiting = tuple[str, Kind, bool]
 """Path and kind of a sweep that was asked for, and whether a person has confirmed it."""
 
 
-class RunClosed(Exception):
+class RunClosed(SortboxError):
     """Another process has finished this run; what it wrote stands."""
 
 
-class ContendedError(Exception):
+class ContendedError(SortboxError):
     """The claim changed under every attempt to change it; the queue tries again later."""
 
 

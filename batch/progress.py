@@ -14,6 +14,7 @@ from batch.page import PageRef, rows_from_text
 from batch.slice import Direct, Slice, Transform
 from batch.transform import Denied, Ended, Missing, NoCapacity, Order, Running, Stopped
 from batch.unreadable import Others
+from domain.errors import SortboxError
 from domain.keys import RunKeys
 
 DONE = ".jsonl"
@@ -35,7 +36,7 @@ class NoSlot:
     """As many jobs of the stage run as may; the run stands in line for the next slot."""
 
 
-class NothingAnswered(Exception):
+class NothingAnswered(SortboxError):
     """A job could not start, or failed without an output: our trouble, no verdict on images."""
 
 

@@ -1,7 +1,7 @@
 """What a person should look at: the answers that are least sure, and a random few of the others.
 
 `outbox/_review/<scope>.csv`, replaced by each run; the column `corrected` is for the person, and
-`make review` makes a folder of classes of it, which training takes.
+`./sortbox review` makes a folder of classes of it, which training takes.
 """
 
 import csv

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from batch.cloud import Machines
 from batch.slice import Transform
+from domain.errors import SortboxError
 from domain.keys import JobName
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ INVOCATION_SECONDS = 600
 INVOCATION_RETRIES = 3
 
 
-class NameTakenError(Exception):
+class NameTakenError(SortboxError):
     """A job of this name exists with another manifest, though names are never shared."""
 
 

@@ -34,9 +34,9 @@ class Leg:
 
 def whole(archive: Path, bodies: Sequence[bytes], root: Path) -> list[Leg]:
     with local_cloud(root) as cloud:
-        activate = (sys.executable, "-m", "infra.activate", "--stage", cloud.stage)
-        named = ("--archive", str(archive), "--image", container_image.uri())
-        subprocess.run([*activate, *named], env=cloud.environment, check=True)
+        activate = (sys.executable, "-m", "infra.activate", cloud.stage)
+        command = [*activate, str(archive), container_image.uri()]
+        subprocess.run(command, env=cloud.environment, check=True)
         return [_uploaded(cloud, bodies), _answered(cloud, len(bodies))]
 
 

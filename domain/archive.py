@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import IO
 
+from domain.errors import SortboxError
 from domain.file_names import Names, UnsafeName, relative, shown
 from domain.model import ModelCard
 
@@ -50,7 +51,7 @@ BLOCK = 512
 PIECE_BYTES = 2**20
 
 
-class ArchiveError(ValueError):
+class ArchiveError(SortboxError, ValueError):
     """Not a model archive, or not one that is opened; the sentence says why."""
 
 

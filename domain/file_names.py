@@ -8,6 +8,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from domain.errors import SortboxError
+
 NAME_BYTES = 255
 """Of one folder or file: what Linux and macOS take."""
 
@@ -15,7 +17,7 @@ PATH_BYTES = 1024
 """Of all together: an S3 key has no more."""
 
 
-class UnsafeName(ValueError):
+class UnsafeName(SortboxError, ValueError):
     """Why this name cannot be a file below a folder; the sentence shows it escaped."""
 
 

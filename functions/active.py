@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.parameters import BaseProvider
 from botocore.exceptions import ClientError
 
+from domain.errors import SortboxError
 from domain.keys import ACTIVE_MODEL
 from domain.model import ActiveModel
 from functions.inbox import absent
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 MAX_AGE_SECONDS = 5
 
 
-class NoActiveModelError(Exception):
+class NoActiveModelError(SortboxError):
     """Nothing can be answered until a model is activated."""
 
 

@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from batch.page import PageRef
+from domain.errors import SortboxError
 from domain.keys import JobName, RunKeys, run_of
 from domain.scope import Kind
 from functions.allowance import NOBODY, Uploader
 
 
-class Malformed(ValueError):
+class Malformed(SortboxError, ValueError):
     """No message that this queue is meant to carry."""
 
 

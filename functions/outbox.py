@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from domain.errors import SortboxError
 from domain.keys import result_key
 from domain.model import ActiveModel
 from domain.result import (
@@ -36,7 +37,7 @@ ROUNDS = 8
 """Each round is lost to somebody else's write; beyond so many the queue tries again later."""
 
 
-class ContendedError(Exception):
+class ContendedError(SortboxError):
     """The image or its result changed in every round."""
 
 

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
+from domain.errors import SortboxError
+
 S = TypeVar("S")
 
 
-class SettingsError(ValueError):
+class SettingsError(SortboxError, ValueError):
     """A setting is missing or wrong; the message names it and says what is expected."""
 
 

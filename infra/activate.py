@@ -1,12 +1,9 @@
 """Make a packaged model the active one: archive to S3, SageMaker model, endpoint, then the pointer.
 
-`python -m infra.activate --stage dev --archive model.tar.gz --image <uri>@sha256:<digest>`
-
 The pointer moves last, and only if nobody moved it meanwhile: until then every answer is by the old
 model, from then on by the new one. Doing it twice is doing it once.
 """
 
-import argparse
 import hashlib
 import sys
 from datetime import UTC, datetime
@@ -17,18 +14,19 @@ import boto3
 
 from domain import keys
 from domain.archive import ArchiveError, read_model
+from domain.errors import SortboxError
 from domain.model import ActiveModel, ModelCard, ModelId
 from infra import pointer
 from infra.endpoint import EndpointError, ensure_endpoint, ensure_model
 from infra.pointer import Earlier, PointerMoved
-from infra.stage import Stage, StageError
+from infra.stage import Stage
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sagemaker import SageMakerClient
 
 
-class ActivationError(Exception):
+class ActivationError(SortboxError):
     """A sentence for the person who wanted the model to be active."""
 
 
@@ -104,26 +102,20 @@ def next_version(card: ModelCard, active: ActiveModel | None) -> ModelId:
     return ModelId(card.name, active.id.version + (0 if same else 1), card.digest)
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.activate", description=__doc__)
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--archive", type=Path, required=True)
-    parser.add_argument("--image", required=True)
-    parser.add_argument("--keep", action="store_true", help="if a model is active, keep that one")
-    given = parser.parse_args(arguments)
+def activate_archive(stage: Stage, archive: Path, image: str, keep: bool) -> ActiveModel:
+    """Activate `archive`; with `keep`, only make sure that the active model is served, if any is.
+
+    Raises ActivationError.
+    """
+    s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
+    kept = pointer.read(s3, stage.bucket).active if keep else None
+    if kept:
+        return serve(stage, s3, sagemaker, kept.id, image)
+    return activate(stage, s3, sagemaker, archive, image)
+
+
+if __name__ == "__main__":  # for programs: STAGE ARCHIVE IMAGE
     try:
-        stage, s3, sagemaker = Stage(given.stage), boto3.client("s3"), boto3.client("sagemaker")
-        kept = pointer.read(s3, stage.bucket).active if given.keep else None
-        if kept:
-            active = serve(stage, s3, sagemaker, kept.id, given.image)
-        else:
-            active = activate(stage, s3, sagemaker, given.archive, given.image)
-    except (ActivationError, StageError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"active: {active.id}\nendpoint: {active.endpoint}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        activate_archive(Stage(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], keep=False)
+    except SortboxError as error:
+        sys.exit(str(error))

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
+from domain.errors import SortboxError
+
 REPOSITORY = Path(__file__).parents[1]
 BUNDLE = REPOSITORY / "build" / "lambda.zip"
 ROOMS = ("batch", "domain", "functions")
@@ -27,7 +29,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest date a zip file can tell."""
 
 
-class BundleError(Exception):
+class BundleError(SortboxError):
     """A sentence about why there is no bundle."""
 
 

@@ -1,18 +1,14 @@
 """What a month costs, road by road, and where one road becomes cheaper than another.
 
-`python -m infra.cost --images-per-day 20000 --folder-size 500`
-
 Every figure follows from `infra/prices.json` and the assumptions below, which options change: put
 in what `make bench` or a finished run's `_status.json` says about your model.
 """
 
-import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from infra.prices import PriceError, Prices, load
+from infra.prices import Prices
 
 DAYS = 365 / 12
 HOURS = 24 * DAYS
@@ -169,37 +165,3 @@ def lines(prices: Prices, load: Load, given: Assumptions) -> Iterator[str]:
     yield f"  endpointMaxLate: {late(given)}"
     yield f"  transformInstanceCount: {machines(load, given)}"
     yield f"  endpoint instances: {instances(load, given)}"
-
-
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.cost")
-    parser.add_argument("--images-per-day", type=_count, required=True)
-    parser.add_argument("--folder-size", type=_count, required=True)
-    parser.add_argument("--instance", default=TYPICAL.instance)
-    parser.add_argument("--rate", type=float, default=TYPICAL.rate, help="images a second")
-    parser.add_argument("--image-kb", type=float, default=200)
-    parser.add_argument("--serverless-seconds", type=float, default=0.1)
-    asked = parser.parse_args(arguments)
-    given = Assumptions(
-        instance=asked.instance,
-        rate=asked.rate,
-        image_gb=asked.image_kb / 1e6,
-        serverless_seconds=asked.serverless_seconds,
-    )
-    try:
-        for line in lines(load(), Load(asked.images_per_day, asked.folder_size), given):
-            print(line)
-    except PriceError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,21 +1,19 @@
 """Deploy a stage: first the stack that holds its data, then the one that runs it.
 
-`python -m infra.deploy --stage dev`
-
 Every stage goes this way. Only the environment says whose cloud it is, as for any AWS tool.
 """
 
-import argparse
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
+from domain.errors import SortboxError
 from infra import bundle, node, schedule
-from infra.stage import Stage, StageError
+from infra.stage import Stage
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -26,16 +24,24 @@ LOOK_SECONDS = 1
 PATIENCE_SECONDS = 900
 
 
-class DeployError(Exception):
+NO_SETTINGS: Mapping[str, object] = {}
+
+
+class DeployError(SortboxError):
     """A sentence for the person who deploys."""
 
 
-def deploy(stage: Stage) -> None:
-    """Doing it twice is doing it once. Raises DeployError, ScheduleError or NodeError."""
-    schedule.check(schedule.params(bundle.REPOSITORY / "serverless.yml", stage.name))
-    if not bundle.BUNDLE.is_file():
-        raise DeployError("build/lambda.zip is missing: run `make bundle` first")
-    command = node.osls("deploy", "--stage", stage.name)
+def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
+    """Deploy both stacks; a second time changes nothing.
+
+    `settings`: `params` of serverless.yml that hold for this deployment in place of the file's.
+    Raises DeployError, ScheduleError, NodeError or BundleError.
+    """
+    params = schedule.params(bundle.REPOSITORY / "serverless.yml", stage.name)
+    schedule.check({**params, **settings})
+    bundle.build(bundle.BUNDLE)
+    given = [f"--param={name}={value}" for name, value in settings.items()]
+    command = node.osls("deploy", "--stage", stage.name, *given)
     region = check_credentials()
     _say(f"{stage.storage_stack}: {deploy_storage(stage, boto3.client('cloudformation'))}")
     environment = node.environment() | {"SORTBOX_BUCKET": stage.bucket, "AWS_REGION": region}
@@ -121,16 +127,8 @@ def _say(sentence: str) -> None:
     print(sentence, flush=True)
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.deploy")
-    parser.add_argument("--stage", required=True)
+if __name__ == "__main__":  # the local cloud's own deployment runs in a process of its own
     try:
-        deploy(Stage(parser.parse_args(arguments).stage))
-    except (DeployError, StageError, schedule.ScheduleError, node.NodeError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        deploy(Stage(sys.argv[1]))
+    except SortboxError as error:
+        sys.exit(str(error))

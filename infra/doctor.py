@@ -1,16 +1,13 @@
 """Is everything there that a stage needs, and what will it cost?
 
-`python -m infra.doctor --stage dev` asks and changes nothing. What cannot be asked is said to be
+It asks and changes nothing. What cannot be asked is said to be
 unchecked, and never fine.
 """
 
-import argparse
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from domain import keys
@@ -83,7 +80,9 @@ def _image(patient: Patient) -> Iterator[Finding]:
     name = image.tag(image.context(), "cpu")
     uri = image.find(patient.client("ecr"), name)
     if uri is None:
-        sentence = f"ECR has no sortbox:{name}: `make image STAGE={patient.stage.name}` builds it"
+        sentence = (
+            f"ECR has no sortbox:{name}: `./sortbox image --stage {patient.stage.name}` builds it"
+        )
         yield Finding("image", "missing", sentence)
     else:
         yield Finding("image", "ok", f"{uri} is these sources")
@@ -99,8 +98,8 @@ def _weights(patient: Patient) -> Iterator[Finding]:
     yield Finding(
         "weights",
         "note",
-        f"for other networks {others}; WEIGHTS=file.pth sends some, and a job that reaches the "
-        "network downloads torchvision's",
+        f"for other networks {others}; `train --weights file.pth` uploads some, and a job that "
+        "reaches the network downloads torchvision's",
     )
 
 
@@ -125,7 +124,9 @@ def _quotas(patient: Patient) -> Iterator[Finding]:
 def _model(patient: Patient) -> Iterator[Finding]:
     active = pointer.read(patient.client("s3"), patient.stage.bucket).active
     if active is None:
-        yield Finding("model", "missing", "none is active: `make train`, then `make promote`")
+        yield Finding(
+            "model", "missing", "none is active: `./sortbox train`, then `./sortbox promote`"
+        )
         return
     yield Finding("model", "ok", f"{active.id.name}:{active.id.version} is active")
 
@@ -148,7 +149,7 @@ def _endpoint(patient: Patient) -> Iterator[Finding]:
         "cost",
         "note",
         f"an endpoint on one {kind} costs {table.currency} {month:,.0f} a month, around the clock, "
-        f"until `make remove` ({table.source})",
+        f"until `./sortbox remove` ({table.source})",
     )
 
 
@@ -162,27 +163,3 @@ CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "model": _model,
     "endpoint": _endpoint,
 }
-
-
-def main(arguments: list[str]) -> int:
-    """1 where something is missing."""
-    parser = argparse.ArgumentParser(prog="python -m infra.doctor", description=__doc__)
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--image", help="by digest; where none is named ECR is asked")
-    given = parser.parse_args(arguments)
-    try:
-        session: Any = boto3.Session()
-        patient = Patient(Stage(given.stage), given.image, session.client)
-    except StageError as error:
-        print(error, file=sys.stderr)
-        return 1
-    missing = 0
-    for finding in findings(patient):
-        print(f"{finding.state:12} {finding.about:12} {finding.sentence}", flush=True)
-        missing += finding.state == "missing"
-    print(f"{missing} missing" if missing else "nothing is missing")
-    return 1 if missing else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

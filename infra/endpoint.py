@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, WaiterError
 
+from domain.errors import SortboxError
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ BAKE_SECONDS = 300
 VARIANT = "active"
 
 
-class EndpointError(Exception):
+class EndpointError(SortboxError):
     """The endpoint does not serve what was asked for; the sentence says why."""
 
 

@@ -1,12 +1,9 @@
 """The container's image on AWS: which one these sources are, and building it without Docker here.
 
-`python -m infra.image --stage dev [--for ml.g4dn.xlarge] [--build]`
-
 Its tag is the digest of what it is built from, so the same sources are built once. Everything else
 names it by its own digest, which is printed.
 """
 
-import argparse
 import hashlib
 import io
 import re
@@ -18,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from domain.errors import SortboxError
 from infra import bundle
 from infra.deploy import DeployError, status_of, wait_for
-from infra.stage import Stage, StageError
+from infra.stage import Stage
 
 if TYPE_CHECKING:
     from types_boto3_codebuild import CodeBuildClient
@@ -44,7 +42,7 @@ LOOK_SECONDS = 10
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-class ImageError(Exception):
+class ImageError(SortboxError):
     """A sentence for the person who wants the image."""
 
 
@@ -144,29 +142,19 @@ def _follow(codebuild: "CodeBuildClient", build: str) -> None:
         raise ImageError(f"{build} ended as {seen['buildStatus']}; its log is {link}")
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.image", description=__doc__)
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--for", dest="instance_type", default="ml.m5.xlarge")
-    parser.add_argument("--build", action="store_true", help="where it is not there yet")
-    given = parser.parse_args(arguments)
-    try:
-        stage, variant, sources = Stage(given.stage), variant_for(given.instance_type), context()
-        ecr, name = boto3.client("ecr"), tag(sources, variant)
-        if given.build and find(ecr, name) is None:
-            build(stage, variant, sources)
-        uri = find(ecr, name)
-        if uri is None:
-            raise ImageError(
-                f"these sources have no image {REPOSITORY}:{name} yet: `make image "
-                f"STAGE={stage.name} INSTANCE_TYPE={given.instance_type}` builds it"
-            )
-    except (ImageError, DeployError, StageError, BotoCoreError, ClientError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(uri)
-    return 0
+def current(stage: Stage, instance_type: str, build_missing: bool = False) -> str:
+    """The image of these sources for an instance type, by digest. Raises ImageError, DeployError.
 
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    `build_missing`: where there is none yet it is built, for minutes.
+    """
+    variant, sources = variant_for(instance_type), context()
+    ecr, name = boto3.client("ecr"), tag(sources, variant)
+    if build_missing and find(ecr, name) is None:
+        build(stage, variant, sources)
+    uri = find(ecr, name)
+    if uri is None:
+        raise ImageError(
+            f"These sources have no image {REPOSITORY}:{name} yet. `./sortbox image --stage "
+            f"{stage.name} --instance-type {instance_type}` builds it."
+        )
+    return uri

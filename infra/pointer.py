@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from domain import keys
+from domain.errors import SortboxError
 from domain.model import ActiveModel
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ RESTORES = "restores-version"
 LOST = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 
 
-class PointerMoved(Exception):
+class PointerMoved(SortboxError):
     """Somebody else moved the pointer since it was read."""
 
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from domain.errors import SortboxError
+
 TABLE = Path(__file__).with_name("prices.json")
 
 
-class PriceError(ValueError):
+class PriceError(SortboxError, ValueError):
     """A sentence for the person who edits the table, or asks for what it does not hold."""
 
 

@@ -1,12 +1,8 @@
 """Bring every answer up to date by batch: what it would take, then start, stop or end it.
 
-`python -m infra.reclassify --stage dev [--prefix inbox/trip/] [--dry-run] [--yes] [--stop | --end]`
-
 What is counted is what will be done: the run's own walk, with the settings that are deployed.
 """
 
-import argparse
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from batch import claim, status
 from batch.claim import ContendedError, Run, RunClosed
@@ -23,15 +19,15 @@ from batch.pending import Reason
 from batch.plan import divide
 from batch.slice import Transform
 from batch.walk import Walk
+from domain.errors import SortboxError
 from domain.keys import INBOX
 from domain.scope import SWEEP, Kind, Scope
 from functions import on_folder
-from functions.active import NoActiveModelError
 from functions.messages import Sweep, to_json
 from functions.settings import OnFolder, from_env
 from infra import cost, prices
 from infra.cost import TYPICAL, Assumptions
-from infra.prices import PriceError, Prices
+from infra.prices import Prices
 from infra.stage import Stage, StageError
 
 if TYPE_CHECKING:
@@ -40,11 +36,8 @@ if TYPE_CHECKING:
 HEADS_AT_ONCE = 32
 
 
-class ReclassifyError(Exception):
+class ReclassifyError(SortboxError):
     """A sentence for the person who asked for it."""
-
-
-TROUBLE = (ReclassifyError, StageError, PriceError, NoActiveModelError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,47 +191,17 @@ def run(desk: Desk, asked: Asked, ask: Callable[[str], bool]) -> Iterator[str]:
     elif plan.stale == 0 and claim.read(desk.cloud.bucket, SWEEP) is None:
         yield "Everything is up to date."
     elif plan.is_large and not asked.yes and not ask(f"More than {plan.ask_above:,}. Start?"):
-        raise ReclassifyError("not started; YES=1 starts it without asking")
+        raise ReclassifyError("Not started. Pass --yes to start it without asking.")
     else:
         desk.start(plan.scope)
-        yield "Started. `make status` says how far it is."
+        yield "Started. `./sortbox status` shows how far it is."
 
 
 def _halt(desk: Desk, asked: Asked) -> str:
     run = desk.end() if asked.end else desk.stop()
     if run is None:
         raise ReclassifyError("no reclassification is under way")
-    done = "has ended" if asked.end else "stops after what runs now; `make reclassify` resumes it"
+    done = (
+        "has ended" if asked.end else "stops after what runs now; `./sortbox reclassify` resumes it"
+    )
     return f"The reclassification of {INBOX}{run.path} {done}."
-
-
-def _ask(question: str) -> bool:
-    if not sys.stdin.isatty():
-        print(question, "Nobody is there to ask.", file=sys.stderr)
-        return False
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-
-
-def main(arguments: list[str], ask: Callable[[str], bool] = _ask) -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.reclassify")
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--prefix", default=INBOX)
-    parser.add_argument("--kind", choices=["renewal", "unanswered"], default="renewal")
-    parser.add_argument("--rate", type=float, default=TYPICAL.rate, help="images a second")
-    parser.add_argument("--dry-run", action="store_true")
-    parser.add_argument("--yes", action="store_true")
-    parser.add_argument("--stop", action="store_true")
-    parser.add_argument("--end", action="store_true")
-    given = vars(parser.parse_args(arguments))
-    try:
-        desk = Desk.of(Stage(given.pop("stage")))
-        for sentence in run(desk, Asked(**given), ask):
-            print(sentence, flush=True)
-    except (*TROUBLE, BotoCoreError, ClientError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,18 +1,14 @@
-"""Take a stage down: first what bills by the hour, then what runs. Its data stays unless told.
+"""Take a stage down: first what bills by the hour, then what runs. Its data stays unless told."""
 
-`python -m infra.remove --stage dev [--bucket delete [--yes]]`
-"""
-
-import argparse
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import ClientError, WaiterError
 
-from infra.deploy import DeployError, check_credentials, status_of, wait_for
-from infra.stage import Stage, StageError, outputs
+from domain.errors import SortboxError
+from infra.deploy import check_credentials, status_of, wait_for
+from infra.stage import Stage, outputs
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -21,7 +17,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 
-class RemoveError(Exception):
+class RemoveError(SortboxError):
     """A sentence for the person who removes."""
 
 
@@ -127,41 +123,23 @@ def _delete_queue(sqs: "SQSClient", name: str) -> None:
         return
 
 
-def _confirmed(bucket: str) -> bool:
-    if not sys.stdin.isatty():
-        raise RemoveError("deleting the data wants a person's word for it, or YES=1")
-    return input(f"Type {bucket} to delete it and everything in it: ") == bucket
-
-
 def _say(sentence: str) -> None:
     print(sentence, flush=True)
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.remove")
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--bucket", choices=["keep", "delete"], default="keep")
-    parser.add_argument("--yes", action="store_true", help="delete the bucket without asking")
-    given = parser.parse_args(arguments)
-    try:
-        stage = Stage(given.stage)
-        check_credentials()
-        bucket = (outputs(stage.storage_stack) or {}).get("BucketName")
-        delete = given.bucket == "delete" and bucket is not None
-        if delete and not given.yes and not _confirmed(str(bucket)):
-            raise RemoveError("that is another name; nothing was removed")
-        remove(stage)
-        if bucket is None:
-            _say("bucket: there is none")
-        elif delete:
-            delete_storage(stage, bucket)
-        else:
-            _say(f"bucket {bucket}: kept; uploads wait in its queue for up to 14 days")
-    except (RemoveError, StageError, DeployError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+def run(stage: Stage, delete_data: bool, confirm: Callable[[str], bool]) -> None:
+    """Remove the stage; with `delete_data` its bucket too, once `confirm(bucket)` agrees.
 
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    Raises RemoveError, DeployError.
+    """
+    check_credentials()
+    bucket = (outputs(stage.storage_stack) or {}).get("BucketName")
+    if delete_data and bucket and not confirm(bucket):
+        raise RemoveError("Not confirmed: nothing was removed.")
+    remove(stage)
+    if bucket is None:
+        _say("bucket: there is none")
+    elif delete_data:
+        delete_storage(stage, bucket)
+    else:
+        _say(f"bucket {bucket}: kept; uploads wait in its queue for up to 14 days")

@@ -1,37 +1,30 @@
 """The images that a person should look at, as a folder of classes; corrected, training takes it.
 
-`python -m infra.review --stage dev --out review [--csv corrected.csv]`
-
 Without a CSV: whatever the runs have listed in `outbox/_review/`, each image in the folder of its
 label. Move those that are wrong into the right folder. Or fill the column `corrected` of a list and
 hand it in: then the images that have an entry there are put below the corrected label, and no
 others.
 """
 
-import argparse
 import csv
 import hashlib
 import io
 import re
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
 from batch.bucket import Bucket
 from batch.review import COLUMNS, PREFIX
+from domain.errors import SortboxError
 from domain.foreign import unescape_cell
 from domain.keys import INBOX
-from infra.stage import Stage, StageError
 
 MOST_BYTES = 100_000_000
 
 
-class ReviewError(Exception):
+class ReviewError(SortboxError):
     """A sentence for the person who reviews."""
 
 
@@ -125,25 +118,15 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.review")
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--csv", type=Path, help="a list with the column `corrected` filled in")
-    given = parser.parse_args(arguments)
+def run(bucket: Bucket, out: Path, table: Path | None) -> Done:
+    """Into `out`: what the runs have listed, or what `table` has a corrected label for.
+
+    Raises ReviewError for a table that is no list of ours.
+    """
+    if table is None:
+        return fetch(bucket, lists(bucket), out)
     try:
-        bucket = Bucket(boto3.client("s3"), Stage(given.stage).bucket)
-        if given.csv:
-            listed = corrected(parse(given.csv.read_text(), str(given.csv)))
-        else:
-            listed = lists(bucket)
-        done = fetch(bucket, listed, given.out)
-    except (ReviewError, StageError, OSError, UnicodeError, BotoCoreError, ClientError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{done.kept} images in {given.out}; {done.changed} have changed since and are left out.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        text = table.read_text()
+    except UnicodeError as error:
+        raise ReviewError(f"{table} is not UTF-8 text: {error}") from error
+    return fetch(bucket, corrected(parse(text, str(table))), out)

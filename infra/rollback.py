@@ -1,20 +1,17 @@
-"""Make the model active again that was active before: `python -m infra.rollback --stage dev`.
+"""Make the model active again that was active before.
 
 Which one that was is told by the versions of the pointer in S3. Again goes back once more.
 """
 
-import argparse
-import sys
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from domain.model import ActiveModel
 from infra import pointer
 from infra.activate import ActivationError, serve
 from infra.pointer import Earlier
-from infra.stage import Stage, StageError
+from infra.stage import Stage
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -34,7 +31,7 @@ def roll_back(
     try:
         return serve(stage, s3, sagemaker, earlier.active.id, served_by, restores=earlier)
     except ActivationError as error:
-        raise ActivationError(f"{error}\nIMAGE=…@sha256:… serves it by another image.") from error
+        raise ActivationError(f"{error}\n--image …@sha256:… serves it by another image.") from error
 
 
 def _image_of(sagemaker: "SageMakerClient", earlier: Earlier) -> str:
@@ -45,24 +42,5 @@ def _image_of(sagemaker: "SageMakerClient", earlier: Earlier) -> str:
         if "Could not find" not in error.response["Error"]["Message"]:
             raise
         raise ActivationError(
-            f"SageMaker has no model {name} any more, which knew its image: say IMAGE=…@sha256:…"
+            f"SageMaker has no model {name} any more, which knew its image: give --image …@sha256:…"
         ) from error
-
-
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.rollback", description=__doc__)
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--image", help="another image than the one it was served by")
-    given = parser.parse_args(arguments)
-    try:
-        s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
-        active = roll_back(Stage(given.stage), s3, sagemaker, given.image)
-    except (ActivationError, StageError, BotoCoreError, ClientError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"active: {active.id}\nendpoint: {active.endpoint}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -11,6 +11,8 @@ from zoneinfo import available_timezones
 
 import yaml
 
+from domain.errors import SortboxError
+
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 EXAMPLE = "cron(0 3 ? * SUN *) is every Sunday at three"
@@ -26,7 +28,7 @@ FIELDS: tuple[tuple[str, int, int, tuple[str, ...], str], ...] = (
 """Name, least, most, the names of its values, and what else it may be: EventBridge Scheduler's."""
 
 
-class ScheduleError(ValueError):
+class ScheduleError(SortboxError, ValueError):
     """A sentence that names the parameter and says what is expected."""
 
 

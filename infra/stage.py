@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError
 
+from domain.errors import SortboxError
+
 if TYPE_CHECKING:
     from types_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
     from types_boto3_sagemaker.type_defs import TagTypeDef
 
 
-class StageError(Exception):
+class StageError(SortboxError):
     """A sentence for the person who named the stage."""
 
 
@@ -79,7 +81,8 @@ class Stage:
         found = outputs(stack)
         if found is None or name not in found:
             raise StageError(
-                f"stage {self.name} is not deployed here: `make deploy STAGE={self.name}` first"
+                f"Stage {self.name} is not deployed here. "
+                f"Run `./sortbox deploy --stage {self.name}` first."
             )
         return found[name]
 

@@ -1,24 +1,12 @@
-"""Why is nothing there? Where an image or a folder is now, and what it waits for.
+"""Why is nothing there? Where an image or a folder is now, and what it waits for."""
 
-`python -m infra.status --stage dev [--json] inbox/cat.jpg`, or `inbox/trip/`, or nothing for all
-"""
-
-import argparse
-import json
-import os
-import sys
 from collections.abc import Iterator
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
-from batch.bucket import Bucket
 from domain.keys import INBOX, claim_key
 from domain.route import Ignored, InFolder, Ready, Single, route
 from domain.scope import Scope
 from infra import findings
 from infra.findings import Finding, Lookout
-from infra.stage import Stage, StageError
 from infra.sweeps import of_sweeps
 
 
@@ -73,33 +61,3 @@ def _waits(look: Lookout, scope: Scope) -> Iterator[Finding]:
     if scope.is_folder or look.bucket.head(claim_key(scope.token)):
         yield from findings.of_run(look, scope)
     yield from findings.of_queues(look)
-
-
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.status")
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--json", action="store_true", help="one JSON document a finding")
-    parser.add_argument("key", nargs="?", default="")
-    given = parser.parse_args(arguments)
-    try:
-        stage = Stage(given.stage)
-        bucket = Bucket(boto3.client("s3"), stage.bucket)
-        look = Lookout(stage, bucket, boto3.client("sqs"), boto3.client("sagemaker"))
-        whole = given.key in ("", INBOX)
-        for finding in everything(look) if whole else explain(look, given.key):
-            print(_line(finding) if given.json else finding.sentence, flush=True)
-    except BrokenPipeError:  # whoever reads has seen enough, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (StageError, BotoCoreError, ClientError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def _line(finding: Finding) -> str:
-    document = {"about": finding.about, "sentence": finding.sentence} | dict(finding.facts)
-    return json.dumps(document, ensure_ascii=False)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -11,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 
+from domain.errors import SortboxError
 from serving import archive, cpus, engines
 from serving.app import build
 from serving.archive import ModelError
@@ -43,7 +44,7 @@ def main() -> int:
     return 0
 
 
-class AddressError(OSError):
+class AddressError(SortboxError, OSError):
     """The server cannot listen where it was told to."""
 
 

@@ -13,12 +13,13 @@ from domain.archive import (
     ArchiveError,
     read_card,
 )
+from domain.errors import SortboxError
 from domain.model import Compiled, ModelCard, ModelId
 from serving import preprocess
 from serving.files import read_regular
 
 
-class ModelError(ValueError):
+class ModelError(SortboxError, ValueError):
     """This model cannot be served; the sentence says why."""
 
 

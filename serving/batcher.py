@@ -11,13 +11,15 @@ from concurrent.futures import Future
 from threading import Condition, Thread
 from typing import Generic, TypeVar
 
+from domain.errors import SortboxError
+
 Call = TypeVar("Call")
 Answer = TypeVar("Answer")
 
 Batch = list[tuple[Call, "Future[Answer]"]]
 
 
-class Full(Exception):
+class Full(SortboxError):
     """As many calls are waiting as may."""
 
 

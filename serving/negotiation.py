@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from domain.errors import SortboxError
 from serving.undecodable import Undecodable
 
 MAX_TOP_K = 1_000
@@ -12,7 +13,7 @@ FILES = frozenset(("", "application/x-image", "application/octet-stream"))
 """The declared type only chooses between a file and an array: a file's format is seen, not told."""
 
 
-class Declined(Exception):
+class Declined(SortboxError):
     """The request is at fault, not the image."""
 
     def __init__(self, status: int, message: str) -> None:

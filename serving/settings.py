@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from domain.errors import SortboxError
 from domain.model import ModelId
 
 MEBIBYTE = 2**20
@@ -27,7 +28,7 @@ PILLOW_PIXELS = 89_478_485
 EngineChoice = Literal["auto", "openvino", "torch"]
 
 
-class SettingError(ValueError):
+class SettingError(SortboxError, ValueError):
     """A setting is missing or wrong; the sentence names it."""
 
 

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from domain.errors import SortboxError
+
 Code = Literal[
     "empty",
     "not_an_image",
@@ -15,7 +17,7 @@ Code = Literal[
 ]
 
 
-class Undecodable(Exception):
+class Undecodable(SortboxError):
     """These bytes will never be classified; `message` is a sentence for whoever sent them."""
 
     def __init__(self, code: Code, message: str) -> None:

@@ -3,7 +3,6 @@
 `python -m training.bundled model.tar.gz` needs no network and prints the model's digest.
 """
 
-import argparse
 import hashlib
 import sys
 from importlib.metadata import version
@@ -59,19 +58,16 @@ def bundled() -> tuple[ModelCard, bytes]:
     return card, weights
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.bundled", description=__doc__)
-    parser.add_argument("archive", type=Path, help="where model.tar.gz is written")
-    path = parser.parse_args(arguments).archive
+def write(path: Path) -> str:
+    """Pack the model into `path`; returns its digest."""
     from training import quantise  # OpenVINO: only its maker needs it
 
     card, weights = bundled()
     card, compiled = quantise.exact(card, weights)  # no photos with labels come with the package
     path.parent.mkdir(parents=True, exist_ok=True)
     pack(card, weights, path, compiled)
-    print(card.digest)
-    return 0
+    return card.digest
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    print(write(Path(sys.argv[1])))

@@ -39,7 +39,9 @@ def latest_job(sagemaker: "SageMakerClient", prefix: str) -> str:
     )["TrainingJobSummaries"]
     names = [job["TrainingJobName"] for job in found if job["TrainingJobName"].startswith(prefix)]
     if not names:
-        raise TrainingFailed("No training job has completed here: `make train DATA=…` first.")
+        raise TrainingFailed(
+            "No training job has completed here. Run `./sortbox train DATA` first."
+        )
     return names[0]
 
 
@@ -63,8 +65,8 @@ def of_job(s3: "S3Client", sagemaker: "SageMakerClient", job: str, scratch: Path
 def tests_of(s3: "S3Client", source: str, provenance: Mapping[str, str], tick: Tick) -> TestSet:
     """The images that the candidate neither learnt from nor was selected by.
 
-    Of data that `make train` sent, the split it was judged on lies in S3 by itself. Of a person's
-    own prefix all is fetched, and the split taken out of it as the job took it.
+    Of data that `./sortbox train` sent, the split it was judged on lies in S3 by itself. Of a
+    person's own prefix all is fetched, and the split taken out of it as the job took it.
     """
     if not source.startswith(datasets.S3):
         return evaluate.read(Path(source))
@@ -83,7 +85,7 @@ def tests_of(s3: "S3Client", source: str, provenance: Mapping[str, str], tick: T
     if dataset.fingerprint != provenance.get("dataset"):
         raise TrainingFailed(
             f"{source} is not what the candidate learnt from any more: its test set is lost. Train "
-            "again, or say TEST=folder."
+            "again, or give --tests FOLDER."
         )
     left_out = skipped + dataset.left_out
     return TestSet(dataset.root, dataset.labels, dataset.splits[judge], left_out)

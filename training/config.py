@@ -34,21 +34,29 @@ class TrainConfig:
     """Hyphens stand for underscores outside Python: `batch-size`."""
 
     name: str = text(
-        "model", r"[a-z0-9][a-z0-9-]{0,39}", "what the model is called in model ids and registry"
+        "model",
+        r"[a-z0-9][a-z0-9-]{0,39}",
+        "what the model is called in model ids and registry",
+        basic=True,
     )
     arch: str = text(
-        "efficientnet_lite0", r"\w{1,60}", "efficientnet_lite0, or a torchvision classifier's name"
+        "efficientnet_lite0",
+        r"\w{1,60}",
+        "efficientnet_lite0, or a torchvision classifier's name",
+        basic=True,
     )
     weights: str = choice(
         "pretrained",
         ("pretrained", "none"),
         "where training starts: the `weights` channel, else bundled, else torchvision's download; "
         "none: random numbers",
+        basic=True,
     )
     unfreeze: str = choice(
         "head",
         ("head", "gradual", "all"),
         "what is trained: the last layer, on features computed once; more layers every epoch; all",
+        basic=True,
     )
     frozen: int = number(
         0,
@@ -57,13 +65,14 @@ class TrainConfig:
         "stages from the input that never learn, except the head alone: what they see is general, "
         "and at their resolution costs most",
     )
-    epochs: int = number(10, 1, 10_000, "passes over the training split")
+    epochs: int = number(10, 1, 10_000, "passes over the training split", basic=True)
     batch_size: int = number(
         32,
         1,
         65_536,
         "images a step, over all processes together: the result does not hang on how many",
         Categorical(("32", "64", "128")),
+        basic=True,
     )
     lr: float = number(
         0.001,
@@ -71,13 +80,16 @@ class TrainConfig:
         1e6,
         "the last layer's step size at its peak",
         Continuous(0.001, 0.1, "Logarithmic"),
+        basic=True,
     )
     backbone_lr: float = number(
         0.1, 0, 10, "the other layers' step size as a share of lr: they are nearly right already"
     )
-    optimizer: str = choice("adamw", ("adamw", "sgd"), "sgd: with Nesterov's momentum")
+    optimizer: str = choice("adamw", ("adamw", "sgd"), "sgd: with Nesterov's momentum", basic=True)
     momentum: float = number(0.9, 0, 0.9999, "of sgd")
-    weight_decay: float = number(0.01, 0, 10, "of weights; biases and norms are never decayed")
+    weight_decay: float = number(
+        0.01, 0, 10, "of weights; biases and norms are never decayed", basic=True
+    )
     warmup: float = number(0.05, 0, 1, "share of all steps in which lr climbs to its peak")
     clip: float = number(1.0, 0, 1e6, "longest gradient, as a Euclidean norm; 0: any")
     label_smoothing: float = number(0.0, 0, 0.9, "probability spread over the other labels")
@@ -88,9 +100,13 @@ class TrainConfig:
         ("trivial", "flip", "none"),
         "what training images go through when layers below the head learn: TrivialAugment after a "
         "random crop and mirror; these two only; the crop that serving makes",
+        basic=True,
     )
     class_weights: str = choice(
-        "none", ("none", "balanced"), "balanced: each class counts as much as any other"
+        "none",
+        ("none", "balanced"),
+        "balanced: each class counts as much as any other",
+        basic=True,
     )
     ema: float = number(
         0.0, 0, 0.99999, "decay a step of the averaged weights that are judged and kept; 0: none"
@@ -101,6 +117,7 @@ class TrainConfig:
         10_000,
         "stop after so many epochs without a better validation loss, and keep the "
         "best; 0: the last epoch is kept and validation selects nothing",
+        basic=True,
     )
     search: str = text(
         "none",
@@ -124,8 +141,12 @@ class TrainConfig:
         "what serves on a CPU: OpenVINO in int8 or bf16 where they answer the held-out images as "
         "well as fp32; in fp32; PyTorch",
     )
-    image_size: int = number(0, 0, 2048, "pixels of the network's square input; 0: its own")
-    seed: int = number(0, 0, 2**31 - 1, "of the new layers, the order, augmentation and dropout")
+    image_size: int = number(
+        0, 0, 2048, "pixels of the network's square input; 0: its own", basic=True
+    )
+    seed: int = number(
+        0, 0, 2**31 - 1, "of the new layers, the order, augmentation and dropout", basic=True
+    )
     decoders: int = number(0, 0, 256, "threads that decode images; 0: one a core")
     processes: int = number(0, 0, 64, "processes a machine; 0: one a GPU, or one")
     max_unreadable: float = number(
@@ -145,6 +166,7 @@ class TrainConfig:
         "none",
         rf"none|any|({RULE})(,({RULE}))*",
         "rules of the debugger that end training when they find an issue, with what it has learnt",
+        basic=True,
     )
     stall_seconds: float = number(
         1800, 0.1, 604_800, "without a batch, after which training counts as stalled"

@@ -20,6 +20,7 @@ from sagemaker.core.deserializers import JSONDeserializer
 from sagemaker.core.resources import Endpoint
 from sagemaker.core.serializers import NumpySerializer
 
+from domain.errors import SortboxError
 from domain.model import Preprocessing
 from domain.reply import Labelled, Refused, from_json
 from serving import preprocess
@@ -32,7 +33,7 @@ HEADER_BYTES = 128
 Images = NDArray[np.uint8]
 
 
-class NotAnImage(ValueError):
+class NotAnImage(SortboxError, ValueError):
     """The container's own sentence, or what is wrong with the array."""
 
 

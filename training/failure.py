@@ -5,15 +5,17 @@ Standard library only: the command line reads hyperparameters, and would wait se
 
 import errno
 
+from domain.errors import SortboxError
+
 LONGEST = 1024
 """SageMaker shows this many characters of /opt/ml/output/failure as FailureReason."""
 
 
-class TrainingFailed(Exception):
+class TrainingFailed(SortboxError):
     """Training cannot go on, and the sentence says why and what to do."""
 
 
-class Interrupted(Exception):
+class Interrupted(SortboxError):
     """SIGTERM: the job is asked to go away, and may be started again."""
 
 

@@ -8,18 +8,22 @@ from typing import Any
 from training.failure import TrainingFailed
 
 
-def number(default: float, low: float, high: float, means: str, search: Any = None) -> Any:
-    return field(
-        default=default, metadata={"low": low, "high": high, "means": means, "search": search}
-    )
+def number(
+    default: float, low: float, high: float, means: str, search: Any = None, basic: bool = False
+) -> Any:
+    """`search`: what tuning varies it over. `basic`: shown by `--help`; others are advanced."""
+    rules = {"low": low, "high": high, "means": means, "search": search, "advanced": not basic}
+    return field(default=default, metadata=rules)
 
 
-def choice(default: str, choices: tuple[str, ...], means: str) -> Any:
-    return field(default=default, metadata={"choices": choices, "means": means})
+def choice(default: str, choices: tuple[str, ...], means: str, basic: bool = False) -> Any:
+    rules = {"choices": choices, "means": means, "advanced": not basic}
+    return field(default=default, metadata=rules)
 
 
-def text(default: str, pattern: str, means: str) -> Any:
-    return field(default=default, metadata={"pattern": pattern, "means": means})
+def text(default: str, pattern: str, means: str, basic: bool = False) -> Any:
+    rules = {"pattern": pattern, "means": means, "advanced": not basic}
+    return field(default=default, metadata=rules)
 
 
 def flag(each: "Field[Any]") -> str:

@@ -1,29 +1,26 @@
 """Train on any folder of images: a SageMaker training job, in the local cloud or on AWS.
 
-`python -m training.launch --stage dev --image <uri> --data photos/ LR=0.001 EPOCHS=4 …`
-
 The layout is looked at, and local data read and sent, before a job is asked for. Asking again for
 what was interrupted goes on from its checkpoints; for what is done, it is done at once.
 """
 
-import argparse
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from domain import keys
 from domain.archive import ArchiveError, members
-from infra.stage import Stage, StageError
+from domain.errors import SortboxError
+from infra.stage import Stage
 from training import data, datasets, metrics
 from training.config import MACHINERY, TrainConfig
 from training.failure import TrainingFailed
@@ -52,6 +49,12 @@ QUIET = {
 """The SDK would otherwise tell AWS which of its functions were used."""
 
 
+class StillRunning(SortboxError):
+    """The person stopped watching a job, which goes on."""
+
+    exit_code = 130
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     stage: Stage
@@ -66,19 +69,25 @@ class Asked:
     """SageMaker's own as well, where the account still has it."""
 
 
-def asked(given: argparse.Namespace) -> Asked:
-    """Raises TrainingFailed for a hyperparameter that is unknown or wrong."""
-    pairs = dict(word.split("=", 1) for word in given.hyperparameters)
-    strings = {name.lower().replace("_", "-"): text for name, text in pairs.items()}
+def asked(
+    stage: Stage,
+    image: str,
+    source: str,
+    words: Mapping[str, str],
+    instance_type: str = INSTANCE_TYPE,
+    spot: bool = False,
+    managed_debugger: bool = False,
+) -> Asked:
+    """`words`: hyperparameters by name, as text; `weights` may be a file or s3:// as well.
+
+    Raises TrainingFailed for a hyperparameter that is unknown or wrong.
+    """
+    strings = dict(words)
     weights = None
     if strings.get("weights", "none") not in ("none", "pretrained"):
         weights = strings.pop("weights")
-    told = TrainConfig.from_strings(strings)
-    stage = Stage(given.stage)
-    return Asked(
-        stage, given.image, told, given.data, weights, given.instance_type, given.spot,
-        given.managed_debugger,
-    )  # fmt: skip
+    config = TrainConfig.from_strings(strings)
+    return Asked(stage, image, config, source, weights, instance_type, spot, managed_debugger)
 
 
 def launch(asked: Asked, session: boto3.Session, console: Console) -> str:
@@ -196,51 +205,50 @@ def reports(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> lis
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def told_of(ended: Mapping[str, Any], left: list[Path], stage: Stage, console: Console) -> int:
-    """The exit status."""
+def told_of(ended: Mapping[str, Any], left: list[Path], stage: Stage, console: Console) -> bool:
+    """Whether the job completed."""
     job, status = ended["TrainingJobName"], ended["TrainingJobStatus"]
     for path in left:
         console.print(f"report: {path}", markup=False, soft_wrap=True)
     if status != "Completed":
-        reason = ended.get("FailureReason", "It was stopped; asking again goes on from there.")
+        reason = ended.get(
+            "FailureReason", "Stopped. Run the same command to resume from its checkpoint."
+        )
         console.print(f"{job}: {status}. {reason}", markup=False, soft_wrap=True)
-        return 1
+        return False
     found = {each["MetricName"]: each["Value"] for each in ended.get("FinalMetricDataList", [])}
     if "final_accuracy" in found:
         console.print(f"accuracy {found['final_accuracy']:.4f}, loss {found['final_loss']:.4f}, "
                       "on images that it did not learn from")  # fmt: skip
     model = ended["ModelArtifacts"]["S3ModelArtifacts"]
     console.print(f"model: {model}", markup=False, soft_wrap=True)
-    console.print(f"next: make promote STAGE={stage.name} JOB={job}", markup=False, soft_wrap=True)
-    return 0
+    console.print(
+        f"next: ./sortbox promote --stage {stage.name} --job {job}", markup=False, soft_wrap=True
+    )
+    return True
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.launch", description=__doc__)
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--image", required=True)
-    parser.add_argument("--data", required=True, help="a folder, or s3://…")
-    parser.add_argument("--instance-type", default=INSTANCE_TYPE)
-    parser.add_argument("--spot", action="store_true", help="cheaper, and may be interrupted")
-    parser.add_argument("--managed-debugger", action="store_true", help="SageMaker's, as well")
-    parser.add_argument("hyperparameters", nargs="*", metavar="NAME=value")
+def run(asked: Asked, console: Console) -> bool:
+    """Launch the job and watch it to its end; whether it completed.
+
+    Raises TrainingFailed, and StillRunning where the person stops watching.
+    """
     os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")  # the stack's own role needs none
-    console, session = Console(), boto3.Session()
+    session = boto3.Session()
+    job = launch(asked, session, console)
+    console.print(f"job: {job}", markup=False)
+    return follow(asked, job, session, console)
+
+
+def follow(asked: Asked, job: str, session: boto3.Session, console: Console) -> bool:
+    """Watch a job to its end and fetch its reports; whether it completed."""
+    sagemaker, logs = session.client("sagemaker"), session.client("logs")
     try:
-        wanted = asked(parser.parse_args(arguments))
-        job = launch(wanted, session, console)
-        console.print(f"job: {job}", markup=False)
-        ended = watched(
-            session.client("sagemaker"), session.client("logs"), job, wanted.told.epochs, console
-        )
-        left = reports(session.client("s3"), wanted.stage.bucket, job)
-        return told_of(ended, left, wanted.stage, console)
-    except (TrainingFailed, StageError, BotoCoreError, ClientError) as error:
-        print(error, file=sys.stderr)
+        ended = watched(sagemaker, logs, job, asked.told.epochs, console)
     except KeyboardInterrupt:
-        print("The job goes on; `aws sagemaker stop-training-job` ends it.", file=sys.stderr)
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        raise StillRunning(
+            f"Stopped watching; {job} still runs. To end it: "
+            f"`aws sagemaker stop-training-job --training-job-name {job}`"
+        ) from None
+    left = reports(session.client("s3"), asked.stage.bucket, job)
+    return told_of(ended, left, asked.stage, console)

@@ -13,13 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from domain.archive import CARD, OPENVINO, WEIGHTS, ArchiveError, Content, read_model
+from domain.errors import SortboxError
 from domain.model import ModelCard
 
 Files = Mapping[str, bytes]
 NONE: Files = MappingProxyType({})
 
 
-class PackageError(ValueError):
+class PackageError(SortboxError, ValueError):
     """This is not a model archive; the sentence says why."""
 
 

@@ -1,14 +1,10 @@
 """Judge a trained model beside the active one on the same images; the better one answers.
 
-`python -m training.promote --stage dev --image <uri> [--job NAME]`
-
 Nothing is registered or changed before the judgement. The pointer moves last; where the endpoint
 does not come up, the version is marked as rejected and the old model goes on.
 """
 
-import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,12 +17,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from domain import keys
+from domain.errors import SortboxError
 from domain.model import ActiveModel, ModelCard, ModelId
 from infra import pointer, registry
 from infra.activate import ActivationError, read_card, serve
 from infra.registry import Entry
-from infra.stage import Stage, StageError
-from serving.archive import ModelError
+from infra.stage import Stage
 from training import candidate, comparison, data, evaluate
 from training.candidate import Candidate
 from training.comparison import Compared, Comparison, First
@@ -34,7 +30,6 @@ from training.datasets import Tick
 from training.evaluate import TestSet
 from training.failure import TrainingFailed
 from training.judgement import Judgement
-from training.package import PackageError
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -43,8 +38,10 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-class Refused(Exception):
+class Refused(SortboxError):
     """The sentence says why the candidate is not promoted."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,60 +120,46 @@ def _activate(
     return active
 
 
-def _candidate(given: argparse.Namespace, cloud: Cloud, scratch: Path) -> Candidate:
-    if given.archive:
-        if not given.tests:
-            raise TrainingFailed("An archive wants images to be judged on: TEST=folder.")
-        return Candidate(given.archive, given.archive.name, str(given.tests))
-    job = given.job or candidate.latest_job(cloud.sagemaker, cloud.stage.prefix)
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is to be promoted: a training job's model (the latest where none is named), or an
+    archive, which is judged on `tests`, a folder of labelled images.
+    """
+
+    job: str | None = None
+    archive: Path | None = None
+    tests: Path | None = None
+
+
+def _candidate(source: Source, cloud: Cloud, scratch: Path) -> Candidate:
+    if source.archive:
+        if not source.tests:
+            raise TrainingFailed("An archive needs images to be judged on: --tests FOLDER.")
+        return Candidate(source.archive, source.archive.name, str(source.tests))
+    job = source.job or candidate.latest_job(cloud.sagemaker, cloud.stage.prefix)
     return candidate.of_job(cloud.s3, cloud.sagemaker, job, scratch)
 
 
-def _run(given: argparse.Namespace, console: Console) -> ActiveModel:
+def run(stage: Stage, image: str, source: Source, wish: Wish, console: Console) -> ActiveModel:
+    """Find the candidate and its test images, and promote. Raises as `promote` does."""
+
     def say(sentence: str) -> None:
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
-    cloud = Cloud(Stage(given.stage), boto3.client("s3"), boto3.client("sagemaker"), given.image)
+    cloud = Cloud(stage, boto3.client("s3"), boto3.client("sagemaker"), image)
     with tempfile.TemporaryDirectory(prefix="sortbox-") as scratch:
-        wanted = _candidate(given, cloud, Path(scratch))
+        wanted = _candidate(source, cloud, Path(scratch))
         say(f"candidate: {wanted.made_by}")
         provenance = read_card(wanted.archive).provenance
-        source = str(given.tests) if given.tests else wanted.data
+        images = str(source.tests) if source.tests else wanted.data
         with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                       console=console) as progress:  # fmt: skip
-            tests = candidate.tests_of(cloud.s3, source, provenance, _bar(progress))
+            tests = candidate.tests_of(cloud.s3, images, provenance, _bar(progress))
         if tests.left_out:
             say(f"{len(tests.left_out):,} files are left out: {data.some(tests.left_out)}")
-        return promote(cloud, wanted, tests, Wish(given.replace_labels, given.override), say)
+        return promote(cloud, wanted, tests, wish, say)
 
 
 def _bar(progress: Progress) -> Tick:
     bar = progress.add_task("test images fetched", total=None, visible=False)
     return lambda done, of: progress.update(bar, completed=done, total=of, visible=True)
-
-
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.promote", description=__doc__)
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--image", required=True)
-    parser.add_argument("--job", help="a training job; the latest where none is named")
-    parser.add_argument("--archive", type=Path, help="a model.tar.gz instead")
-    parser.add_argument("--tests", type=Path, help="a folder of labelled images to judge on")
-    parser.add_argument("--replace-labels", action="store_true")
-    parser.add_argument("--override", default="", help="why a worse model is wanted all the same")
-    given, console = parser.parse_args(arguments), Console()
-    try:
-        active = _run(given, console)
-    except (Refused, TrainingFailed, PackageError, ModelError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (ActivationError, StageError, BotoCoreError, ClientError) as error:
-        print(f"not promoted: {error}", file=sys.stderr)
-        return 1
-    print(f"active: {active.id}\nendpoint: {active.endpoint}")
-    print(f"earlier answers stay; to renew them: make reclassify STAGE={given.stage} DRY_RUN=1")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

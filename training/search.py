@@ -208,7 +208,7 @@ def _at_edge(name: str, each: Continuous, best: float) -> Sequence[str]:
     return (
         f"The best {name}, {best:.4g}, lies at the {edge} edge of its range, {each.low:g} to "
         f"{each.high:g}: there may be a better one beyond it. Search again with "
-        f"{name.upper().replace('-', '_')}={low:g}:{high:g}.",
+        f"--{name} {low:g}:{high:g}.",
     )
 
 

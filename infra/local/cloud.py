@@ -15,6 +15,7 @@ import boto3
 import psutil
 from botocore.config import Config
 
+from domain.errors import SortboxError
 from infra.local import account, container_image, deployment, ports, supervisor
 from infra.local.account import AccessKey
 from infra.local.container_image import Command
@@ -33,7 +34,7 @@ BETWEEN_LOOKS_SECONDS = 0.05
 _SUPERVISOR = (sys.executable, "-m", "infra.local.supervisor")
 
 
-class CloudError(Exception):
+class CloudError(SortboxError):
     """A sentence for the person at the terminal."""
 
 

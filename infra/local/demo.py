@@ -156,5 +156,5 @@ def _verdict(answers: list[Answered], dropped: int, status: str, console: Consol
     )
     good = len(answers) == dropped and len(alike) >= 5 and status == "finished"
     if not good:
-        console.print("Not as it should be: `make status` tells what waits for what.")
+        console.print("Not as expected. `./sortbox status` shows what waits for what.")
     return 0 if good else 1

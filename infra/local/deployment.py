@@ -8,12 +8,13 @@ import sys
 import boto3
 from botocore.exceptions import ClientError
 
+from domain.errors import SortboxError
 from infra import bundle
 from infra.local.account import REGION, STAGE, AccessKey, environment
 from infra.local.place import REPOSITORY, Place, Ports, write_private
 
 
-class NotDeployed(Exception):
+class NotDeployed(SortboxError):
     """A sentence; what the tools said has been printed."""
 
 
@@ -23,7 +24,7 @@ def deploy(place: Place, ports: Ports) -> None:
     if place.deployed.is_file() and place.deployed.read_text() == now and _stacks_stand(ports, key):
         return
     place.deployed.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "infra.deploy", "--stage", STAGE.name]
+    command = [sys.executable, "-m", "infra.deploy", STAGE.name]
     # osls looks every 5 s otherwise, and here a stack is deployed in less than one.
     quickly = environment(place, ports, os.environ) | {"SLS_AWS_MONITORING_FREQUENCY": "200"}
     status = subprocess.run(command, cwd=REPOSITORY, env=quickly, check=False).returncode

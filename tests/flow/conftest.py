@@ -64,11 +64,10 @@ def running(tmp_path_factory: pytest.TempPathFactory, live: Live) -> Iterator[lo
 
 @pytest.fixture(scope="session")
 def activate(running: local.Cloud) -> Activate:
-    """Makes an archive the active model, served by an image; by the command, as people do."""
+    """Makes an archive the active model, served by an image."""
 
     def run(model: Path, image: str) -> None:
-        command = [sys.executable, "-m", "infra.activate", "--stage", running.stage]
-        command += ["--archive", str(model), "--image", image]
+        command = [sys.executable, "-m", "infra.activate", running.stage, str(model), image]
         subprocess.run(command, cwd=REPOSITORY, env=running.environment, check=True)
 
     return run

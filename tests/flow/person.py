@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.cloud import Cloud
-from infra.local.place import REPOSITORY
+from infra.local.place import REPOSITORY, VARIABLE
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,26 @@ class Person:
         [ours] = [uri for uri in known if "/sortbox@" in uri]
         return str(ours)
 
-    def types(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def types(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`./sortbox COMMAND --stage local …`, in the environment that runs the tests."""
+        place = {VARIABLE: str(self.cloud.place.root), "COLUMNS": "200"}
         return subprocess.run(
-            [sys.executable, "-m", module, "--stage", self.cloud.stage, *arguments],
+            [
+                *(sys.executable, str(REPOSITORY / "cli"), command),
+                *("--stage", self.cloud.stage, *arguments),
+            ],
             cwd=self.folder,
-            env=self.cloud.environment | {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"},
+            env=self.cloud.environment | place,
             capture_output=True,
             text=True,
             check=False,
         )
 
     def promotes(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.types("training.promote", "--image", self.image, *arguments)
+        return self.types("promote", "--image", self.image, *arguments)
 
-    def trains(self, data: Path, *told: str) -> subprocess.CompletedProcess[str]:
-        asked = "--image", self.image, "--data", str(data), "--", *told
-        return self.types("training.launch", *asked)
+    def trains(self, data: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        return self.types("train", str(data), "--image", self.image, *options)
 
     def asks(self, script: str) -> str:
         done = subprocess.run(

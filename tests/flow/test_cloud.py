@@ -203,7 +203,7 @@ def test_a_port_taken_meanwhile_is_told_and_another_one_serves(
 
 def starting(place: Place) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "infra.local", "up"],
+        [sys.executable, "-m", "cli", "up"],
         cwd=REPOSITORY,
         env={**os.environ, VARIABLE: str(place.root)},
         stdout=subprocess.PIPE,
@@ -216,7 +216,7 @@ def starting(place: Place) -> "subprocess.Popen[str]":
 
 def deploys(command: "subprocess.Popen[str]") -> bool:
     assert command.stdout is not None
-    return "account" in command.stdout.readline()  # what deploying says first
+    return any("account" in line for line in command.stdout)  # what deploying says first
 
 
 def holds(place: Place) -> bool:

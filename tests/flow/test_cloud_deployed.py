@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.local.cloud import Cloud, local_cloud
-from infra.local.place import REPOSITORY
+from infra.local.place import REPOSITORY, VARIABLE
 from tests.packaged import of_type, packaged, storage
 
 pytestmark = pytest.mark.flow
@@ -32,11 +32,11 @@ def resources(cloud: Cloud, stack: str) -> dict[str, str]:
     }
 
 
-def said(cloud: Cloud, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def said(cloud: Cloud, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", module, "--stage", cloud.stage, *arguments],
+        [sys.executable, "-m", "cli", command, "--stage", cloud.stage, *arguments],
         cwd=REPOSITORY,
-        env=cloud.environment,
+        env=cloud.environment | {VARIABLE: str(cloud.place.root)},
         capture_output=True,
         text=True,
     )
@@ -103,7 +103,7 @@ def test_the_deployed_rule_is_that_of_the_template(running: Cloud) -> None:
 
 
 def test_deploying_again_changes_nothing(running: Cloud) -> None:
-    done = said(running, "infra.deploy")
+    done = said(running, "deploy")
     assert done.returncode == 0, done.stderr
     assert "sortbox-local-storage: unchanged" in done.stdout
     assert "No changes to deploy" in done.stdout + done.stderr
@@ -111,7 +111,7 @@ def test_deploying_again_changes_nothing(running: Cloud) -> None:
 
 def test_status_says_what_an_image_waits_for(running: Cloud) -> None:
     running.client("s3").put_object(Bucket=running.bucket, Key="inbox/cat.jpg", Body=b"cat")
-    done = said(running, "infra.status", "inbox/cat.jpg")
+    done = said(running, "status", "inbox/cat.jpg")
     assert done.returncode == 0, done.stderr
     assert "inbox/cat.jpg is there since" in done.stdout
     assert "There is no answer yet (outbox/cat.jpg.json)." in done.stdout
@@ -120,19 +120,23 @@ def test_status_says_what_an_image_waits_for(running: Cloud) -> None:
 
 
 def test_status_ends_quietly_when_nobody_reads_on(running: Cloud) -> None:
-    """`make status | head -1`"""
-    command = [sys.executable, "-m", "infra.status", "--stage", "local"]
+    """`./sortbox status | head -1`"""
+    command = [sys.executable, "-m", "cli", "status", "--stage", "local"]
     ours, theirs = os.pipe()
     os.close(ours)
     done = subprocess.run(
-        command, cwd=REPOSITORY, env=running.environment, stdout=theirs, stderr=subprocess.PIPE
+        command,
+        cwd=REPOSITORY,
+        env=running.environment | {VARIABLE: str(running.place.root)},
+        stdout=theirs,
+        stderr=subprocess.PIPE,
     )
     os.close(theirs)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_status_says_why_a_file_is_ignored(running: Cloud) -> None:
-    done = said(running, "infra.status", "--json", "inbox/trip/Thumbs.db")
+    done = said(running, "status", "--json", "inbox/trip/Thumbs.db")
     (finding,) = map(json.loads, done.stdout.splitlines())
     assert finding["road"] == "ignored"
     assert "hidden or system file" in finding["sentence"]
@@ -144,45 +148,45 @@ def test_status_counts_a_folder(running: Cloud) -> None:
         s3.put_object(Bucket=running.bucket, Key=f"inbox/trip/{name}", Body=b"x")
     s3.put_object(Bucket=running.bucket, Key="outbox/trip/a.jpg.json", Body=b"{}")
     s3.put_object(Bucket=running.bucket, Key="outbox/trip/_summary.json", Body=b"{}")
-    done = said(running, "infra.status", "--json", "inbox/trip/")
+    done = said(running, "status", "--json", "inbox/trip/")
     folder = json.loads(done.stdout.splitlines()[0])
     assert (folder["images"], folder["answers"]) == (2, 1)
 
 
 def test_status_of_a_stage_that_is_not_there_says_how_to_deploy_it(running: Cloud) -> None:
-    command = [sys.executable, "-m", "infra.status", "--stage", "prod"]
+    command = [sys.executable, "-m", "cli", "status", "--stage", "prod"]
     done = subprocess.run(
         command, cwd=REPOSITORY, env=running.environment, capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert "`make deploy STAGE=prod` first" in done.stderr
+    assert "`./sortbox deploy --stage prod` first" in done.stderr
 
 
 def test_remove_keeps_the_data_and_deploy_brings_the_stage_back(running: Cloud) -> None:
     s3 = running.client("s3")
     s3.put_object(Bucket=running.bucket, Key="outbox/kept.json", Body=b"{}")
-    done = said(running, "infra.remove")
+    done = said(running, "remove")
     assert done.returncode == 0, done.stderr
     assert "stack sortbox-local: deleted" in done.stdout
     assert running.client("lambda").list_functions()["Functions"] == []
     s3.put_object(Bucket=running.bucket, Key="inbox/.meanwhile", Body=b"x")
-    assert said(running, "infra.deploy").returncode == 0
+    assert said(running, "deploy").returncode == 0
     assert len(running.client("lambda").list_functions()["Functions"]) == 4
     assert s3.head_object(Bucket=running.bucket, Key="outbox/kept.json")
 
 
 def test_removing_the_data_wants_a_word_for_it(running: Cloud) -> None:
-    done = said(running, "infra.remove", "--bucket", "delete")
-    assert done.returncode == 1
-    assert "YES=1" in done.stderr
+    done = said(running, "remove", "--bucket", "delete")
+    assert done.returncode == 2
+    assert "pass --yes" in done.stderr
     assert running.client("s3").head_bucket(Bucket=running.bucket)
 
 
 def test_removing_everything_leaves_nothing(running: Cloud) -> None:
-    done = said(running, "infra.remove", "--bucket", "delete", "--yes")
+    done = said(running, "remove", "--bucket", "delete", "--yes")
     assert done.returncode == 0, done.stderr
     assert running.client("s3").list_buckets()["Buckets"] == []
     assert running.client("sqs").list_queues().get("QueueUrls", []) == []
-    done = said(running, "infra.remove", "--bucket", "delete", "--yes")
+    done = said(running, "remove", "--bucket", "delete", "--yes")
     assert done.returncode == 0, done.stderr
-    assert said(running, "infra.deploy").returncode == 0
+    assert said(running, "deploy").returncode == 0

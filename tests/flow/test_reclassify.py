@@ -14,7 +14,7 @@ from domain import keys
 from domain.model import ModelId
 from domain.scope import SWEEP
 from infra.local import cloud as local
-from infra.local.place import REPOSITORY
+from infra.local.place import REPOSITORY, VARIABLE
 from tests.flow.conftest import STAND_IN, Activate, Knobs, archive
 from tests.flow.drive import Cloud, eventually, label_of
 from tests.flow.killing import killer
@@ -53,11 +53,10 @@ def _hide(cloud: Cloud, name: str, seconds: str) -> None:
 
 
 def reclassify(running: local.Cloud, *arguments: str) -> str:
-    """The command, as `make reclassify` runs it; what it says."""
-    command = [sys.executable, "-m", "infra.reclassify", "--stage", running.stage, *arguments]
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=running.environment, capture_output=True, text=True
-    )
+    """What the command prints."""
+    command = [sys.executable, "-m", "cli", "reclassify", "--stage", running.stage, *arguments]
+    environment = running.environment | {VARIABLE: str(running.place.root)}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -69,8 +69,8 @@ def test_resnet50_is_trained_promoted_and_answers_like_its_endpoint(
 ) -> None:
     person = Person(running, tmp_path)
     labels = dog_images(tmp_path / "DogImages", classes)
-    told = ["NAME=dogs", "ARCH=resnet50", f"WEIGHTS={weights}", "EPOCHS=1", "BATCH_SIZE=32"]
-    trained = person.trains(tmp_path / "DogImages", *told, "LR=0.001")
+    told = ["--name=dogs", "--arch=resnet50", f"--weights={weights}", "--epochs=1"]
+    trained = person.trains(tmp_path / "DogImages", *told, "--batch-size=32", "--lr=0.001")
     assert trained.returncode == 0, trained.stdout + trained.stderr
     promoted = person.promotes("--replace-labels")
     assert promoted.returncode == 0, promoted.stdout + promoted.stderr

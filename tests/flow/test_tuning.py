@@ -1,4 +1,4 @@
-"""`make tune` as a person has it: the SDK's tuner, a stand-in that trains, and the final fit."""
+"""`./sortbox tune` as a person has it: the SDK's tuner, a stand-in, and the final fit."""
 
 import json
 import re
@@ -26,8 +26,8 @@ def said(person: Person, tmp_path_factory: pytest.TempPathFactory) -> str:
     photos = tmp_path_factory.mktemp("photos")
     for split, each in {"train": 10, "validation": 3}.items():
         learnable.folder(photos / split, {"cat": "cat", "cup": "coffee"}, each, split)
-    asked = ["--image", STAND_IN, "--data", str(photos), "--early-stopping", "Off"]
-    done = person.types("training.tune", *asked, "--", "TRIALS=3", "NAME=search", "EPOCHS=3")
+    options = ["--image", STAND_IN, "--no-early-stopping", "--trials=3", "--epochs=3"]
+    done = person.types("tune", str(photos), *options, "--name=search")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

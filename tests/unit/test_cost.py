@@ -16,7 +16,6 @@ from infra.cost import (
     late,
     lines,
     machines,
-    main,
     month,
     sweep,
 )
@@ -108,14 +107,6 @@ def test_the_answer_names_its_prices_and_its_assumptions() -> None:
     text = "\n".join(lines(PRICES, TEN_FOLDERS, GIVEN))
     for told in (PRICES.region, PRICES.as_of, "10 images/s", "endpointMaxLate: 900"):
         assert told in text
-
-
-def test_the_command_says_which_number_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--images-per-day", "many", "--folder-size", "1"])
-    assert "'many' is not a whole number" in capsys.readouterr().err
-    assert main(["--images-per-day", "10", "--folder-size", "1", "--instance", "ml.x"]) == 1
-    assert "no price for ml.x" in capsys.readouterr().err
 
 
 def test_a_month_is_a_twelfth_of_a_year() -> None:

@@ -309,7 +309,7 @@ ODD: dict[str, Callable[[Path], object]] = {
 def test_what_is_no_image_file_is_never_waited_for(
     tmp_path: Path, put: Callable[[Path], object]
 ) -> None:
-    """A named pipe in a data set held `make train`, `make promote` and the job for ever."""
+    """A named pipe in a data set held the launcher, a promotion and the job for ever."""
     photos(tmp_path / "data", *classes("cat", "dog"))
     put(tmp_path / "data" / "cat" / "odd.png")
     told = dataclasses.replace(TOLD, max_unreadable=0.2)

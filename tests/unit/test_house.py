@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-ROOMS = ("domain", "batch", "functions", "serving", "training", "infra", "benchmarks", "tests")
-PRODUCT = ROOMS[:6]
+ROOMS = (
+    *("domain", "batch", "functions", "serving", "training", "infra", "cli", "benchmarks"),
+    "tests",
+)
+PRODUCT = ROOMS[:7]
 HANDLERS = ("on_upload", "on_folder", "on_page", "on_schedule")
 
 IN_TRAINING_TOO = (
@@ -31,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "serving": {"domain"},
     "training": {"domain", *map("serving.{}".format, IN_TRAINING_TOO)},
     "infra": {"domain", "batch", "functions", "serving", "benchmarks"},
+    "cli": {"domain", "batch", "infra", "training"},
 }
 """Rooms, or modules of rooms, that each room may import beside itself."""
 
@@ -53,9 +57,9 @@ LAUNCHERS = {"training/launch.py", "training/promote.py", "training/tune.py"}
 SDK = ("tune", "tuner", "launch", "deploy", "managed")
 SPEAK_SAGEMAKER = {f"training/{name}.py" for name in SDK}
 DOORS = {f"training/{name}.py" for name in ("train", "launch", "tune")} | {"serving/__main__.py"}
-READ_THE_ENVIRONMENT = ("functions/runtime.py", "infra/", "benchmarks/", *DOORS)
+READ_THE_ENVIRONMENT = ("functions/runtime.py", "infra/", "benchmarks/", "cli/", *DOORS)
 
-OUTERMOST_DOORS = {"serving/app.py", "serving/batcher.py", "training/train.py"}
+OUTERMOST_DOORS = {"cli/errors.py", "serving/app.py", "serving/batcher.py", "training/train.py"}
 OUTERMOST_DOORS |= {"training/verdicts.py"}  # a rule that breaks must not end the training
 
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "sagemaker", "pandas", "smdebug", "pydantic"}

@@ -2,7 +2,12 @@
 
 import re
 from importlib.util import find_spec
+from pathlib import Path
 
+import click
+import pytest
+
+from cli.__main__ import sortbox
 from infra.local.place import REPOSITORY
 from tests.readme import blocks, commands, links
 
@@ -14,8 +19,31 @@ VERBS = {verb for target in TARGETS for verb in target.split()}
 
 def test_every_make_verb_exists() -> None:
     verbs = {found[1] for line in commands() if (found := re.match(r"make ([a-z-]+)", line))}
-    assert {"demo", "test", "up", "status", "deploy", "remove"} <= verbs
-    assert verbs <= VERBS, f"the README tells of verbs that make does not know: {verbs - VERBS}"
+    assert {"demo", "test"} <= verbs
+    assert verbs <= VERBS, f"the README names verbs that make does not know: {verbs - VERBS}"
+
+
+DOCUMENTS = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_and_option_that_is_shown_exists(document: Path) -> None:
+    shown = re.findall(r"\./sortbox ([a-z]+)((?: +[^\s#`]+)*)", document.read_text())
+    for name, words in shown:
+        command = sortbox.commands.get(name)
+        assert command is not None, f"{document.name} names a command that is not there: {name}"
+        known = {
+            option
+            for parameter in command.get_params(click.Context(command))
+            for option in parameter.opts
+        }
+        unknown = set(re.findall(r"(?<=\s)--[a-z-]+", words)) - known - {"--help"}
+        assert not unknown, f"{document.name}: {name} has no option {unknown}"
+
+
+def test_the_readme_shows_the_commands_that_a_beginner_needs() -> None:
+    shown = {found[1] for line in commands() if (found := re.match(r"\./sortbox ([a-z]+)", line))}
+    assert {"up", "status", "train", "tune", "promote", "rollback", "deploy", "remove"} <= shown
 
 
 def test_every_module_that_is_run_exists() -> None:

@@ -71,7 +71,7 @@ def test_a_run_is_started_by_a_message_as_a_schedule_does(world: World) -> None:
 
 def test_a_large_one_asks_first(world: World) -> None:
     world.settings = replace(world.settings, reclassify_ask_above=5)
-    with pytest.raises(ReclassifyError, match="YES=1"):
+    with pytest.raises(ReclassifyError, match="Pass --yes"):
         say(world)
     assert started(world) == []
     say(world, answer=lambda question: True)

@@ -1,13 +1,13 @@
 """Searches as people ask for them, and what is said of what they found."""
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from training import config, search, trials, trials_page, tune
+from infra.stage import Stage
+from training import config, launch, search, trials, trials_page, tune
 from training.config import TrainConfig
 from training.failure import TrainingFailed
 from training.ranges import Categorical, Continuous
@@ -21,21 +21,19 @@ SPACE: search.Space = {
 
 
 def asked(*words: str, **given: Any) -> Asked:
-    usual = {"stage": "dev", "image": "image@sha256:1", "data": "photos", "spot": False}
-    usual |= {"instance_type": "ml.m5.xlarge", "strategy": "Bayesian", "parallel": 2}
-    usual |= {"managed_debugger": False}
-    usual |= {"early_stopping": "Auto", "warm_start": "", "in_one_job": False}
-    return tune.asked(argparse.Namespace(**usual | given, hyperparameters=list(words)))
+    named = dict(word.split("=", 1) for word in words)
+    job = launch.asked(Stage("dev"), "image@sha256:1", "photos", {})
+    return tune.asked(job, named, **given)
 
 
 def test_lr_and_batch_size_are_searched_unless_something_else_is_said() -> None:
     assert asked().space == SPACE
-    assert asked("LR=0.01").space == {"batch-size": SPACE["batch-size"]}
-    assert asked("LR=0.01").job.told.lr == 0.01
+    assert asked("lr=0.01").space == {"batch-size": SPACE["batch-size"]}
+    assert asked("lr=0.01").job.told.lr == 0.01
 
 
 def test_ranges_and_choices_are_said_like_values() -> None:
-    wanted = asked("LR=0.0001:0.01", "OPTIMIZER=adamw,sgd", "EPOCHS=4:8", "NAME=pets")
+    wanted = asked("lr=0.0001:0.01", "optimizer=adamw,sgd", "epochs=4:8", "name=pets")
     assert wanted.space == {
         "lr": Continuous(0.0001, 0.01, "Logarithmic"),
         "epochs": Continuous(4, 8, "Linear"),
@@ -51,7 +49,7 @@ def test_what_chose_the_values_does_not_judge_them() -> None:
 
 
 def test_watching_is_for_the_final_fit() -> None:
-    wanted = asked("DEBUG=on")
+    wanted = asked("debug=on")
     assert (wanted.trial.told.debug, wanted.trial.told.profile_steps) == ("off", 0)
     assert wanted.job.told.debug == "on"
     assert wanted.job.told.profile_steps > 0
@@ -60,12 +58,12 @@ def test_watching_is_for_the_final_fit() -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["LR=0.1:0.01"], "must go up"),
-        (["LR=0.01:fast"], "lr must be a number"),
-        (["OPTIMIZER=adam,sgd"], "optimizer must be one of"),
-        (["OPTIMIZER=adamw:sgd"], "optimizer is no number"),
-        (["LRR=0.1"], "Is lr meant"),
-        (["LR=0.1", "BATCH_SIZE=8"], "Nothing is left to search"),
+        (["lr=0.1:0.01"], "must go up"),
+        (["lr=0.01:fast"], "lr must be a number"),
+        (["optimizer=adam,sgd"], "optimizer must be one of"),
+        (["optimizer=adamw:sgd"], "optimizer is no number"),
+        (["lrr=0.1"], "Is lr meant"),
+        (["lr=0.1", "batch-size=8"], "Nothing is left to search"),
     ],
 )
 def test_what_cannot_be_searched_is_told_before_anything_starts(
@@ -78,13 +76,13 @@ def test_what_cannot_be_searched_is_told_before_anything_starts(
 def test_a_search_within_one_job_is_of_heads_alone() -> None:
     assert asked(in_one_job=True).in_one_job
     with pytest.raises(TrainingFailed, match="needs unfreeze=head"):
-        asked("UNFREEZE=all", in_one_job=True)
+        asked("unfreeze=all", in_one_job=True)
     with pytest.raises(TrainingFailed, match="image-size cannot be searched"):
-        asked("IMAGE_SIZE=128,224", in_one_job=True)
+        asked("image-size=128,224", in_one_job=True)
 
 
 def test_a_space_is_read_as_it_was_written_and_fits_a_hyperparameter() -> None:
-    for space in (SPACE, asked("EPOCHS=4:8", "OPTIMIZER=adamw,sgd").space):
+    for space in (SPACE, asked("epochs=4:8", "optimizer=adamw,sgd").space):
         text = search.written(space)
         assert search.read(text) == space
         assert TrainConfig.from_strings({"search": text}).search == text
@@ -104,7 +102,7 @@ def test_places_are_spread_from_end_to_end_and_choices_evenly() -> None:
 
 @pytest.mark.parametrize(
     ("lr", "where", "next_time"),
-    [("0.0012", "lower edge", "LR=0.0001:0.1"), ("0.095", "upper edge", "LR=0.001:1")],
+    [("0.0012", "lower edge", "--lr 0.0001:0.1"), ("0.095", "upper edge", "--lr 0.001:1")],
 )
 def test_a_best_value_at_its_ranges_edge_is_told_with_where_to_look_next(
     lr: str, where: str, next_time: str
@@ -112,7 +110,7 @@ def test_a_best_value_at_its_ranges_edge_is_told_with_where_to_look_next(
     [sentence] = search.at_edges(SPACE, {"lr": lr, "batch-size": "128"})
     assert where in sentence
     assert next_time in sentence
-    low, _, high = sentence.rpartition("=")[2].rstrip(".").partition(":")
+    low, _, high = sentence.rpartition(" ")[2].rstrip(".").partition(":")
     assert search.parsed("lr", f"{low}:{high}") is not None
 
 

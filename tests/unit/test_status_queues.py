@@ -1,4 +1,4 @@
-"""What `make status` tells of queues, also where the stage that owns them has been taken down."""
+"""What `./sortbox status` tells of queues, also where their stage has been taken down."""
 
 from collections.abc import Iterator
 

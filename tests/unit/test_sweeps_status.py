@@ -1,4 +1,4 @@
-"""`make status` on reclassifications."""
+"""`./sortbox status` on reclassifications."""
 
 from dataclasses import replace
 

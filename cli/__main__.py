@@ -1,0 +1,85 @@
+"""`python -m cli`, which the script `sortbox` runs."""
+
+import difflib
+import os
+import sys
+import tomllib
+from pathlib import Path
+
+if not __package__:  # run as a folder, from whatever folder the person is in
+    sys.path[0] = str(Path(__file__).parents[1])
+
+import click
+
+from cli import errors
+from cli.commands import answers, local, models, stage, training
+from cli.parameters import REPOSITORY
+
+GROUPS = {
+    "On this machine": (local.demo, local.up, local.down),
+    "Models": (training.train, training.tune, models.promote, models.rollback),
+    "Answers": (answers.status, answers.reclassify, answers.review),
+    "Stages": (stage.deploy, stage.image, stage.doctor, stage.logs, stage.cost, stage.remove),
+}
+
+
+class Sortbox(click.Group):
+    """The commands, grouped in `--help`; an unknown one is answered with the nearest."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.commands, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """`./sortbox status | head` is no failure: click would end with 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(0) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(each.name or "", each.get_short_help_str(80)) for each in commands]
+                )
+
+
+def version() -> str:
+    with (REPOSITORY / "pyproject.toml").open("rb") as file:
+        return str(tomllib.load(file)["project"]["version"])
+
+
+@click.group(cls=Sortbox, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version(), prog_name="sortbox")
+def sortbox() -> None:
+    """Drop images into an S3 inbox, read JSON from the outbox.
+
+    Exit codes: 0 done, 1 failed, 2 wrong command line, 3 done and the answer is no, 130
+    interrupted.
+    """
+
+
+@sortbox.command(cls=click.Command)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell: `eval "$(./sortbox completion bash)"`."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(sortbox, {}, "sortbox", "_SORTBOX_COMPLETE").source())
+
+
+for group in GROUPS.values():
+    for command in group:
+        sortbox.add_command(command)
+
+if __name__ == "__main__":
+    errors.run(lambda: sortbox.main(prog_name="sortbox", standalone_mode=False))

@@ -1,0 +1,127 @@
+"""Answers in the outbox: status, reclassify, review."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.output import say, say_json
+from cli.parameters import Choice, Command, stage_option
+from cli.stages import connect
+
+if TYPE_CHECKING:
+    from infra.stage import Stage
+
+
+@click.command(cls=Command)
+@click.argument("key", default="")
+@stage_option()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
+def status(key: str, stage: "Stage", as_json: bool) -> None:
+    """Show where an image or a folder is, and what it waits for.
+
+    KEY is a key in the inbox: `inbox/cat.jpg`, or `inbox/trip/` for a folder. Without it, the
+    whole stage.
+    """
+    import boto3
+
+    from batch.bucket import Bucket
+    from domain.keys import INBOX
+    from infra.findings import Lookout
+    from infra.status import everything, explain
+
+    connect(stage)
+    bucket = Bucket(boto3.client("s3"), stage.bucket)
+    look = Lookout(stage, bucket, boto3.client("sqs"), boto3.client("sagemaker"))
+    for finding in everything(look) if key in ("", INBOX) else explain(look, key):
+        document = {"about": finding.about, "sentence": finding.sentence} | dict(finding.facts)
+        if as_json:
+            say_json(document)
+        else:
+            say(finding.sentence)
+
+
+@click.command(cls=Command)
+@stage_option()
+@click.option("--prefix", default="inbox/", show_default=True, help="What to reclassify.")
+@click.option(
+    "--kind",
+    type=Choice(("renewal", "unanswered"), "KIND"),
+    default="renewal",
+    show_default=True,
+    help="renewal: all that the active model did not answer; unanswered: what has no answer.",
+)
+@click.option("--rate", type=float, help="Images a second of one instance, for the estimate.")
+@click.option("--dry-run", is_flag=True, help="Count and estimate; start nothing.")
+@click.option("--yes", is_flag=True, help="Start without asking.")
+@click.option("--stop", is_flag=True, help="Stop after what runs now; a new start resumes it.")
+@click.option("--end", is_flag=True, help="Give it up: what is not done is left undone.")
+def reclassify(
+    stage: "Stage",
+    prefix: str,
+    kind: str,
+    rate: float | None,
+    dry_run: bool,
+    yes: bool,
+    stop: bool,
+    end: bool,
+) -> None:
+    """Bring every answer up to date with the active model, by batch transform."""
+    from infra.cost import TYPICAL
+    from infra.reclassify import Asked, Desk, run
+
+    connect(stage)
+    request = Asked(
+        prefix=prefix,
+        kind="unanswered" if kind == "unanswered" else "renewal",
+        rate=rate or TYPICAL.rate,
+        dry_run=dry_run,
+        yes=yes,
+        stop=stop,
+        end=end,
+    )
+    for sentence in run(Desk.of(stage), request, confirm):
+        say(sentence)
+
+
+def start_reclassification(stage: "Stage", yes: bool) -> None:
+    """After the model has changed: start it, or show what it would take."""
+    from infra.reclassify import Asked, Desk, run
+
+    for sentence in run(Desk.of(stage), Asked(yes=yes, dry_run=not yes), confirm):
+        say(sentence)
+
+
+def confirm(question: str) -> bool:
+    if not sys.stdin.isatty():
+        click.echo("Not a terminal: pass --yes to confirm.", err=True)
+        return False
+    return click.confirm(question)
+
+
+@click.command(cls=Command)
+@stage_option()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("review"),
+    show_default=True,
+    help="The folder to write: a folder for each class.",
+)
+@click.option(
+    "--csv",
+    "table",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A review list with its column `corrected` filled in: take those images only.",
+)
+def review(stage: "Stage", out: Path, table: Path | None) -> None:
+    """Download the images that a person should check, as a folder that `train` takes."""
+    import boto3
+
+    from batch.bucket import Bucket
+    from infra import review as lists
+
+    connect(stage)
+    done = lists.run(Bucket(boto3.client("s3"), stage.bucket), out, table)
+    say(f"{done.kept} images in {out}; {done.changed} have changed since and are left out.")

@@ -1,0 +1,94 @@
+"""The cloud on this machine: demo, up, down."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.errors import REFUSED
+from cli.output import say
+from cli.parameters import REPOSITORY, Command
+
+if TYPE_CHECKING:
+    from infra.local.cloud import Cloud
+
+ARCHIVE = REPOSITORY / "build" / "imagenet.tar.gz"
+MADE_OF = (
+    "requirements.txt",
+    "domain/model.py",
+    "training/bundled.py",
+    "training/package.py",
+    "training/quantise.py",
+)
+
+
+@click.command(cls=Command)
+def demo() -> None:
+    """Classify photographs on this machine; no account is needed.
+
+    Starts the local cloud where it is not up, drops photographs in its inbox, and shows the
+    answers.
+    """
+    from rich.console import Console
+
+    from infra.local import demo as photographs
+
+    cloud = _up(keep=False)
+    sys.exit(REFUSED if photographs.demo(cloud.client("s3"), cloud.bucket, Console()) else 0)
+
+
+@click.command(cls=Command)
+def up() -> None:
+    """Start the local cloud, with a model that knows ImageNet's labels.
+
+    A model that is active already stays active.
+    """
+    cloud = _up(keep=True)
+    say(
+        f"""The local cloud is up.
+  AWS        {cloud.ports.aws_url}
+  SageMaker  {cloud.ports.sagemaker_url}
+  bucket     {cloud.bucket}
+  logs       {cloud.place.logs}
+In a shell:  . {cloud.place.environment_file}
+             aws s3 cp cat.jpg s3://{cloud.bucket}/inbox/
+             aws s3 cp s3://{cloud.bucket}/outbox/cat.jpg.json -"""
+    )
+
+
+@click.command(cls=Command)
+def down() -> None:
+    """Stop the local cloud; its objects, models and endpoints stay."""
+    from infra.local import cloud
+    from infra.local.place import Place
+
+    cloud.down(Place.named(os.environ), say)
+
+
+def _up(keep: bool) -> "Cloud":
+    """The local cloud, up and with an active model; `keep`: whichever is active already."""
+    from cli.stages import connect
+    from infra.activate import activate_archive
+    from infra.local import cloud, container_image
+    from infra.local.account import STAGE
+    from infra.local.place import Place
+
+    archive = pack_bundled_model()
+    running = cloud.up(Place.named(os.environ), say)
+    connect(STAGE)
+    active = activate_archive(STAGE, archive, container_image.uri(), keep)
+    say(f"active: {active.id}\nendpoint: {active.endpoint}")
+    return running
+
+
+def pack_bundled_model() -> Path:
+    """The bundled model's archive, packed where it is missing or older than its sources."""
+    newest = max((REPOSITORY / name).stat().st_mtime for name in MADE_OF)
+    if not ARCHIVE.exists() or ARCHIVE.stat().st_mtime < newest:
+        from training import bundled
+
+        say("Packing the bundled ImageNet model …")
+        say(bundled.write(ARCHIVE))
+    return ARCHIVE

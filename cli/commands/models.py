@@ -1,0 +1,86 @@
+"""Which model answers: promote, rollback."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.commands.answers import start_reclassification
+from cli.commands.local import pack_bundled_model
+from cli.output import say
+from cli.parameters import IMAGE, Command, stage_option
+from cli.stages import connect, image_of
+
+if TYPE_CHECKING:
+    from domain.model import ActiveModel
+    from infra.stage import Stage
+
+
+@click.command(cls=Command)
+@stage_option()
+@click.option("--job", metavar="NAME", help="A training job.  [default: the latest]")
+@click.option(
+    "--archive", type=click.Path(path_type=Path, exists=True), help="A model.tar.gz instead."
+)
+@click.option(
+    "--tests",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder of labelled images to evaluate on.",
+)
+@click.option("--bundled", is_flag=True, help="The bundled ImageNet model, without evaluation.")
+@IMAGE
+@click.option("--replace-labels", is_flag=True, help="Accept other labels than the active model's.")
+@click.option("--override", default="", metavar="REASON", help="Promote a worse model, and why.")
+@click.option("--reclassify", is_flag=True, help="Then bring every answer up to date.")
+def promote(
+    stage: "Stage",
+    job: str | None,
+    archive: Path | None,
+    tests: Path | None,
+    bundled: bool,
+    image: str | None,
+    replace_labels: bool,
+    override: str,
+    reclassify: bool,
+) -> None:
+    """Evaluate a trained model beside the active one, and make it active if it is not worse.
+
+    Exit code 3: the model was evaluated and refused.
+    """
+    from rich.console import Console
+
+    from infra.activate import activate_archive
+    from training.promote import Source, Wish, run
+
+    if bool(job) + bool(archive) + bundled > 1:
+        raise click.UsageError("Give one of --job, --archive and --bundled.")
+    if archive and not tests:
+        raise click.UsageError("--archive needs --tests: a folder of labelled images.")
+    connect(stage)
+    image = image or image_of(stage, stage.endpoint_instance_type)
+    if bundled:
+        active = activate_archive(stage, pack_bundled_model(), image, keep=False)
+    else:
+        source, wish = Source(job, archive, tests), Wish(replace_labels, override)
+        active = run(stage, image, source, wish, Console())
+    _show(active)
+    start_reclassification(stage, yes=reclassify)
+
+
+@click.command(cls=Command)
+@stage_option()
+@click.option("--image", metavar="URI", help="Serve it by this image, named by digest.")
+@click.option("--reclassify", is_flag=True, help="Then bring every answer up to date.")
+def rollback(stage: "Stage", image: str | None, reclassify: bool) -> None:
+    """Make the previously active model active again; a second time goes back once more."""
+    import boto3
+
+    from infra.rollback import roll_back
+
+    connect(stage)
+    _show(roll_back(stage, boto3.client("s3"), boto3.client("sagemaker"), image))
+    start_reclassification(stage, yes=reclassify)
+
+
+def _show(active: "ActiveModel") -> None:
+    say(f"active: {active.id}\nendpoint: {active.endpoint}")

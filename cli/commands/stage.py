@@ -1,0 +1,145 @@
+"""A stage in an account: deploy, image, doctor, cost, logs, remove."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.errors import REFUSED
+from cli.output import say, say_json
+from cli.parameters import IMAGE, Choice, Command, WithSettings, stage_option
+from cli.stages import LOCAL, connect, image_of
+
+if TYPE_CHECKING:
+    from infra.stage import Stage
+
+
+@click.command(cls=WithSettings)
+@stage_option(required=True)
+def deploy(stage: "Stage", **settings: Any) -> None:
+    """Deploy a stage into the AWS account of your credentials.
+
+    The settings below hold for this deployment; write them under `params` in serverless.yml to
+    keep them.
+    """
+    from infra.deploy import deploy as deploy_stage
+
+    connect(stage)
+    deploy_stage(stage, {name: value for name, value in settings.items() if value is not None})
+
+
+@click.command(cls=Command)
+@stage_option(required=True)
+@click.option("--instance-type", default="ml.m5.xlarge", show_default=True, metavar="TYPE")
+def image(stage: "Stage", instance_type: str) -> None:
+    """Build the container image on AWS CodeBuild, where it is missing; print its URI."""
+    from infra.image import current
+
+    connect(stage)
+    say(current(stage, instance_type, build_missing=True))
+
+
+@click.command(cls=Command)
+@stage_option()
+@IMAGE
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
+def doctor(stage: "Stage", image: str | None, as_json: bool) -> None:
+    """Check whether a stage has everything it needs, and what it costs.
+
+    Exit code 3: something is missing.
+    """
+    import boto3
+
+    from infra.doctor import Patient, findings
+
+    connect(stage)
+    session: Any = boto3.Session()
+    if stage.name == LOCAL:
+        image = image or image_of(stage, stage.endpoint_instance_type)
+    missing = 0
+    for finding in findings(Patient(stage, image, session.client)):
+        missing += finding.state == "missing"
+        if as_json:
+            document = {"about": finding.about, "state": finding.state}
+            say_json(document | {"sentence": finding.sentence})
+        else:
+            say(f"{finding.state:12} {finding.about:12} {finding.sentence}")
+    if not as_json:
+        say(f"{missing} missing" if missing else "nothing is missing")
+    sys.exit(REFUSED if missing else 0)
+
+
+@click.command(cls=Command)
+@click.option("--images-per-day", type=click.IntRange(1), required=True)
+@click.option("--folder-size", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--instance", default="ml.m5.xlarge", show_default=True, metavar="TYPE")
+@click.option("--rate", type=float, default=50.0, show_default=True, help="Images a second.")
+@click.option("--image-kb", type=float, default=200.0, show_default=True)
+@click.option("--serverless-seconds", type=float, default=0.1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the month's costs as JSON.")
+def cost(
+    images_per_day: int,
+    folder_size: int,
+    instance: str,
+    rate: float,
+    image_kb: float,
+    serverless_seconds: float,
+    as_json: bool,
+) -> None:
+    """Compare what a month costs on each route."""
+    from dataclasses import asdict
+
+    from infra import cost as costs
+    from infra.prices import load
+
+    assumptions = costs.Assumptions(
+        instance=instance,
+        rate=rate,
+        image_gb=image_kb / 1e6,
+        serverless_seconds=serverless_seconds,
+    )
+    prices, demand = load(), costs.Load(images_per_day, folder_size)
+    if as_json:
+        say_json(asdict(costs.month(prices, demand, assumptions)))
+        return
+    for line in costs.lines(prices, demand, assumptions):
+        say(line)
+
+
+@click.command(cls=Command)
+@click.argument("name", default="")
+@stage_option()
+@click.option("--lines", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--follow", is_flag=True, help="Go on printing what is added, until Ctrl-C.")
+def logs(name: str, stage: "Stage", lines: int, follow: bool) -> None:
+    """Print the last log lines of a stage; NAME is a part of a log's name, such as onUpload."""
+    from infra.logs import stage_logs
+
+    connect(stage)
+    for line in stage_logs(stage, name, lines, follow):
+        say(line)
+
+
+@click.command(cls=Command)
+@stage_option(required=True)
+@click.option(
+    "--bucket",
+    type=Choice(("keep", "delete"), "keep|delete"),
+    default="keep",
+    show_default=True,
+    help="delete: the bucket with everything in it.",
+)
+@click.option("--yes", is_flag=True, help="Delete the bucket without asking.")
+def remove(stage: "Stage", bucket: str, yes: bool) -> None:
+    """Remove a stage: first what bills by the hour, then the rest; the bucket stays."""
+    from infra.remove import run
+
+    def confirm(name: str) -> bool:
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise click.UsageError("Deleting data: not a terminal, pass --yes to confirm.")
+        return bool(click.prompt(f"Type {name} to delete it and everything in it") == name)
+
+    connect(stage)
+    run(stage, bucket == "delete", confirm)

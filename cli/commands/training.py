@@ -1,0 +1,119 @@
+"""Training: train, tune."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.parameters import (
+    IMAGE,
+    Choice,
+    Command,
+    Decorator,
+    given_hyperparameters,
+    hyperparameters,
+    stage_option,
+)
+from cli.stages import connect, image_of
+
+if TYPE_CHECKING:
+    from infra.stage import Stage
+    from training.launch import Asked
+
+INSTANCE_TYPE = "ml.m5.xlarge"
+
+
+def _folder_or_address(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.startswith("s3://") and not Path(value).is_dir():
+        raise click.BadParameter(f"{value!r} is no folder here, and no s3:// address.", ctx, param)
+    return value
+
+
+def job_options(command: Any) -> Any:
+    """What `train` and `tune` share, in the order of `--help`."""
+    options: list[Decorator] = [
+        click.argument("data", callback=_folder_or_address),
+        stage_option(),
+        click.option("--instance-type", default=INSTANCE_TYPE, show_default=True, metavar="TYPE"),
+        IMAGE,
+        click.option("--spot", is_flag=True, help="Use spot instances: cheaper, interruptible."),
+        click.option("--managed-debugger", is_flag=True, help="Run SageMaker's own rules as well."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command(cls=Command)
+@job_options
+@hyperparameters()
+def train(data: str, stage: "Stage", **options: Any) -> None:
+    """Train a model on DATA: a folder of images, or s3://….
+
+    DATA holds `train/`, `validation/` (or `valid/`) and `test/`, with a folder for each class; or a
+    folder for each class, and the splits are made from it. Running the same command again resumes
+    an interrupted job.
+    """
+    from rich.console import Console
+
+    from training import launch
+
+    connect(stage)
+    sys.exit(0 if launch.run(_job(data, stage, options), Console()) else 1)
+
+
+@click.command(cls=Command)
+@job_options
+@click.option(
+    "--strategy",
+    type=Choice(("Bayesian", "Random", "Grid"), "STRATEGY"),
+    default="Bayesian",
+    show_default=True,
+    help="Bayesian, Random or Grid.",
+)
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 100),
+    default=2,
+    show_default=True,
+    help="Trials that run at once.",
+)
+@click.option("--no-early-stopping", is_flag=True, help="Let every trial run to its last epoch.")
+@click.option("--warm-start", default="", metavar="JOB,…", help="Tuning jobs to learn from.")
+@click.option("--in-one-job", is_flag=True, help="Search heads side by side in one training job.")
+@hyperparameters(ranges=True)
+def tune(data: str, stage: "Stage", **options: Any) -> None:
+    """Search for the best hyperparameters on DATA, then train with them.
+
+    A range is written LOW:HIGH, a choice A,B,C: `--lr 0.0001:0.01 --epochs 5,10`. Without any,
+    the learning rate and the batch size are searched.
+    """
+    from rich.console import Console
+
+    from training import tune as search
+
+    connect(stage)
+    request = search.asked(
+        _job(data, stage, {name: options[name] for name in JOB}),
+        given_hyperparameters(options),
+        options["strategy"],
+        options["parallel"],
+        not options["no_early_stopping"],
+        tuple(filter(None, options["warm_start"].split(","))),
+        options["in_one_job"],
+    )
+    sys.exit(0 if search.run(request, Console()) else 1)
+
+
+JOB = ("instance_type", "image", "spot", "managed_debugger")
+
+
+def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "Asked":
+    from training import launch
+
+    instance_type = options["instance_type"]
+    image = options["image"] or image_of(stage, instance_type)
+    words = given_hyperparameters(options)
+    flags = {name: options[name] for name in ("spot", "managed_debugger")}
+    return launch.asked(stage, image, data, words, instance_type, **flags)

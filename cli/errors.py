@@ -1,0 +1,104 @@
+"""What ends a command early, and the exit code that a script sees.
+
+| code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | failed; one sentence on standard error says why and what to do next |
+| 2 | the command line itself is wrong: an unknown option, value or stage name |
+| 3 | done, and the answer is no: a check found something missing, a gate refused a promotion |
+| 130 | interrupted by Ctrl-C |
+"""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import click
+
+from domain.errors import SortboxError
+from domain.foreign import visible_lines
+
+FAILED, REFUSED, INTERRUPTED = 1, 3, 130
+
+THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException"})
+THROTTLED |= {"RequestLimitExceeded", "SlowDown"}
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+INVALID_KEYS = frozenset({"InvalidClientTokenId", "UnrecognizedClientException"})
+INVALID_KEYS |= {"InvalidAccessKeyId", "SignatureDoesNotMatch"}
+
+
+def run(command: Callable[[], object]) -> NoReturn:
+    """Run `command` and exit. Only a defect of ours ends in a traceback."""
+    try:
+        command()
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        fail("Interrupted.", INTERRUPTED)
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        fail(sentence, error.exit_code if isinstance(error, SortboxError) else FAILED)
+    sys.exit(0)
+
+
+def explain(error: Exception) -> str | None:
+    """The sentence for an error that a person or AWS caused; None for a defect of ours."""
+    match error:
+        case SortboxError():
+            return str(error)
+        case OSError(filename=str(name), strerror=str(reason)):
+            return f"{name}: {reason}."
+    return of_aws(error)
+
+
+def fail(sentence: str, code: int = FAILED) -> NoReturn:
+    click.echo(visible_lines(sentence), err=True)
+    sys.exit(code)
+
+
+def of_aws(error: Exception) -> str | None:
+    """A sentence for what botocore raises; None for any other error.
+
+    botocore takes a third of a second to import, so it is asked for only where it already is.
+    """
+    if "botocore" not in sys.modules:
+        return None
+    from botocore import exceptions as aws
+
+    if isinstance(error, aws.ClientError):
+        return _refused(error.response["Error"].get("Code", ""), str(error))
+    sentences: dict[tuple[type[Exception], ...], str] = {
+        (aws.NoRegionError,): "Which region? Set AWS_REGION, or `region` in your AWS profile.",
+        (aws.NoCredentialsError, aws.PartialCredentialsError): (
+            "No AWS credentials. Run `aws configure` or `aws sso login`, or set AWS_PROFILE."
+        ),
+        (aws.ProfileNotFound, aws.ConfigParseError): (
+            f"{error}. `aws configure list-profiles` lists the profiles."
+        ),
+        (aws.SSOError, aws.TokenRetrievalError): (
+            "Your AWS sign-in has expired. Run `aws sso login`."
+        ),
+        (aws.ConnectionError, aws.HTTPClientError): (
+            f"AWS does not answer: {error}. Check the network, and try again."
+        ),
+        (aws.BotoCoreError,): f"AWS: {error}",
+    }
+    return next((text for kinds, text in sentences.items() if isinstance(error, kinds)), None)
+
+
+def _refused(code: str, said: str) -> str:
+    if code in THROTTLED:
+        return f"AWS is throttling this account. Wait a minute and run the command again. ({said})"
+    if code in EXPIRED:
+        return "Your AWS session has expired. Sign in again, and run the command again."
+    if code in INVALID_KEYS:
+        return f"AWS does not accept these credentials. ({said})"
+    if code in DENIED:
+        return f"Your AWS credentials may not do that: {said}"
+    return f"AWS refused: {said}"

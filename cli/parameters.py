@@ -1,0 +1,206 @@
+"""Command-line parameters that are generated: hyperparameters, a stage's settings, the stage.
+
+No list is written twice: hyperparameters come from `TrainConfig`, settings from the `params` of
+serverless.yml, and what a stage may be called from `Stage`.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from training.config import TrainConfig
+from training.failure import TrainingFailed
+from training.hyperparameter import flag, parsed
+from training.search import parsed as parsed_range
+
+REPOSITORY = Path(__file__).parents[1]
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def did_you_mean(text: str, names: Iterable[str]) -> str:
+    """`" Did you mean 'lr'?"`, or nothing where no name is close."""
+    near = difflib.get_close_matches(text.lower().replace("_", "-"), list(names), 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+class Command(click.Command):
+    """Says how an option is written where somebody writes it as make does: `EPOCHS=4`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        options = {
+            option.removeprefix("--"): parameter
+            for parameter in self.get_params(ctx)
+            for option in parameter.opts
+            if option.startswith("--")
+        }
+        for word in args:
+            name, equals, value = word.partition("=")
+            option = name.lower().replace("_", "-")
+            if equals and not word.startswith("-") and re.fullmatch(r"[A-Za-z_]+", name):
+                if option in options:
+                    parameter = options[option]
+                    is_flag = isinstance(parameter, click.Option) and parameter.is_flag
+                    written = f"--{option}" if is_flag else f"--{option} {value}"
+                    raise click.UsageError(f"{word!r}: write it as `{written}`.", ctx)
+                hint = did_you_mean(option, options)
+                raise click.UsageError(f"There is no option {name!r}.{hint}", ctx)
+        return super().parse_args(ctx, args)
+
+
+class Choice(click.ParamType[str]):
+    """One of a few words; a misspelt one is answered with the nearest."""
+
+    def __init__(self, words: Sequence[str], name: str = "") -> None:
+        self.words = words
+        self.name = name or "|".join(words)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        if text not in self.words:
+            hint = did_you_mean(text, self.words)
+            self.fail(f"{text!r} is not one of {', '.join(self.words)}.{hint}", param, ctx)
+        return text
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
+
+
+class Hyperparameter(click.ParamType[str]):
+    """The text of one hyperparameter, checked as the training job checks it.
+
+    With `ranges`, `0.001:0.1` and `32,64` too, which tuning searches.
+    """
+
+    def __init__(self, each: "Field[Any]", ranges: bool) -> None:
+        self.each = each
+        self.ranges = ranges
+        rules = each.metadata
+        if each.name == "weights":
+            self.name = "pretrained|none|FILE"
+        elif "choices" in rules:
+            self.name = "|".join(rules["choices"])
+        elif "pattern" in rules:
+            self.name = "text"
+        else:
+            self.name = "integer" if each.type is int else "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text, name = str(value), flag(self.each)
+        if name == "weights" and (text.startswith("s3://") or Path(text).is_file()):
+            return text
+        try:
+            if not (self.ranges and parsed_range(name, text)):
+                parsed(self.each, text)
+        except TrainingFailed as error:
+            hint = did_you_mean(text, self.each.metadata.get("choices", ()))
+            self.fail(f"{error}{hint}", param, ctx)
+        return text
+
+
+def hyperparameters(ranges: bool = False) -> Decorator:
+    """An option for each field of TrainConfig; those that are not advanced are in `--help`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for each in reversed(fields(TrainConfig)):
+            command = click.option(
+                f"--{flag(each)}",
+                each.name,
+                type=Hyperparameter(each, ranges),
+                help=f"{each.metadata['means']}  [default: {each.default}]",
+                hidden=each.metadata["advanced"],
+            )(command)
+        return click.option(
+            "--help-advanced",
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_advanced,
+            help="Show the advanced hyperparameters too.",
+        )(command)
+
+    return decorate
+
+
+def _show_advanced(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    for each in ctx.command.params:
+        if isinstance(each, click.Option) and each.name in TrainConfig.__dataclass_fields__:
+            each.hidden = False
+    click.echo(ctx.command.get_help(ctx))
+    ctx.exit()
+
+
+def given_hyperparameters(options: Mapping[str, Any]) -> dict[str, str]:
+    """The hyperparameters that were given, by the names that a training job reads."""
+    return {
+        flag(each): options[each.name]
+        for each in fields(TrainConfig)
+        if options.get(each.name) is not None
+    }
+
+
+def stage_option(required: bool = False) -> Decorator:
+    """`--stage`; `required` where a forgotten one would act on the wrong stage."""
+    default: dict[str, Any] = {"required": True}
+    if not required:
+        default = {"default": "local", "show_default": True}
+    return click.option(
+        "--stage",
+        metavar="NAME",
+        **default,
+        callback=_stage,
+        help="The stage: `local` is the cloud on this machine; any other is in your AWS account.",
+    )
+
+
+IMAGE = click.option(
+    "--image",
+    metavar="URI",
+    help="The container image, by digest.  [default: the one built from these sources]",
+)
+
+
+def _stage(ctx: click.Context, param: click.Parameter, value: str) -> Any:
+    from infra.stage import Stage, StageError
+
+    try:
+        return Stage(value)
+    except StageError as error:
+        raise click.BadParameter(f"{error}.", ctx, param) from error
+
+
+class WithSettings(Command):
+    """A command with an option for each of the `params` in serverless.yml."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        own = super().get_params(ctx)
+        return [*own[:-1], *_settings(), own[-1]]  # --help stays last
+
+
+def _settings() -> list[click.Parameter]:
+    from infra import schedule
+
+    found = schedule.params(REPOSITORY / "serverless.yml", "default")
+    return [
+        click.Option(
+            [f"--{option_name(name)}", name],
+            type=int if isinstance(default, int) else str,
+            help=f"[default: {default}]" if default != "" else None,
+        )
+        for name, default in found.items()
+    ]
+
+
+def option_name(parameter: str) -> str:
+    """`folderQuietSeconds` as an option: `folder-quiet-seconds`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", parameter).lower()

@@ -1,0 +1,48 @@
+"""Which cloud a command speaks to: this machine's, or an AWS account."""
+
+import os
+from typing import TYPE_CHECKING
+
+from domain.errors import SortboxError
+
+if TYPE_CHECKING:
+    from infra.stage import Stage
+
+LOCAL = "local"
+
+
+class NotUpError(SortboxError):
+    """There is no local cloud to speak to."""
+
+
+def connect(stage: "Stage") -> None:
+    """Point every AWS client of this process at the stage's cloud.
+
+    The local cloud is a set of endpoint URLs and keys; nothing of a person's own AWS profile is
+    left beside them. For AWS, AWS_REGION is what people set and boto3 reads AWS_DEFAULT_REGION
+    only: the first wins, as in the AWS CLI.
+    """
+    if stage.name == LOCAL:
+        from infra.local.account import environment
+        from infra.local.place import Place, Ports
+
+        place = Place.named(os.environ)
+        ports = Ports.read(place.ports)
+        if ports is None:
+            raise NotUpError("There is no local cloud yet. Run `./sortbox up` first.")
+        theirs = environment(place, ports, os.environ)
+        os.environ.clear()
+        os.environ.update(theirs)
+    elif region := os.environ.get("AWS_REGION"):
+        os.environ["AWS_DEFAULT_REGION"] = region
+
+
+def image_of(stage: "Stage", instance_type: str) -> str:
+    """The container image for this instance type, by digest."""
+    if stage.name == LOCAL:
+        from infra.local import container_image
+
+        return container_image.uri()
+    from infra import image
+
+    return image.current(stage, instance_type)

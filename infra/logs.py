@@ -1,0 +1,103 @@
+"""The last log lines of a stage: files on this machine, or CloudWatch log streams on AWS."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+
+from domain.errors import SortboxError
+from infra.local.account import STAGE
+from infra.local.place import Place
+from infra.stage import Stage
+
+if TYPE_CHECKING:
+    from types_boto3_logs import CloudWatchLogsClient
+
+LOOK_SECONDS = 2.0
+RECENT_SECONDS = 3600
+"""How far back CloudWatch is read: older lines are rarely what somebody looks for."""
+
+EVENTS_READ = 10_000
+"""Of one log group: 10 pages."""
+
+
+class LogError(SortboxError):
+    """No log matches."""
+
+
+def stage_logs(stage: Stage, name: str, lines: int, follow: bool) -> Iterator[str]:
+    """Headed by each log's name, its last `lines` lines; with `follow`, then what is added.
+
+    Raises LogError where no log has `name` in its name.
+    """
+    if stage == STAGE:
+        return _of_files(_files(Place.named(os.environ), name), lines, follow)
+    return _of_groups(boto3.client("logs"), stage, name, lines, follow)
+
+
+def _files(place: Place, name: str) -> list[Path]:
+    """The emulator's, which hold the functions' lines as well, then the containers'."""
+    folders = (place.logs, place.state / "sagemaker" / "logs")
+    found = [log for folder in folders for log in sorted(folder.glob("*.log"))]
+    matching = [log for log in found if name.lower() in log.name.lower()]
+    if not matching:
+        there = ", ".join(log.stem for log in found[:20]) or "none"
+        raise LogError(f"No log has {name!r} in its name. There are: {there}.")
+    return matching
+
+
+def _of_files(files: list[Path], lines: int, follow: bool) -> Iterator[str]:
+    ends: dict[Path, int] = {}
+    for path in files:
+        yield f"==> {path} <=="
+        with path.open(errors="replace") as log:
+            yield from (line.rstrip("\n") for line in deque(log, lines))
+            ends[path] = log.tell()
+    while follow:
+        time.sleep(LOOK_SECONDS)
+        for path, end in ends.items():
+            with path.open(errors="replace") as log:
+                log.seek(min(end, path.stat().st_size))  # a log that was begun anew is read anew
+                yield from (line.rstrip("\n") for line in log)
+                ends[path] = log.tell()
+
+
+def _of_groups(
+    client: "CloudWatchLogsClient", stage: Stage, name: str, lines: int, follow: bool
+) -> Iterator[str]:
+    prefix = f"/aws/lambda/{stage.prefix}"
+    pages = client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
+    found = [group["logGroupName"] for page in pages for group in page["logGroups"]]
+    groups = [group for group in found if name.lower() in group.lower()]
+    if not groups:
+        there = ", ".join(group.removeprefix(prefix) for group in found) or "none"
+        raise LogError(f"No log has {name!r} in its name. There are: {there}.")
+    since = int((time.time() - RECENT_SECONDS) * 1000)
+    seen = dict.fromkeys(groups, since)
+    for group in groups:
+        yield f"==> {group} <=="
+        events = deque(_events(client, group, since), lines)
+        yield from (message for _, message in events)
+        seen[group] = events[-1][0] + 1 if events else since
+    while follow:
+        time.sleep(LOOK_SECONDS)
+        for group in groups:
+            for at, message in _events(client, group, seen[group]):
+                yield message
+                seen[group] = at + 1
+
+
+def _events(client: "CloudWatchLogsClient", group: str, since: int) -> Iterator[tuple[int, str]]:
+    """Time in milliseconds and text, oldest first."""
+    pages = client.get_paginator("filter_log_events").paginate(
+        logGroupName=group,
+        startTime=since,
+        PaginationConfig={"MaxItems": EVENTS_READ, "PageSize": 1000},
+    )
+    for page in pages:
+        for event in page["events"]:
+            yield event["timestamp"], event["message"].rstrip("\n")

@@ -1,0 +1,188 @@
+"""Every command: its help, its options, and what it says to a misspelt one."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.__main__ import GROUPS, sortbox
+from cli.parameters import REPOSITORY, option_name
+from infra import schedule
+from training.config import TrainConfig
+from training.hyperparameter import flag
+
+HEAVY = ("torch", "cv2", "sagemaker", "numpy", "PIL", "openvino", "boto3", "rich")
+
+COMMANDS = sorted(sortbox.commands)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(sortbox, list(arguments), prog_name="sortbox")
+
+
+def options(name: str) -> Iterator[str]:
+    command = sortbox.commands[name]
+    for parameter in command.get_params(click.Context(command)):
+        if isinstance(parameter, click.Option):
+            yield from (option for option in parameter.opts if option.startswith("--"))
+
+
+def test_the_commands_are_those_that_users_know() -> None:
+    expected = "demo up down status logs train tune promote rollback reclassify review cost deploy"
+    missing = {*expected.split(), "image", "doctor", "remove"} - set(COMMANDS)
+    assert not missing, f"the README and people's scripts name these commands: {missing}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    for parameter in sortbox.commands[name].params:
+        if isinstance(parameter, click.Option) and not parameter.hidden:
+            assert parameter.opts[0] in result.output
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    """Seconds before the first word are what made people think that nothing happened."""
+    script = (
+        "import sys; from cli.__main__ import sortbox\n"
+        f"sortbox.main({arguments!r}, standalone_mode=False)\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_misspelt_option_is_answered_with_the_nearest(name: str) -> None:
+    for option in options(name):
+        misspelt = option[:-1] + "q"
+        result = run(name, misspelt, "1")
+        assert result.exit_code == 2, f"{name} {misspelt} was taken"
+        assert option in result.output, f"{name} {misspelt} does not suggest {option}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_option_in_capitals_is_never_ignored(name: str) -> None:
+    """`EPOCHS=4` is how make has it; make dropped what it did not know without a word."""
+    result = run(name, "NO_SUCH_THING=1")
+    assert result.exit_code == 2
+    assert "NO_SUCH_THING" in result.output
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("EPOCHS=4", "write it as `--epochs 4`"),
+        ("lr=0.01", "write it as `--lr 0.01`"),
+        ("BATCH_SIZE=8", "write it as `--batch-size 8`"),
+        ("SPOT=0", "write it as `--spot`"),
+        ("EPOCH=4", "Did you mean 'epochs'?"),
+    ],
+)
+def test_makes_form_is_translated(word: str, sentence: str) -> None:
+    result = run("train", "photos", word)
+    assert (result.exit_code, sentence in result.output) == (2, True), result.output
+
+
+@pytest.mark.parametrize("name", ["trian", "statsu", "demmo", "roll-back"])
+def test_a_misspelt_command_is_answered_with_the_nearest(name: str) -> None:
+    result = run(name)
+    assert result.exit_code == 2
+    assert "Did you mean" in result.output
+
+
+def test_a_flag_takes_no_value() -> None:
+    """`SPOT=0` and `YES=0` once meant yes."""
+    for name, option in [("train", "--spot"), ("remove", "--yes"), ("reclassify", "--dry-run")]:
+        result = run(name, f"{option}=0")
+        assert result.exit_code == 2
+        assert "does not take a value" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "photos", "--optimizer", "adamx"], "Did you mean 'adamw'?"),
+        (["train", "photos", "--epochs", "many"], "a whole number from 1"),
+        (["train", "photos", "--lr", "0.001:0.1"], "must be a number"),
+        (["train", "photos", "--weights", "no-such.pth"], "must be one of pretrained, none"),
+        (["tune", "photos", "--lr", "0.1:0.01"], "must go up"),
+        (["tune", "photos", "--strategy", "bayesian"], "Did you mean 'Bayesian'?"),
+        (["remove", "--stage", "dev", "--bucket", "delte"], "Did you mean 'delete'?"),
+        (["reclassify", "--kind", "renewl"], "Did you mean 'renewal'?"),
+        (["status", "--stage", "Dev!"], "a stage is 1 to 8 of a-z and 0-9"),
+        (["deploy", "--stage", "dev", "--page-concurrency", "x"], "not a valid integer"),
+        (["deploy"], "Missing option '--stage'"),
+        (["remove"], "Missing option '--stage'"),
+        (["cost", "--images-per-day", "0"], "0 is not in the range x>=1"),
+        (["promote", "--archive", __file__], "--archive needs --tests"),
+        (["train", "no-such-folder"], "is no folder here"),
+    ],
+)
+def test_a_wrong_value_is_a_sentence(arguments: list[str], sentence: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert sentence in " ".join(result.output.split())
+
+
+def test_the_environment_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`BUCKET=delete` in a shell once deleted the data."""
+    for name in ("BUCKET", "YES", "STAGE", "SORTBOX_BUCKET_OPTION"):
+        monkeypatch.setenv(name, "delete")
+    for command in sortbox.commands.values():
+        for parameter in command.get_params(click.Context(command)):
+            assert parameter.value_from_envvar(click.Context(command)) is None
+
+
+def test_every_hyperparameter_is_an_option_and_few_of_them_are_shown() -> None:
+    shown, advanced = run("train", "--help").output, run("train", "--help-advanced").output
+    names = [f"--{flag(each)}" for each in fields(TrainConfig)]
+    assert [name for name in names if name not in advanced] == []
+    assert 10 <= sum(f"{name} " in shown for name in names) <= 20
+    assert set(names) <= set(options("train")) & set(options("tune"))
+
+
+def test_every_setting_of_a_stage_is_an_option_of_deploy() -> None:
+    params = schedule.params(REPOSITORY / "serverless.yml", "default")
+    assert {f"--{option_name(name)}" for name in params} <= set(options("deploy"))
+
+
+def test_every_command_is_in_one_group_of_the_help() -> None:
+    grouped = [command.name for group in GROUPS.values() for command in group]
+    assert len(grouped) == len(set(grouped))
+    assert set(COMMANDS) - set(grouped) == {"completion"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed_for_each_shell(shell: str) -> None:
+    result = run("completion", shell)
+    assert result.exit_code == 0
+    assert "_SORTBOX_COMPLETE" in result.output
+
+
+def test_the_version_is_the_projects() -> None:
+    assert run("--version").output.startswith("sortbox, version 0.")
+
+
+def test_costs_can_be_read_by_a_script() -> None:
+    result = run("cost", "--images-per-day", "1000", "--json")
+    assert set(json.loads(result.output)) == {"endpoint", "batch", "serverless", "asynchronous"}
+
+
+def test_there_is_no_local_cloud_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SORTBOX_LOCAL", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "cli"), "status"], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "There is no local cloud yet. Run `./sortbox up` first.\n"
