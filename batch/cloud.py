@@ -87,6 +87,7 @@ class Cloud:
     machines: Machines
     folder_depth: int
     endpoint_max_late: int
+    endpoint_max_first: int
     active_model: Callable[[], ActiveModel]
     send_page: Callable[[PageRef], None]
     look_later: Callable[[Scope, bool], None]

@@ -23,8 +23,7 @@ def plan(cloud: Cloud, run: Run, attempt: int, previous: Slice | None) -> Slice:
     index = previous.index + 1 if previous else 0
     model = str(cloud.active_model().id) if run.kind == "renewal" else None
     walk = Walk(cloud, run.scope, model, previous.cursor if previous else "").run()
-    is_late = attempt > 1 or not run.first
-    groups = divide(walk.rows, cloud.endpoint_max_late if is_late and walk.last else 0)
+    groups = divide(walk.rows, _most_direct(cloud, run, attempt, index) if walk.last else 0)
     planned = Slice(
         path=run.path,
         attempt=attempt,
@@ -49,6 +48,13 @@ def plan(cloud: Cloud, run: Run, attempt: int, previous: Slice | None) -> Slice:
     if winner is None:
         raise LookupError(f"slice {attempt}-{index} of {run.keys.prefix} came and went")
     return winner
+
+
+def _most_direct(cloud: Cloud, run: Run, attempt: int, index: int) -> int:
+    """So many images do without a job: late arrivals and left-overs, and small folders if set."""
+    if attempt > 1 or not run.first:
+        return cloud.endpoint_max_late
+    return cloud.endpoint_max_first if index == 0 else 0
 
 
 def divide(rows: Sequence[Row], most_late: int) -> list[tuple[Road, list[Row]]]:

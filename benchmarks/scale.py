@@ -83,6 +83,7 @@ def cloud(simulated: Simulated) -> Cloud:
         machines=Machines("ml.m5.xlarge", 1),
         folder_depth=1,
         endpoint_max_late=0,
+        endpoint_max_first=0,
         active_model=lambda: ActiveModel(NEW, "sortbox-bench", "sortbox-bench-2", ""),
         send_page=_none,
         look_later=_none,

@@ -129,6 +129,7 @@ def cloud(
         machines=Machines(machines, settings.transform_instance_count),
         folder_depth=settings.folder_depth,
         endpoint_max_late=settings.endpoint_max_late,
+        endpoint_max_first=settings.endpoint_max_first,
         active_model=pointer.model,
         send_page=partial(_send_page, settings, sqs),
         look_later=partial(look_later, settings, s3, sqs),

@@ -77,6 +77,7 @@ class OnFolder:
     folder_quiet_seconds: QuietSeconds
     folder_longest_wait_seconds: Annotated[int, Within(1, 604_800)]
     endpoint_max_late: Annotated[int, Within(0, 10_000)]
+    endpoint_max_first: Annotated[int, Within(0, 10_000)]
     transform_instance_type: Annotated[str, Spelled(r"ml\.[a-z0-9-]+\.[a-z0-9]+", "ml.m5.xlarge")]
     transform_instance_count: Annotated[int, Within(1, 100)]
     transform_jobs: Annotated[int, Within(1, 100)]

@@ -138,6 +138,15 @@ def late(given: Assumptions) -> int:
     return min(10_000, max(1, int(given.job_start_seconds * given.rate / 4)))
 
 
+def without_jobs(prices: Prices, load: Load, given: Assumptions) -> float:
+    """What a month costs less if such folders go through an endpoint that is up for singles anyway.
+
+    `endpointMaxFirst` does that for folders of so many images: no job starts, and none is awaited.
+    """
+    carried = load.images * given.image_gb * prices.hosting_gb
+    return month(prices, load, given).batch - carried
+
+
 def machines(load: Load, given: Assumptions) -> int:
     """`transformInstanceCount` with which a folder is done an hour after its machines are up."""
     return max(1, min(100, ceil(load.folder_size / given.rate / 3600)))
@@ -160,6 +169,11 @@ def lines(prices: Prices, load: Load, given: Assumptions) -> Iterator[str]:
     yield ""
     yield f"An endpoint is cheaper than batch from {even:,.0f} images a day on in such folders,"
     yield f"and cheaper than serverless from {break_even_serverless(prices, given):,.0f} on."
+    yield (
+        f"endpointMaxFirst: {load.folder_size} saves {without_jobs(prices, load, given):,.2f} a "
+        "month where an endpoint is up for"
+    )
+    yield f"singles and has time for them, and {given.job_start_seconds:g} s of waiting a folder."
     yield ""
     yield "Settings that follow (serverless.yml, params):"
     yield f"  endpointMaxLate: {late(given)}"

@@ -115,8 +115,9 @@ _PLANTED = (
     (
         "one bad message fails its whole batch",
         SERVERLESS,
-        "          batchSize: 10\n          functionResponseType: ReportBatchItemFailures\n",
-        "          batchSize: 10\n",
+        "InboxQueueArn\n          batchSize: 10\n"
+        "          functionResponseType: ReportBatchItemFailures\n",
+        "InboxQueueArn\n          batchSize: 10\n",
         OURS,
     ),
     (

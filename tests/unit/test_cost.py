@@ -18,6 +18,7 @@ from infra.cost import (
     machines,
     month,
     sweep,
+    without_jobs,
 )
 from infra.prices import load
 
@@ -52,6 +53,16 @@ def test_batch_costs_a_start_a_folder_and_the_work() -> None:
     assert batch_hours(TEN_FOLDERS, GIVEN) == pytest.approx(60.8333, abs=1e-4)
     # 60.8333 h x 0.50 = 30.4167; 1,095,000 outputs written and read: 10.95 + 1.095
     assert month(PRICES, TEN_FOLDERS, GIVEN).batch == pytest.approx(30.4167 + 12.045, abs=1e-3)
+
+
+def test_small_folders_through_the_endpoint_save_their_jobs_starts_and_pay_what_is_carried() -> (
+    None
+):
+    # 36,000 folders of one image: 3,600 h of starts and 1 h of work a day; x 730/24 days x 0.50
+    ones = Load(images_per_day=36_000, folder_size=1)
+    assert without_jobs(PRICES, ones, GIVEN) == pytest.approx(
+        3_601 * DAYS * 0.5 + 12.045 - 109.5, abs=1e-3
+    )
 
 
 def test_serverless_costs_what_it_computes_and_carries() -> None:

@@ -7,7 +7,7 @@ import pytest
 from domain.keys import beat_key
 from domain.result import Rejected
 from domain.scope import Scope
-from tests.folders import SMALL, World
+from tests.folders import ON_FOLDER, SMALL, World
 
 
 @pytest.fixture
@@ -68,3 +68,32 @@ def test_the_timer_that_is_sent_again_is_that_of_the_last_beat(world: World) -> 
     assert again == {"quiet": {"path": timer.path, "nonce": timer.nonce}}
     assert single == {"start": {"path": "big.jpg"}}
     assert beat_key(Scope("trip/").token) in world.s3.objects
+
+
+@pytest.mark.parametrize(("images", "jobs"), [(1, 0), (3, 0), (4, 1)])
+def test_a_setting_sends_small_folders_through_the_endpoint_from_their_first_run_on(
+    images: int, jobs: int
+) -> None:
+    world = World(settings=replace(ON_FOLDER, endpoint_max_first=3, endpoint_max_late=0))
+    world.fill(*(f"inbox/trip/{number}.jpg" for number in range(images)))
+    world.run("trip/")
+    assert len(world.answered()) == images
+    assert len(world.sagemaker.jobs) == jobs
+    assert world.status("trip/")["state"] == "finished"
+    assert world.summary("trip/")["images"] == images
+
+
+def test_without_it_a_folder_of_one_image_is_a_job_as_promised() -> None:
+    world = World()
+    world.fill("inbox/trip/1.jpg")
+    world.run("trip/")
+    assert len(world.sagemaker.jobs) == 1
+
+
+def test_the_end_of_a_large_folder_is_no_small_folder() -> None:
+    """Slices of some four: the last one's two are of a run that has jobs already."""
+    world = World(settings=replace(ON_FOLDER, endpoint_max_first=3, endpoint_max_late=0))
+    world.fill(*(f"inbox/trip/{number}.jpg" for number in range(12)))
+    world.run("trip/")
+    assert [each.index for each in world.jobs()] == [0, 1, 2]
+    assert min(len(world.sagemaker.images(name)) for name in world.sagemaker.jobs) <= 3
