@@ -20,6 +20,7 @@ TRAINING = "training/"
 ACTIVE_MODEL = f"{MODELS}active.json"
 CLAIMS = f"{WORK}claims/"
 RUNS = f"{WORK}runs/"
+LEASES = f"{WORK}leases/"
 BEATS = f"{WORK}beats/"
 RENEWED = f"{WORK}renewed/"
 SLOTS = f"{WORK}slots/"
@@ -139,6 +140,11 @@ def claim_key(token: str) -> str:
 
 def claimed_token(key: str) -> str:
     return key.removeprefix(CLAIMS).removesuffix(".json")
+
+
+def lease_key(token: str) -> str:
+    """Who is at work on the scope's run just now."""
+    return f"{LEASES}{token}.json"
 
 
 def beat_key(token: str) -> str:

@@ -3,11 +3,13 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, assert_never, cast
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from batch import lease
 from batch.bucket import Bucket
 from batch.change_report import PAGE
 from batch.changes import Changes
@@ -86,9 +88,24 @@ class Folders:
         self._advance(run)
 
     def _advance(self, run: Run | None) -> None:
-        if run is None:
-            logger.info("the run is over")
-            return
+        """Alone; who comes meanwhile has it looked at once more, or else the next tick does."""
+        until = self.cloud.now() + timedelta(seconds=self.cloud.bounds.planning_seconds)
+        asked = True
+        while run and asked:
+            token = run.scope.token
+            holder = lease.take(self.cloud, token)
+            if holder is None:
+                logger.info("another process is at it", folder=run.path, run=run.nonce)
+                return
+            try:
+                with lease.renewed(self.cloud, token, holder):
+                    self._step(run)
+            finally:
+                asked = lease.give_back(self.cloud, token, holder)
+            run = find(self.cloud, token) if asked and self.cloud.now() < until else None
+        logger.info("nothing more to do")
+
+    def _step(self, run: Run) -> None:
         progress = advance(self.cloud, run)
         logger.info("advanced", folder=run.path, run=run.nonce, progress=type(progress).__name__)
         match progress:

@@ -8,6 +8,9 @@ from typing import Any
 from tests.fakes import FakeSQS, no_hook
 from tests.folders import World
 
+HIDDEN_SECONDS = 2_400
+"""Then what a process held that died is visible again."""
+
 
 class Killed(Exception):
     """The process is gone: so is every call after this one, until a message is delivered anew."""
@@ -46,6 +49,7 @@ def mortal(death: Death, work: Callable[[], None], world: World) -> None:
         work()
     except Killed:
         death.revive()
+        world.s3.clock.tick(HIDDEN_SECONDS)
         world.drain()
 
 

@@ -53,6 +53,27 @@ OF_THE_PRODUCT = (
         f"{UNIT}/test_outbox_models.py",
     ),
     Mistake(
+        "who comes while a run is worked on is forgotten",
+        "functions/on_folder.py",
+        "                asked = lease.give_back(self.cloud, token, holder)\n",
+        "                asked = lease.give_back(self.cloud, token, holder) < 0\n",
+        f"{UNIT}/test_lease.py",
+    ),
+    Mistake(
+        "a lease never ends",
+        "batch/lease.py",
+        "held is None or datetime.fromisoformat(held.until) <= cloud.now()",
+        "held is None",
+        f"{UNIT}/test_lease.py",
+    ),
+    Mistake(
+        "a lease is given back whoever holds it",
+        "batch/lease.py",
+        "        if held.holder != holder:\n            return False  #",
+        "        if not held.holder:\n            return False  #",
+        f"{UNIT}/test_lease.py",
+    ),
+    Mistake(
         "the image is not looked at after the write",
         "functions/outbox.py",
         "    if isinstance(now, Absent) or now.source.etag != image.source.etag:\n",

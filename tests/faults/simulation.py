@@ -42,7 +42,7 @@ from tests.faults.weather import Climate, Fate, Killed, Outage, Weather
 from tests.uploads import FakeEndpoint
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-VISIBILITY = {INBOX: 360.0, BACKLOG: 360.0, FOLDER: 5400.0, PAGE: 1800.0}
+VISIBILITY = {INBOX: 360.0, BACKLOG: 360.0, FOLDER: 2400.0, PAGE: 1800.0}
 BATCH = {INBOX: 10, BACKLOG: 10, FOLDER: 1, PAGE: 1}
 MOST_WRITES = {INBOX: 1, BACKLOG: 1, FOLDER: 12, PAGE: 60}
 SWEEP_SECONDS = 300.0

@@ -93,9 +93,10 @@ _PLANTED = (
     (
         "a queue is not encrypted",
         QUEUES,
-        "      VisibilityTimeout: 5400 # 6x onFolder's timeout\n"
+        "      VisibilityTimeout: 2400 # 6x onFolder's timeout;"
+        " 500 receives of it are less than the retention\n"
         "      MessageRetentionPeriod: 1209600\n      SqsManagedSseEnabled: true\n",
-        "      VisibilityTimeout: 5400\n      MessageRetentionPeriod: 1209600\n",
+        "      VisibilityTimeout: 2400\n      MessageRetentionPeriod: 1209600\n",
         OURS,
     ),
     (

@@ -173,7 +173,7 @@ WRITES = {
 }
 DELETES = {
     "OnUpload": ("outbox/",),
-    "OnFolder": ("work/claims/", "work/beats/"),
+    "OnFolder": ("work/claims/", "work/leases/", "work/beats/"),
     "OnPage": ("outbox/",),
     "OnSchedule": (),
 }

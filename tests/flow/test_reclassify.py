@@ -39,7 +39,7 @@ def alternative(activate: Activate, tmp_path: Path) -> Iterator[Callable[[], Non
 @contextmanager
 def impatient(cloud: Cloud) -> Iterator[None]:
     """What nobody finished comes back after seconds, not after AWS's half-hours."""
-    usual = {"folder": "5400", "page": "1800"}
+    usual = {"folder": "2400", "page": "1800"}
     for name in usual:
         _hide(cloud, name, "20")
     yield

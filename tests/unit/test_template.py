@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from batch.cloud import Bounds
 from functions.messages import Sweep, parse_folder
 from functions.settings import OnFolder, OnPage, OnSchedule, OnUpload, variables
 from tests.packaged import Template, of_type, packaged, storage
@@ -12,7 +13,7 @@ from tests.packaged import Template, of_type, packaged, storage
 STAGES = ["dev", "prod", "local"]
 TWO_WEEKS = 14 * 24 * 3600
 SETTINGS = {"onUpload": OnUpload, "onFolder": OnFolder, "onPage": OnPage, "onSchedule": OnSchedule}
-TIMEOUTS = {"onUpload": 60, "onFolder": 900, "onPage": 300, "onSchedule": 60}
+TIMEOUTS = {"onUpload": 60, "onFolder": 400, "onPage": 300, "onSchedule": 60}
 
 
 @pytest.fixture(params=STAGES)
@@ -52,6 +53,23 @@ def test_a_message_stays_hidden_for_six_times_the_time_its_function_has(
     takes = {"inbox": "onUpload", "backlog": "onUpload", "folder": "onFolder", "page": "onPage"}
     for queue, function in takes.items():
         assert queues(template)[queue]["VisibilityTimeout"] == 6 * TIMEOUTS[function]
+
+
+def test_what_times_out_at_every_receive_is_in_the_dead_letters_before_it_is_forgotten(
+    template: Template,
+) -> None:
+    for name in ("inbox", "folder", "page"):
+        queue = queues(template)[name]
+        receives = queue["RedrivePolicy"]["maxReceiveCount"]
+        assert receives * queue["VisibilityTimeout"] < queue["MessageRetentionPeriod"], name
+
+
+def test_a_step_of_a_folder_ends_before_its_function_does(template: Template) -> None:
+    """A thumbnail may take the endpoint's time-out more, a walk's last looks and pages some."""
+    bounds, margin = Bounds(), 60
+    planning = bounds.planning_seconds + bounds.walk_seconds
+    reporting = bounds.report_seconds + bounds.pictures_seconds
+    assert max(planning, reporting) + margin < functions(template)["onFolder"]["Timeout"]
 
 
 def test_each_queue_tries_five_hundred_times_and_keeps_what_failed_for_two_weeks(

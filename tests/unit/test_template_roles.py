@@ -97,7 +97,7 @@ def test_each_function_has_a_role_of_its_own() -> None:
             "OnFolderRole",
             {
                 *(("Put", "work/*"), ("Put", "outbox/*")),
-                *(("Delete", "work/claims/*"), ("Delete", "work/beats/*")),
+                *(("Delete", f"work/{each}/*") for each in ("claims", "leases", "beats")),
                 *(("Delete", "work/slots/*"), ("Delete", "work/tickets/*")),
             },
         ),

@@ -79,6 +79,7 @@ def test_what_we_no_longer_need_expires() -> None:
     assert _days(rules["work/"]) == (None, 1)
     assert _days(rules["work/runs/"]) == (60, None)
     assert _days(rules["work/renewed/"]) == (60, None)
+    assert _days(rules["work/leases/"]) == (1, None)
     assert _days(rules["work/beats/"]) == (14, None)
     assert _days(rules["work/timeouts/"]) == (14, None)
     assert _days(rules["outbox/"]) == (None, 30)
@@ -86,7 +87,8 @@ def test_what_we_no_longer_need_expires() -> None:
     assert everywhere["ExpiredObjectDeleteMarker"] is True
     assert everywhere["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert _days(rules["training/checkpoints/"]) == (14, 1)
-    work = {"work/", "work/runs/", "work/renewed/", "work/beats/", "work/timeouts/"}
+    scratch = ("runs", "renewed", "leases", "beats", "timeouts")
+    work = {"work/", *(f"work/{each}/" for each in scratch)}
     expiring = {*work, "outbox/", "deploy/", "training/checkpoints/", None}
     assert set(rules) == expiring, "nothing a person put there, and no claim"
 
