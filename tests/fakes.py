@@ -95,7 +95,9 @@ class FakeS3:
     uploads: dict[str, "Upload"] = field(default_factory=dict)
     _versions: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def _called(self, operation: str, key: str) -> None:
+    def _called(self, operation: str, bucket: str, key: str) -> None:
+        if bucket != self.bucket:
+            raise error(operation, 404, "NoSuchBucket")
         self.calls[operation] = self.calls.get(operation, 0) + 1
         self.hook(operation, key)
 
@@ -111,7 +113,7 @@ class FakeS3:
         ContentType: str = "binary/octet-stream",
         **_: Any,
     ) -> dict[str, Any]:
-        self._called("PutObject", Key)
+        self._called("PutObject", Bucket, Key)
         self._check("PutObject", Key, IfMatch, IfNoneMatch)
         body = (
             Body
@@ -139,7 +141,7 @@ class FakeS3:
     def get_object(
         self, *, Bucket: str, Key: str, IfMatch: str | None = None, Range: str = "", **_: Any
     ) -> dict[str, Any]:
-        self._called("GetObject", Key)
+        self._called("GetObject", Bucket, Key)
         stored = self._find("GetObject", Key, "NoSuchKey")
         self._check("GetObject", Key, IfMatch, None)
         body = stored.body
@@ -151,7 +153,7 @@ class FakeS3:
         return stored.headers() | {"ContentLength": len(body), "Body": io.BytesIO(body)}
 
     def create_multipart_upload(self, *, Bucket: str, Key: str, **about: Any) -> dict[str, Any]:
-        self._called("CreateMultipartUpload", Key)
+        self._called("CreateMultipartUpload", Bucket, Key)
         upload = f"u{next(self._versions)}"
         self.uploads[upload] = Upload(Key, about)
         return {"UploadId": upload}
@@ -159,7 +161,7 @@ class FakeS3:
     def upload_part(
         self, *, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes
     ) -> dict[str, Any]:
-        self._called("UploadPart", Key)
+        self._called("UploadPart", Bucket, Key)
         return {"ETag": self._part("UploadPart", Key, UploadId, PartNumber, Body)}
 
     def upload_part_copy(
@@ -171,7 +173,7 @@ class FakeS3:
         PartNumber: int,
         CopySource: dict[str, str],
     ) -> dict[str, Any]:
-        self._called("UploadPartCopy", Key)
+        self._called("UploadPartCopy", Bucket, Key)
         body = self._find("UploadPartCopy", CopySource["Key"], "NoSuchKey").body
         etag = self._part("UploadPartCopy", Key, UploadId, PartNumber, body)
         return {"CopyPartResult": {"ETag": etag}}
@@ -192,7 +194,7 @@ class FakeS3:
         IfMatch: str | None = None,
         IfNoneMatch: str | None = None,
     ) -> dict[str, Any]:
-        self._called("CompleteMultipartUpload", Key)
+        self._called("CompleteMultipartUpload", Bucket, Key)
         if UploadId not in self.uploads:
             raise error("CompleteMultipartUpload", 404, "NoSuchUpload")
         self._check("CompleteMultipartUpload", Key, IfMatch, IfNoneMatch)
@@ -215,11 +217,11 @@ class FakeS3:
         return {"ETag": f'"{self.objects[Key].etag}"'}
 
     def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
-        self._called("HeadObject", Key)
+        self._called("HeadObject", Bucket, Key)
         return self._find("HeadObject", Key, "404").headers()
 
     def delete_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
-        self._called("DeleteObject", Key)
+        self._called("DeleteObject", Bucket, Key)
         self._check("DeleteObject", Key, IfMatch, None)
         self.objects.pop(Key, None)
         return {}
@@ -235,7 +237,7 @@ class FakeS3:
         MaxKeys: int = 1000,
         **_: Any,
     ) -> dict[str, Any]:
-        self._called("ListObjectsV2", Prefix)
+        self._called("ListObjectsV2", Bucket, Prefix)
         after = max(StartAfter, ContinuationToken)
         matching = sorted(key for key in self.objects if key.startswith(Prefix))
         if Delimiter:

@@ -64,12 +64,13 @@ class Storage(FakeS3):
     def list_objects_v2(
         self,
         *,
+        Bucket: str,
         Prefix: str = "",
         StartAfter: str = "",
         ContinuationToken: str = "",
         **_: Any,
     ) -> dict[str, Any]:
-        self._called("ListObjectsV2", Prefix)
+        self._called("ListObjectsV2", Bucket, Prefix)
         assert isinstance(self.objects, SortedObjects)
         after = max(StartAfter, ContinuationToken)
         keys = self.objects.listing(Prefix, after, self.page_size + 1)

@@ -48,7 +48,7 @@ class ManyKeys(FakeS3):
     def list_objects_v2(self, *, Bucket: str, Prefix: str = "", **asked: Any) -> dict[str, Any]:
         if Prefix != "inbox/trip/":
             return super().list_objects_v2(Bucket=Bucket, Prefix=Prefix, **asked)
-        self._called("ListObjectsV2", Prefix)
+        self._called("ListObjectsV2", Bucket, Prefix)
         after = asked.get("ContinuationToken") or asked.get("StartAfter") or ""
         first = int(after.removeprefix(Prefix)) + 1 if after else 0
         numbers = range(first, min(first + 1000, self.count))
