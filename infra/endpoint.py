@@ -42,6 +42,7 @@ def ensure_model(
         ModelName=name,
         PrimaryContainer={"Image": image, "ModelDataUrl": data, "Environment": environment},
         ExecutionRoleArn=stage.model_role(),
+        EnableNetworkIsolation=True,  # S3 is read and written for the container, not by it
         Tags=stage.tags,
     )
 

@@ -139,7 +139,7 @@ def trainer(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -
     # Seconds to import; whoever asks for something impossible is told before them.
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.shapes import CheckpointConfig, MetricDefinition, OutputDataConfig
-    from sagemaker.core.training.configs import Compute, StoppingCondition, Tag
+    from sagemaker.core.training.configs import Compute, Networking, StoppingCondition, Tag
 
     bucket = asked.stage.bucket
     checkpoints = keys.checkpoints_prefix(run_id(asked, channels))
@@ -161,6 +161,7 @@ def trainer(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -
             volume_size_in_gb=VOLUME_GB,
             enable_managed_spot_training=asked.spot,
         ),
+        networking=Networking(enable_network_isolation=is_isolated(asked)),
         stopping_condition=StoppingCondition(**limit),
         output_data_config=OutputDataConfig(s3_output_path=f"s3://{bucket}/{keys.TRAINING_JOBS}"),
         checkpoint_config=CheckpointConfig(s3_uri=f"s3://{bucket}/{checkpoints}"),
@@ -169,6 +170,19 @@ def trainer(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -
     ).with_metric_definitions(
         [MetricDefinition(name=m["Name"], regex=m["Regex"]) for m in metrics.definitions()]
     )
+
+
+def is_isolated(asked: Asked) -> bool:
+    """Whether the job's container needs no network: SageMaker itself moves data, checkpoints,
+    results and logs.
+
+    It needs one to download torchvision's weights, and to send SageMaker's own Debugger its
+    tensors, of which no documentation says that they come through without.
+    """
+    told = asked.told
+    is_bundled = told.arch == TrainConfig().arch  # whose weights are in the image
+    downloads = told.weights == "pretrained" and asked.weights is None and not is_bundled
+    return not downloads and not asked.managed_debugger
 
 
 def _kind(asked: Asked, bucket: str, region: str) -> "tuple[type[ModelTrainer], dict[str, Any]]":

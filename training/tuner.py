@@ -46,9 +46,17 @@ def tuner(
 ) -> "HyperparameterTuner":
     from sagemaker.train.tuner import HyperparameterTuner
 
+    class Tuner(HyperparameterTuner):  # type: ignore[misc]
+        """With the trainer's isolation, which the SDK's own leaves out of the definition."""
+
+        def _build_training_job_definition(self, inputs: Any) -> Any:
+            definition = super()._build_training_job_definition(inputs)
+            definition.enable_network_isolation = launch.is_isolated(asked.trial)
+            return definition
+
     trainer = launch.trainer(asked.trial, session, channels)
     trainer.checkpoint_config = None  # the trials would share it, and refuse each other's
-    return HyperparameterTuner(
+    return Tuner(
         trainer,
         asked.objective,
         {name: _parameter(name, each) for name, each in asked.space.items()},

@@ -18,6 +18,13 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "a model's container reaches the network",
+        "infra/endpoint.py",
+        "EnableNetworkIsolation=True,",
+        "EnableNetworkIsolation=False,",
+        f"{UNIT}/test_activate.py",
+    ),
+    Mistake(
         "what judges a stranger's model may write files of any size",
         "training/judge_process.py",
         "resource.RLIMIT_FSIZE: FILE_BYTES,",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from domain.keys import ACTIVE_MODEL
 from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
 from infra import pointer
 from infra.activate import ActivationError, next_version, resource_name, serve
+from infra.endpoint import ensure_model
 from infra.stage import Stage
 from tests.fakes import FakeS3, error
 
@@ -181,3 +183,30 @@ def test_the_model_that_is_active_already_moves_nothing() -> None:
     before = s3.objects[ACTIVE_MODEL]
     serve_here(s3, endpoint, 1)
     assert s3.objects[ACTIVE_MODEL] == before, "doing it twice is doing it once"
+
+
+class Models:
+    """SageMaker as far as one model is made; with what a stage says for it."""
+
+    tags: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.made: list[dict[str, Any]] = []
+
+    def describe_model(self, ModelName: str) -> None:
+        absent: Any = {"Code": "ValidationException", "Message": "Could not find model"}
+        raise ClientError({"Error": absent}, "DescribeModel")
+
+    def create_model(self, **members: Any) -> None:
+        self.made.append(members)
+
+    def model_role(self) -> str:
+        return "arn:aws:iam::000000000000:role/model"
+
+
+def test_a_models_container_has_no_network_and_no_credentials() -> None:
+    """It may read a stranger's model; SageMaker moves archives, images and outputs for it."""
+    models: Any = Models()
+    ensure_model(models, models, "pets", "image", "s3://bucket/model.tar.gz", {})
+    (made,) = models.made
+    assert made["EnableNetworkIsolation"] is True

@@ -1,10 +1,12 @@
 """What a person asks for on the command line, before anything is sent or started."""
 
+import dataclasses
+
 import pytest
 
 from infra.stage import Stage
 from training.failure import TrainingFailed
-from training.launch import Asked, asked, run_id
+from training.launch import Asked, asked, is_isolated, run_id
 
 
 def given(**words: str) -> Asked:
@@ -35,3 +37,20 @@ def test_the_same_words_go_on_from_the_same_checkpoints_and_others_do_not() -> N
     assert run_id(given(lr="0.1", decoders="4"), channels) == first
     assert run_id(given(lr="0.2"), channels) != first
     assert run_id(given(lr="0.1"), {"data": "s3://bucket/data/2/"}) != first
+
+
+@pytest.mark.parametrize(
+    ("words", "isolated"),
+    [
+        ({}, True),
+        ({"weights": "none", "arch": "resnet50"}, True),
+        ({"weights": "resnet50.pth", "arch": "resnet50"}, True),
+        ({"arch": "resnet50"}, False),
+    ],
+)
+def test_a_job_has_a_network_only_to_download_weights(
+    words: dict[str, str], isolated: bool
+) -> None:
+    """SageMaker moves data and results itself; in isolation the container has no credentials."""
+    assert is_isolated(given(**words)) is isolated
+    assert not is_isolated(dataclasses.replace(given(**words), managed_debugger=True))

@@ -1,10 +1,13 @@
 """One role a function, and each no more than it needs."""
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
+from domain.keys import ACTIVE_MODEL, JobName, RunKeys, archive_key, evaluation_key
+from domain.model import ModelId
 from tests.packaged import Template, of_type, packaged
 
 FUNCTIONS = ("OnUploadRole", "OnFolderRole", "OnPageRole", "OnScheduleRole")
@@ -109,7 +112,7 @@ def test_each_function_has_a_role_of_its_own() -> None:
             },
         ),
         ("OnScheduleRole", {("Put", "work/tick.txt")}),
-        ("ModelRole", {("Put", "work/runs/*")}),
+        ("ModelRole", {("Put", "work/runs/*/output/*")}),
         ("ScheduleRole", set()),
         ("TrainingRole", {("Put", "training/jobs/*"), ("Put", "training/checkpoints/*")}),
     ],
@@ -171,3 +174,27 @@ def test_only_sagemaker_in_our_account_wears_the_containers_roles() -> None:
         assert statement["Condition"] == {
             "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
         }
+
+
+def test_a_models_container_reads_archives_images_and_manifests_and_writes_outputs() -> None:
+    """One role for endpoint and transform jobs; what it may is what SageMaker does for them."""
+    model = ModelId("pets", 1, f"sha256:{'ab' * 32}")
+    job = JobName("dev", "trip", "0123456789", 1, 0, 0)
+    run = RunKeys("trip", "0123456789")
+    plan = run.plan(1, 0, "planner")
+    keys = {
+        "s3:GetObject": (archive_key(model), "inbox/trip/cat.jpg", f"{plan}0.manifest"),
+        "s3:PutObject": (f"{run.output(job)}cat.jpg.out",),
+    }
+    others = [ACTIVE_MODEL, evaluation_key(model), f"{plan}0-0000.jsonl", "outbox/cat.jpg.json"]
+    others += ["training/data/x/cat.jpg", "work/claims/trip"]
+    for action, wanted in keys.items():
+        patterns = [
+            resource.partition("/")[2]
+            for allowed, resource in grants(roles()["ModelRole"])
+            if allowed == action
+        ]
+        for key in wanted:
+            assert any(fnmatchcase(key, pattern) for pattern in patterns), f"{action} {key}"
+        for key in (*others, *(keys["s3:PutObject"] if action == "s3:GetObject" else ())):
+            assert not any(fnmatchcase(key, pattern) for pattern in patterns), f"{action} {key}"

@@ -47,6 +47,8 @@ class Definition:
     image: str
     archive: Location | None
     environment: Mapping[str, str]
+    is_isolated: bool = False
+    """EnableNetworkIsolation: it finds no credentials either, here in its user's home."""
 
     @classmethod
     def of(cls, model: Record) -> "Definition":
@@ -54,7 +56,8 @@ class Definition:
         container = model.get("PrimaryContainer") or model["Containers"][0]
         uri = container.get("ModelDataUrl")
         archive = Location.parse(uri) if uri else None
-        return cls(container["Image"], archive, container.get("Environment", {}))
+        isolated = model.get("EnableNetworkIsolation", False)
+        return cls(container["Image"], archive, container.get("Environment", {}), isolated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,7 @@ class Containers:
         port = _free_port()
         env = {
             "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": os.environ.get("HOME", str(folder)),
+            "HOME": home(folder, definition.is_isolated),
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "SM_MODEL_DIR": str(folder / "model"),
@@ -187,6 +190,11 @@ class Containers:
                 f"The primary container for {name} did not pass the ping health check "
                 f"in {self.ready_seconds:g} s. See {self.log(name)}."
             ) from error
+
+
+def home(folder: Path, is_isolated: bool) -> str:
+    """A person's home has credentials, and caches that save downloads."""
+    return str(folder) if is_isolated else os.environ.get("HOME", str(folder))
 
 
 async def _is_ready(container: Container) -> bool:

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local import processes
 from infra.local.sagemaker import transfers
-from infra.local.sagemaker.containers import Containers
+from infra.local.sagemaker.containers import Containers, home
 from infra.local.sagemaker.errors import ApiError
 from infra.local.sagemaker.images import Image
 from infra.local.sagemaker.job_log import JobLog
@@ -186,7 +186,7 @@ class Training:
     def _environment(self, image: Image, folder: TrainingFolder) -> Mapping[str, str]:
         return {
             "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": os.environ.get("HOME", str(folder.root)),
+            "HOME": home(folder.root, self._plan.is_isolated),
             "AWS_REGION": self._containers.region,
             "AWS_DEFAULT_REGION": self._containers.region,
             "TRAINING_JOB_NAME": self._plan.name,

@@ -62,6 +62,7 @@ class TrainingPlan:
     metrics: tuple[Metric, ...]
     instance_type: str
     max_seconds: float
+    is_isolated: bool
     debug: DebugPlan
 
     @classmethod
@@ -87,6 +88,7 @@ class TrainingPlan:
                 max_seconds=job["StoppingCondition"].get(
                     "MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS
                 ),
+                is_isolated=job.get("EnableNetworkIsolation", False),
                 debug=DebugPlan.of(job),
             )._checked()
         except KeyError as error:
