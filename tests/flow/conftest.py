@@ -92,7 +92,7 @@ def archive(path: Path, name: str) -> Path:
     weights = f"the weights of {name}".encode()
     card = ModelCard(
         name=name,
-        architecture="stand-in",
+        architecture="stand_in",
         labels=("sha",),
         preprocessing=Preprocessing(256, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
