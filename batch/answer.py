@@ -97,7 +97,12 @@ def in_outbox(bucket: Bucket, image: str) -> Predicted | Refusal | None:
 
 
 def result_of(bucket: Bucket, image: str) -> Result | None:
-    found = bucket.read(result_key(image))
+    return result_at(bucket, result_key(image))
+
+
+def result_at(bucket: Bucket, key: str) -> Result | None:
+    """Nothing where it is not of the schema known here."""
+    found = bucket.read(key)
     try:
         return result.from_json(found.body) if found else None
     except ValueError:

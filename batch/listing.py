@@ -5,7 +5,7 @@ where the listing leaves no doubt.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -29,7 +29,17 @@ class Candidate:
     result: Listed | Unlisted | None
 
 
-def together(images: Iterator[Listed], results: Iterator[Listed]) -> Iterator[Candidate]:
+Unmatched = Callable[[Listed], bool]
+"""Is told of a result that no image of the walk has; after the last image, whether to read on."""
+
+
+def nobody(result: Listed) -> bool:
+    return False
+
+
+def together(
+    images: Iterator[Listed], results: Iterator[Listed], unmatched: Unmatched = nobody
+) -> Iterator[Candidate]:
     """Both listings in the order of result keys, which is not the order of image keys.
 
     `cat (1).jpg` sorts before `cat.json` though `cat` sorts before `cat (1).jpg`; so an image is
@@ -38,13 +48,14 @@ def together(images: Iterator[Listed], results: Iterator[Listed]) -> Iterator[Ca
     reading on to their places may mean reading the whole outbox.
     """
     held: list[tuple[str, Listed]] = []
-    seen = next(results, None)
+    seen, matched = next(results, None), ""
     for image in images:
         while held and held[0][0] <= OUTBOX + image.key.removeprefix(INBOX):
             key, first = heapq.heappop(held)
-            while seen is not None and seen.key < key:
-                seen = next(results, None)
-            yield Candidate(first, seen if seen is not None and seen.key == key else None)
+            seen = _pass_over(results, seen, key, matched, unmatched)
+            if seen is not None and seen.key == key:
+                matched = key
+            yield Candidate(first, seen if matched == key else None)
         key = result_key(image.key)
         if key.startswith(LONG):
             yield Candidate(image, UNLISTED)
@@ -52,6 +63,20 @@ def together(images: Iterator[Listed], results: Iterator[Listed]) -> Iterator[Ca
             heapq.heappush(held, (key, image))
     for _, image in sorted(held):
         yield Candidate(image, UNLISTED)
+    theirs = {matched, *(key for key, _ in held)}
+    while unmatched is not nobody and seen is not None and (seen.key in theirs or unmatched(seen)):
+        seen = next(results, None)
+
+
+def _pass_over(
+    results: Iterator[Listed], seen: Listed | None, until: str, matched: str, unmatched: Unmatched
+) -> Listed | None:
+    """The first result from `until` on. `matched`: the one before it that has an image."""
+    while seen is not None and seen.key < until:
+        if seen.key != matched:
+            unmatched(seen)
+        seen = next(results, None)
+    return seen
 
 
 def is_settled_by_listing(candidate: Candidate) -> bool:

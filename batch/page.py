@@ -14,6 +14,7 @@ class Row:
     """One image as it was listed when the run was planned; an answer counts only for this one.
 
     `version` is its version id where the time would not tell a later object from it; else None.
+    `archived`: by its storage class it may have to be restored. `denied`: it could not be read.
     """
 
     key: str
@@ -22,12 +23,18 @@ class Row:
     last_modified: str
     version: str | None = None
     archived: bool = False
+    denied: bool = False
 
     @classmethod
     def of(cls, listed: Listed) -> "Row":
         at = _instant(listed.last_modified)
         archived = listed.storage_class in ARCHIVES
         return cls(listed.key, listed.etag, listed.size, at, archived=archived)
+
+    @classmethod
+    def of_nothing(cls, key: str) -> "Row":
+        """For a result whose image is gone: what its page finds under the key is all it goes by."""
+        return cls(key, "", 0, "")
 
     def is_still(self, version: Version, last_modified: datetime) -> bool:
         """The same bytes written again are not the same object: the job may have read either."""

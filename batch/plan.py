@@ -7,13 +7,16 @@ lifecycle rule.
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from batch.claim import Run
 from batch.cloud import Cloud
 from batch.collect import output_order
 from batch.page import Row, rows_to_text
 from batch.slice import LARGE, MB, SMALL, Direct, Part, Road, Slice, inputs_of, read
-from batch.walk import Walk
+from batch.unreadable import Others
+from batch.walk import Walk, scope_of
 from domain.keys import fits_manifest
 from domain.scope import Scope
 
@@ -23,7 +26,8 @@ def plan(cloud: Cloud, run: Run, attempt: int, previous: Slice | None) -> Slice:
     index = previous.index + 1 if previous else 0
     model = str(cloud.active_model().id) if run.kind == "renewal" else None
     walk = Walk(cloud, run.scope, model, previous.cursor if previous else "").run()
-    groups = divide(walk.rows, _most_direct(cloud, run, attempt, index) if walk.last else 0)
+    rows = walk.rows if attempt == 1 else _looked_at(cloud, walk.rows)
+    groups = divide(rows, _most_direct(cloud, run, attempt, index) if walk.last else 0)
     planned = Slice(
         path=run.path,
         attempt=attempt,
@@ -40,6 +44,9 @@ def plan(cloud: Cloud, run: Run, attempt: int, previous: Slice | None) -> Slice:
         kind=run.kind,
         model=model,
     )
+    for folder in {scope_of(row.key, cloud.folder_depth) for row in rows if not row.etag}:
+        if folder.is_folder:
+            cloud.look_later(folder, False)  # its table is to forget what is gone
     for part, (road, rows) in enumerate(groups):
         _write_part(cloud, run, planned, part, road, rows)
     if cloud.bucket.create(run.keys.slice(attempt, index), planned.to_json()):
@@ -57,6 +64,14 @@ def _most_direct(cloud: Cloud, run: Run, attempt: int, index: int) -> int:
     return cloud.endpoint_max_first if index == 0 else 0
 
 
+def _looked_at(cloud: Cloud, rows: Sequence[Row]) -> list[Row]:
+    """What an attempt left over, with a note on those that cannot be read: a GET of a byte each."""
+    others = Others(cloud.bucket)
+    with ThreadPoolExecutor(cloud.bounds.heads_at_once) as threads:
+        denied = list(threads.map(lambda row: others.is_denied(row.key), rows))
+    return [replace(row, denied=True) if no else row for row, no in zip(rows, denied, strict=True)]
+
+
 def divide(rows: Sequence[Row], most_late: int) -> list[tuple[Road, list[Row]]]:
     """Rows by the road that answers them; where a job would be for `most_late` or fewer, direct."""
     roads: dict[Road, list[Row]] = {SMALL: [], LARGE: [], Direct(): []}
@@ -70,11 +85,11 @@ def divide(rows: Sequence[Row], most_late: int) -> list[tuple[Road, list[Row]]]:
 def road_of(row: Row) -> Road:
     """Empty objects and odd names go direct: what a job does with them is documented nowhere.
 
-    So do archived objects, which would be read by a job in vain; those that are restored are few.
+    So do objects that a job would read in vain: one of them may fail it for all the others.
     """
     if row.size == 0 or row.size > LARGE.payload_mb * MB or not fits_manifest(row.key):
         return Direct()
-    if row.archived and row.size <= SMALL.payload_mb * MB:
+    if row.denied or (row.archived and row.size <= SMALL.payload_mb * MB):
         return Direct()
     return SMALL if row.size <= SMALL.payload_mb * MB else LARGE
 

@@ -9,13 +9,14 @@ from itertools import islice
 
 from botocore.exceptions import ClientError
 
+from batch.answer import result_at
 from batch.bucket import Bucket, Listed
 from batch.cloud import Cloud
-from batch.listing import DOUBT, UNLISTED, Candidate, together
+from batch.listing import DOUBT, UNLISTED, Candidate, nobody, together
 from batch.page import Row
 from batch.pending import Reason, Wanted
 from batch.unreadable import Others, denial_of
-from domain.keys import INBOX, OUTBOX, claim_key, result_key
+from domain.keys import INBOX, LONG, OUTBOX, claim_key, image_key, result_key
 from domain.result import Version
 from domain.route import Ignored, InFolder, Single, route
 from domain.scope import Scope
@@ -45,6 +46,8 @@ class Walk:
     reasons: Counter[Reason] = field(default_factory=Counter)
     _busy: tuple[Scope, bool] | None = None
     _witnesses: Others | None = None
+    _unmatched: list[Listed] = field(default_factory=list)
+    _is_through: bool = False
 
     def run(self) -> "Walk":
         """Looks are taken side by side in a sweep, which takes one at every result."""
@@ -60,8 +63,61 @@ class Walk:
                     if reason and not self._is_left_to_its_event(candidate.image, reason):
                         self.reasons[reason] += 1
                         self.rows.append(Row.of(candidate.image))
+            self.rows += self._without_images(threads)
         self._pin()
         return self
+
+    def _without_images(self, threads: ThreadPoolExecutor) -> list[Row]:
+        """Rows of results whose image is gone, and whose page withdraws them: an event was lost."""
+        found = threads.map(self._image_of, self._unmatched)
+        keys = [key for key in found if key is not None and self._is_an_image(key)]
+        gone = threads.map(self._is_gone, keys)
+        return [Row.of_nothing(key) for key, is_gone in zip(keys, gone, strict=True) if is_gone]
+
+    def _image_of(self, result: Listed) -> str | None:
+        """Where an image's key is too long for its result's, the result tells it."""
+        if not result.key.startswith(LONG):
+            return image_key(result.key)
+        told = result_at(self._bucket, result.key)
+        return told.image if told else None
+
+    def _is_gone(self, key: str) -> bool:
+        """An image that HEAD is denied is there; so is one that an earlier slice went through."""
+        try:
+            return self._bucket.head(key) is None
+        except ClientError as error:
+            if denial_of(error) and self._others.are_read(key):
+                return False
+            raise
+
+    def _note_unmatched(self, result: Listed) -> bool:
+        """After the last image a sweep reads on to the results' end, or to where images ended."""
+        if self._is_through and not self.last and result.key > OUTBOX + self.cursor[len(INBOX) :]:
+            return False
+        if self._is_through and self.last and self._is_enough():
+            self.last = False
+            self.cursor = max(self.cursor, INBOX + result.key.removeprefix(OUTBOX))
+            return False
+        age = self.cloud.now() - result.last_modified
+        image = image_key(result.key)
+        is_answer = self._is_an_image(image) if image else result.key.startswith(LONG)
+        if is_answer and age > self._grace and image != self.after:  # the last of the slice before
+            self.cost += HEAD_COST // self.cloud.bounds.heads_at_once
+            self._unmatched.append(result)
+        return True
+
+    def _is_an_image(self, key: str) -> bool:
+        """And no file about a folder, whose name is hidden."""
+        return isinstance(route(key, self.cloud.folder_depth), InFolder | Single)
+
+    def _is_enough(self) -> bool:
+        bounds = self.cloud.bounds
+        most_rows = bounds.sweep_rows if self.scope.is_sweep else bounds.slice_rows
+        return self.cost >= bounds.walk_keys or len(self.rows) + len(self._unmatched) >= most_rows
+
+    @property
+    def _grace(self) -> timedelta:
+        return timedelta(seconds=self.cloud.bounds.grace_seconds)
 
     def _reason(self, wanted: Wanted, candidate: Candidate) -> Reason | None:
         """Where HEAD is denied for one object, and not for others, its page is to judge it."""
@@ -111,22 +167,22 @@ class Walk:
         if not (self.scope.is_folder or self.scope.is_sweep):
             return _one(self._bucket, INBOX + self.scope.path)
         results = self._bucket.walk(OUTBOX + self.scope.path, _result_side(self.after))
-        return together(self._images(), self._counted(results))
+        unmatched = self._note_unmatched if self.scope.is_sweep else nobody
+        return together(self._images(), self._counted(results), unmatched)
 
     def _images(self) -> Iterator[Listed]:
-        bounds = self.cloud.bounds
-        most_rows = bounds.sweep_rows if self.scope.is_sweep else bounds.slice_rows
-        until = self.cloud.now() + timedelta(seconds=bounds.walk_seconds)
+        until = self.cloud.now() + timedelta(seconds=self.cloud.bounds.walk_seconds)
         is_late = False
         for listed in self._bucket.walk(INBOX + self.scope.path, self.after):
-            if self.cost >= bounds.walk_keys or len(self.rows) >= most_rows or is_late:
-                self.last = False
+            if self._is_enough() or is_late:
+                self.last, self._is_through = False, True
                 return
             self.cost += 1
             self.cursor, is_late = listed.key, self.cloud.now() > until
             if self._is_ours(listed):
                 self.images += 1
                 yield listed
+        self._is_through = True
 
     def _is_ours(self, listed: Listed) -> bool:
         match route(listed.key, self.cloud.folder_depth):
@@ -146,7 +202,7 @@ class Walk:
         if not self.scope.is_sweep or reason == "older model":
             return False
         age = self.cloud.now() - image.last_modified
-        return age < timedelta(seconds=self.cloud.bounds.grace_seconds) or self._is_busy(image)
+        return age < self._grace or self._is_busy(image)
 
     def _is_busy(self, image: Listed) -> bool:
         """Whether the image's folder has a live run; asked once a folder, as keys are in order."""
