@@ -132,7 +132,11 @@ class Others:
 
     def is_denied(self, key: str) -> bool:
         """Whether S3 denies this object. An absent one is not read, and not denied either."""
-        return isinstance(self._denial(key), Denial)
+        return self.denial(key) is not None
+
+    def denial(self, key: str) -> Denial | None:
+        found = self._denial(key)
+        return found if isinstance(found, Denial) else None
 
     def _denial(self, key: str) -> Denial | str | None:
         """Why an object is not read: it is denied, or `absent`; None where it is."""

@@ -14,6 +14,7 @@ from batch.bucket import Bucket, Headed
 from batch.claim import Run
 from batch.cloud import Bounds
 from batch.status import STATUS
+from batch.unreadable import Others, denial_of
 from domain import keys, result
 from domain.model import ActiveModel
 from domain.result import Classified, Rejected
@@ -109,6 +110,24 @@ def _counts(look: Lookout, name: str) -> tuple[int, int, int] | None:
         int(found["ApproximateNumberOfMessagesDelayed"]),
         int(found["ApproximateNumberOfMessagesNotVisible"]),
     )
+
+
+def head_of(look: Lookout, key: str) -> Headed | None:
+    """As the listing has it where HEAD does not show it, as it does not of SSE-C."""
+    try:
+        return look.bucket.head(key)
+    except ClientError as error:
+        listed = next(iter(look.bucket.page(key)), None)
+        if denial_of(error) is None or listed is None or listed.key != key:
+            raise
+        return Headed(listed, {})
+
+
+def of_access(look: Lookout, key: str) -> Iterator[Finding]:
+    """Whether the image can be read by who asks: the functions have roles of their own."""
+    denial = Others(look.bucket).denial(key)
+    if denial:
+        yield Finding("access", f"With your credentials: {denial.why}", {"why": denial.why})
 
 
 def of_image(key: str, image: Headed | None) -> Finding:

@@ -7,6 +7,7 @@ from domain.route import Ignored, InFolder, Ready, Single, route
 from domain.scope import Scope
 from infra import findings
 from infra.findings import Finding, Lookout
+from infra.left_out import of_left_out
 from infra.sweeps import of_sweeps
 
 
@@ -17,6 +18,7 @@ def explain(look: Lookout, key: str) -> Iterator[Finding]:
             yield Finding("road", f"{key} is ignored: {reason}.", {"road": "ignored"})
         case InFolder(_, folder) if key.endswith("/"):
             yield findings.of_folder(look, folder)
+            yield from of_left_out(look, folder)
             yield from _waits(look, folder)
         case InFolder(_, folder):
             yield from _image(look, key, folder)
@@ -38,13 +40,15 @@ def everything(look: Lookout) -> Iterator[Finding]:
 
 
 def _image(look: Lookout, key: str, folder: Scope | None) -> Iterator[Finding]:
-    image, active = look.bucket.head(key), findings.active_model(look)
+    image, active = findings.head_of(look, key), findings.active_model(look)
     yield findings.of_image(key, image)
     answer = findings.of_answer(look, key, image, active)
     if image is not None or answer.facts["exists"]:
         yield answer
     if answer.facts["current"] or not (image or answer.facts["exists"]):
         return
+    if image is not None:
+        yield from findings.of_access(look, key)
     if folder is None:
         yield Finding("road", "It is a single: the endpoint answers it.", {"road": "single"})
         yield from _waits(look, Scope(key.removeprefix(INBOX)))
