@@ -6,8 +6,10 @@ transform job, where one failed object would mark the whole job Failed), trouble
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from io import BytesIO
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -18,9 +20,9 @@ from domain.reply import Labelled, Refused, to_json
 from serving import negotiation
 from serving.batcher import Full
 from serving.classifier import Classifier
+from serving.decoders import Lost
 from serving.negotiation import Declined
 from serving.settings import Settings
-from serving.thumbnail import thumbnail
 from serving.undecodable import Code, Undecodable
 
 READ_SECONDS = 60
@@ -29,9 +31,15 @@ READ_SECONDS = 60
 SILENCE_SECONDS = 10
 """Who sends nothing more of a body for so long gives up the place: others are waiting for it."""
 
+ANSWER_SECONDS = 50
+"""From the body's last byte. Callers wait longer: 503 tells them more than a time-out would."""
+
 STATUS: dict[Code, int] = {"too_large": 413, "unsupported_content_type": 415}
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+
+
+T = TypeVar("T")
 
 
 class Service:
@@ -63,7 +71,7 @@ class Service:
             return self._refused(error)
         except Declined as error:
             return _message(error.status, error.message)
-        except (Full, TimeoutError):
+        except (Full, Lost, TimeoutError):
             return _message(503, "Busy: try again.", {"Retry-After": "1"})
         except ClientDisconnect:
             return Response(status_code=499)
@@ -77,15 +85,18 @@ class Service:
         media = negotiation.media(headers.get("Content-Type", ""))
         body = await _read(request, self._settings.max_body_bytes)
         if media == "array":
-            return _labelled(await self._classifier.array(body, top_k))
-        return _labelled(await self._classifier.file(body, top_k))
+            return _labelled(await _wanted(request, self._classifier.array(body, top_k)))
+        return _labelled(await _wanted(request, self._classifier.file(body, top_k)))
 
     async def _thumbnail(self, request: Request) -> Response:
         """One at a time: classifying comes first."""
         body = await _read(request, self._settings.max_body_bytes)
-        async with self._one_thumbnail:
-            jpeg = await asyncio.to_thread(thumbnail, body, self._settings.max_pixels)
+        jpeg = await _wanted(request, self._one_by_one(body))
         return Response(jpeg, media_type="image/jpeg")
+
+    async def _one_by_one(self, body: bytes) -> bytes:
+        async with self._one_thumbnail:
+            return await self._classifier.thumbnail(body)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -112,17 +123,35 @@ async def _read(request: Request, max_bytes: int) -> bytes:
     too_large = Undecodable("too_large", f"The file is larger than {max_bytes:,} bytes.")
     if int(request.headers.get("Content-Length", "0")) > max_bytes:
         raise too_large
-    chunks: list[bytes] = []
-    size, now = 0, asyncio.get_running_loop().time
+    body = BytesIO()
+    now = asyncio.get_running_loop().time
     latest = now() + READ_SECONDS
     async with asyncio.timeout(SILENCE_SECONDS) as patience:
         async for chunk in request.stream():
             patience.reschedule(min(now() + SILENCE_SECONDS, latest))
-            size += len(chunk)
-            if size > max_bytes:
+            if body.tell() + len(chunk) > max_bytes:
                 raise too_large
-            chunks.append(chunk)
-    return b"".join(chunks)
+            body.write(chunk)
+    return body.getvalue()  # shares the memory; a join would hold a large body twice
+
+
+async def _wanted(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Ends the work once nobody waits for it: ClientDisconnect, or TimeoutError before they go.
+
+    Of a request whose body was read, all that can come is that its caller has gone.
+    """
+    answer, gone = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise ClientDisconnect
+        return answer.result()
+    finally:
+        gone.cancel()
+        if not answer.done():
+            answer.cancel()
+            await asyncio.gather(answer, return_exceptions=True)
 
 
 def _labelled(replies: Labelled | list[Labelled]) -> Response:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from threading import Condition, Thread
+from time import monotonic
 from typing import Generic, TypeVar
 
 from domain.errors import SortboxError
@@ -38,6 +39,8 @@ class Batcher(Generic[Call, Answer]):
         self._waiting: deque[tuple[Call, Future[Answer]]] = deque()
         self._changed = Condition()
         self._busy = 0
+        self._progress = monotonic()
+        """When a worker last finished, or when the first call came while none was under way."""
         self._open = True
         self._threads = [
             Thread(target=self._serve, name=f"worker-{number}", daemon=True)
@@ -50,12 +53,19 @@ class Batcher(Generic[Call, Answer]):
     def alive(self) -> bool:
         return all(thread.is_alive() for thread in self._threads)
 
+    def stalled(self, seconds: float) -> bool:
+        """Whether there is work, and no worker has finished anything for so long."""
+        with self._changed:
+            return bool(self._waiting or self._busy) and monotonic() - self._progress > seconds
+
     def submit(self, call: Call) -> "Future[Answer]":
         """Raises Full at once where `max_waiting` calls are waiting."""
         future: Future[Answer] = Future()
         with self._changed:
             if len(self._waiting) >= self._max_waiting:
                 raise Full
+            if not self._waiting and not self._busy:
+                self._progress = monotonic()
             self._waiting.append((call, future))
             self._changed.notify()
         return future
@@ -105,3 +115,4 @@ class Batcher(Generic[Call, Answer]):
         """Before the answers go out: who asks again at once must not find this worker busy."""
         with self._changed:
             self._busy -= 1
+            self._progress = monotonic()

@@ -1,12 +1,17 @@
-"""From a request's body to replies: wait for a worker, decode, ask the network, choose labels."""
+"""From a request's body to replies: wait for a worker, decode, ask the network, choose labels.
+
+Only JPEGs that are cheap by their structure are decoded by the workers, beside the network. All
+else goes to decoder processes, small files to others than large ones, so that whatever a file costs
+nobody else waits for it.
+"""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
-from threading import BoundedSemaphore
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +20,15 @@ from domain.model import ModelCard
 from domain.reply import Label, Labelled, Server
 from serving import arrays, jpeg, preprocess
 from serving.batcher import Batcher
-from serving.decode import hardened
+from serving.decode import image_format
+from serving.decoded import Photo
+from serving.decoder import Work
+from serving.decoders import Decoders, Overrun, prepare
 from serving.engines import Engine
 from serving.preprocess import Pixels
 from serving.settings import Settings
+from serving.sniff import Format, claimed_pixels
 from serving.undecodable import Undecodable
-
-
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """All that is kept of an image once it is decoded: a crop of some 150 kB."""
-
-    pixels: Pixels
-    width: int
-    height: int
-    format: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,26 @@ class Scored:
     """How long the network took for the batch that this image was in."""
 
 
+class NotCheap(Exception):
+    """This JPEG would hold up a worker, or is not an ordinary one."""
+
+
 Load = Callable[[], Photo]
-"""From a body to what the network takes, once a worker is free for it. May raise Undecodable."""
+"""From a body to what the network takes, once a worker is free for it.
+
+May raise Undecodable or NotCheap.
+"""
+
+SMALL_BYTES = 1_000_000
+SMALL_PIXELS = 1_000_000
+UNCLAIMED_BYTES = 100_000
+"""Of formats whose size does not stand at the beginning."""
+
+SMALL_SECONDS = 0.05
+"""What claims to be small has so much processor time before it counts as large."""
+
+LARGE_NICENESS = 10
+"""Large files get a tenth of the processor time that small ones and the network ask for."""
 
 
 class Classifier:
@@ -54,7 +71,10 @@ class Classifier:
         self._engine = engine
         self._settings = settings
         self._server = Server(str(settings.model_id), settings.container)
-        self._large = BoundedSemaphore(settings.max_decodes)
+        work = Work(card.preprocessing, settings.max_pixels, SMALL_SECONDS, 0)
+        self._small = Decoders(work, workers, settings.queue)
+        work = replace(work, cpu_seconds=settings.decode_ms / 1000, niceness=LARGE_NICENESS)
+        self._large = Decoders(work, settings.max_decodes, settings.max_large)
         self._arrays = ThreadPoolExecutor(settings.max_decodes, thread_name_prefix="array")
         waiting = settings.queue * settings.max_arrays
         self._batcher = Batcher(self._answer, workers, settings.max_batch, waiting)
@@ -65,41 +85,79 @@ class Classifier:
 
     @property
     def alive(self) -> bool:
-        return self._batcher.alive
+        return self._batcher.alive and not self._batcher.stalled(self._settings.stall_seconds)
 
     def warm(self) -> None:
         """The first pass of each size allocates and chooses kernels: not on a caller's time."""
         side = self._card.preprocessing.crop
         for count in {1, self._settings.max_batch}:
             self._engine(np.zeros((count, side, side, 3), np.uint8), count == 1)
+        prepare()
 
     async def file(self, body: bytes, top_k: int) -> Labelled:
-        """Raises Undecodable for the body, Full where too many wait."""
-        return await self._label(partial(self._from_file, body), top_k)
+        """Raises Undecodable for the body; Full where too many wait, and Lost: ask again."""
+        form = image_format(body)
+        if form == "jpeg":
+            with suppress(NotCheap):
+                return self._labelled(await self._scored(partial(self._cheap, body)), top_k)
+        photo = await self._decoded(body, form)
+        return self._labelled(await self._scored(lambda: photo), top_k)
+
+    async def thumbnail(self, body: bytes) -> bytes:
+        """A JPEG. Raises Undecodable for the body, Full where too many wait, Lost."""
+        image_format(body)
+        try:
+            return await self._large.thumbnail(body)
+        except Overrun as error:
+            raise self._too_expensive() from error
 
     async def array(self, body: bytes, top_k: int) -> Labelled | list[Labelled]:
-        """Raises Undecodable for the body, Full where too many wait."""
+        """Raises Undecodable for the body, Full where too many wait.
+
+        Of many images a batch at a time, so that others take turns with them.
+        """
         limits = self._settings.max_pixels, self._settings.max_arrays
         loop = asyncio.get_running_loop()
         match await loop.run_in_executor(self._arrays, arrays.read, body, *limits):
             case arrays.One(image):
-                return await self._label(partial(self._from_pixels, image), top_k)
+                return self._labelled(await self._scored(partial(self._from_pixels, image)), top_k)
             case arrays.Many(images):
-                loads = [partial(self._from_pixels, image) for image in images]
-                return await asyncio.gather(*(self._label(load, top_k) for load in loads))
+                scored: list[Scored] = []
+                for start in range(0, len(images), self._settings.max_batch):
+                    some = images[start : start + self._settings.max_batch]
+                    loads = [partial(self._from_pixels, image) for image in some]
+                    scored += await asyncio.gather(*(self._scored(load) for load in loads))
+                return [self._labelled(each, top_k) for each in scored]
 
     def close(self) -> None:
-        """Answers what is waiting, then ends the threads."""
+        """Answers what is waiting, then ends the threads and processes."""
         self._arrays.shutdown()
+        self._small.close()
+        self._large.close()
         self._batcher.close()
 
-    def _from_file(self, body: bytes) -> Photo:
+    async def _decoded(self, body: bytes, form: Format) -> Photo:
+        try:
+            if is_small(body, form):
+                with suppress(Overrun):
+                    return await self._small.photo(body)
+            return await self._large.photo(body)
+        except Overrun as error:
+            raise self._too_expensive() from error
+
+    def _too_expensive(self) -> Undecodable:
+        return Undecodable(
+            "too_expensive",
+            f"Decoding the file takes more than {self._settings.decode_ms / 1000:g} s of processor "
+            "time. Save it smaller, as baseline JPEG or PNG, and send that.",
+        )
+
+    def _cheap(self, body: bytes) -> Photo:
         numbers = self._card.preprocessing
         limits = self._settings.max_pixels, preprocess.shorter_side(numbers)
-        decoded = jpeg.read(body, *limits)
+        decoded = jpeg.read_cheap(body, *limits)
         if decoded is None:
-            with self._large:
-                decoded = hardened(body, *limits)
+            raise NotCheap
         pixels = preprocess.crop(decoded.pixels, numbers)
         return Photo(pixels, decoded.width, decoded.height, decoded.format)
 
@@ -107,25 +165,28 @@ class Classifier:
         height, width, _ = image.shape
         return Photo(preprocess.crop(image, self._card.preprocessing), width, height, "npy")
 
-    async def _label(self, load: Load, top_k: int) -> Labelled:
+    async def _scored(self, load: Load) -> Scored:
         answer = await asyncio.wrap_future(self._batcher.submit(load))
-        if isinstance(answer, Undecodable):
+        if isinstance(answer, Exception):
             raise answer
+        return answer
+
+    def _labelled(self, scored: Scored, top_k: int) -> Labelled:
         return Labelled(
             self._server,
-            best(answer.scores, self._card.labels, top_k),
-            answer.photo.width,
-            answer.photo.height,
-            answer.photo.format,
-            answer.model_ms,
+            best(scored.scores, self._card.labels, top_k),
+            scored.photo.width,
+            scored.photo.height,
+            scored.photo.format,
+            scored.model_ms,
         )
 
-    def _answer(self, loads: Sequence[Load], alone: bool) -> list[Scored | Undecodable]:
+    def _answer(self, loads: Sequence[Load], alone: bool) -> list[Scored | Undecodable | NotCheap]:
         """One an image: what is wrong with one is not its neighbours' trouble."""
         seen = [_seen(load) for load in loads]
         photos = [photo for photo in seen if isinstance(photo, Photo)]
         if not photos:
-            return [each for each in seen if isinstance(each, Undecodable)]
+            return [each for each in seen if not isinstance(each, Photo)]
         started = time.perf_counter()
         scores = iter(self._engine(np.stack([photo.pixels for photo in photos]), alone))
         model_ms = round((time.perf_counter() - started) * 1000, 1)
@@ -135,11 +196,19 @@ class Classifier:
         ]
 
 
-def _seen(load: Load) -> Photo | Undecodable:
+def _seen(load: Load) -> Photo | Undecodable | NotCheap:
     try:
         return load()
-    except Undecodable as refusal:
-        return refusal
+    except (Undecodable, NotCheap) as reason:
+        return reason
+
+
+def is_small(body: bytes, form: Format) -> bool:
+    """By what it claims; what claims too little only loses SMALL_SECONDS by it."""
+    pixels = claimed_pixels(body, form)
+    if pixels is None:
+        return len(body) <= UNCLAIMED_BYTES
+    return len(body) <= SMALL_BYTES and pixels <= SMALL_PIXELS
 
 
 def best(scores: NDArray[np.float32], labels: Sequence[str], top_k: int) -> tuple[Label, ...]:

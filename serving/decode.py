@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 
-import numpy as np
 from PIL import ExifTags, Image
 from pillow_heif import HeifImageFile
 
-from serving import jpeg
+from serving import bounds, jpeg
 from serving.colour import to_rgb
 from serving.decoded import Decoded
 from serving.sniff import Foreign, Format, sniff, webp_size
@@ -22,7 +21,7 @@ DECODER_ERRORS = (
     AttributeError,
     EOFError,
     LookupError,
-    MemoryError,  # an absurd size inside the file: a real shortage would have us killed instead
+    MemoryError,
     OSError,
     RuntimeError,
     SyntaxError,
@@ -44,17 +43,6 @@ OPENERS: dict[Format, Callable[[BytesIO], Image.Image]] = {
 }
 """One decoder a file: left to choose, Pillow would hand an EPS to Ghostscript."""
 
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation to what sets the image upright; any other value means that it is."""
-
 CONVERT = "Save it as JPEG, PNG or WebP and send that."
 
 
@@ -67,14 +55,15 @@ def decode(body: bytes, max_pixels: int, shorter_side: int) -> Decoded:
 
 
 def hardened(body: bytes, max_pixels: int, shorter_side: int) -> Decoded:
-    """Any format, its first frame.
+    """Any format, its first frame. Takes at most about 480 MB beside the body, or refuses.
 
     Raises Undecodable, and nothing else, whatever the bytes.
     """
-    form = _format(body)
+    form = image_format(body)
     with _reading(form):
         if form == "webp" and (size := webp_size(body)) is not None:
             _refuse_too_many(size, max_pixels)
+        bounds.check(body, form, max_pixels)
         image = OPENERS[form](BytesIO(body))
         width, height = image.size
         _refuse_too_many((width, height), max_pixels)
@@ -84,13 +73,13 @@ def hardened(body: bytes, max_pixels: int, shorter_side: int) -> Decoded:
         orientation = _orientation(image)  # after load: PNG may carry it behind the pixels
         if orientation in (5, 6, 7, 8):
             width, height = height, width
-        rgb = to_rgb(image)
-        if orientation in UPRIGHT:
-            rgb = rgb.transpose(UPRIGHT[orientation])
-        return Decoded(np.asarray(rgb), width, height, form)
+        pixels = to_rgb(image)
+        del image  # of 50 megapixels it holds 200 MB
+        return Decoded(jpeg.upright(pixels, orientation), width, height, form)
 
 
-def _format(body: bytes) -> Format:
+def image_format(body: bytes) -> Format:
+    """By its first bytes. Raises Undecodable where it is none that is decoded."""
     if not body:
         raise Undecodable("empty", "The file is empty.")
     match sniff(body):
@@ -125,6 +114,10 @@ def _reading(form: Format) -> Iterator[None]:
         yield
     except Image.DecompressionBombError as error:  # Pillow's own bound is reached before ours
         raise Undecodable("too_many_pixels", "The image has far too many pixels.") from error
+    except MemoryError as error:  # an absurd size inside the file, or the decoder's own limit
+        raise Undecodable(
+            "too_expensive", f"The {form} file takes too much memory to decode. {CONVERT}"
+        ) from error
     except DECODER_ERRORS as error:
         if isinstance(error, EOFError) or "truncated" in str(error).lower():
             raise Undecodable(

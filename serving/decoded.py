@@ -1,4 +1,4 @@
-"""What every decoder makes of a file."""
+"""What every decoder makes of a file, and what is kept of that."""
 
 from dataclasses import dataclass
 
@@ -20,3 +20,14 @@ class Decoded:
     @property
     def image(self) -> Image.Image:
         return Image.fromarray(self.pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """All that is kept of an image once it is decoded: a crop of some 150 kB."""
+
+    pixels: NDArray[np.uint8]
+    """crop x crop x 3."""
+    width: int
+    height: int
+    format: str

@@ -55,7 +55,16 @@ class Settings:
     max_pixels: int
     max_body_bytes: int
     max_decodes: int
-    """Decodes at once. The worst, a WebP of 50 megapixels with alpha, takes 1 GB for a second."""
+    """Expensive files decoded at once, each in a process of its own of at most 600 MB."""
+    decode_ms: int
+    """Processor time that one file may take; what takes more is refused as too_expensive."""
+    stall_seconds: int
+    """/ping answers 503 where no worker has finished anything for so long while work waits."""
+
+    @property
+    def max_large(self) -> int:
+        """Large files that may wait: half of all requests, and whatever a transform job sends."""
+        return max(self.queue // 2, self.max_concurrent_transforms if self.batch else 0)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], processors: int) -> "Settings":
@@ -86,7 +95,11 @@ class Settings:
             max_body_bytes=_integer(
                 environ, "SORTBOX_MAX_BODY_BYTES", _body_bytes(environ, payload), 1, 2**31
             ),
-            max_decodes=_integer(environ, "SORTBOX_MAX_DECODES", 2, 1, 64),
+            max_decodes=_integer(
+                environ, "SORTBOX_MAX_DECODES", max(2, min(processors, 64)), 1, 64
+            ),
+            decode_ms=_integer(environ, "SORTBOX_DECODE_MS", 2_000, 100, 60_000),
+            stall_seconds=_integer(environ, "SORTBOX_STALL_SECONDS", 30, 1, 3_600),
         )
 
 

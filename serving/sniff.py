@@ -103,3 +103,23 @@ def webp_size(body: bytes) -> tuple[int, int] | None:
             )
         case _:
             return None
+
+
+def claimed_pixels(body: bytes, form: Format) -> int | None:
+    """Width x height where they stand at the beginning; None where only a parser would know."""
+    match form:
+        case "png":
+            sides, order = (body[16:20], body[20:24]), "big"
+        case "gif":
+            sides, order = (body[6:8], body[8:10]), "little"
+        case "bmp" if body[14] == 12:
+            sides, order = (body[18:20], body[20:22]), "little"
+        case "bmp":
+            sides, order = (body[18:22], body[22:26]), "little"
+        case "webp":
+            size = webp_size(body)
+            return None if size is None else size[0] * size[1]
+        case _:
+            return None
+    width, height = (int.from_bytes(side, order, signed=form == "bmp") for side in sides)  # type: ignore[arg-type]
+    return abs(width * height)

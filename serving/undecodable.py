@@ -13,6 +13,7 @@ Code = Literal[
     "corrupt",
     "too_many_pixels",
     "too_large",
+    "too_expensive",
     "unsupported_content_type",
 ]
 
