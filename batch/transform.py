@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker.client import SageMakerClient
     from types_boto3_sagemaker.type_defs import CreateTransformJobRequestTypeDef
 
-INVOCATION_SECONDS = 600
+INVOCATION_SECONDS = 90
+"""The container answers every image within 50 s of its last byte, if only that it is busy: what has
+no answer after 90 s has a container that hangs. SageMaker's own default, 600 s, let one image hold
+its place for 40 minutes."""
+
 INVOCATION_RETRIES = 3
+"""The most there may be. At 503 the container is busy, and the next try is likely to succeed."""
 
 
 class NameTakenError(SortboxError):

@@ -19,8 +19,9 @@ SCAN_PIXELS = 600_000_000
 
 SCANS = 200
 JPEG_SEGMENTS = 10_000
-PNG_CHUNKS = 65_536
-"""libpng writes a chunk for every 8 KiB."""
+PNG_CHUNKS = 1_000
+PNG_CHUNK_BYTES = 1_024
+"""Beyond PNG_CHUNKS a chunk for every KiB; libpng writes one for every 8."""
 
 GIF_BLOCKS = 4_096
 """Of comments and extensions before the first frame; Pillow joins them in quadratic time."""
@@ -41,8 +42,8 @@ WEBP_PIXELS = 27_000_000
 HEIF_BOXES = 20_000
 HEIF_DEPTH = 4
 HEIF_REFERENCE_BYTES = 1_000_000
-HEIF_WORK = 2
-"""Pixels decoded for each pixel that the largest allowed image has: its tiles and its alpha."""
+HEIF_WORK = 3
+"""Pixels decoded for each pixel of the largest allowed image: tiles, alpha, and their overlap."""
 
 SOS, EOI = 0xDA, 0xD9
 JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)
@@ -83,11 +84,18 @@ def jpeg_scans(body: bytes) -> int:
 
 
 def _check_jpeg(body: bytes) -> None:
+    scans, pixels = scans_and_pixels(body)
+    if scans > SCANS or scans * pixels > SCAN_PIXELS:
+        raise _refuse(f"{scans} scans of {pixels:,} pixels. Save it again with fewer scans")
+
+
+def scans_and_pixels(body: bytes) -> tuple[int, int]:
+    """Of a JPEG, exactly as libjpeg walks it. Raises Undecodable for too many segments."""
     scans, pixels, at = 0, 0, 2
     for _ in range(JPEG_SEGMENTS):
         found = JPEG_MARKER.search(body, at)
         if found is None or found[1][0] == EOI:
-            break
+            return scans, pixels
         marker, at = found[1][0], found.end()
         if marker in STANDALONE:
             continue
@@ -96,19 +104,16 @@ def _check_jpeg(body: bytes) -> None:
             pixels = max(pixels, int.from_bytes(height, "big") * int.from_bytes(width, "big"))
         scans += marker == SOS
         at += int.from_bytes(body[at : at + 2], "big")
-    else:
-        raise _refuse(f"it has more than {JPEG_SEGMENTS:,} segments")
-    if scans > SCANS or scans * pixels > SCAN_PIXELS:
-        raise _refuse(f"{scans} scans of {pixels:,} pixels. Save it again with fewer scans")
+    raise _refuse(f"it has more than {JPEG_SEGMENTS:,} segments")
 
 
 def _check_png(body: bytes) -> None:
-    at = 8
-    for _ in range(PNG_CHUNKS):
+    at, most = 8, PNG_CHUNKS + len(body) // PNG_CHUNK_BYTES
+    for _ in range(most):
         if at >= len(body) or body[at + 4 : at + 8] == b"IEND":
             return
         at += 12 + int.from_bytes(body[at : at + 4], "big")
-    raise _refuse(f"it has more than {PNG_CHUNKS:,} chunks")
+    raise _refuse(f"it has more than {most:,} chunks")
 
 
 def _check_gif(body: bytes) -> None:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from domain.model import ModelCard
 from domain.reply import Label, Labelled, Server
 from serving import arrays, jpeg, preprocess
 from serving.batcher import Batcher
+from serving.bounds import scans_and_pixels
 from serving.decode import image_format
 from serving.decoded import Photo
 from serving.decoder import Work
@@ -51,14 +53,12 @@ May raise Undecodable or NotCheap.
 
 SMALL_BYTES = 1_000_000
 SMALL_PIXELS = 1_000_000
-UNCLAIMED_BYTES = 100_000
-"""Of formats whose size does not stand at the beginning."""
-
+SMALL_JPEG_BYTES = 100_000
 SMALL_SECONDS = 0.05
 """What claims to be small has so much processor time before it counts as large."""
 
-LARGE_NICENESS = 10
-"""Large files get a tenth of the processor time that small ones and the network ask for."""
+LARGE_NICENESS = 5
+"""Where processors are short, a third of the time that small files and the network get."""
 
 
 class Classifier:
@@ -204,11 +204,15 @@ def _seen(load: Load) -> Photo | Undecodable | NotCheap:
 
 
 def is_small(body: bytes, form: Format) -> bool:
-    """By what it claims; what claims too little only loses SMALL_SECONDS by it."""
+    """By what it claims; what claims too little only loses SMALL_SECONDS by it.
+
+    HEIF and TIFF are never: too much of their cost stands nowhere. Raises Undecodable for a JPEG of
+    too many segments.
+    """
+    if form == "jpeg":
+        return len(body) <= SMALL_JPEG_BYTES and prod(scans_and_pixels(body)) <= SMALL_PIXELS
     pixels = claimed_pixels(body, form)
-    if pixels is None:
-        return len(body) <= UNCLAIMED_BYTES
-    return len(body) <= SMALL_BYTES and pixels <= SMALL_PIXELS
+    return len(body) <= SMALL_BYTES and pixels is not None and pixels <= SMALL_PIXELS
 
 
 def best(scores: NDArray[np.float32], labels: Sequence[str], top_k: int) -> tuple[Label, ...]:

@@ -38,11 +38,12 @@ class Work:
     cpu_seconds: float
     niceness: int
     """Added to the server's own: neighbours come first."""
+    memory_bytes: int = MEMORY_BYTES
 
 
 def serve(pipe: Connection, work: Work) -> None:
     """Answers until the pipe is closed: a kind and a body in, a JSON object and bytes out."""
-    _confine(work.niceness)
+    _confine(work)
     while True:
         try:
             kind, body = pipe.recv_bytes(KIND_BYTES).decode(), pipe.recv_bytes()
@@ -70,11 +71,11 @@ def _thumbnail(body: bytes, work: Work) -> tuple[dict[str, object], bytes]:
     return {}, thumbnail(body, work.max_pixels)
 
 
-def _confine(niceness: int) -> None:
+def _confine(work: Work) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
     warnings.simplefilter("ignore")
-    os.nice(niceness)
-    data = _data_bytes() + MEMORY_BYTES
+    os.nice(work.niceness)
+    data = _data_bytes() + work.memory_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (data, data))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the image
     Path("/proc/self/oom_score_adj").write_text("1000")  # where memory is short, before the server

@@ -39,6 +39,7 @@ CRASHES = frozenset(
 
 
 CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload([serve.__module__])
 
 _PROCESSES = Lock()
 """To start a process, `multiprocessing` asks after all others: one thread at a time."""
@@ -46,7 +47,6 @@ _PROCESSES = Lock()
 
 def prepare() -> None:
     """Starts the process that the others are forked from; it imports in the background."""
-    CONTEXT.set_forkserver_preload([serve.__module__])
     forkserver.ensure_running()
 
 
@@ -92,7 +92,7 @@ class Decoders:
             try:
                 return await asyncio.wrap_future(future)
             finally:
-                gone.set()  # cancelled: where it has not begun it does not, else it is ended
+                gone.set()  # where it was cancelled in the middle, its process is ended
 
     @contextmanager
     def _place(self) -> Iterator[None]:

@@ -53,6 +53,27 @@ OF_THE_PRODUCT = (
         f"{UNIT}/test_datasets.py",
     ),
     Mistake(
+        "a decoder may take any time",
+        "serving/decoder.py",
+        "        signal.setitimer(signal.ITIMER_PROF, work.cpu_seconds)\n",
+        "        signal.setitimer(signal.ITIMER_PROF, 0)\n",
+        f"{UNIT}/test_serving_decoders.py",
+    ),
+    Mistake(
+        "scans are not counted before they are decoded",
+        "serving/bounds.py",
+        "    if scans > SCANS or scans * pixels > SCAN_PIXELS:\n",
+        "    if scans > len(body):\n",
+        f"{UNIT}/test_serving_bounds.py",
+    ),
+    Mistake(
+        "who has gone is decoded for",
+        "serving/decoders.py",
+        "                gone.set()  # where it was cancelled in the middle, its process is ended\n",
+        "                pass\n",
+        f"{UNIT}/test_serving_decoders.py",
+    ),
+    Mistake(
         "a result is replaced without If-Match",
         "functions/outbox.py",
         '{"IfMatch": standing.etag} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}',

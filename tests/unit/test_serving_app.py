@@ -2,6 +2,7 @@ import asyncio
 import io
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from domain.reply import Labelled, Refused, from_json
 from serving.engines import Engine
 from serving.preprocess import Pixels
-from tests import images
+from tests import expensive, images
 from tests.colours import ENVIRONMENT, Client, colours
 from tests.images import BLUE, GREEN, RED, encoded, plain
 
@@ -211,3 +212,104 @@ def test_one_too_many_is_told_to_come_back(start: Start) -> None:
     first, second, third = asyncio.run(crowd())
     assert (first.status_code, second.status_code, third.status_code) == (200, 503, 200)
     assert second.headers["Retry-After"] == "1"
+
+
+LONG = expensive.many_scans(4000, 4000, 25)
+"""Within the bounds of its structure, and half a second of work."""
+
+
+@pytest.mark.parametrize(("batch", "status"), [("false", 400), ("true", 200)])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(LONG, id="by its time"),
+        pytest.param(expensive.many_scans(4000, 4000, 100), id="by its scans"),
+        pytest.param(expensive.heic_grid(512, 64, 64), id="by its tiles"),
+    ],
+)
+def test_an_image_that_costs_too_much_is_refused_on_both_roads(
+    body: bytes, batch: str, status: int, start: Start
+) -> None:
+    response = start(SAGEMAKER_BATCH=batch, SORTBOX_DECODE_MS="100").post(body)
+    reply = from_json(response.content)
+    assert response.status_code == status
+    assert isinstance(reply, Refused)
+    assert reply.code == "too_expensive"
+
+
+@pytest.mark.parametrize("batch", ["false", "true"])
+def test_its_thumbnail_is_refused_too(batch: str, start: Start) -> None:
+    response = start(SAGEMAKER_BATCH=batch, SORTBOX_DECODE_MS="100").post(LONG, Accept="image/jpeg")
+    assert json.loads(response.content)["code"] == "too_expensive"
+
+
+def test_an_expensive_image_holds_back_nobody(start: Start) -> None:
+    """As many as may be decoded at once, and more; the small ones overtake them all."""
+    client = start(SORTBOX_DECODE_MS="60000")
+
+    async def crowd() -> list[str]:
+        order: list[str] = []
+
+        async def send(name: str, body: bytes) -> None:
+            assert (await client.invoke(body)).status_code == 200
+            order.append(name)
+
+        large = [asyncio.ensure_future(send("large", LONG)) for _ in range(4)]
+        await asyncio.sleep(0.05)
+        small = (encoded(plain(RED), form) for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP"))
+        await asyncio.gather(*(send("small", body) for body in small))
+        await asyncio.gather(*large)
+        return order
+
+    order = asyncio.run(crowd())
+    assert order[-3:] == ["large"] * 3
+
+
+def test_images_of_one_array_take_turns_with_others(start: Start) -> None:
+    batches = []
+
+    def slow(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+        batches.append(len(pixels))
+        time.sleep(0.02)
+        return colours(pixels, alone)
+
+    client = start(slow)
+
+    async def crowd() -> int:
+        arrays = [
+            asyncio.ensure_future(
+                client.invoke(expensive.small_arrays(32), {"Content-Type": "application/x-npy"})
+            )
+            for _ in range(5)
+        ]
+        await asyncio.sleep(0.1)
+        before = len(batches)
+        assert (await client.invoke(encoded(plain(RED), "JPEG"))).status_code == 200
+        waited = len(batches) - before
+        assert all(answer.status_code == 200 for answer in await asyncio.gather(*arrays))
+        return waited
+
+    assert asyncio.run(crowd()) < 12
+
+
+def test_ping_fails_while_no_worker_finishes_anything_and_not_after(start: Start) -> None:
+    entered, allowed = threading.Event(), threading.Event()
+
+    def stuck(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+        entered.set()
+        assert allowed.wait(20)
+        return colours(pixels, alone)
+
+    client = start(stuck, SORTBOX_STALL_SECONDS="1")
+
+    async def story() -> list[int]:
+        waiting = asyncio.ensure_future(client.invoke(encoded(plain(RED), "JPEG")))
+        assert await asyncio.to_thread(entered.wait, 10)
+        seen = [(await client.http.get("/ping")).status_code]
+        await asyncio.sleep(1.2)
+        seen.append((await client.http.get("/ping")).status_code)
+        allowed.set()
+        assert (await waiting).status_code == 200
+        return [*seen, (await client.http.get("/ping")).status_code]
+
+    assert asyncio.run(story()) == [200, 503, 200]

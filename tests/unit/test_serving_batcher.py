@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
@@ -131,3 +132,24 @@ def test_two_workers_answer_at_once_and_share_what_waits(
     assert [future.result(10) for future in futures] == [2, 4, 6, 8, 10, 12, 14, 16]
     assert network.batches[:2] == [(1,), (2,)]
     assert all(len(batch) <= 4 for batch in network.batches)
+
+
+def test_work_that_no_worker_finishes_is_a_stall_until_one_does(
+    network: Network, batcher: Batcher[int, int]
+) -> None:
+    assert not batcher.stalled(0)
+    futures = crowd(network, batcher, range(1, 3))
+    assert not batcher.stalled(30)
+    time.sleep(0.05)
+    assert batcher.stalled(0.04)
+    network.allowed.set()
+    assert [future.result(10) for future in futures] == [2, 4]
+    assert not batcher.stalled(0)
+
+
+def test_an_idle_hour_before_the_first_call_is_no_stall(
+    network: Network, batcher: Batcher[int, int]
+) -> None:
+    time.sleep(0.3)
+    crowd(network, batcher, range(1, 2))
+    assert not batcher.stalled(0.25)

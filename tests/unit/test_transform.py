@@ -42,7 +42,7 @@ def test_the_request_says_everything_that_matters() -> None:
         "TransformJobName": "sortbox-test-trip-0123456789-1-0-0",
         "ModelName": "sortbox-test-1",
         "MaxPayloadInMB": 6,
-        "ModelClientConfig": {"InvocationsTimeoutInSeconds": 600, "InvocationsMaxRetries": 3},
+        "ModelClientConfig": {"InvocationsTimeoutInSeconds": 90, "InvocationsMaxRetries": 3},
         "TransformInput": {
             "DataSource": {
                 "S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": "s3://bucket/work/m"}
