@@ -92,7 +92,7 @@ class Decoders:
             try:
                 return await asyncio.wrap_future(future)
             finally:
-                gone.set()  # where it was cancelled in the middle, its process is ended
+                gone.set()  # a process in the middle of it is ended
 
     @contextmanager
     def _place(self) -> Iterator[None]:

@@ -69,7 +69,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "who has gone is decoded for",
         "serving/decoders.py",
-        "                gone.set()  # where it was cancelled in the middle, its process is ended\n",
+        "                gone.set()  # a process in the middle of it is ended\n",
         "                pass\n",
         f"{UNIT}/test_serving_decoders.py",
     ),
