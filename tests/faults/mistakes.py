@@ -467,15 +467,15 @@ OF_THE_PRODUCT = (
     Mistake(
         "the tables of folders do not follow a sweep",
         "batch/change_report.py",
-        "            tables.add(answer)\n",
+        "            sweeping.tables.add(answer)\n",
         "",
         f"{UNIT}/test_sweep_tables.py",
     ),
     Mistake(
         "a table keeps the answer that it knew first",
-        "batch/report.py",
-        "    return max(given, key=lambda answer: answer.at, default=None)\n",
-        "    return min(given, key=lambda answer: answer.at, default=None)\n",
+        "batch/known.py",
+        "        return max(given, key=lambda answer: answer.at, default=None)\n",
+        "        return min(given, key=lambda answer: answer.at, default=None)\n",
         f"{UNIT}/test_sweep_tables.py",
     ),
     Mistake(
