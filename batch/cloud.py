@@ -22,6 +22,8 @@ class Machines:
 
     type: "TransformInstanceTypeType"
     count: int
+    kms_key: str | None = None
+    """The ARN of the customer's own key, for its disks and its output."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from batch.cloud import Machines
 from batch.slice import Transform
 from domain.errors import SortboxError
+from domain.instance import has_local_storage
 from domain.keys import JobName
 
 if TYPE_CHECKING:
@@ -107,6 +108,11 @@ def request_for(order: Order) -> "CreateTransformJobRequestTypeDef":
             {"Key": "stage", "Value": order.name.stage},
         ],
     }
+    if order.machines.kms_key is not None:
+        # Without it SageMaker would write under the account's own key for S3, not the bucket's.
+        request["TransformOutput"]["KmsKeyId"] = order.machines.kms_key
+        if not has_local_storage(order.machines.type):
+            request["TransformResources"]["VolumeKmsKeyId"] = order.machines.kms_key
     if order.road.concurrency is not None:
         request["MaxConcurrentTransforms"] = order.road.concurrency
     return request

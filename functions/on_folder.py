@@ -139,11 +139,12 @@ def cloud(
 ) -> Cloud:
     pointer = Pointer(s3, settings.bucket, max_age=0)  # a sweep may be the promotion's own
     machines = cast("TransformInstanceTypeType", settings.transform_instance_type)
+    kms_key = None if settings.kms_key == "none" else settings.kms_key
     return Cloud(
         bucket=Bucket(s3, settings.bucket),
         sagemaker=sagemaker,
         stage=settings.stage,
-        machines=Machines(machines, settings.transform_instance_count),
+        machines=Machines(machines, settings.transform_instance_count, kms_key),
         folder_depth=settings.folder_depth,
         endpoint_max_late=settings.endpoint_max_late,
         endpoint_max_first=settings.endpoint_max_first,

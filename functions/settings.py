@@ -46,6 +46,13 @@ class Spelled:
 
 Name = Annotated[str, Spelled(r"[^\s/]+", "sortbox-dev-111122223333-eu-west-1")]
 Url = Annotated[str, Spelled(r"https?://\S+", "https://sqs.eu-west-1.amazonaws.com/1/name")]
+KmsKey = Annotated[
+    str,
+    Spelled(
+        r"none|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+",
+        "none, or arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    ),
+]
 # The stage is part of every job name, and 63 characters have to hold them all.
 Stage = Annotated[str, Spelled(r"[a-z0-9]{1,8}", "dev: 1 to 8 of a-z and 0-9")]
 Depth = Annotated[int, Within(1, 10)]
@@ -82,6 +89,7 @@ class OnFolder:
     transform_instance_count: Annotated[int, Within(1, 100)]
     transform_jobs: Annotated[int, Within(1, 100)]
     retry_base_seconds: RetrySeconds
+    kms_key: KmsKey
     reclassify_jobs: Annotated[int, Within(1, 20)]
     reclassify_ask_above: Annotated[int, Within(0, 999_999_999)]
     flip_alarm_percent: Annotated[int, Within(0, 100)]

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from domain.errors import SortboxError
 from infra import bundle, node, schedule
-from infra.stage import Stage
+from infra.stage import KMS_KEY, NO_KEY, Stage
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -40,15 +40,49 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
     params = schedule.params(bundle.REPOSITORY / "serverless.yml", stage.name)
     schedule.check({**params, **settings})
     bundle.build(bundle.BUNDLE)
-    given = [f"--param={name}={value}" for name, value in settings.items()]
-    command = node.osls("deploy", "--stage", stage.name, *given)
     region = check_credentials()
-    _say(f"{stage.storage_stack}: {deploy_storage(stage, boto3.client('cloudformation'))}")
+    cloudformation = boto3.client("cloudformation")
+    asked = None if "kmsKey" not in settings else str(settings["kmsKey"])
+    written = str(params.get("kmsKey", NO_KEY))
+    key = kms_key(asked, written, deployed_key(cloudformation, stage), region)
+    values = {**settings, "kmsKey": key}
+    given = [f"--param={name}={value}" for name, value in values.items()]
+    command = node.osls("deploy", "--stage", stage.name, *given)
+    if key != NO_KEY:
+        _say(f"encrypted by {key}")
+    _say(f"{stage.storage_stack}: {deploy_storage(stage, cloudformation, key)}")
     environment = node.environment() | {"SORTBOX_BUCKET": stage.bucket, "AWS_REGION": region}
     with node.alone():
         done = subprocess.run(command, cwd=bundle.REPOSITORY, env=environment, check=False)
     if done.returncode != 0:
         raise DeployError(f"osls ended with status {done.returncode}; what it said is above")
+
+
+def kms_key(asked: str | None, written: str, deployed: str, region: str) -> str:
+    """The key's ARN, or `none`: what is asked for, else serverless.yml's, else as it is deployed.
+
+    So a deployment that forgets to name the key does not take it away. Raises DeployError.
+    """
+    key = asked or (written if written != NO_KEY else deployed)
+    if key == NO_KEY:
+        return key
+    form = KMS_KEY.fullmatch(key)
+    if form is None:
+        raise DeployError(
+            f"kmsKey is a key's ARN, arn:aws:kms:{region}:…:key/…, or none, not {key!r}; an alias "
+            "would not do, because roles name the key itself"
+        )
+    if form["region"] != region:
+        raise DeployError(f"the key is in {form['region']} and the stage in {region}")
+    return key
+
+
+def deployed_key(cloudformation: "CloudFormationClient", stage: Stage) -> str:
+    if status_of(cloudformation, stage.storage_stack) is None:
+        return NO_KEY
+    [stack] = cloudformation.describe_stacks(StackName=stage.storage_stack)["Stacks"]
+    given = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+    return given.get("KmsKey", NO_KEY)
 
 
 def check_credentials() -> str:
@@ -64,7 +98,7 @@ def check_credentials() -> str:
     return session.region_name
 
 
-def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient") -> str:
+def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient", key: str = NO_KEY) -> str:
     """Returns what was done, in a word. Raises DeployError with CloudFormation's reasons."""
     name, status = stage.storage_stack, status_of(cloudformation, stage.storage_stack)
     if status == "ROLLBACK_COMPLETE":  # it never came up, and CloudFormation cannot mend it
@@ -73,10 +107,10 @@ def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient") -> str:
         status = None
     try:
         if status is None:
-            _write(cloudformation.create_stack, stage)
+            _write(cloudformation.create_stack, stage, key)
             wait_for(cloudformation, "stack_create_complete", name)
             return "created"
-        _write(cloudformation.update_stack, stage)
+        _write(cloudformation.update_stack, stage, key)
     except ClientError as error:
         if "No updates are to be performed" in error.response["Error"]["Message"]:
             return "unchanged"
@@ -85,11 +119,14 @@ def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient") -> str:
     return "updated"
 
 
-def _write(create_or_update: Callable[..., object], stage: Stage) -> None:
+def _write(create_or_update: Callable[..., object], stage: Stage, key: str) -> None:
     create_or_update(
         StackName=stage.storage_stack,
         TemplateBody=STORAGE_TEMPLATE.read_text(),
-        Parameters=[{"ParameterKey": "Stage", "ParameterValue": stage.name}],
+        Parameters=[
+            {"ParameterKey": "Stage", "ParameterValue": stage.name},
+            {"ParameterKey": "KmsKey", "ParameterValue": key},
+        ],
         Tags=stage.tags,
     )
 

@@ -4,6 +4,7 @@ It asks and changes nothing. What cannot be asked is said to be
 unchecked, and never fine.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from domain import keys
+from domain.instance import has_local_storage
 from infra import image, pointer, prices
 from infra.stage import Stage, StageError
 
@@ -58,6 +60,38 @@ def _credentials(patient: Patient) -> Iterator[Finding]:
 
 def _bucket(patient: Patient) -> Iterator[Finding]:
     yield Finding("bucket", "ok", f"{patient.stage.bucket} is there")
+
+
+def _key(patient: Patient) -> Iterator[Finding]:
+    """Is the customer's own key there, and does it let in who has to use it?"""
+    arn = patient.stage.kms_key()
+    if arn is None:
+        yield Finding("key", "note", "no key of your own: AWS's keys encrypt what the stage holds")
+        return
+    kms = patient.client("kms")
+    found = kms.describe_key(KeyId=arn)["KeyMetadata"]
+    if (found["KeyState"], found["KeySpec"]) != ("Enabled", "SYMMETRIC_DEFAULT"):
+        sentence = f"{arn} is {found['KeyState']} and {found['KeySpec']}; nothing can be read or "
+        yield Finding("key", "missing", f"{sentence}written without an enabled symmetric key")
+        return
+    yield Finding("key", "ok", f"{arn} is enabled")
+    region = arn.split(":")[3]
+    services = ("s3.amazonaws.com", "events.amazonaws.com", f"logs.{region}.amazonaws.com")
+    policy = json.loads(kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"])
+    let_in = {
+        service
+        for statement in policy["Statement"]
+        if statement["Effect"] == "Allow" and isinstance(statement["Principal"], dict)
+        for service in _many(statement["Principal"].get("Service", []))
+    }
+    for service in services:
+        if service not in let_in:
+            sentence = f"the key's policy names no {service}: its messages or logs are refused"
+            yield Finding("key", "missing", f"{sentence}; infra/key.yml has the statement")
+
+
+def _many(one_or_more: str | list[str]) -> list[str]:
+    return [one_or_more] if isinstance(one_or_more, str) else one_or_more
 
 
 def _roles(patient: Patient) -> Iterator[Finding]:
@@ -153,13 +187,35 @@ def _endpoint(patient: Patient) -> Iterator[Finding]:
     )
 
 
+def _disks(patient: Patient) -> Iterator[Finding]:
+    """An endpoint keeps the key, or the lack of one, that it came up with."""
+    key = patient.stage.kms_key()
+    if key is None or has_local_storage(patient.stage.endpoint_instance_type):
+        return
+    sagemaker, name = patient.client("sagemaker"), patient.stage.endpoint
+    try:
+        config = sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"]
+    except ClientError as error:
+        if "Could not find" not in error.response["Error"]["Message"]:
+            raise
+        return
+    found = sagemaker.describe_endpoint_config(EndpointConfigName=config)
+    if found.get("KmsKeyId") == key:
+        yield Finding("disks", "ok", f"the disks of {name}'s machine are under the stage's key")
+    else:
+        sentence = f"the disks of {name}'s machine are not under the stage's key"
+        yield Finding("disks", "note", f"{sentence}; the next promotion puts them there")
+
+
 CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "credentials": _credentials,
     "bucket": _bucket,
+    "key": _key,
     "role": _roles,
     "image": _image,
     "weights": _weights,
     "quota": _quotas,
     "model": _model,
     "endpoint": _endpoint,
+    "disks": _disks,
 }

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError, WaiterError
 
 from domain.errors import SortboxError
+from domain.instance import has_local_storage
 from infra.stage import Stage
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
-    from types_boto3_sagemaker.type_defs import DeploymentConfigTypeDef, WaiterConfigTypeDef
+    from types_boto3_sagemaker.type_defs import (
+        CreateEndpointConfigInputTypeDef,
+        DeploymentConfigTypeDef,
+        WaiterConfigTypeDef,
+    )
 
 LOOK_SECONDS = 2
 PATIENCE_SECONDS = 3600
@@ -49,18 +54,7 @@ def ensure_model(
 
 def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> None:
     if not _exists(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config)):
-        sagemaker.create_endpoint_config(
-            EndpointConfigName=config,
-            ProductionVariants=[
-                {
-                    "VariantName": VARIANT,
-                    "ModelName": config,
-                    "InstanceType": stage.endpoint_instance_type,
-                    "InitialInstanceCount": 1,
-                }
-            ],
-            Tags=stage.tags,
-        )
+        sagemaker.create_endpoint_config(**_config(stage, config))
     name = stage.endpoint
     status = _status(sagemaker, name)
     if status == "Failed":  # it serves nothing, and SageMaker updates no failed endpoint
@@ -76,6 +70,25 @@ def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> 
             EndpointName=name, EndpointConfigName=config, DeploymentConfig=_blue_green(stage)
         )
     _wait(sagemaker, name, config)
+
+
+def _config(stage: Stage, name: str) -> "CreateEndpointConfigInputTypeDef":
+    request: CreateEndpointConfigInputTypeDef = {
+        "EndpointConfigName": name,
+        "ProductionVariants": [
+            {
+                "VariantName": VARIANT,
+                "ModelName": name,
+                "InstanceType": stage.endpoint_instance_type,
+                "InitialInstanceCount": 1,
+            }
+        ],
+        "Tags": stage.tags,
+    }
+    key = stage.kms_key()
+    if key is not None and not has_local_storage(stage.endpoint_instance_type):
+        request["KmsKeyId"] = key
+    return request
 
 
 def _status(sagemaker: "SageMakerClient", name: str) -> str | None:

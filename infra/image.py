@@ -20,9 +20,10 @@ from botocore.exceptions import ClientError
 from domain.errors import SortboxError
 from infra import bundle
 from infra.deploy import DeployError, status_of, wait_for
-from infra.stage import Stage
+from infra.stage import NO_KEY, Stage
 
 if TYPE_CHECKING:
+    from types_boto3_cloudformation.type_defs import ParameterTypeDef
     from types_boto3_codebuild import CodeBuildClient
     from types_boto3_ecr import ECRClient
 
@@ -88,7 +89,7 @@ def find(ecr: "ECRClient", name: str) -> str | None:
 
 def build(stage: Stage, variant: Variant, sources: bytes) -> None:
     """Raises ImageError or DeployError."""
-    _deploy()
+    _deploy(stage.kms_key() or NO_KEY)
     name = tag(sources, variant)
     key = f"deploy/image/{name}.zip"
     boto3.client("s3").put_object(Bucket=stage.bucket, Key=key, Body=sources)
@@ -105,26 +106,41 @@ def build(stage: Stage, variant: Variant, sources: bytes) -> None:
     _follow(codebuild, str(started["build"]["id"]))
 
 
-def _deploy() -> None:
+def _deploy(key: str) -> None:
+    """`key` is the stage's, or `none`; the repository keeps the one that it was made with."""
     cloudformation = boto3.client("cloudformation")
+    template = TEMPLATE.read_text()
     if status_of(cloudformation, STACK) is None:
         cloudformation.create_stack(
             StackName=STACK,
-            TemplateBody=TEMPLATE.read_text(),
+            TemplateBody=template,
+            Parameters=_parameters(key, key),
             Capabilities=["CAPABILITY_IAM"],
             Tags=[{"Key": "app", "Value": "sortbox"}],
         )
         wait_for(cloudformation, "stack_create_complete", STACK)
         return
+    [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+    given = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
     try:
         cloudformation.update_stack(
-            StackName=STACK, TemplateBody=TEMPLATE.read_text(), Capabilities=["CAPABILITY_IAM"]
+            StackName=STACK,
+            TemplateBody=template,
+            Parameters=_parameters(key, given.get("RepositoryKey", NO_KEY)),
+            Capabilities=["CAPABILITY_IAM"],
         )
     except ClientError as error:
         if "No updates are to be performed" not in error.response["Error"]["Message"]:
             raise DeployError(f"{STACK}: {error}") from error
         return
     wait_for(cloudformation, "stack_update_complete", STACK)
+
+
+def _parameters(sources: str, repository: str) -> "list[ParameterTypeDef]":
+    return [
+        {"ParameterKey": "SourcesKey", "ParameterValue": sources},
+        {"ParameterKey": "RepositoryKey", "ParameterValue": repository},
+    ]
 
 
 def _follow(codebuild: "CodeBuildClient", build: str) -> None:

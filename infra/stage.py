@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker.type_defs import TagTypeDef
 
 
+NO_KEY = "none"
+"""How templates and parameters spell that there is no key of the customer's own."""
+
+KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
+
+
 class StageError(SortboxError):
     """A sentence for the person who named the stage."""
 
@@ -77,13 +83,25 @@ class Stage:
         """The role of training jobs."""
         return self._output(self.stack, "TrainingRoleArn")
 
+    def kms_key(self) -> str | None:
+        """The ARN of the customer's own key; None where there is none. Raises StageError."""
+        found = outputs(self.storage_stack)
+        if found is None:
+            raise StageError(self._not_deployed)
+        key = found.get("KmsKey", NO_KEY)  # a stage from before there were keys has none
+        return None if key == NO_KEY else key
+
+    @property
+    def _not_deployed(self) -> str:
+        return (
+            f"Stage {self.name} is not deployed here. "
+            f"Run `./sortbox deploy --stage {self.name}` first."
+        )
+
     def _output(self, stack: str, name: str) -> str:
         found = outputs(stack)
         if found is None or name not in found:
-            raise StageError(
-                f"Stage {self.name} is not deployed here. "
-                f"Run `./sortbox deploy --stage {self.name}` first."
-            )
+            raise StageError(self._not_deployed)
         return found[name]
 
 

@@ -42,6 +42,7 @@ ON_FOLDER = OnFolder(
     transform_instance_count=1,
     transform_jobs=100,
     retry_base_seconds=5,
+    kms_key="none",
     reclassify_jobs=1,
     reclassify_ask_above=1_000,
     flip_alarm_percent=20,

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,8 +17,13 @@ Template = dict[str, Any]
 STORAGE = bundle.REPOSITORY / "infra" / "storage.yml"
 
 
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+"""A customer's own."""
+
+
 @cache
-def packaged(stage: str) -> Template:
+def packaged(stage: str, key: str = "none") -> Template:
+    """As CloudFormation reads it: its conditions are decided."""
     bundle.build(bundle.BUNDLE)
     environment = node.environment() | {
         "SORTBOX_BUCKET": f"sortbox-{stage}-111122223333-eu-west-1",
@@ -25,19 +31,70 @@ def packaged(stage: str) -> Template:
     }
     with TemporaryDirectory() as folder, node.alone():
         command = node.osls("package", "--stage", stage, "--package", folder)
+        command += ["--param", f"kmsKey={key}"]
         done = subprocess.run(
             command, cwd=bundle.REPOSITORY, env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout + done.stderr
         template = Path(folder, "cloudformation-template-update-stack.json").read_text()
-    parsed: Template = json.loads(template)
-    return parsed
+    return resolved(json.loads(template), {"KmsKey": key})
 
 
 @cache
-def storage() -> Template:
-    template: Template = yaml.load(STORAGE.read_text(), _CloudFormation)
+def storage(key: str = "none") -> Template:
+    return resolved(yaml.load(STORAGE.read_text(), _CloudFormation), {"KmsKey": key})
+
+
+def plain(path: Path) -> Template:
+    """A template as it is written."""
+    template: Template = yaml.load(path.read_text(), _CloudFormation)
     return template
+
+
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def resolved(template: Template, parameters: dict[str, str]) -> Template:
+    """Without conditions, nor what they leave out; parameters that are given have their values."""
+    decided = _Decided(template.get("Conditions", {}), parameters)
+    made: Template = decided.value({n: each for n, each in template.items() if n != "Conditions"})
+    made["Resources"] = {
+        name: {n: each for n, each in resource.items() if n != "Condition"}
+        for name, resource in made["Resources"].items()
+        if "Condition" not in resource or decided.holds(resource["Condition"])
+    }
+    return made
+
+
+@dataclass(frozen=True)
+class _Decided:
+    conditions: dict[str, Any]
+    parameters: dict[str, str]
+
+    def holds(self, condition: Any) -> bool:
+        match condition:
+            case str(name):
+                return self.holds(self.conditions[name])
+            case {"Fn::Not": [inner]}:
+                return not self.holds(inner)
+            case {"Fn::Equals": [one, other]}:
+                return bool(self.value(one) == self.value(other))
+            case _:
+                raise ValueError(f"unexpected {condition}")
+
+    def value(self, of: Any) -> Any:
+        match of:
+            case {"Fn::If": [condition, then, otherwise]}:
+                return self.value(then if self.holds(condition) else otherwise)
+            case {"Ref": str(name)} if name in self.parameters:
+                return self.parameters[name]
+            case dict():
+                kept = {name: self.value(each) for name, each in of.items()}
+                return {name: each for name, each in kept.items() if each != NO_VALUE}
+            case list():
+                return [each for each in map(self.value, of) if each != NO_VALUE]
+            case _:
+                return of
 
 
 def of_type(template: Template, kind: str) -> dict[str, Template]:

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from domain import keys
 from domain.archive import ArchiveError, members
 from domain.errors import SortboxError
+from domain.instance import has_local_storage
 from infra.stage import Stage
 from training import data, datasets, metrics
 from training.config import MACHINERY, TrainConfig
@@ -147,6 +148,7 @@ def trainer(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -
     if asked.spot:
         limit["max_wait_time_in_seconds"] = 2 * HOURS * 3600
     made, more = _kind(asked, bucket, session.region_name)
+    key = asked.stage.kms_key()
     return made(
         **more,
         training_image=asked.image,
@@ -159,11 +161,14 @@ def trainer(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -
             instance_type=asked.instance_type,
             instance_count=1,
             volume_size_in_gb=VOLUME_GB,
+            volume_kms_key_id=None if has_local_storage(asked.instance_type) else key,
             enable_managed_spot_training=asked.spot,
         ),
         networking=Networking(enable_network_isolation=is_isolated(asked)),
         stopping_condition=StoppingCondition(**limit),
-        output_data_config=OutputDataConfig(s3_output_path=f"s3://{bucket}/{keys.TRAINING_JOBS}"),
+        output_data_config=OutputDataConfig(
+            s3_output_path=f"s3://{bucket}/{keys.TRAINING_JOBS}", kms_key_id=key
+        ),
         checkpoint_config=CheckpointConfig(s3_uri=f"s3://{bucket}/{checkpoints}"),
         hyperparameters=asked.told.to_strings(),
         tags=[Tag(key=tag["Key"], value=tag["Value"]) for tag in asked.stage.tags],

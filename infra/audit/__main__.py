@@ -25,11 +25,12 @@ from infra.environments import LOCAL, python_environment
 HERE = Path(__file__).parent
 TOOLS = LOCAL / "audit-venv"
 REGION = "us-east-1"
+WRITTEN = ("storage.yml", "image.yml", "key.yml")
 REQUIREMENTS = (
     *("requirements.txt", "infra/local/requirements.txt", "infra/audit/requirements.txt"),
     *("benchmarks/requirements.txt", "infra/container/cpu.txt", "infra/container/gpu.txt"),
     *("infra/tools/uv.txt", "infra/tools/node.txt", "infra/tools/sbom.txt"),
-    "infra/tools/atheris.txt",
+    *("infra/tools/atheris.txt", "infra/tools/mutmut.txt"),
 )
 ROAD = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
@@ -70,7 +71,7 @@ def templates() -> int:
 
 
 def package(stage: str, folder: Path) -> None:
-    """Both stacks' templates, as they would be deployed. Raises CalledProcessError."""
+    """Every template as it would be deployed. Raises CalledProcessError."""
     bundle.build(bundle.BUNDLE)
     ours = node.environment() | {"SORTBOX_BUCKET": "bucket", "AWS_REGION": REGION}
     with TemporaryDirectory() as made, node.alone():
@@ -78,11 +79,12 @@ def package(stage: str, folder: Path) -> None:
         subprocess.run(command, cwd=bundle.REPOSITORY, env=ours, check=True, capture_output=True)
         template = Path(made, "cloudformation-template-update-stack.json")
         shutil.copy(template, folder / "sortbox.json")
-    shutil.copy(bundle.REPOSITORY / "infra" / "storage.yml", folder)
+    for name in WRITTEN:
+        shutil.copy(bundle.REPOSITORY / "infra" / name, folder)
 
 
 def lint(folder: Path) -> int:
-    files = [str(folder / "sortbox.json"), str(folder / "storage.yml")]
+    files = sorted(str(path) for path in folder.iterdir())
     config = ["--config-file", str(HERE / "cfnlint.yml")]
     return _run("cfn-lint", *config, "--regions", REGION, "--format", "parseable", "-t", *files)
 

@@ -11,6 +11,7 @@ ALARMS = "infra/alarms.yml"
 OURS = f"{UNIT}/test_template.py"
 OF_STORAGE = f"{UNIT}/test_template_storage.py"
 OF_ROLES = f"{UNIT}/test_template_roles.py"
+OF_KEY = f"{UNIT}/test_template_key.py"
 OF_LOCKS = f"{UNIT}/test_locks.py"
 
 _PLANTED = (
@@ -95,7 +96,8 @@ _PLANTED = (
         QUEUES,
         "      VisibilityTimeout: 2400 # 6x onFolder's timeout;"
         " 500 receives of it are less than the retention\n"
-        "      MessageRetentionPeriod: 1209600\n      SqsManagedSseEnabled: true\n",
+        "      MessageRetentionPeriod: 1209600\n"
+        "      SqsManagedSseEnabled: !If [OwnKey, !Ref AWS::NoValue, true]\n",
         "      VisibilityTimeout: 2400\n      MessageRetentionPeriod: 1209600\n",
         OURS,
     ),
@@ -173,6 +175,39 @@ _PLANTED = (
         "            Prefix: work/runs/\n",
         "            Prefix: work/\n",
         "tests/unit/test_template_storage.py",
+    ),
+    (
+        "a queue stays outside the customer's key",
+        QUEUES,
+        "      VisibilityTimeout: 1800 # 6x onPage's timeout\n"
+        "      MessageRetentionPeriod: 1209600\n"
+        "      SqsManagedSseEnabled: !If [OwnKey, !Ref AWS::NoValue, true]\n"
+        "      KmsMasterKeyId: !If [OwnKey, !Ref KmsKey, !Ref AWS::NoValue]\n",
+        "      VisibilityTimeout: 1800 # 6x onPage's timeout\n"
+        "      MessageRetentionPeriod: 1209600\n"
+        "      SqsManagedSseEnabled: true\n",
+        OF_KEY,
+    ),
+    (
+        "a role may hand the customer's key on",
+        "infra/encryption.yml",
+        '            Condition: {Bool: {"kms:GrantIsForAWSResource": "true"}}\n',
+        "",
+        OF_KEY,
+    ),
+    (
+        "a deployment that forgets the key takes it away",
+        "infra/deploy.py",
+        "    key = asked or (written if written != NO_KEY else deployed)\n",
+        "    key = asked or written\n",
+        f"{UNIT}/test_deploy_key.py",
+    ),
+    (
+        "a transform's output is left to the account's key",
+        "batch/transform.py",
+        '        request["TransformOutput"]["KmsKeyId"] = order.machines.kms_key\n',
+        "",
+        f"{UNIT}/test_transform.py",
     ),
     (
         "the environment is installed without its hashes",

@@ -70,6 +70,9 @@ class Here(Stage):
     def model_role(self) -> str:
         return "arn:aws:iam::1:role/model"
 
+    def kms_key(self) -> None:
+        return None
+
 
 @dataclass
 class Endpoint:

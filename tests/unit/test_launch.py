@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import boto3
 import pytest
 
 from infra.stage import Stage
+from tests.packaged import KEY
 from training.failure import TrainingFailed
-from training.launch import Asked, asked, is_isolated, run_id
+from training.launch import Asked, asked, is_isolated, run_id, trainer
 
 
 def given(**words: str) -> Asked:
@@ -54,3 +56,27 @@ def test_a_job_has_a_network_only_to_download_weights(
     """SageMaker moves data and results itself; in isolation the container has no credentials."""
     assert is_isolated(given(**words)) is isolated
     assert not is_isolated(dataclasses.replace(given(**words), managed_debugger=True))
+
+
+class Encrypted(Stage):
+    bucket = property(lambda self: "bucket")
+
+    def training_role(self) -> str:
+        return "arn:aws:iam::111122223333:role/training"
+
+    def kms_key(self) -> str | None:
+        return KEY
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # where nobody imported the SDK before, it compiles with some
+@pytest.mark.parametrize(("kind", "disks"), [("ml.m5.xlarge", KEY), ("ml.g4dn.xlarge", None)])
+def test_a_training_jobs_output_and_disks_are_under_the_stages_key(
+    kind: str, disks: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_VALIDATE_ROLE", "false")  # as `main` has it: nobody is asked
+    session = boto3.Session("AKIDEXAMPLE", "secret", region_name="eu-west-1")
+    wanted = dataclasses.replace(given(), stage=Encrypted("dev"), instance_type=kind)
+    made = trainer(wanted, session, {"data": "s3://bucket/data/1/"})
+    assert made.output_data_config.kms_key_id == KEY
+    assert made.compute.volume_kms_key_id == disks

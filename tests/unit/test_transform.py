@@ -1,5 +1,6 @@
 """Transform jobs: the request as it is sent, and what SageMaker's answers mean."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from batch.transform import (
 from domain.keys import JobName
 from tests.fake_sagemaker import FakeSageMaker
 from tests.fakes import FakeS3, error
+from tests.packaged import KEY
 
 NAME = JobName("test", "trip", "0123456789", 1, 0, 0)
 
@@ -149,3 +151,14 @@ def test_a_describe_that_is_refused_is_not_a_missing_job() -> None:
     client: Any = Refusing()
     with pytest.raises(ClientError, match="AccessDenied"):
         describe(client, NAME)
+
+
+@pytest.mark.parametrize(("kind", "disks"), [("ml.m5.xlarge", True), ("ml.g4dn.xlarge", False)])
+def test_output_and_disks_are_under_the_stages_key_where_the_machine_takes_one(
+    kind: Any, disks: bool
+) -> None:
+    under = replace(order(), machines=Machines(kind, 1, KEY))
+    request = request_for(under)
+    assert request["TransformOutput"].pop("KmsKeyId") == KEY
+    assert request["TransformResources"].pop("VolumeKmsKeyId", None) == (KEY if disks else None)
+    assert request == request_for(replace(under, machines=Machines(kind, 1)))

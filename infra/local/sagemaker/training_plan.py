@@ -8,6 +8,7 @@ from infra.local.sagemaker.debug_plan import DebugPlan
 from infra.local.sagemaker.errors import ValidationException
 from infra.local.sagemaker.locations import Location
 from infra.local.sagemaker.store import Record
+from infra.local.sagemaker.transform_plan import refuse_key_for_local_storage
 
 MAX_RUNTIME_SECONDS = 86_400
 """AWS's default."""
@@ -69,6 +70,7 @@ class TrainingPlan:
     def of(cls, job: Record) -> "TrainingPlan":
         """Raises ValidationException for what SageMaker takes and this one does not."""
         refuse_unsupported(job, SUPPORTED, "")
+        refuse_key_for_local_storage(job["ResourceConfig"])
         channels = job.get("InputDataConfig", [])
         for channel in channels:
             refuse_unsupported(channel, SUPPORTED_OF_A_CHANNEL, f"{channel['ChannelName']}.")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from domain.instance import has_local_storage
 from infra.local.sagemaker.errors import ValidationException
 from infra.local.sagemaker.locations import Location
 from infra.local.sagemaker.store import Record
@@ -62,6 +63,7 @@ class TransformPlan:
     def of(cls, job: Record) -> "TransformPlan":
         """Raises ValidationException for what Batch Transform takes and this one does not."""
         _refuse_unsupported(job)
+        refuse_key_for_local_storage(job["TransformResources"])
         data = job["TransformInput"]["DataSource"]["S3DataSource"]
         client = job.get("ModelClientConfig", {})
         try:
@@ -120,6 +122,15 @@ class TransformPlan:
         if self.concurrency and self.payload_mb:
             Limits(self.concurrency, self.payload_mb)
         return self
+
+
+def refuse_key_for_local_storage(resources: Record) -> None:
+    """As SageMaker does, by its API reference; the words are ours."""
+    if "VolumeKmsKeyId" in resources and has_local_storage(resources["InstanceType"]):
+        raise ValidationException(
+            f"VolumeKmsKeyId cannot be requested with {resources['InstanceType']}, whose local "
+            "storage is encrypted by the instance."
+        )
 
 
 def _refuse_unsupported(job: Record) -> None:

@@ -10,11 +10,35 @@ from tests.contract.local_sagemaker.cloud import Cloud
 from tests.stand_in.answers import label_of
 
 _numbers = itertools.count(1)
+KEY = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+class Undeployed(Stage):
+    """A stage without stacks; nobody asks CloudFormation for its key."""
+
+    key: str | None = None
+
+    def kms_key(self) -> str | None:
+        return self.key
+
+
+class Encrypted(Undeployed):
+    key = KEY
 
 
 @pytest.fixture
 def stage() -> Stage:
-    return Stage(f"s{next(_numbers)}")
+    return Undeployed(f"s{next(_numbers)}")
+
+
+@pytest.mark.parametrize(("kind", "key"), [(Undeployed, None), (Encrypted, KEY)])
+def test_the_machines_disks_are_under_the_stages_key(
+    cloud: Cloud, kind: type[Undeployed], key: str | None
+) -> None:
+    stage, model = kind(f"s{next(_numbers)}"), cloud.model()
+    ensure_endpoint(cloud.sagemaker, stage, model)
+    seen = cloud.sagemaker.describe_endpoint_config(EndpointConfigName=model)
+    assert seen.get("KmsKeyId") == key
 
 
 def test_an_endpoint_is_made_and_then_updated_with_an_alarm_to_undo_it(

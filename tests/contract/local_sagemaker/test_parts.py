@@ -5,6 +5,7 @@ import re
 import tarfile
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from batch.slice import LARGE, SMALL, Transform
 from batch.transform import Order, request_for
 from domain.keys import JobName
 from infra.local.sagemaker import archive, inputs, shapes
+from infra.local.sagemaker.errors import ValidationException
 from infra.local.sagemaker.transform_plan import Limits, TransformPlan
 from serving.settings import Settings
 from tests.contract.local_sagemaker.cloud import archive as packed
@@ -136,3 +138,20 @@ def test_our_server_asks_our_jobs_for_full_batches_on_both_cores(
     server = Settings.from_env({**model, **plan.container_environment}, processors=2)
     asked = {"MaxConcurrentTransforms": server.max_concurrent_transforms}
     assert plan.limits(asked).concurrency == at_once
+
+
+@pytest.mark.parametrize(("kind", "taken"), [("ml.m5.xlarge", True), ("ml.g5.xlarge", False)])
+def test_a_key_for_disks_that_the_machine_encrypts_itself_is_refused(
+    kind: Any, taken: bool
+) -> None:
+    """As the API reference says of TransformResources and ResourceConfig."""
+    name, machines = JobName("test", "trip", "0123456789", 1, 0, 0), Machines(kind, 1)
+    request: Any = request_for(
+        Order(name, "s3://bucket/work/m", "s3://bucket/work/out/", "model", SMALL, machines)
+    )
+    request["TransformResources"]["VolumeKmsKeyId"] = "alias/mine"
+    if taken:
+        TransformPlan.of(request)
+    else:
+        with pytest.raises(ValidationException, match="local storage"):
+            TransformPlan.of(request)
