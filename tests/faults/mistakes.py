@@ -104,8 +104,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "the image is not looked at after the write",
         "functions/outbox.py",
-        "    if isinstance(now, Absent) or now.source.etag != image.source.etag:\n",
-        "    if isinstance(now, str):\n",
+        "if isinstance(now, Absent) or not now.source.version.is_same(image.source.version):\n",
+        "if isinstance(now, str):\n",
         f"{UNIT}/test_outbox.py {UNIT}/test_outbox_orders.py",
     ),
     Mistake(
@@ -274,6 +274,21 @@ OF_THE_PRODUCT = (
         f"{UNIT}/test_outbox_models.py::test_a_result_that_does_not_say_its_model_is_renewed",
     ),
     Mistake(
+        "two images of one MD5 share an answer",
+        "domain/result.py",
+        "            return self.id == other.id\n",
+        "            return self.etag == other.etag\n",
+        f"{UNIT}/test_versions.py"
+        "::test_a_single_overwritten_by_other_bytes_of_its_md5_is_answered_anew",
+    ),
+    Mistake(
+        "what denies every image rejects each",
+        "functions/inbox.py",
+        "(others is None or not others.are_read(key))",
+        "others is None",
+        f"{UNIT}/test_unreadable.py::test_what_denies_all_images_is_trouble_and_rejects_none",
+    ),
+    Mistake(
         "a tick asks every open run",
         "functions/on_schedule.py",
         "islice(_in_turn(bucket), MOST)",
@@ -382,8 +397,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a job's answer counts for the same bytes written again",
         "batch/page.py",
-        "return self.etag == etag and self.last_modified == _instant(last_modified)",
-        "return self.etag == etag",
+        ".is_same(version) and self.last_modified == _instant(",
+        ".is_same(version) or self.last_modified == _instant(",
         f"{UNIT}/test_page.py {UNIT}/test_run_races.py {UNIT}/test_run.py",
     ),
     Mistake(
@@ -468,14 +483,14 @@ OF_THE_PRODUCT = (
         "the tables of folders do not follow a sweep",
         "batch/change_report.py",
         "            sweeping.tables.add(answer)\n",
-        "",
+        "            pass\n",
         f"{UNIT}/test_sweep_tables.py",
     ),
     Mistake(
         "a table keeps the answer that it knew first",
         "batch/known.py",
-        "        return max(given, key=lambda answer: answer.at, default=None)\n",
-        "        return min(given, key=lambda answer: answer.at, default=None)\n",
+        "last = max(given, key=",
+        "last = min(given, key=",
         f"{UNIT}/test_sweep_tables.py",
     ),
     Mistake(
@@ -605,7 +620,7 @@ ITS_TESTS = "tests/faults/test_checker.py"
 OF_THE_CHECKER = tuple(
     Mistake(name, CHECKER, before, after, ITS_TESTS)
     for name, before, after in (
-        ("it does not compare ETags", ' and answer["source"]["etag"] == reading.etag', ""),
+        ("it does not compare versions", " and source == (reading.etag, reading.version)", ""),
         ("it does not compare names", 'answer["image"] == key and ', ""),
         ("it does not look at models", " or model_of(answer) not in models", ""),
         ("it does not compute labels", '["label"] != reading.label', '["label"] is None'),

@@ -1,17 +1,20 @@
 """The claim: whoever holds it may write and end; nobody else may, and nobody is forgotten."""
 
 import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from batch import claim
 from batch.bucket import Bucket
-from batch.claim import Run, RunClosed
+from batch.claim import ContendedError, Run, RunClosed
 from domain.keys import claim_key
-from domain.scope import SWEEP, Scope
+from domain.scope import SWEEP, Kind, Scope
 from functions.messages import Start, Sweep, to_json
-from tests.fakes import error
+from tests.fakes import error, no_hook
 from tests.folders import World
 
 TRIP = Scope("trip/")
@@ -163,3 +166,140 @@ def test_sweeps_that_wait_are_told_as_they_were_asked_for(world: World) -> None:
 
 def told(world: World) -> list[str]:
     return [json.dumps(body) for _, body, _ in world.sqs.sent]
+
+
+def waiting_after(world: World, *asked: tuple[str, Kind, bool]) -> tuple[claim.Waiting, ...]:
+    """Who waits in the claim of a sweep of `a/` once these have been asked for."""
+    claim.claim(world.cloud, Scope("a/", "unanswered"))
+    for path, kind, confirmed in asked:
+        claim.claim(world.cloud, Scope(path, kind), confirmed)
+    found = claim.read(bucket(world), SWEEP)
+    assert found is not None
+    return found.run.waiting
+
+
+def test_a_sweep_that_another_one_in_line_covers_is_not_lined_up_beside_it(world: World) -> None:
+    asked: list[tuple[str, Kind, bool]] = [("b/", "renewal", False), ("b/c/", "unanswered", False)]
+    assert waiting_after(world, *asked) == (("b/", "renewal", False),)
+
+
+def test_a_renewal_is_not_covered_by_a_search_for_the_unanswered(world: World) -> None:
+    asked: list[tuple[str, Kind, bool]] = [("b/", "unanswered", False), ("b/", "renewal", False)]
+    assert waiting_after(world, *asked) == tuple(asked)
+
+
+def test_a_confirmation_confirms_who_covers_it_and_nobody_else(world: World) -> None:
+    asked: list[tuple[str, Kind, bool]] = [
+        ("b/", "renewal", False),
+        ("c/", "renewal", False),
+        ("c/d/", "renewal", True),
+    ]
+    assert waiting_after(world, *asked) == (("b/", "renewal", False), ("c/", "renewal", True)), (
+        "A person has seen what one sweep costs, and not what another does."
+    )
+
+
+def test_what_was_confirmed_stays_so_when_it_is_asked_for_again_by_a_schedule(world: World) -> None:
+    asked: list[tuple[str, Kind, bool]] = [("b/", "renewal", True), ("b/", "renewal", False)]
+    assert waiting_after(world, *asked) == (("b/", "renewal", True),)
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "confirmed"),
+    [(True, False, True), (False, True, True), (False, False, False)],
+)
+def test_one_sweep_of_all_stands_for_many_and_is_confirmed_if_one_of_them_was(
+    world: World, early: bool, late: bool, confirmed: bool
+) -> None:
+    many = [(f"{number:03}/", "renewal", early) for number in range(claim.MOST_WAITING)]
+    asked: list[tuple[str, Kind, bool]] = [*many, ("z/", "unanswered", late)]  # type: ignore[list-item]
+    assert waiting_after(world, *asked) == (("", "renewal", confirmed),)
+
+
+def test_a_sweep_that_is_to_be_done_again_keeps_its_confirmation(world: World) -> None:
+    for confirmed in (True, False):
+        scope = Scope("a/", "renewal")
+        claim.close(world.cloud, claim.claim(world.cloud, scope, confirmed), again=True)
+    assert told(world) == [
+        to_json(Sweep("a/", "renewal", True)),
+        to_json(Sweep("a/", "renewal", False)),
+    ]
+
+
+def test_a_claim_that_changes_under_every_attempt_is_left_to_the_queue(world: World) -> None:
+    run = claim.claim(world.cloud, TRIP)
+
+    def change_it(operation: str, key: str) -> None:
+        if key == claim_key(TRIP.token) and operation in ("PutObject", "DeleteObject"):
+            world.s3.hook = no_hook
+            world.put(key, run.to_json().encode() + b" " * (len(seen) + 1))
+            seen.append(operation)
+            world.s3.hook = change_it
+
+    seen: list[str] = []
+    world.s3.hook = change_it
+    attempts: dict[str, Callable[[], object]] = {
+        "the claim of 'trip/' changed 8 times": lambda: claim.close(world.cloud, run),
+        f"the claim {TRIP.token!r} changed 8 times": lambda: claim.change(
+            bucket(world), TRIP.token, lambda run: replace(run, again=True)
+        ),
+    }
+    for sentence, attempt in attempts.items():
+        before = len(seen)
+        with pytest.raises(ContendedError, match=f"^{re.escape(sentence)}$"):
+            attempt()
+        assert len(seen) - before == claim.ROUNDS
+    with pytest.raises(ContendedError, match=r"^the claim of 'trip/' changed 8 times$"):
+        claim.claim(world.cloud, TRIP)
+
+
+def test_a_file_that_changes_under_every_attempt_is_left_to_the_queue(world: World) -> None:
+    run = claim.claim(world.cloud, TRIP)
+
+    def change_it(operation: str, key: str) -> None:
+        if (operation, key) == ("PutObject", TABLE):
+            world.s3.hook = no_hook
+            world.put(key, b"x" * (len(seen) + 1))
+            seen.append(operation)
+            world.s3.hook = change_it
+
+    seen: list[str] = []
+    world.s3.hook = change_it
+    with pytest.raises(ContendedError, match=f"^{TABLE!r} changed 8 times$"):
+        claim.publish(bucket(world), run, TABLE, "mine")
+    assert len(seen) == claim.ROUNDS
+
+
+def test_a_claim_is_read_as_it_was_written_and_as_earlier_versions_wrote_it() -> None:
+    run = Run(
+        "trip/", "0123456789", "2026-01-01T00:00:00+00:00", True, waiting=(("é", "renewal", True),)
+    )
+    assert Run.from_json(run.to_json().encode()) == run
+    assert "é" in run.to_json(), "people read claims"
+    old = b'{"path": "trip/", "nonce": "ab", "started_at": "2026-01-01", "first": false}'
+    assert Run.from_json(old) == Run("trip/", "ab", "2026-01-01", False)
+
+
+@pytest.mark.parametrize(
+    ("scope", "summary", "first"),
+    [
+        (Scope("trip/"), False, True),
+        (Scope("trip/"), True, False),
+        (Scope("big.jpg"), False, True),
+        (Scope("trip/", "renewal"), False, False),
+    ],
+)
+def test_a_new_run_says_what_it_is_about(
+    world: World, scope: Scope, summary: bool, first: bool
+) -> None:
+    if summary:
+        world.put("outbox/trip/_summary.json", b"{}")
+    run = claim.claim(world.cloud, scope, confirmed=True)
+    began = world.s3.clock.now.isoformat(timespec="seconds")
+    assert run == Run(scope.path, "0000000001", began, first, kind=scope.kind, confirmed=True)
+    asked = claim.claim(world.cloud, scope)
+    assert asked == (run if scope.is_sweep else replace(run, again=True))
+
+
+def test_a_change_of_no_run_is_none(world: World) -> None:
+    assert claim.change(bucket(world), TRIP.token, lambda run: run) is None
