@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 
 from infra.local import account, keys, sigv4
 from tests.contract.local_guard.conftest import BUCKET, Servers
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Proxy, Service
 
 SERVERS = ("aws", "sagemaker")
 PATIENCE = 30.0
@@ -408,17 +408,17 @@ def test_functions_act_with_their_roles_keys(either: Servers, role: str) -> None
 def test_a_proxy_in_between_has_to_sign_again(either: Servers, role: str) -> None:
     """As that of the tests of faults does; one that only forwards is refused."""
     given = either.client("sts").assume_role(RoleArn=role, RoleSessionName="proxied")["Credentials"]
-    key = (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    of_role = (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
     own = (either.key.access_key_id, either.key.secret_access_key)
-    known = keys.Keys(*own, either.ports.aws_url, account.REGION)
-    for signer, status in ((known, 200), (None, 403)):
-        with Proxy({"s3": either.ports.aws_url}, [], keys=signer).serving() as proxy:
-            s3 = either.client("s3", key, url=proxy.urls["s3"])
-            if status == 403:
-                with pytest.raises(ClientError, match="AccessDenied"):
-                    s3.list_objects_v2(Bucket=BUCKET, Prefix="a b/ü")
-            else:
-                s3.list_objects_v2(Bucket=BUCKET, Prefix="a b/ü")
+    aws, sagemaker = either.ports.aws_url, either.ports.sagemaker_url
+    upstream: dict[Service, str] = {"s3": aws, "sqs": aws, "sagemaker-runtime": sagemaker}
+    with Proxy(upstream, [], keys=keys.Keys(*own, aws, account.REGION)).serving() as proxy:
+        s3 = either.client("s3", of_role, proxy.urls["s3"])
+        s3.list_objects_v2(Bucket=BUCKET, Prefix="a b/ü")
+        either.client("sqs", own, proxy.urls["sqs"]).list_queues(QueueNamePrefix="a")
+        either.client("sagemaker", of_role, proxy.urls["sagemaker-runtime"]).list_models()
+    with Proxy(upstream, []).serving() as proxy, pytest.raises(ClientError, match="AccessDenied"):
+        either.client("s3", own, proxy.urls["s3"]).list_buckets()
 
 
 def environment(servers: Servers) -> dict[str, str]:
