@@ -36,6 +36,8 @@ class Bounds:
 
     slice_rows: int = 50_000
     page_rows: int = 500
+    large_rows: int = 1_000
+    """Of singles that are too large for the endpoint, in one job: a hundred gigabytes at most."""
     walk_keys: int = 200_000
     walk_seconds: int = 120
     """Of one walk, whatever S3's pace."""

@@ -62,7 +62,7 @@ def write(
     tally: Tally | None = None,
 ) -> None:
     """Raises RunClosed where the run is no longer the folder's; a single has no such file."""
-    if not (run.scope.is_folder or run.scope.is_sweep):
+    if not (run.scope.gathers or run.scope.is_sweep):
         return
     key = run.file(STATUS)
     standing = bucket.read(key)

@@ -16,10 +16,19 @@ from batch.listing import DOUBT, UNLISTED, Candidate, nobody, together
 from batch.page import Row
 from batch.pending import Reason, Wanted
 from batch.unreadable import Others, denial_of
-from domain.keys import INBOX, LONG, OUTBOX, claim_key, image_key, result_key
+from domain.keys import (
+    INBOX,
+    LARGE_MARKERS,
+    LONG,
+    OUTBOX,
+    claim_key,
+    image_key,
+    large_image,
+    result_key,
+)
 from domain.result import Version
-from domain.route import Ignored, InFolder, Single, route
-from domain.scope import Scope
+from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Single, route
+from domain.scope import LARGE_SINGLES, Scope
 
 HEAD_COST = 20
 """What a HEAD costs of the bound on a walk, where a listed key costs one: about its time."""
@@ -164,11 +173,43 @@ class Walk:
         return self._witnesses
 
     def _candidates(self) -> Iterator[Candidate]:
+        if self.scope.is_large_singles:
+            return self._large()
         if not (self.scope.is_folder or self.scope.is_sweep):
             return _one(self._bucket, INBOX + self.scope.path)
         results = self._bucket.walk(OUTBOX + self.scope.path, _result_side(self.after))
         unmatched = self._note_unmatched if self.scope.is_sweep else nobody
         return together(self._images(), self._counted(results), unmatched)
+
+    def _large(self) -> Iterator[Candidate]:
+        """The singles that markers name; those that need no answer of this run lose their marker.
+
+        A marker that was written since for another image of that name has another ETag, and stays.
+        What may not be looked at is judged by the road of its own event.
+        """
+        until = self.cloud.now() + timedelta(seconds=self.cloud.bounds.walk_seconds)
+        for marker in self._bucket.walk(LARGE_MARKERS, self.after):
+            if len(self.rows) >= self.cloud.bounds.large_rows or self.cloud.now() > until:
+                self.last = False
+                return
+            self.cost += HEAD_COST
+            self.cursor = marker.key
+            try:
+                image = self._bucket.head(large_image(marker.key))
+            except ClientError as error:
+                if denial_of(error) and self._others.are_read(large_image(marker.key)):
+                    continue
+                raise
+            candidate = Candidate(image.listed, UNLISTED) if image else None
+            if (
+                candidate is None
+                or candidate.image.size <= ENDPOINT_BYTES
+                or self._reason(Wanted(), candidate) is None
+            ):
+                self._bucket.delete(marker.key, marker.etag)
+                continue
+            self.images += 1
+            yield candidate
 
     def _images(self) -> Iterator[Listed]:
         until = self.cloud.now() + timedelta(seconds=self.cloud.bounds.walk_seconds)
@@ -207,6 +248,8 @@ class Walk:
     def _is_busy(self, image: Listed) -> bool:
         """Whether the image's folder has a live run; asked once a folder, as keys are in order."""
         scope = scope_of(image.key, self.cloud.folder_depth)
+        if not scope.is_folder and image.size > ENDPOINT_BYTES:
+            scope = LARGE_SINGLES
         if self._busy is None or self._busy[0] != scope:
             self._busy = scope, self._bucket.head(claim_key(scope.token)) is not None
         return self._busy[1]

@@ -23,6 +23,8 @@ RUNS = f"{WORK}runs/"
 LEASES = f"{WORK}leases/"
 BEATS = f"{WORK}beats/"
 RENEWED = f"{WORK}renewed/"
+LARGE_MARKERS = f"{WORK}large/"
+SINGLES = f"{OUTBOX}_singles/"
 SLOTS = f"{WORK}slots/"
 TICKETS = f"{WORK}tickets/"
 TICK = f"{WORK}tick.txt"
@@ -91,6 +93,8 @@ def image_key(key: str) -> str | None:
 
 def folder_file(scope: Scope, name: str) -> str:
     """A file about the folder as a whole (`_status.json`, `predictions.csv` …)."""
+    if scope.is_large_singles:
+        return SINGLES + name
     key = f"{OUTBOX}{scope.path}{name}"
     return key if len(key.encode()) <= KEY_BYTES else _long(INBOX + scope.path, f"/{name}")
 
@@ -155,6 +159,16 @@ def beat_key(token: str) -> str:
 def waiting_key(token: str) -> str:
     """Since when the folder has had an image that no run has begun after: the object's own date."""
     return f"{BEATS}{token}.waiting"
+
+
+def large_key(image_key: str) -> str:
+    """The marker of a single that waits for the run of large ones; its key fits a manifest."""
+    return LARGE_MARKERS + image_key.removeprefix(INBOX)
+
+
+def large_image(key: str) -> str:
+    """The inverse of `large_key`."""
+    return INBOX + key.removeprefix(LARGE_MARKERS)
 
 
 def slot_key(number: int) -> str:

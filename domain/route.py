@@ -6,6 +6,9 @@ from domain.keys import INBOX
 from domain.scope import Scope
 
 READY = "_READY"
+
+ENDPOINT_BYTES = 6_291_456
+"""The longest body that InvokeEndpoint takes: a larger single is answered by Batch Transform."""
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 

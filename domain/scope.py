@@ -19,8 +19,9 @@ SWEEP = "sweep"
 class Scope:
     """A path below `inbox/`: `trip/` is the folder trip, `big.jpg` is that one image.
 
-    No key that is routed ends in a slash, so the two can never be the same text. A sweep's path is
-    any prefix, the empty one for the whole inbox, with all singles and folders below it.
+    No key that is routed ends in a slash, so the two can never be the same text. The empty path is
+    all singles that are too large for the endpoint: they share one run. A sweep's path is any
+    prefix, the empty one for the whole inbox, with all singles and folders below it.
     """
 
     path: str
@@ -33,6 +34,15 @@ class Scope:
     @property
     def is_folder(self) -> bool:
         return not self.is_sweep and self.path.endswith("/")
+
+    @property
+    def is_large_singles(self) -> bool:
+        return not self.is_sweep and self.path == ""
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it is filled image by image, and its run begins when it has been quiet."""
+        return self.is_folder or self.is_large_singles
 
     def covers(self, other: "Scope") -> bool:
         """Whether a sweep looks after all that the other sweep would."""
@@ -53,5 +63,10 @@ class Scope:
     def slug(self) -> str:
         if self.is_sweep:
             return self.kind
+        if self.is_large_singles:
+            return "large-singles"
         readable = re.sub(r"[^a-z0-9]+", "-", self.path.lower())[:SLUG_LENGTH].strip("-")
         return readable or "x"
+
+
+LARGE_SINGLES = Scope("")

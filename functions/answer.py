@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from batch.slice import LARGE, MB
+from domain.keys import MANIFEST_KEY_BYTES, fits_manifest
 from domain.model import ModelId
 from domain.reply import Labelled, Refused, Reply
 from domain.result import (
@@ -13,7 +15,8 @@ from domain.result import (
     Result,
     Source,
 )
-from functions.inbox import Unreadable
+from domain.route import ENDPOINT_BYTES
+from functions.inbox import Image, Unreadable
 
 
 def result_of(image: str, source: Source, reply: Reply, how: How) -> Result:
@@ -43,3 +46,19 @@ def unreadable(image: Unreadable, how: How) -> Rejected:
 def instant(moment: datetime) -> str:
     """ISO 8601 in UTC, to the second: 2026-11-22T09:00:00Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+LARGEST = LARGE.payload_mb * MB
+
+
+def too_large(image: Image) -> str | None:
+    """Why an image that the endpoint cannot take cannot go into a job either; None where it can."""
+    if image.source.bytes > LARGEST:
+        return f"The image has {image.source.bytes} bytes; at most {LARGEST} can be classified."
+    if not fits_manifest(image.key):
+        return (
+            f"The image has {image.source.bytes} bytes; beyond {ENDPOINT_BYTES} it needs a plainer"
+            f" name. Rename it: at most {MANIFEST_KEY_BYTES} bytes, no control characters, no"
+            " path segments that are empty or all dots."
+        )
+    return None

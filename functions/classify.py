@@ -11,9 +11,6 @@ from domain.reply import Refused, Reply, Server
 if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
 
-ENDPOINT_BYTES = 6_291_456
-"""The longest body that InvokeEndpoint takes."""
-
 REPLY_BYTES = 1_048_576
 
 TRANSIENT = (408, 429)

@@ -83,7 +83,7 @@ class Folders:
     def _begin(self, scope: Scope) -> None:
         """A run that was open already lists no more: who came since waits on, for the next one."""
         run = begin(self.cloud, scope)
-        if scope.is_folder and not run.again:
+        if scope.gathers and not run.again:
             stop_waiting(self.cloud.bucket.client, self.cloud.bucket.name, scope)
         self._advance(run)
 

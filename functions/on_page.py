@@ -14,15 +14,14 @@ from batch.bucket import Bucket, Listed
 from batch.collect import NoReply, outputs, reply_in
 from batch.page import Row
 from batch.progress import done_key, failed_key, read_settled, write_settled
-from batch.slice import LARGE, MB, Direct, Page, Transform, open_page
+from batch.slice import Direct, Page, Transform, open_page
 from batch.unreadable import Others
-from domain.keys import MANIFEST_KEY_BYTES, fits_manifest
 from domain.reply import Reply
 from domain.result import How, Rejected, Result
+from domain.route import ENDPOINT_BYTES
 from functions import runtime
 from functions.active import Pointer
-from functions.answer import instant, result_of, unreadable
-from functions.classify import ENDPOINT_BYTES
+from functions.answer import instant, result_of, too_large, unreadable
 from functions.expensive import MOST_TIMEOUTS, Timeouts, refusal
 from functions.inbox import BELIEVED_RECEIVES, Image, Photo, Unreadable, fetch, peek
 from functions.intake import Intake, receives
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
     from types_boto3_sqs.client import SQSClient
-
-LARGEST = LARGE.payload_mb * MB
-
 
 ROW_RECEIVES = 20
 """From this receive on, some 20 minutes, rows that fail are given up while all else fares well."""
@@ -243,19 +239,6 @@ class Collected:
         alone = few and (self.has_others or self.page.ref.attempt > 1)
         gave_up = self.has_failed and row.key not in self.found
         return gave_up and (self.has_neighbours or alone)
-
-
-def too_large(image: Image) -> str | None:
-    """Why an image that the endpoint cannot take cannot go into a job either; None where it can."""
-    if image.source.bytes > LARGEST:
-        return f"The image has {image.source.bytes} bytes; at most {LARGEST} can be classified."
-    if not fits_manifest(image.key):
-        return (
-            f"The image has {image.source.bytes} bytes; beyond {ENDPOINT_BYTES} it needs a plainer"
-            f" name. Rename it: at most {MANIFEST_KEY_BYTES} bytes, no control characters, no"
-            " path segments that are empty or all dots."
-        )
-    return None
 
 
 def leave_to_reclassify(key: str) -> None:

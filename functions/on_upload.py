@@ -1,7 +1,8 @@
 """Something happened to an inbox key: answer a single, note a folder's beat."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
@@ -10,15 +11,15 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from batch.bucket import Bucket
 from batch.unreadable import Others
-from domain.keys import INBOX
-from domain.result import How, Result
-from domain.route import Ignored, InFolder, Ready, Single, route
+from domain.keys import large_key
+from domain.result import How, Rejected, Result
+from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Ready, Single, route
+from domain.scope import LARGE_SINGLES
 from functions import runtime
 from functions.active import Pointer
 from functions.allowance import Allowances
-from functions.answer import instant, result_of, unreadable
+from functions.answer import instant, result_of, too_large, unreadable
 from functions.beat import Beats
-from functions.classify import ENDPOINT_BYTES
 from functions.expensive import Timeouts
 from functions.inbox import BELIEVED_RECEIVES, Absent, Image, Photo, Unreadable, fetch, peek
 from functions.intake import Intake, receives
@@ -107,8 +108,8 @@ class Uploads:
             case Published(result):
                 logger.info("answered", key=key, status=type(result).__name__)
                 count(type(result).__name__)
-            case Unanswered():
-                self._leave_to_batch(key)
+            case Unanswered(image):
+                self._leave_to_batch(image)
             case Current() | Gone():
                 logger.info("nothing to do", key=key, outcome=type(outcome).__name__)
             case never:
@@ -128,21 +129,26 @@ class Uploads:
     def _bucket(self) -> Bucket:
         return Bucket(self.outbox.s3, self.outbox.bucket)
 
-    def _leave_to_batch(self, key: str) -> None:
-        """Larger than the endpoint takes: a single becomes a run of one image."""
-        match route(key, self.settings.folder_depth):
+    def _leave_to_batch(self, image: Image) -> None:
+        """Larger than the endpoint takes: such singles share a run, which begins when it is quiet.
+
+        The marker tells images of one name apart, so that the run takes away only what it has seen.
+        """
+        match route(image.key, self.settings.folder_depth):
             case InFolder(_, folder):
                 self.beats.beat(folder)
             case _:
-                start = Start(key.removeprefix(INBOX))
-                send(self.sqs, self.settings.folder_queue_url, start)
+                marker = {"version": asdict(image.source), "at": image.last_modified.isoformat()}
+                self._bucket.put(large_key(image.key), json.dumps(marker))
+                self.beats.beat(LARGE_SINGLES)
 
     def _classify(self, image: Image, attempt: int) -> Result | None:
         how = How("endpoint", None, attempt, instant(self.now()))
         if isinstance(image, Unreadable):
             return unreadable(image, how)
         if not isinstance(image, Photo):
-            return None
+            why = too_large(image)
+            return Rejected(image.key, image.source, None, how, "too_large", why) if why else None
         timeouts = Timeouts(self._bucket, self.probe or self.endpoint)
         with self.readiness.watch():
             reply = timeouts.ask(self.endpoint, self.outbox.active(), image)

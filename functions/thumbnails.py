@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from batch.unreadable import denial_of
 from domain.model import ActiveModel
-from functions.classify import ENDPOINT_BYTES
+from domain.route import ENDPOINT_BYTES
 from functions.inbox import Photo, fetch
 from functions.runtime import logger
 

@@ -175,7 +175,7 @@ def _told(found: Classified | Rejected, by_active: bool) -> str:
 
 def of_run(look: Lookout, scope: Scope) -> Iterator[Finding]:
     """The open run and its jobs; where there is none, what the folder waits for."""
-    told = look.bucket.read(keys.folder_file(scope, STATUS)) if scope.is_folder else None
+    told = look.bucket.read(keys.folder_file(scope, STATUS)) if scope.gathers else None
     status = json.loads(told.body) if told else None
     claimed = claim.read(look.bucket, scope.token)
     if claimed is not None:
@@ -250,7 +250,10 @@ def of_open_runs(look: Lookout) -> Iterator[Finding]:
     for listed in islice(look.bucket.walk(keys.CLAIMS), SHOWN):
         found = claim.read(look.bucket, keys.claimed_token(listed.key))
         if found is not None and not found.run.scope.is_sweep:
-            sentence = f"{keys.INBOX}{found.run.path} has a run, since {found.run.started_at}."
+            large = "The singles that are too large for the endpoint"
+            whose = large if found.run.scope.is_large_singles else keys.INBOX + found.run.path
+            sentence = f"{whose} {'have' if whose is large else 'has'} a run, since "
+            sentence += f"{found.run.started_at}."
             yield Finding("run", sentence, {"path": found.run.path, "run": found.run.nonce})
 
 

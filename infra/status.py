@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from domain.keys import INBOX, claim_key
-from domain.route import Ignored, InFolder, Ready, Single, route
-from domain.scope import Scope
+from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Ready, Single, route
+from domain.scope import LARGE_SINGLES, Scope
 from infra import findings
 from infra.findings import Finding, Lookout
 from infra.left_out import of_left_out
@@ -49,7 +49,11 @@ def _image(look: Lookout, key: str, folder: Scope | None) -> Iterator[Finding]:
         return
     if image is not None:
         yield from findings.of_access(look, key)
-    if folder is None:
+    if folder is None and image is not None and image.listed.size > ENDPOINT_BYTES:
+        sentence = "It is larger than the endpoint takes: one transform job answers such singles."
+        yield Finding("road", sentence, {"road": "large"})
+        yield from _waits(look, LARGE_SINGLES)
+    elif folder is None:
         yield Finding("road", "It is a single: the endpoint answers it.", {"road": "single"})
         yield from _waits(look, Scope(key.removeprefix(INBOX)))
     else:
@@ -62,6 +66,6 @@ def _waits(look: Lookout, scope: Scope) -> Iterator[Finding]:
     yield findings.of_model(findings.active_model(look))
     yield findings.of_endpoint(look)
     yield from findings.of_jobs(look)
-    if scope.is_folder or look.bucket.head(claim_key(scope.token)):
+    if scope.gathers or look.bucket.head(claim_key(scope.token)):
         yield from findings.of_run(look, scope)
     yield from findings.of_queues(look)

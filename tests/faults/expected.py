@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from domain.keys import SWEEPS, JobName, result_key
+from domain.keys import OUTBOX, JobName, result_key
 from tests.faults.checker import Expect, Verdict, check, check_report
 from tests.faults.simulation import EPOCH, Simulation
 from tests.uploads import what_is_on
@@ -72,7 +72,7 @@ def states(simulation: Simulation) -> dict[str, str]:
     return {
         key.split("/")[1]: told["state"]
         for key, told in _statuses(simulation).items()
-        if not key.startswith(SWEEPS)
+        if not key.startswith(f"{OUTBOX}_")  # sweeps, and singles that have no folder
     }
 
 

@@ -360,6 +360,15 @@ OF_THE_PRODUCT = (
         f"{UNIT}/test_readiness.py",
     ),
     Mistake(
+        "a marker is taken away whoever has written it since",
+        "batch/walk.py",
+        "                self._bucket.delete(marker.key, marker.etag)\n",
+        "                self._bucket.client.delete_object(\n"
+        "                    Bucket=self._bucket.name, Key=marker.key\n"
+        "                )\n",
+        f"{UNIT}/test_large_singles.py",
+    ),
+    Mistake(
         "a flood is let through in a trickle",
         "functions/allowance.py",
         "        return max(count + 1, before)\n",

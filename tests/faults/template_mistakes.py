@@ -140,8 +140,10 @@ _PLANTED = (
     (
         "a function writes wherever it likes",
         ROLES,
-        "Resource: !Sub ${self:custom.bucketArn}/work/beats/*",
-        "Resource: !Sub ${self:custom.bucketArn}/*",
+        "                  - !Sub ${self:custom.bucketArn}/work/beats/*\n"
+        "                  - !Sub ${self:custom.bucketArn}/work/large/*",
+        "                  - !Sub ${self:custom.bucketArn}/*\n"
+        "                  - !Sub ${self:custom.bucketArn}/work/large/*",
         OF_ROLES,
     ),
     (

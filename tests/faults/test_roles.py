@@ -166,20 +166,24 @@ READS = {
     "OnSchedule": (),
 }
 WRITES = {
-    "OnUpload": ("outbox/", "work/beats/", "work/timeouts/"),
+    "OnUpload": ("outbox/", "work/beats/", "work/large/", "work/timeouts/"),
     "OnFolder": ("outbox/", "work/"),
     "OnPage": ("outbox/", "work/runs/", "work/timeouts/"),
     "OnSchedule": (),
 }
 DELETES = {
     "OnUpload": ("outbox/",),
-    "OnFolder": ("work/claims/", "work/leases/", "work/beats/"),
+    "OnFolder": (
+        *("work/claims/", "work/leases/", "work/beats/"),
+        *("work/large/", "work/slots/", "work/tickets/"),
+    ),
     "OnPage": ("outbox/",),
     "OnSchedule": (),
 }
 PLACES = (
     *("inbox/", "outbox/", "models/", "deploy/", "elsewhere/"),
     *("work/", "work/beats/", "work/claims/", "work/runs/", "work/timeouts/"),
+    *("work/large/", "work/slots/", "work/tickets/"),
 )
 
 

@@ -14,9 +14,10 @@ from batch.progress import done_key
 from domain.keys import ACTIVE_MODEL
 from domain.result import Classified, Rejected
 from domain.scope import Scope
+from functions.answer import too_large
 from functions.inbox import Image
 from functions.messages import Advance, Malformed, to_json
-from functions.on_page import door, too_large
+from functions.on_page import door
 from tests.fakes import error
 from tests.folders import ON_PAGE, World, record, with_late
 from tests.uploads import active, sqs_event

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from domain.keys import beat_key
+from domain.keys import beat_key, large_key
 from domain.result import Classified, Rejected
-from domain.scope import Scope
-from functions.classify import ENDPOINT_BYTES
+from domain.route import ENDPOINT_BYTES
+from domain.scope import LARGE_SINGLES, Scope
 from tests.fakes import error
 from tests.uploads import SETTINGS, World, model, notification, sqs_event, what_is_on
 
@@ -96,11 +96,24 @@ def test_a_system_file_is_ignored(world: World, key: str) -> None:
     assert world.s3.calls == {"PutObject": 1}
 
 
-def test_a_single_too_large_for_the_endpoint_becomes_a_run_of_one(world: World) -> None:
+def test_a_single_too_large_for_the_endpoint_is_left_to_the_run_of_such(world: World) -> None:
     world.put(CAT, b"x" * (ENDPOINT_BYTES + 1))
     assert world.failed(notification(CAT)) == []
     assert world.endpoint.asked == []
-    assert world.sqs.sent == [(SETTINGS.folder_queue_url, {"start": {"path": "cat.jpg"}}, 0)]
+    assert large_key(CAT) in world.s3.objects
+    beat = json.loads(world.s3.objects[beat_key(LARGE_SINGLES.token)].body)
+    assert world.sqs.sent == [(SETTINGS.folder_queue_url, {"quiet": beat}, 60)]
+
+
+@pytest.mark.parametrize("key", ["inbox/line\nbreak.jpg", "inbox/..", f"inbox/{'x' * 900}.jpg"])
+def test_one_that_no_job_takes_either_is_rejected_at_once(world: World, key: str) -> None:
+    world.put(key, b"x" * (ENDPOINT_BYTES + 1))
+    assert world.failed(notification(key)) == []
+    result = world.result(key)
+    assert isinstance(result, Rejected)
+    assert result.code == "too_large"
+    assert "Rename it" in result.message
+    assert world.sqs.sent == []
 
 
 def test_a_single_of_just_the_endpoints_size_is_answered_by_it(world: World) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.classify import ENDPOINT_BYTES
+from domain.route import ENDPOINT_BYTES
 from functions.readiness import PROBE, PROBE_SECONDS, NotAnsweringError, Readiness
 from tests.fakes import error
 from tests.uploads import SETTINGS, World, active, notification

@@ -93,7 +93,7 @@ def test_each_function_has_a_role_of_its_own() -> None:
             "OnUploadRole",
             {
                 *(("Put", "outbox/*"), ("Delete", "outbox/*")),
-                *(("Put", "work/beats/*"), ("Put", "work/timeouts/*")),
+                *(("Put", "work/beats/*"), ("Put", "work/large/*"), ("Put", "work/timeouts/*")),
             },
         ),
         (
@@ -102,6 +102,7 @@ def test_each_function_has_a_role_of_its_own() -> None:
                 *(("Put", "work/*"), ("Put", "outbox/*")),
                 *(("Delete", f"work/{each}/*") for each in ("claims", "leases", "beats")),
                 *(("Delete", "work/slots/*"), ("Delete", "work/tickets/*")),
+                ("Delete", "work/large/*"),
             },
         ),
         (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.classify import ENDPOINT_BYTES
+from domain.route import ENDPOINT_BYTES
 from functions.thumbnails import MOST_BYTES, Thumbnails
 from tests.fakes import FakeS3, error
 from tests.uploads import active, model_error
