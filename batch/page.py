@@ -38,9 +38,8 @@ class Row:
 
     def is_still(self, version: Version, last_modified: datetime) -> bool:
         """The same bytes written again are not the same object: the job may have read either."""
-        return Version(self.etag, self.version).is_same(version) and self.last_modified == _instant(
-            last_modified
-        )
+        is_same = Version(self.etag, self.version).is_same(version)
+        return is_same and self.last_modified == _instant(last_modified)
 
 
 def _instant(moment: datetime) -> str:

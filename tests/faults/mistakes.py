@@ -406,8 +406,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a job's answer counts for the same bytes written again",
         "batch/page.py",
-        ".is_same(version) and self.last_modified == _instant(",
-        ".is_same(version) or self.last_modified == _instant(",
+        "return is_same and self.last_modified == _instant(last_modified)",
+        "return is_same",
         f"{UNIT}/test_page.py {UNIT}/test_run_races.py {UNIT}/test_run.py",
     ),
     Mistake(
@@ -620,6 +620,55 @@ OF_THE_PRODUCT = (
         "            sigv4.check(request, signature, credential.secret, payload)\n",
         "",
         f"{UNIT}/test_guard.py",
+    ),
+    Mistake(
+        "an MD5 tells one image from another",
+        "domain/result.py",
+        "            return self.id == other.id\n",
+        "            return self.etag == other.etag\n",
+        f"{UNIT}/test_versions.py",
+    ),
+    Mistake(
+        "an image in parts is planned without its version",
+        "batch/walk.py",
+        "        return replace(row, version=found.version_id)\n",
+        "        return row\n",
+        f"{UNIT}/test_versions.py",
+    ),
+    Mistake(
+        "what denies every image is held against each",
+        "functions/inbox.py",
+        "if not denial.certain and (others is None or not others.are_read(key)):",
+        "if not denial.certain and others is None:",
+        f"{UNIT}/test_unreadable.py",
+    ),
+    Mistake(
+        "an image that could not be read is never looked at again",
+        "functions/outbox.py",
+        "        and not standing.is_unreadable\n",
+        "",
+        f"{UNIT}/test_unreadable.py",
+    ),
+    Mistake(
+        "a row that fails holds up its page for good",
+        "functions/on_page.py",
+        "        if failed and not self._are_to_blame(failed, page, received):\n",
+        "        if failed:\n",
+        f"{UNIT}/test_unreadable.py",
+    ),
+    Mistake(
+        "time-outs of an endpoint that is down count against an image",
+        "functions/expensive.py",
+        "            if not is_timeout(error) or not self.is_healthy(active):\n",
+        "            if not is_timeout(error):\n",
+        f"{UNIT}/test_expensive.py",
+    ),
+    Mistake(
+        "a sweep passes over answers to nothing",
+        "batch/listing.py",
+        "        if seen.key != matched:\n            unmatched(seen)\n",
+        "",
+        f"{UNIT}/test_sweep_orphans.py",
     ),
 )
 

@@ -64,6 +64,13 @@ _PLANTED = (
         OF_STORAGE,
     ),
     (
+        "nobody is told what a lifecycle rule removes",
+        STORAGE,
+        "          - Event: s3:LifecycleExpiration:*\n",
+        "          - Event: s3:LifecycleTransition\n",
+        OF_STORAGE,
+    ),
+    (
         "images expire",
         STORAGE,
         "            Prefix: work/\n",
