@@ -21,7 +21,7 @@ demo:
 	@./sortbox demo
 
 build/imagenet.tar.gz: | env
-build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py training/package.py training/quantise.py
+build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py training/bundled_weights.py training/lite0_graph.py training/openvino_files.py training/package.py
 	@echo 'Packing the bundled ImageNet model …'
 	@$(python) -m training.bundled $@
 

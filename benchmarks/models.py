@@ -18,7 +18,7 @@ from serving import preprocess
 from serving.backbones import backbone
 from serving.decode import decode
 from serving.preprocess import Pixels
-from training import bundled, quantise
+from training import bundled, openvino_files, quantise
 from training.package import write
 
 PRECISIONS: tuple[Precision, ...] = ("int8", "bf16")
@@ -47,9 +47,9 @@ def main(folder: Path) -> None:
         network = quantise.converted(card, weights)
         quantised = quantise.quantised(network, card, photos(card, CALIBRATION))
         for precision in PRECISIONS:
-            files = quantise.packed(quantised if precision == "int8" else network)
+            files = openvino_files.packed(quantised if precision == "int8" else network)
             unjudged = Verdict(precision, "not judged", 0, 0, 0, 1.0, 0, 0)
-            made = quantise.named(card, precision, files, unjudged)
+            made = openvino_files.named(card, precision, files, unjudged)
             write(made, weights, folder / f"{name}-{precision}", files)
 
 

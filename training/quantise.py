@@ -4,14 +4,13 @@ The guard looks at photos that did not calibrate, and at each of them twice: ans
 as it would be served. No photo with a label, no verdict, and then nothing below fp32 is served.
 """
 
-import hashlib
 import io
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +20,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load as load_safetensors
 from torch import nn
 
-from domain.archive import OPENVINO, TOPOLOGY, VALUES, WEIGHTS
-from domain.model import Compiled, ModelCard, Precision, Verdict
+from domain.archive import OPENVINO, WEIGHTS
+from domain.model import ModelCard, Precision, Verdict
 from serving import preprocess
 from serving.archive import Archive
 from serving.backbones import backbone
@@ -30,6 +29,7 @@ from serving.engines import Engine
 from serving.engines.openvino import OpenVino, openvino
 from serving.engines.pytorch import PyTorch
 from serving.preprocess import Pixels
+from training.openvino_files import Files, named, packed, rename_layers
 from training.paired import Paired
 
 CALIBRATION = 300
@@ -46,8 +46,6 @@ SIGNIFICANT = 0.05
 CONFIDENT = 0.5
 AGREED = 0.995
 AT_ONCE = 8
-
-Files = dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +118,6 @@ def _candidates() -> list[Precision]:
     return ["int8", "bf16"] if native else ["int8"]
 
 
-def named(card: ModelCard, precision: Precision, files: Files, *verdicts: Verdict) -> ModelCard:
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    return replace(card, openvino=Compiled(precision, digests, verdicts))
-
-
 def converted(card: ModelCard, weights: bytes) -> openvino.Model:
     """From normalised inputs to probabilities."""
     network = backbone(card.architecture, len(card.labels))
@@ -136,15 +129,7 @@ def converted(card: ModelCard, weights: bytes) -> openvino.Model:
             example_input=torch.zeros(2, 3, side, side),
             input=[-1, 3, side, side],
         )
-    return _renamed(model, card.name)
-
-
-def _renamed(model: openvino.Model, name: str) -> openvino.Model:
-    """OpenVINO numbers what it makes on and on; the same network should be the same file."""
-    model.set_friendly_name(name)
-    for number, layer in enumerate(model.get_ordered_ops()):
-        layer.set_friendly_name(f"{layer.get_type_name()}_{number}")
-    return model
+    return rename_layers(model, card.name)
 
 
 def quantised(network: openvino.Model, card: ModelCard, calibration: Pixels) -> openvino.Model:
@@ -154,14 +139,7 @@ def quantised(network: openvino.Model, card: ModelCard, calibration: Pixels) -> 
         prepare = partial(preprocess.normalise, numbers=card.preprocessing)
         photos = calibration[:CALIBRATION, np.newaxis]
         model = nncf.quantize(network, nncf.Dataset(photos, prepare), subset_size=len(photos))
-    return _renamed(model, card.name)
-
-
-def packed(network: openvino.Model) -> Files:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.xml"
-        openvino.save_model(network, path, compress_to_fp16=False)
-        return {TOPOLOGY: path.read_bytes(), VALUES: path.with_suffix(".bin").read_bytes()}
+    return rename_layers(model, card.name)
 
 
 def _by_torch(card: ModelCard, weights: bytes, pixels: Pixels) -> Answers:

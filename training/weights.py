@@ -78,7 +78,8 @@ def _pretrained(arch: str, channel: Path) -> tuple[State, str]:
     if channel.is_dir():
         return _from_channel(channel)
     if arch == EFFICIENTNET_LITE0:
-        return bundled.state(), bundled.origin()
+        arrays = bundled.weights().items()
+        return {name: torch.from_numpy(each.copy()) for name, each in arrays}, bundled.origin()
     return _downloaded(arch)
 
 

@@ -19,8 +19,10 @@ MADE_OF = (
     "requirements.txt",
     "domain/model.py",
     "training/bundled.py",
+    "training/bundled_weights.py",
+    "training/lite0_graph.py",
+    "training/openvino_files.py",
     "training/package.py",
-    "training/quantise.py",
 )
 
 

