@@ -41,7 +41,7 @@ class Bounds:
     walk_keys: int = 200_000
     walk_seconds: int = 120
     """Of one walk, whatever S3's pace."""
-    planning_seconds: int = 150
+    planning_seconds: int = 120
     """So long slices are planned in one invocation; the last may take a walk's time more."""
     report_seconds: int = 200
     """So long the end of a run is worked on in one invocation; the clock has it gone on with."""

@@ -48,6 +48,10 @@ SWEEP_DELAY_SECONDS = 5
 """By then the claim of the sweep before it is gone."""
 
 
+AGAIN_SECONDS = 30
+"""So long after its beginning an invocation takes another step, which may take six minutes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Folders:
     cloud: Cloud
@@ -89,7 +93,7 @@ class Folders:
 
     def _advance(self, run: Run | None) -> None:
         """Alone; who comes meanwhile has it looked at once more, or else the next tick does."""
-        until = self.cloud.now() + timedelta(seconds=self.cloud.bounds.planning_seconds)
+        until = self.cloud.now() + timedelta(seconds=AGAIN_SECONDS)
         asked = True
         while run and asked:
             token = run.scope.token

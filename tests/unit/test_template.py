@@ -7,6 +7,7 @@ import pytest
 
 from batch.cloud import Bounds
 from functions.messages import Sweep, parse_folder
+from functions.on_folder import AGAIN_SECONDS
 from functions.settings import OnFolder, OnPage, OnSchedule, OnUpload, variables
 from tests.packaged import Template, of_type, packaged, storage
 
@@ -65,8 +66,11 @@ def test_what_times_out_at_every_receive_is_in_the_dead_letters_before_it_is_for
 
 
 def test_a_step_of_a_folder_ends_before_its_function_does(template: Template) -> None:
-    """A thumbnail may take the endpoint's time-out more, a walk's last looks and pages some."""
-    bounds, margin = Bounds(), 60
+    """A thumbnail may take the endpoint's time-out more, a walk's last looks and pages some.
+
+    A second step is begun within the margin, or not at all.
+    """
+    bounds, margin = Bounds(), 60 + AGAIN_SECONDS
     planning = bounds.planning_seconds + bounds.walk_seconds
     reporting = bounds.report_seconds + bounds.pictures_seconds
     assert max(planning, reporting) + margin < functions(template)["onFolder"]["Timeout"]
