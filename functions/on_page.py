@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
@@ -29,6 +29,7 @@ from functions.messages import Advance, parse_page
 from functions.outbox import Current, Gone, Look, Outbox, Outcome, Published, settle, withdraw
 from functions.outbox import Unanswered as NoAnswer
 from functions.post import send
+from functions.readiness import Readiness
 from functions.runtime import THREADS, count, logger
 from functions.settings import OnPage, from_env
 
@@ -61,6 +62,7 @@ class Pages:
     now: Callable[[], datetime]
     threads: int = THREADS
     probe: "SageMakerRuntimeClient | None" = None
+    readiness: Readiness = field(default_factory=Readiness)
 
     @property
     def bucket(self) -> Bucket:
@@ -145,6 +147,7 @@ class Pages:
 
     def _ask_endpoint(self, page: Page, others: Others | None, row: Row) -> Answer | None:
         """Answers the image as it is now, whatever it was when the page was planned."""
+        self.readiness.check(self.probe or self.endpoint, self.outbox.active())
         look = partial(
             fetch, self.outbox.s3, self.outbox.bucket, limit=ENDPOINT_BYTES, others=others
         )
@@ -182,7 +185,8 @@ class Pages:
         if isinstance(image, Unreadable):
             return unreadable(image, how)
         if isinstance(image, Photo):
-            reply = self.timeouts.ask(self.endpoint, self.outbox.active(), image)
+            with self.readiness.watch():
+                reply = self.timeouts.ask(self.endpoint, self.outbox.active(), image)
             return result_of(image.key, image.source, reply, how)
         message = too_large(image)
         return (

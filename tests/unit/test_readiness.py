@@ -1,15 +1,18 @@
 """The endpoint is looked at before an image is fetched for it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from domain.route import ENDPOINT_BYTES
 from functions.readiness import PROBE, PROBE_SECONDS, NotAnsweringError, Readiness
+from tests import folders
 from tests.fakes import error
-from tests.uploads import SETTINGS, World, active, notification
+from tests.folders import ON_FOLDER
+from tests.uploads import SETTINGS, FakeEndpoint, World, active, notification
 
 CAT, DOG = "inbox/cat.jpg", "inbox/dog.jpg"
 
@@ -150,3 +153,27 @@ def test_it_says_why_a_message_comes_again() -> None:
     endpoint: Any = scene.world.endpoint
     with pytest.raises(NotAnsweringError, match="InternalFailure"):
         uploads.readiness.check(endpoint, active(1))
+
+
+def test_a_page_for_an_endpoint_that_does_not_answer_fetches_one_image_and_no_more() -> None:
+    """Else it is five hundred at each receive. The page comes again, and is answered then."""
+    down = Down()
+    settings = replace(ON_FOLDER, endpoint_max_first=10)
+    bounds = replace(folders.SMALL, slice_rows=100, page_rows=100)
+    endpoint = FakeEndpoint(trouble=down)
+    world = folders.World(settings=settings, endpoint=endpoint, bounds=bounds)
+    world.fill(*(f"inbox/trip/{number}.jpg" for number in range(8)))
+    with pytest.raises(ClientError):
+        world.start("trip/")
+    gets: list[str] = []
+    world.s3.hook = lambda operation, key: gets.extend(
+        [key] if operation == "GetObject" and key.startswith("inbox/") else []
+    )
+    down.met = 0
+    with pytest.raises((ClientError, NotAnsweringError)):
+        world.deliver()
+    assert len(gets) <= 1
+    assert down.met == 2, "one image, and one pixel"
+    down.is_on = False
+    world.drain()
+    assert len(world.answered()) == 8
