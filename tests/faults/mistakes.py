@@ -533,8 +533,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a wait ends though the run that is open has listed the folder already",
         "functions/on_folder.py",
-        "        if scope.is_folder and not run.again:\n",
-        "        if scope.is_folder:\n",
+        "if scope.gathers and not run.again:\n",
+        "if scope.gathers:\n",
         f"{UNIT}/test_on_folder.py",
     ),
     Mistake(
