@@ -88,6 +88,22 @@ def test_the_bound_holds_whatever_other_processes_do_before_any_call() -> None:
     assert len(world.answered()) == 40
 
 
+def test_of_two_that_take_the_last_slot_at_the_same_moment_one_waits() -> None:
+    """Both have seen that it is free; the other's write comes just before this one's."""
+    world = world_of(jobs=1)
+    one, other = begin(world.cloud, Scope("a/")), begin(world.cloud, Scope("b/"))
+    taken: list[bool] = []
+
+    def meddle(operation: str, key: str) -> None:
+        if operation == "PutObject" and key.startswith(SLOTS):
+            world.s3.hook = lambda operation, key: None
+            taken.append(take(world.cloud, other, job(2)))
+
+    world.s3.hook = meddle
+    taken.append(take(world.cloud, one, job(1)))
+    assert taken == [True, False]
+
+
 def test_a_job_asked_for_twice_takes_one_slot() -> None:
     world = world_of(jobs=2)
     world.fill("inbox/a/1.jpg")
