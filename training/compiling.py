@@ -7,13 +7,14 @@ from random import Random
 
 import numpy as np
 
-from domain.model import ModelCard
+from domain.model import ModelCard, Verdict
 from serving.preprocess import Pixels
 from training import package
 from training.config import TrainConfig
 from training.data import Dataset, Example
 from training.images import Images
 from training.package import Files
+from training.paired import Paired
 
 AT_ONCE = 32
 
@@ -43,12 +44,21 @@ def compiled(
 def told_in_words(card: ModelCard) -> str:
     if card.openvino is None:
         return "serves by PyTorch"
-    found = "; ".join(
-        f"{each.precision} {each.outcome} on {each.photos} photos: {each.losses} lost, "
-        f"{each.wins} won, {each.agreed} of {each.confident} sure ones alike"
-        for each in card.openvino.verdicts
-    )
+    found = "; ".join(map(_verdict_in_words, card.openvino.verdicts))
     return f"serves on a CPU in {card.openvino.precision}" + (f" ({found})" if found else "")
+
+
+def _verdict_in_words(each: Verdict) -> str:
+    from training.quantise import FEWEST  # seconds, and it has been imported where there is one
+
+    if each.photos < FEWEST:
+        return f"{each.precision} not judged: {each.photos} photos, of {FEWEST} that are needed"
+    most = Paired(each.wins, each.losses).most_lost(each.photos)
+    return (
+        f"{each.precision} {each.outcome} on {each.photos} photos: {each.losses} lost, "
+        f"{each.wins} won, at most {100 * most:.1f} points of accuracy lost (95 % one-sided), "
+        f"{each.agreed} of {each.confident} sure ones alike"
+    )
 
 
 def _some(examples: Sequence[Example], most: int, chance: Random) -> list[Example]:

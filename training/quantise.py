@@ -1,7 +1,8 @@
 """The network as OpenVINO reads it, in int8, bf16 or fp32: the first of them that a guard passes.
 
 The guard looks at photos that did not calibrate, and at each of them twice: answered by fp32, and
-as it would be served. No photo with a label, no verdict, and then nothing below fp32 is served.
+as it would be served. Without some hundreds of photos with a label there is no verdict, and then
+nothing below fp32 is served.
 """
 
 import io
@@ -38,11 +39,16 @@ CALIBRATION = 300
 JUDGED = 2_000
 """Photos that are worth judging by: 0.3 GB of crops."""
 
-FEW = 1_000
-"""Of fewer photos half a point is a handful: chance decides, and is asked for its share."""
+FEWEST = 300
+"""With fewer photos nothing is judged: even where none is lost, 1 point might be."""
 
 LOST = 0.005
-SIGNIFICANT = 0.05
+"""Of accuracy, as it was counted: no more than this, where that is a handful of photos."""
+
+HANDFUL = 5
+MOST_LOST = 0.02
+"""Of accuracy, as it might be in truth: `Paired.most_lost`."""
+
 CONFIDENT = 0.5
 AGREED = 0.995
 AT_ONCE = 8
@@ -67,9 +73,13 @@ def compiled(
 ) -> tuple[ModelCard, Files]:
     """The card with every verdict on it, and the files it names beside the weights."""
     network = converted(card, weights)
-    before = _by_torch(card, weights, judged.pixels)
+    enough = len(judged.truth) >= FEWEST
+    before = _by_torch(card, weights, judged.pixels) if enough else None
     verdicts: list[Verdict] = []
     for precision in _candidates():
+        if before is None:
+            verdicts.append(unjudged(precision, len(judged.truth)))
+            continue
         files = packed(quantised(network, card, calibration) if precision == "int8" else network)
         tried = named(card, precision, files)
         verdicts.append(verdict(precision, judged.truth, before, _served(tried, files, judged)))
@@ -85,6 +95,11 @@ def exact(card: ModelCard, weights: bytes) -> tuple[ModelCard, Files]:
     return named(card, "fp32", files), files
 
 
+def unjudged(precision: Precision, photos: int) -> Verdict:
+    """Too few photos: nothing is compared, and so nothing counted."""
+    return Verdict(precision, "not judged", photos, 0, 0, 1.0, 0, 0)
+
+
 def verdict(
     precision: Precision, truth: NDArray[np.int64], before: Answers, after: Answers
 ) -> Verdict:
@@ -92,24 +107,26 @@ def verdict(
     losses, wins = int((right & ~still).sum()), int((still & ~right).sum())
     sure = before.score >= CONFIDENT
     confident, agreed = int(sure.sum()), int((before.label == after.label)[sure].sum())
-    p_value = Paired(wins, losses).p_value
-    good = _accurate(losses, wins, p_value, len(truth)) and agreed >= AGREED * confident
+    if len(truth) < FEWEST:
+        return unjudged(precision, len(truth))
+    paired = Paired(wins, losses)
+    good = _is_accurate(paired, len(truth)) and agreed >= AGREED * confident
     return Verdict(
         precision,
         "not judged" if confident == 0 else "kept" if good else "refused",
         len(truth),
         losses,
         wins,
-        round(p_value, 6),
+        round(paired.p_value, 6),
         confident,
         agreed,
     )
 
 
-def _accurate(losses: int, wins: int, p_value: float, photos: int) -> bool:
-    if photos >= FEW:
-        return losses - wins <= LOST * photos
-    return wins >= losses or p_value >= SIGNIFICANT
+def _is_accurate(paired: Paired, photos: int) -> bool:
+    """Both by what was counted, and by what might be behind it."""
+    counted = paired.losses - paired.wins <= max(HANDFUL, LOST * photos)
+    return counted and paired.most_lost(photos) <= MOST_LOST
 
 
 def _candidates() -> list[Precision]:

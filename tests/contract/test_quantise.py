@@ -18,7 +18,7 @@ from serving.preprocess import Pixels
 pytestmark = pytest.mark.slow
 
 LABELS = 5
-EACH = 12
+EACH = 92
 """Photos of each label; a third of them teach the head and calibrate, the others judge."""
 
 

@@ -18,6 +18,13 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "int8 is kept by what was counted, however few photos counted it",
+        "training/quantise.py",
+        "return counted and paired.most_lost(photos) <= MOST_LOST",
+        "return counted",
+        f"{UNIT}/test_quantise.py",
+    ),
+    Mistake(
         "a model's container reaches the network",
         "infra/endpoint.py",
         "EnableNetworkIsolation=True,",
