@@ -12,6 +12,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from domain.errors import SortboxError
+from domain.foreign import visible
 from infra import bundle, node, schedule
 from infra.stage import KMS_KEY, NO_KEY, Stage
 
@@ -161,7 +162,7 @@ def _reasons(cloudformation: "CloudFormationClient", stack: str) -> str:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, flush=True)
+    print(visible(sentence), flush=True)
 
 
 if __name__ == "__main__":  # the local cloud's own deployment runs in a process of its own

@@ -7,6 +7,7 @@ import boto3
 from botocore.exceptions import ClientError, WaiterError
 
 from domain.errors import SortboxError
+from domain.foreign import visible
 from infra.deploy import check_credentials, status_of, wait_for
 from infra.stage import Stage, outputs
 
@@ -124,7 +125,7 @@ def _delete_queue(sqs: "SQSClient", name: str) -> None:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, flush=True)
+    print(visible(sentence), flush=True)
 
 
 def run(stage: Stage, delete_data: bool, confirm: Callable[[str], bool]) -> None:

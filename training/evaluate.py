@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from domain.foreign import visible
 from domain.model import ModelCard
 from serving.archive import ModelError
 from training import confined, data, folders, judgement
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
             paired = compare(found, other)
             result["against"] = {**other.metrics(), **asdict(paired), "p_value": paired.p_value}
     except (TrainingFailed, PackageError, ModelError) as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 1
     print(json.dumps(result, indent=1))
     return 0

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from domain import keys
 from domain.archive import ArchiveError, members
 from domain.errors import SortboxError
+from domain.foreign import visible
 from domain.instance import has_local_storage
 from infra.stage import Stage
 from training import data, datasets, metrics
@@ -102,7 +103,7 @@ def channels(asked: Asked, session: boto3.Session, console: Console) -> dict[str
     dataset = datasets.looked_at(s3, asked.source, asked.told)
     found = {"data": asked.source}
     if not asked.source.startswith(datasets.S3):
-        console.print(data.described(dataset), markup=False)
+        console.print(visible(data.described(dataset)), markup=False)
         found["data"] = _sent(s3, bucket, dataset, console)
     if asked.weights:
         found["weights"] = datasets.weights_sent(s3, bucket, asked.weights)
@@ -228,19 +229,19 @@ def told_of(ended: Mapping[str, Any], left: list[Path], stage: Stage, console: C
     """Whether the job completed."""
     job, status = ended["TrainingJobName"], ended["TrainingJobStatus"]
     for path in left:
-        console.print(f"report: {path}", markup=False, soft_wrap=True)
+        console.print(visible(f"report: {path}"), markup=False, soft_wrap=True)
     if status != "Completed":
         reason = ended.get(
             "FailureReason", "Stopped. Run the same command to resume from its checkpoint."
         )
-        console.print(f"{job}: {status}. {reason}", markup=False, soft_wrap=True)
+        console.print(visible(f"{job}: {status}. {reason}"), markup=False, soft_wrap=True)
         return False
     found = {each["MetricName"]: each["Value"] for each in ended.get("FinalMetricDataList", [])}
     if "final_accuracy" in found:
         console.print(f"accuracy {found['final_accuracy']:.4f}, loss {found['final_loss']:.4f}, "
                       "on images that it did not learn from")  # fmt: skip
     model = ended["ModelArtifacts"]["S3ModelArtifacts"]
-    console.print(f"model: {model}", markup=False, soft_wrap=True)
+    console.print(visible(f"model: {model}"), markup=False, soft_wrap=True)
     console.print(
         f"next: ./sortbox promote --stage {stage.name} --job {job}", markup=False, soft_wrap=True
     )
@@ -255,7 +256,7 @@ def run(asked: Asked, console: Console) -> bool:
     os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")  # the stack's own role needs none
     session = boto3.Session()
     job = launch(asked, session, console)
-    console.print(f"job: {job}", markup=False)
+    console.print(visible(f"job: {job}"), markup=False)
     return follow(asked, job, session, console)
 
 

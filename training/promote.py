@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from domain import keys
 from domain.errors import SortboxError
+from domain.foreign import visible
 from domain.model import ActiveModel, ModelCard, ModelId
 from infra import pointer, registry
 from infra.activate import ActivationError, read_card, serve
@@ -144,7 +145,7 @@ def run(stage: Stage, image: str, source: Source, wish: Wish, console: Console) 
     """Find the candidate and its test images, and promote. Raises as `promote` does."""
 
     def say(sentence: str) -> None:
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
 
     cloud = Cloud(stage, boto3.client("s3"), boto3.client("sagemaker"), image)
     with tempfile.TemporaryDirectory(prefix="sortbox-") as scratch:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import boto3
 from rich.console import Console
 
+from domain.foreign import visible
 from training import config, launch, search, trials, trials_page, trials_watch
 from training.config import TrainConfig
 from training.failure import TrainingFailed
@@ -72,7 +73,7 @@ def searched(
     space = search.written(asked.space)
     trials.write(folder, asked.objective, space, seen)
     (folder / trials_page.FILE).write_text(trials_page.html(name, asked.objective, space, seen))
-    console.print(f"trials: {folder / trials_page.FILE}", markup=False, soft_wrap=True)
+    console.print(visible(f"trials: {folder / trials_page.FILE}"), markup=False, soft_wrap=True)
     best = trials.best(seen, asked.objective)
     if best is None or reason:
         failures = [f"The first: {trial.failure}" for trial in seen if trial.failure][:1]
@@ -85,7 +86,7 @@ def _one_job(
 ) -> tuple[str, list[Trial], str]:
     wanted = _within_one(asked.trial, asked.space)
     job = launch.started(wanted, session, channels)
-    console.print(f"job: {job}", markup=False)
+    console.print(visible(f"job: {job}"), markup=False)
     places = search.spread(asked.space, wanted.told.trials, wanted.told.seed)
     folder = launch.REPORTS / job
     seen = OneJob(session.client("sagemaker"), session.client("logs"), job, places, folder)
@@ -103,7 +104,7 @@ def _tuning_job(
     name = tuning_name(asked.job.stage.prefix, asked.job.told.name, time.time())
     inputs = [InputData(channel_name=each, data_source=uri) for each, uri in channels.items()]
     tuner(asked, session, channels).tune(inputs, job_name=name, wait=False)
-    console.print(f"tuning job: {name}", markup=False)
+    console.print(visible(f"tuning job: {name}"), markup=False)
     folder = launch.REPORTS / name
     seen = TuningJob(session.client("sagemaker"), session.client("logs"), name, folder)
     end = trials_watch.watched(seen, asked.job.told, asked.space, console)
@@ -127,11 +128,12 @@ def run(asked: Asked, console: Console) -> bool:
             "Stopped watching; the search still runs. To end it: `aws sagemaker "
             "stop-hyper-parameter-tuning-job`, or stop-training-job for a search in one job."
         ) from None
-    console.print("best: " + " ".join(f"{n}={text}" for n, text in best.items()), markup=False)
+    found = " ".join(f"{name}={text}" for name, text in best.items())
+    console.print(visible(f"best: {found}"), markup=False)
     for warning in search.at_edges(asked.space, best):
-        console.print(warning, style="yellow", markup=False)
+        console.print(visible(warning), style="yellow", markup=False)
     told = TrainConfig.from_strings(asked.job.told.to_strings() | dict(best))
     wanted = replace(asked.job, told=told)
     job = launch.started(wanted, session, channels)
-    console.print(f"final fit: {job}", markup=False)
+    console.print(visible(f"final fit: {job}"), markup=False)
     return launch.follow(wanted, job, session, console)

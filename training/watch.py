@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from domain.foreign import visible
 from training import metrics
 
 if TYPE_CHECKING:
@@ -74,13 +75,13 @@ def watched(
             seen = sagemaker.describe_training_job(TrainingJobName=job)
             if seen["SecondaryStatus"] != state:
                 state = seen["SecondaryStatus"]
-                progress.console.print(f"{state}: {_message(seen)}", markup=False)
+                progress.console.print(visible(f"{state}: {_message(seen)}"), markup=False)
             for line in log.more():
                 epoch = _epoch(line)
                 if epoch is not None:
                     progress.update(bar, completed=epoch)
                 if _is_worth_a_line(line):
-                    progress.console.print(f"  {line}", markup=False, highlight=False)
+                    progress.console.print(visible(f"  {line}"), markup=False, highlight=False)
             if seen["TrainingJobStatus"] in OVER:
                 return seen
             time.sleep(LOOK_SECONDS)

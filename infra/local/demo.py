@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from domain import keys, result
+from domain.foreign import visible
 from domain.result import Classified, Result
 from domain.scope import Scope
 from infra.local import photos
@@ -56,7 +58,7 @@ def demo(s3: "S3Client", bucket: str, console: Console) -> int:
     answers = list(_answers(s3, bucket, singles, folder, console))
     status = _folder_status(s3, bucket, trip)
     console.print(_table(answers, single_prefix, folder_prefix))
-    console.print(f"Folder {trip.path}: {status}")
+    console.print(escape(visible(f"Folder {trip.path}: {status}")))
     for name in ("_report.html", "_summary.json", "predictions.csv", "errors.jsonl"):
         console.print(f"  s3://{bucket}/{keys.folder_file(trip, name)}", soft_wrap=True)
     console.print(f"  JSON, one an image: s3://{bucket}/{keys.OUTBOX}{trip.path}", soft_wrap=True)
@@ -134,7 +136,7 @@ def _cells(answer: Result) -> tuple[str, str, str, str]:
     match answer:
         case Classified(labels=(best, *_)):
             score, took = f"{best.score:.2f}", f"{answer.model_ms:.0f}"
-            return best.label, score, answer.how.route, took
+            return escape(visible(best.label)), score, answer.how.route, took
         case _:
             return "rejected", "", answer.how.route, ""
 

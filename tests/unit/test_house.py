@@ -230,3 +230,23 @@ def test_everything_is_caught_at_the_outermost_doors_only() -> None:
         and (node.type is None or ast.unparse(node.type) == "Exception")
     ]
     none(offenders, "catch only what you can turn into an answer; the queue retries the rest")
+
+
+TALK = tuple(f"training/{name}.py" for name in ("launch", "promote", "tune", "watch", "evaluate"))
+TALK += ("infra/deploy.py", "infra/remove.py")
+"""What prints to a person's terminal beside `cli/`, whose own output module escapes everything."""
+
+
+def test_no_terminal_obeys_what_a_stranger_wrote() -> None:
+    offenders = []
+    for path in (REPOSITORY / file for file in TALK):
+        for node in ast.walk(tree(path)):
+            if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("print"):
+                continue
+            said = ast.unparse(node.args[0]) if node.args else "''"
+            is_safe = said.startswith(("visible(", "json.dumps(", "trials_watch.table("))
+            names = [each for each in ast.walk(node.args[0]) if isinstance(each, ast.Name)]
+            figures = all(each.id in ("found", "stage", "job") for each in names)
+            if not is_safe and not figures:
+                offenders.append(f"{name(path)}:{node.lineno} {said[:60]}")
+    none(offenders, "labels, keys, logs and errors may hold escape sequences: use visible()")
