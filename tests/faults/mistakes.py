@@ -569,7 +569,7 @@ OF_THE_PRODUCT = (
         "a report in turns forgets the image that it stopped at",
         "batch/report.py",
         "        reports.after = listed.key\n",
-        '        reports.after = listed.key + "~"\n',
+        "        reports.after = listed.key[:-1]\n",
         f"{UNIT}/test_report_turns.py",
     ),
     Mistake(
