@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import assume, given
@@ -253,6 +254,7 @@ PETS = ModelId("pets", 7, SHA)
 RUN = RunKeys("trip-0123", "0123456789")
 JOB = JobName("dev", "trip", "0123456789", 2, 13, 1)
 LONG_PATH = "t/" * 510
+HASHED_NAME = hashlib.sha256("inbox/é.jpg".encode()).hexdigest()
 HASHED = hashlib.sha256(f"inbox/{LONG_PATH}".encode()).hexdigest()
 
 
@@ -270,6 +272,11 @@ HASHED = hashlib.sha256(f"inbox/{LONG_PATH}".encode()).hexdigest()
         (folder_file(Scope("trip/"), "_status.json"), "outbox/trip/_status.json"),
         (folder_file(Scope(LONG_PATH), "_status.json"), f"outbox/_long/{HASHED}/_status.json"),
         (claim_key("trip-0123"), "work/claims/trip-0123.json"),
+        (keys.waiting_key("trip-0123"), "work/beats/trip-0123.waiting"),
+        (keys.slot_key(7), "work/slots/007.json"),
+        (keys.timeouts_key("inbox/é.jpg"), f"work/timeouts/{HASHED_NAME}.json"),
+        (RUN.closing, "work/runs/trip-0123/0123456789/closing.json"),
+        (RUN.part("table-"), "work/runs/trip-0123/0123456789/report/table-"),
         (beat_key("trip-0123"), "work/beats/trip-0123.json"),
         (RUN.prefix, "work/runs/trip-0123/0123456789/"),
         (RUN.slice(2, 13), "work/runs/trip-0123/0123456789/slices/2/000013.json"),
@@ -287,6 +294,17 @@ HASHED = hashlib.sha256(f"inbox/{LONG_PATH}".encode()).hexdigest()
 def test_keys_stay_what_they_are(key: str, expected: str) -> None:
     """People's scripts, policies, lifecycle rules and what earlier versions wrote rely on them."""
     assert key == expected
+
+
+@pytest.mark.parametrize("token", ["trip-0123456789abcdef", "sweep", "a-b-c"])
+def test_a_ticket_tells_whose_it_is_and_since_when(token: str) -> None:
+    """By its key alone, in UTC and in the order of time, whatever the zone of who wrote it."""
+    since = datetime(2026, 1, 2, 3, 4, 5, 6, timezone(timedelta(hours=2)))
+    key = keys.ticket_key(since, token)
+    assert key == f"work/tickets/20260102T010405.000006-{token}.json"
+    assert keys.ticket_token(key) == token
+    assert keys.ticket_since(key) == since
+    assert key < keys.ticket_key(since.astimezone(UTC) + timedelta(microseconds=1), "a")
 
 
 def test_what_a_sweep_left_for_a_table_leads_back_to_the_sweep() -> None:

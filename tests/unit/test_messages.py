@@ -1,6 +1,7 @@
 """What the queues carry: what is ours is read back, what is malformed raises."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from batch.page import PageRef
 from domain.keys import JobName, RunKeys
 from functions import messages
+from functions.allowance import Uploader
 from functions.messages import (
     Advance,
     Changed,
@@ -20,6 +22,7 @@ from functions.messages import (
     Malformed,
     NotOurs,
     Quiet,
+    Restored,
     Start,
     Sweep,
     SwitchedOn,
@@ -157,3 +160,98 @@ def test_plus_and_percent_are_what_s3_makes_of_space_and_utf8() -> None:
     assert quote_plus("é a") == "%C3%A9+a"
     record = {"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "inbox/%C3%A9+a"}}}
     assert parse_inbox(json.dumps({"Records": [record]})) == (Changed("inbox/é a", removed=False),)
+
+
+CREATED = {
+    "eventName": "ObjectCreated:Put",
+    "userIdentity": {"principalId": "AWS:AROAEXAMPLE:i-0123"},
+    "requestParameters": {"sourceIPAddress": "192.0.2.1"},
+    "s3": {"object": {"key": "inbox/a.jpg", "size": 7}},
+}
+
+
+def event(**other: Any) -> Changed:
+    (told,) = parse_inbox(json.dumps({"Records": [CREATED | other]}))
+    assert isinstance(told, Changed)
+    return told
+
+
+def test_an_event_tells_the_size_and_who_uploaded() -> None:
+    uploader = Uploader("AWS:AROAEXAMPLE:i-0123", "192.0.2.1")
+    assert event() == Changed("inbox/a.jpg", False, 7, uploader)
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"userIdentity": {}}, Uploader("", "192.0.2.1")),
+        ({"userIdentity": {"principalId": None}}, Uploader("", "192.0.2.1")),
+        ({"requestParameters": None}, Uploader("AWS:AROAEXAMPLE:i-0123", "")),
+        ({"requestParameters": {"sourceIPAddress": 7}}, Uploader("AWS:AROAEXAMPLE:i-0123", "")),
+    ],
+)
+def test_what_an_event_leaves_out_is_nobody_and_holds_up_nothing(
+    other: dict[str, Any], told: Uploader
+) -> None:
+    assert event(**other) == Changed("inbox/a.jpg", False, 7, told)
+
+
+@pytest.mark.parametrize("size", [None, "7", {}])
+def test_a_size_that_is_none_is_not_known(size: Any) -> None:
+    assert event(s3={"object": {"key": "inbox/a.jpg", "size": size}}).size is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ObjectCreated:CompleteMultipartUpload", Changed("inbox/a", removed=False)),
+        ("ObjectCreated:Copy", Changed("inbox/a", removed=False)),
+        ("ObjectRemoved:Delete", Changed("inbox/a", removed=True)),
+        ("ObjectRemoved:DeleteMarkerCreated", Changed("inbox/a", removed=True)),
+        ("LifecycleExpiration:Delete", Changed("inbox/a", removed=True)),
+        ("LifecycleExpiration:DeleteMarkerCreated", Changed("inbox/a", removed=True)),
+        ("ObjectRestore:Completed", Restored("inbox/a")),
+    ],
+)
+def test_every_event_that_the_inbox_subscribes_to_is_known(name: str, expected: object) -> None:
+    assert parse_inbox(notification("inbox/a", name)) == (expected,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ObjectRestore:Post", "ObjectRestore:Delete", "ObjectTagging:Put", "ObjectCreatedX:Put", ""],
+)
+def test_no_other_event_is_taken_for_one_of_them(name: str) -> None:
+    with pytest.raises(Malformed, match=f"subscribes to: {name!r}$"):
+        parse_inbox(notification("inbox/a", name))
+
+
+@pytest.mark.parametrize(
+    ("parse", "sentence"),
+    [
+        (lambda: parse_inbox("nonsense"), "^not JSON: "),
+        (lambda: parse_inbox("[]"), "^not a JSON object$"),
+        (
+            lambda: parse_inbox('{"b": 1, "a": 2}'),
+            r"^not a message of the inbox queue: \['a', 'b'\]$",
+        ),
+        (lambda: parse_inbox('{"Records": [1]}'), "^not an S3 event record$"),
+        (lambda: parse_folder('{"b": 1}', "dev"), r"^not a message of the folder queue: \['b'\]$"),
+        (lambda: parse_page('{"page": {}}'), "^not a message of the page queue$"),
+        (
+            lambda: parse_folder(
+                json.dumps(
+                    {
+                        "source": "aws.sagemaker",
+                        "detail": {"TransformJobName": "sortbox-dev-t-0123456789-1-0-0"},
+                    }
+                ),
+                "dev",
+            ),
+            "^the event of sortbox-dev-t-0123456789-1-0-0 does not tell its status and its input$",
+        ),
+    ],
+)
+def test_what_is_malformed_says_what_it_is(parse: Callable[[], object], sentence: str) -> None:
+    with pytest.raises(Malformed, match=sentence):
+        parse()
