@@ -7,7 +7,8 @@ from botocore.exceptions import ClientError
 
 from domain.keys import result_key
 from domain.result import Classified, Result, Source, metadata, to_json
-from functions.inbox import Image
+from functions.answer import unreadable
+from functions.inbox import Image, Unreadable
 from functions.outbox import (
     ContendedError,
     Current,
@@ -17,7 +18,7 @@ from functions.outbox import (
     settle,
     withdraw,
 )
-from tests.desk import KEY, Desk, by
+from tests.desk import HOW, KEY, Desk, by
 from tests.fakes import error
 from tests.uploads import model
 
@@ -155,7 +156,7 @@ def test_withdrawing_keeps_the_answer_of_the_image_as_it_is(desk: Desk) -> None:
     assert desk.stands() is not None
 
 
-@pytest.mark.parametrize("code", [409, 412])
+@pytest.mark.parametrize("code", [404, 409, 412])
 def test_a_lost_race_is_another_round(desk: Desk, code: int) -> None:
     desk.upload()
 
@@ -194,3 +195,96 @@ def test_a_result_that_is_not_ours_is_replaced(desk: Desk) -> None:
     assert isinstance(outcome, Published)
     assert isinstance(outcome.result, Classified)
     assert outcome.result.source == Source("bucket", desk.s3.objects[KEY].etag, "v1", 3)
+
+
+def test_a_withdrawal_that_is_overtaken_each_time_is_left_to_the_queue(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    del desk.s3.objects[KEY]
+    numbers = iter(range(1000))
+
+    def rewrite() -> None:
+        desk.s3.put_object(Bucket="bucket", Key=result_key(KEY), Body=b"%d" % next(numbers))
+
+    desk.before("DeleteObject", rewrite, times=1000)
+    with pytest.raises(ContendedError, match=r"^inbox/cat\.jpg changed in each of 8 rounds$"):
+        withdraw(desk.outbox, KEY)
+    assert next(numbers) == 8
+
+
+@pytest.mark.parametrize("code", [404, 409, 412])
+def test_a_withdrawal_that_is_overtaken_once_is_done_in_another_round(
+    desk: Desk, code: int
+) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    del desk.s3.objects[KEY]
+
+    def lost() -> None:
+        raise error("DeleteObject", code, "Whatever")
+
+    desk.before("DeleteObject", lost)
+    assert withdraw(desk.outbox, KEY) == Gone()
+    assert desk.stands() is None
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "DeleteObject"])
+@pytest.mark.parametrize(("status", "code"), [(404, "NoSuchBucket"), (500, "InternalError")])
+def test_trouble_with_a_write_is_no_lost_race(
+    desk: Desk, operation: str, status: int, code: str
+) -> None:
+    desk.upload()
+    if operation == "DeleteObject":
+        desk.settle(by(1))
+        del desk.s3.objects[KEY]
+
+    def trouble() -> None:
+        raise error(operation, status, code)
+
+    desk.before(operation, trouble)
+    with pytest.raises(ClientError, match=code):
+        desk.settle(by(1))
+
+
+def unread(image: Image) -> Result:
+    return unreadable(Unreadable(KEY, image.source, image.last_modified, "It is archived."), HOW)
+
+
+def test_what_could_not_be_read_is_looked_at_again_and_said_once(desk: Desk) -> None:
+    desk.upload()
+    assert isinstance(desk.settle(unread), Published)
+    written = desk.s3.objects[result_key(KEY)]
+    assert desk.settle(unread) == Current(), "a sweep would write the same rejection each time"
+    assert desk.s3.objects[result_key(KEY)] == written
+    outcome = desk.settle(by(1))
+    assert isinstance(outcome, Published), "once it can be read it is answered"
+    assert isinstance(outcome.result, Classified)
+
+
+def test_an_image_that_was_answered_keeps_its_answer_when_it_cannot_be_read(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    desk.number = 2
+    assert desk.settle(unread) == Current()
+    assert desk.stands() is not None
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_a_restore_withdraws_that_an_image_could_not_be_read(desk: Desk, restored: bool) -> None:
+    desk.upload()
+    desk.settle(unread)
+    outcome = withdraw(desk.outbox, KEY, is_restored=restored)
+    assert outcome == (Gone() if restored else Current())
+    assert (desk.stands() is None) == restored
+
+
+def test_a_restore_withdraws_no_other_answer(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    assert withdraw(desk.outbox, KEY, is_restored=True) == Current()
+
+
+def test_there_is_nothing_to_withdraw_where_nothing_stands(desk: Desk) -> None:
+    desk.upload()
+    assert withdraw(desk.outbox, KEY) == Gone()
+    assert "DeleteObject" not in desk.s3.calls
