@@ -122,8 +122,9 @@ def metadata(result: Result) -> dict[str, str]:
     """S3 metadata of the result object."""
     model = str(result.by.model) if result.by else ""
     about = {SOURCE_ETAG: result.source.etag, MODEL_ID: model, STATUS: status(result)}
-    if result.source.version_id:
-        about[SOURCE_VERSION] = result.source.version_id
+    version = result.source.version_id
+    if version and version.isascii() and version.isprintable() and version == version.strip():
+        about[SOURCE_VERSION] = version  # S3's own are of letters, digits and `._-`
     if isinstance(result, Rejected) and result.code == UNREADABLE:
         about[CODE] = UNREADABLE
     return about

@@ -56,10 +56,12 @@ def life(seed: int, climate: Climate, images: int) -> Simulation:
 def waits(simulation: Simulation) -> list[float]:
     """Seconds from each image to its answer, in order."""
     objects, seen = simulation.storage.objects, simulation.storage.first_seen
+    answered = {
+        key: objects[result_key(key)].last_modified for key in objects if key.startswith("inbox/")
+    }
     return sorted(
-        (objects[result_key(key)].last_modified - EPOCH).total_seconds() - seen[key, each.etag]
-        for key, each in objects.items()
-        if key.startswith("inbox/")
+        (at - EPOCH).total_seconds() - seen[key, objects[key].version_id]
+        for key, at in answered.items()
     )
 
 
