@@ -288,3 +288,20 @@ def test_there_is_nothing_to_withdraw_where_nothing_stands(desk: Desk) -> None:
     desk.upload()
     assert withdraw(desk.outbox, KEY) == Gone()
     assert "DeleteObject" not in desk.s3.calls
+
+
+def test_an_image_that_comes_back_while_its_answer_goes_is_answered(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(by(1))
+    del desk.s3.objects[KEY]
+    desk.before("DeleteObject", desk.upload)
+    assert isinstance(desk.settle(by(1)), Published), (
+        "Its event may have been handled already, by somebody who saw the answer still standing."
+    )
+    assert desk.stands() is not None
+
+
+def test_a_removal_is_no_restore(desk: Desk) -> None:
+    desk.upload()
+    desk.settle(unread)
+    assert withdraw(desk.outbox, KEY) == Current()
