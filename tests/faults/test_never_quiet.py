@@ -23,14 +23,12 @@ LATE_SECONDS = 120.0
 """Of an event; the simulation makes one in twenty late."""
 
 WAIT = ON_FOLDER.folder_longest_wait_seconds
-DIRECT = WAIT + 2 * ON_FOLDER.folder_quiet_seconds
-"""The longest wait, and a timer that looks; the endpoint answers at once what comes then."""
-
 JOB = 600.0 + SWEEP_SECONDS
 """The longest job of the simulation, and the clock, where the event of its end was lost."""
 
-BOUND = DIRECT + (Bounds().attempts + 1) * JOB
-"""Who comes just after an open run has listed waits for its attempts, and then for a job."""
+BOUND = WAIT + 2 * ON_FOLDER.folder_quiet_seconds + 2 * Bounds().attempts * JOB
+"""The longest wait, and a timer that looks. Who comes just after a run has listed waits for all of
+its attempts, and then for those of its own run; here each may be a job, by more than 20 images."""
 
 
 @pytest.fixture(autouse=True)
@@ -57,12 +55,11 @@ def waits(simulation: Simulation) -> list[float]:
     """Seconds from each image to its answer, in order."""
     objects, seen = simulation.storage.objects, simulation.storage.first_seen
     answered = {
-        key: objects[result_key(key)].last_modified for key in objects if key.startswith("inbox/")
+        (key, each.version_id): objects[result_key(key)].last_modified - EPOCH
+        for key, each in objects.items()
+        if key.startswith("inbox/")
     }
-    return sorted(
-        (at - EPOCH).total_seconds() - seen[key, objects[key].version_id]
-        for key, at in answered.items()
-    )
+    return sorted(at.total_seconds() - seen[version] for version, at in answered.items())
 
 
 def runs(simulation: Simulation) -> int:
@@ -75,11 +72,12 @@ def assert_answered_all_along(images: int) -> None:
     assert verdict_on(simulation).trouble() == {}
     told, seconds = waits(simulation), images * EVERY_SECONDS
     assert len(told) == images
-    usual, longest = told[int(0.8 * images)], told[-1]
-    print(f"{runs(simulation)} runs; four in five within {usual:.0f} s, all within {longest:.0f} s")
+    half, most, longest = told[images // 2], told[int(0.95 * images)], told[-1]
+    print(f"{runs(simulation)} runs; half of the images within {half:.0f} s,", end=" ")
+    print(f"95 % within {most:.0f} s, all within {longest:.0f} s")
     assert longest <= BOUND, "the folder waits for a quiet time that does not come"
-    assert usual <= DIRECT
-    assert 2 <= runs(simulation) <= seconds / WAIT + 2, "a run costs listings and a report"
+    most_runs = 2 * seconds / WAIT  # one that was called while it was open is followed at once
+    assert seconds / BOUND <= runs(simulation) <= most_runs, "each costs listings and a report"
 
 
 def test_an_image_every_fifty_seconds_for_six_hours_is_answered_all_along() -> None:
