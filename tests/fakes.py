@@ -273,6 +273,8 @@ class FakeS3:
         self, operation: str, key: str, if_match: str | None, if_none_match: str | None
     ) -> None:
         stored = self.objects.get(key)
+        if if_none_match not in (None, "*"):
+            raise error(operation, 501, "NotImplemented")  # S3 takes no other in a write
         if if_none_match is not None and stored is not None:
             raise error(operation, 412, "PreconditionFailed")
         if if_match is not None and stored is None:

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from domain.keys import result_key
 from domain.result import Classified, Result, Source, metadata, to_json
 from functions.answer import unreadable
-from functions.inbox import Image, Unreadable
+from functions.inbox import Image, Unreadable, peek
 from functions.outbox import (
     ContendedError,
     Current,
@@ -71,7 +71,9 @@ def test_a_result_goes_with_its_image(desk: Desk) -> None:
 
 def test_a_caller_without_an_answer_changes_nothing(desk: Desk) -> None:
     desk.upload()
-    assert isinstance(desk.settle(lambda image: None), Unanswered)
+    outcome = desk.settle(lambda image: None)
+    assert isinstance(outcome, Unanswered)
+    assert outcome.image == peek(desk.outbox.s3, "bucket", KEY)
     assert desk.stands() is None
 
 

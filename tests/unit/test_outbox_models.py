@@ -159,3 +159,23 @@ def test_what_another_model_says_of_a_new_version_replaces_no_newer_answer(desk:
     stands = desk.stands()
     assert stands
     assert stands["model-id"] == str(model(2))
+
+
+def test_of_two_models_that_are_not_active_the_later_answer_stands(desk: Desk) -> None:
+    """A page of a run that began before two promotions: better than the model before that one."""
+    desk.upload()
+    desk.settle(by(1))
+    desk.number = 3
+    assert isinstance(desk.settle(by(2)), Published)
+    stands = desk.stands()
+    assert stands is not None
+    assert stands[MODEL_ID] == str(model(2))
+
+
+def test_a_model_is_not_the_one_before_itself(desk: Desk) -> None:
+    desk.upload(b"junk")
+    desk.settle(by(1, b"junk"))
+    desk.number = 2
+    outcome = desk.settle(by(1))
+    assert isinstance(outcome, Published), "labels say more than a rejection by the same model"
+    assert outcome.result.previous is None, "a change of models is what it tells of"
