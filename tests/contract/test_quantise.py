@@ -18,8 +18,8 @@ from serving.preprocess import Pixels
 pytestmark = pytest.mark.slow
 
 LABELS = 5
-EACH = 92
-"""Photos of each label; a third of them teach the head and calibrate, the others judge."""
+TEACH, JUDGE = 4, 60
+"""Photos of each label that teach the head and calibrate, and those that judge."""
 
 
 class Labelled(NamedTuple):
@@ -40,7 +40,7 @@ def excerpts() -> list[list[Pixels]]:
     names = ("chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "color.png")
     whole = [decode((Path(data.__file__).parent / name).read_bytes(), 10**8, 256).pixels
              for name in names]  # fmt: skip
-    return [[excerpt(pixels, dice) for _ in range(EACH)] for pixels in whole]
+    return [[excerpt(pixels, dice) for _ in range(TEACH + JUDGE)] for pixels in whole]
 
 
 def excerpt(pixels: Pixels, dice: np.random.Generator) -> Pixels:
@@ -49,8 +49,7 @@ def excerpt(pixels: Pixels, dice: np.random.Generator) -> Pixels:
 
 
 def split(photos: list[list[Pixels]]) -> tuple[Labelled, Labelled]:
-    third = EACH // 3
-    parts = [[each[:third] for each in photos], [each[third:] for each in photos]]
+    parts = [[each[:TEACH] for each in photos], [each[TEACH:] for each in photos]]
     teach, judge = (
         Labelled(
             np.stack([pixels for each in part for pixels in each]),

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from domain import file_names
+from serving.files import read_regular
 from training import data, datasets
 from training.config import TrainConfig
 from training.failure import TrainingFailed
@@ -321,6 +322,17 @@ def test_what_is_no_image_file_is_never_waited_for(
     assert sum(map(len, dataset.splits.values())) == 8
     with pytest.raises(TrainingFailed, match="1 or more of 9 images cannot be read"):
         within(30, lambda: datasets.looked_at(s3, str(tmp_path / "data"), TOLD))
+
+
+def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    def read() -> str:
+        with pytest.raises(OSError, match="a named pipe") as refused:
+            read_regular(tmp_path / "pipe", 1000)
+        return str(refused.value)
+
+    assert within(10, read)
 
 
 def test_a_folder_called_like_an_image_is_a_folder(tmp_path: Path) -> None:
