@@ -301,5 +301,23 @@ def test_a_new_run_says_what_it_is_about(
     assert asked == (run if scope.is_sweep else replace(run, again=True))
 
 
+def test_a_change_is_written_to_the_run_as_it_is(world: World) -> None:
+    """Somebody else changed it between the look and the write: neither change is lost."""
+    run = claim.claim(world.cloud, TRIP)
+    raced: list[str] = []
+
+    def race(operation: str, key: str) -> None:
+        if operation == "PutObject" and not raced:
+            raced.append(key)
+            claim.claim(world.cloud, TRIP)
+
+    world.s3.hook = race
+    changed = claim.change(bucket(world), TRIP.token, lambda run: replace(run, paused=True))
+    assert changed == replace(run, again=True, paused=True)
+    found = claim.read(bucket(world), TRIP.token)
+    assert found is not None
+    assert found.run == changed
+
+
 def test_a_change_of_no_run_is_none(world: World) -> None:
     assert claim.change(bucket(world), TRIP.token, lambda run: run) is None

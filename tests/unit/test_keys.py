@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -297,14 +298,26 @@ def test_keys_stay_what_they_are(key: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["trip-0123456789abcdef", "sweep", "a-b-c"])
-def test_a_ticket_tells_whose_it_is_and_since_when(token: str) -> None:
+def test_a_ticket_tells_whose_it_is_and_since_when(
+    token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By its key alone, in UTC and in the order of time, whatever the zone of who wrote it."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
     since = datetime(2026, 1, 2, 3, 4, 5, 6, timezone(timedelta(hours=2)))
     key = keys.ticket_key(since, token)
     assert key == f"work/tickets/20260102T010405.000006-{token}.json"
     assert keys.ticket_token(key) == token
     assert keys.ticket_since(key) == since
     assert key < keys.ticket_key(since.astimezone(UTC) + timedelta(microseconds=1), "a")
+    monkeypatch.undo()
+    time.tzset()
+
+
+@given(some.inbox_keys)
+def test_a_large_singles_marker_leads_back_to_it(key: str) -> None:
+    assert keys.large_image(keys.large_key(key)) == key
+    assert keys.large_key("inbox/a.tif") == f"{keys.LARGE_MARKERS}a.tif"
 
 
 def test_what_a_sweep_left_for_a_table_leads_back_to_the_sweep() -> None:
