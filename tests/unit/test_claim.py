@@ -321,3 +321,40 @@ def test_a_change_is_written_to_the_run_as_it_is(world: World) -> None:
 
 def test_a_change_of_no_run_is_none(world: World) -> None:
     assert claim.change(bucket(world), TRIP.token, lambda run: run) is None
+
+
+def test_a_sweep_tells_people_in_a_folder_of_its_own() -> None:
+    sweep = Run("a/", "0123456789", "2026-01-02T03:04:05+00:00", False, kind="renewal")
+    assert sweep.file("_status.json") == "outbox/_reclassify/20260102030405-0123456789/_status.json"
+    trip = Run("trip/", "0123456789", "2026-01-02T03:04:05+00:00", True)
+    assert trip.file("_status.json") == "outbox/trip/_status.json"
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "asked", "then"),
+    [(False, True, True), (True, False, True), (False, False, False)],
+)
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_person_resumes_and_confirms_a_sweep_and_a_schedule_does_neither(
+    world: World, confirmed: bool, asked: bool, then: bool, paused: bool
+) -> None:
+    scope = Scope("a/", "renewal")
+    claim.claim(world.cloud, scope, confirmed)
+    claim.change(bucket(world), SWEEP, lambda run: replace(run, paused=paused))
+    run = claim.claim(world.cloud, scope, confirmed=asked)
+    assert (run.confirmed, run.paused) == (then, paused and not asked)
+
+
+def test_a_file_is_published_as_what_it_is(world: World) -> None:
+    run = claim.claim(world.cloud, TRIP)
+    claim.publish(bucket(world), run, TABLE, "a,b", "text/csv")
+    assert world.s3.objects[TABLE].content_type == "text/csv"
+    claim.publish(bucket(world), run, TABLE, "{}")
+    assert world.s3.objects[TABLE].content_type == "application/json"
+
+
+def test_a_run_that_is_over_is_named(world: World) -> None:
+    run = claim.claim(world.cloud, TRIP)
+    claim.close(world.cloud, run)
+    with pytest.raises(RunClosed, match=f"^{run.nonce}$"):
+        claim.close(world.cloud, run)

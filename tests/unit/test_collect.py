@@ -78,9 +78,10 @@ def test_a_reply_is_read_as_the_container_wrote_it(s3: FakeS3, content: bytes) -
         ("", "the transform job wrote not a reply"),
         ("<html>", "the transform job wrote not a reply"),
         ('{"labels": []}', "the transform job wrote not a reply"),
+        ("x" * REPLY_BYTES, "the transform job wrote not a reply"),
         ("x" * (REPLY_BYTES + 1), f"the transform job wrote {REPLY_BYTES + 1} bytes for it"),
     ],
-    ids=["empty", "html", "incomplete", "endless"],
+    ids=["empty", "html", "incomplete", "long", "too long"],
 )
 def test_what_is_no_reply_is_no_evidence(s3: FakeS3, text: str, why: str) -> None:
     reply = reply_in(bucket(s3), output(s3, text))
