@@ -220,7 +220,9 @@ def test_a_manifest_takes_only_short_plain_keys(key: str) -> None:
         assert not {"", ".", ".."} & set(key.split("/"))
 
 
-@pytest.mark.parametrize("key", ["inbox/cat (1).jpg", "inbox/trip/été.jpg", "inbox/a%2Bb+c.jpg"])
+@pytest.mark.parametrize(
+    "key", ["inbox/cat (1).jpg", "inbox/trip/été.jpg", "inbox/a%2Bb+c.jpg", "inbox/X/X.X"]
+)
 def test_ordinary_names_fit_a_manifest(key: str) -> None:
     assert fits_manifest(key)
 
