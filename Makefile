@@ -101,9 +101,13 @@ test-reclassify: env # 2,000 images, where `make test` takes 210
 without_cuda = sed -nE 's/^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==.*/--no-emit-package \1/p' requirements.txt
 compile = $(uv) pip compile --quiet --no-header --python-version 3.11 --generate-hashes
 
+# What the laptop's packages ask for and Sortbox never imports there.
+unused = scipy networkx imageio tifffile lazy-loader openvino-telemetry
+
 lock: env # every version, and the hash of every file it may come as, for both architectures and both Pythons
 	for each in requirements infra/local/requirements infra/audit/requirements benchmarks/requirements \
 	    infra/tools/uv infra/tools/node infra/tools/atheris infra/tools/sbom; do $(compile) --universal $$each.in -o $$each.txt; done
+	$(compile) --universal -c requirements.txt infra/tools/laptop.in -o infra/tools/laptop.txt $(addprefix --no-emit-package ,$(unused))
 	$(compile) --universal -c requirements.txt infra/tools/mutmut.in -o infra/tools/mutmut.txt
 	$(compile) --universal -c requirements.txt infra/container/gpu.in -o infra/container/gpu.txt
 	$(compile) --universal -c requirements.txt infra/container/cpu.in -o infra/container/cpu.txt --no-annotate $$($(without_cuda))

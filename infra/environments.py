@@ -1,9 +1,10 @@
-"""Everything that `make` needs, built where it is missing and left alone where it stands.
+"""Everything that commands need, built where it is missing and left alone where it stands.
 
 Runs on any Python that Sortbox runs on, before there is anything else: standard library only.
 Nothing is taken from, or written to, what is installed on the machine.
 
-    .venv               Sortbox, from requirements.txt
+    .venv               Sortbox, from infra/tools/laptop.txt; from requirements.txt where training
+                        or `make` has asked for it, which holds the same versions and more
     .local/cloud-venv   the emulator, from infra/local/requirements.txt
     node_modules        osls, from package-lock.json
     .local/uv           uv, where the machine has none
@@ -27,20 +28,37 @@ TOOLS = REPOSITORY / "infra" / "tools"
 """A lock a tool: what brings everything else is held to its hash as well."""
 
 
-def main() -> int:
+SORTBOX = REPOSITORY / ".venv"
+LAPTOP = TOOLS / "laptop.txt"
+TRAINING = REPOSITORY / "requirements.txt"
+TRAINING_SIZE = "about 3 GB to download and 6 GB on disk"
+
+
+def main(arguments: list[str]) -> int:
+    """`laptop`: what every command but training needs; nothing: all of it."""
+    try:
+        install(training=arguments != ["laptop"])
+    except subprocess.CalledProcessError as error:
+        print(f"That failed with status {error.returncode}: {_line(error.cmd)}")
+        return 1
+    return 0
+
+
+def install(training: bool) -> None:
+    """Raises CalledProcessError. Where training was once installed it stays, at any new pins."""
     LOCAL.mkdir(exist_ok=True)
     with (LOCAL / "environments.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one `make` at a time builds; the others wait
-        try:
-            python_environment(REPOSITORY / ".venv", REPOSITORY / "requirements.txt")
-            python_environment(
-                LOCAL / "cloud-venv", REPOSITORY / "infra" / "local" / "requirements.txt"
-            )
-            _osls(REPOSITORY / "node_modules")
-        except subprocess.CalledProcessError as error:
-            print(f"That failed with status {error.returncode}: {_line(error.cmd)}")
-            return 1
-    return 0
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one command at a time builds; the others wait
+        marker = SORTBOX / ".training"
+        python_environment(SORTBOX, TRAINING if training or marker.exists() else LAPTOP)
+        if training:
+            marker.touch()
+        python_environment(LOCAL / "cloud-venv", REPOSITORY / "infra" / "local/requirements.txt")
+        _osls(REPOSITORY / "node_modules")
+
+
+def has_training() -> bool:
+    return _stands(SORTBOX, TRAINING)
 
 
 def python_environment(environment: Path, requirements: Path) -> None:
@@ -50,7 +68,8 @@ def python_environment(environment: Path, requirements: Path) -> None:
     uv = _uv()
     if not _runs(interpreter):
         _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
-    print(f"Installing {requirements.relative_to(REPOSITORY)} …", flush=True)
+    size = f": {TRAINING_SIZE}" if requirements == TRAINING else ""
+    print(f"Installing {requirements.relative_to(REPOSITORY)}{size} …", flush=True)
     sync = [uv, "pip", "sync", "--quiet", "--require-hashes"]
     _run(*sync, "--python", str(interpreter), str(requirements))
     _stamp(environment, requirements)
@@ -138,4 +157,4 @@ def _line(command: object) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -7,6 +7,7 @@ import click
 
 from cli.commands.answers import start_reclassification
 from cli.commands.local import pack_bundled_model
+from cli.environment import require_training
 from cli.output import say
 from cli.parameters import IMAGE, Command, stage_option
 from cli.stages import connect, image_of
@@ -49,9 +50,6 @@ def promote(
     """
     from rich.console import Console
 
-    from infra.activate import activate_archive
-    from training.promote import Source, Wish, run
-
     if bool(job) + bool(archive) + bundled > 1:
         raise click.UsageError("Give one of --job, --archive and --bundled.")
     if archive and not tests:
@@ -59,8 +57,13 @@ def promote(
     connect(stage)
     image = image or image_of(stage, stage.endpoint_instance_type)
     if bundled:
+        from infra.activate import activate_archive
+
         active = activate_archive(stage, pack_bundled_model(), image, keep=False)
     else:
+        require_training()
+        from training.promote import Source, Wish, run
+
         source, wish = Source(job, archive, tests), Wish(replace_labels, override)
         active = run(stage, image, source, wish, Console())
     _show(active)

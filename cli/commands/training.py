@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.environment import require_training
 from cli.parameters import (
     IMAGE,
     Choice,
@@ -57,6 +58,7 @@ def train(data: str, stage: "Stage", **options: Any) -> None:
     """
     from rich.console import Console
 
+    require_training()
     from training import launch
 
     connect(stage)
@@ -91,6 +93,7 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
     """
     from rich.console import Console
 
+    require_training()
     from training import tune as search
 
     connect(stage)

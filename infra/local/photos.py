@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.metadata import distribution
 from pathlib import Path
 
 from PIL import Image, ImageEnhance, ImageOps
@@ -41,7 +41,8 @@ EXPECTED = {
 
 def singles() -> list[Photo]:
     """The photographs as they are shipped."""
-    folder = Path(str(files("skimage") / "data"))
+    package = distribution("scikit-image")  # its files alone: what it imports is not installed
+    folder = Path(str(package.locate_file("skimage/data")))
     return [
         Photo(name, (folder / shipped).read_bytes(), EXPECTED.get(name, frozenset()))
         for name, shipped in SHIPPED.items()

@@ -216,3 +216,15 @@ def test_a_file_that_was_exchanged_is_not_installed(monkeypatch: pytest.MonkeyPa
         lock.write_text("sample==1.0\n")
         with pytest.raises(subprocess.CalledProcessError):
             environments.python_environment(Path(made, "unhashed"), lock)
+
+
+def test_the_laptops_environment_is_a_part_of_the_whole_one() -> None:
+    """Training adds packages to an environment that is in use: what is there must stay as it is."""
+    laptop, whole = pins("infra/tools/laptop"), pins("requirements")
+    assert not {name: versions for name, versions in laptop.items() if versions != whole.get(name)}
+
+
+def test_the_laptops_environment_brings_nothing_of_training() -> None:
+    heavy = {"torch", "torchvision", "nncf", "sagemaker", "smdebug", "pandas", "scipy", "triton"}
+    found = [name for name in pins("infra/tools/laptop") if name in heavy or "nvidia" in name]
+    assert not found, "the demo would download gigabytes that it never uses"
