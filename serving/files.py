@@ -21,7 +21,12 @@ def read_regular(path: Path, most: int) -> bytes:
     hold the reader for ever, and a device has no end. A file that grows meanwhile is cut at the
     size that it had. Raises OSError with a reason in `strerror`.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_NONBLOCK)
+    except BlockingIOError:  # a lease, such as a file server holds: it gives it back on being asked
+        check_regular(path.stat(), path, most)
+        descriptor = os.open(path, flags)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         check_regular(status, path, most)

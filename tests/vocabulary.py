@@ -48,7 +48,10 @@ hows = st.builds(
     How, st.sampled_from(["endpoint", "batch"]), st.none() | texts, st.integers(1, 20), instants
 )
 etags = st.from_regex(r"[0-9a-f]{32}(-[1-9][0-9]{0,3})?", fullmatch=True)
-sources = st.builds(Source, texts, etags, st.none() | texts, st.integers(0, 2**40))
+version_ids = st.from_regex(r"[A-Za-z0-9._~-]{1,64}", fullmatch=True)
+"""URL-ready, S3 says of them ("Using versioning in S3 buckets"); `null` is one too."""
+
+sources = st.builds(Source, texts, etags, st.none() | version_ids, st.integers(0, 2**40))
 answered_by = st.builds(AnsweredBy, model_ids, texts)
 
 previous = st.builds(Previous, model_ids, st.builds(Label, texts, scores) | texts.filter(bool))

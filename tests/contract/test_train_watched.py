@@ -1,14 +1,16 @@
 """Training that is watched: what the debugger and the profiler leave, and what never stops it."""
 
+import fcntl
 import json
-import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -132,30 +134,39 @@ SECONDS = 120
 
 
 @contextmanager
-def hanging(job: Job, log: Path, **told: str) -> "Iterator[subprocess.Popen[bytes]]":
-    """A job one of whose images never comes, until it is let go."""
+def hanging(job: Job, log: Path, **told: str) -> "Iterator[Hanging]":
+    """A job one of whose images does not come, until it is let go (or after 45 s).
+
+    As on a file server that is slow to give back its lease: whoever opens the file waits for it.
+    """
     process = job.start(log, **SMALL, **told)
+    asked = signal.signal(signal.SIGIO, signal.SIG_IGN)  # tells us that the file is wanted
     try:
         until(lambda: "step=1 " in log.read_text(), process, log)
         assert not (job.reports / "debug.html").exists()
-        (job.root / "kept.png").hardlink_to(image(job))
-        os.mkfifo(job.root / "pipe")
-        (job.root / "pipe").replace(image(job))
-        yield process
+        held = job.root / "held.png"
+        held.write_bytes(image(job).read_bytes())
+        with held.open("r+b") as lease:
+            fcntl.fcntl(lease, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            held.replace(image(job))
+            yield Hanging(process, lease)
     finally:
         process.kill()
         process.wait()
+        signal.signal(signal.SIGIO, asked)
+
+
+@dataclass(frozen=True)
+class Hanging:
+    process: "subprocess.Popen[bytes]"
+    lease: IO[bytes]
+
+    def let_go(self) -> None:
+        fcntl.fcntl(self.lease, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
 def image(job: Job) -> Path:
     return job.channel / "train" / "red" / "0.png"
-
-
-def let_go(job: Job) -> None:
-    body = (job.root / "kept.png").read_bytes()
-    with image(job).open("wb") as pipe:
-        (job.root / "kept.png").replace(image(job))
-        pipe.write(body)
 
 
 def until(done: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -169,12 +180,13 @@ def until(done: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Pat
 @pytest.mark.slow
 def test_a_loader_that_hangs_is_named_while_it_hangs(job: Job, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with hanging(job, log, epochs="10", stall_seconds="2") as process:
+    with hanging(job, log, epochs="10", stall_seconds="2") as held:
+        process = held.process
         until(lambda: (job.reports / "debug.html").exists(), process, log)
         assert state(job, "StalledTrainingRule") == ISSUE
         assert re.search(r"StalledTrainingRule: For \d+ s no batch has come", log.read_text())
         assert process.poll() is None
-        let_go(job)
+        held.let_go()
         assert process.wait(SECONDS) == 0, log.read_text()
     assert_done(job, 0)
     assert state(job, "StalledTrainingRule") == ISSUE
@@ -183,8 +195,8 @@ def test_a_loader_that_hangs_is_named_while_it_hangs(job: Job, tmp_path: Path) -
 @pytest.mark.slow
 def test_a_job_that_hangs_may_be_ended_by_its_rule(job: Job, tmp_path: Path) -> None:
     stalled = {"stall_seconds": "2", "stop_on": "StalledTrainingRule"}
-    with hanging(job, tmp_path / "log", epochs="10", **stalled) as process:
-        assert process.wait(SECONDS) == 1
+    with hanging(job, tmp_path / "log", epochs="10", **stalled) as held:
+        assert held.process.wait(SECONDS) == 1
     assert re.match(r"StalledTrainingRule: For \d+ s no batch has come", job.failure)
     assert state(job, "StalledTrainingRule") == ISSUE
 
