@@ -62,3 +62,26 @@ def test_every_piece_of_python_can_be_read() -> None:
     assert blocks("python")
     for block in blocks("python"):
         compile(block, "README.md", "exec")
+
+
+def test_nothing_tells_people_to_use_a_verb_of_make_that_is_gone() -> None:
+    """Alarms and error messages are read at the worst of times."""
+    users = "|".join(sorted(set(sortbox.commands) - {"demo"}))
+    told = re.compile(rf"`make ({users})\b")
+    places = [
+        *REPOSITORY.glob("docs/**/*.md"),
+        *REPOSITORY.glob("infra/**/*.yml"),
+        *(
+            path
+            for room in ("cli", "infra", "training")
+            for path in REPOSITORY.glob(f"{room}/**/*.py")
+        ),
+        REPOSITORY / "serverless.yml",
+        REPOSITORY / "README.md",
+    ]
+    found = {
+        f"{path.relative_to(REPOSITORY)}: {match[0]}"
+        for path in places
+        for match in told.finditer(path.read_text())
+    }
+    assert not found
