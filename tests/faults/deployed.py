@@ -92,7 +92,8 @@ class Deployed:
         """So many batches of the inbox queue at once, until the end."""
         functions = self.running.client("lambda")
         name = "sortbox-local-onUpload"
-        (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        found = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        (mapping,) = (each for each in found if each["EventSourceArn"].endswith("-inbox"))
         more = {"MaximumConcurrency": uploads}
         functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=more)
         try:

@@ -41,7 +41,13 @@ def why_not() -> str | None:
         return "unshare or setpriv is missing"
     with tempfile.TemporaryDirectory(dir="/tmp") as place:
         Path(place).chmod(0o755)
-        look = (*UNSHARED, *AS_NOBODY, sys.executable, "-c", f"open({str(SERVE)!r})")
+        look = (
+            *UNSHARED,
+            *AS_NOBODY,
+            sys.executable,
+            "-c",
+            f"import uvicorn; open({str(SERVE)!r})",
+        )
         found = subprocess.run(look, cwd=ROOT, env=paths(place), capture_output=True, check=False)
     if found.returncode:
         return f"nobody else may use this checkout and its Python: {found.stderr.decode()[-200:]}"

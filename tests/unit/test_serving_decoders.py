@@ -30,8 +30,14 @@ LONG = expensive.many_scans(4000, 4000, 25)
 Make = Callable[..., Decoders]
 
 
+OF_OTHERS: set[psutil.Process] = set()
+"""Decoders that other tests of this process have left: they are not this test's to look at."""
+
+
 @pytest.fixture
 def make() -> Iterator[Make]:
+    OF_OTHERS.clear()
+    OF_OTHERS.update(processes_of_decoders())
     made = []
 
     def make(
@@ -51,7 +57,7 @@ def processes_of_decoders() -> set[psutil.Process]:
     return {
         child
         for child in psutil.Process().children(recursive=True)
-        if child.ppid() != psutil.Process().pid
+        if child not in OF_OTHERS and child.ppid() != psutil.Process().pid
     }
 
 
