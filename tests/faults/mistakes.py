@@ -55,8 +55,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a named pipe in a data set is opened and waited for",
         "serving/files.py",
-        "os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC",
-        "os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC",
+        "os.open(path, flags | os.O_NONBLOCK)",
+        "os.open(path, flags)",
         f"{UNIT}/test_datasets.py::test_a_pipe_is_never_waited_for",
     ),
     Mistake(
