@@ -15,15 +15,15 @@ help:
 	@echo 'make bench           measure the server beside its peers; bench-batch, bench-flow, bench-gpu'
 
 env: # every other verb builds what it needs first
-	@python=$$(PYTHON='$(PYTHON)' sh infra/python.sh) && "$$python" infra/environments.py
+	@python=$$(PYTHON='$(PYTHON)' sh infra/setup/python.sh) && "$$python" infra/setup/environments.py
 
 demo:
 	@./sortbox demo
 
 build/imagenet.tar.gz: | env
-build/imagenet.tar.gz: requirements.txt domain/model.py training/bundled.py training/bundled_weights.py training/lite0_graph.py training/openvino_files.py training/package.py
+build/imagenet.tar.gz: requirements.txt domain/model.py training/model/bundled.py training/model/bundled_weights.py training/model/lite0_graph.py training/model/openvino_files.py training/model/package.py
 	@echo 'Packing the bundled ImageNet model …'
-	@$(python) -m training.bundled $@
+	@$(python) -m training.model.bundled $@
 
 test: lint types # the flows mostly wait: meanwhile a second process goes through the rest
 	@$(python) -m pytest --numprocesses 2 --dist loadgroup
@@ -51,7 +51,7 @@ audit: env # asks the package registry about every pinned library
 	@$(python) -m infra.audit
 
 sbom: env .local/sbom-venv/.sortbox # CycloneDX, of the bundle and of the image, into build/sbom/
-	@.local/sbom-venv/bin/python -m infra.sbom
+	@.local/sbom-venv/bin/python -m infra.audit.sbom
 
 .local/sbom-venv/.sortbox: infra/tools/sbom.txt
 	@$(uv) venv --quiet --clear --python $(python) .local/sbom-venv
@@ -59,7 +59,7 @@ sbom: env .local/sbom-venv/.sortbox # CycloneDX, of the bundle and of the image,
 	@touch $@
 
 notices: env # the licences of what we ship, into build/notices/
-	@$(python) -m infra.notices
+	@$(python) -m infra.audit.notices
 
 lint: env
 	@$(python) -m ruff check .
@@ -69,7 +69,7 @@ types: env
 	@$(python) -m mypy .
 
 bundle: env
-	@$(python) -m infra.bundle
+	@$(python) -m infra.stacks.bundle
 
 bench: env .local/bench-venv/.sortbox build/bench/.sortbox # BENCH='--network lite0 --rounds 3 --parts servers'
 	@$(python) -m benchmarks.serve $(BENCH)
@@ -79,7 +79,7 @@ bench: env .local/bench-venv/.sortbox build/bench/.sortbox # BENCH='--network li
 	@$(uv) pip sync --quiet --require-hashes --python .local/bench-venv/bin/python $<
 	@touch $@
 
-build/bench/.sortbox: benchmarks/models.py training/quantise.py requirements.txt
+build/bench/.sortbox: benchmarks/models.py training/model/quantise.py requirements.txt
 	@$(python) -m benchmarks.models build/bench
 	@touch $@
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from batch.bucket import JSON, Bucket, Pieces
-from batch.cloud import Cloud
+from batch.context import Cloud
 from domain.errors import SortboxError
 from domain.keys import RunKeys, claim_key, folder_file, sweep_file
 from domain.scope import Kind, Scope

@@ -16,7 +16,7 @@ from threading import Event, Thread
 from botocore.exceptions import BotoCoreError, ClientError
 
 from batch.claim import ROUNDS, ContendedError
-from batch.cloud import Cloud
+from batch.context import Cloud
 from domain.keys import lease_key
 
 SECONDS = 30

@@ -14,16 +14,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from batch import answers, change_report, claim, report, slice, status, sweep
+from batch import claim, reclassify, status
 from batch import closing as closings
-from batch.changes import Changes
 from batch.claim import Run, RunClosed
 from batch.closing import Closing, Overtaken
-from batch.cloud import Cloud
-from batch.plan import plan
-from batch.progress import NothingAnswered, Stage, push
-from batch.report import Counts, Unfinished
-from batch.slice import Slice
+from batch.context import Cloud
+from batch.jobs.progress import NothingAnswered, Stage, push
+from batch.planning import slice
+from batch.planning.plan import plan
+from batch.planning.slice import Slice
+from batch.reports import change_report, folder_report, outcomes
+from batch.reports.changes import Changes
+from batch.reports.folder_report import Counts, Unfinished
 from batch.status import State
 from domain.scope import SWEEP, Scope
 
@@ -111,7 +113,7 @@ def _step(cloud: Cloud, run: Run) -> Progress:
         if newest.last and (newest.rows == 0 or newest.attempt == cloud.bounds.attempts):
             counted = 0 if newest.rows else None  # who planned nothing has left nothing
             return _end(cloud, run, Closing(newest.attempt, counted=counted))
-        held = sweep.holds_back(cloud, run, newest)
+        held = reclassify.holds_back(cloud, run, newest)
         if held:
             return _wait(cloud, run, planned, stages, held)
         if further and cloud.now() > until:
@@ -161,7 +163,7 @@ def _wait(
 ) -> Waiting:
     state = held or LACKING.get(min(stages), "running")
     if run.scope.is_sweep:
-        sweep.tell(cloud, run, state, planned, stages)
+        reclassify.tell(cloud, run, state, planned, stages)
     else:
         _tell(cloud, run, state)
     return Waiting(min(stages))
@@ -190,8 +192,8 @@ def _count_left(cloud: Cloud, run: Run, closing: Closing, until: datetime) -> Cl
     if closing.counted is None:
         return closing
     bucket, left = cloud.bucket, closing.left
-    for planned in answers.slices(bucket, run, closing.attempt, closing.counted):
-        left += answers.left_over(bucket, run, planned, cloud.bounds.heads_at_once)
+    for planned in outcomes.slices(bucket, run, closing.attempt, closing.counted):
+        left += outcomes.left_over(bucket, run, planned, cloud.bounds.heads_at_once)
         if cloud.now() > until:
             return replace(closing, left=left, counted=planned.index + 1)
     return replace(closing, left=left, counted=None)
@@ -203,13 +205,13 @@ def _report(
     """The report, then the status that says that it is there."""
     state: State = "finished" if closing.reason is None else "failed"
     if not run.scope.is_sweep:
-        counts = report.write(cloud, run, closing.place, until)
+        counts = folder_report.write(cloud, run, closing.place, until)
         if not isinstance(counts, Unfinished):
             _tell(cloud, run, state, closing.reason)
         return counts
     changes = change_report.write(cloud, run, closing.place, until)
     if not isinstance(changes, Unfinished):
-        tally = sweep.final(cloud, run, closing.attempt or cloud.bounds.attempts, changes)
+        tally = reclassify.final(cloud, run, closing.attempt or cloud.bounds.attempts, changes)
         status.write(cloud.bucket, run, state, _now(cloud), closing.reason, tally)
     return changes
 
@@ -220,7 +222,7 @@ def _close(cloud: Cloud, run: Run, closing: Closing) -> None:
     Who is given up for its age is begun again, but for a sweep that a person has stopped.
     """
     is_old = _too_old(cloud, run) is not None and not run.paused
-    again = is_old or sweep.was_overtaken(cloud, run, closing.attempt)
+    again = is_old or reclassify.was_overtaken(cloud, run, closing.attempt)
     claim.close(cloud, run, again=again)
     if not run.scope.is_sweep and find(cloud, SWEEP):
         cloud.go_on(SWEEP)

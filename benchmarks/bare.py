@@ -11,7 +11,7 @@ import numpy as np
 from domain.model import ModelCard, Preprocessing
 from serving import cpus, preprocess
 from serving.archive import Archive
-from serving.decode import decode
+from serving.decoding.decode import decode
 from serving.engines.openvino import OpenVino
 from serving.preprocess import Pixels
 

@@ -19,12 +19,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import road, transform
 from benchmarks.flow import images
+from benchmarks.folders import road, transform
 from benchmarks.serve import machine
 from domain.archive import TOPOLOGY, VALUES, WEIGHTS
 from domain.model import ModelCard
-from training.package import pack
+from training.model.package import pack
 
 SERVER_SECONDS = 8.0
 console = Console(width=110)

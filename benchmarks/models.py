@@ -15,11 +15,11 @@ from safetensors.torch import save
 from benchmarks.flow import images
 from domain.model import ModelCard, Precision, Preprocessing, Verdict
 from serving import preprocess
-from serving.backbones import backbone
-from serving.decode import decode
+from serving.decoding.decode import decode
+from serving.networks import backbone
 from serving.preprocess import Pixels
-from training import bundled, openvino_files, quantise
-from training.package import write
+from training.model import bundled, openvino_files, quantise
+from training.model.package import write
 
 PRECISIONS: tuple[Precision, ...] = ("int8", "bf16")
 CALIBRATION = 64

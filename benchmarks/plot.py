@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.charts import svg, text
+from training.reports.charts import svg, text
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 400, 56, 250, 44, 48
 COLOURS = ("#2f6fde", "#79a4ee", "#d9772b", "#1f7a4d", "#8a4fb8", "#c0392b")

@@ -18,15 +18,21 @@ from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
 
-from training import data, debugging, lesson, metrics, profiling, saving, weights
-from training.batches import Batch, Source
-from training.config import TrainConfig
-from training.data import Dataset
-from training.images import Images
-from training.lesson import Lesson
-from training.loop import Loop
-from training.places import Places
-from training.world import World
+from training.config import hook_config, metrics
+from training.config.paths import Places
+from training.config.train_config import TrainConfig
+from training.data import dataset as data
+from training.data.dataset import Dataset
+from training.data.loader import Images
+from training.data.sampling import Batch, Source
+from training.debugger import debugging
+from training.debugger.watch import Training
+from training.distributed import World
+from training.loop import setup as lesson
+from training.loop.fit import Loop
+from training.loop.setup import Lesson
+from training.model import pretrained
+from training.profiler import timing as profiling
 
 BOTH, NEITHER = "both", "neither"
 KINDS: Mapping[str, Mapping[str, str]] = {
@@ -80,11 +86,10 @@ class Bench:
         course = lesson.begun(told, copy.deepcopy(self.lesson.learner), self.world)
         loss, source = lesson.loss(told, self.dataset, self.world), self.lesson.source
         precision = lesson.precision(told, self.world)
+        training = Training(course.module, loss, course.scaler.get_scale, source.steps, course.step)
         with (
             profiling.profiled(told, places, self.world, lines.append) as timing,
-            debugging.watched(
-                told, places, self.world, source.steps, course, loss, lines.append
-            ) as watch,
+            debugging.watched(told, places, self.world, training, lines.append) as watch,
         ):
             Loop(
                 told, source, ("validation",), len(self.dataset.labels), loss, precision,
@@ -127,13 +132,13 @@ def _prepared(told: TrainConfig, photos: Path, scratch: Path, steps: int) -> Ben
     (scratch / "channels" / "data").symlink_to(photos)
     world = World()
     dataset = data.prepare(scratch / "channels", told.selects, told.max_unreadable, _nothing)
-    start = weights.start(told, len(dataset.labels), scratch / "none")
+    start = pretrained.start(told, len(dataset.labels), scratch / "none")
     images = Images(dataset, start.preprocessing, told, world)
     if told.unfreeze == "head":
         made = lesson.head_alone(told, start, dataset, images, scratch, world, lambda *_: None)
     else:
         made = lesson.whole_network(start, images, world)
-    every = saving.interval(told.epochs * made.source.steps, told.unfreeze != "head")
+    every = hook_config.interval(told.epochs * made.source.steps, told.unfreeze != "head")
     told = replace(told, debug_interval=told.debug_interval or every)
     if steps:
         told = replace(told, epochs=1)

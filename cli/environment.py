@@ -16,7 +16,7 @@ def require_training() -> None:
 
     The versions of what this process has imported already are the same in both environments.
     """
-    from infra import environments
+    from infra.setup import environments
 
     if environments.has_training():
         return

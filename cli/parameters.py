@@ -14,10 +14,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from training.config import TrainConfig
-from training.failure import TrainingFailed
-from training.hyperparameter import flag, parsed
-from training.search import parsed as parsed_range
+from training.config.errors import TrainingFailed
+from training.config.hyperparameter import flag, parsed
+from training.config.search_space import parsed as parsed_range
+from training.config.train_config import TrainConfig
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -188,7 +188,7 @@ class WithSettings(Command):
 
 
 def _settings() -> list[click.Parameter]:
-    from infra import schedule
+    from infra.stacks import schedule
 
     found = schedule.params(REPOSITORY / "serverless.yml", "default")
     return [

@@ -43,6 +43,6 @@ def image_of(stage: "Stage", instance_type: str) -> str:
         from infra.local import container_image
 
         return container_image.uri()
-    from infra import image
+    from infra.stacks import image
 
     return image.current(stage, instance_type)

@@ -1,7 +1,7 @@
 """Names that strangers choose (S3 keys, members of archives), as files below a folder of ours.
 
 The one place that says which names those are. What writes the files must also follow no link that
-lies in the folder already: `training.datasets` looks first, archives go into new folders.
+lies in the folder already: `training.launch.upload` looks first, archives go into new folders.
 """
 
 import unicodedata

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from batch.slice import LARGE, MB
+from batch.planning.slice import LARGE, MB
 from domain.keys import MANIFEST_KEY_BYTES, fits_manifest
 from domain.model import ModelId
 from domain.reply import Labelled, Refused, Reply

@@ -11,17 +11,17 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from batch import lease
 from batch.bucket import Bucket
-from batch.change_report import PAGE
-from batch.changes import Changes
 from batch.claim import Run
-from batch.cloud import Cloud, Machines
-from batch.page import PageRef
+from batch.context import Cloud, Machines
+from batch.planning.page import PageRef
+from batch.reports.change_report import PAGE
+from batch.reports.changes import Changes
 from batch.run import Closed, Failed, Finished, Waiting, advance, begin, find
 from domain.scope import Scope
 from functions import runtime
 from functions.active import Pointer
-from functions.beat import is_overdue, is_quiet, last_timer, stop_waiting
-from functions.intake import Intake
+from functions.debounce import is_overdue, is_quiet, last_timer, stop_waiting
+from functions.endpoint.thumbnails import Thumbnails
 from functions.messages import (
     Advance,
     JobChanged,
@@ -31,10 +31,9 @@ from functions.messages import (
     Sweep,
     parse_folder,
 )
-from functions.post import send
 from functions.runtime import count, logger
 from functions.settings import OnFolder, from_env
-from functions.thumbnails import Thumbnails
+from functions.sqs import Intake, send
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

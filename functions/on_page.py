@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, assert_never
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from batch.answer import Answer, Unanswered, answer_of, in_outbox, to_line
 from batch.bucket import Bucket, Listed
-from batch.collect import NoReply, outputs, reply_in
-from batch.page import Row
-from batch.progress import done_key, failed_key, read_settled, write_settled
-from batch.slice import Direct, Page, Transform, open_page
+from batch.jobs.collect import NoReply, outputs, reply_in
+from batch.jobs.progress import done_key, failed_key, read_settled, write_settled
+from batch.outcome import Answer, Unanswered, answer_of, in_outbox, to_line
+from batch.planning.page import Row
+from batch.planning.slice import Direct, Page, Transform, open_page
 from batch.unreadable import Others
 from domain.reply import Reply
 from domain.result import How, Rejected, Result
@@ -22,16 +22,15 @@ from domain.route import ENDPOINT_BYTES
 from functions import runtime
 from functions.active import Pointer
 from functions.answer import instant, result_of, too_large, unreadable
-from functions.expensive import MOST_TIMEOUTS, Timeouts, refusal
+from functions.endpoint.expensive import MOST_TIMEOUTS, Timeouts, refusal
+from functions.endpoint.readiness import Readiness
 from functions.inbox import BELIEVED_RECEIVES, Image, Photo, Unreadable, fetch, peek
-from functions.intake import Intake, receives
 from functions.messages import Advance, parse_page
 from functions.outbox import Current, Gone, Look, Outbox, Outcome, Published, settle, withdraw
 from functions.outbox import Unanswered as NoAnswer
-from functions.post import send
-from functions.readiness import Readiness
 from functions.runtime import THREADS, count, logger
 from functions.settings import OnPage, from_env
+from functions.sqs import Intake, receives, send
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

@@ -9,15 +9,15 @@ from datetime import datetime
 from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, Any
 
-from batch import slots
 from batch.bucket import Bucket, Listed
-from batch.cloud import Bounds
+from batch.context import Bounds
+from batch.jobs import slots
 from domain.keys import CLAIMS, TICK, claimed_token, ticket_since
 from functions import runtime
 from functions.messages import Advance
-from functions.post import send
 from functions.runtime import Event, count, logger, metrics
 from functions.settings import OnSchedule, from_env
+from functions.sqs import send
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient

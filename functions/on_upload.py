@@ -19,16 +19,15 @@ from functions import runtime
 from functions.active import Pointer
 from functions.allowance import Allowances
 from functions.answer import instant, result_of, too_large, unreadable
-from functions.beat import Beats
-from functions.expensive import Timeouts
+from functions.debounce import Beats
+from functions.endpoint.expensive import Timeouts
+from functions.endpoint.readiness import Readiness
 from functions.inbox import BELIEVED_RECEIVES, Absent, Image, Photo, Unreadable, fetch, peek
-from functions.intake import Intake, receives
 from functions.messages import Changed, LookAgain, Restored, Start, SwitchedOn, parse_inbox
 from functions.outbox import Current, Gone, Outbox, Published, Unanswered, settle, withdraw
-from functions.post import look_again, move, send
-from functions.readiness import Readiness
 from functions.runtime import Event, about, count, logger
 from functions.settings import OnUpload, from_env
+from functions.sqs import Intake, look_again, move, receives, send
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient

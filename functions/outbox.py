@@ -20,15 +20,17 @@ from domain.result import (
     MODEL_ID,
     STATUS,
     UNREADABLE,
+    Previous,
     Rejected,
     Result,
     Version,
+    from_json,
     metadata,
+    previous,
     source_version,
     to_json,
 )
 from functions.inbox import Absent, Image, absent, peek, status
-from functions.previous import previous_answer
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -261,3 +263,20 @@ def _overtaken(error: ClientError) -> Overtaken:
     if status(error) in (404, 409, 412) and error.response["Error"]["Code"] != "NoSuchBucket":
         return Overtaken()
     raise error
+
+
+def previous_answer(s3: "S3Client", bucket: str, image: str, etag: str) -> Previous | Absent | None:
+    """Absent where the result is no longer the one with this ETag.
+
+    None where it says nothing: of a schema that is not known here, it is replaced all the same.
+    """
+    try:
+        found = s3.get_object(Bucket=bucket, Key=result_key(image))
+    except ClientError as error:
+        return absent(error)
+    if found["ETag"] != etag:
+        return Absent()
+    try:
+        return previous(from_json(found["Body"].read()))
+    except ValueError:
+        return None

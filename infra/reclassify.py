@@ -14,20 +14,20 @@ from botocore.exceptions import ClientError
 
 from batch import claim, status
 from batch.claim import ContendedError, Run, RunClosed
-from batch.cloud import Cloud
-from batch.pending import Reason
-from batch.plan import divide
-from batch.slice import Transform
-from batch.walk import Walk
+from batch.context import Cloud
+from batch.planning.pending import Reason
+from batch.planning.plan import divide
+from batch.planning.slice import Transform
+from batch.planning.walk import Walk
 from domain.errors import SortboxError
 from domain.keys import INBOX
 from domain.scope import SWEEP, Kind, Scope
 from functions import on_folder
 from functions.messages import Sweep, to_json
 from functions.settings import OnFolder, from_env
-from infra import cost, prices
-from infra.cost import TYPICAL, Assumptions
-from infra.prices import Prices
+from infra.diagnostics import cost, prices
+from infra.diagnostics.cost import TYPICAL, Assumptions
+from infra.diagnostics.prices import Prices
 from infra.stage import Stage, StageError
 
 if TYPE_CHECKING:

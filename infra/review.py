@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch.bucket import Bucket
-from batch.review import COLUMNS, PREFIX
+from batch.reports.review import COLUMNS, PREFIX
 from domain.errors import SortboxError
 from domain.foreign import unescape_cell
 from domain.keys import INBOX

@@ -20,10 +20,10 @@ from domain.reply import Labelled, Refused, to_json
 from serving import negotiation
 from serving.batcher import Full
 from serving.classifier import Classifier
-from serving.decoders import Lost
+from serving.decoding.decoder_pool import Lost
+from serving.decoding.undecodable import Code, Undecodable
 from serving.negotiation import Declined
 from serving.settings import Settings
-from serving.undecodable import Code, Undecodable
 
 READ_SECONDS = 60
 """InvokeEndpoint gives up after 60 seconds; a slower sender only holds a place in the queue."""

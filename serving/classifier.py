@@ -19,18 +19,19 @@ from numpy.typing import NDArray
 
 from domain.model import ModelCard
 from domain.reply import Label, Labelled, Server
-from serving import arrays, jpeg, preprocess
+from serving import preprocess
 from serving.batcher import Batcher
-from serving.bounds import scans_and_pixels
-from serving.decode import image_format
-from serving.decoded import Photo
-from serving.decoder import Work
-from serving.decoders import Decoders, Overrun, prepare
+from serving.decoding import arrays, jpeg
+from serving.decoding.bounds import scans_and_pixels
+from serving.decoding.decode import image_format
+from serving.decoding.decoded import Photo
+from serving.decoding.decoder_pool import Decoders, Overrun, prepare
+from serving.decoding.decoder_process import Work
+from serving.decoding.sniff import Format, claimed_pixels
+from serving.decoding.undecodable import Undecodable
 from serving.engines import Engine
 from serving.preprocess import Pixels
 from serving.settings import Settings
-from serving.sniff import Format, claimed_pixels
-from serving.undecodable import Undecodable
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from domain.errors import SortboxError
-from serving.undecodable import Undecodable
+from serving.decoding.undecodable import Undecodable
 
 MAX_TOP_K = 1_000
 

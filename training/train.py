@@ -13,38 +13,30 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from training import (
-    card,
-    checkpoint,
-    config,
-    data,
-    debugging,
-    lesson,
-    metrics,
-    one_job,
-    package,
-    profiling,
-    report,
-    search,
-    spawn,
-    trials,
-    weights,
-)
-from training.compiling import compiled, told_in_words
-from training.config import TrainConfig
-from training.course import Course
-from training.data import Dataset
-from training.embed import embed_by
-from training.failure import Interrupted, sentence
-from training.folders import WEIGHTS
-from training.images import Images
-from training.judgement import judged
-from training.lesson import Lesson
-from training.loop import Loop
-from training.places import Places
-from training.profiling import Timing
-from training.weights import Start
-from training.world import World
+from training import launcher
+from training.config import metrics, search_space, train_config, trials
+from training.config.errors import Interrupted, sentence
+from training.config.paths import Places
+from training.config.train_config import TrainConfig
+from training.data import dataset as data
+from training.data.dataset import Dataset
+from training.data.feature_extractor import embed_by
+from training.data.folders import WEIGHTS
+from training.data.loader import Images
+from training.debugger import debugging
+from training.debugger.watch import Training
+from training.distributed import World
+from training.evaluation.accuracy import judged
+from training.loop import checkpoint, in_process_search, setup
+from training.loop.fit import Loop
+from training.loop.setup import Lesson
+from training.loop.state import Course
+from training.model import package, pretrained
+from training.model.compile import compiled, told_in_words
+from training.model.pretrained import Start
+from training.profiler import timing as profiling
+from training.profiler.timing import Timing
+from training.reports import model_card, training_report
 
 INTERRUPTED = 128 + signal.SIGTERM
 
@@ -73,10 +65,10 @@ def train(
 ) -> None:
     """Raises TrainingFailed or Interrupted; `places.model` is filled by the last step only."""
     if told.search != "none":
-        search.check_one_job(told)
+        search_space.check_one_job(told)
     dataset = data.prepare(places.channels, told.selects, told.max_unreadable, stop.go_on)
     say(data.described(dataset))
-    start = weights.start(told, len(dataset.labels), places.channels / WEIGHTS)
+    start = pretrained.start(told, len(dataset.labels), places.channels / WEIGHTS)
     say(f"{told.arch}, {start.origin}, on {world.device}; what learns: {told.unfreeze}")
     with (
         Images(dataset, start.preprocessing, told, world) as images,
@@ -86,7 +78,7 @@ def train(
         if prepared.engine:
             say(f"features by {prepared.engine}")
         told, course = _begun(told, prepared, dataset, places, world, stop, say)
-        run = card.identity(told, dataset, start)
+        run = model_card.identity(told, dataset, start)
         course.restore(checkpoint.read(places.checkpoints, run))
         if course.step:
             say(f"resumed after step {course.step}")
@@ -97,10 +89,10 @@ def train(
         final = judged(look, images.judged(dataset.judge), len(split), world)
         say(metrics.line({"final_accuracy": final.accuracy, "final_loss": final.loss}))
         if world.leads:
-            made, packed = card.made(told, start, dataset, final, network)
+            made, packed = model_card.made(told, start, dataset, final, network)
             made, files = compiled(told, made, packed, dataset, images)
             say(told_in_words(made))
-            report.write(places.reports, made, dataset, course.history, final)
+            training_report.write(places.reports, made, dataset, course.history, final)
             package.write(made, packed, places.model, files)
 
 
@@ -116,15 +108,18 @@ def _learn(
     timing: Timing,
     say: Say,
 ) -> None:
-    loss, steps = lesson.loss(told, dataset, world), prepared.source.steps
-    with debugging.watched(told, places, world, steps, course, loss, say) as watch:
+    loss = setup.loss(told, dataset, world)
+    training = Training(
+        course.module, loss, course.scaler.get_scale, prepared.source.steps, course.step
+    )
+    with debugging.watched(told, places, world, training, say) as watch:
         Loop(
             told,
             prepared.source,
             tuple(split for split in dataset.splits if split != "train"),
             len(dataset.labels),
             loss,
-            lesson.precision(told, world),
+            setup.precision(told, world),
             world,
             lambda: checkpoint.write(places.checkpoints, run, course.state()),
             stop,
@@ -145,7 +140,7 @@ def _lesson(
     say: Say,
 ) -> Lesson:
     if told.unfreeze != "head":
-        return lesson.whole_network(start, images, world)
+        return setup.whole_network(start, images, world)
 
     def go_on(done: int, total: int) -> None:
         if any(world.summed(stop())):
@@ -153,7 +148,7 @@ def _lesson(
         if done == total or done % 1024 == 0:
             say(f"features of {done} of {total} images")
 
-    return lesson.head_alone(told, start, dataset, images, scratch, world, go_on)
+    return setup.head_alone(told, start, dataset, images, scratch, world, go_on)
 
 
 def _begun(
@@ -167,8 +162,8 @@ def _begun(
 ) -> tuple[TrainConfig, Course]:
     """A course before its first step; of a search the best one, after its last."""
     if told.search == "none":
-        return told, lesson.begun(told, prepared.learner, world)
-    found = one_job.searched(told, prepared, dataset, world, stop.go_on, say)
+        return told, setup.begun(told, prepared.learner, world)
+    found = in_process_search.searched(told, prepared, dataset, world, stop.go_on, say)
     trials.write(places.reports, told.objective, told.search, found.trials)
     for epoch in found.course.history:
         say(metrics.line(epoch))
@@ -178,13 +173,13 @@ def _begun(
 def main(arguments: list[str], environ: Mapping[str, str]) -> int:
     places = Places.from_env(environ)
     try:
-        told = config.read(places.config / "hyperparameters.json", arguments)
-        machines = spawn.Machines.read(places.config)
-        count = spawn.here(told.processes)
+        told = train_config.read(places.config / "hyperparameters.json", arguments)
+        machines = launcher.Machines.read(places.config)
+        count = launcher.here(told.processes)
         if "RANK" not in environ:
             places.failure.unlink(missing_ok=True)  # of the run before this one
             if count * len(machines.names) > 1:
-                return spawn.run(machines, count, arguments, environ)
+                return launcher.run(machines, count, arguments, environ)
         _train_as_one_of(World.from_env(environ), told, places)
     except Interrupted:
         return INTERRUPTED

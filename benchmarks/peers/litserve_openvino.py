@@ -13,7 +13,7 @@ import numpy as np
 from domain.model import ModelCard
 from serving import cpus, preprocess
 from serving.classifier import best
-from serving.decode import decode
+from serving.decoding.decode import decode
 from serving.engines.openvino import from_pixels, openvino
 
 FOLDER = Path(os.environ["ARCHIVE"])

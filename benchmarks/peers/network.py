@@ -11,7 +11,7 @@ from torch import nn
 from torchvision import transforms
 
 from domain.model import ModelCard
-from serving.backbones import backbone
+from serving.networks import backbone
 
 FOLDER = Path(os.environ.get("ARCHIVE", "."))
 TOP = 5

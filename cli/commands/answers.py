@@ -28,8 +28,8 @@ def status(key: str, stage: "Stage", as_json: bool) -> None:
 
     from batch.bucket import Bucket
     from domain.keys import INBOX
-    from infra.findings import Lookout
-    from infra.status import everything, explain
+    from infra.diagnostics.findings import Lookout
+    from infra.diagnostics.status import everything, explain
 
     connect(stage)
     bucket = Bucket(boto3.client("s3"), stage.bucket)
@@ -68,7 +68,7 @@ def reclassify(
     end: bool,
 ) -> None:
     """Bring every answer up to date with the active model, by batch transform."""
-    from infra.cost import TYPICAL
+    from infra.diagnostics.cost import TYPICAL
     from infra.reclassify import Asked, Desk, run
 
     connect(stage)

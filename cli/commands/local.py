@@ -18,11 +18,11 @@ ARCHIVE = REPOSITORY / "build" / "imagenet.tar.gz"
 MADE_OF = (
     "requirements.txt",
     "domain/model.py",
-    "training/bundled.py",
-    "training/bundled_weights.py",
-    "training/lite0_graph.py",
-    "training/openvino_files.py",
-    "training/package.py",
+    "training/model/bundled.py",
+    "training/model/bundled_weights.py",
+    "training/model/lite0_graph.py",
+    "training/model/openvino_files.py",
+    "training/model/package.py",
 )
 
 
@@ -72,10 +72,10 @@ def down() -> None:
 def _up(keep: bool) -> "Cloud":
     """The local cloud, up and with an active model; `keep`: whichever is active already."""
     from cli.stages import connect
-    from infra.activate import activate_archive
     from infra.local import cloud, container_image
     from infra.local.account import STAGE
     from infra.local.place import Place
+    from infra.models.activate import activate_archive
 
     archive = pack_bundled_model()
     running = cloud.up(Place.named(os.environ), say)
@@ -89,7 +89,7 @@ def pack_bundled_model() -> Path:
     """The bundled model's archive, packed where it is missing or older than its sources."""
     newest = max((REPOSITORY / name).stat().st_mtime for name in MADE_OF)
     if not ARCHIVE.exists() or ARCHIVE.stat().st_mtime < newest:
-        from training import bundled
+        from training.model import bundled
 
         say("Packing the bundled ImageNet model …")
         say(bundled.write(ARCHIVE))

@@ -57,12 +57,12 @@ def promote(
     connect(stage)
     image = image or image_of(stage, stage.endpoint_instance_type)
     if bundled:
-        from infra.activate import activate_archive
+        from infra.models.activate import activate_archive
 
         active = activate_archive(stage, pack_bundled_model(), image, keep=False)
     else:
         require_training()
-        from training.promote import Source, Wish, run
+        from training.launch.promote import Source, Wish, run
 
         source, wish = Source(job, archive, tests), Wish(replace_labels, override)
         active = run(stage, image, source, wish, Console())
@@ -78,7 +78,7 @@ def rollback(stage: "Stage", image: str | None, reclassify: bool) -> None:
     """Make the previously active model active again; a second time goes back once more."""
     import boto3
 
-    from infra.rollback import roll_back
+    from infra.models.rollback import roll_back
 
     connect(stage)
     _show(roll_back(stage, boto3.client("s3"), boto3.client("sagemaker"), image))

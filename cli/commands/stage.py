@@ -22,7 +22,7 @@ def deploy(stage: "Stage", **settings: Any) -> None:
     The settings below hold for this deployment; write them under `params` in serverless.yml to
     keep them.
     """
-    from infra.deploy import deploy as deploy_stage
+    from infra.stacks.deploy import deploy as deploy_stage
 
     connect(stage)
     deploy_stage(stage, {name: value for name, value in settings.items() if value is not None})
@@ -33,7 +33,7 @@ def deploy(stage: "Stage", **settings: Any) -> None:
 @click.option("--instance-type", default="ml.m5.xlarge", show_default=True, metavar="TYPE")
 def image(stage: "Stage", instance_type: str) -> None:
     """Build the container image on AWS CodeBuild, where it is missing; print its URI."""
-    from infra.image import current
+    from infra.stacks.image import current
 
     connect(stage)
     say(current(stage, instance_type, build_missing=True))
@@ -50,7 +50,7 @@ def doctor(stage: "Stage", image: str | None, as_json: bool) -> None:
     """
     import boto3
 
-    from infra.doctor import Patient, findings
+    from infra.diagnostics.doctor import Patient, findings
 
     connect(stage)
     session: Any = boto3.Session()
@@ -89,8 +89,8 @@ def cost(
     """Compare what a month costs on each route."""
     from dataclasses import asdict
 
-    from infra import cost as costs
-    from infra.prices import load
+    from infra.diagnostics import cost as costs
+    from infra.diagnostics.prices import load
 
     assumptions = costs.Assumptions(
         instance=instance,
@@ -113,7 +113,7 @@ def cost(
 @click.option("--follow", is_flag=True, help="Go on printing what is added, until Ctrl-C.")
 def logs(name: str, stage: "Stage", lines: int, follow: bool) -> None:
     """Print the last log lines of a stage; NAME is a part of a log's name, such as onUpload."""
-    from infra.logs import stage_logs
+    from infra.diagnostics.logs import stage_logs
 
     connect(stage)
     for line in stage_logs(stage, name, lines, follow):
@@ -132,7 +132,7 @@ def logs(name: str, stage: "Stage", lines: int, follow: bool) -> None:
 @click.option("--yes", is_flag=True, help="Delete the bucket without asking.")
 def remove(stage: "Stage", bucket: str, yes: bool) -> None:
     """Remove a stage: first what bills by the hour, then the rest; the bucket stays."""
-    from infra.remove import run
+    from infra.stacks.remove import run
 
     def confirm(name: str) -> bool:
         if yes:

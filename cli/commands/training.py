@@ -20,7 +20,7 @@ from cli.stages import connect, image_of
 
 if TYPE_CHECKING:
     from infra.stage import Stage
-    from training.launch import Asked
+    from training.launch.job import Asked
 
 INSTANCE_TYPE = "ml.m5.xlarge"
 
@@ -59,10 +59,10 @@ def train(data: str, stage: "Stage", **options: Any) -> None:
     from rich.console import Console
 
     require_training()
-    from training import launch
+    from training.launch import job
 
     connect(stage)
-    sys.exit(0 if launch.run(_job(data, stage, options), Console()) else 1)
+    sys.exit(0 if job.run(_job(data, stage, options), Console()) else 1)
 
 
 @click.command(cls=Command)
@@ -94,7 +94,7 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
     from rich.console import Console
 
     require_training()
-    from training import tune as search
+    from training.launch import tune as search
 
     connect(stage)
     request = search.asked(
@@ -113,10 +113,10 @@ JOB = ("instance_type", "image", "spot", "managed_debugger")
 
 
 def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "Asked":
-    from training import launch
+    from training.launch import job
 
     instance_type = options["instance_type"]
     image = options["image"] or image_of(stage, instance_type)
     words = given_hyperparameters(options)
     flags = {name: options[name] for name in ("spot", "managed_debugger")}
-    return launch.asked(stage, image, data, words, instance_type, **flags)
+    return job.asked(stage, image, data, words, instance_type, **flags)

@@ -19,8 +19,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from infra import bundle, inventory, node
-from infra.environments import LOCAL, python_environment
+from infra import shipped
+from infra.audit import inventory
+from infra.setup import node
+from infra.setup.environments import LOCAL, python_environment
+from infra.stacks import bundle
 
 HERE = Path(__file__).parent
 TOOLS = LOCAL / "audit-venv"
@@ -76,11 +79,11 @@ def package(stage: str, folder: Path) -> None:
     ours = node.environment() | {"SORTBOX_BUCKET": "bucket", "AWS_REGION": REGION}
     with TemporaryDirectory() as made, node.alone():
         command = node.osls("package", "--stage", stage, "--package", made)
-        subprocess.run(command, cwd=bundle.REPOSITORY, env=ours, check=True, capture_output=True)
+        subprocess.run(command, cwd=shipped.REPOSITORY, env=ours, check=True, capture_output=True)
         template = Path(made, "cloudformation-template-update-stack.json")
         shutil.copy(template, folder / "sortbox.json")
     for name in WRITTEN:
-        shutil.copy(bundle.REPOSITORY / "infra" / name, folder)
+        shutil.copy(shipped.REPOSITORY / "infra" / "stacks" / name, folder)
 
 
 def lint(folder: Path) -> int:
@@ -176,7 +179,7 @@ def _run(tool: str, *arguments: str, quiet: bool = False) -> int:
     command = [str(TOOLS / "bin" / tool), *arguments]
     output = subprocess.DEVNULL if quiet else None
     return subprocess.run(
-        command, cwd=bundle.REPOSITORY, env=environment(os.environ), stdout=output, check=False
+        command, cwd=shipped.REPOSITORY, env=environment(os.environ), stdout=output, check=False
     ).returncode
 
 

@@ -14,7 +14,7 @@ REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 
 class Command(TypedDict):
-    """What stands for an image: see infra/local/sagemaker/images.py."""
+    """What stands for an image: see infra/local/sagemaker/containers/images.py."""
 
     argv: list[str]
     train: NotRequired[list[str]]
@@ -46,7 +46,7 @@ def write_commands(place: Place, others: Mapping[str, Command]) -> None:
     ours: Command = {
         "argv": [sys.executable, "-m", "serving"],
         "train": [sys.executable, "-m", "training.train"],
-        "rules": [sys.executable, "-m", "training.rule_job"],
+        "rules": [sys.executable, "-m", "training.managed_debugger.rule_job"],
         "cwd": str(REPOSITORY),
         "env": {"SORTBOX_CONTAINER": digest()},
     }

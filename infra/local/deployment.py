@@ -9,9 +9,9 @@ import boto3
 from botocore.exceptions import ClientError
 
 from domain.errors import SortboxError
-from infra import bundle
 from infra.local.account import REGION, STAGE, AccessKey, environment
 from infra.local.place import REPOSITORY, Place, Ports, write_private
+from infra.stacks import bundle
 
 
 class NotDeployed(SortboxError):
@@ -24,7 +24,7 @@ def deploy(place: Place, ports: Ports) -> None:
     if place.deployed.is_file() and place.deployed.read_text() == now and _stacks_stand(ports, key):
         return
     place.deployed.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "infra.deploy", STAGE.name]
+    command = [sys.executable, "-m", "infra.stacks.deploy", STAGE.name]
     # osls looks every 5 s otherwise, and here a stack is deployed in less than one.
     quickly = environment(place, ports, os.environ) | {"SLS_AWS_MONITORING_FREQUENCY": "200"}
     status = subprocess.run(command, cwd=REPOSITORY, env=quickly, check=False).returncode
@@ -36,7 +36,7 @@ def deploy(place: Place, ports: Ports) -> None:
 def _fingerprint() -> str:
     """Of all that a deployment is made of."""
     sources = [bundle.BUNDLE, REPOSITORY / "serverless.yml", REPOSITORY / "package-lock.json"]
-    sources += sorted((REPOSITORY / "infra").glob("*.yml"))
+    sources += sorted((REPOSITORY / "infra" / "stacks").glob("*.yml"))
     content = hashlib.sha256()
     for source in sources:
         content.update(hashlib.sha256(source.read_bytes()).digest())

@@ -19,8 +19,8 @@ from ministack.services import eventbridge, lambda_svc, sqs, sts
 
 sys.path.append(str(Path(__file__).parents[2]))  # of this process alone, not of the functions
 
-from infra.local import guard, keys
-from infra.local.guard import Credential, Guard
+from infra.local.access import guard, keys
+from infra.local.access.guard import Credential, Guard
 
 KEY_ID = os.environ["AWS_ACCESS_KEY_ID"]
 SECRET = os.environ["AWS_SECRET_ACCESS_KEY"]

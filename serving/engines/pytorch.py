@@ -15,7 +15,7 @@ from torch import nn
 from domain.model import Preprocessing
 from serving import preprocess
 from serving.archive import Archive, ModelError
-from serving.backbones import backbone
+from serving.networks import backbone
 from serving.preprocess import Pixels
 
 

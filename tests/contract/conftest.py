@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from domain.model import ModelId
-from tests.serving_process import Serving, serving
+from tests.support.worlds.serving_process import Serving, serving
 
 if TYPE_CHECKING:
-    from tests.jobs import Job  # imports torch: only for those who ask
+    from tests.support.worlds.jobs import Job  # imports torch: only for those who ask
 
 
 @pytest.fixture(scope="session")
 def random_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ModelId]:
     """A network with random weights: the folder that is /opt/ml/model, and its id."""
-    from tests.models import random_model  # imports torch: only for those who ask
+    from tests.support.builders.models import random_model  # imports torch: only for those who ask
 
     folder = tmp_path_factory.mktemp("random")
     return folder / "model", random_model(folder, "cat", "dog", "bird")
@@ -44,7 +44,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def job(tmp_path: Path) -> "Job":
     """A training job on three colours, not begun."""
-    from tests.jobs import Job, data_set
+    from tests.support.worlds.jobs import Job, data_set
 
     made = Job(tmp_path / "ml")
     data_set(made.channel)

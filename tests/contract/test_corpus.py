@@ -1,6 +1,7 @@
 """217 files that broke image libraries, or tried to; beside the repository, where there are any.
 
-The set that `tests.images` makes keeps the same promises alive where the corpus is absent.
+The set that `tests.support.builders.images` makes keeps the same promises alive where the corpus
+is absent.
 """
 
 import csv
@@ -14,10 +15,10 @@ import httpx
 import pytest
 
 from domain.reply import from_json
-from serving.decode import decode
-from serving.undecodable import Undecodable
-from tests import images
-from tests.serving_process import Serving
+from serving.decoding.decode import decode
+from serving.decoding.undecodable import Undecodable
+from tests.support.builders import images
+from tests.support.worlds.serving_process import Serving
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
 MAX_PIXELS = 50_000_000

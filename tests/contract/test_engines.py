@@ -10,8 +10,8 @@ import pytest
 
 from domain.model import ModelId
 from domain.reply import Labelled, from_json
-from tests.images import encoded, picture
-from tests.serving_process import ROOT, Serving, serving
+from tests.support.builders.images import encoded, picture
+from tests.support.worlds.serving_process import ROOT, Serving, serving
 
 MODULES = """
 import json, os, sys

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from infra.local import processes
-from tests.fakes import FakeS3
+from tests.support.fakes.aws import FakeS3
 
 EMULATOR = Path(__file__).parents[2] / ".local/cloud-venv/bin/python"
 START = "from ministack.app import main; main()"

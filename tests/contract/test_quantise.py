@@ -12,7 +12,7 @@ from skimage import data
 
 from domain.model import Compiled, ModelCard
 from serving import preprocess
-from serving.decode import decode
+from serving.decoding.decode import decode
 from serving.preprocess import Pixels
 
 pytestmark = pytest.mark.slow
@@ -66,8 +66,8 @@ def model() -> Model:
     import torch
     from safetensors.torch import save
 
-    from serving.backbones import backbone
-    from training import bundled
+    from serving.networks import backbone
+    from training.model import bundled
 
     teach, judge = split(excerpts())
     network = backbone("efficientnet_lite0", LABELS).eval()
@@ -95,7 +95,7 @@ def model() -> Model:
 
 
 def compiled(model: Model, calibration: Pixels) -> Compiled:
-    from training import quantise
+    from training.model import quantise
 
     judged = quantise.Photos(*model.judge)
     card, files = quantise.compiled(model.card, model.weights, calibration, judged)

@@ -9,7 +9,7 @@ from hypothesis import given
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from domain.result import Classified, Result, from_json, to_json
-from tests import vocabulary as some
+from tests.support.builders import vocabulary as some
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/result.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)

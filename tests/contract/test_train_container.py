@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from serving.backbones import backbone
-from tests.images import encoded, picture
-from tests.jobs import Job, data_set, folder, lines
-from training import metrics
-from training.config import TrainConfig
-from training.weights import start
+from serving.networks import backbone
+from tests.support.builders.images import encoded, picture
+from tests.support.worlds.jobs import Job, data_set, folder, lines
+from training.config import metrics
+from training.config.train_config import TrainConfig
+from training.model.pretrained import start
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

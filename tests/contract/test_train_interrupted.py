@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from domain.model import ModelCard, ModelId
-from infra.local.sagemaker.archive import unpack
-from tests.images import encoded
-from tests.jobs import Job, data_set, lines, noisy
-from tests.serving_process import serving
+from infra.local.sagemaker.containers.archive import unpack
+from tests.support.builders.images import encoded
+from tests.support.worlds.jobs import Job, data_set, lines, noisy
+from tests.support.worlds.serving_process import serving
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.jobs import Job, data_set, lines
+from tests.support.worlds.jobs import Job, data_set, lines
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

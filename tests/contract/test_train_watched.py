@@ -15,11 +15,12 @@ from typing import IO, Any
 import pytest
 
 from domain.model import ModelCard
-from tests.jobs import Job
-from training import debug_report, saving
-from training.debug_report import ISSUE, NOT_APPLICABLE
-from training.smd import ModeKeys
-from training.tensors import Tensors
+from tests.support.worlds.jobs import Job
+from training.config import hook_config
+from training.debugger import report
+from training.debugger.report import ISSUE, NOT_APPLICABLE
+from training.debugger.smdebug_compat import ModeKeys
+from training.debugger.tensors import Tensors
 
 
 def debug(job: Job) -> dict[str, Any]:
@@ -39,12 +40,12 @@ def state(job: Job, rule: str) -> str:
     return text
 
 
-def configure(job: Job, tensors: Path, *collections: saving.Collection) -> None:
+def configure(job: Job, tensors: Path, *collections: hook_config.Collection) -> None:
     """The job brings a DebugHookConfig, as SageMaker tells it."""
     config = job.root / "input" / "config"
     config.mkdir(parents=True, exist_ok=True)
     content = {"LocalPath": str(tensors), "CollectionConfigurations": collections}
-    (config / saving.CONFIG).write_text(json.dumps(content))
+    (config / hook_config.CONFIG).write_text(json.dumps(content))
 
 
 def assert_done(job: Job, status: int) -> ModelCard:
@@ -63,7 +64,7 @@ def test_a_job_leaves_losses_of_its_three_splits_a_verdict_a_rule_and_a_profile(
         "validation": 2,
         "test": 2,
     }
-    assert {each["rule"] for each in told["verdicts"]} == set(saving.RULES)
+    assert {each["rule"] for each in told["verdicts"]} == set(hook_config.RULES)
     assert {"gradients", "weights", "dead_relu", "losses"} <= set(told["collections"])
     text = (job.reports / "debug.html").read_text()
     assert text.count("<svg") == 2
@@ -116,7 +117,7 @@ def test_a_hook_that_cannot_be_made_does_not_stop_training(job: Job, tmp_path: P
 def test_nobody_watches_where_that_is_asked(job: Job) -> None:
     assert_done(job, job.run(debug="off", epochs="1"))
     assert debug(job)["state"] == "off"
-    assert not (job.root / "output" / saving.TENSORS).exists()
+    assert not (job.root / "output" / hook_config.TENSORS).exists()
 
 
 def test_a_rule_may_end_a_job_which_keeps_what_it_has_learnt(
@@ -210,9 +211,9 @@ def test_a_run_that_breaks_still_leaves_its_debug_report(job: Job) -> None:
 
 
 def test_names_from_outside_are_text_and_never_markup(tmp_path: Path) -> None:
-    evil = debug_report.Verdict("<script>", ISSUE, "<b>", 3, ("<i>",), "<img src=x>")
-    told = debug_report.Watched("on", "<u>", ("<s>",), (evil,), looks=1)
-    debug_report.write(tmp_path, told)
+    evil = report.Verdict("<script>", ISSUE, "<b>", 3, ("<i>",), "<img src=x>")
+    told = report.Watched("on", "<u>", ("<s>",), (evil,), looks=1)
+    report.write(tmp_path, told)
     text = (tmp_path / "debug.html").read_text()
     for tag in ("<script", "<b></b>", "<img", "<u>", "<s>"):
         assert tag not in text

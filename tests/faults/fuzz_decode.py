@@ -11,8 +11,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["PIL", "serving"]):
-    from serving.decode import decode
-    from serving.undecodable import Undecodable
+    from serving.decoding.decode import decode
+    from serving.decoding.undecodable import Undecodable
 
 PIXELS = 1_000_000
 """Fewer than in production: time is better spent on more files than on larger ones."""
@@ -26,7 +26,7 @@ def one(body: bytes) -> None:
 
 
 def main(corpus: str) -> None:
-    from tests import images
+    from tests.support.builders import images
 
     folder = Path(corpus)
     folder.mkdir(parents=True, exist_ok=True)

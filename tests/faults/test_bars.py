@@ -10,9 +10,9 @@ import pytest
 
 from infra.local import cloud as local
 from infra.local.place import VARIABLE
-from tests.faults.deployed import Deployed
+from tests.faults.cloud.deployed import Deployed
 from tests.flow.conftest import Knobs
-from tests.flow.drive import Cloud, eventually
+from tests.flow.support.drive import Cloud, eventually
 
 pytestmark = pytest.mark.faults
 

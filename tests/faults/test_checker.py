@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.faults.checker import Expect, Verdict, check, check_report
-from tests.faults.expected import label, may_have_answered
-from tests.faults.simulation import Simulation
-from tests.faults.storage import Storage
-from tests.faults.traffic import Size, plan
-from tests.faults.weather import Climate
+from tests.faults.cloud.expected import label, may_have_answered
+from tests.faults.cloud.traffic import Size, plan
+from tests.faults.simulation.checker import Expect, Verdict, check, check_report
+from tests.faults.simulation.simulation import Simulation
+from tests.faults.simulation.storage import Storage
+from tests.faults.simulation.weather import Climate
 
 ONE, TWO = "inbox/1.jpg", "inbox/2.jpg"
 IN_FOLDER = "inbox/f0/3.jpg"

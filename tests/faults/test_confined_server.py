@@ -12,7 +12,7 @@ import pytest
 
 from domain.model import ModelId
 from tests.contract.conftest import random_model
-from tests.serving_process import ROOT, Serving, await_ready, free_port
+from tests.support.worlds.serving_process import ROOT, Serving, await_ready, free_port
 
 __all__ = ["random_model"]
 

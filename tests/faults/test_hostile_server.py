@@ -14,10 +14,10 @@ import pytest
 
 from domain.model import ModelId
 from serving.app import READ_SECONDS, SILENCE_SECONDS
-from tests import expensive, images
 from tests.contract.conftest import random_model
-from tests.flow.drive import eventually
-from tests.serving_process import Serving, serving
+from tests.flow.support.drive import eventually
+from tests.support.builders import expensive, images
+from tests.support.worlds.serving_process import Serving, serving
 
 __all__ = ["random_model"]
 

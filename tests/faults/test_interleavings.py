@@ -5,10 +5,10 @@ import json
 import pytest
 
 from domain.keys import result_key
-from tests.acts import Remove, Upload
-from tests.faults.interleavings import Act, Search
-from tests.faults.steps import Stored
-from tests.uploads import what_is_on
+from tests.faults.simulation.interleavings import Act, Search
+from tests.faults.simulation.steps import Stored
+from tests.support.worlds.acts import Remove, Upload
+from tests.support.worlds.uploads import what_is_on
 
 SINGLE, IN_FOLDER = "inbox/a.jpg", "inbox/trip/a.jpg"
 STORIES = ("cat, dog, gone", "cat, gone, dog", "cat, gone, cat", "cat, dog, cat")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.faults.lanes import BATCH, MOVE_SECONDS, Stage, a_minute_later
+from tests.faults.simulation.lanes import BATCH, MOVE_SECONDS, Stage, a_minute_later
 from tests.faults.test_simulation import quiet
 
 __all__ = ["quiet"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.mistakes import OF_THE_CHECKER, OF_THE_PRODUCT, Mistake
-from tests.faults.template_mistakes import OF_THE_TEMPLATES
+from tests.faults.mistakes.product import OF_THE_CHECKER, OF_THE_PRODUCT, Mistake
+from tests.faults.mistakes.templates import OF_THE_TEMPLATES
 
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = (

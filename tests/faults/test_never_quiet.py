@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from batch.cloud import Bounds
+from batch.context import Bounds
 from domain.keys import RUNS, result_key, run_of
 from functions.runtime import logger
-from tests.faults.doors import FOLDER
-from tests.faults.expected import verdict_on
-from tests.faults.simulation import EPOCH, SWEEP_SECONDS, VISIBILITY, Simulation
-from tests.faults.traffic import Upload
-from tests.faults.weather import Climate
-from tests.folders import ON_FOLDER
+from tests.faults.cloud.expected import verdict_on
+from tests.faults.cloud.traffic import Upload
+from tests.faults.simulation.doors import FOLDER
+from tests.faults.simulation.simulation import EPOCH, SWEEP_SECONDS, VISIBILITY, Simulation
+from tests.faults.simulation.weather import Climate
+from tests.support.worlds.folders import ON_FOLDER
 
 EVERY_SECONDS = 50.0
 A_DAY = 1_728

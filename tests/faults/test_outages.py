@@ -5,12 +5,12 @@ from random import Random
 
 import pytest
 
-from tests.faults.doors import BACKLOG, FOLDER, INBOX, PAGE
-from tests.faults.expected import verdict_on
-from tests.faults.simulation import Simulation
+from tests.faults.cloud.expected import verdict_on
+from tests.faults.cloud.traffic import POISON, Plan, Poison, Size, plan
+from tests.faults.simulation.doors import BACKLOG, FOLDER, INBOX, PAGE
+from tests.faults.simulation.simulation import Simulation
+from tests.faults.simulation.weather import Climate, Outage
 from tests.faults.test_simulation import quiet
-from tests.faults.traffic import POISON, Plan, Poison, Size, plan
-from tests.faults.weather import Climate, Outage
 
 __all__ = ["quiet"]
 

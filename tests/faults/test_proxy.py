@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.faults.proxy import Proxy, Rule
+from tests.faults.cloud.proxy import Proxy, Rule
 
 
 class Store(BaseHTTPRequestHandler):

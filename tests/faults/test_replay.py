@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.local import cloud as local
-from tests.acts import (
+from tests.faults.cloud.deployed import Deployed
+from tests.faults.cloud.replay import VARIABLE, Replay
+from tests.flow.support.drive import Cloud
+from tests.support.worlds.acts import (
     Collect,
     Deliver,
     Die,
@@ -21,10 +24,7 @@ from tests.acts import (
     from_json,
     to_json,
 )
-from tests.faults.deployed import Deployed
-from tests.faults.replay import VARIABLE, Replay
-from tests.flow.drive import Cloud
-from tests.publishing import IN_FOLDER, SINGLES, Publishing, meanwhiles, steps
+from tests.support.worlds.publishing import IN_FOLDER, SINGLES, Publishing, meanwhiles, steps
 
 SINGLE, PAGED = SINGLES[0], IN_FOLDER[0]
 
@@ -58,7 +58,7 @@ def test_a_history_that_fails_is_kept_with_the_way_to_play_it(tmp_path: Path) ->
         machine.play(Rest())
     kept = from_json((tmp_path / "publishing.json").read_text())
     assert kept == ((Upload(SINGLE, b"cat"), {}), (Rest(), {}))
-    assert "tests.faults.replay" in failed.value.__notes__[0]
+    assert "tests.faults.cloud.replay" in failed.value.__notes__[0]
 
 
 def test_the_example_ends_well_in_memory() -> None:

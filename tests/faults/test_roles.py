@@ -16,12 +16,12 @@ from botocore.exceptions import ClientError
 
 from infra.local import cloud as local
 from infra.local.account import REGION
-from tests.faults import journeys
-from tests.faults.deployed import Deployed
-from tests.faults.journeys import Flow, Stage
+from tests.faults.cloud import journeys
+from tests.faults.cloud.deployed import Deployed
+from tests.faults.cloud.journeys import Flow, Stage
 from tests.flow.conftest import Knobs
-from tests.flow.drive import Cloud, eventually
-from tests.packaged import of_type, packaged
+from tests.flow.support.drive import Cloud, eventually
+from tests.support.builders.packaged import of_type, packaged
 
 FUNCTIONS = ("OnUpload", "OnFolder", "OnPage", "OnSchedule")
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from functions.runtime import logger
-from tests.faults import checker, upkeep
-from tests.faults.doors import BACKLOG, FOLDER, INBOX, PAGE, SETTINGS_OF_FOLDERS
-from tests.faults.expected import by_the_active_model, last_renewal, states, verdict_on
-from tests.faults.simulation import Simulation
-from tests.faults.traffic import POISON, Ready, Reclassify, Size, plan
+from tests.faults.cloud.expected import by_the_active_model, last_renewal, states, verdict_on
+from tests.faults.cloud.traffic import POISON, Ready, Reclassify, Size, plan
+from tests.faults.simulation import checker, upkeep
+from tests.faults.simulation.doors import BACKLOG, FOLDER, INBOX, PAGE, SETTINGS_OF_FOLDERS
+from tests.faults.simulation.simulation import Simulation
 
 SMALL = Size(uploads=5_000, objects=1_500)
 WHOLE = Size(uploads=100_000, objects=30_000)

@@ -7,11 +7,11 @@ from random import Random
 import pytest
 
 from infra.local import cloud as local
-from tests.faults.deployed import Deployed
-from tests.faults.mangler import Mangler
-from tests.faults.proxy import Rule
-from tests.faults.traffic import Size, plan
-from tests.flow.drive import Cloud
+from tests.faults.cloud.deployed import Deployed
+from tests.faults.cloud.proxy import Rule
+from tests.faults.cloud.traffic import Size, plan
+from tests.faults.simulation.mangler import Mangler
+from tests.flow.support.drive import Cloud
 
 SMALL = Size(1_000, 300, folder_objects=60, bursts=2, large=0, promotions=0, poison=0)
 WHOLE = Size(10_000, 3_000, folder_objects=300, bursts=2, large=1, promotions=0, poison=0)

@@ -13,10 +13,10 @@ from domain.model import ModelCard, Preprocessing
 from infra.local import cloud as local
 from infra.local.container_image import Command
 from infra.local.place import REPOSITORY
-from tests.flow.drive import Cloud
+from tests.flow.support.drive import Cloud
 from tests.stand_in.live import Knobs as Turned
 from tests.stand_in.live import Live
-from training.package import pack
+from training.model.package import pack
 
 Activate = Callable[[Path, str], None]
 
@@ -67,7 +67,7 @@ def activate(running: local.Cloud) -> Activate:
     """Makes an archive the active model, served by an image."""
 
     def run(model: Path, image: str) -> None:
-        command = [sys.executable, "-m", "infra.activate", running.stage, str(model), image]
+        command = [sys.executable, "-m", "infra.models.activate", running.stage, str(model), image]
         subprocess.run(command, cwd=REPOSITORY, env=running.environment, check=True)
 
     return run

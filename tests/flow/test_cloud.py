@@ -16,7 +16,7 @@ from infra.local import cloud as local
 from infra.local.cloud import Cloud, down, up
 from infra.local.place import REPOSITORY, VARIABLE, Place, Ports
 from infra.local.processes import MARK
-from tests.flow.drive import eventually
+from tests.flow.support.drive import eventually
 
 pytestmark = pytest.mark.flow
 

@@ -11,7 +11,7 @@ import pytest
 
 from infra.local.cloud import Cloud, local_cloud
 from infra.local.place import REPOSITORY, VARIABLE
-from tests.packaged import of_type, packaged, storage
+from tests.support.builders.packaged import of_type, packaged, storage
 
 pytestmark = pytest.mark.flow
 

@@ -7,8 +7,8 @@ import pytest
 from domain import keys
 from domain.scope import Scope
 from infra.local import cloud as local
-from tests.flow.drive import Cloud, eventually, label_of, top_label
-from tests.flow.killing import Kill, killer
+from tests.flow.support.drive import Cloud, eventually, label_of, top_label
+from tests.flow.support.killing import Kill, killer
 
 pytestmark = pytest.mark.flow
 

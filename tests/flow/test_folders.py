@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.flow.conftest import Knobs
-from tests.flow.drive import Cloud, code, eventually, label_of, top_label
+from tests.flow.support.drive import Cloud, code, eventually, label_of, top_label
 
 pytestmark = pytest.mark.flow
 

@@ -8,9 +8,9 @@ import pytest
 
 from infra.local import container_image, photos
 from tests.flow.conftest import STAND_IN, Activate, archive
-from tests.flow.drive import Cloud, top_label
-from training.bundled import bundled
-from training.package import pack
+from tests.flow.support.drive import Cloud, top_label
+from training.model.bundled import bundled
+from training.model.package import pack
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow]
 

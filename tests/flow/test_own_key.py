@@ -20,8 +20,8 @@ from infra.local.container_image import Command
 from infra.local.place import REPOSITORY, VARIABLE
 from infra.stage import Stage
 from tests.flow.conftest import STAND_IN, archive
-from tests.flow.drive import Cloud, label_of, top_label
-from tests.packaged import of_type, storage
+from tests.flow.support.drive import Cloud, label_of, top_label
+from tests.support.builders.packaged import of_type, storage
 
 pytestmark = pytest.mark.flow
 
@@ -57,7 +57,7 @@ def made_key(running: local.Cloud) -> str:
     cloudformation = running.client("cloudformation")
     cloudformation.create_stack(
         StackName="key",
-        TemplateBody=(REPOSITORY / "infra" / "key.yml").read_text(),
+        TemplateBody=(REPOSITORY / "infra" / "stacks" / "key.yml").read_text(),
         Parameters=[{"ParameterKey": "Stage", "ParameterValue": running.stage}],
     )
     cloudformation.get_waiter("stack_create_complete").wait(
@@ -87,7 +87,14 @@ def test_a_stage_goes_under_a_key_and_answers_a_single_and_a_folder(tmp_path: Pa
         assert f"encrypted by {key}" in sortbox(running, "deploy"), "a later one keeps it"
         encrypt_bucket(running, key)
         model = archive(tmp_path / "stand-in.tar.gz", "stand-in")
-        command = [sys.executable, "-m", "infra.activate", running.stage, str(model), STAND_IN]
+        command = [
+            sys.executable,
+            "-m",
+            "infra.models.activate",
+            running.stage,
+            str(model),
+            STAND_IN,
+        ]
         subprocess.run(command, cwd=REPOSITORY, env=running.environment, check=True)
         cloud = Cloud(
             s3=running.client("s3"),

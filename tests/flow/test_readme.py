@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from infra.local import cloud as local
-from tests.flow.drive import Cloud, label_of
-from tests.readme import blocks, commands
+from tests.flow.support.drive import Cloud, label_of
+from tests.support.worlds.readme import blocks, commands
 
 pytestmark = pytest.mark.flow
 

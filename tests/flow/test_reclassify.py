@@ -16,9 +16,9 @@ from domain.scope import SWEEP
 from infra.local import cloud as local
 from infra.local.place import REPOSITORY, VARIABLE
 from tests.flow.conftest import STAND_IN, Activate, Knobs, archive
-from tests.flow.drive import Cloud, eventually, label_of
-from tests.flow.killing import killer
-from tests.flow.recounting import recount
+from tests.flow.support.drive import Cloud, eventually, label_of
+from tests.flow.support.killing import killer
+from tests.flow.support.recounting import recount
 from tests.stand_in.live import Live
 
 pytestmark = pytest.mark.flow

@@ -13,8 +13,8 @@ from PIL import Image
 
 from infra.local import cloud as local
 from tests.flow.conftest import STAND_IN, Activate, archive
-from tests.flow.drive import Cloud
-from tests.flow.person import Person
+from tests.flow.support.drive import Cloud
+from tests.flow.support.person import Person
 
 pytestmark = pytest.mark.models
 
@@ -93,7 +93,7 @@ ASK = """
 import json
 import numpy as np
 from PIL import Image
-from training.deploy import Predictor
+from training.launch.predictor import Predictor
 
 image = np.asarray(Image.open("{photo}"))
 print(json.dumps(Predictor("{endpoint}").predict(image).labels[0].label))

@@ -6,7 +6,7 @@ import pytest
 
 from domain import keys
 from tests.flow.conftest import Knobs
-from tests.flow.drive import Cloud, code, eventually, label_of, record, top_label
+from tests.flow.support.drive import Cloud, code, eventually, label_of, record, top_label
 
 pytestmark = pytest.mark.flow
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from infra.local import cloud as local
-from tests import learnable
 from tests.flow.conftest import STAND_IN, Activate, archive
-from tests.flow.drive import Cloud, label_of
-from tests.flow.person import Person
-from training.package import pack, unpack
+from tests.flow.support.drive import Cloud, label_of
+from tests.flow.support.person import Person
+from tests.support.builders import learnable
+from training.model.package import pack, unpack
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow]
 
@@ -158,7 +158,7 @@ from PIL import Image
 from sagemaker.core.deserializers import JSONDeserializer
 from sagemaker.core.resources import Endpoint
 from sagemaker.core.serializers import NumpySerializer
-from training.deploy import Predictor
+from training.launch.predictor import Predictor
 
 image = Image.open("{photo}")
 small, large = np.asarray(image), np.asarray(image.resize((4000, 3000)))

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from infra.local import cloud as local
-from tests import learnable
 from tests.flow.conftest import STAND_IN
-from tests.flow.person import Person
+from tests.flow.support.person import Person
 from tests.stand_in.train import BEST
+from tests.support.builders import learnable
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow]
 

@@ -9,7 +9,7 @@ import pytest
 
 from cli.__main__ import sortbox
 from infra.local.place import REPOSITORY
-from tests.readme import blocks, commands, links
+from tests.support.worlds.readme import blocks, commands, links
 
 TARGETS = set(
     re.findall(r"^([a-z][a-z0-9 -]*):", (REPOSITORY / "Makefile").read_text(), flags=re.MULTILINE)

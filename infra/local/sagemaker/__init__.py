@@ -2,7 +2,7 @@
 
 The rooms, in the order a request meets them:
 
-(guard)     infra/local/guard.py: signed, and from a program on this machine
+(guard)     infra/local/access/guard.py: signed, and from a program on this machine
 app         HTTP: JSON 1.1 operations on POST /, invocations on POST /endpoints/NAME/invocations
 shapes      requests held to botocore's own service model; answers cut to it
 operations  the table of operations; each kind of resource brings its own rows

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import uvicorn
 
-from infra.local.guard import Guard
-from infra.local.keys import Keys
+from infra.local.access.guard import Guard
+from infra.local.access.keys import Keys
 from infra.local.sagemaker.app import application
 from infra.local.sagemaker.service import Settings
 

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from infra.local.sagemaker import operations, runtime
-from infra.local.sagemaker.errors import ApiError, ValidationException
+from infra.local.sagemaker.core import operations
+from infra.local.sagemaker.core.errors import ApiError, ValidationException
+from infra.local.sagemaker.hosting import runtime
 from infra.local.sagemaker.service import Service, Settings, running
 
 TARGET = "SageMaker."

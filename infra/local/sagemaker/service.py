@@ -12,20 +12,20 @@ import aiohttp
 import boto3
 from botocore.config import Config
 
-from infra.local.sagemaker.containers import Containers
-from infra.local.sagemaker.endpoint_configs import EndpointConfigs
-from infra.local.sagemaker.endpoints import Endpoints
-from infra.local.sagemaker.events import Events
-from infra.local.sagemaker.images import Images
-from infra.local.sagemaker.model_packages import ModelPackages
-from infra.local.sagemaker.models import Models
-from infra.local.sagemaker.operations import Table
-from infra.local.sagemaker.runtime import Runtime
-from infra.local.sagemaker.store import Store
-from infra.local.sagemaker.tags import Tags
-from infra.local.sagemaker.training_jobs import TrainingJobs
-from infra.local.sagemaker.transform_jobs import TransformJobs
-from infra.local.sagemaker.tuning_jobs import TuningJobs
+from infra.local.sagemaker.containers.containers import Containers
+from infra.local.sagemaker.containers.images import Images
+from infra.local.sagemaker.core.events import Events
+from infra.local.sagemaker.core.operations import Table
+from infra.local.sagemaker.core.store import Store
+from infra.local.sagemaker.core.tags import Tags
+from infra.local.sagemaker.hosting.endpoint_configs import EndpointConfigs
+from infra.local.sagemaker.hosting.endpoints import Endpoints
+from infra.local.sagemaker.hosting.models import Models
+from infra.local.sagemaker.hosting.runtime import Runtime
+from infra.local.sagemaker.registry.model_packages import ModelPackages
+from infra.local.sagemaker.training.jobs import TrainingJobs
+from infra.local.sagemaker.transform.jobs import TransformJobs
+from infra.local.sagemaker.tuning.jobs import TuningJobs
 
 THREADS = 32
 """For S3 and disk: more than that many transfers at once gain nothing on one machine."""

@@ -12,7 +12,7 @@ from botocore.config import Config
 from infra.local import account, container_image, ports, supervisor
 from infra.local.account import AccessKey
 from infra.local.place import EMULATOR_PYTHON, Place, Ports, write_private
-from tests.contract.local_sagemaker.patience import until
+from tests.contract.local_sagemaker.support.patience import until
 
 BUCKET = "kept-to-ourselves"
 

@@ -23,9 +23,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from infra.local import account, keys, sigv4
+from infra.local import account
+from infra.local.access import keys, sigv4
 from tests.contract.local_guard.conftest import BUCKET, Servers
-from tests.faults.proxy import Proxy, Service
+from tests.faults.cloud.proxy import Proxy, Service
 
 SERVERS = ("aws", "sagemaker")
 PATIENCE = 30.0

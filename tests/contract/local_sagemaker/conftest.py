@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.contract.local_sagemaker.cloud import BUCKET, Cloud
-from tests.contract.local_sagemaker.event_bridge import EventBridge
+from tests.contract.local_sagemaker.support.cloud import BUCKET, Cloud
+from tests.contract.local_sagemaker.support.event_bridge import EventBridge
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from infra.endpoint import EndpointError, ensure_endpoint
+from infra.models.endpoint import EndpointError, ensure_endpoint
 from infra.stage import Stage
-from tests.contract.local_sagemaker.cloud import Cloud
+from tests.contract.local_sagemaker.support.cloud import Cloud
 from tests.stand_in.answers import label_of
 
 _numbers = itertools.count(1)

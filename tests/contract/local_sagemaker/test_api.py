@@ -10,8 +10,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpsession import URLLib3Session
 
-from tests.contract.local_sagemaker.cloud import ROLE, Cloud, refused, unique
-from tests.contract.local_sagemaker.server import CREDENTIALS, IMAGE
+from tests.contract.local_sagemaker.support.cloud import ROLE, Cloud, refused, unique
+from tests.contract.local_sagemaker.support.server import CREDENTIALS, IMAGE
 
 
 def post(cloud: Cloud, operation: str, body: str) -> tuple[int, bytes]:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from infra.local import processes
-from tests.contract.local_sagemaker.cloud import BUCKET, ROLE, Cloud, refused
-from tests.contract.local_sagemaker.patience import until
-from tests.contract.local_sagemaker.server import TRAINED
+from tests.contract.local_sagemaker.support.cloud import BUCKET, ROLE, Cloud, refused
+from tests.contract.local_sagemaker.support.patience import until
+from tests.contract.local_sagemaker.support.server import TRAINED
 from tests.contract.local_sagemaker.test_sdk import run
-from tests.jobs import QUICK, data_set
-from training import saving
-from training.config import TrainConfig
+from tests.support.worlds.jobs import QUICK, data_set
+from training.config import hook_config
+from training.config.train_config import TrainConfig
 
 HOOK = {
     "S3OutputPath": f"s3://{BUCKET}/tensors",
@@ -114,10 +114,10 @@ def test_the_sdks_trainer_is_asked_in_its_own_words() -> None:
         ProfilerRuleConfiguration,
     )
 
-    from training import managed
+    from training.managed_debugger import request
 
     told = TrainConfig.from_strings({"stop-on": "Overfit"})
-    asked = managed.asks(told, "s3://bucket/jobs", "us-east-1")
+    asked = request.asks(told, "s3://bucket/jobs", "us-east-1")
     hook = DebugHookConfig(**asked["debug_hook_config"])
     assert hook.s3_output_path == "s3://bucket/jobs"
     assert hook.collection_configurations[0].collection_name == "losses"
@@ -138,7 +138,7 @@ def test_our_rules_answer_the_request_that_the_sdks_debugger_classes_make(
         cloud.put(f"sdk-debug-data/{path.relative_to(tmp_path).as_posix()}", path.read_bytes())
     said = run(cloud, tmp_path, "sdk_debugging.py", TRAINED, ROLE, BUCKET, json.dumps(told))
     assert said["status"] == "Completed"
-    assert said["rules"].keys() == set(saving.RULES)
+    assert said["rules"].keys() == set(hook_config.RULES)
     assert said["rules"].pop("LossNotDecreasing") == "IssuesFound"
     assert set(said["rules"].values()) == {"NoIssuesFound"}
     assert said["profiler"]["ProfilerReport"] in ("IssuesFound", "NoIssuesFound")

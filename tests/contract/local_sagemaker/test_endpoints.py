@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.sagemaker.runtime import BODY_BYTES
-from tests.contract.local_sagemaker.cloud import (
+from infra.local.sagemaker.hosting.runtime import BODY_BYTES
+from tests.contract.local_sagemaker.support.cloud import (
     BUCKET,
     ROLE,
     Cloud,
@@ -16,7 +16,7 @@ from tests.contract.local_sagemaker.cloud import (
     refused,
     unique,
 )
-from tests.contract.local_sagemaker.server import IMAGE
+from tests.contract.local_sagemaker.support.server import IMAGE
 from tests.stand_in.answers import label_of
 
 

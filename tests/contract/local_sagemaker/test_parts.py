@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.cloud import Machines
-from batch.slice import LARGE, SMALL, Transform
-from batch.transform import Order, request_for
+from batch.context import Machines
+from batch.jobs.transform import Order, request_for
+from batch.planning.slice import LARGE, SMALL, Transform
 from domain.keys import JobName
-from infra.local.sagemaker import archive, inputs, shapes
-from infra.local.sagemaker.errors import ValidationException
-from infra.local.sagemaker.transform_plan import Limits, TransformPlan
+from infra.local.sagemaker.containers import archive
+from infra.local.sagemaker.core import shapes
+from infra.local.sagemaker.core.errors import ValidationException
+from infra.local.sagemaker.transform import inputs
+from infra.local.sagemaker.transform.request import Limits, TransformPlan
 from serving.settings import Settings
-from tests.contract.local_sagemaker.cloud import archive as packed
-from tests.contract.local_sagemaker.cloud import archive_of
+from tests.contract.local_sagemaker.support.cloud import archive as packed
+from tests.contract.local_sagemaker.support.cloud import archive_of
 
 ROWS = 50_000
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.local_sagemaker.cloud import BUCKET, Cloud, refused, unique
-from tests.contract.local_sagemaker.server import IMAGE
+from tests.contract.local_sagemaker.support.cloud import BUCKET, Cloud, refused, unique
+from tests.contract.local_sagemaker.support.server import IMAGE
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import socket
 
 from infra.local import processes
-from tests.contract.local_sagemaker.cloud import BUCKET, Cloud
-from tests.contract.local_sagemaker.patience import until
+from tests.contract.local_sagemaker.support.cloud import BUCKET, Cloud
+from tests.contract.local_sagemaker.support.patience import until
 from tests.stand_in.answers import label_of
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.contract.local_sagemaker.cloud import (
+from tests.contract.local_sagemaker.support.cloud import (
     BUCKET,
     ROLE,
     Cloud,
     archive,
     expected_labels,
 )
-from tests.contract.local_sagemaker.server import CREDENTIALS, IMAGE
+from tests.contract.local_sagemaker.support.server import CREDENTIALS, IMAGE
 from tests.stand_in.answers import label_of
 from tests.stand_in.train import BEST
 

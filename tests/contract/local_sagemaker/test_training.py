@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from infra.local import processes
-from tests.contract.local_sagemaker.cloud import BUCKET, Cloud, channel, refused, unique
-from tests.contract.local_sagemaker.patience import until
-from tests.contract.local_sagemaker.server import IMAGE
+from tests.contract.local_sagemaker.support.cloud import BUCKET, Cloud, channel, refused, unique
+from tests.contract.local_sagemaker.support.patience import until
+from tests.contract.local_sagemaker.support.server import IMAGE
 
 LOSS = {"Name": "loss", "Regex": r"loss=([0-9.]+)"}
 

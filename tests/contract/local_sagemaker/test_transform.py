@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.contract.local_sagemaker.cloud import BUCKET, Cloud, expected_labels, refused
-from tests.contract.local_sagemaker.patience import until
+from tests.contract.local_sagemaker.support.cloud import BUCKET, Cloud, expected_labels, refused
+from tests.contract.local_sagemaker.support.patience import until
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.local_sagemaker.cloud import BUCKET, Cloud, refused
+from tests.contract.local_sagemaker.support.cloud import BUCKET, Cloud, refused
 
 
 @pytest.fixture(scope="module")

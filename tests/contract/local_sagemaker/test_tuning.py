@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from tests.contract.local_sagemaker.cloud import Cloud
-from tests.contract.local_sagemaker.patience import until
-from tests.contract.local_sagemaker.tuning import (
+from tests.contract.local_sagemaker.support.cloud import Cloud
+from tests.contract.local_sagemaker.support.patience import until
+from tests.contract.local_sagemaker.support.tuning import (
     LONG,
     LR,
     RATES,

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from infra.local import processes
-from tests.contract.local_sagemaker.cloud import Cloud, refused
-from tests.contract.local_sagemaker.patience import until
-from tests.contract.local_sagemaker.tuning import (
+from tests.contract.local_sagemaker.support.cloud import Cloud, refused
+from tests.contract.local_sagemaker.support.patience import until
+from tests.contract.local_sagemaker.support.tuning import (
     LONG,
     LR,
     RATES,

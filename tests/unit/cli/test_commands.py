@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 
 from cli.__main__ import GROUPS, sortbox
 from cli.parameters import REPOSITORY, option_name
-from infra import schedule
-from training.config import TrainConfig
-from training.hyperparameter import flag
+from infra.stacks import schedule
+from training.config.hyperparameter import flag
+from training.config.train_config import TrainConfig
 
 HEAVY = ("torch", "cv2", "sagemaker", "numpy", "PIL", "openvino", "boto3", "rich")
 

@@ -11,7 +11,7 @@ from cli import errors
 from cli.stages import connect
 from domain.errors import SortboxError
 from infra.stage import Stage, StageError
-from training.promote import Refused
+from training.launch.promote import Refused
 
 
 def client_error(code: str, message: str = "said AWS") -> aws.ClientError:

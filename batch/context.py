@@ -1,0 +1,111 @@
+"""What a run works with: the clients, the settings and the bounds, handed in as one value."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from batch.bucket import Bucket
+from batch.planning.page import PageRef
+from batch.reports.multipart import PART_CHARACTERS
+from domain.model import ActiveModel
+from domain.scope import Scope
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker.client import SageMakerClient
+    from types_boto3_sagemaker.literals import TransformInstanceTypeType
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """What a transform job runs on."""
+
+    type: "TransformInstanceTypeType"
+    count: int
+    kms_key: str | None = None
+    """The ARN of the customer's own key, for its disks and its output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one step may take on, whatever the size of the folder.
+
+    A million images are 20 slices, 2,000 pages and, attempt by attempt, 2,000 LISTs of the two
+    prefixes; a slice in memory is some 20 MB.
+    """
+
+    slice_rows: int = 50_000
+    page_rows: int = 500
+    large_rows: int = 1_000
+    """Of singles that are too large for the endpoint, in one job: a hundred gigabytes at most."""
+    walk_keys: int = 200_000
+    walk_seconds: int = 120
+    """Of one walk, whatever S3's pace."""
+    planning_seconds: int = 120
+    """So long slices are planned in one invocation; the last may take a walk's time more."""
+    report_seconds: int = 200
+    """So long the end of a run is worked on in one invocation; the clock has it gone on with."""
+    part_characters: int = PART_CHARACTERS
+    pictures_seconds: int = 60
+    """For the thumbnails of a page, which is written without those that take longer."""
+    oldest_run_days: int = 45
+    """Then a run is given up, and begun again: its files expire after 60 days, its claim never."""
+    attempts: int = 3
+    resend_seconds: int = 3600
+    report_reads: int = 5_000
+    sweep_rows: int = 10_000
+    """A sweep's slices are small: a job of minutes, 20 pages, and fresh work comes in between."""
+    heads_at_once: int = 16
+    grace_seconds: int = 900
+    """A younger image without an answer is left to its event; a folder's timer may run so long."""
+    yield_seconds: int = 3600
+    """So long a sweep holds back for folders; then a slice goes in between."""
+    status_seconds: int = 10
+    table_lines: int = 10_000
+    """Of a sweep's answers for a folder's table in one object: some 5 MB are held at a time."""
+    table_folders: int = 10_000
+    """Whose tables follow one sweep, by a write and a message each."""
+    table_sweeps: int = 20
+    """The latest that a report reads; what earlier ones did, the table has had time to take in."""
+    reserved_seconds: int = 1_800
+    """So long a slot is kept for a job that does not exist yet: two invocations of on_folder."""
+    ticket_seconds: int = 1_800
+    """A run that has not come for so long has lost its place in line: it is held up elsewhere."""
+    tickets: int = 10_000
+    """Of the runs that wait for a slot, in their order: ten LISTs; later ones come by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """`look_later(scope, confirmed)` has the scope looked at again when it has been quiet.
+
+    `thumbnail(key)`: a small JPEG of an inbox image, where one can be had. `jobs_at_once`: how many
+    transform jobs the stage runs at once; `sweep_jobs`: how many of them a sweep. `ask_above`: more
+    images than these are not swept before somebody has confirmed it. `review_below`: a score that
+    is lower is listed for review.
+    """
+
+    bucket: Bucket
+    sagemaker: "SageMakerClient"
+    stage: str
+    machines: Machines
+    folder_depth: int
+    endpoint_max_late: int
+    endpoint_max_first: int
+    active_model: Callable[[], ActiveModel]
+    send_page: Callable[[PageRef], None]
+    look_later: Callable[[Scope, bool], None]
+    now: Callable[[], datetime]
+    new_nonce: Callable[[], str]
+    go_on: Callable[[str], None]
+    thumbnail: Callable[[str], bytes | None]
+    jobs_at_once: int
+    sweep_jobs: int
+    ask_above: int
+    review_below: float
+    bounds: Bounds = Bounds()
+
+    def pictures(self) -> Callable[[str], bytes | None]:
+        """`thumbnail`, until its time is up."""
+        until = self.now() + timedelta(seconds=self.bounds.pictures_seconds)
+        return lambda image: self.thumbnail(image) if self.now() < until else None

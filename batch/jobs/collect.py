@@ -1,0 +1,60 @@
+"""What a transform job wrote for the rows of one page, matched by key, whatever its status."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from batch.bucket import Bucket, Listed
+from batch.planning.page import Row
+from domain import reply
+from domain.reply import Reply
+
+SUFFIX = ".out"
+
+REPLY_BYTES = 1_048_576
+"""No reply of ours is longer; a longer output is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoReply:
+    """The job has no usable output for this row: trouble, and no evidence about the image."""
+
+    why: str
+
+
+def output_order(row: Row) -> str:
+    """The order in which a part keeps its rows: a page's outputs are neighbours when listed."""
+    return row.key + SUFFIX
+
+
+def outputs(
+    bucket: Bucket, inputs: str, output: str, rows: tuple[Row, ...]
+) -> Mapping[str, Listed]:
+    """The outputs of a page, by image key: one LIST, or two, because they are neighbours.
+
+    `inputs` is the manifest's prefix and `output` the job's. An output's name is the input's,
+    beyond the prefix, and `.out`; what is not there was not answered.
+    """
+    wanted = {output + row.key.removeprefix(inputs) + SUFFIX: row.key for row in rows}
+    first, final = min(wanted), max(wanted)
+    found: dict[str, Listed] = {}
+    # A listing starts after a key: the first, less its last letter, sorts just before it.
+    for listed in bucket.walk(output, after=first[:-1]):
+        if listed.key > final:
+            break
+        if listed.key in wanted:
+            found[wanted[listed.key]] = listed
+    return found
+
+
+def reply_in(bucket: Bucket, listed: Listed | None) -> Reply | NoReply:
+    if listed is None:
+        return NoReply("the transform job wrote nothing for it")
+    if listed.size > REPLY_BYTES:
+        return NoReply(f"the transform job wrote {listed.size} bytes for it")
+    found = bucket.read(listed.key)
+    if found is None:
+        return NoReply("what the transform job wrote for it is gone")
+    try:
+        return reply.from_json(found.body)
+    except ValueError as error:
+        return NoReply(f"the transform job wrote {error}")

@@ -1,0 +1,1 @@
+"""Which images have no answer yet, in bounded slices."""

@@ -1,0 +1,160 @@
+"""Slices: key ranges of a run's listing, each planned once, with the parts that answer its rows."""
+
+import json
+from collections import deque
+from dataclasses import asdict, dataclass
+
+from batch.bucket import Bucket
+from batch.planning.page import PageRef, Row, rows_from_text
+from domain.keys import INBOX, JobName, RunKeys
+from domain.scope import Kind, Scope
+
+MB = 1_000_000
+"""Decimal, so that a limit of ours is below SageMaker's whichever megabyte it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """A transform job. One size class a job, because payload times concurrency is at most 100 MB.
+
+    `concurrency` None leaves it to the container's `/execution-parameters`.
+    """
+
+    payload_mb: int
+    concurrency: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """Pages that go to the endpoint image by image."""
+
+
+Road = Transform | Direct
+SMALL = Transform(payload_mb=6, concurrency=None)
+LARGE = Transform(payload_mb=100, concurrency=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    road: Road
+    rows: int
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The inbox keys after `after` up to `cursor`; `last` where the listing ended within it.
+
+    `rows` counts what the attempt has planned so far, this slice included. `model`: the active one
+    as a renewal was planned, which took other models' answers for none.
+    """
+
+    path: str
+    attempt: int
+    index: int
+    planner: str
+    after: str
+    cursor: str
+    last: bool
+    ignored: int
+    rows: int
+    parts: tuple[Part, ...]
+    kind: Kind = "uploads"
+    model: str | None = None
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.path, self.kind)
+
+    def plans(self, run: RunKeys) -> str:
+        return run.plan(self.attempt, self.index, self.planner)
+
+    def page_key(self, run: RunKeys, part: int, page: int) -> str:
+        return f"{self.plans(run)}{part}-{page:04}.jsonl"
+
+    def manifest_key(self, run: RunKeys, part: int) -> str:
+        return f"{self.plans(run)}{part}.manifest"
+
+    def job(self, run: RunKeys, stage: str, part: int) -> JobName:
+        return JobName(stage, self.scope.slug, run.nonce, self.attempt, self.index, part)
+
+    def outputs_beside(self, run: RunKeys, stage: str, part: int) -> tuple[str, ...]:
+        """Where the jobs of the other parts write."""
+        return tuple(
+            run.output(self.job(run, stage, other))
+            for other, about in enumerate(self.parts)
+            if other != part and isinstance(about.road, Transform)
+        )
+
+    def page(self, run: RunKeys, part: int, page: int) -> PageRef:
+        return PageRef(run.token, run.nonce, self.attempt, self.index, part, page)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Slice":
+        fields = json.loads(text)
+        parts = tuple(
+            Part(
+                Transform(**part["road"]) if part["road"] else Direct(), part["rows"], part["pages"]
+            )
+            for part in fields.pop("parts")
+        )
+        return cls(parts=parts, **fields)
+
+
+def read(bucket: Bucket, run: RunKeys, attempt: int, index: int) -> Slice | None:
+    found = bucket.read(run.slice(attempt, index))
+    return Slice.from_json(found.body) if found else None
+
+
+def latest(bucket: Bucket, run: RunKeys, most: int = 2) -> tuple[Slice, ...]:
+    """The few slices that may still be open, oldest first: those before them are done.
+
+    One LIST for a thousand slices, which are fifty million images.
+    """
+    newest = deque(bucket.walk(f"{run.prefix}slices/"), maxlen=most)
+    found = [bucket.read(listed.key) for listed in newest]
+    slices = [Slice.from_json(stored.body) for stored in found if stored]
+    return tuple(each for each in slices if each.attempt == slices[-1].attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page with what is needed to answer it. `inputs` and `output` are its job's key prefixes.
+
+    `beside`: where the slice's other jobs write, which do the same to images of another size.
+    """
+
+    ref: PageRef
+    road: Road
+    rows: tuple[Row, ...]
+    job: JobName
+    inputs: str
+    output: str
+    beside: tuple[str, ...] = ()
+
+
+def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
+    """None where the run's files have expired: it ended, or was given up, long ago."""
+    run = RunKeys(ref.token, ref.nonce)
+    planned = read(bucket, run, ref.attempt, ref.index)
+    found = planned and bucket.read(planned.page_key(run, ref.part, ref.page))
+    if not planned or not found:
+        return None
+    job = planned.job(run, stage, ref.part)
+    return Page(
+        ref=ref,
+        road=planned.parts[ref.part].road,
+        rows=rows_from_text(found.body),
+        job=job,
+        inputs=inputs_of(planned.scope),
+        output=run.output(job),
+        beside=planned.outputs_beside(run, stage, ref.part),
+    )
+
+
+def inputs_of(scope: Scope) -> str:
+    """A manifest's prefix: a folder's keys are relative to the folder, all others to inbox/."""
+    return INBOX + scope.path if scope.is_folder else INBOX

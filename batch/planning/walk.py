@@ -1,0 +1,280 @@
+"""One bounded walk over a scope's images and results: what is to be answered, and why."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, timedelta
+from itertools import islice
+
+from botocore.exceptions import ClientError
+
+from batch.bucket import Bucket, Listed
+from batch.context import Cloud
+from batch.outcome import result_at
+from batch.planning.listing import DOUBT, UNLISTED, Candidate, nobody, together
+from batch.planning.page import Row
+from batch.planning.pending import Reason, Wanted
+from batch.unreadable import Others, denial_of
+from domain.keys import (
+    INBOX,
+    LARGE_MARKERS,
+    LONG,
+    OUTBOX,
+    claim_key,
+    image_key,
+    large_image,
+    result_key,
+)
+from domain.result import Version
+from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Single, route
+from domain.scope import LARGE_SINGLES, Scope
+
+HEAD_COST = 20
+"""What a HEAD costs of the bound on a walk, where a listed key costs one: about its time."""
+
+
+@dataclass
+class Walk:
+    """From `after` until the scope ends, or it has cost enough, or taken long, at `cursor`.
+
+    `model`: the one that a renewal wants the answers of. What is held at a time is the slice's rows
+    and a thousand keys of each listing.
+    """
+
+    cloud: Cloud
+    scope: Scope
+    model: str | None
+    after: str
+    cursor: str = ""
+    last: bool = True
+    ignored: int = 0
+    images: int = 0
+    cost: int = 0
+    rows: list[Row] = field(default_factory=list)
+    reasons: Counter[Reason] = field(default_factory=Counter)
+    _busy: tuple[Scope, bool] | None = None
+    _witnesses: Others | None = None
+    _unmatched: list[Listed] = field(default_factory=list)
+    _is_through: bool = False
+
+    def run(self) -> "Walk":
+        """Looks are taken side by side in a sweep, which takes one at every result."""
+        self.cursor = self.after
+        candidates, wanted = self._candidates(), Wanted(self.model)
+        width = self.cloud.bounds.heads_at_once if self.scope.is_sweep else 1
+        with ThreadPoolExecutor(width) as threads:
+            while chunk := list(islice(candidates, width)):
+                looked_at = [each for each in chunk if not wanted.is_settled_by_listing(each)]
+                self.cost += sum(HEAD_COST for each in looked_at if each.result) // width
+                reasons = threads.map(lambda each: self._reason(wanted, each), looked_at)
+                for candidate, reason in zip(looked_at, reasons, strict=True):
+                    if reason and not self._is_left_to_its_event(candidate.image, reason):
+                        self.reasons[reason] += 1
+                        self.rows.append(Row.of(candidate.image))
+            self.rows += self._without_images(threads)
+        self._pin()
+        return self
+
+    def _without_images(self, threads: ThreadPoolExecutor) -> list[Row]:
+        """Rows of results whose image is gone, and whose page withdraws them: an event was lost."""
+        found = threads.map(self._image_of, self._unmatched)
+        keys = [key for key in found if key is not None and self._is_an_image(key)]
+        gone = threads.map(self._is_gone, keys)
+        return [Row.of_nothing(key) for key, is_gone in zip(keys, gone, strict=True) if is_gone]
+
+    def _image_of(self, result: Listed) -> str | None:
+        """Where an image's key is too long for its result's, the result tells it."""
+        if not result.key.startswith(LONG):
+            return image_key(result.key)
+        told = result_at(self._bucket, result.key)
+        return told.image if told else None
+
+    def _is_gone(self, key: str) -> bool:
+        """An image that HEAD is denied is there; so is one that an earlier slice went through."""
+        try:
+            return self._bucket.head(key) is None
+        except ClientError as error:
+            if denial_of(error) and self._others.are_read(key):
+                return False
+            raise
+
+    def _note_unmatched(self, result: Listed) -> bool:
+        """After the last image a sweep reads on to the results' end, or to where images ended."""
+        if self._is_through and not self.last and result.key > OUTBOX + self.cursor[len(INBOX) :]:
+            return False
+        if self._is_through and self.last and self._is_enough():
+            self.last = False
+            self.cursor = max(self.cursor, INBOX + result.key.removeprefix(OUTBOX))
+            return False
+        age = self.cloud.now() - result.last_modified
+        image = image_key(result.key)
+        is_answer = self._is_an_image(image) if image else result.key.startswith(LONG)
+        if is_answer and age > self._grace and image != self.after:  # the last of the slice before
+            self.cost += HEAD_COST // self.cloud.bounds.heads_at_once
+            self._unmatched.append(result)
+        return True
+
+    def _is_an_image(self, key: str) -> bool:
+        """And no file about a folder, whose name is hidden."""
+        return isinstance(route(key, self.cloud.folder_depth), InFolder | Single)
+
+    def _is_enough(self) -> bool:
+        bounds = self.cloud.bounds
+        most_rows = bounds.sweep_rows if self.scope.is_sweep else bounds.slice_rows
+        return self.cost >= bounds.walk_keys or len(self.rows) + len(self._unmatched) >= most_rows
+
+    @property
+    def _grace(self) -> timedelta:
+        return timedelta(seconds=self.cloud.bounds.grace_seconds)
+
+    def _reason(self, wanted: Wanted, candidate: Candidate) -> Reason | None:
+        """Where HEAD is denied for one object, and not for others, its page is to judge it."""
+        try:
+            return wanted.reason(self._bucket, candidate)
+        except ClientError as error:
+            if denial_of(error) and self._others.are_read(result_key(candidate.image.key)):
+                return "no answer"
+            raise
+
+    def _pin(self) -> None:
+        """Notes version ids where another object of the same bytes could bear the same time.
+
+        Those are images of the last two seconds, and those in parts, whose time is their start.
+        A million images in parts are a million HEADs: 0.40 dollars, and some minutes in all.
+        """
+        young = (self.cloud.now() - DOUBT).astimezone(UTC).isoformat()
+        doubtful = [
+            at for at, row in enumerate(self.rows) if "-" in row.etag or row.last_modified >= young
+        ]
+        with ThreadPoolExecutor(self.cloud.bounds.heads_at_once) as threads:
+            pinned = threads.map(lambda at: self._pinned(self.rows[at]), doubtful)
+            for at, row in zip(doubtful, pinned, strict=True):
+                self.rows[at] = row
+
+    def _pinned(self, row: Row) -> Row:
+        try:
+            found = self._bucket.head(row.key)
+        except ClientError as error:
+            if denial_of(error) and self._others.are_read(row.key):
+                return row
+            raise
+        if found is None or not Version(row.etag).is_same(Version(found.listed.etag)):
+            return row  # it has changed since: no answer will count for this row
+        return replace(row, version=found.version_id)
+
+    @property
+    def _bucket(self) -> Bucket:
+        return self.cloud.bucket
+
+    @property
+    def _others(self) -> Others:
+        self._witnesses = self._witnesses or Others(self._bucket, by_head=True)
+        return self._witnesses
+
+    def _candidates(self) -> Iterator[Candidate]:
+        if self.scope.is_large_singles:
+            return self._large()
+        if not (self.scope.is_folder or self.scope.is_sweep):
+            return _one(self._bucket, INBOX + self.scope.path)
+        results = self._bucket.walk(OUTBOX + self.scope.path, _result_side(self.after))
+        unmatched = self._note_unmatched if self.scope.is_sweep else nobody
+        return together(self._images(), self._counted(results), unmatched)
+
+    def _large(self) -> Iterator[Candidate]:
+        """The singles that markers name; those that need no answer of this run lose their marker.
+
+        A marker that was written since for another image of that name has another ETag, and stays.
+        What may not be looked at is judged by the road of its own event.
+        """
+        until = self.cloud.now() + timedelta(seconds=self.cloud.bounds.walk_seconds)
+        for marker in self._bucket.walk(LARGE_MARKERS, self.after):
+            if len(self.rows) >= self.cloud.bounds.large_rows or self.cloud.now() > until:
+                self.last = False
+                return
+            self.cost += HEAD_COST
+            self.cursor = marker.key
+            try:
+                image = self._bucket.head(large_image(marker.key))
+            except ClientError as error:
+                if denial_of(error) and self._others.are_read(large_image(marker.key)):
+                    continue
+                raise
+            candidate = Candidate(image.listed, UNLISTED) if image else None
+            if (
+                candidate is None
+                or candidate.image.size <= ENDPOINT_BYTES
+                or self._reason(Wanted(), candidate) is None
+            ):
+                self._bucket.delete(marker.key, marker.etag)
+                continue
+            self.images += 1
+            yield candidate
+
+    def _images(self) -> Iterator[Listed]:
+        until = self.cloud.now() + timedelta(seconds=self.cloud.bounds.walk_seconds)
+        is_late = False
+        for listed in self._bucket.walk(INBOX + self.scope.path, self.after):
+            if self._is_enough() or is_late:
+                self.last, self._is_through = False, True
+                return
+            self.cost += 1
+            self.cursor, is_late = listed.key, self.cloud.now() > until
+            if self._is_ours(listed):
+                self.images += 1
+                yield listed
+        self._is_through = True
+
+    def _is_ours(self, listed: Listed) -> bool:
+        match route(listed.key, self.cloud.folder_depth):
+            case InFolder(folder=folder):
+                return self.scope.is_sweep or folder == self.scope
+            case Single():
+                return self.scope.is_sweep
+            case Ignored():
+                self.ignored += 1
+        return False
+
+    def _is_left_to_its_event(self, image: Listed, reason: Reason) -> bool:
+        """A sweep keeps out of the way of what an upload has set in motion, or is about to.
+
+        Only where there is no answer for the image as it is: nobody else renews an older model's.
+        """
+        if not self.scope.is_sweep or reason == "older model":
+            return False
+        age = self.cloud.now() - image.last_modified
+        return age < self._grace or self._is_busy(image)
+
+    def _is_busy(self, image: Listed) -> bool:
+        """Whether the image's folder has a live run; asked once a folder, as keys are in order."""
+        scope = scope_of(image.key, self.cloud.folder_depth)
+        if not scope.is_folder and image.size > ENDPOINT_BYTES:
+            scope = LARGE_SINGLES
+        if self._busy is None or self._busy[0] != scope:
+            self._busy = scope, self._bucket.head(claim_key(scope.token)) is not None
+        return self._busy[1]
+
+    def _counted(self, results: Iterator[Listed]) -> Iterator[Listed]:
+        for result in results:
+            self.cost += 1
+            yield result
+
+
+def scope_of(key: str, folder_depth: int) -> Scope:
+    """The scope whose run answers an image that an event told of."""
+    match route(key, folder_depth):
+        case InFolder(folder=folder):
+            return folder
+        case _:
+            return Scope(key.removeprefix(INBOX))
+
+
+def _result_side(after: str) -> str:
+    """Where the results of what follows `after` begin: a result's key sorts after its image's."""
+    return OUTBOX + after.removeprefix(INBOX) if after else ""
+
+
+def _one(bucket: Bucket, key: str) -> Iterator[Candidate]:
+    image = bucket.head(key)
+    if image:
+        yield Candidate(image.listed, UNLISTED)

@@ -1,0 +1,1 @@
+"""Reports on a folder and on a reclassification."""

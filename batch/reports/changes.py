@@ -1,0 +1,191 @@
+"""What a sweep changed: counted image by image, as its pages told it, in bounded memory.
+
+A million images are 2,000 GETs of what the pages left, sixteen at a time, and some ten seconds of
+counting. What is held are counts, a few hundred flips, and a CSV of flips on disk.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, field, fields
+from itertools import groupby
+from typing import Any
+
+from batch.outcome import Answer, Before, Predicted, Refusal, Unanswered
+
+MOST_SAID = 2_000
+"""Labels and codes that are counted one by one; with more of them the rest is OTHERS."""
+
+MOST_PAIRS = 20_000
+MOST_FLIPS = 100
+OTHERS = "(others)"
+BINS = 20
+"""Of scores, each 0.05 wide."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Change:
+    """One image's answer before and after; ordered by how sure the new answer is."""
+
+    sure: float
+    image: str
+    before: str
+    before_score: float | None
+    after: str
+    after_score: float | None
+
+    @property
+    def flipped(self) -> bool:
+        return self.before != self.after
+
+
+@dataclass
+class Changes:
+    """`first`: had no answer for what it is. `kept`: labels that a rejection did not replace."""
+
+    images: int = 0
+    first: int = 0
+    renewed: int = 0
+    flipped: int = 0
+    rejected: int = 0
+    unanswered: int = 0
+    matrix: Counter[tuple[str, str]] = field(default_factory=Counter)
+    before: Counter[str] = field(default_factory=Counter)
+    after: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    scores_before: Counter[int] = field(default_factory=Counter)
+    scores_after: Counter[int] = field(default_factory=Counter)
+    stayed: int = 0
+    moved: float = 0.0
+    """Images that kept their label, and the sum of their scores' changes."""
+    flips: list[Change] = field(default_factory=list)
+    models: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def flipped_percent(self) -> float:
+        return 100 * self.flipped / self.renewed if self.renewed else 0.0
+
+    @property
+    def mean_shift(self) -> float:
+        """Of the score, where the label stayed."""
+        return self.moved / self.stayed if self.stayed else 0.0
+
+    @property
+    def most_confident(self) -> list[Change]:
+        """Flips, the surest first."""
+        return sorted(self.flips, key=lambda flip: (-flip.sure, flip.image))
+
+    def add(self, answer: Answer, before: Before | None) -> Change | None:
+        """Returns the change where there was an answer before."""
+        self.images += 1
+        if isinstance(answer, Unanswered):
+            self.unanswered += 1
+            return None
+        said, score = _said(answer)
+        self._count_after(answer, said, score)
+        if before is None:
+            self.first += 1
+            return None
+        change = Change(score or 0.0, answer.image, before.said, before.score, said, score)
+        self._compare(change)
+        return change
+
+    def _count_after(self, answer: Predicted | Refusal, said: str, score: float | None) -> None:
+        if isinstance(answer, Refusal):
+            self.rejected += 1
+            _tally(self.codes, said, MOST_SAID, OTHERS)
+        else:
+            _tally(self.after, said, MOST_SAID, OTHERS)
+            self.scores_after[_bin(score)] += 1
+        _tally(self.models, answer.model or "", MOST_SAID, OTHERS)
+
+    def _compare(self, change: Change) -> None:
+        self.renewed += 1
+        _tally(self.before, change.before, MOST_SAID, OTHERS)
+        if change.before_score is not None:
+            self.scores_before[_bin(change.before_score)] += 1
+        _tally(self.matrix, (change.before, change.after), MOST_PAIRS, (OTHERS, OTHERS))
+        if change.flipped:
+            self._flip(change)
+        elif change.after_score is not None and change.before_score is not None:
+            self.stayed += 1
+            self.moved += change.after_score - change.before_score
+
+    def _flip(self, change: Change) -> None:
+        self.flipped += 1
+        heapq.heappush(self.flips, change)
+        if len(self.flips) > MOST_FLIPS:
+            heapq.heappop(self.flips)
+
+    def place(self) -> dict[str, Any]:
+        """All of it, for another process to go on with; `go_on` is the inverse."""
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
+        told["matrix"] = [(before, after, n) for (before, after), n in self.matrix.items()]
+        for name in ("scores_before", "scores_after"):
+            told[name] = [*getattr(self, name).items()]
+        return told | {"flips": [astuple(flip) for flip in self.flips]}
+
+    def go_on(self, told: dict[str, Any]) -> None:
+        for name, value in told.items():
+            setattr(self, name, Counter(value) if isinstance(value, dict) else value)
+        self.matrix = Counter({(before, after): n for before, after, n in told["matrix"]})
+        self.scores_before = Counter(dict(told["scores_before"]))
+        self.scores_after = Counter(dict(told["scores_after"]))
+        self.flips = [Change(*flip) for flip in told["flips"]]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "images": self.images,
+            "first_answers": self.first,
+            "renewed": self.renewed,
+            "flipped": self.flipped,
+            "flipped_percent": round(self.flipped_percent, 3),
+            "rejected": self.rejected,
+            "unanswered": self.unanswered,
+            "mean_score_shift": round(self.mean_shift, 6),
+            "models": dict(self.models.most_common()),
+            "before": dict(self.before.most_common()),
+            "after": dict(self.after.most_common()),
+            "codes": dict(self.codes.most_common()),
+            "matrix": [
+                {"from": pair[0], "to": pair[1], "images": count}
+                for pair, count in self.matrix.most_common()
+            ],
+            "scores_before": [self.scores_before[each] for each in range(BINS)],
+            "scores_after": [self.scores_after[each] for each in range(BINS)],
+        }
+
+
+def merged(answers: Iterable[Answer]) -> Iterator[tuple[Answer, Before | None]]:
+    """One answer an image, of the last attempt, with what the first attempt found before it.
+
+    `answers` are in the order of keys, of one image the latest attempt's first. A model promoted in
+    the middle of a sweep answers anew what the sweep had answered; what counts is the whole way.
+    """
+    for _, group in groupby(answers, key=lambda answer: answer.image):
+        told = list(group)
+        last = next((each for each in told if not isinstance(each, Unanswered)), told[0])
+        earliest = (_before(each) for each in reversed(told) if each.etag == last.etag)
+        yield last, next((before for before in earliest if before), None)
+
+
+def _before(answer: Answer) -> Before | None:
+    return None if isinstance(answer, Unanswered) else answer.before
+
+
+def _said(answer: Predicted | Refusal) -> tuple[str, float | None]:
+    match answer:
+        case Predicted(labels=(best, *_)):
+            return best.label, best.score
+        case Refusal(code=code):
+            return code, None
+        case _:
+            return "", 0.0
+
+
+def _bin(score: float | None) -> int:
+    return min(BINS - 1, int((score or 0.0) * BINS))
+
+
+def _tally(counts: Counter[Any], key: Any, most: int, others: Any) -> None:
+    counts[key if key in counts or len(counts) < most else others] += 1

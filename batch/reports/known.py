@@ -1,0 +1,177 @@
+"""What a folder's report knows of its images, in streams by image key that can be gone on with.
+
+A place in a stream need not be exact: who asks for an image passes over what precedes it.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from batch.bucket import Bucket, Listed
+from batch.claim import Run
+from batch.context import Cloud
+from batch.outcome import Answer, Predicted, Refusal, Unanswered, from_csv, predictions, refusals
+from batch.planning.listing import DOUBT
+from batch.reports import outcomes as answers
+from batch.reports import reclassified
+from domain.keys import folder_file
+
+PREDICTIONS = "predictions.csv"
+ERRORS = "errors.jsonl"
+
+SPAN_BYTES = 8 * 2**20
+LONGEST_LINE = 2**20
+"""Bytes; ours have some thousands. A file that has a longer one is no longer read."""
+
+
+class Sorted:
+    """Answers in the order of image keys, asked for in that order.
+
+    `gave_up`: the last word on the image that was asked for is that it could not be answered.
+    """
+
+    gave_up: bool = False
+
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self._answers = iter(answers)
+        self._next = next(self._answers, None)
+
+    def at(self, image: Listed) -> Predicted | Refusal | None:
+        """The first answer for the image as it is; what precedes the image is passed over."""
+        found: Predicted | Refusal | None = None
+        self.gave_up = False
+        while self._next is not None and self._next.image <= image.key:
+            answer = self._next
+            is_its = answer.image == image.key and answer.etag == image.etag
+            if is_its and isinstance(answer, Unanswered):
+                self.gave_up |= found is None
+            elif is_its and found is None and not isinstance(answer, Unanswered):
+                found = answer
+            self._next = next(self._answers, None)
+        return found
+
+
+@dataclass
+class Lines:
+    """The lines of a large object from byte `place` on, read some megabytes at a time.
+
+    `place` is where the record that was given last begins; who reads on from there meets it again.
+    """
+
+    bucket: Bucket
+    key: str
+    etag: str
+    size: int
+    place: int = 0
+    span: int = SPAN_BYTES
+    _end: int = 0
+
+    def rows(self) -> Iterator[list[str]]:
+        """Of a CSV. A reader takes no line more than the row needs that it gives."""
+        reader = csv.reader(self._lines())
+        begins = self._end = self.place
+        while True:
+            try:
+                row = next(reader, None)
+            except csv.Error:
+                return
+            if row is None:
+                return
+            self.place, begins = begins, self._end
+            yield row
+
+    def lines(self) -> Iterator[str]:
+        begins = self._end = self.place
+        for line in self._lines():
+            self.place, begins = begins, self._end
+            yield line
+
+    def _lines(self) -> Iterator[str]:
+        at, rest = self.place, b""
+        while at < self.size:
+            span = self.bucket.span(self.key, self.etag, at, self.span)
+            if not span:
+                return  # it was replaced meanwhile: what is lacking is looked up in the outbox
+            at += len(span)
+            *whole, rest = (rest + span).split(b"\n")
+            for line in whole:
+                self._end += len(line) + 1
+                yield line.decode(errors="replace") + "\n"
+            if len(rest) > LONGEST_LINE:
+                return
+        if rest:
+            self._end += len(rest)
+            yield rest.decode(errors="replace")
+
+
+class Known:
+    """This run's answers, those of sweeps that went through the folder, and the previous files."""
+
+    def __init__(self, cloud: Cloud, run: Run, after: str, place: dict[str, Any] | None) -> None:
+        """`place`: as `place` told it when the image `after` had been asked for."""
+        bounds = cloud.bounds
+        own = answers.of_run(cloud.bucket, run, bounds.attempts, bounds.heads_at_once, after)
+        keys = {name: folder_file(run.scope, name) for name in (PREDICTIONS, ERRORS)}
+        if place is None:
+            self._files = {name: _whole(cloud.bucket, key) for name, key in keys.items()}
+            self._sweeps = reclassified.sweeps(cloud, run.scope)
+        else:
+            told = {name: place[name] for name in keys}
+            self._files = {
+                name: Lines(cloud.bucket, key, *told[name]) if told[name] else None
+                for name, key in keys.items()
+            }
+            self._sweeps = [reclassified.go_on(cloud, run.scope, key) for key in place["sweeps"]]
+        self._streams = (
+            Sorted(own),
+            *(Sorted(sweep.answers()) for sweep in self._sweeps),
+            Sorted(_table(self._files[PREDICTIONS])),
+            Sorted(_errors(self._files[ERRORS])),
+        )
+
+    def latest(self, image: Listed) -> Predicted | Refusal | None:
+        """Of an image's answers the one given last; where two were given at once, the first's.
+
+        Every stream is asked: each passes over what precedes the image. None where the outbox has
+        to be asked: an ETag alone does not tell an image from the one before it, but that was
+        answered before this one came; and what the run could not answer had no answer then.
+        """
+        given = [answer for stream in self._streams if (answer := stream.at(image))]
+        if not given or any(stream.gave_up for stream in self._streams):
+            return None
+        last = max(given, key=lambda answer: answer.at)
+        return None if _is_older(last, image) else last
+
+    def place(self) -> dict[str, Any]:
+        files = {
+            name: file and [file.etag, file.size, file.place] for name, file in self._files.items()
+        }
+        return {**files, "sweeps": [sweep.place for sweep in self._sweeps]}
+
+
+def _is_older(answer: Predicted | Refusal, image: Listed) -> bool:
+    """A multipart upload is dated by its start, so that nothing is older than it may be."""
+    try:
+        at = datetime.fromisoformat(answer.at)
+    except ValueError:
+        return True  # a table that somebody has edited
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return "-" not in image.etag and at < image.last_modified - DOUBT
+
+
+def _whole(bucket: Bucket, key: str) -> Lines | None:
+    standing = bucket.head(key)
+    return Lines(bucket, key, standing.listed.etag, standing.listed.size) if standing else None
+
+
+def _table(file: Lines | None) -> Iterator[Predicted]:
+    """Its columns' names are at its beginning, and nowhere else."""
+    if file is None:
+        return iter(())
+    return predictions(file.rows()) if file.place else from_csv(file.rows())
+
+
+def _errors(file: Lines | None) -> Iterator[Refusal]:
+    return refusals(file.lines()) if file else iter(())

@@ -1,0 +1,104 @@
+"""What a sweep answered, laid ready for the tables of the folders that it went through.
+
+A folder's table is its own run's to write. So a sweep leaves its answers below `work/renewed/`,
+folder by folder, and asks for each folder to be looked at once more; the folder's report reads them
+beside what it knew. They expire with the rest of `work/`, by when the table has them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from batch.bucket import Bucket, Listed
+from batch.claim import Run
+from batch.context import Cloud
+from batch.outcome import Answer, Predicted, Refusal, from_lines, to_line
+from batch.planning.walk import scope_of
+from domain.keys import renewed_key, renewed_prefix, renewed_sweep
+from domain.scope import Scope
+
+
+@dataclass
+class Renewed:
+    """Takes a sweep's answers in the order of image keys. Done again, it does the same again."""
+
+    cloud: Cloud
+    run: Run
+    _folder: Scope | None = None
+    _lines: list[str] = field(default_factory=list)
+    _folders: int = 0
+    _parts: int = 0
+
+    def add(self, answer: Predicted | Refusal) -> None:
+        scope = scope_of(answer.image, self.cloud.folder_depth)
+        if scope != self._folder:
+            self.close()
+            follows = scope.is_folder and self._folders < self.cloud.bounds.table_folders
+            self._folder = scope if follows else None
+        if self._folder is None:
+            return
+        self._lines.append(to_line(answer))
+        if len(self._lines) == self.cloud.bounds.table_lines:
+            self._write(self._folder)
+
+    def close(self) -> None:
+        """After a folder's last answer; a folder that holds a deeper one has two such."""
+        if self._folder is None:
+            return
+        if self._lines:
+            self._write(self._folder)
+        self._folders += 1
+        self.cloud.look_later(self._folder, False)
+        self._folder = None
+
+    def _write(self, folder: Scope) -> None:
+        key = renewed_key(folder, self.run.nonce, self._parts)
+        self.cloud.bucket.put(key, "".join(self._lines))
+        self._parts += 1
+        self._lines.clear()
+
+    def to_json(self) -> dict[str, Any]:
+        """Where another process goes on."""
+        return {
+            "folder": self._folder.path if self._folder else None,
+            "lines": self._lines,
+            "folders": self._folders,
+            "parts": self._parts,
+        }
+
+    def go_on(self, told: dict[str, Any]) -> None:
+        self._folder = None if told["folder"] is None else Scope(told["folder"])
+        self._lines, self._folders, self._parts = told["lines"], told["folders"], told["parts"]
+
+
+@dataclass
+class Sweep:
+    """What one sweep answered in a folder, in parts by image key; `place`: the one being read."""
+
+    bucket: Bucket
+    parts: list[Listed]
+    place: str
+
+    def answers(self) -> Iterator[Answer]:
+        for part in self.parts:
+            found = self.bucket.read(part.key)
+            self.place = part.key
+            if found:
+                yield from from_lines(found.body.decode())
+
+
+def sweeps(cloud: Cloud, folder: Scope) -> list[Sweep]:
+    """What the latest sweeps answered in the folder, the newest first, each by image key."""
+    listed = cloud.bucket.walk(renewed_prefix(folder))
+    each = [list(parts) for _, parts in groupby(listed, lambda part: renewed_sweep(part.key))]
+    each.sort(key=lambda parts: parts[-1].last_modified, reverse=True)
+    latest = each[: cloud.bounds.table_sweeps]
+    return [Sweep(cloud.bucket, parts, parts[0].key) for parts in latest]
+
+
+def go_on(cloud: Cloud, folder: Scope, place: str) -> Sweep:
+    """The sweep of this part, from this part on."""
+    of_sweep = f"{renewed_prefix(folder)}{renewed_sweep(place)}-"
+    parts = [part for part in cloud.bucket.walk(of_sweep) if part.key >= place]
+    return Sweep(cloud.bucket, parts, place)

@@ -1,0 +1,99 @@
+"""What a person should look at: the answers that are least sure, and a random few of the others.
+
+`outbox/_review/<scope>.csv`, replaced by each run; the column `corrected` is for the person, and
+`./sortbox review` makes a folder of classes of it, which training takes.
+"""
+
+import csv
+import hashlib
+import heapq
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch.outcome import Predicted, Refusal, of_kind, to_line
+from domain.foreign import escape_cell
+from domain.scope import Scope
+
+PREFIX = "outbox/_review/"
+COLUMNS = ("image", "etag", "label", "score", "why", "corrected")
+
+MOST_UNSURE = 500
+SAMPLE = 25
+"""So many of all answers, drawn by the images' hashes: nobody's choice, and always the same."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ranked:
+    rank: float
+    image: str
+    answer: Predicted = field(compare=False)
+
+
+@dataclass
+class Review:
+    """`below`: a score under this is low. Memory does not grow with the answers."""
+
+    below: float = 0.5
+    _unsure: list[Ranked] = field(default_factory=list)
+    _drawn: list[Ranked] = field(default_factory=list)
+
+    def add(self, answer: Predicted | Refusal) -> None:
+        if isinstance(answer, Refusal) or not answer.labels:
+            return
+        score = answer.labels[0].score
+        if score < self.below:
+            _keep(self._unsure, -score, answer, MOST_UNSURE)
+        _keep(self._drawn, -_lot(answer), answer, SAMPLE)
+
+    def to_json(self) -> dict[str, Any]:
+        """Some hundred answers; `go_on` is the inverse."""
+        heaps = {"unsure": self._unsure, "drawn": self._drawn}
+        return {
+            name: [(each.rank, to_line(each.answer)) for each in heap]
+            for name, heap in heaps.items()
+        }
+
+    def go_on(self, told: dict[str, Any]) -> None:
+        self._unsure, self._drawn = (
+            [
+                Ranked(rank, answer.image, answer)
+                for rank, line in told[name]
+                for answer in of_kind(Predicted, [line])
+            ]
+            for name in ("unsure", "drawn")
+        )
+
+    def table(self) -> str:
+        """The least sure first."""
+        text = io.StringIO(newline="")
+        rows = csv.writer(text)
+        rows.writerow(COLUMNS)
+        unsure = [each.answer for each in sorted(self._unsure, reverse=True)]
+        rows.writerows(_row(answer, "low score") for answer in unsure)
+        seen = {answer.image for answer in unsure}
+        drawn = sorted((each.answer for each in self._drawn), key=lambda answer: answer.image)
+        rows.writerows(_row(each, "sample") for each in drawn if each.image not in seen)
+        return text.getvalue()
+
+
+def key_of(scope: Scope) -> str:
+    return f"{PREFIX}{scope.token}.csv"
+
+
+def _keep(heap: list[Ranked], rank: float, answer: Predicted, most: int) -> None:
+    heapq.heappush(heap, Ranked(rank, answer.image, answer))
+    if len(heap) > most:
+        heapq.heappop(heap)
+
+
+def _lot(answer: Predicted) -> float:
+    """From 0 to 1."""
+    drawn = hashlib.sha256(f"{answer.image}\n{answer.etag}".encode()).digest()
+    return int.from_bytes(drawn[:8]) / 2**64
+
+
+def _row(answer: Predicted, why: str) -> tuple[str, str, str, str, str, str]:
+    best = answer.labels[0]
+    image, etag, label = map(escape_cell, (answer.image, answer.etag, best.label))
+    return image, etag, label, repr(best.score), why, ""

@@ -1,0 +1,99 @@
+"""A transform job with S3 in memory, beside the server alone: what the job adds to the server.
+
+Both load the real container on all cores with the same photographs, as many at once as it asks for.
+"""
+
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import uvloop
+
+from batch.context import Machines
+from batch.jobs.transform import Order, request_for
+from batch.planning.slice import SMALL
+from benchmarks import servers
+from benchmarks.client import closed_loop
+from benchmarks.folders.memory_s3 import MemoryS3
+from domain.keys import JobName
+from infra.local.sagemaker.containers.containers import Containers, Definition
+from infra.local.sagemaker.containers.images import Images
+from infra.local.sagemaker.containers.locations import Location
+from infra.local.sagemaker.service import THREADS
+from infra.local.sagemaker.transform.request import TransformPlan
+from infra.local.sagemaker.transform.run import Transform
+
+PORT = 23_450
+AT_ONCE = 16
+"""What the container asks for on two cores."""
+
+WARM_SECONDS = 1.5
+NAME = JobName("bench", "memory", "0123456789", 1, 0, 0)
+IMAGE = "serving"
+ORDER = Order(NAME, "s3://m/manifest", "s3://m/out/", IMAGE, SMALL, Machines("ml.m5.large", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    images: int
+    seconds: float
+    """From the first image's being asked for to the last output; the container is up by then."""
+    start_seconds: float
+    """Before that: the model unpacked, the container started and answering /ping."""
+    driver_ms: float
+    """Processor time of what drives the job, an image: reading, asking, writing."""
+
+    @property
+    def rate(self) -> float:
+        return self.images / self.seconds
+
+
+def phase(model: Path, archive: bytes, bodies: Sequence[bytes]) -> Phase:
+    names = [f"{number:05}.jpg" for number in range(len(bodies))]
+    manifest = json.dumps([{"prefix": "s3://m/in/"}, *names]).encode()
+    photos = {f"in/{name}": body for name, body in zip(names, bodies, strict=True)}
+    s3 = MemoryS3({"model.tar.gz": archive, "manifest": manifest, **photos})
+    began, used = time.perf_counter(), time.process_time()
+    with tempfile.TemporaryDirectory(prefix="sortbox-bench-") as folder:
+        uvloop.run(_transformed(s3, model, Path(folder)))
+    driven = time.process_time() - used
+    if len(s3.written) != len(bodies):
+        raise RuntimeError(f"{len(s3.written)} of {len(bodies)} images have an output")
+    took = s3.written[-1] - s3.began
+    return Phase(len(bodies), took, s3.began - began, driven * 1000 / len(bodies))
+
+
+async def _transformed(s3: MemoryS3, model: Path, folder: Path) -> None:
+    images, told = folder / "images.json", servers.ours(model, PORT).environment
+    command = {"argv": [str(servers.OURS), "-m", "serving"], "cwd": str(servers.REPOSITORY)}
+    images.write_text(json.dumps({IMAGE: command}))
+    named = {name: told[name] for name in ("SORTBOX_MODEL_ID", "SORTBOX_CONTAINER")}
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        timeout=aiohttp.ClientTimeout(total=None),
+        auto_decompress=False,
+    ) as http:
+        place = Images(images), folder, folder / "logs", "us-east-1", 120.0
+        containers = Containers(*place, s3, http)  # type: ignore[arg-type]
+        plan = TransformPlan.of(dict(request_for(ORDER)))
+        definition = Definition(IMAGE, Location("m", "model.tar.gz"), named)
+        await Transform(plan, containers).run(definition)
+
+
+def own_rate(model: Path, bodies: Sequence[bytes], seconds: float, logs: Path) -> float:
+    """Images a second of the same server, asked by the benchmarks' own light client."""
+    contender = servers.ours(model, PORT)
+    request = contender.request(bodies)
+    with servers.running(contender, logs):
+        uvloop.run(closed_loop(request, AT_ONCE, WARM_SECONDS))
+        began = time.perf_counter()
+        answers = uvloop.run(closed_loop(request, AT_ONCE, seconds))
+        took = time.perf_counter() - began
+    return float(sum(answer.status == 200 for answer in answers) / took)

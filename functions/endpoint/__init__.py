@@ -1,0 +1,1 @@
+"""What is asked of the endpoint, and what its answers are evidence of."""

@@ -1,0 +1,107 @@
+"""Images that no endpoint answers in time: three time-outs of one version are evidence about it.
+
+A time-out counts only where the same endpoint answers a tiny picture right after it. The count is
+one small object an image below `work/timeouts/`, so that it survives every process and message.
+"""
+
+import json
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ReadTimeoutError,
+)
+
+from batch.bucket import Bucket
+from domain.keys import timeouts_key
+from domain.model import ActiveModel
+from domain.reply import Refused, Reply, Server
+from functions.endpoint.classify import ask
+from functions.endpoint.readiness import NO_ANSWER, PROBE
+from functions.inbox import Image, Photo
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
+
+TOO_EXPENSIVE = "too_expensive"
+
+MOST_TIMEOUTS = 3
+
+BUSY = (429, 503)
+"""What a container says that has other work: nothing about this image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """`probe` is a client that waits a few seconds only: who answers later is not healthy."""
+
+    bucket: Bucket
+    probe: "SageMakerRuntimeClient"
+
+    def ask(self, endpoint: "SageMakerRuntimeClient", active: ActiveModel, image: Photo) -> Reply:
+        """What the endpoint says; Refused at the third time-out. Raises as `classify.ask` does."""
+        try:
+            return ask(endpoint, active, image.content)
+        except (BotoCoreError, ClientError) as error:
+            if not is_timeout(error) or not self.is_healthy(active):
+                raise
+            if self.note(image, active, token_hex(5)) < MOST_TIMEOUTS:
+                raise
+        return refusal(active)
+
+    def is_healthy(self, active: ActiveModel) -> bool:
+        """Whether the endpoint says anything about a tiny picture, in a few seconds."""
+        try:
+            ask(self.probe, active, PROBE)
+        except NO_ANSWER:
+            return False
+        return True
+
+    def note(self, image: Image, active: ActiveModel, event: str) -> int:
+        """How often this very version has timed out with this model, `event` included.
+
+        The same event counts once: a job's, whose page may be tried again. Of two processes that
+        note at the same moment one is not counted.
+        """
+        key = timeouts_key(image.key)
+        about = {
+            "image": image.key,
+            "etag": image.source.etag,
+            "version_id": image.source.version_id,
+            "model": str(active.id),
+        }
+        found = self.bucket.read(key)
+        told = json.loads(found.body) if found else {}
+        seen: list[str] = told.pop("events", [])
+        if told != about:
+            seen = []
+        if event not in seen and len(seen) < MOST_TIMEOUTS:
+            seen = [*seen, event]
+            body = json.dumps(about | {"events": seen}, ensure_ascii=False)
+            self.bucket.replace(key, body, found.etag if found else None)
+        return len(seen)
+
+
+def is_timeout(error: Exception) -> bool:
+    """The container took too long over the image, or died of it; and not that it was busy."""
+    if isinstance(error, ReadTimeoutError | ConnectionClosedError):
+        return True
+    if not isinstance(error, ClientError) or error.response["Error"]["Code"] != "ModelError":
+        return False
+    about: dict[str, object] = dict(error.response)
+    status = about.get("OriginalStatusCode")
+    return not isinstance(status, int) or (
+        not 100 <= status < 500 and status not in BUSY  # 0: it closed the connection
+    )
+
+
+def refusal(active: ActiveModel) -> Refused:
+    sentence = (
+        f"The model took too long over this image {MOST_TIMEOUTS} times, while it answered others. "
+        "Make the image smaller, or save it again in another format."
+    )
+    return Refused(Server(str(active.id), "unknown"), TOO_EXPENSIVE, sentence)

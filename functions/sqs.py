@@ -1,0 +1,106 @@
+"""One invocation's messages taken in side by side, each with a fate of its own."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import random
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.batch import (
+    AsyncBatchProcessor,
+    EventType,
+    async_process_partial_response,
+)
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.messages import Changed, LookAgain, OurMessage, to_json
+from functions.runtime import Event, count, in_thread, logger
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """`accept` handles one record, or raises: then the record waits longer each time it fails."""
+
+    sqs: "SQSClient"
+    queue_url: str
+    retry_base_seconds: int
+    accept: Callable[[SQSRecord], None]
+
+    def __call__(self, event: Event) -> Any:
+        """The item failures, as `ReportBatchItemFailures` wants them."""
+        count("Messages", len(event["Records"]))
+        return async_process_partial_response(event, self._take, _Retrying(self))
+
+    async def _take(self, record: SQSRecord) -> None:
+        logger.thread_safe_append_keys(message_id=record.message_id, receives=receives(record))
+        await asyncio.wrap_future(in_thread(self.accept, record))
+
+    def put_off(self, record: SQSRecord) -> None:
+        count("Retried")
+        seconds = wait_seconds(self.retry_base_seconds, receives(record))
+        try:
+            self.sqs.change_message_visibility(
+                QueueUrl=self.queue_url,
+                ReceiptHandle=record.receipt_handle,
+                VisibilityTimeout=seconds,
+            )
+        except (BotoCoreError, ClientError) as error:
+            # It comes back when its visibility ends, only later than it might.
+            logger.warning("could not put a message off", error=str(error))
+
+
+def receives(record: SQSRecord) -> int:
+    return int(record.attributes.approximate_receive_count)
+
+
+class _Retrying(AsyncBatchProcessor):
+    def __init__(self, intake: Intake) -> None:
+        super().__init__(EventType.SQS, raise_on_entire_batch_failure=False)
+        self._intake = intake
+
+    def failure_handler(self, record: Any, exception: Any) -> Any:
+        logger.warning("a message failed and will be tried again", exc_info=exception)
+        self._intake.put_off(record)
+        return super().failure_handler(record, exception)
+
+
+LONGEST_SECONDS = 90
+
+
+def wait_seconds(base_seconds: int, receives: int, chance: Callable[[], float] = random) -> int:
+    """Doubles with every receive (the first is 1) up to 90 s, and is spread over its upper half.
+
+    So everything is tried again within a minute and a half of the end of any trouble. The waits
+    between a queue's 500 receives add up to more than six hours, and to half a day at most.
+    """
+    doubled = min(LONGEST_SECONDS, base_seconds << min(receives - 1, 10))
+    return max(1, round(doubled * (0.5 + chance() / 2)))
+
+
+LOOK_AGAIN_SECONDS = (60, 300, 900)
+"""A new endpoint answers before the pointer to it moves; a promotion waits minutes in between."""
+
+
+def send(sqs: "SQSClient", queue_url: str, message: OurMessage, delay_seconds: int = 0) -> None:
+    sqs.send_message(QueueUrl=queue_url, MessageBody=to_json(message), DelaySeconds=delay_seconds)
+
+
+def move(sqs: "SQSClient", backlog_queue_url: str, change: Changed) -> None:
+    """To the backlog, where SQS gives each group its share: it is a fair queue by that."""
+    sqs.send_message(
+        QueueUrl=backlog_queue_url,
+        MessageBody=to_json(change),
+        MessageGroupId=change.uploader.group,
+    )
+
+
+def look_again(sqs: "SQSClient", inbox_queue_url: str, times: int, key: str) -> None:
+    """Queue `key` to be looked at later, where it was looked at again fewer than three `times`."""
+    if times >= len(LOOK_AGAIN_SECONDS):
+        logger.warning("kept an answer by a model that is not active", key=key)
+        return
+    send(sqs, inbox_queue_url, LookAgain(key, times + 1), LOOK_AGAIN_SECONDS[times])

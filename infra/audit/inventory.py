@@ -1,0 +1,220 @@
+"""What third parties wrote in what we ship: the functions' bundle, and the image of each variant.
+
+Read off installed distributions, with the standard library alone, so that the image can say it of
+itself while it is built. A wheel brings more than its name says: shared libraries, crates, copies
+of other packages. What tells their versions is the wheel's own SBOM (PEP 770), its list of bundled
+licences, or the metadata of the copy; a library that none of them names has no version here.
+"""
+
+import json
+import platform
+import re
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from importlib.metadata import Distribution, distributions
+from itertools import pairwise
+from pathlib import Path, PurePath
+from typing import Literal
+
+from infra import shipped
+from infra.audit.licences import licence_of
+
+CONTAINER = shipped.REPOSITORY / "infra" / "container"
+
+Thing = Literal["lambda", "image-cpu", "image-gpu"]
+THINGS: dict[Thing, tuple[str, ...]] = {
+    "lambda": (),
+    "image-cpu": ("cpu.txt", "torch-cpu.txt"),
+    "image-gpu": ("gpu.txt",),
+}
+"""The locks of each; the bundle's packages are listed in infra/stacks/bundle.py."""
+
+LIBRARY = re.compile(r"(?:lib)?(?P<name>[A-Za-z0-9_+]+)\S*\.so(\.[0-9].*)?")
+"""A shared library, whatever was put between its name and `.so`: a hash, a version, a build."""
+
+SAME = {
+    "crypto": "openssl",
+    "ssl": "openssl",
+    "lcms2": "littlecms2",
+    "openjp2": "openjpeg",
+    "webpdemux": "webp",
+    "webpmux": "webp",
+    "sharpyuv": "webp",
+    "avcodec": "ffmpeg",
+    "avformat": "ffmpeg",
+    "avutil": "ffmpeg",
+    "swresample": "ffmpeg",
+    "swscale": "ffmpeg",
+    "openblasp": "openblasthreads",
+}
+"""Libraries that a project's own name does not name."""
+
+OWN = {"torch": ("torch", "c10", "caffe2", "shm"), "openvino": ("openvino",), "triton": ("triton",)}
+"""Libraries that are the package itself; all of NVIDIA's are."""
+
+
+class InventoryError(Exception):
+    """A sentence about what is not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """Something of somebody else's inside a package."""
+
+    name: str
+    version: str | None
+    """None where nothing tells it: then nobody can say which faults it has."""
+    told_by: str
+    purl: str | None = None
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    name: str
+    version: str
+    licence: str | None
+    """An SPDX expression; None where neither the metadata nor a file tells it."""
+    texts: tuple[tuple[str, str], ...] = ()
+    """(name, text) of every licence file."""
+    bundled: tuple[Bundled, ...] = field(default=())
+
+
+def contents(thing: Thing) -> frozenset[str]:
+    """The names of the packages in it, as the locks have them."""
+    if thing == "lambda":
+        return frozenset(shipped.DISTRIBUTIONS)
+    locks = [(CONTAINER / name).read_text() for name in THINGS[thing]]
+    return frozenset(
+        name for lock in locks for name in re.findall(r"^([a-z0-9._-]+)==", lock, re.M)
+    )
+
+
+def own_site() -> Path:
+    """Where the packages of the interpreter that runs this are."""
+    return Path(sysconfig.get_path("purelib"))
+
+
+def parts(site: Path, names: Iterable[str] | None = None) -> list[Part]:
+    """By name; all that is installed in `site` where no names are given. Raises InventoryError."""
+    installed = {normal(each.metadata["Name"]): each for each in distributions(path=[str(site)])}
+    wanted = set(installed) if names is None else set(names)
+    if missing := sorted(wanted - set(installed)):
+        raise InventoryError(f"not installed in {site}: {', '.join(missing)}")
+    return [_part(name, installed[name]) for name in sorted(wanted)]
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _part(name: str, found: Distribution) -> Part:
+    texts = tuple(_texts(found))
+    said = {*_of_sboms(name, found), *_of_licences(texts), *_of_copies(found)}
+    bundled = tuple(sorted(_with_libraries(name, found, said), key=repr))
+    licence = licence_of(name, found.metadata, [text for _, text in texts])
+    return Part(name, found.version, licence, texts, bundled)
+
+
+def _texts(found: Distribution) -> Iterator[tuple[str, str]]:
+    for path in sorted(found.files or (), key=str):
+        stem = re.match(r"(licen[cs]e|copying|notice|authors)", path.name.lower())
+        if (stem or "licenses" in path.parts) and path.suffix not in (".py", ".pyc"):
+            where = Path(str(path.locate()))
+            if where.is_file():
+                yield path.as_posix(), where.read_text(errors="replace")
+
+
+def _of_sboms(name: str, found: Distribution) -> Iterator[Bundled]:
+    for path in found.files or ():
+        if "sboms" not in path.parts or path.suffix != ".json":
+            continue
+        document = json.loads(Path(str(path.locate())).read_text())
+        for each in document.get("components", []):
+            purl = each.get("purl")
+            is_itself = normal(each["name"]) == name or "#c-ext" in (purl or "")
+            if not is_itself:
+                version = each.get("version")
+                yield Bundled(each["name"], version, "the wheel's SBOM", _plain(purl))
+
+
+def _plain(purl: str | None) -> str | None:
+    """Without where it was downloaded or built: that is a path of somebody's machine."""
+    return purl.partition("?")[0] if purl else None
+
+
+def _of_licences(texts: Iterable[tuple[str, str]]) -> Iterator[Bundled]:
+    """`Name: libheif` … `tree/v1.23.6`, as pillow-heif writes it."""
+    for path, text in texts:
+        for block in re.split(r"^Name: ", text, flags=re.M)[1:]:
+            if version := re.search(r"/tree/v?([0-9][0-9.]+)", block):
+                told_by = PurePath(path).name
+                yield Bundled(block.splitlines()[0].strip(), version[1], told_by)
+
+
+def _of_copies(found: Distribution) -> Iterator[Bundled]:
+    """Packages within `_vendor` or `vendored`; those without metadata have no version."""
+    seen: set[str] = set()
+    for path in found.files or ():
+        at = next((n for n, part in enumerate(path.parts) if part in VENDORED), None)
+        if at is None or len(path.parts) < at + 2:
+            continue
+        below = path.parts[at + 1]
+        if below.endswith(".dist-info") and path.name == "METADATA":
+            name, _, version = below.removesuffix(".dist-info").partition("-")
+            seen.add(normal(name))
+            purl = f"pkg:pypi/{normal(name)}@{version}"
+            yield Bundled(normal(name), version, "its own metadata", purl)
+    for name in sorted({*_copied(found)} - seen):
+        yield Bundled(name, None, "a folder's name")
+
+
+VENDORED = frozenset({"_vendor", "_vendored", "vendored"})
+
+
+def _copied(found: Distribution) -> Iterator[str]:
+    for path in found.files or ():
+        for folder, below in pairwise(path.parts):
+            is_module = path.name != below or below.endswith(".py")
+            if folder in VENDORED and is_module and "-info" not in below and below[:2] != "__":
+                yield normal(below.removesuffix(".py"))
+
+
+def _with_libraries(name: str, found: Distribution, said: Iterable[Bundled]) -> list[Bundled]:
+    """Shared libraries that came along, each with what is said of it, or by its file alone."""
+    parts: dict[Bundled, list[str]] = {each: [] for each in said}
+    called = {_stem(word): each for each in parts for word in each.name.split("/")}
+    for path in sorted(found.files or (), key=str):
+        match = LIBRARY.fullmatch(path.name)
+        grafted = path.parts[0].endswith(".libs") or path.parts[-2:-1] in (("lib",), ("libs",))
+        if not grafted or match is None or ".cpython-" in path.name:
+            continue
+        library = _stem(match["name"])
+        if library.startswith(OWN.get(name, "-")) or name.startswith("nvidia-"):
+            continue
+        alone = Bundled(f"lib{match['name']}", None, "the file alone")
+        parts.setdefault(called.get(SAME.get(library, library), alone), []).append(path.as_posix())
+    return [replace(each, files=tuple(files)) for each, files in parts.items()]
+
+
+def _stem(name: str) -> str:
+    """`libjpeg-turbo` and `openssl-libs` as `jpegturbo` and `openssl`."""
+    plain = re.sub(r"[^a-z0-9]", "", name.lower().removesuffix("-libs"))
+    return plain.removeprefix("lib") or plain
+
+
+def of_debian(status: Path) -> list[Part]:
+    """The packages of an image's base, from dpkg's own list."""
+    found = []
+    for block in status.read_text().split("\n\n"):
+        lines = [line.partition(": ") for line in block.splitlines() if line[:1].strip()]
+        fields = {name: text for name, _, text in lines}
+        if "installed" in fields.get("Status", "").split():
+            found.append(Part(fields["Package"], fields["Version"], None))
+    return found
+
+
+def python() -> Part:
+    """The interpreter that runs this; in the image, the image's."""
+    return replace(Part("python", platform.python_version(), "PSF-2.0"))

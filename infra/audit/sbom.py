@@ -1,0 +1,145 @@
+"""CycloneDX bills of materials (JSON, 1.6), each held to its schema before it is written.
+
+`python -m infra.audit.sbom` writes them to build/sbom/, of the bundle and of each image's variant;
+`--site FOLDER --of NAME --out FILE` writes one of everything that is installed in a folder, as the
+image's build does. Runs in an environment of its own (infra/tools/sbom.in). The same packages give
+the same bytes: no date, and a serial number that is the content's.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import Property
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+
+from infra import shipped
+from infra.audit import inventory
+from infra.audit.inventory import Bundled, InventoryError, Part
+
+FOLDER = shipped.REPOSITORY / "build" / "sbom"
+PLANNED = (
+    "read off this machine's environment by the image's lock; the image holds its own, of what was "
+    "installed in it, in /opt/sortbox/sbom.cdx.json"
+)
+
+
+class SbomError(Exception):
+    """What the schema says against a document of ours."""
+
+
+def document(of: str, parts: Iterable[Part], note: str | None = None) -> str:
+    """Raises SbomError."""
+    bom = Bom()
+    bom.metadata.component = _component(of, None, ComponentType.APPLICATION, _notes(note))
+    components = [_of_part(each) for each in parts]
+    bom.components.update(components)
+    bom.register_dependency(bom.metadata.component, components)
+    bom.metadata.timestamp = None
+    bom.serial_number = uuid5(NAMESPACE_URL, f"{of} {sorted(map(_identity, components))}")
+    text = str(JsonV1Dot6(bom).output_as_string(indent=1))
+    if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
+        raise SbomError(f"the bill of {of} breaks CycloneDX's schema: {error}")
+    return text + "\n"
+
+
+def _of_part(part: Part) -> Any:
+    is_deb = part.licence is None and not part.texts and not part.bundled
+    kind = "deb" if is_deb else "generic" if part.name == "python" else "pypi"
+    purl = PackageURL(kind, "debian" if is_deb else None, part.name, part.version)
+    made = _component(part.name, part.version, ComponentType.LIBRARY, [], purl)
+    if part.licence is not None:
+        made.licenses.add(LicenseFactory().make_from_string(part.licence))
+    made.components.update(_of_bundled(part, each) for each in part.bundled)
+    return made
+
+
+def _of_bundled(part: Part, bundled: Bundled) -> Any:
+    told = [("version", bundled.told_by if bundled.version else "nobody tells it")]
+    told += [("file", path) for path in bundled.files]
+    purl = PackageURL.from_string(bundled.purl) if bundled.purl else None
+    kind, ref = ComponentType.LIBRARY, f"{part.name}/{bundled.name}@{bundled.version}"
+    notes = [(f"sortbox:{name}", text) for name, text in told]
+    return _component(bundled.name, bundled.version, kind, notes, purl, ref)
+
+
+def _component(
+    name: str,
+    version: str | None,
+    kind: ComponentType,
+    notes: list[tuple[str, str]],
+    purl: PackageURL | None = None,
+    ref: str | None = None,
+) -> Any:
+    properties = [Property(name=note, value=value) for note, value in notes]
+    ref = ref or f"{name}@{version}"
+    return Component(
+        name=name, version=version, type=kind, purl=purl, bom_ref=ref, properties=properties
+    )
+
+
+def _notes(note: str | None) -> list[tuple[str, str]]:
+    return [("sortbox:note", note)] if note else []
+
+
+def _identity(component: Any) -> str:
+    inner = sorted(_identity(each) for each in component.components)
+    return f"{component.name} {component.version} {inner}"
+
+
+def _site_of_ours() -> Path:
+    """That of .venv, which is not the environment that runs this. Raises InventoryError."""
+    found = sorted((shipped.REPOSITORY / ".venv" / "lib").glob("python3*/site-packages"))
+    if not found:
+        raise InventoryError("there is no .venv: run `make env` first")
+    return found[0]
+
+
+def _installed(given: argparse.Namespace) -> Iterator[Part]:
+    yield inventory.python()
+    yield from inventory.parts(given.site)
+    if given.dpkg:
+        yield from inventory.of_debian(given.dpkg)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.audit.sbom", description=__doc__)
+    parser.add_argument("--site", type=Path, help="everything in this folder")
+    parser.add_argument("--dpkg", type=Path, help="and the packages of this dpkg status")
+    parser.add_argument("--of", default="sortbox")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args(arguments)
+    try:
+        if given.site:
+            given.out.write_text(document(given.of, _installed(given)))
+            return 0
+        site = _site_of_ours()
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        for thing in inventory.THINGS:
+            parts = inventory.parts(site, inventory.contents(thing))
+            target = FOLDER / f"{thing}.cdx.json"
+            note = None if thing == "lambda" else PLANNED
+            target.write_text(document(f"sortbox-{thing}", parts, note))
+            bundled = [each for part in parts for each in part.bundled]
+            unknown = sum(each.version is None for each in bundled)
+            print(
+                f"{target.relative_to(shipped.REPOSITORY)}: {len(parts)} packages, {len(bundled)} "
+                f"things within them, {unknown} of which nobody tells the version"
+            )
+    except (InventoryError, SbomError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

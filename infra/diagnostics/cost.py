@@ -1,0 +1,181 @@
+"""What a month costs, road by road, and where one road becomes cheaper than another.
+
+Every figure follows from `infra/diagnostics/prices.json` and the assumptions below, which options
+change: put in what `make bench` or a finished run's `_status.json` says about your model.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+from infra.diagnostics.prices import Prices
+
+DAYS = 365 / 12
+HOURS = 24 * DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """Seconds, gigabytes and images a second, of one instance where they depend on one."""
+
+    instance: str = "ml.m5.xlarge"
+    rate: float = 50
+    job_start_seconds: float = 240
+    image_gb: float = 0.0002
+    headroom: float = 2
+    """An endpoint is made this many times as large as the day's average needs."""
+    serverless_gb: float = 4
+    serverless_seconds: float = 0.1
+    cooldown_seconds: float = 900
+    """So long an asynchronous endpoint stays up after its last image, before it scales to zero."""
+
+
+TYPICAL = Assumptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Images come in folders of `folder_size`; 1 where each comes alone."""
+
+    images_per_day: int
+    folder_size: int
+
+    @property
+    def images(self) -> float:
+        """In a month."""
+        return self.images_per_day * DAYS
+
+    @property
+    def folders_per_day(self) -> int:
+        return ceil(self.images_per_day / self.folder_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What each road costs in a month."""
+
+    endpoint: float
+    batch: float
+    serverless: float
+    asynchronous: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a reclassification takes. `hours` are instance-hours."""
+
+    hours: float
+    cost: float
+
+
+def month(prices: Prices, load: Load, given: Assumptions) -> Month:
+    hour = prices.hour(given.instance)
+    carried = load.images * given.image_gb * prices.hosting_gb
+    seconds = load.images * given.serverless_seconds * given.serverless_gb
+    return Month(
+        endpoint=instances(load, given) * HOURS * hour + carried,
+        batch=batch_hours(load, given) * hour + load.images * _output(prices),
+        serverless=seconds * prices.serverless_gb_second + carried,
+        asynchronous=_hours_awake(load, given) * hour + carried + load.images * _output(prices),
+    )
+
+
+def instances(load: Load, given: Assumptions) -> int:
+    """Of the endpoint."""
+    return max(1, ceil(load.images_per_day * given.headroom / (given.rate * 24 * 3600)))
+
+
+def batch_hours(load: Load, given: Assumptions) -> float:
+    """Each folder is a job, and each job waits for its machine, which is billed from its start."""
+    a_day = load.folders_per_day * given.job_start_seconds + load.images_per_day / given.rate
+    return a_day * DAYS / 3600
+
+
+def _hours_awake(load: Load, given: Assumptions) -> float:
+    """Each folder wakes it; never more than one instance all day unless the load needs more."""
+    work = load.images_per_day / given.rate
+    a_day = load.folders_per_day * (given.job_start_seconds + given.cooldown_seconds) + work
+    return max(min(a_day, 24 * 3600), work) * DAYS / 3600
+
+
+def _output(prices: Prices) -> float:
+    """Batch and asynchronous answers go through S3: written and read once more."""
+    return (prices.s3_put_or_list_per_1000 + prices.s3_get_or_head_per_1000) / 1000
+
+
+def break_even(prices: Prices, folder_size: int, given: Assumptions) -> float:
+    """Images a day from which one endpoint instance is cheaper than a job a folder."""
+    hour = prices.hour(given.instance)
+    seconds = given.job_start_seconds / folder_size + 1 / given.rate
+    an_image = seconds / 3600 * hour + _output(prices) - given.image_gb * prices.hosting_gb
+    return HOURS * hour / DAYS / an_image
+
+
+def break_even_serverless(prices: Prices, given: Assumptions) -> float:
+    """Images a day from which one endpoint instance is cheaper than serverless inference."""
+    an_image = given.serverless_seconds * given.serverless_gb * prices.serverless_gb_second
+    return HOURS * prices.hour(given.instance) / DAYS / an_image
+
+
+def sweep(prices: Prices, looked_at: int, stale: int, jobs: int, given: Assumptions) -> Sweep:
+    """`looked_at` images are listed and HEADed twice: to plan, and to see that nothing is left.
+
+    Of each stale one the job reads the image and writes an output; collecting reads that and the
+    answer before, looks at the result once and at the image twice, and writes the new answer.
+    """
+    hours = (jobs * given.job_start_seconds + stale / given.rate) / 3600
+    heads = 2 * looked_at + 6 * stale
+    puts = 2 * stale + 2 * 2 * looked_at / 1000
+    requests = heads * prices.s3_get_or_head_per_1000 + puts * prices.s3_put_or_list_per_1000
+    return Sweep(hours, hours * prices.hour(given.instance) + requests / 1000)
+
+
+def late(given: Assumptions) -> int:
+    """`endpointMaxLate`: as many as the endpoint answers while a job's machine would start.
+
+    A quarter of its speed, because singles come first.
+    """
+    return min(10_000, max(1, int(given.job_start_seconds * given.rate / 4)))
+
+
+def without_jobs(prices: Prices, load: Load, given: Assumptions) -> float:
+    """What a month costs less if such folders go through an endpoint that is up for singles anyway.
+
+    `endpointMaxFirst` does that for folders of so many images: no job starts, and none is awaited.
+    """
+    carried = load.images * given.image_gb * prices.hosting_gb
+    return month(prices, load, given).batch - carried
+
+
+def machines(load: Load, given: Assumptions) -> int:
+    """`transformInstanceCount` with which a folder is done an hour after its machines are up."""
+    return max(1, min(100, ceil(load.folder_size / given.rate / 3600)))
+
+
+def lines(prices: Prices, load: Load, given: Assumptions) -> Iterator[str]:
+    costs = month(prices, load, given)
+    yield f"{load.images_per_day:,} images a day, in folders of {load.folder_size:,}"
+    yield (
+        f"assumed: {given.instance} answers {given.rate:g} images/s and is up in "
+        f"{given.job_start_seconds:g} s; {given.image_gb * 1e6:g} KB an image; serverless takes "
+        f"{given.serverless_seconds:g} s an image with {given.serverless_gb:g} GB"
+    )
+    yield f"prices: {prices.source}; {prices.note}"
+    yield ""
+    yield f"a month on        {prices.currency}"
+    for name in ("endpoint", "batch", "serverless", "asynchronous"):
+        yield f"  {name:<14}{getattr(costs, name):>12,.2f}"
+    even = break_even(prices, load.folder_size, given)
+    yield ""
+    yield f"An endpoint is cheaper than batch from {even:,.0f} images a day on in such folders,"
+    yield f"and cheaper than serverless from {break_even_serverless(prices, given):,.0f} on."
+    yield (
+        f"endpointMaxFirst: {load.folder_size} saves {without_jobs(prices, load, given):,.2f} a "
+        "month where an endpoint is up for"
+    )
+    yield f"singles and has time for them, and {given.job_start_seconds:g} s of waiting a folder."
+    yield ""
+    yield "Settings that follow (serverless.yml, params):"
+    yield f"  endpointMaxLate: {late(given)}"
+    yield f"  transformInstanceCount: {machines(load, given)}"
+    yield f"  endpoint instances: {instances(load, given)}"

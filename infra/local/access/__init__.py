@@ -1,0 +1,1 @@
+"""Who may speak to the local cloud: signatures, keys and the guard."""

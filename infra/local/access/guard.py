@@ -1,0 +1,306 @@
+"""Who may speak to a server of the local cloud: programs on this machine that hold its keys.
+
+An ASGI application around the server's own. It refuses, in this order: what a web page makes a
+browser send (a foreign Origin or Sec-Fetch-Site, a Host that a name server could point here, a CORS
+preflight, a WebSocket), then what is not signed with a key that it knows. Standard library only,
+because the emulator's environment has nothing of ours.
+
+Bodies are checked as they pass where the signature covers their hash. Where only the body itself
+tells the hash, it is read first, at most `unverified_bytes` of it.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from xml.sax.saxutils import escape
+
+from infra.local.access import sigv4
+from infra.local.access.sigv4 import BodyCheck, Refused, Request, Signature
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SIGNER = "sortbox.signer"
+"""In the scope that the application gets: the id of the access key that signed the request."""
+
+OF_THIS_PAGE = frozenset({"none", "same-origin"})
+"""Sec-Fetch-Site of an address that a person typed or opened, and of the server's own pages."""
+
+LOOPBACK = r"127\.0\.0\.1|localhost|\[::1\]"
+BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?:\.s3)?\.localhost"
+"""No name server answers for `.localhost` (RFC 6761); other names with loopback addresses, such as
+localhost.localstack.cloud, belong to somebody who can point them elsewhere."""
+
+DRAINED_BYTES = 8 * 1024 * 1024
+DRAIN_SECONDS = 5.0
+"""A client that is still sending does not read the refusal; beyond this its connection breaks."""
+
+QUERY_ERROR = (
+    '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+    "<Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId>"
+    "</ErrorResponse>"
+)
+S3_ERROR = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code>'
+    "<Message>{message}</Message><RequestId>{id}</RequestId></Error>"
+)
+S3_WORDS = {
+    "MissingAuthenticationToken": ("AccessDenied", "Access Denied"),
+    "InvalidClientTokenId": (
+        "InvalidAccessKeyId",
+        "The AWS Access Key Id you provided does not exist in our records.",
+    ),
+    "IncompleteSignature": ("AuthorizationHeaderMalformed", ""),
+}
+"""https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
+
+JSON_PATH = re.compile(rb"/(\d{4}-\d\d-\d\d|endpoints|schedules?|tags)(/|$)")
+"""Of the REST services that answer in JSON: Lambda, SageMaker's runtime, Scheduler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    secret: str
+    token: str = ""
+    """Of temporary credentials."""
+
+
+Find = Callable[[str], Awaitable[Credential]]
+"""The credential of an access key id. Raises Refused where there is none, or none any more."""
+
+
+def unknown_key() -> Refused:
+    return Refused("InvalidClientTokenId", "The security token included in the request is invalid.")
+
+
+class Guard:
+    """`services` are the names that a signature may be scoped to; empty: any."""
+
+    def __init__(
+        self,
+        app: App,
+        port: int,
+        find: Find,
+        unverified_bytes: int,
+        services: frozenset[str] = frozenset(),
+        buckets: bool = False,
+    ) -> None:
+        self._app = app
+        self._find = find
+        self._unverified_bytes = unverified_bytes
+        self._services = services
+        names = f"{LOOPBACK}|{BUCKET}" if buckets else LOOPBACK
+        at = "(?::80)?" if port == 80 else f":{port}"
+        self._own = re.compile(f"(?:{names}){at}", re.IGNORECASE | re.ASCII)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":  # nothing in here needs one
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = scope.get("raw_path") or b""
+        request = Request(scope["method"], raw, scope["query_string"], list(scope["headers"]))
+        signature = None
+        try:
+            self._refuse_pages(scope, request)
+            signature = sigv4.read(request)
+            credential = await self._credential(signature)
+            payload = sigv4.payload_hash(request, signature)
+            if payload is None:
+                body = await _whole(receive, self._unverified_bytes)
+                payload, receive = body.hash, body.receive
+            sigv4.check(request, signature, credential.secret, payload)
+            check = sigv4.body_check(signature, credential.secret, payload)
+        except Refused as refused:
+            if signature is not None or not request.values("origin"):
+                await _drain(request, receive)
+            await _refuse(request, signature, refused, send)
+            return
+        except _Gone:
+            return
+        passing = _Passing(receive, send, check)
+        known = {**scope, SIGNER: signature.key_id}
+        try:
+            await self._app(known, passing.receive, passing.send)
+        finally:
+            if passing.refused is not None and not passing.has_begun:
+                await _refuse(request, signature, passing.refused, send)
+
+    def _refuse_pages(self, scope: Scope, request: Request) -> None:
+        """Raises Refused for all that a browser sends for a page that is not the server's own."""
+        hosts = [host.decode("latin-1") for host in request.values("host")]
+        if len(hosts) != 1 or self._own.fullmatch(hosts[0]) is None:
+            raise _foreign("Host", hosts)
+        own = f"http://{hosts[0]}".lower()
+        origins = [origin.decode("latin-1") for origin in request.values("origin")]
+        if any(origin.lower() != own for origin in origins):
+            raise _foreign("Origin", origins)
+        sites = [site.decode("latin-1") for site in request.values("sec-fetch-site")]
+        if not OF_THIS_PAGE.issuperset(sites):
+            raise _foreign("Sec-Fetch-Site", sites)
+        if request.method == "OPTIONS":
+            raise Refused("AccessDenied", "No other origin may send requests: CORS is not offered.")
+        if not request.path.startswith(b"/"):
+            raise _foreign("request target", [request.path.decode("latin-1")])
+        framings = request.values("content-length") + request.values("transfer-encoding")
+        if scope["http_version"] not in ("1.0", "1.1") or len(framings) > 1:
+            raise Refused("InvalidRequest", "Send HTTP/1.1 with one length of the body.", 400)
+
+    async def _credential(self, signature: Signature) -> Credential:
+        if self._services and signature.service not in self._services:
+            raise Refused(
+                "SignatureDoesNotMatch",
+                f"Credential should be scoped to service {', '.join(sorted(self._services))}.",
+            )
+        credential = await self._find(signature.key_id)
+        if not hmac.compare_digest(credential.token.encode(), signature.token.encode()):
+            raise unknown_key()
+        sigv4.check_time(signature, datetime.now(UTC))
+        return credential
+
+
+class _Gone(Exception):
+    """The client went away while its body was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A body that was read before anybody may act on it."""
+
+    hash: str
+    receive: Receive
+
+
+async def _whole(receive: Receive, limit: int) -> _Whole:
+    """Raises Refused beyond `limit` bytes, and _Gone."""
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise _Gone
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > limit:
+            raise Refused("RequestEntityTooLarge", f"The body exceeds {limit} bytes.", 413)
+    told = hashlib.sha256(body).hexdigest()
+    kept: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+    async def again() -> Message:
+        return kept.pop() if kept else await receive()
+
+    return _Whole(told, again)
+
+
+class _Passing:
+    """A request on its way to the application, which reads a body to its end before it acts.
+
+    Where the end shows that the body is not what was signed, the application sees a client that
+    went away, and the client sees the refusal.
+    """
+
+    def __init__(self, receive: Receive, send: Send, check: BodyCheck) -> None:
+        self._receive = receive
+        self._send = send
+        self._check = check
+        self.refused: Refused | None = None
+        self.has_begun = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] != "http.request":
+            return message
+        try:
+            self._check.update(message.get("body", b""))
+            if not message.get("more_body", False):
+                self._check.finish()
+        except Refused as refused:
+            self.refused = refused
+            return {"type": "http.disconnect"}
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.refused is not None and not self.has_begun:
+            return
+        self.has_begun = True
+        if message["type"] == "http.response.start":
+            headers = [
+                (name, value)
+                for name, value in message.get("headers", [])
+                if not name.lower().startswith(b"access-control-")
+            ]
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+
+def _foreign(what: str, told: list[str]) -> Refused:
+    sentence = (
+        f"The local cloud answers programs on this machine, at its own address: "
+        f"{what} is {', '.join(told)[:200] or 'missing'}."
+    )
+    return Refused("AccessDenied", sentence)
+
+
+async def _drain(request: Request, receive: Receive) -> None:
+    """What the client is sending, so that it reads the answer; nothing from one that waits."""
+    if request.values("expect"):
+        return
+    left, more = DRAINED_BYTES, True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while more and left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                more = message.get("more_body", False)
+
+
+async def _refuse(
+    request: Request, signature: Signature | None, refused: Refused, send: Send
+) -> None:
+    number = str(uuid.uuid4())
+    kind, text = _error(request, signature, refused, number)
+    body = b"" if request.method == "HEAD" else text.encode()
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-amzn-requestid", number.encode()),
+        (b"x-amz-request-id", number.encode()),
+        (b"x-amzn-errortype", refused.code.encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _error(
+    request: Request, signature: Signature | None, refused: Refused, number: str
+) -> tuple[str, str]:
+    """(content type, body) as the protocol of the request has them."""
+    code, sentence = refused.code, str(refused)
+    kinds = request.values("content-type")
+    is_form = bool(kinds) and kinds[0].startswith(b"application/x-www-form-urlencoded")
+    is_json = bool(request.values("x-amz-target")) or JSON_PATH.match(request.path) is not None
+    service = signature.service if signature else "" if is_form or is_json else "s3"
+    if service == "s3":
+        code, told = S3_WORDS.get(code, (code, ""))
+        text = S3_ERROR.format(code=code, message=escape(told or sentence), id=number)
+        return "application/xml", text
+    if is_form and not is_json:
+        text = QUERY_ERROR.format(code=code, message=escape(sentence), id=number)
+        return "text/xml", text
+    return "application/json", json.dumps({"__type": code, "message": sentence})

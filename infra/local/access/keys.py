@@ -1,0 +1,85 @@
+"""How the local SageMaker learns of keys that only the emulator knows, those of roles and users.
+
+The emulator tells them to the holder of the cloud's own key, and to nobody else.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from urllib.parse import quote, unquote
+from urllib.request import ProxyHandler, Request, build_opener
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from infra.local.access import guard
+from infra.local.access.guard import App, Credential, Receive, Scope, Send
+from infra.local.access.sigv4 import Refused
+
+PATH = "/_sortbox/keys/"
+KEPT_SECONDS = 30.0
+KEPT = 1000
+ANSWER_SECONDS = 10.0
+
+_open = build_opener(ProxyHandler({})).open
+"""Never through a proxy."""
+
+
+def told_to(owner: str, resolve: Callable[[str], Credential], app: App) -> App:
+    """`app`, and below PATH what `resolve` knows, for requests that access key `owner` signed."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(PATH):
+            await app(scope, receive, send)
+            return
+        status, told = 403, {}
+        if scope[guard.SIGNER] == owner:
+            try:
+                found = resolve(unquote(scope["path"].removeprefix(PATH)))
+                status, told = 200, {"secret": found.secret, "token": found.token}
+            except Refused:
+                status = 404
+        body = json.dumps(told).encode()
+        length = (b"content-length", str(len(body)).encode())
+        await send({"type": "http.response.start", "status": status, "headers": [length]})
+        await send({"type": "http.response.body", "body": body})
+
+    return application
+
+
+class Keys:
+    """The cloud's own key, and what the emulator at `url` knows, each kept for KEPT_SECONDS."""
+
+    def __init__(self, key_id: str, secret: str, url: str, region: str) -> None:
+        self._key_id = key_id
+        self._own = Credential(secret)
+        self._url = url
+        self._signer = SigV4Auth(Credentials(key_id, secret), "sts", region)
+        self._kept: dict[str, tuple[float, Credential]] = {}
+
+    async def find(self, key_id: str) -> Credential:
+        """Raises Refused where the emulator does not know the key, or does not answer."""
+        if key_id == self._key_id:
+            return self._own
+        until, kept = self._kept.get(key_id, (0.0, None))
+        if kept is not None and time.monotonic() < until:
+            return kept
+        found = await asyncio.to_thread(self._ask, key_id)
+        if len(self._kept) >= KEPT:
+            self._kept.clear()
+        self._kept[key_id] = time.monotonic() + KEPT_SECONDS, found
+        return found
+
+    def _ask(self, key_id: str) -> Credential:
+        url = self._url + PATH + quote(key_id, safe="")
+        signed = AWSRequest("GET", url)
+        self._signer.add_auth(signed)
+        question = Request(url, headers=dict(signed.headers))
+        try:
+            with _open(question, timeout=ANSWER_SECONDS) as answer:
+                told = json.load(answer)
+                return Credential(told["secret"], told["token"])
+        except (OSError, ValueError, LookupError, TypeError):
+            raise guard.unknown_key() from None

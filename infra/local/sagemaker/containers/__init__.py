@@ -1,0 +1,1 @@
+"""Containers as processes, their images, and the files they are given."""

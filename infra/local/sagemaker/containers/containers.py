@@ -1,0 +1,213 @@
+"""Containers: an image's command, with a model unpacked for it, on a port of its own."""
+
+import asyncio
+import os
+import random
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.local import processes
+from infra.local.sagemaker.containers.archive import ArchiveRefused, unpack
+from infra.local.sagemaker.containers.images import Images
+from infra.local.sagemaker.containers.locations import Location
+from infra.local.sagemaker.core.errors import ValidationException
+from infra.local.sagemaker.core.store import Record
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+PING_SECONDS = 2.0
+BETWEEN_PINGS_SECONDS = 0.05
+STOP_SECONDS = 30.0
+PORTS = range(20_000, 32_000)
+PORT_TRIES = 100
+
+
+class ContainerFailed(Exception):
+    """The container did not come up; the text is what AWS puts into FailureReason."""
+
+
+class ContainerSilent(Exception):
+    """No answer: the container is not there, or went away in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What CreateModel said about the one container."""
+
+    image: str
+    archive: Location | None
+    environment: Mapping[str, str]
+    is_isolated: bool = False
+    """EnableNetworkIsolation: it finds no credentials either, here in its user's home."""
+
+    @classmethod
+    def of(cls, model: Record) -> "Definition":
+        """Raises ValueError for a model whose data is not an S3 URI."""
+        container = model.get("PrimaryContainer") or model["Containers"][0]
+        uri = container.get("ModelDataUrl")
+        archive = Location.parse(uri) if uri else None
+        isolated = model.get("EnableNetworkIsolation", False)
+        return cls(container["Image"], archive, container.get("Environment", {}), isolated)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A running one. Its folder goes away with it."""
+
+    child: processes.Child
+    url: str
+    _folder: Path
+    _http: aiohttp.ClientSession = field(repr=False)
+
+    async def get(self, path: str, seconds: float) -> Reply:
+        return await self._send("GET", path, b"", {}, seconds)
+
+    async def invoke(self, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+        """Raises ContainerSilent, or TimeoutError after `seconds`."""
+        return await self._send("POST", "/invocations", body, headers, seconds)
+
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL when the grace that SageMaker grants is over."""
+        self.child.let_go(STOP_SECONDS)
+        await self.exited()
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def exited(self) -> "asyncio.Future[int]":
+        """Resolves to the exit status; each caller gets, and may cancel, a future of its own."""
+        return asyncio.wrap_future(self.child.exited)
+
+    async def _send(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], seconds: float
+    ) -> Reply:
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                self._http.request(
+                    method, self.url + path, data=body, headers=headers, allow_redirects=False
+                ) as answer,
+            ):
+                return Reply(answer.status, await answer.read(), answer.headers)
+        except aiohttp.ClientError as error:
+            raise ContainerSilent(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """Starts them."""
+
+    images: Images
+    folder: Path
+    logs: Path
+    region: str
+    ready_seconds: float
+    s3: "S3Client"
+    http: aiohttp.ClientSession
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    async def start(
+        self, definition: Definition, name: str, environment: Mapping[str, str]
+    ) -> Container:
+        """Returns once /ping answers 200. Raises ContainerFailed."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+        try:
+            await asyncio.to_thread(self._fetch_model, definition, folder)
+            container = self._launch(definition, name, environment, folder)
+        except (ContainerFailed, ArchiveRefused, ValidationException) as error:
+            await asyncio.to_thread(shutil.rmtree, folder)
+            raise ContainerFailed(str(error)) from error
+        try:
+            await self._until_ready(container, name)
+        except BaseException:
+            await container.stop()
+            raise
+        return container
+
+    def _fetch_model(self, definition: Definition, folder: Path) -> None:
+        model = folder / "model"
+        model.mkdir()
+        if definition.archive is None:
+            return
+        at = definition.archive
+        try:
+            self.s3.download_file(at.bucket, at.key, str(folder / "model.tar.gz"))
+        except (ClientError, BotoCoreError) as error:
+            raise ContainerFailed(f"Could not access model data at {at}: {error}") from error
+        unpack(folder / "model.tar.gz", model)
+        (folder / "model.tar.gz").unlink()
+
+    def _launch(
+        self, definition: Definition, name: str, environment: Mapping[str, str], folder: Path
+    ) -> Container:
+        image = self.images.find(definition.image)
+        port = _free_port()
+        env = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": home(folder, definition.is_isolated),
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "SM_MODEL_DIR": str(folder / "model"),
+            "SAGEMAKER_BIND_TO_PORT": str(port),
+            "SORTBOX_BIND_HOST": "127.0.0.1",
+            **image.env,
+            **definition.environment,
+            **environment,
+        }
+        child = processes.start(image.argv, env, self.log(name), name, image.cwd)
+        return Container(child, f"http://127.0.0.1:{port}", folder, self.http)
+
+    async def _until_ready(self, container: Container, name: str) -> None:
+        exited = container.exited()
+        try:
+            async with asyncio.timeout(self.ready_seconds):
+                while not await _is_ready(container):
+                    await asyncio.wait({exited}, timeout=BETWEEN_PINGS_SECONDS)
+                    if exited.done():
+                        raise ContainerFailed(
+                            f"The primary container for {name} exited with status "
+                            f"{exited.result()}. See {self.log(name)}."
+                        )
+        except TimeoutError as error:
+            raise ContainerFailed(
+                f"The primary container for {name} did not pass the ping health check "
+                f"in {self.ready_seconds:g} s. See {self.log(name)}."
+            ) from error
+
+
+def home(folder: Path, is_isolated: bool) -> str:
+    """A person's home has credentials, and caches that save downloads."""
+    return str(folder) if is_isolated else os.environ.get("HOME", str(folder))
+
+
+async def _is_ready(container: Container) -> bool:
+    try:
+        return (await container.get("/ping", PING_SECONDS)).status == 200
+    except (ContainerSilent, TimeoutError):
+        return False
+
+
+def _free_port() -> int:
+    """Below the ports that systems lend to clients, so that none takes it before the container."""
+    for port in random.sample(PORTS, PORT_TRIES):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ContainerFailed(f"no free port for a container in {PORT_TRIES} tries")

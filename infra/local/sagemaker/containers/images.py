@@ -1,0 +1,43 @@
+"""Container images: a JSON file says which command stands for each image's URI."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.local.sagemaker.core.errors import ValidationException
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    argv: tuple[str, ...]
+    """What stands for `serve`."""
+    train: tuple[str, ...]
+    """What stands for `train`; empty where the image has none."""
+    rules: tuple[str, ...]
+    """What evaluates debugger rules, where AWS has an image of its own for it."""
+    env: Mapping[str, str]
+    cwd: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """A file, read anew each time, that says what stands for an image:
+
+    `{"URI": {"argv": ["..."], "train": ["..."], "rules": ["..."], "env": {...}, "cwd": "..."}}`
+    """
+
+    file: Path
+
+    def find(self, uri: str) -> Image:
+        """Raises ValidationException for an image that is not there, as for one missing in ECR."""
+        try:
+            known = json.loads(self.file.read_text())
+            if uri not in known:
+                raise ValidationException(f"Requested image {uri} not found.")
+            image = known[uri]
+            cwd = Path(image["cwd"]) if "cwd" in image else None
+            train, rules = tuple(image.get("train", ())), tuple(image.get("rules", ()))
+            return Image(tuple(image["argv"]), train, rules, dict(image.get("env", {})), cwd)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValidationException(f"{self.file} does not describe images: {error!r}") from error

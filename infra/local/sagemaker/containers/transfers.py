@@ -1,0 +1,100 @@
+"""Whole folders to and from S3, in constant memory however many files there are."""
+
+import tarfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from domain.file_names import UnsafeName, below
+from infra.local.sagemaker.containers.locations import Location
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+THREADS = 8
+AT_ONCE = 1000
+"""Keys handed to the threads together: one page of a listing."""
+
+Seen = tuple[int, int]
+"""Of a file: when it was written, in nanoseconds, and its size."""
+
+
+class TransferRefused(ValueError):
+    """Says which key cannot be a file's name, or that there is nothing."""
+
+
+def download(s3: "S3Client", prefix: Location, folder: Path) -> int:
+    """Every object of the prefix as a file; returns how many. Raises TransferRefused."""
+    count = 0
+    keys = _keys(s3, prefix)
+    with ThreadPoolExecutor(THREADS) as pool:
+        while some := list(islice(keys, AT_ONCE)):
+            list(pool.map(lambda key: _fetch(s3, prefix, key, folder), some))
+            count += len(some)
+    return count
+
+
+def relative(prefix: str, key: str) -> PurePosixPath:
+    """Where an object of a channel lands."""
+    try:
+        return below(prefix, key)
+    except UnsafeName as error:
+        raise TransferRefused(f"the key cannot be a file in a container: {error}") from error
+
+
+def _keys(s3: "S3Client", prefix: Location) -> Iterator[str]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
+    for page in pages:
+        for found in page.get("Contents", []):
+            if not found["Key"].endswith("/"):
+                yield found["Key"]
+
+
+def _fetch(s3: "S3Client", prefix: Location, key: str, folder: Path) -> None:
+    target = folder / relative(prefix.key, key)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    s3.download_file(prefix.bucket, key, str(target))
+
+
+def upload_changed(s3: "S3Client", folder: Path, to: Location, kept: dict[Path, Seen]) -> None:
+    """Each file that is not as it was `kept`, and is from then on.
+
+    Files that went away stay in S3, as they do in SageMaker. One that goes away meanwhile is left.
+    """
+    for path, now in seen(folder).items():
+        key = f"{to.key.rstrip('/')}/{path.relative_to(folder).as_posix()}".lstrip("/")
+        if kept.get(path) != now:
+            with suppress(FileNotFoundError):
+                s3.upload_file(str(path), to.bucket, key)
+                kept[path] = now
+
+
+def seen(folder: Path) -> dict[Path, Seen]:
+    """Each file as it is now."""
+    found = {}
+    for path in _files(folder):
+        with suppress(FileNotFoundError):
+            stat = path.stat()
+            found[path] = (stat.st_mtime_ns, stat.st_size)
+    return found
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    """Regular files: a link could lead out of the container."""
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+
+
+def upload_archive(s3: "S3Client", folder: Path, to: Location, scratch: Path) -> bool:
+    """The folder's files as one tar.gz; False, and nothing uploaded, where there are none."""
+    files = list(_files(folder))
+    if not files:
+        return False
+    with tarfile.open(scratch, "w:gz", compresslevel=1) as archive:
+        for path in files:
+            archive.add(path, path.relative_to(folder).as_posix(), recursive=False)
+    s3.upload_file(str(scratch), to.bucket, to.key)
+    scratch.unlink()
+    return True

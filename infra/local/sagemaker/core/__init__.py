@@ -1,0 +1,1 @@
+"""What every kind of resource shares: operations, shapes, errors, listing, tags, events."""

@@ -1,0 +1,140 @@
+"""Requests and answers held to botocore's own model of the service, with AWS's sentences."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.model import (
+    ListShape,
+    MapShape,
+    OperationModel,
+    ServiceModel,
+    Shape,
+    StringShape,
+    StructureShape,
+)
+from botocore.validate import ParamValidator
+
+from infra.local.sagemaker.core.errors import ValidationException
+
+NUMBERS = frozenset({"integer", "long", "float", "double"})
+SIZED = frozenset({"string", "list", "map"})
+
+FROM_JAVA = {
+    r"\p{Alnum}": "a-zA-Z0-9",
+    r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010FFFF",
+    r"\z": r"\Z",
+    "*)${1,": "){1,",  # a slip in the model, which means a repetition
+}
+
+
+@cache
+def service() -> ServiceModel:
+    return botocore.session.get_session().get_service_model("sagemaker")
+
+
+def operation(name: str) -> OperationModel:
+    return service().operation_model(name)
+
+
+def validate(name: str, request: Mapping[str, Any]) -> None:
+    """Raises ValidationException naming every member that the model does not allow."""
+    shape = operation(name).input_shape
+    if shape is None:
+        return
+    report = ParamValidator().validate(request, shape)
+    if report.has_errors():
+        raise ValidationException(report.generate_report())
+    broken = [
+        f"Value '{value}' at '{path}' failed to satisfy constraint: {constraint}"
+        for path, value, constraint in _broken(shape, request, "")
+    ]
+    if broken:
+        count = f"{len(broken)} validation error{'s' * (len(broken) > 1)} detected"
+        raise ValidationException(f"{count}: {'; '.join(broken)}")
+
+
+def answer(name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """`record` cut to the operation's output."""
+    shape = operation(name).output_shape
+    return _cut_structure(shape, record) if shape else {}
+
+
+def summary(shape_name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """`record` cut to an item of a list."""
+    shape = service().shape_for(shape_name)
+    if not isinstance(shape, StructureShape):
+        raise TypeError(f"{shape_name} is not a structure")
+    return _cut_structure(shape, record)
+
+
+def _cut_structure(shape: StructureShape, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Without empty structures: the SageMaker SDK refuses `{}` where members are required."""
+    members = {
+        name: _cut(member, record[name])
+        for name, member in shape.members.items()
+        if record.get(name) is not None
+    }
+    return {name: value for name, value in members.items() if value != {}}
+
+
+def _cut(shape: Shape, value: Any) -> Any:
+    match shape:
+        case StructureShape():
+            return _cut_structure(shape, value)
+        case ListShape():
+            return [_cut(shape.member, item) for item in value]
+        case _:
+            return value
+
+
+Broken = tuple[str, object, str]
+
+
+def _broken(shape: Shape, value: Any, path: str) -> Iterator[Broken]:
+    """What ParamValidator does not look at: enumerations, patterns, and upper bounds."""
+    for constraint in _violated(shape, value):
+        yield path, value, constraint
+    for inner_shape, inner_value, inner_path in _inside(shape, value, path):
+        yield from _broken(inner_shape, inner_value, inner_path)
+
+
+def _inside(shape: Shape, value: Any, path: str) -> Iterator[tuple[Shape, Any, str]]:
+    """What a value is made of, with paths as AWS writes them: `productionVariants.1.member`."""
+    match shape:
+        case StructureShape():
+            for name, member in value.items():
+                inner = name[0].lower() + name[1:]
+                yield shape.members[name], member, f"{path}.{inner}" if path else inner
+        case ListShape():
+            for number, item in enumerate(value, 1):
+                yield shape.member, item, f"{path}.{number}.member"
+        case MapShape():
+            for key, item in value.items():
+                yield shape.key, key, path
+                yield shape.value, item, f"{path}.{key}.member"
+
+
+def _violated(shape: Shape, value: Any) -> Iterator[str]:
+    bound = shape.metadata.get("max")
+    if bound is not None and shape.type_name in NUMBERS and value > bound:
+        yield f"Member must have value less than or equal to {bound}"
+    if bound is not None and shape.type_name in SIZED and len(value) > bound:
+        yield f"Member must have length less than or equal to {bound}"
+    if isinstance(shape, StringShape):
+        if shape.enum and value not in shape.enum:
+            yield f"Member must satisfy enum value set: [{', '.join(shape.enum)}]"
+        pattern = shape.metadata.get("pattern")
+        if pattern and not _pattern(pattern).fullmatch(value):
+            yield f"Member must satisfy regular expression pattern: {pattern}"
+
+
+@cache
+def _pattern(java: str) -> re.Pattern[str]:
+    """Python has no Unicode categories: a class that names any lets every character pass."""
+    python = re.sub(r"\[[^\]]*\\p\{[LMNPSZ]\}[^\]]*\]", r"[\\s\\S]", java)
+    for theirs, ours in FROM_JAVA.items():
+        python = python.replace(theirs, ours)
+    return re.compile(python)

@@ -1,0 +1,70 @@
+"""Records that survive a restart: one small JSON file each, in memory while the server runs."""
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from infra.local.sagemaker.core.resources import KINDS, Kind
+
+Record = dict[str, Any]
+"""A resource in AWS's words: what was asked for and what Describe adds. Times: epoch seconds."""
+
+
+class Store:
+    """Jobs are never deleted, as in AWS: about 2 KB each, and a million images are 20 jobs."""
+
+    def __init__(self, folder: Path, region: str) -> None:
+        self._folder = folder
+        self.region = region
+        self._records = {kind: self._load(kind) for kind in KINDS}
+
+    def create(self, kind: Kind, record: Record) -> Record:
+        """Adds the ARN and the times. Raises AWS's error where the name is taken."""
+        name = record[kind.name_field]
+        arn = kind.arn(self.region, name)
+        if name in self._records[kind]:
+            raise kind.duplicate(arn)
+        now = time.time()
+        return self._write(
+            kind, {**record, kind.arn_field: arn, "CreationTime": now, "LastModifiedTime": now}
+        )
+
+    def get(self, kind: Kind, name: str) -> Record:
+        """Raises AWS's error where there is none."""
+        if name not in self._records[kind]:
+            raise kind.missing(name, kind.arn(self.region, name))
+        return self._records[kind][name]
+
+    def update(self, kind: Kind, name: str, **changes: Any) -> Record:
+        """A change to None takes the member away."""
+        changed = {**self.get(kind, name), **changes, "LastModifiedTime": time.time()}
+        kept = {member: value for member, value in changed.items() if value is not None}
+        return self._write(kind, kept)
+
+    def delete(self, kind: Kind, name: str) -> None:
+        self.get(kind, name)
+        self._path(kind, name).unlink()
+        del self._records[kind][name]
+
+    def all(self, kind: Kind) -> Iterable[Record]:
+        return list(self._records[kind].values())
+
+    def _write(self, kind: Kind, record: Record) -> Record:
+        name = record[kind.name_field]
+        path = self._path(kind, name)
+        written = path.with_suffix(".part")
+        written.write_text(json.dumps(record, ensure_ascii=False, indent=1))
+        written.replace(path)
+        self._records[kind][name] = record
+        return record
+
+    def _load(self, kind: Kind) -> dict[str, Record]:
+        folder = self._folder / kind.slug
+        folder.mkdir(parents=True, exist_ok=True)
+        records = (json.loads(path.read_text()) for path in sorted(folder.glob("*.json")))
+        return {record[kind.name_field]: record for record in records}
+
+    def _path(self, kind: Kind, name: str) -> Path:
+        return self._folder / kind.slug / f"{name.replace('/', '.')}.json"

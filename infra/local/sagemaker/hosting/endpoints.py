@@ -1,0 +1,155 @@
+"""Endpoints: created, updated with no call lost, brought back up after a restart."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from infra.local.sagemaker.containers.containers import ContainerFailed, Containers, Definition
+from infra.local.sagemaker.core import listing
+from infra.local.sagemaker.core.background import Background
+from infra.local.sagemaker.core.errors import ApiError, ValidationException
+from infra.local.sagemaker.core.operations import Request, Table
+from infra.local.sagemaker.core.resources import ENDPOINT, ENDPOINT_CONFIG, MODEL
+from infra.local.sagemaker.core.store import Record, Store
+from infra.local.sagemaker.hosting.variant import Deployed, Variant
+
+REASON_LENGTH = 1024
+SETTLED = frozenset({"InService", "Failed"})
+
+
+class Endpoints:
+    def __init__(self, store: Store, containers: Containers) -> None:
+        self._store = store
+        self._containers = containers
+        self._live: dict[str, Variant] = {}
+        self._background = Background(ContainerFailed, ApiError)
+
+    @property
+    def operations(self) -> Table:
+        return {
+            "CreateEndpoint": self.create,
+            "UpdateEndpoint": self.update,
+            "DescribeEndpoint": self.describe,
+            "DeleteEndpoint": self.delete,
+            "ListEndpoints": self.list,
+        }
+
+    @property
+    def live(self) -> Mapping[str, Variant]:
+        """The variant that answers now, by endpoint."""
+        return self._live
+
+    def create(self, request: Request) -> Record:
+        name, config = request["EndpointName"], request["EndpointConfigName"]
+        self._store.get(ENDPOINT_CONFIG, config)
+        record = self._store.create(ENDPOINT, {**request, "EndpointStatus": "Creating"})
+        self._start_deploying(name, config)
+        return record
+
+    def update(self, request: Request) -> Record:
+        """The endpoint keeps its old configuration, and answers by it, until the new one is up."""
+        name, config = request["EndpointName"], request["EndpointConfigName"]
+        record = self._settled(name)
+        self._store.get(ENDPOINT_CONFIG, config)
+        if record["EndpointStatus"] == "Failed":
+            raise ValidationException(f'Cannot update failed endpoint "{record["EndpointArn"]}".')
+        updating = self._store.update(
+            ENDPOINT,
+            name,
+            EndpointStatus="Updating",
+            LastDeploymentConfig=request.get("DeploymentConfig"),
+        )
+        self._start_deploying(name, config)
+        return updating
+
+    def describe(self, request: Request) -> Record:
+        return self._store.get(ENDPOINT, request["EndpointName"])
+
+    def delete(self, request: Request) -> Record:
+        name = request["EndpointName"]
+        self._settled(name)
+        self._store.update(ENDPOINT, name, EndpointStatus="Deleting")
+        self._background.start(self._delete(name))
+        return {}
+
+    def list(self, request: Request) -> Record:
+        return listing.page(ENDPOINT, self._store.all(ENDPOINT), request)
+
+    def resume(self) -> None:
+        """Bring up what the last server left. An update that it had begun is forgotten."""
+        for record in self._store.all(ENDPOINT):
+            name = record["EndpointName"]
+            match record["EndpointStatus"]:
+                case "Failed":
+                    pass
+                case "Deleting":
+                    self._store.delete(ENDPOINT, name)
+                case status:
+                    coming = "Creating" if status == "Creating" else "SystemUpdating"
+                    self._store.update(ENDPOINT, name, EndpointStatus=coming)
+                    self._start_deploying(name, record["EndpointConfigName"])
+
+    async def close(self) -> None:
+        await self._background.close()
+        await asyncio.gather(*(variant.close() for variant in self._live.values()))
+
+    def _settled(self, name: str) -> Record:
+        record = self._store.get(ENDPOINT, name)
+        if record["EndpointStatus"] not in SETTLED:
+            raise ValidationException(
+                f'Cannot update in-progress endpoint "{record["EndpointArn"]}".'
+            )
+        return record
+
+    def _start_deploying(self, name: str, config_name: str) -> None:
+        deployment = self._background.start(self._deploy(name, config_name))
+        deployment.add_done_callback(partial(self._deployed, name))
+
+    def _deployed(self, name: str, deployment: "asyncio.Task[None]") -> None:
+        """AWS rolls a failed update back: the old variant goes on, and the reason stays visible."""
+        failure = None if deployment.cancelled() else deployment.exception()
+        if failure is not None:
+            status = "InService" if name in self._live else "Failed"
+            reason = str(failure)[:REASON_LENGTH]
+            self._store.update(ENDPOINT, name, EndpointStatus=status, FailureReason=reason)
+
+    async def _deploy(self, name: str, config_name: str) -> None:
+        config = self._store.get(ENDPOINT_CONFIG, config_name)
+        fresh = await Variant.start(self._containers, self._deployment(name, config))
+        retired = self._live.get(name)
+        self._live[name] = fresh
+        self._store.update(
+            ENDPOINT,
+            name,
+            EndpointStatus="InService",
+            EndpointConfigName=config_name,
+            ProductionVariants=[_summary(config)],
+            FailureReason=None,
+        )
+        if retired:
+            await retired.retire()
+
+    async def _delete(self, name: str) -> None:
+        variant = self._live.pop(name, None)
+        if variant:
+            await variant.retire()
+        self._store.delete(ENDPOINT, name)
+
+    def _deployment(self, name: str, config: Record) -> Deployed:
+        [variant] = config["ProductionVariants"]
+        model = self._store.get(MODEL, variant["ModelName"])
+        return Deployed(name, variant["VariantName"], Definition.of(model))
+
+
+def _summary(config: Record) -> Record:
+    """Counts and weights as asked for; here one process stands for all instances."""
+    [variant] = config["ProductionVariants"]
+    weight = variant.get("InitialVariantWeight", 1.0)
+    count = variant.get("InitialInstanceCount", 1)
+    return {
+        "VariantName": variant["VariantName"],
+        "CurrentWeight": weight,
+        "DesiredWeight": weight,
+        "CurrentInstanceCount": count,
+        "DesiredInstanceCount": count,
+    }

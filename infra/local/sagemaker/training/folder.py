@@ -1,0 +1,105 @@
+"""/opt/ml of one training job, as a folder that SM_* variables point into."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.local.sagemaker.training.request import TrainingPlan
+
+HOST = "algo-1"
+FAILURE_CHARACTERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFolder:
+    root: Path
+
+    def make(self, plan: TrainingPlan) -> None:
+        """The folders, and the three files that say what was asked for."""
+        for folder in (self.config, self.model, self.data, self.checkpoints):
+            folder.mkdir(parents=True)
+        for channel in plan.channels:
+            self.channel(channel.name).mkdir(parents=True)
+        self._write("hyperparameters", dict(plan.hyperparameters))
+        self._write("inputdataconfig", _input_data_config(plan))
+        self._write("resourceconfig", _resource_config(plan))
+        for name, content in plan.debug.configuration(self.tensors).items():
+            self._write(name, content)
+
+    @property
+    def config(self) -> Path:
+        return self.root / "input" / "config"
+
+    @property
+    def model(self) -> Path:
+        return self.root / "model"
+
+    @property
+    def data(self) -> Path:
+        """What becomes output.tar.gz."""
+        return self.root / "output" / "data"
+
+    @property
+    def tensors(self) -> Path:
+        """What smdebug's hook saves."""
+        return self.root / "output" / "tensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    def channel(self, name: str) -> Path:
+        return self.root / "input" / "data" / name
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {
+            "SM_INPUT_DIR": str(self.root / "input"),
+            "SM_INPUT_CONFIG_DIR": str(self.config),
+            "SM_MODEL_DIR": str(self.model),
+            "SM_OUTPUT_DIR": str(self.root / "output"),
+            "SM_OUTPUT_DATA_DIR": str(self.data),
+            "SM_CHECKPOINT_DIR": str(self.checkpoints),
+            "SMDEBUG_CONFIG_FILE_PATH": str(self.config / "debughookconfig.json"),
+        }
+
+    def failure(self) -> str:
+        """What the container wrote about its end; empty where it wrote nothing."""
+        try:
+            with (self.root / "output" / "failure").open(errors="replace") as file:
+                return file.read(FAILURE_CHARACTERS).strip()
+        except OSError:
+            return ""
+
+    def _write(self, name: str, content: object) -> None:
+        (self.config / f"{name}.json").write_text(json.dumps(content, indent=1))
+
+
+def _input_data_config(plan: TrainingPlan) -> Mapping[str, Mapping[str, str]]:
+    fixed = {
+        "TrainingInputMode": "File",
+        "S3DistributionType": "FullyReplicated",
+        "RecordWrapperType": "None",
+    }
+    return {
+        channel.name: fixed
+        | ({"ContentType": channel.content_type} if channel.content_type else {})
+        for channel in plan.channels
+    }
+
+
+def _resource_config(plan: TrainingPlan) -> Mapping[str, object]:
+    group = {
+        "instance_group_name": "homogeneousCluster",
+        "instance_type": plan.instance_type,
+        "hosts": [HOST],
+    }
+    return {
+        "current_host": HOST,
+        "current_instance_type": plan.instance_type,
+        "current_group_name": "homogeneousCluster",
+        "hosts": [HOST],
+        "instance_groups": [group],
+        "network_interface_name": "lo",
+    }

@@ -1,0 +1,121 @@
+"""Transform jobs: one run each in the background, every change told to EventBridge."""
+
+import asyncio
+import time
+from functools import partial
+
+from infra.local.sagemaker.containers.containers import Containers, Definition
+from infra.local.sagemaker.core import listing
+from infra.local.sagemaker.core.background import Background
+from infra.local.sagemaker.core.errors import ResourceLimitExceeded, ValidationException
+from infra.local.sagemaker.core.events import Events
+from infra.local.sagemaker.core.operations import Request, Table
+from infra.local.sagemaker.core.resources import MODEL, TRANSFORM_JOB
+from infra.local.sagemaker.core.store import Record, Store
+from infra.local.sagemaker.transform.request import TransformPlan
+from infra.local.sagemaker.transform.run import Transform, TransformFailed
+
+REASON_LENGTH = 1024
+RUNNING = frozenset({"InProgress", "Stopping"})
+
+
+class TransformJobs:
+    def __init__(self, store: Store, containers: Containers, events: Events, limit: int) -> None:
+        self._store = store
+        self._containers = containers
+        self._events = events
+        self._limit = limit
+        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._background = Background(TransformFailed)
+
+    @property
+    def operations(self) -> Table:
+        return {
+            "CreateTransformJob": self.create,
+            "DescribeTransformJob": self.describe,
+            "StopTransformJob": self.stop,
+            "ListTransformJobs": self.list,
+        }
+
+    def create(self, request: Request) -> Record:
+        plan = TransformPlan.of(dict(request))
+        model = Definition.of(self._store.get(MODEL, plan.model))
+        if len(self._runs) >= self._limit:
+            raise ResourceLimitExceeded(_quota(request, self._limit, len(self._runs)))
+        job = self._store.create(TRANSFORM_JOB, {**request, "TransformJobStatus": "InProgress"})
+        run = self._background.start(self._run(plan, model))
+        self._runs[plan.name] = run
+        run.add_done_callback(partial(self._ended, plan.name))
+        return job
+
+    def describe(self, request: Request) -> Record:
+        return self._store.get(TRANSFORM_JOB, request["TransformJobName"])
+
+    def stop(self, request: Request) -> Record:
+        name = request["TransformJobName"]
+        job = self._store.get(TRANSFORM_JOB, name)
+        if job["TransformJobStatus"] != "InProgress":
+            raise ValidationException(
+                "The request was rejected because the transform job is in status "
+                f"{job['TransformJobStatus']}."
+            )
+        self._change(name, TransformJobStatus="Stopping")
+        self._runs[name].cancel()
+        return {}
+
+    def list(self, request: Request) -> Record:
+        return listing.page(TRANSFORM_JOB, self._store.all(TRANSFORM_JOB), request)
+
+    def resume(self) -> None:
+        """Jobs that ran when the last server died have failed.
+
+        Going on would need to know which outputs were complete; whoever started the job knows how
+        to start another for what is missing, as after any failed job, once it is told.
+        """
+        for job in self._store.all(TRANSFORM_JOB):
+            if job["TransformJobStatus"] in RUNNING:
+                reason = "InternalServerError: the local SageMaker ended while the job was running"
+                self._finish(job["TransformJobName"], "Failed", reason)
+
+    async def close(self) -> None:
+        """Runs are cut off and stay InProgress on disk: the next server reports them."""
+        await self._background.close()
+
+    async def _run(self, plan: TransformPlan, model: Definition) -> None:
+        job = self._store.update(TRANSFORM_JOB, plan.name, TransformStartTime=time.time())
+        await self._events.changed(TRANSFORM_JOB, job)
+        await Transform(plan, self._containers).run(model)
+
+    def _ended(self, name: str, run: "asyncio.Task[None]") -> None:
+        del self._runs[name]
+        if run.cancelled():
+            if self._store.get(TRANSFORM_JOB, name)["TransformJobStatus"] == "Stopping":
+                self._finish(name, "Stopped")
+            return
+        match run.exception():
+            case None:
+                self._finish(name, "Completed")
+            case TransformFailed() as failure:
+                self._finish(name, "Failed", str(failure))
+            case bug:
+                self._finish(name, "Failed", f"InternalServerError: {bug!r}")
+
+    def _finish(self, name: str, status: str, reason: str | None = None) -> None:
+        self._change(
+            name,
+            TransformJobStatus=status,
+            TransformEndTime=time.time(),
+            FailureReason=reason[:REASON_LENGTH] if reason else None,
+        )
+
+    def _change(self, name: str, **changes: object) -> None:
+        job = self._store.update(TRANSFORM_JOB, name, **changes)
+        self._background.start(self._events.changed(TRANSFORM_JOB, job))
+
+
+def _quota(request: Request, limit: int, running: int) -> str:
+    kind = request["TransformResources"]["InstanceType"]
+    return (
+        f"The account-level service limit '{kind} for transform job usage' is {limit} Instances, "
+        f"with current utilization of {running} Instances and a request delta of 1 Instances."
+    )

@@ -1,0 +1,201 @@
+"""Tuning jobs: training jobs whose hyperparameters are chosen here, one after another.
+
+`_advance` is the only step. Whoever learns of something calls it: a request, a trial that said a
+metric or ended, the clock, a server that starts again. It looks at the records and does what is
+due, so calling it once too often does nothing.
+"""
+
+import asyncio
+import time
+import uuid
+import zlib
+from collections.abc import Sequence
+
+from infra.local.sagemaker.core import listing
+from infra.local.sagemaker.core.background import Background
+from infra.local.sagemaker.core.errors import ApiError, ResourceLimitExceeded, ValidationException
+from infra.local.sagemaker.core.events import Events
+from infra.local.sagemaker.core.operations import Request, Table
+from infra.local.sagemaker.core.resources import TRAINING_JOB, TRIAL, TUNING_JOB
+from infra.local.sagemaker.core.store import Record, Store
+from infra.local.sagemaker.training.jobs import OBJECTIVE, TrainingJobs
+from infra.local.sagemaker.tuning import decision, search
+from infra.local.sagemaker.tuning.decision import End, Start
+from infra.local.sagemaker.tuning.records import RUNNING, TuningRecords
+from infra.local.sagemaker.tuning.request import TuningPlan
+from infra.local.sagemaker.tuning.search import Tried
+from infra.local.sagemaker.tuning.trials import TUNED, Trial
+
+
+class TuningJobs:
+    def __init__(self, store: Store, trainings: TrainingJobs, events: Events) -> None:
+        self._store = store
+        self._records = TuningRecords(store)
+        self._trainings = trainings
+        self._events = events
+        self._background = Background()
+        trainings.watch(self._heard)
+
+    @property
+    def operations(self) -> Table:
+        return {
+            "CreateHyperParameterTuningJob": self.create,
+            "DescribeHyperParameterTuningJob": self.describe,
+            "StopHyperParameterTuningJob": self.stop,
+            "ListHyperParameterTuningJobs": self.list,
+            "ListTrainingJobsForHyperParameterTuningJob": self.list_trials,
+        }
+
+    def create(self, request: Request) -> Record:
+        plan = TuningPlan.of(dict(request))
+        self._trainings.check(plan.request(_trial_name(plan.name, 1), {}))
+        self._records.refuse_parents(plan)
+        job = self._store.create(
+            TUNING_JOB,
+            {**_with_objective(request, plan), "HyperParameterTuningJobStatus": "InProgress"},
+        )
+        self._changed(job)
+        self._begin(job)
+        return job
+
+    def describe(self, request: Request) -> Record:
+        return self._records.shown(
+            self._store.get(TUNING_JOB, request["HyperParameterTuningJobName"])
+        )
+
+    def stop(self, request: Request) -> Record:
+        name = request["HyperParameterTuningJobName"]
+        status = self._store.get(TUNING_JOB, name)["HyperParameterTuningJobStatus"]
+        if status != "InProgress":
+            raise ValidationException(
+                "The request was rejected because the hyperparameter tuning job is in status "
+                f"{status}."
+            )
+        self._change(name, HyperParameterTuningJobStatus="Stopping")
+        self._advance(name)
+        return {}
+
+    def list(self, request: Request) -> Record:
+        shown = [self._records.shown(job) for job in self._store.all(TUNING_JOB)]
+        return listing.page(TUNING_JOB, shown, request)
+
+    def list_trials(self, request: Request) -> Record:
+        """Those without a score are left out where they are to be sorted by it, as in AWS."""
+        job = self._store.get(TUNING_JOB, request["HyperParameterTuningJobName"])
+        plan, trials = TuningPlan.of(job), self._records.trials(job)
+        if request.get("SortBy") == "FinalObjectiveMetricValue":
+            trials = [trial for trial in trials if trial.score is not None]
+        order = {"SortBy": "Name", "SortOrder": "Ascending", **request}
+        return listing.page(TRIAL, [trial.summary(plan) for trial in trials], order)
+
+    def resume(self) -> None:
+        """After the training jobs have: the trials that a dead server cut off have failed."""
+        for job in self._store.all(TUNING_JOB):
+            if job["HyperParameterTuningJobStatus"] in RUNNING:
+                self._begin(job)
+
+    async def close(self) -> None:
+        await self._background.close()
+
+    def _begin(self, job: Record) -> None:
+        """Soon, so that whoever asked has its answer before the first trial runs."""
+        name, plan = job["HyperParameterTuningJobName"], TuningPlan.of(job)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._advance, name)
+        if plan.max_seconds is not None:
+            left = job["CreationTime"] + plan.max_seconds - time.time()
+            loop.call_later(max(0.0, left), self._advance, name)
+
+    def _heard(self, trial: str) -> None:
+        """A job that ended made room, which any tuning job may be waiting for."""
+        record = self._store.get(TRAINING_JOB, trial)
+        ended = record["TrainingJobStatus"] not in RUNNING
+        for job in self._store.all(TUNING_JOB):
+            own = record.get("TuningJobArn") == job["HyperParameterTuningJobArn"]
+            if (own or ended) and job["HyperParameterTuningJobStatus"] in RUNNING:
+                asyncio.get_running_loop().call_soon(
+                    self._advance, job["HyperParameterTuningJobName"]
+                )
+
+    def _advance(self, name: str) -> None:
+        job = self._store.get(TUNING_JOB, name)
+        if job["HyperParameterTuningJobStatus"] not in RUNNING:
+            return
+        plan, trials = TuningPlan.of(job), self._records.trials(job)
+        stopping = job["HyperParameterTuningJobStatus"] == "Stopping"
+        age = time.time() - job["CreationTime"]
+        in_time = plan.max_seconds is None or age < plan.max_seconds
+        match decision.decide(plan, trials, stopping, in_time):
+            case Start(count):
+                self._stop_hopeless(plan, trials)
+                self._start(job, plan, trials, count)
+            case End() as end:
+                self._end(job, plan, trials, end)
+
+    def _start(self, job: Record, plan: TuningPlan, trials: Sequence[Trial], count: int) -> None:
+        began = [*trials]
+        for _ in range(count):
+            tried = [Tried(trial.record[TUNED], trial.score) for trial in began]
+            values = search.next_values(plan, tried, _seed(job, plan), self._records.before(plan))
+            request = plan.request(_trial_name(plan.name, len(began) + 1), values)
+            own = {TUNED: values, "TuningJobArn": job["HyperParameterTuningJobArn"]}
+            try:
+                record = self._trainings.create({**request, **own})
+            except ResourceLimitExceeded:
+                return  # others use what there is; the next job that ends calls us again
+            except ApiError as error:  # what could be asked for before, such as an image now gone
+                self._finish(plan.name, End("Failed", str(error)))
+                return
+            began.append(Trial.of(record, plan.metric))
+
+    def _stop_hopeless(self, plan: TuningPlan, trials: Sequence[Trial]) -> None:
+        if not plan.stops_early:
+            return
+        before = [
+            self._trainings.series(trial.name, plan.metric)
+            for trial in trials
+            if trial.status == "Completed"
+        ]
+        for trial in trials:
+            series = self._trainings.series(trial.name, plan.metric)
+            if trial.status == "InProgress" and decision.is_hopeless(plan, series, before):
+                self._trainings.stop({"TrainingJobName": trial.name})
+
+    def _end(self, job: Record, plan: TuningPlan, trials: Sequence[Trial], end: End) -> None:
+        running = [trial for trial in trials if not trial.has_ended]
+        for trial in running:
+            if trial.status == "InProgress":
+                self._trainings.stop({"TrainingJobName": trial.name})
+        if not running:
+            self._finish(plan.name, end)
+
+    def _finish(self, name: str, end: End) -> None:
+        self._change(
+            name,
+            HyperParameterTuningJobStatus=end.status,
+            HyperParameterTuningEndTime=time.time(),
+            FailureReason=end.reason,
+        )
+
+    def _change(self, name: str, **changes: object) -> None:
+        self._changed(self._store.update(TUNING_JOB, name, **changes))
+
+    def _changed(self, job: Record) -> None:
+        self._background.start(self._events.changed(TUNING_JOB, self._records.shown(job)))
+
+
+def _with_objective(request: Request, plan: TuningPlan) -> Record:
+    """AWS tells the container what it is tuned for, and shows that among what is static."""
+    definition = plan.definition
+    static = {**definition.get("StaticHyperParameters", {}), OBJECTIVE: plan.metric}
+    return {**request, "TrainingJobDefinition": {**definition, "StaticHyperParameters": static}}
+
+
+def _trial_name(tuning: str, number: int) -> str:
+    return f"{tuning}-{number:03d}-{uuid.uuid4().hex[:8]}"
+
+
+def _seed(job: Record, plan: TuningPlan) -> int:
+    """Told, or the job's own: a restarted server goes on as it would have."""
+    told = plan.seed
+    return told if told is not None else zlib.crc32(repr(job["CreationTime"]).encode())

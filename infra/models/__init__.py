@@ -1,0 +1,1 @@
+"""Which model answers: registry, endpoint, activation, rollback."""

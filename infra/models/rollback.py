@@ -1,0 +1,46 @@
+"""Make the model active again that was active before.
+
+Which one that was is told by the versions of the pointer in S3. Again goes back once more.
+"""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from domain.model import ActiveModel
+from infra.models import pointer
+from infra.models.activate import ActivationError, serve
+from infra.models.pointer import Earlier
+from infra.stage import Stage
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_sagemaker import SageMakerClient
+
+
+def roll_back(
+    stage: Stage, s3: "S3Client", sagemaker: "SageMakerClient", image: str | None
+) -> ActiveModel:
+    """In the image it was served by, or in `image`. Raises ActivationError."""
+    if pointer.read(s3, stage.bucket).active is None:
+        raise ActivationError("no model is active: there is nothing to go back from")
+    earlier = pointer.before(s3, stage.bucket)
+    if earlier is None:
+        raise ActivationError("no other model was active before this one")
+    served_by = image or _image_of(sagemaker, earlier)
+    try:
+        return serve(stage, s3, sagemaker, earlier.active.id, served_by, restores=earlier)
+    except ActivationError as error:
+        raise ActivationError(f"{error}\n--image …@sha256:… serves it by another image.") from error
+
+
+def _image_of(sagemaker: "SageMakerClient", earlier: Earlier) -> str:
+    name = earlier.active.sagemaker_model
+    try:
+        return sagemaker.describe_model(ModelName=name)["PrimaryContainer"]["Image"]
+    except ClientError as error:
+        if "Could not find" not in error.response["Error"]["Message"]:
+            raise
+        raise ActivationError(
+            f"SageMaker has no model {name} any more, which knew its image: give --image …@sha256:…"
+        ) from error

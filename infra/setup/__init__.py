@@ -1,0 +1,1 @@
+"""What the commands need before there is anything: Python, environments, Node."""

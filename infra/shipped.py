@@ -1,0 +1,18 @@
+"""What the container's image and the functions' bundle consist of. Standard library only."""
+
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+
+BUNDLE_PACKAGES = ("batch", "domain", "functions")
+DISTRIBUTIONS = ("aws-lambda-powertools", "typing-extensions", "jmespath")
+"""What the functions import that the runtime lacks, and what that imports."""
+
+IMAGE_PACKAGES = ("domain", "serving", "training")
+INVENTORY = (
+    *(f"infra/audit/{name}.py" for name in ("inventory", "licences", "notices", "sbom")),
+    "infra/shipped.py",
+)
+"""What writes the image's own bill of materials while it is built."""
+
+IMAGE_FILES = ("infra/container", "infra/tools/uv.txt", "infra/tools/sbom.txt", *INVENTORY)

@@ -1,0 +1,84 @@
+"""build/lambda.zip: what the functions need on Lambda and Lambda does not bring.
+
+`python -m infra.stacks.bundle`
+
+The same sources give the same bytes: names sorted, dates and modes fixed. Only pure Python is
+taken, so one bundle runs on either architecture. boto3 comes with the runtime.
+"""
+
+import os
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import distribution
+from pathlib import Path
+
+from domain.errors import SortboxError
+from infra.audit import inventory, notices
+from infra.shipped import BUNDLE_PACKAGES, DISTRIBUTIONS, REPOSITORY
+
+BUNDLE = REPOSITORY / "build" / "lambda.zip"
+NOTICES = "THIRD_PARTY_NOTICES.txt"
+"""Their licences, which ask to be where their code is."""
+
+LARGEST = 2 * 1024 * 1024
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest date a zip file can tell."""
+
+
+class BundleError(SortboxError):
+    """A sentence about why there is no bundle."""
+
+
+def build(target: Path, largest: int = LARGEST) -> int:
+    """Write the bundle; returns its size in bytes. Raises BundleError if that exceeds `largest`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_suffix(f".{os.getpid()}.part")
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as bundle:
+        entries = [(name, source.read_bytes()) for name, source in (*_ours(), *_theirs())]
+        for name, content in sorted([*entries, (NOTICES, _notices())]):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix: the modes below mean something
+            entry.external_attr = 0o644 << 16
+            bundle.writestr(entry, content)
+    size = unfinished.stat().st_size
+    if size > largest:
+        raise BundleError(
+            f"the bundle takes {size:,} bytes, more than {largest:,}; "
+            f"{unfinished} shows what it is made of"
+        )
+    unfinished.replace(target)  # whoever deploys meanwhile reads a whole one
+    return size
+
+
+def _ours() -> Iterator[tuple[str, Path]]:
+    for package in BUNDLE_PACKAGES:
+        for source in (REPOSITORY / package).rglob("*.py"):
+            yield source.relative_to(REPOSITORY).as_posix(), source
+
+
+def _theirs() -> Iterator[tuple[str, Path]]:
+    for name in DISTRIBUTIONS:
+        for path in distribution(name).files or ():
+            if path.suffix == ".py" and ".." not in path.parts:
+                yield path.as_posix(), Path(str(path.locate()))
+
+
+def _notices() -> bytes:
+    parts = inventory.parts(inventory.own_site(), DISTRIBUTIONS)
+    return notices.notices("the functions' bundle", parts).encode()
+
+
+def main() -> int:
+    try:
+        size = build(BUNDLE)
+    except BundleError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{BUNDLE.relative_to(REPOSITORY)}: {size:,} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

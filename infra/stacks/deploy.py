@@ -1,0 +1,174 @@
+"""Deploy a stage: first the stack that holds its data, then the one that runs it.
+
+Every stage goes this way. Only the environment says whose cloud it is, as for any AWS tool.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+
+from domain.errors import SortboxError
+from domain.foreign import visible
+from infra import shipped
+from infra.setup import node
+from infra.stacks import bundle, schedule
+from infra.stage import KMS_KEY, NO_KEY, Stage
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
+
+STORAGE_TEMPLATE = shipped.REPOSITORY / "infra" / "stacks" / "storage.yml"
+WaiterState = Literal["stack_create_complete", "stack_update_complete", "stack_delete_complete"]
+LOOK_SECONDS = 1
+PATIENCE_SECONDS = 900
+
+
+NO_SETTINGS: Mapping[str, object] = {}
+
+
+class DeployError(SortboxError):
+    """A sentence for the person who deploys."""
+
+
+def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
+    """Deploy both stacks; a second time changes nothing.
+
+    `settings`: `params` of serverless.yml that hold for this deployment in place of the file's.
+    Raises DeployError, ScheduleError, NodeError or BundleError.
+    """
+    params = schedule.params(shipped.REPOSITORY / "serverless.yml", stage.name)
+    schedule.check({**params, **settings})
+    bundle.build(bundle.BUNDLE)
+    region = check_credentials()
+    cloudformation = boto3.client("cloudformation")
+    asked = None if "kmsKey" not in settings else str(settings["kmsKey"])
+    written = str(params.get("kmsKey", NO_KEY))
+    key = kms_key(asked, written, deployed_key(cloudformation, stage), region)
+    values = {**settings, "kmsKey": key}
+    given = [f"--param={name}={value}" for name, value in values.items()]
+    command = node.osls("deploy", "--stage", stage.name, *given)
+    if key != NO_KEY:
+        _say(f"encrypted by {key}")
+    _say(f"{stage.storage_stack}: {deploy_storage(stage, cloudformation, key)}")
+    environment = node.environment() | {"SORTBOX_BUCKET": stage.bucket, "AWS_REGION": region}
+    with node.alone():
+        done = subprocess.run(command, cwd=shipped.REPOSITORY, env=environment, check=False)
+    if done.returncode != 0:
+        raise DeployError(f"osls ended with status {done.returncode}; what it said is above")
+
+
+def kms_key(asked: str | None, written: str, deployed: str, region: str) -> str:
+    """The key's ARN, or `none`: what is asked for, else serverless.yml's, else as it is deployed.
+
+    So a deployment that forgets to name the key does not take it away. Raises DeployError.
+    """
+    key = asked or (written if written != NO_KEY else deployed)
+    if key == NO_KEY:
+        return key
+    form = KMS_KEY.fullmatch(key)
+    if form is None:
+        raise DeployError(
+            f"kmsKey is a key's ARN, arn:aws:kms:{region}:…:key/…, or none, not {key!r}; an alias "
+            "would not do, because roles name the key itself"
+        )
+    if form["region"] != region:
+        raise DeployError(f"the key is in {form['region']} and the stage in {region}")
+    return key
+
+
+def deployed_key(cloudformation: "CloudFormationClient", stage: Stage) -> str:
+    if status_of(cloudformation, stage.storage_stack) is None:
+        return NO_KEY
+    [stack] = cloudformation.describe_stacks(StackName=stage.storage_stack)["Stacks"]
+    given = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+    return given.get("KmsKey", NO_KEY)
+
+
+def check_credentials() -> str:
+    """Says who is about to act, and returns the region. Raises DeployError for nobody."""
+    session = boto3.Session()
+    if session.region_name is None:
+        raise DeployError("which region? set AWS_REGION, or `region` in your AWS profile")
+    try:
+        account = session.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise DeployError(f"no AWS credentials that work: {error}") from error
+    _say(f"account {account}, region {session.region_name}")
+    return session.region_name
+
+
+def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient", key: str = NO_KEY) -> str:
+    """Returns what was done, in a word. Raises DeployError with CloudFormation's reasons."""
+    name, status = stage.storage_stack, status_of(cloudformation, stage.storage_stack)
+    if status == "ROLLBACK_COMPLETE":  # it never came up, and CloudFormation cannot mend it
+        cloudformation.delete_stack(StackName=name)
+        wait_for(cloudformation, "stack_delete_complete", name)
+        status = None
+    try:
+        if status is None:
+            _write(cloudformation.create_stack, stage, key)
+            wait_for(cloudformation, "stack_create_complete", name)
+            return "created"
+        _write(cloudformation.update_stack, stage, key)
+    except ClientError as error:
+        if "No updates are to be performed" in error.response["Error"]["Message"]:
+            return "unchanged"
+        raise DeployError(f"{name}: {error}") from error
+    wait_for(cloudformation, "stack_update_complete", name)
+    return "updated"
+
+
+def _write(create_or_update: Callable[..., object], stage: Stage, key: str) -> None:
+    create_or_update(
+        StackName=stage.storage_stack,
+        TemplateBody=STORAGE_TEMPLATE.read_text(),
+        Parameters=[
+            {"ParameterKey": "Stage", "ParameterValue": stage.name},
+            {"ParameterKey": "KmsKey", "ParameterValue": key},
+        ],
+        Tags=stage.tags,
+    )
+
+
+def status_of(cloudformation: "CloudFormationClient", stack: str) -> str | None:
+    try:
+        return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+    except ClientError as error:
+        if "does not exist" not in error.response["Error"]["Message"]:
+            raise
+        return None
+
+
+def wait_for(cloudformation: "CloudFormationClient", state: WaiterState, stack: str) -> None:
+    waiter = cloudformation.get_waiter(state)
+    try:
+        waiter.wait(
+            StackName=stack,
+            WaiterConfig={"Delay": LOOK_SECONDS, "MaxAttempts": PATIENCE_SECONDS // LOOK_SECONDS},
+        )
+    except WaiterError as error:
+        raise DeployError(f"{stack} failed:\n{_reasons(cloudformation, stack)}") from error
+
+
+def _reasons(cloudformation: "CloudFormationClient", stack: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    failed = [event for event in events if event.get("ResourceStatus", "").endswith("_FAILED")]
+    return "\n".join(
+        f"  {event.get('LogicalResourceId')}: {event.get('ResourceStatusReason')}"
+        for event in reversed(failed)
+    )
+
+
+def _say(sentence: str) -> None:
+    print(visible(sentence), flush=True)
+
+
+if __name__ == "__main__":  # the local cloud's own deployment runs in a process of its own
+    try:
+        deploy(Stage(sys.argv[1]))
+    except SortboxError as error:
+        sys.exit(str(error))

@@ -1,0 +1,170 @@
+"""The container's image on AWS: which one these sources are, and building it without Docker here.
+
+Its tag is the digest of what it is built from, so the same sources are built once. Everything else
+names it by its own digest, which is printed.
+"""
+
+import hashlib
+import io
+import re
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import boto3
+from botocore.exceptions import ClientError
+
+from domain.errors import SortboxError
+from infra import shipped
+from infra.stacks.deploy import DeployError, status_of, wait_for
+from infra.stage import NO_KEY, Stage
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation.type_defs import ParameterTypeDef
+    from types_boto3_codebuild import CodeBuildClient
+    from types_boto3_ecr import ECRClient
+
+Variant = Literal["cpu", "gpu"]
+
+REPOSITORY = "sortbox"
+STACK = "sortbox-image"
+TEMPLATE = shipped.REPOSITORY / "infra" / "stacks" / "image.yml"
+NOT_THERE = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
+LOOK_SECONDS = 10
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class ImageError(SortboxError):
+    """A sentence for the person who wants the image."""
+
+
+def variant_for(instance_type: str) -> Variant:
+    """`ml.g4dn.xlarge`, `ml.p3.2xlarge` … have GPUs."""
+    return "gpu" if re.match(r"ml\.(g|p)\d", instance_type) else "cpu"
+
+
+def context() -> bytes:
+    """What the image is built from, as a zip; the same sources give the same bytes."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(_sources()):
+            entry = zipfile.ZipInfo(path.relative_to(shipped.REPOSITORY).as_posix(), EPOCH)
+            entry.external_attr = 0o755 << 16
+            archive.writestr(entry, path.read_bytes())
+    return packed.getvalue()
+
+
+def _sources() -> Iterator[Path]:
+    for package in shipped.IMAGE_PACKAGES:
+        yield from (shipped.REPOSITORY / package).rglob("*.py")
+    for name in shipped.IMAGE_FILES:
+        path = shipped.REPOSITORY / name
+        yield from (each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+
+
+def tag(sources: bytes, variant: Variant) -> str:
+    return f"{variant}-{hashlib.sha256(sources).hexdigest()[:12]}"
+
+
+def find(ecr: "ECRClient", name: str) -> str | None:
+    """The URI by digest; None where there is no image of this tag, or no repository."""
+    try:
+        found = ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": name}])
+        repository = ecr.describe_repositories(repositoryNames=[REPOSITORY])["repositories"][0]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in NOT_THERE:
+            raise
+        return None
+    return f"{repository['repositoryUri']}@{found['imageDetails'][0]['imageDigest']}"
+
+
+def build(stage: Stage, variant: Variant, sources: bytes) -> None:
+    """Raises ImageError or DeployError."""
+    _deploy(stage.kms_key() or NO_KEY)
+    name = tag(sources, variant)
+    key = f"deploy/image/{name}.zip"
+    boto3.client("s3").put_object(Bucket=stage.bucket, Key=key, Body=sources)
+    codebuild = boto3.client("codebuild")
+    started = codebuild.start_build(
+        projectName=STACK,
+        sourceTypeOverride="S3",
+        sourceLocationOverride=f"{stage.bucket}/{key}",
+        environmentVariablesOverride=[
+            {"name": "VARIANT", "value": variant},
+            {"name": "TAG", "value": name},
+        ],
+    )
+    _follow(codebuild, str(started["build"]["id"]))
+
+
+def _deploy(key: str) -> None:
+    """`key` is the stage's, or `none`; the repository keeps the one that it was made with."""
+    cloudformation = boto3.client("cloudformation")
+    template = TEMPLATE.read_text()
+    if status_of(cloudformation, STACK) is None:
+        cloudformation.create_stack(
+            StackName=STACK,
+            TemplateBody=template,
+            Parameters=_parameters(key, key),
+            Capabilities=["CAPABILITY_IAM"],
+            Tags=[{"Key": "app", "Value": "sortbox"}],
+        )
+        wait_for(cloudformation, "stack_create_complete", STACK)
+        return
+    [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+    given = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+    try:
+        cloudformation.update_stack(
+            StackName=STACK,
+            TemplateBody=template,
+            Parameters=_parameters(key, given.get("RepositoryKey", NO_KEY)),
+            Capabilities=["CAPABILITY_IAM"],
+        )
+    except ClientError as error:
+        if "No updates are to be performed" not in error.response["Error"]["Message"]:
+            raise DeployError(f"{STACK}: {error}") from error
+        return
+    wait_for(cloudformation, "stack_update_complete", STACK)
+
+
+def _parameters(sources: str, repository: str) -> "list[ParameterTypeDef]":
+    return [
+        {"ParameterKey": "SourcesKey", "ParameterValue": sources},
+        {"ParameterKey": "RepositoryKey", "ParameterValue": repository},
+    ]
+
+
+def _follow(codebuild: "CodeBuildClient", build: str) -> None:
+    phase = ""
+    while True:
+        [seen] = codebuild.batch_get_builds(ids=[build])["builds"]
+        if seen["currentPhase"] != phase:
+            phase = seen["currentPhase"]
+            print(f"{build}: {phase}", file=sys.stderr, flush=True)
+        if seen["buildComplete"]:
+            break
+        time.sleep(LOOK_SECONDS)
+    if seen["buildStatus"] != "SUCCEEDED":
+        link = seen.get("logs", {}).get("deepLink", "in CodeBuild")
+        raise ImageError(f"{build} ended as {seen['buildStatus']}; its log is {link}")
+
+
+def current(stage: Stage, instance_type: str, build_missing: bool = False) -> str:
+    """The image of these sources for an instance type, by digest. Raises ImageError, DeployError.
+
+    `build_missing`: where there is none yet it is built, for minutes.
+    """
+    variant, sources = variant_for(instance_type), context()
+    ecr, name = boto3.client("ecr"), tag(sources, variant)
+    if build_missing and find(ecr, name) is None:
+        build(stage, variant, sources)
+    uri = find(ecr, name)
+    if uri is None:
+        raise ImageError(
+            f"These sources have no image {REPOSITORY}:{name} yet. `./sortbox image --stage "
+            f"{stage.name} --instance-type {instance_type}` builds it."
+        )
+    return uri

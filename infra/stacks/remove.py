@@ -1,0 +1,146 @@
+"""Take a stage down: first what bills by the hour, then what runs. Its data stays unless told."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import ClientError, WaiterError
+
+from domain.errors import SortboxError
+from domain.foreign import visible
+from infra.stacks.deploy import check_credentials, status_of, wait_for
+from infra.stage import Stage, outputs
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
+    from types_boto3_sagemaker import SageMakerClient
+    from types_boto3_sqs import SQSClient
+
+
+class RemoveError(SortboxError):
+    """A sentence for the person who removes."""
+
+
+def remove(stage: Stage) -> None:
+    """Doing it twice is doing it once.
+
+    The endpoint goes first because it bills, the functions before the jobs because they start them.
+    """
+    sagemaker = boto3.client("sagemaker")
+    _delete_endpoint(stage, sagemaker)
+    _delete_stack(stage.stack)
+    _stop_jobs(stage, sagemaker)
+
+
+def _delete_endpoint(stage: Stage, sagemaker: "SageMakerClient") -> None:
+    try:
+        sagemaker.delete_endpoint(EndpointName=stage.endpoint)
+        waiter = sagemaker.get_waiter("endpoint_deleted")
+        waiter.wait(EndpointName=stage.endpoint, WaiterConfig={"Delay": 2, "MaxAttempts": 450})
+        _say(f"endpoint {stage.endpoint}: deleted")
+    except WaiterError as error:
+        raise RemoveError(f"endpoint {stage.endpoint} is still there: {error}") from error
+    except ClientError as error:
+        if "Could not find" not in error.response["Error"]["Message"]:
+            raise RemoveError(f"endpoint {stage.endpoint}: {error}") from error
+        _say(f"endpoint {stage.endpoint}: there is none")
+    for config in _endpoint_configs(stage, sagemaker):
+        sagemaker.delete_endpoint_config(EndpointConfigName=config)
+        _say(f"endpoint configuration {config}: deleted")
+    for model in _models(stage, sagemaker):
+        sagemaker.delete_model(ModelName=model)
+        _say(f"model {model}: deleted")
+
+
+def _endpoint_configs(stage: Stage, sagemaker: "SageMakerClient") -> list[str]:
+    """All names before the first is deleted: deleting moves the pages."""
+    pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=stage.prefix)
+    names = [found["EndpointConfigName"] for page in pages for found in page["EndpointConfigs"]]
+    return [name for name in names if name.startswith(stage.prefix)]
+
+
+def _models(stage: Stage, sagemaker: "SageMakerClient") -> list[str]:
+    pages = sagemaker.get_paginator("list_models").paginate(NameContains=stage.prefix)
+    names = [found["ModelName"] for page in pages for found in page["Models"]]
+    return [name for name in names if name.startswith(stage.prefix)]
+
+
+def _stop_jobs(stage: Stage, sagemaker: "SageMakerClient") -> None:
+    pages = sagemaker.get_paginator("list_transform_jobs").paginate(
+        NameContains=stage.prefix, StatusEquals="InProgress"
+    )
+    names = [found["TransformJobName"] for page in pages for found in page["TransformJobSummaries"]]
+    for name in names:
+        if name.startswith(stage.prefix):
+            sagemaker.stop_transform_job(TransformJobName=name)
+            _say(f"transform job {name}: stopping")
+
+
+def _delete_stack(name: str) -> None:
+    cloudformation = boto3.client("cloudformation")
+    if status_of(cloudformation, name) is None:
+        _say(f"stack {name}: there is none")
+        return
+    cloudformation.delete_stack(StackName=name)
+    wait_for(cloudformation, "stack_delete_complete", name)
+    _say(f"stack {name}: deleted")
+
+
+def delete_storage(stage: Stage, bucket: str) -> None:
+    """Every version of every object, then the bucket and the inbox's queues."""
+    s3 = boto3.client("s3")
+    _empty(s3, bucket)
+    _delete_stack(stage.storage_stack)  # which keeps the bucket and the queues: they hold data
+    s3.delete_bucket(Bucket=bucket)
+    sqs = boto3.client("sqs")
+    for queue in ("inbox", "inbox-dead", "backlog", "backlog-dead"):
+        _delete_queue(sqs, stage.queue(queue))
+    _say(f"bucket {bucket}: deleted")
+
+
+def _empty(s3: "S3Client", bucket: str) -> None:
+    deleted = 0
+    for batch in _versions(s3, bucket):
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+        if refused := answer.get("Errors"):
+            raise RemoveError(f"cannot delete {refused[0].get('Key')}: {refused[0].get('Message')}")
+        deleted += len(batch)
+        _say(f"bucket {bucket}: {deleted:,} versions deleted")
+
+
+def _versions(s3: "S3Client", bucket: str) -> Iterator[list["ObjectIdentifierTypeDef"]]:
+    """A thousand at a time, which is what one call deletes and one page lists."""
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        if found:
+            yield [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+
+
+def _delete_queue(sqs: "SQSClient", name: str) -> None:
+    try:
+        sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"])
+    except sqs.exceptions.QueueDoesNotExist:
+        return
+
+
+def _say(sentence: str) -> None:
+    print(visible(sentence), flush=True)
+
+
+def run(stage: Stage, delete_data: bool, confirm: Callable[[str], bool]) -> None:
+    """Remove the stage; with `delete_data` its bucket too, once `confirm(bucket)` agrees.
+
+    Raises RemoveError, DeployError.
+    """
+    check_credentials()
+    bucket = (outputs(stage.storage_stack) or {}).get("BucketName")
+    if delete_data and bucket and not confirm(bucket):
+        raise RemoveError("Not confirmed: nothing was removed.")
+    remove(stage)
+    if bucket is None:
+        _say("bucket: there is none")
+    elif delete_data:
+        delete_storage(stage, bucket)
+    else:
+        _say(f"bucket {bucket}: kept; uploads wait in its queue for up to 14 days")

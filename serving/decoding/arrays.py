@@ -1,0 +1,142 @@
+"""application/x-npy: images as one NumPy array, read without NumPy's own loader.
+
+The header is parsed and every number in it checked against the bytes that are there; the values
+are then viewed in place. Nothing is unpickled and nothing is allocated by a stranger's word.
+"""
+
+import math
+from dataclasses import dataclass
+from io import BytesIO
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from serving.decoding.undecodable import Undecodable
+
+SHAPES = (
+    "Send uint8 values as H x W x 3 or N x H x W x 3; floats in 0 to 1 or 0 to 255 and the "
+    "order 3 x H x W or N x 3 x H x W are understood too."
+)
+
+SLICE_PIXELS = 1_000_000
+
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+HEADER_ERRORS = (
+    KeyError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    OverflowError,
+    RecursionError,
+    MemoryError,  # the parser's word for too many brackets
+    TokenError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """H x W x 3."""
+
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """N x H x W x 3."""
+
+    images: NDArray[np.uint8]
+
+
+def read(body: bytes, max_pixels: int, max_images: int) -> One | Many:
+    """Three axes are one image, four a list of them, though it be of one. Raises Undecodable."""
+    values = _channels_last(_view(body))
+    images = values if values.ndim == 4 else values[np.newaxis]
+    count, height, width, _ = images.shape
+    if count > max_images:
+        raise Undecodable("too_large", f"The array holds {count} images; at most {max_images} may.")
+    if height * width > max_pixels:
+        raise Undecodable(
+            "too_many_pixels",
+            f"The images have {width} x {height} pixels; at most {max_pixels:,} are taken.",
+        )
+    if values.ndim == 3:
+        return One(_eight_bits(values))
+    return Many(_eight_bits(values))
+
+
+def _view(body: bytes) -> NDArray[np.generic]:
+    if not body:
+        raise Undecodable("empty", "The file is empty.")
+    if not body.startswith(npy.MAGIC_PREFIX):
+        raise Undecodable("not_an_image", f"The file is not a NumPy array (.npy). {SHAPES}")
+    stream = BytesIO(body)
+    shape, fortran, dtype = _header(stream)
+    if dtype != np.uint8 and dtype.kind != "f":
+        raise Undecodable("unsupported_array", f"The array's type is {dtype}. {SHAPES}")
+    if min(shape, default=0) < 1 or len(shape) not in (3, 4):
+        raise _shape_error(shape)
+    size = math.prod(shape) * dtype.itemsize
+    if len(body) - stream.tell() < size:
+        raise Undecodable("truncated", "The array ends before its header says it does.")
+    values = np.frombuffer(body, dtype, math.prod(shape), stream.tell())
+    return values.reshape(shape, order="F" if fortran else "C")
+
+
+def _header(stream: BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+    try:
+        read = HEADERS[npy.read_magic(stream)]  # type: ignore[no-untyped-call]
+        shape, fortran, dtype = read(stream)  # type: ignore[no-untyped-call]
+    except HEADER_ERRORS as error:
+        raise Undecodable("corrupt", "The NumPy array's header cannot be read.") from error
+    return shape, fortran, dtype
+
+
+def _channels_last(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The documented order wins: an array that ends in 3 is H x W x 3."""
+    if values.shape[-1] == 3:
+        return values
+    if values.shape[-3] == 3:
+        return np.moveaxis(values, -3, -1)
+    raise _shape_error(values.shape)
+
+
+def _shape_error(shape: tuple[int, ...]) -> Undecodable:
+    text = " x ".join(str(axis) for axis in shape[:8]) or "a single value"
+    return Undecodable("unsupported_array", f"The array's shape is {text}. {SHAPES}")
+
+
+def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Floats a slice at a time: of halves in 100 MB, all at once would take three times 200 MB."""
+    if values.dtype == np.uint8:
+        return np.ascontiguousarray(values, np.uint8)
+    slices = _slices(values)
+    extremes = [(float(levels.min()), float(levels.max())) for levels in map(_levels, slices)]
+    low = min(low for low, _ in extremes)
+    high = max(high for _, high in extremes)
+    if not all(low >= 0 and high <= 255 for low, high in extremes):  # true for NaN as well
+        raise Undecodable(
+            "unsupported_array",
+            f"The array's values go from {low:g} to {high:g}: it seems to be normalised. {SHAPES}",
+        )
+    scale = 255 if high <= 1 else 1
+    pixels = np.empty(values.shape, np.uint8)
+    for levels, target in zip(map(_levels, slices), _slices(pixels), strict=True):
+        target[:] = np.rint(levels * scale)
+    return pixels
+
+
+def _slices(values: NDArray[Any]) -> list[NDArray[Any]]:
+    """Views of rows, or of images' rows."""
+    *_, height, width, _ = values.shape
+    rows = max(1, SLICE_PIXELS // width)
+    images = values if values.ndim == 4 else values[np.newaxis]
+    return [image[top : top + rows] for image in images for top in range(0, height, rows)]
+
+
+def _levels(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    with np.errstate(all="ignore"):  # values beyond float32 become infinite, and are refused
+        return np.asarray(values, np.float32)

@@ -1,0 +1,291 @@
+"""Bounds on the work of decoding, taken from a file's structure before anything is decoded.
+
+A file can cost far more than its pixels: a progressive JPEG repeats a scan of 53 bytes, a HEIC grid
+its tile, a TIFF points a thousand tags at the same megabytes. Each check reads the structure only,
+stops after a fixed number of steps, and refuses what no camera or program writes. What passes may
+still be slow: the server decodes it within a limit on processor time:
+`serving.decoding.decoder_pool`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from serving.decoding.sniff import Format, webp_size
+from serving.decoding.undecodable import Undecodable
+
+SCAN_PIXELS = 600_000_000
+"""Scans x pixels of one JPEG, at 1 to 2 ns each. Programs write about ten scans."""
+
+SCANS = 200
+JPEG_SEGMENTS = 10_000
+PNG_CHUNKS = 1_000
+PNG_CHUNK_BYTES = 1_024
+"""Beyond PNG_CHUNKS a chunk for every KiB; libpng writes one for every 8."""
+
+GIF_BLOCKS = 4_096
+"""Of comments and extensions before the first frame; Pillow joins them in quadratic time."""
+
+TIFF_TAGS = 4_096
+TIFF_SEGMENTS = 131_072
+"""Strips or tiles: a row each, for the tallest image in two planes."""
+
+TIFF_WIDTH, TIFF_HEIGHT, TIFF_COMPRESSION = 256, 257, 259
+TIFF_OFFSETS = (273, 324)
+TIFF_JPEG = (6, 7)
+TIFF_SCANS = 4
+"""Of each JPEG-compressed strip or tile: usually one, or one a component."""
+
+WEBP_PIXELS = 27_000_000
+"""Pillow's decoder of animations, which decodes stills too, takes 16 bytes a pixel."""
+
+HEIF_BOXES = 20_000
+HEIF_DEPTH = 4
+HEIF_REFERENCE_BYTES = 1_000_000
+HEIF_WORK = 3
+"""Pixels decoded for each pixel of the largest allowed image: tiles, alpha, and their overlap."""
+
+SOS, EOI = 0xDA, 0xD9
+JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)
+"""Neither a stuffed byte nor a restart marker, which are part of the scan."""
+
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+STANDALONE = frozenset((0x01, 0xD8))
+TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+TIFF_SIZES |= {13: 4, 16: 8, 17: 8, 18: 8}
+
+
+def check(body: bytes, form: Format, max_pixels: int) -> None:
+    """Raises Undecodable (too_expensive) where decoding would cost more than any photo does."""
+    match form:
+        case "jpeg":
+            _check_jpeg(body)
+        case "png":
+            _check_png(body)
+        case "gif":
+            _check_gif(body)
+        case "tiff":
+            _check_tiff(body)
+        case "heif":
+            _check_heif(body, max_pixels)
+        case "webp":
+            _check_webp(body)
+        case "bmp":
+            pass  # its cost is that of its pixels
+
+
+def _refuse(what: str) -> Undecodable:
+    return Undecodable("too_expensive", f"The file takes too much work to decode: {what}.")
+
+
+def jpeg_scans(body: bytes) -> int:
+    """At least as many as the file has: exact but for bytes in metadata that look like a scan."""
+    return body.count(b"\xff\xda")
+
+
+def _check_jpeg(body: bytes) -> None:
+    scans, pixels = scans_and_pixels(body)
+    if scans > SCANS or scans * pixels > SCAN_PIXELS:
+        raise _refuse(f"{scans} scans of {pixels:,} pixels. Save it again with fewer scans")
+
+
+def scans_and_pixels(body: bytes) -> tuple[int, int]:
+    """Of a JPEG, exactly as libjpeg walks it. Raises Undecodable for too many segments."""
+    scans, pixels, at = 0, 0, 2
+    for _ in range(JPEG_SEGMENTS):
+        found = JPEG_MARKER.search(body, at)
+        if found is None or found[1][0] == EOI:
+            return scans, pixels
+        marker, at = found[1][0], found.end()
+        if marker in STANDALONE:
+            continue
+        if marker in JPEG_FRAMES:
+            height, width = body[at + 3 : at + 5], body[at + 5 : at + 7]
+            pixels = max(pixels, int.from_bytes(height, "big") * int.from_bytes(width, "big"))
+        scans += marker == SOS
+        at += int.from_bytes(body[at : at + 2], "big")
+    raise _refuse(f"it has more than {JPEG_SEGMENTS:,} segments")
+
+
+def _check_png(body: bytes) -> None:
+    at, most = 8, PNG_CHUNKS + len(body) // PNG_CHUNK_BYTES
+    for _ in range(most):
+        if at >= len(body) or body[at + 4 : at + 8] == b"IEND":
+            return
+        at += 12 + int.from_bytes(body[at : at + 4], "big")
+    raise _refuse(f"it has more than {most:,} chunks")
+
+
+def _check_gif(body: bytes) -> None:
+    packed = body[10] if len(body) > 10 else 0
+    at = 13 + (3 << (packed & 7) + 1 if packed & 0x80 else 0)
+    inside = False
+    for _ in range(GIF_BLOCKS):
+        if not inside:  # an extension starts with its label; its blocks end with an empty one
+            if body[at : at + 1] != b"\x21":
+                return
+            at += 2
+        inside = body[at : at + 1] not in (b"", b"\0")
+        at += 1 + (body[at] if inside else 0)
+    raise _refuse(f"more than {GIF_BLOCKS:,} blocks come before its first frame")
+
+
+def _check_webp(body: bytes) -> None:
+    size = webp_size(body)
+    if size is not None and size[0] * size[1] > WEBP_PIXELS:
+        raise Undecodable(
+            "too_expensive",
+            f"A WebP of {size[0]} x {size[1]} pixels takes too much memory to decode; at most "
+            f"{WEBP_PIXELS:,} pixels are. Save it as JPEG or PNG and send that.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    number: int
+    bytes: int
+    count: int
+    value: int
+    """Where it fits into the tag itself; an offset otherwise."""
+
+
+def _check_tiff(body: bytes) -> None:
+    """Of the first directory, which is all that is read (TIFF 6.0, section 2; BigTIFF)."""
+    tags = _tiff_tags(body)
+    if sum(tag.bytes for tag in tags) > 2 * len(body):
+        raise _refuse("its tags take more bytes than it has")
+    values = {tag.number: tag.value for tag in tags}
+    segments = max((tag.count for tag in tags if tag.number in TIFF_OFFSETS), default=1)
+    if segments > TIFF_SEGMENTS:
+        raise _refuse(f"it has {segments:,} strips or tiles")
+    scans = jpeg_scans(body) if values.get(TIFF_COMPRESSION) in TIFF_JPEG else 0
+    pixels = values.get(TIFF_WIDTH, 0) * values.get(TIFF_HEIGHT, 0)
+    if scans > TIFF_SCANS * segments and scans * pixels > SCAN_PIXELS:
+        raise _refuse(f"{scans} scans of {pixels:,} pixels")
+
+
+def _tiff_tags(body: bytes) -> list[Tag]:
+    endian: Literal["little", "big"] = "little" if body[:2] == b"II" else "big"
+    big = 0x2B in body[2:4]
+    word, counter, length = (8, 8, 20) if big else (4, 2, 12)
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(body[at : at + size], endian)
+
+    first = number(word, word)
+    tags = number(first, counter)
+    if tags > TIFF_TAGS:
+        raise _refuse(f"it has {tags:,} tags")
+    found = []
+    for at in range(first + counter, first + counter + tags * length, length):
+        size, count = TIFF_SIZES.get(number(at + 2, 2), 1), number(at + 4, word)
+        value = number(at + 4 + word, size if count == 1 else word)
+        found.append(Tag(number(at, 2), size * count, count, value))
+    return found
+
+
+def _check_heif(body: bytes, max_pixels: int) -> None:
+    """The pixels of all tiles and layers that the primary image is made of (ISO/IEC 23008-12)."""
+    items = _HeifItems(body)
+    work = items.work(items.primary) + sum(items.work(item) for item in items.auxiliary)
+    if work > HEIF_WORK * max_pixels:
+        raise _refuse(f"its tiles and layers have {work:,} pixels")
+
+
+class _HeifItems:
+    """What the `meta` box says of items: their sizes, and which are made of which."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._boxes_left = HEIF_BOXES
+        self._sizes: list[int] = []
+        self._size_of: dict[int, int] = {}
+        self._parts: dict[int, Sequence[int]] = {}
+        self._worked: dict[int, int] = {}
+        self.primary = 0
+        self.auxiliary: list[int] = []
+        for kind, start, end in self._boxes(0, len(body)):
+            if kind == b"meta":
+                self._read_meta(start + 4, end)
+
+    def work(self, item: int, depth: int = 0) -> int:
+        """Pixels that are decoded for an item, each tile as often as it is named."""
+        if depth > HEIF_DEPTH:
+            raise _refuse("its images are made of each other")
+        if item not in self._worked:
+            parts = self._parts.get(item)
+            self._worked[item] = (
+                self._size_of.get(item, 0)
+                if parts is None
+                else sum(self.work(part, depth + 1) for part in parts)
+            )
+        return self._worked[item]
+
+    def _number(self, at: int, size: int) -> int:
+        return int.from_bytes(self._body[at : at + size], "big")
+
+    def _boxes(self, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+        while at + 8 <= end:
+            self._boxes_left -= 1
+            if self._boxes_left < 0:
+                raise _refuse(f"it has more than {HEIF_BOXES:,} boxes")
+            size, header = self._number(at, 4), 8
+            if size == 1:
+                size, header = self._number(at + 8, 8), 16
+            stop = min(at + size, end) if size else end
+            if stop < at + header:
+                return
+            yield self._body[at + 4 : at + 8], at + header, stop
+            at = stop
+
+    def _read_meta(self, start: int, end: int) -> None:
+        for kind, at, stop in self._boxes(start, end):
+            match kind:
+                case b"pitm":
+                    self.primary = self._number(at + 4, 4 if self._body[at] else 2)
+                case b"iref":
+                    self._read_references(at, stop)
+                case b"iprp":
+                    self._read_properties(at, stop)
+
+    def _read_references(self, start: int, end: int) -> None:
+        if end - start > HEIF_REFERENCE_BYTES:
+            raise _refuse("it has too many references")
+        size = 4 if self._body[start : start + 1] == b"\1" else 2
+        for kind, at, stop in self._boxes(start + 4, end):
+            item, count = self._number(at, size), self._number(at + size, 2)
+            first = at + size + 2
+            parts = range(first, min(first + count * size, stop), size)
+            if kind == b"dimg":
+                self._parts[item] = [self._number(part, size) for part in parts]
+            elif kind == b"auxl":
+                self.auxiliary.append(item)
+
+    def _read_properties(self, start: int, end: int) -> None:
+        for kind, at, stop in self._boxes(start, end):
+            if kind == b"ipco":
+                self._sizes = [
+                    self._number(at + 4, 4) * self._number(at + 8, 4) if name == b"ispe" else 0
+                    for name, at, _ in self._boxes(at, stop)
+                ]
+            elif kind == b"ipma":
+                self._read_associations(at, stop)
+
+    def _read_associations(self, at: int, end: int) -> None:
+        wide, long = bool(self._body[at] & 0xFF), bool(self._number(at + 1, 3) & 1)
+        id_size, index_size = 4 if wide else 2, 2 if long else 1
+        entries = self._number(at + 4, 4)
+        at += 8
+        for _ in range(min(entries, HEIF_BOXES)):
+            if at >= end:
+                return
+            item, count = self._number(at, id_size), self._number(at + id_size, 1)
+            at += id_size + 1
+            for index in range(at, min(at + count * index_size, end), index_size):
+                property_ = self._number(index, index_size) & (0x7FFF if long else 0x7F)
+                if 0 < property_ <= len(self._sizes):
+                    self._size_of[item] = max(
+                        self._size_of.get(item, 0), self._sizes[property_ - 1]
+                    )
+            at += count * index_size

@@ -1,0 +1,128 @@
+"""Bytes from a stranger to an upright RGB image, or a sentence that says why not."""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
+
+from PIL import ExifTags, Image
+from pillow_heif import HeifImageFile
+
+from serving.decoding import bounds, jpeg
+from serving.decoding.colour import to_rgb
+from serving.decoding.decoded import Decoded
+from serving.decoding.sniff import Foreign, Format, sniff, webp_size
+from serving.decoding.undecodable import Undecodable
+
+DECODER_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's and libheif's decoders were seen to raise, or can, on hostile files."""
+
+OPENERS: dict[Format, Callable[[BytesIO], Image.Image]] = {
+    "jpeg": partial(Image.open, formats=("JPEG",)),  # opens MPO too; naming it breaks Image.open
+    "png": partial(Image.open, formats=("PNG",)),
+    "webp": partial(Image.open, formats=("WEBP",)),
+    "gif": partial(Image.open, formats=("GIF",)),
+    "bmp": partial(Image.open, formats=("BMP",)),
+    "tiff": partial(Image.open, formats=("TIFF",)),
+    "heif": HeifImageFile,
+}
+"""One decoder a file: left to choose, Pillow would hand an EPS to Ghostscript."""
+
+CONVERT = "Save it as JPEG, PNG or WebP and send that."
+
+
+def decode(body: bytes, max_pixels: int, shorter_side: int) -> Decoded:
+    """By the fast road where it is open. `shorter_side`: a large JPEG is decoded down to this.
+
+    Raises Undecodable, and nothing else, whatever the bytes.
+    """
+    return jpeg.read(body, max_pixels, shorter_side) or hardened(body, max_pixels, shorter_side)
+
+
+def hardened(body: bytes, max_pixels: int, shorter_side: int) -> Decoded:
+    """Any format, its first frame. Takes at most about 480 MB beside the body, or refuses.
+
+    Raises Undecodable, and nothing else, whatever the bytes.
+    """
+    form = image_format(body)
+    with _reading(form):
+        if form == "webp" and (size := webp_size(body)) is not None:
+            _refuse_too_many(size, max_pixels)
+        bounds.check(body, form, max_pixels)
+        image = OPENERS[form](BytesIO(body))
+        width, height = image.size
+        _refuse_too_many((width, height), max_pixels)
+        if form == "jpeg":
+            image.draft(None, (shorter_side, shorter_side))
+        image.load()
+        orientation = _orientation(image)  # after load: PNG may carry it behind the pixels
+        if orientation in (5, 6, 7, 8):
+            width, height = height, width
+        pixels = to_rgb(image)
+        del image  # of 50 megapixels it holds 200 MB
+        return Decoded(jpeg.upright(pixels, orientation), width, height, form)
+
+
+def image_format(body: bytes) -> Format:
+    """By its first bytes. Raises Undecodable where it is none that is decoded."""
+    if not body:
+        raise Undecodable("empty", "The file is empty.")
+    match sniff(body):
+        case None:
+            raise Undecodable("not_an_image", "The file is not an image of any known format.")
+        case Foreign(name):
+            raise Undecodable("unsupported_format", f"The file is {name}. {CONVERT}")
+        case form:
+            return form
+
+
+def _refuse_too_many(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise Undecodable(
+            "too_many_pixels",
+            f"The image has {width} x {height} pixels; at most {max_pixels:,} are decoded.",
+        )
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except DECODER_ERRORS:  # broken metadata says nothing against the pixels
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+@contextmanager
+def _reading(form: Format) -> Iterator[None]:
+    try:
+        yield
+    except Image.DecompressionBombError as error:  # Pillow's own bound is reached before ours
+        raise Undecodable("too_many_pixels", "The image has far too many pixels.") from error
+    except MemoryError as error:  # an absurd size inside the file, or the decoder's own limit
+        raise Undecodable(
+            "too_expensive", f"The {form} file takes too much memory to decode. {CONVERT}"
+        ) from error
+    except DECODER_ERRORS as error:
+        if isinstance(error, EOFError) or "truncated" in str(error).lower():
+            raise Undecodable(
+                "truncated", f"The {form} file ends before its image does."
+            ) from error
+        raise Undecodable(
+            "corrupt", f"The {form} file is damaged and cannot be decoded."
+        ) from error

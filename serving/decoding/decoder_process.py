@@ -1,0 +1,87 @@
+"""A decoder process: takes a body, answers with what is kept of it, and dies of what is too much.
+
+The kernel ends it, so no C library can refuse: SIGPROF once a file has used its processor time,
+`MemoryError` at the limit on memory. It imports neither OpenVINO nor the server, and is forked from
+a process that has already imported what it needs, so that a new one takes some 20 ms.
+"""
+
+import json
+import os
+import resource
+import signal
+import warnings
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal
+
+from domain.model import Preprocessing
+from serving import preprocess
+from serving.decoding.decode import decode
+from serving.decoding.thumbnail import thumbnail
+from serving.decoding.undecodable import Undecodable
+
+Kind = Literal["photo", "thumbnail"]
+
+MEMORY_BYTES = 480 * 2**20
+"""Beyond what an idle decoder has. With a body of 100 MB in the server, 600 MB in all."""
+
+KIND_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What every file is decoded for, and what it may cost."""
+
+    preprocessing: Preprocessing
+    max_pixels: int
+    cpu_seconds: float
+    niceness: int
+    """Added to the server's own: neighbours come first."""
+    memory_bytes: int = MEMORY_BYTES
+
+
+def serve(pipe: Connection, work: Work) -> None:
+    """Answers until the pipe is closed: a kind and a body in, a JSON object and bytes out."""
+    _confine(work)
+    while True:
+        try:
+            kind, body = pipe.recv_bytes(KIND_BYTES).decode(), pipe.recv_bytes()
+        except EOFError:
+            return
+        signal.setitimer(signal.ITIMER_PROF, work.cpu_seconds)
+        try:
+            about, content = _photo(body, work) if kind == "photo" else _thumbnail(body, work)
+        except Undecodable as refusal:
+            about, content = {"code": refusal.code, "message": refusal.message}, b""
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        pipe.send_bytes(json.dumps(about).encode())
+        pipe.send_bytes(content)
+        del body, content
+
+
+def _photo(body: bytes, work: Work) -> tuple[dict[str, object], bytes]:
+    numbers = work.preprocessing
+    decoded = decode(body, work.max_pixels, preprocess.shorter_side(numbers))
+    about = {"width": decoded.width, "height": decoded.height, "format": decoded.format}
+    return about, preprocess.crop(decoded.pixels, numbers).tobytes()
+
+
+def _thumbnail(body: bytes, work: Work) -> tuple[dict[str, object], bytes]:
+    return {}, thumbnail(body, work.max_pixels)
+
+
+def _confine(work: Work) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
+    warnings.simplefilter("ignore")
+    os.nice(work.niceness)
+    data = _data_bytes() + work.memory_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (data, data))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the image
+    Path("/proc/self/oom_score_adj").write_text("1000")  # where memory is short, before the server
+
+
+def _data_bytes() -> int:
+    """What RLIMIT_DATA counts: private memory that this process may write to."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in status if line.startswith("VmData:")).split()[1]) * 1024

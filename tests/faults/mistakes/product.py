@@ -1,0 +1,708 @@
+"""Mistakes that somebody might well make, each with the quickest test that has to catch it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """`before` is in `file` once; `caught_by` are files, or tests in them as pytest names them."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    caught_by: str
+
+
+UNIT = "tests/unit"
+
+OF_THE_PRODUCT = (
+    Mistake(
+        "int8 is kept by what was counted, however few photos counted it",
+        "training/model/quantise.py",
+        "return counted and paired.most_lost(photos) <= MOST_LOST",
+        "return counted",
+        f"{UNIT}/test_quantise.py",
+    ),
+    Mistake(
+        "a model's container reaches the network",
+        "infra/models/endpoint.py",
+        "EnableNetworkIsolation=True,",
+        "EnableNetworkIsolation=False,",
+        f"{UNIT}/test_activate.py",
+    ),
+    Mistake(
+        "what judges a stranger's model may write files of any size",
+        "training/evaluation/confined_process.py",
+        "resource.RLIMIT_FSIZE: FILE_BYTES,",
+        "resource.RLIMIT_FSIZE: resource.RLIM_INFINITY,",
+        f"{UNIT}/test_confined.py",
+    ),
+    Mistake(
+        "what a judge says is shown as it says it",
+        "training/evaluation/confined.py",
+        "raise ModelError(visible(sentence)[:500])",
+        "raise ModelError(sentence[:500])",
+        f"{UNIT}/test_confined.py",
+    ),
+    Mistake(
+        "a link that lies in the folder of test images is followed",
+        "training/launch/upload.py",
+        "        if not stat.S_ISDIR((folder / above).lstat().st_mode):\n",
+        "        if not stat.S_ISDIR((folder / above).stat().st_mode):\n",
+        f"{UNIT}/test_datasets.py",
+    ),
+    Mistake(
+        "a named pipe in a data set is opened and waited for",
+        "serving/files.py",
+        "os.open(path, flags | os.O_NONBLOCK)",
+        "os.open(path, flags)",
+        f"{UNIT}/test_datasets.py::test_a_pipe_is_never_waited_for",
+    ),
+    Mistake(
+        "a decoder may take any time",
+        "serving/decoding/decoder_process.py",
+        "        signal.setitimer(signal.ITIMER_PROF, work.cpu_seconds)\n",
+        "        signal.setitimer(signal.ITIMER_PROF, 0)\n",
+        f"{UNIT}/test_serving_decoders.py",
+    ),
+    Mistake(
+        "scans are not counted before they are decoded",
+        "serving/decoding/bounds.py",
+        "    if scans > SCANS or scans * pixels > SCAN_PIXELS:\n",
+        "    if scans > len(body):\n",
+        f"{UNIT}/test_serving_bounds.py",
+    ),
+    Mistake(
+        "who has gone is decoded for",
+        "serving/decoding/decoder_pool.py",
+        "                gone.set()  # a process in the middle of it is ended\n",
+        "                pass\n",
+        f"{UNIT}/test_serving_decoders.py",
+    ),
+    Mistake(
+        "a result is replaced without If-Match",
+        "functions/outbox.py",
+        '{"IfMatch": standing.etag} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}',
+        '{} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}',
+        f"{UNIT}/test_outbox_models.py",
+    ),
+    Mistake(
+        "who comes while a run is worked on is forgotten",
+        "functions/on_folder.py",
+        "                asked = lease.give_back(self.cloud, token, holder)\n",
+        "                asked = lease.give_back(self.cloud, token, holder) < 0\n",
+        f"{UNIT}/test_lease.py",
+    ),
+    Mistake(
+        "a lease never ends",
+        "batch/lease.py",
+        "held is None or datetime.fromisoformat(held.until) <= cloud.now()",
+        "held is None",
+        f"{UNIT}/test_lease.py",
+    ),
+    Mistake(
+        "a lease is given back whoever holds it",
+        "batch/lease.py",
+        "        if held.holder != holder:\n            return False  #",
+        "        if not held.holder:\n            return False  #",
+        f"{UNIT}/test_lease.py",
+    ),
+    Mistake(
+        "the image is not looked at after the write",
+        "functions/outbox.py",
+        "if isinstance(now, Absent) or not now.source.version.is_same(image.source.version):\n",
+        "if isinstance(now, str):\n",
+        f"{UNIT}/test_outbox.py {UNIT}/test_outbox_orders.py",
+    ),
+    Mistake(
+        "an image that came back while its answer was removed is left without one",
+        "functions/outbox.py",
+        "    return Gone() if isinstance(peek(outbox.s3, outbox.bucket, key), Absent)"
+        " else Overtaken()\n",
+        "    return Gone()\n",
+        "tests/faults/test_interleavings.py",
+    ),
+    Mistake(
+        "a key that changes in every round is given up",
+        "functions/outbox.py",
+        """            return outcome
+    raise ContendedError(""",
+        """            return outcome
+    return Current()
+    raise ContendedError(""",
+        f"{UNIT}/test_outbox.py",
+    ),
+    Mistake(
+        "an old model's answer is published and then queued again",
+        "functions/outbox.py",
+        "        outbox.look_again(image.key)\n",
+        "        image.key.strip()\n",
+        f"{UNIT}/test_outbox_models.py",
+    ),
+    Mistake(
+        "a rejection replaces labels",
+        "functions/outbox.py",
+        '    if isinstance(result, Rejected) and standing.status == "classified":\n',
+        '    if isinstance(result, Rejected) and standing.status == "never":\n',
+        f"{UNIT}/test_outbox.py {UNIT}/test_outbox_models.py",
+    ),
+    Mistake(
+        "a message's trouble is swallowed",
+        "functions/sqs.py",
+        "        await asyncio.wrap_future(in_thread(self.accept, record))\n",
+        "        await asyncio.wait([asyncio.wrap_future(in_thread(self.accept, record))])\n",
+        f"{UNIT}/test_intake.py",
+    ),
+    Mistake(
+        "a key is decoded twice",
+        "functions/messages.py",
+        "Changed(unquote_plus(key), ",
+        "Changed(unquote_plus(unquote_plus(key)), ",
+        f"{UNIT}/test_messages.py",
+    ),
+    Mistake(
+        "a claim is deleted before those who wait in it are told",
+        "batch/claim.py",
+        "        for path, kind, confirmed in claimed.run.waiting:\n"
+        "            cloud.look_later(Scope(path, kind), confirmed)\n"
+        "        if cloud.bucket.delete(claim_key(run.scope.token), claimed.etag):\n"
+        "            return\n",
+        "        if cloud.bucket.delete(claim_key(run.scope.token), claimed.etag):\n"
+        "            for path, kind, confirmed in claimed.run.waiting:\n"
+        "                cloud.look_later(Scope(path, kind), confirmed)\n"
+        "            return\n",
+        f"{UNIT}/test_claim.py::test_the_claim_is_still_there_while_those_who_wait_are_told",
+    ),
+    Mistake(
+        "a run looks at its claim before it looks at the file that it replaces",
+        "batch/claim.py",
+        "        standing = bucket.head(key)\n        _own(bucket, run)\n",
+        "        _own(bucket, run)\n        standing = bucket.head(key)\n",
+        f"{UNIT}/test_claim.py"
+        "::test_a_file_that_a_later_run_wrote_is_not_replaced_by_an_earlier_one",
+    ),
+    Mistake(
+        "an open claim is any run's",
+        "batch/claim.py",
+        " or found.run.nonce != run.nonce:",
+        ":",
+        f"{UNIT}/test_claim.py::test_a_run_that_is_over_writes_nothing_while_the_next_is_open",
+    ),
+    Mistake(
+        "a page that is done already tells nobody",
+        "functions/on_page.py",
+        "        if self.bucket.head(done_key(ref)) is None:\n",
+        "        if self.bucket.head(done_key(ref)):\n            return\n        else:\n",
+        f"{UNIT}/test_on_page.py::test_a_page_that_is_done_already_is_told_to_the_run_again",
+    ),
+    Mistake(
+        "a sweep asks for what a folder's run is answering",
+        "batch/planning/walk.py",
+        " or self._is_busy(image)",
+        "",
+        f"{UNIT}/test_sweep_manners.py::test_images_whose_folder_has_a_live_run_are_left_to_it",
+    ),
+    Mistake(
+        "hidden folders are answered",
+        "domain/route.py",
+        "any(_is_hidden(segment) for segment in folders)",
+        "False",
+        f"{UNIT}/test_keys.py::test_nothing_in_a_hidden_folder_takes_a_road",
+    ),
+    Mistake(
+        "everything that failed together is tried again together",
+        "functions/sqs.py",
+        "(0.5 + chance() / 2)",
+        "1",
+        f"{UNIT}/test_intake.py::test_messages_that_fail_together_do_not_come_again_together",
+    ),
+    Mistake(
+        "a candidate that forgot a label passes for one with the same labels",
+        "training/evaluation/comparison.py",
+        "None if new == old else",
+        "None if new <= old else",
+        f"{UNIT}/test_comparison.py::test_fewer_labels_or_more_are_other_labels",
+    ),
+    Mistake(
+        "the pointer moves before the endpoint is up",
+        "infra/models/activate.py",
+        "        ensure_endpoint(sagemaker, stage, name)\n"
+        "        if before.active is None or before.active.sagemaker_model != name:\n"
+        "            pointer.move(s3, bucket, before, active, restores)\n",
+        "        if before.active is None or before.active.sagemaker_model != name:\n"
+        "            pointer.move(s3, bucket, before, active, restores)\n"
+        "        ensure_endpoint(sagemaker, stage, name)\n",
+        f"{UNIT}/test_activate.py::test_the_pointer_moves_when_the_endpoint_is_up_and_not_before",
+    ),
+    Mistake(
+        "the pointer is read after the endpoint is up",
+        "infra/models/activate.py",
+        "        ensure_endpoint(sagemaker, stage, name)\n",
+        "        ensure_endpoint(sagemaker, stage, name)\n"
+        "        before = pointer.read(s3, bucket)\n",
+        f"{UNIT}/test_activate.py"
+        "::test_a_pointer_that_somebody_moves_while_the_endpoint_comes_up_stays_theirs",
+    ),
+    Mistake(
+        "a pointer's lost race is a 412 only",
+        "infra/models/pointer.py",
+        '{"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}',
+        '{"PreconditionFailed"}',
+        f"{UNIT}/test_pointer.py::test_a_lost_race_for_the_pointer_says_so",
+    ),
+    Mistake(
+        "a key climbs out of a dataset's skeleton",
+        "domain/file_names.py",
+        'if any(part in ("", ".", "..") for part in parts):',
+        'if any(part in ("", ".") for part in parts):',
+        f"{UNIT}/test_datasets.py::test_a_key_that_climbs_out_of_its_dataset_makes_no_file",
+    ),
+    Mistake(
+        "a file that was sent by halves is not sent again",
+        "training/launch/upload.py",
+        "        if there.get(prefix + key) != (dataset.root / each.path).stat().st_size\n",
+        "        if prefix + key not in there\n",
+        f"{UNIT}/test_datasets.py::test_what_was_sent_in_another_size_is_sent_again",
+    ),
+    Mistake(
+        "an archive's file is measured after it was copied",
+        "domain/archive.py",
+        "        if member.size > limit:\n",
+        "        write(member.name, content)\n        if member.size > limit:\n",
+        f"{UNIT}/test_package.py"
+        "::test_a_file_that_is_too_large_is_refused_before_a_byte_of_it_is_written",
+    ),
+    Mistake(
+        "a result without a model's id counts as nobody's rejection",
+        "functions/outbox.py",
+        'about.get(MODEL_ID, "unknown")',
+        'about.get(MODEL_ID, "")',
+        f"{UNIT}/test_outbox_models.py::test_a_result_that_does_not_say_its_model_is_renewed",
+    ),
+    Mistake(
+        "two images of one MD5 share an answer",
+        "domain/result.py",
+        "            return self.id == other.id\n",
+        "            return self.etag == other.etag\n",
+        f"{UNIT}/test_versions.py"
+        "::test_a_single_overwritten_by_other_bytes_of_its_md5_is_answered_anew",
+    ),
+    Mistake(
+        "what denies every image rejects each",
+        "functions/inbox.py",
+        "(others is None or not others.are_read(key))",
+        "others is None",
+        f"{UNIT}/test_unreadable.py::test_what_denies_all_images_is_trouble_and_rejects_none",
+    ),
+    Mistake(
+        "a tick asks every open run",
+        "functions/on_schedule.py",
+        "islice(_in_turn(bucket), MOST)",
+        "_in_turn(bucket)",
+        f"{UNIT}/test_on_schedule.py::test_a_tick_reaches_so_many_runs_and_no_more",
+    ),
+    Mistake(
+        "a tick asks more runs than it has time for",
+        "functions/on_schedule.py",
+        "MOST = 2_000",
+        "MOST = 20_000",
+        f"{UNIT}/test_on_schedule.py::test_a_tick_has_time_for_the_runs_that_it_asks",
+    ),
+    Mistake(
+        "a nine-letter stage has jobs",
+        "domain/keys.py",
+        "sortbox-([a-z0-9]{1,8})",
+        "sortbox-([a-z0-9]{1,9})",
+        f"{UNIT}/test_keys.py::test_a_name_that_no_job_has_is_none_of_ours",
+    ),
+    Mistake(
+        "a nine-letter stage has settings",
+        "functions/settings.py",
+        "[a-z0-9]{1,8}",
+        "[a-z0-9]{1,9}",
+        f"{UNIT}/test_settings.py::test_a_stage_is_the_same_wherever_it_is_read",
+    ),
+    Mistake(
+        "a nine-letter stage is deployed",
+        "infra/stage.py",
+        "[a-z0-9]{1,8}",
+        "[a-z0-9]{1,9}",
+        f"{UNIT}/test_settings.py::test_a_stage_is_the_same_wherever_it_is_read",
+    ),
+    Mistake(
+        "a crop is half a pixel off",
+        "serving/preprocess.py",
+        "    middle = (step - 1) / 2\n",
+        "    middle = step / 2\n",
+        f"{UNIT}/test_serving_preprocess.py::test_each_pixel_is_sampled_where_it_lies",
+    ),
+    Mistake(
+        "only the first record of a notification is read",
+        "functions/messages.py",
+        "tuple(_changed(record) for record in records)",
+        "tuple(_changed(record) for record in records[:1])",
+        f"{UNIT}/test_messages.py",
+    ),
+    Mistake(
+        "the marker is classified",
+        "domain/route.py",
+        "    if name == READY and folders:\n        return Ready(folder)\n    if _is_hidden(name)",
+        "    if name != READY and _is_hidden(name)",
+        f"{UNIT}/test_on_upload.py {UNIT}/test_keys.py",
+    ),
+    Mistake(
+        "403 is taken for absent",
+        "functions/inbox.py",
+        "    if status(error) == 404 and",
+        "    if status(error) in (403, 404) and",
+        f"{UNIT}/test_outbox.py {UNIT}/test_on_upload.py",
+    ),
+    Mistake(
+        "an image is fetched for an endpoint that does not answer",
+        "functions/on_upload.py",
+        "                    self.readiness.check(self.probe or self.endpoint,"
+        " self.outbox.active())\n",
+        "                    self.outbox.active()\n",
+        f"{UNIT}/test_readiness.py",
+    ),
+    Mistake(
+        "a marker is taken away whoever has written it since",
+        "batch/planning/walk.py",
+        "                self._bucket.delete(marker.key, marker.etag)\n",
+        "                self._bucket.client.delete_object(\n"
+        "                    Bucket=self._bucket.name, Key=marker.key\n"
+        "                )\n",
+        f"{UNIT}/test_large_singles.py",
+    ),
+    Mistake(
+        "a flood is let through in a trickle",
+        "functions/allowance.py",
+        "        return max(count + 1, before)\n",
+        "        return count + 1\n",
+        f"{UNIT}/test_allowance.py",
+    ),
+    Mistake(
+        "a slot for a transform job is taken whoever has it",
+        "batch/jobs/slots.py",
+        "    return cloud.bucket.replace(slot.key, body, slot.etag)\n",
+        "    cloud.bucket.put(slot.key, body)\n    return True\n",
+        f"{UNIT}/test_slots.py",
+    ),
+    Mistake(
+        "a run's next job goes before those that wait",
+        "batch/jobs/slots.py",
+        "    for slot in free[len(first) :]:\n",
+        "    for slot in free:\n",
+        f"{UNIT}/test_slots.py",
+    ),
+    Mistake(
+        "a container's 5xx becomes a rejection",
+        "functions/endpoint/classify.py",
+        "        or not 400 <= status < 500\n",
+        "        or not 400 <= status < 600\n",
+        f"{UNIT}/test_classify.py",
+    ),
+    Mistake(
+        "throttling becomes a rejection",
+        "functions/endpoint/classify.py",
+        "        or status in TRANSIENT\n",
+        "        or status in ()\n",
+        f"{UNIT}/test_classify.py",
+    ),
+    Mistake(
+        "a job's answer counts for the same bytes written again",
+        "batch/planning/page.py",
+        "return is_same and self.last_modified == _instant(last_modified)",
+        "return is_same",
+        f"{UNIT}/test_page.py {UNIT}/test_run_races.py {UNIT}/test_run.py",
+    ),
+    Mistake(
+        "outputs are matched by their position",
+        "batch/jobs/collect.py",
+        "            found[wanted[listed.key]] = listed\n",
+        "            found[rows[len(found)].key] = listed\n",
+        f"{UNIT}/test_collect.py",
+    ),
+    Mistake(
+        "an output that is no reply becomes a rejection",
+        "batch/jobs/collect.py",
+        '        return NoReply(f"the transform job wrote {error}")\n',
+        "        return reply.Refused(reply.Server('p:1:sha256:0', 'c'), 'bad', str(error))\n",
+        f"{UNIT}/test_collect.py {UNIT}/test_run_trouble.py",
+    ),
+    Mistake(
+        "pages are marked as sent before they are sent",
+        "batch/jobs/progress.py",
+        "    for page in pages:\n        cloud.send_page(planned.page(run.keys, part, page))\n"
+        '    cloud.bucket.put(_mark_key(run, planned, _sent(part)), json.dumps({"pages":'
+        " len(pages)}))\n",
+        '    cloud.bucket.put(_mark_key(run, planned, _sent(part)), json.dumps({"pages":'
+        " len(pages)}))\n"
+        "    for page in pages:\n        cloud.send_page(planned.page(run.keys, part, page))\n",
+        f"{UNIT}/test_run_killed.py",
+    ),
+    Mistake(
+        "a claim is deleted whoever changed it",
+        "batch/bucket.py",
+        """Key=key, IfMatch=f'"{etag}"')""",
+        "Key=key)",
+        f"{UNIT}/test_run_races.py {UNIT}/test_run.py tests/contract/test_bucket.py",
+    ),
+    Mistake(
+        "a beat is remembered before its timer is sent",
+        "functions/debounce.py",
+        "        send(self._sqs, self._folder_queue_url, quiet, self._quiet_seconds)\n"
+        "        self._remember(folder.path, now)\n",
+        "        self._remember(folder.path, now)\n"
+        "        send(self._sqs, self._folder_queue_url, quiet, self._quiet_seconds)\n",
+        f"{UNIT}/test_beat.py",
+    ),
+    Mistake(
+        "a stale answer is left when an image goes",
+        "functions/on_upload.py",
+        "                if change.removed:\n                    withdraw(self.outbox, key)\n",
+        "",
+        f"{UNIT}/test_on_upload.py {UNIT}/test_outbox_orders.py",
+    ),
+    Mistake(
+        "listings are merged in the order of image keys",
+        "batch/planning/listing.py",
+        "        while held and held[0][0] <= OUTBOX + image.key.removeprefix(INBOX):\n",
+        "        while held:\n",
+        f"{UNIT}/test_listing.py",
+    ),
+    Mistake(
+        "trouble is waited for an hour and no longer",
+        "functions/sqs.py",
+        "LONGEST_SECONDS = 90",
+        "LONGEST_SECONDS = 9",
+        f"{UNIT}/test_intake.py",
+    ),
+    Mistake(
+        "a batch's answers are rotated by one",
+        "serving/batcher.py",
+        "zip(futures, ",
+        "zip([*futures[1:], futures[0]], ",
+        f"{UNIT}/test_serving_batcher.py",
+    ),
+    Mistake(
+        "the rows of a run are queued to be looked at again",
+        "functions/on_page.py",
+        "    outbox = Outbox(s3, settings.bucket, Pointer(s3, settings.bucket).model,"
+        " leave_to_reclassify)\n",
+        "    outbox = Outbox(s3, settings.bucket, Pointer(s3, settings.bucket).model,\n"
+        "        lambda key: sqs.send_message(QueueUrl='http://inbox', MessageBody='{}'))\n",
+        f"{UNIT}/test_on_page.py",
+    ),
+    Mistake(
+        "the tables of folders do not follow a sweep",
+        "batch/reports/change_report.py",
+        "            sweeping.tables.add(answer)\n",
+        "            pass\n",
+        f"{UNIT}/test_sweep_tables.py",
+    ),
+    Mistake(
+        "a table keeps the answer that it knew first",
+        "batch/reports/known.py",
+        "last = max(given, key=",
+        "last = min(given, key=",
+        f"{UNIT}/test_sweep_tables.py",
+    ),
+    Mistake(
+        "a sweep is planned by a pointer that was read before the promotion",
+        "functions/on_folder.py",
+        ", max_age=0)",
+        ")",
+        f"{UNIT}/test_on_folder.py",
+    ),
+    Mistake(
+        "a formula's apostrophe is taken from every cell that has one",
+        "domain/foreign.py",
+        """return cell[1:] if cell[:1] == "'" and""",
+        """return cell[1:] if cell[:1] == "'" or""",
+        f"{UNIT}/test_foreign.py",
+    ),
+    Mistake(
+        "only ASCII's formulas are seen in a cell",
+        "domain/foreign.py",
+        'FORMULA.match(unicodedata.normalize("NFKC", one))',
+        "FORMULA.match(one)",
+        f"{UNIT}/test_foreign.py",
+    ),
+    Mistake(
+        "a folder that never falls quiet is never begun",
+        "functions/on_folder.py",
+        "        return is_overdue(s3, bucket, Scope(timer.path), self.cloud.now(), wait)\n",
+        "        return wait < 0\n",
+        f"{UNIT}/test_on_folder.py",
+    ),
+    Mistake(
+        "a wait ends though the run that is open has listed the folder already",
+        "functions/on_folder.py",
+        "if scope.gathers and not run.again:\n",
+        "if scope.gathers:\n",
+        f"{UNIT}/test_on_folder.py",
+    ),
+    Mistake(
+        "the clock begins with the first run at every tick",
+        "functions/on_schedule.py",
+        '    last = found.body.decode() if found else ""\n',
+        '    last = found.body.decode()[:0] if found else ""\n',
+        f"{UNIT}/test_on_schedule.py",
+    ),
+    Mistake(
+        "an archive's expansion is compared after it is written",
+        "domain/archive.py",
+        "        if size > unzipped.left:\n",
+        "        if unzipped.left < 0:\n",
+        f"{UNIT}/test_archive.py",
+    ),
+    Mistake(
+        "a name that another member uses as a folder is taken for a file",
+        "domain/file_names.py",
+        "if own in self._folders or not self._files.isdisjoint(above):",
+        "if not self._files.isdisjoint(above):",
+        f"{UNIT}/test_archive.py",
+    ),
+    Mistake(
+        "a report in turns forgets the image that it stopped at",
+        "batch/reports/folder_report.py",
+        "        reports.after = listed.key\n",
+        "        reports.after = listed.key[:-1]\n",
+        f"{UNIT}/test_report_turns.py",
+    ),
+    Mistake(
+        "a table that is gone on with begins after the row that was given last",
+        "batch/reports/known.py",
+        "            self.place, begins = begins, self._end\n            yield row\n",
+        "            self.place = begins = self._end\n            yield row\n",
+        f"{UNIT}/test_report_turns.py",
+    ),
+    Mistake(
+        "two processes write the place of one report",
+        "batch/closing.py",
+        "        raise Overtaken(run.nonce)\n",
+        "        return\n",
+        f"{UNIT}/test_report_turns.py",
+    ),
+    Mistake(
+        "an object in pieces is completed whatever stands there",
+        "batch/bucket.py",
+        'MultipartUpload={"Parts": parts}, **condition',
+        'MultipartUpload={"Parts": parts}',
+        f"{UNIT}/test_report_turns.py",
+    ),
+    Mistake(
+        "a run goes on for ever, and its files expire",
+        "batch/run.py",
+        "closings.read(cloud.bucket, run) or _too_old(cloud, run)",
+        "closings.read(cloud.bucket, run)",
+        f"{UNIT}/test_report_turns.py",
+    ),
+    Mistake(
+        "a page of another port on this machine may ask the local cloud",
+        "infra/local/access/guard.py",
+        'frozenset({"none", "same-origin"})',
+        'frozenset({"none", "same-origin", "same-site"})',
+        f"{UNIT}/test_guard.py",
+    ),
+    Mistake(
+        "a Host that begins as the local cloud's own is taken for it",
+        "infra/local/access/guard.py",
+        "self._own.fullmatch(hosts[0])",
+        "self._own.match(hosts[0])",
+        f"{UNIT}/test_guard.py",
+    ),
+    Mistake(
+        "a body is not held to the hash that was signed",
+        "infra/local/access/sigv4.py",
+        "        return HashedBody(payload)\n",
+        "        return AnyBody()\n",
+        f"{UNIT}/test_sigv4.py",
+    ),
+    Mistake(
+        "the local cloud asks an application before a signature over its body holds",
+        "infra/local/access/guard.py",
+        "            sigv4.check(request, signature, credential.secret, payload)\n",
+        "",
+        f"{UNIT}/test_guard.py",
+    ),
+    Mistake(
+        "an MD5 tells one image from another",
+        "domain/result.py",
+        "            return self.id == other.id\n",
+        "            return self.etag == other.etag\n",
+        f"{UNIT}/test_versions.py",
+    ),
+    Mistake(
+        "an image in parts is planned without its version",
+        "batch/planning/walk.py",
+        "        return replace(row, version=found.version_id)\n",
+        "        return row\n",
+        f"{UNIT}/test_versions.py",
+    ),
+    Mistake(
+        "what denies every image is held against each",
+        "functions/inbox.py",
+        "if not denial.certain and (others is None or not others.are_read(key)):",
+        "if not denial.certain and others is None:",
+        f"{UNIT}/test_unreadable.py",
+    ),
+    Mistake(
+        "an image that could not be read is never looked at again",
+        "functions/outbox.py",
+        "        and not standing.is_unreadable\n",
+        "",
+        f"{UNIT}/test_unreadable.py",
+    ),
+    Mistake(
+        "a row that fails holds up its page for good",
+        "functions/on_page.py",
+        "        if failed and not self._are_to_blame(failed, page, received):\n",
+        "        if failed:\n",
+        f"{UNIT}/test_unreadable.py",
+    ),
+    Mistake(
+        "time-outs of an endpoint that is down count against an image",
+        "functions/endpoint/expensive.py",
+        "            if not is_timeout(error) or not self.is_healthy(active):\n",
+        "            if not is_timeout(error):\n",
+        f"{UNIT}/test_expensive.py",
+    ),
+    Mistake(
+        "a sweep passes over answers to nothing",
+        "batch/planning/listing.py",
+        "        if seen.key != matched:\n            unmatched(seen)\n",
+        "",
+        f"{UNIT}/test_sweep_orphans.py",
+    ),
+)
+
+CHECKER = "tests/faults/simulation/checker.py"
+ITS_TESTS = "tests/faults/test_checker.py"
+
+OF_THE_CHECKER = tuple(
+    Mistake(name, CHECKER, before, after, ITS_TESTS)
+    for name, before, after in (
+        ("it does not compare versions", " and source == (reading.etag, reading.version)", ""),
+        ("it does not compare names", 'answer["image"] == key and ', ""),
+        ("it does not look at models", " or model_of(answer) not in models", ""),
+        ("it does not compute labels", '["label"] != reading.label', '["label"] is None'),
+        ("it takes every rejection", "if reading.label is not None", "if False"),
+        ("it misses what is missing", "verdict.lost.append(key)", "pass"),
+        ("it misses answers to nothing", "if key not in answered and", "if key is None and"),
+        ("it does not read the table", "misreported.append(key)", "lost.extend([])"),
+        ("it does not read the errors", "reported |= {\n", "{} | {\n"),
+        (
+            "it does not read the table's models",
+            'answer["model"] and ":".join(str(answer["model"][each]) for each in MODEL_ID)',
+            "reported.get(key, [None] * 3)[2]",
+        ),
+        (
+            "it does not read the summary",
+            "(len(rows), len(errors))",
+            '(summary["classified"], summary["rejected"])',
+        ),
+    )
+)

@@ -1,0 +1,257 @@
+"""Faults planted in the templates and the installers, each with the tests that have to find it."""
+
+from tests.faults.mistakes.product import UNIT, Mistake
+
+SERVERLESS = "serverless.yml"
+STORAGE = "infra/stacks/storage.yml"
+QUEUES = "infra/stacks/queues.yml"
+ROLES = "infra/stacks/roles.yml"
+ALARMS = "infra/stacks/alarms.yml"
+
+OURS = f"{UNIT}/test_template.py"
+OF_STORAGE = f"{UNIT}/test_template_storage.py"
+OF_ROLES = f"{UNIT}/test_template_roles.py"
+OF_KEY = f"{UNIT}/test_template_key.py"
+OF_LOCKS = f"{UNIT}/test_locks.py"
+
+_PLANTED = (
+    (
+        "plain HTTP is let in",
+        STORAGE,
+        'Condition: {Bool: {"aws:SecureTransport": "false"}}',
+        'Condition: {Bool: {"aws:SecureTransport": "true"}}',
+        OF_STORAGE,
+    ),
+    (
+        "any bucket may fill the inbox queue",
+        STORAGE,
+        "              ArnEquals:\n"
+        '                "aws:SourceArn": !Sub arn:${AWS::Partition}:s3:::sortbox-${Stage}'
+        "-${AWS::AccountId}-${AWS::Region}\n",
+        "",
+        OF_STORAGE,
+    ),
+    (
+        "any account may fill the inbox queue",
+        STORAGE,
+        '              StringEquals: {"aws:SourceAccount": !Ref AWS::AccountId}\n',
+        "",
+        OF_STORAGE,
+    ),
+    (
+        "the bucket lets the public in",
+        STORAGE,
+        "        RestrictPublicBuckets: true\n",
+        "",
+        OF_STORAGE,
+    ),
+    (
+        "versions are not kept",
+        STORAGE,
+        "VersioningConfiguration: {Status: Enabled}",
+        "VersioningConfiguration: {Status: Suspended}",
+        OF_STORAGE,
+    ),
+    (
+        "the outbox notifies the inbox",
+        STORAGE,
+        "          - Event: s3:ObjectRemoved:*\n"
+        "            Queue: !GetAtt InboxQueue.Arn\n"
+        "            Filter: {S3Key: {Rules: [{Name: prefix, Value: inbox/}]}}\n",
+        "          - Event: s3:ObjectRemoved:*\n"
+        "            Queue: !GetAtt InboxQueue.Arn\n"
+        "            Filter: {S3Key: {Rules: [{Name: prefix, Value: outbox/}]}}\n",
+        OF_STORAGE,
+    ),
+    (
+        "nobody is told what a lifecycle rule removes",
+        STORAGE,
+        "          - Event: s3:LifecycleExpiration:*\n",
+        "          - Event: s3:LifecycleTransition\n",
+        OF_STORAGE,
+    ),
+    (
+        "images expire",
+        STORAGE,
+        "            Prefix: work/\n",
+        "            Prefix: inbox/\n",
+        OF_STORAGE,
+    ),
+    (
+        "the bucket goes with its stack",
+        STORAGE,
+        "  Bucket:\n    Type: AWS::S3::Bucket\n    DeletionPolicy: RetainExceptOnCreate\n",
+        "  Bucket:\n    Type: AWS::S3::Bucket\n    DeletionPolicy: Delete\n",
+        OF_STORAGE,
+    ),
+    (
+        "messages come back while they are worked on",
+        QUEUES,
+        "      VisibilityTimeout: 1800 # 6x onPage's timeout",
+        "      VisibilityTimeout: 300",
+        OURS,
+    ),
+    (
+        "a message fails three times and is dead",
+        QUEUES,
+        "RedrivePolicy: {deadLetterTargetArn: !GetAtt FolderDeadLetters.Arn, maxReceiveCount: 500}",
+        "RedrivePolicy: {deadLetterTargetArn: !GetAtt FolderDeadLetters.Arn, maxReceiveCount: 3}",
+        OURS,
+    ),
+    (
+        "a queue is not encrypted",
+        QUEUES,
+        "      VisibilityTimeout: 2400 # 6x onFolder's timeout;"
+        " 500 receives of it are less than the retention\n"
+        "      MessageRetentionPeriod: 1209600\n"
+        "      SqsManagedSseEnabled: !If [OwnKey, !Ref AWS::NoValue, true]\n",
+        "      VisibilityTimeout: 2400\n      MessageRetentionPeriod: 1209600\n",
+        OURS,
+    ),
+    (
+        "any rule may fill the folder queue",
+        QUEUES,
+        '            Condition: {ArnEquals: {"aws:SourceArn": !GetAtt JobEnded.Arn}}\n',
+        "",
+        OURS,
+    ),
+    (
+        "jobs of other stages reach this one",
+        QUEUES,
+        '          TransformJobName: [{prefix: "sortbox-${sls:stage}-"}]\n',
+        '          TransformJobName: [{prefix: "sortbox-"}]\n',
+        OURS,
+    ),
+    (
+        "one bad message fails its whole batch",
+        SERVERLESS,
+        "InboxQueueArn\n          batchSize: 10\n"
+        "          functionResponseType: ReportBatchItemFailures\n",
+        "InboxQueueArn\n          batchSize: 10\n",
+        OURS,
+    ),
+    (
+        "nothing bounds how many uploads are taken at once",
+        SERVERLESS,
+        "          maximumConcurrency: ${param:uploadConcurrency}\n",
+        "",
+        OURS,
+    ),
+    (
+        "a setting is missing",
+        SERVERLESS,
+        '      ENDPOINT_MAX_LATE: "${param:endpointMaxLate}"\n',
+        "",
+        OURS,
+    ),
+    (
+        "a function writes wherever it likes",
+        ROLES,
+        "                  - !Sub ${self:custom.bucketArn}/work/beats/*\n"
+        "                  - !Sub ${self:custom.bucketArn}/work/large/*",
+        "                  - !Sub ${self:custom.bucketArn}/*\n"
+        "                  - !Sub ${self:custom.bucketArn}/work/large/*",
+        OF_ROLES,
+    ),
+    (
+        "an action is a wildcard",
+        ROLES,
+        "                Action: [s3:PutObject, s3:DeleteObject]\n"
+        "                Resource: !Sub ${self:custom.bucketArn}/outbox/*\n"
+        "              - Sid: NoteBeats\n",
+        "                Action: s3:*\n"
+        "                Resource: !Sub ${self:custom.bucketArn}/outbox/*\n"
+        "              - Sid: NoteBeats\n",
+        OF_ROLES,
+    ),
+    (
+        "a function passes roles",
+        ROLES,
+        "[sagemaker:CreateTransformJob, sagemaker:DescribeTransformJob,",
+        "[iam:PassRole, sagemaker:CreateTransformJob, sagemaker:DescribeTransformJob,",
+        OF_ROLES,
+    ),
+    (
+        "dead letters tell nobody",
+        ALARMS,
+        "      MetricName: ApproximateNumberOfMessagesVisible\n",
+        "      MetricName: ApproximateNumberOfMessagesDelayed\n",
+        OURS,
+    ),
+    (
+        "claims expire with the files of runs",
+        "infra/stacks/storage.yml",
+        "            Prefix: work/runs/\n",
+        "            Prefix: work/\n",
+        "tests/unit/infra/stacks/test_template_storage.py",
+    ),
+    (
+        "a queue stays outside the customer's key",
+        QUEUES,
+        "      VisibilityTimeout: 1800 # 6x onPage's timeout\n"
+        "      MessageRetentionPeriod: 1209600\n"
+        "      SqsManagedSseEnabled: !If [OwnKey, !Ref AWS::NoValue, true]\n"
+        "      KmsMasterKeyId: !If [OwnKey, !Ref KmsKey, !Ref AWS::NoValue]\n",
+        "      VisibilityTimeout: 1800 # 6x onPage's timeout\n"
+        "      MessageRetentionPeriod: 1209600\n"
+        "      SqsManagedSseEnabled: true\n",
+        OF_KEY,
+    ),
+    (
+        "a role may hand the customer's key on",
+        "infra/stacks/encryption.yml",
+        '            Condition: {Bool: {"kms:GrantIsForAWSResource": "true"}}\n',
+        "",
+        OF_KEY,
+    ),
+    (
+        "a deployment that forgets the key takes it away",
+        "infra/stacks/deploy.py",
+        "    key = asked or (written if written != NO_KEY else deployed)\n",
+        "    key = asked or written\n",
+        f"{UNIT}/test_deploy_key.py",
+    ),
+    (
+        "a transform's output is left to the account's key",
+        "batch/jobs/transform.py",
+        '        request["TransformOutput"]["KmsKeyId"] = order.machines.kms_key\n',
+        "",
+        f"{UNIT}/test_transform.py",
+    ),
+    (
+        "the environment is installed without its hashes",
+        "infra/setup/environments.py",
+        '    sync = [uv, "pip", "sync", "--quiet", "--require-hashes"]\n',
+        '    sync = [uv, "pip", "sync", "--quiet"]\n',
+        OF_LOCKS,
+    ),
+    (
+        "the image is built without its hashes",
+        "infra/container/Dockerfile",
+        '        --require-hashes --no-deps --requirement "$VARIANT.txt"',
+        '        --no-deps --requirement "$VARIANT.txt"',
+        OF_LOCKS,
+    ),
+    (
+        "the audit drops the proxy's certificate",
+        "infra/audit/__main__.py",
+        '"TMPDIR", "XDG_CACHE_HOME", *ROAD})',
+        '"TMPDIR", "XDG_CACHE_HOME"})',
+        f"{UNIT}/test_audit.py",
+    ),
+    (
+        "what could not be asked about counts as clean",
+        "infra/audit/__main__.py",
+        "        return UNCHECKED if self.skipped or not self.clean else 0\n",
+        "        return 0\n",
+        f"{UNIT}/test_audit.py",
+    ),
+    (
+        "a library with a build in its name is overlooked",
+        "infra/audit/inventory.py",
+        "(?P<name>[A-Za-z0-9_+]+)\\S*\\.so",
+        "(?P<name>[A-Za-z0-9_+]+)(-[0-9a-f]{8})?\\.so",
+        f"{UNIT}/test_inventory.py",
+    ),
+)
+OF_THE_TEMPLATES = tuple(Mistake(*planted) for planted in _PLANTED)

@@ -1,0 +1,228 @@
+"""The report: four streams in key order, merged over attempts and over runs."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch.bucket import Listed
+from batch.jobs.progress import done_key
+from batch.outcome import (
+    COLUMNS,
+    Answer,
+    Predicted,
+    Refusal,
+    Unanswered,
+    from_csv,
+    from_line,
+    from_lines,
+    refusals,
+    to_csv,
+    to_line,
+)
+from batch.planning.plan import plan
+from batch.reports import outcomes as answers_of
+from batch.reports.folder_report import MOST_LABELS, Counts, Reports
+from batch.reports.known import Sorted
+from batch.reports.multipart import PartedFile
+from batch.run import begin
+from domain.reply import Label
+from domain.scope import Scope
+from tests.support.worlds.folders import SMALL, World
+from tests.support.worlds.uploads import what_is_on
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+scores = st.floats(0, 1)
+labels = st.lists(st.builds(Label, texts, scores), max_size=3).map(tuple)
+keys = texts.map("inbox/trip/".__add__)
+predicted = st.builds(Predicted, keys, texts, labels, texts, texts)
+refused = st.builds(Refusal, keys, texts, texts, texts, st.none() | texts, texts)
+answers = predicted | refused | st.builds(Unanswered, keys, texts, texts)
+
+
+@given(st.lists(answers))
+def test_lines_are_read_as_they_were_written(answers: list[Answer]) -> None:
+    assert from_lines("".join(to_line(answer) for answer in answers)) == answers
+
+
+def report_of(*answers: Predicted | Refusal) -> tuple[str, str, Counts]:
+    bucket: Any = None  # nothing here is so large that it is written before its end
+    reports = Reports(PartedFile(bucket, "table"), PartedFile(bucket, "errors"))
+    reports.begin()
+    for answer in answers:
+        reports.add(answer)
+    return reports.table.pieces.rest, reports.errors.pieces.rest, reports.counts
+
+
+@given(st.lists(predicted))
+def test_the_table_is_read_back_as_it_was_written(answers: list[Predicted]) -> None:
+    table, _, _ = report_of(*answers)
+    assert list(from_csv(csv.reader(io.StringIO(table, newline="")))) == answers
+
+
+@given(st.lists(refused))
+def test_the_errors_are_read_back_as_they_were_written(answers: list[Refusal]) -> None:
+    _, errors, _ = report_of(*answers)
+    assert list(refusals(io.StringIO(errors, newline="\n"))) == answers
+
+
+def test_a_table_of_other_columns_has_nothing_to_say() -> None:
+    assert list(from_csv(csv.reader(["image,label\r\n", "inbox/a,cat\r\n"]))) == []
+    assert list(from_csv(csv.reader([]))) == []
+
+
+def test_a_row_of_the_table_has_as_many_cells_as_there_are_columns() -> None:
+    for count in range(4):
+        answer = Predicted("inbox/a", "e", (Label("cat", 0.5),) * count, "m", "t")
+        assert len(to_csv(answer)) == len(COLUMNS)
+
+
+def listed(key: str, etag: str = "e") -> Listed:
+    return Listed(key, etag, 1, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def prediction(key: str, etag: str = "e", label: str = "cat") -> Predicted:
+    return Predicted(key, etag, (Label(label, 0.5),), "m", "t")
+
+
+def test_an_answer_counts_for_the_etag_that_it_carries() -> None:
+    stream = Sorted([prediction("a", "old"), prediction("a", "e"), prediction("b", "old")])
+    assert stream.at(listed("a")) == prediction("a", "e")
+    assert stream.at(listed("b")) is None
+    assert stream.at(listed("c")) is None
+
+
+def test_the_first_of_several_answers_counts_and_none_is_not_an_answer() -> None:
+    latest: list[Answer] = [Unanswered("a", "e", "?")]
+    latest += [prediction("a", label="dog"), prediction("a", label="cat")]
+    assert Sorted(latest).at(listed("a")) == prediction("a", label="dog")
+
+
+def test_the_latest_attempts_answer_comes_first() -> None:
+    world = World()
+    world.fill("inbox/trip/1.jpg")
+    run = begin(world.cloud, Scope("trip/"))
+    for attempt, label in ((1, "cat"), (2, "dog")):
+        page = plan(world.cloud, run, attempt, None).page(run.keys, 0, 0)
+        line = to_line(prediction("inbox/trip/1.jpg", label=label))
+        world.put(done_key(page), line.encode())
+
+    merged = answers_of.of_run(world.cloud.bucket, run, attempts=3)
+
+    assert [answer.labels[0].label for answer in merged if isinstance(answer, Predicted)] == [
+        "dog",
+        "cat",
+    ]
+
+
+def test_images_that_left_are_passed_over() -> None:
+    stream = Sorted([prediction(key) for key in "abcd"])
+    assert stream.at(listed("c")) == prediction("c")
+
+
+def test_the_summary_counts_the_most_frequent_labels_and_the_rest_as_one_number() -> None:
+    counts = Counts()
+    counts.labels.update({f"label {number:05}": 1 for number in range(MOST_LABELS + 5)})
+    counts.labels["cat"] = 7
+    run = begin(World().cloud, Scope("trip/"))
+    told = counts.told(run)
+    assert next(iter(told["labels"].items())) == ("cat", 7)
+    assert len(told["labels"]) == MOST_LABELS
+    assert told["other_labels"] == 6
+
+
+def test_a_second_run_merges_with_the_table_of_the_first() -> None:
+    world = World()
+    world.fill(*(f"inbox/trip/{name}" for name in ("b.jpg", "c.jpg", "d.jpg")))
+    world.put("inbox/trip/x.jpg", b"junk")
+    world.run("trip/")
+    world.remove("inbox/trip/c.jpg")
+    world.fill("inbox/trip/a.jpg")
+    world.put("inbox/trip/d.jpg", b"another")
+    gets = world.s3.calls["GetObject"]
+
+    world.run("trip/")
+
+    table = world.table("trip/")
+    assert [row["image"] for row in table] == [f"inbox/trip/{name}.jpg" for name in "abd"]
+    assert table[2]["label"] == what_is_on(b"another")
+    assert table[0]["score"] == "0.75"
+    assert table[0]["etag"] == world.s3.objects["inbox/trip/a.jpg"].etag
+    errors = world.file("trip/", "errors.jsonl").splitlines()
+    assert [json.loads(line)["image"] for line in errors] == ["inbox/trip/x.jpg"]
+    assert world.summary("trip/")["labels"] == {row["label"]: 1 for row in table}
+    read = world.s3.calls["GetObject"] - gets
+    assert read < 60, "what a stream knows is not read again one by one"
+
+
+def test_a_rejection_that_became_an_answer_leaves_the_errors() -> None:
+    world = World()
+    world.put("inbox/trip/x.jpg", b"junk")
+    world.run("trip/")
+    world.put("inbox/trip/x.jpg", b"a picture")
+
+    world.run("trip/")
+
+    assert world.file("trip/", "errors.jsonl") == ""
+    assert [row["image"] for row in world.table("trip/")] == ["inbox/trip/x.jpg"]
+
+
+def test_an_answer_that_no_stream_knows_is_read_from_the_outbox() -> None:
+    world = World()
+    world.fill("inbox/trip/1.jpg", "inbox/trip/2.jpg")
+    world.answer("inbox/trip/1.jpg")
+
+    world.run("trip/")
+
+    assert len(world.table("trip/")) == 2
+    assert world.summary("trip/")["classified"] == 2
+
+
+def test_only_so_many_are_read_from_the_outbox_and_the_rest_are_counted() -> None:
+    world = World(bounds=replace(SMALL, report_reads=2))
+    world.fill(*(f"inbox/trip/{number}.jpg" for number in range(5)))
+    world.answer(*world.images())
+
+    world.run("trip/")
+    assert (world.summary("trip/")["classified"], world.summary("trip/")["unlisted"]) == (2, 3)
+
+    world.run("trip/")
+    assert (world.summary("trip/")["classified"], world.summary("trip/")["unlisted"]) == (4, 1)
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b'{"schema": 2}'], ids=["empty", "bare", "newer"])
+def test_a_result_of_another_schema_does_not_keep_the_report_from_being_written(
+    text: bytes,
+) -> None:
+    world = World()
+    world.fill("inbox/trip/1.jpg")
+    world.answer("inbox/trip/1.jpg")
+    about = world.s3.objects["outbox/trip/1.jpg.json"]
+    world.s3.objects["outbox/trip/1.jpg.json"] = replace(about, body=text)
+
+    world.run("trip/")
+
+    assert world.status("trip/")["state"] == "finished"
+    assert world.table("trip/") == []
+
+
+def test_the_report_is_the_same_however_often_it_is_written() -> None:
+    world = World()
+    world.fill("inbox/trip/1.jpg", "inbox/trip/2.jpg")
+    world.run("trip/")
+    names = ("predictions.csv", "errors.jsonl")
+    before = [world.file("trip/", name) for name in names]
+
+    world.run("trip/")
+
+    assert [world.file("trip/", name) for name in names] == before
+
+
+def test_a_line_tells_its_kind() -> None:
+    assert from_line('{"image": "a", "etag": "e", "why": "?"}') == Unanswered("a", "e", "?")

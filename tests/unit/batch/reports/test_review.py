@@ -1,0 +1,122 @@
+"""What a person looks at, and how corrections come back as a folder of classes."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from batch.bucket import Bucket
+from batch.outcome import Predicted
+from batch.reports import review
+from batch.reports.review import Review, key_of
+from domain.reply import Label
+from domain.scope import SWEEP, Scope
+from infra.review import ReviewError, corrected, fetch, file_name, folder_name, lists, parse
+from tests.support.builders.pages import HOSTILE
+from tests.support.worlds.folders import World, with_late
+from training.data.folders import splits
+
+UNSURE = {"inbox/trip/a.jpg": b"1:cat:0.3", "inbox/trip/b.jpg": b"1:dog:0.1"}
+SURE = {f"inbox/trip/{number}.jpg": b"1:cat:0.9 %d" % number for number in range(40)}
+
+
+@pytest.fixture
+def world() -> World:
+    world = World(settings=with_late(0))
+    for key, body in (UNSURE | SURE).items():
+        world.put(key, body)
+    world.run("trip/")
+    return world
+
+
+def bucket(world: World) -> Bucket:
+    return world.cloud.bucket
+
+
+def table(world: World, scope: Scope) -> list[dict[str, str]]:
+    text = world.s3.objects[key_of(scope)].body.decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_low_scores_come_first_and_then_a_random_few(world: World) -> None:
+    rows = table(world, Scope("trip/"))
+    low = [(row["image"], row["label"]) for row in rows if row["why"] == "low score"]
+    assert low == [("inbox/trip/b.jpg", "dog"), ("inbox/trip/a.jpg", "cat")]
+    drawn = [row["image"] for row in rows if row["why"] == "sample"]
+    assert review.SAMPLE - 2 <= len(drawn) <= review.SAMPLE
+    assert set(drawn) <= set(SURE)
+    assert drawn != sorted(SURE)[: len(drawn)], "drawn, and not the first ones"
+
+
+def test_a_sweep_lists_what_it_answered(world: World) -> None:
+    world.s3.clock.tick(3600)
+    world.promote(2)
+    world.sweep()
+    world.finish_jobs()
+    assert key_of(Scope("", "renewal")) == f"outbox/_review/{SWEEP}.csv"
+    assert len(table(world, Scope("", "renewal"))) == review.SAMPLE
+
+
+def test_a_list_is_bounded() -> None:
+    listed = Review(below=0.5)
+    for number in range(review.MOST_UNSURE + 100):
+        labels = (Label("cat", 0.4 - number / 10_000),)
+        listed.add(Predicted(f"inbox/{number}", "e", labels, "m", "t"))
+    rows = list(csv.DictReader(io.StringIO(listed.table(), newline="")))
+    assert review.MOST_UNSURE <= len(rows) <= review.MOST_UNSURE + review.SAMPLE
+    assert rows[0]["image"] == f"inbox/{review.MOST_UNSURE + 99}"
+
+
+def test_the_listed_images_are_a_folder_that_training_takes(world: World, tmp_path: Path) -> None:
+    done = fetch(bucket(world), lists(bucket(world)), tmp_path / "review")
+    assert done.kept == len(table(world, Scope("trip/")))
+    _, classes = splits(tmp_path / "review")
+    assert set(classes["train"]) == {"cat", "dog"}
+    (dog,) = (tmp_path / "review" / "dog").iterdir()
+    assert dog.read_bytes() == UNSURE["inbox/trip/b.jpg"]
+
+
+def test_only_what_was_corrected_is_taken_from_a_list(world: World, tmp_path: Path) -> None:
+    text = world.s3.objects[key_of(Scope("trip/"))].body.decode()
+    filled = text.replace("0.1,low score,", "0.1,low score,wolf").replace(
+        "0.3,low score,", "0.3,low score, cat "
+    )
+    done = fetch(bucket(world), corrected(parse(filled, "list.csv")), tmp_path)
+    assert (done.kept, done.changed) == (2, 0)
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["cat", "wolf"]
+
+
+def test_an_image_that_has_changed_since_is_left_out(world: World, tmp_path: Path) -> None:
+    world.put("inbox/trip/b.jpg", b"another picture")
+    world.remove("inbox/trip/a.jpg")
+    done = fetch(bucket(world), lists(bucket(world)), tmp_path)
+    assert done.changed == 2
+    assert not (tmp_path / "dog").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "has no column corrected, etag, image"),
+        ("a,b\n1,2\n", "has no column"),
+        ("image,etag,label,score,why,corrected\n/etc/passwd,e,cat,1,x,dog\n", "names no image"),
+    ],
+)
+def test_a_table_that_is_no_list_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ReviewError, match=why):
+        list(parse(text, "list.csv"))
+
+
+@pytest.mark.parametrize("label", [*HOSTILE, "..", ".", "", "a/../../b", "-rf", "con\x00"])
+def test_a_hostile_label_or_name_is_one_plain_name(label: str, tmp_path: Path) -> None:
+    for name in (folder_name(label), file_name(f"inbox/{label}")):
+        assert name
+        assert (tmp_path / name).resolve().parent == tmp_path.resolve()
+        (tmp_path / name).mkdir()
+
+
+def test_labels_that_differ_have_folders_that_differ() -> None:
+    labels = [*HOSTILE, "..", ".", "", "a/b", "a_b", "a b", "A b"]
+    assert len({folder_name(label) for label in labels}) == len(labels)
+    assert folder_name("t-shirt") == "t-shirt"

@@ -1,0 +1,200 @@
+"""An image that times out three times, while a tiny picture is answered, is too expensive."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import ReadTimeoutError
+
+from domain.keys import timeouts_key
+from domain.result import Classified, Rejected
+from functions.endpoint.expensive import is_timeout
+from functions.endpoint.readiness import PROBE
+from functions.messages import Start
+from tests.support.fakes.aws import error
+from tests.support.worlds.folders import World as Folder
+from tests.support.worlds.folders import with_late
+from tests.support.worlds.uploads import FakeEndpoint, World, model_error, notification, sqs_event
+
+SLOW, CAT = "inbox/slow.jpg", "inbox/cat.jpg"
+
+
+def read_timeout() -> Exception:
+    return ReadTimeoutError(endpoint_url="https://runtime")
+
+
+def of_the_container(status: int) -> Callable[[], Exception]:
+    return lambda: model_error(status, "Your invocation timed out while waiting for a response")
+
+
+TIMEOUTS = {
+    "read": read_timeout,
+    "container's own": of_the_container(500),
+    "container died": of_the_container(0),
+}
+
+
+class Endpoint(FakeEndpoint):
+    """Takes too long over some bytes; `is_down`: over all."""
+
+    trouble_with: Callable[[], Exception] = staticmethod(read_timeout)
+    is_down = False
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        if self.is_down or request["Body"].startswith(b"slow"):
+            raise self.trouble_with()
+        return super().invoke_endpoint(**request)
+
+
+@pytest.fixture
+def endpoint() -> Endpoint:
+    return Endpoint()
+
+
+@pytest.fixture
+def world(endpoint: Endpoint) -> World:
+    world = World(endpoint=endpoint)
+    world.put(SLOW, b"slow")
+    return world
+
+
+@pytest.mark.parametrize("name", TIMEOUTS)
+def test_the_third_timeout_of_an_image_rejects_it(
+    world: World, endpoint: Endpoint, name: str
+) -> None:
+    endpoint.trouble_with = TIMEOUTS[name]
+    assert world.failed(notification(SLOW)) == ["m1"]
+    assert world.failed(notification(SLOW), receives=2) == ["m1"]
+    assert world.result(SLOW) is None
+    assert world.failed(notification(SLOW), receives=3) == []
+    result = world.result(SLOW)
+    assert isinstance(result, Rejected)
+    assert result.code == "too_expensive"
+    assert "smaller" in result.message
+    assert endpoint.asked == [PROBE] * 3
+    assert world.failed(notification(SLOW)) == [], "it is not asked for again"
+
+
+@pytest.mark.parametrize("name", TIMEOUTS)
+def test_an_endpoint_that_answers_nothing_rejects_nothing(
+    world: World, endpoint: Endpoint, name: str
+) -> None:
+    endpoint.trouble_with, endpoint.is_down = TIMEOUTS[name], True
+    for receives in range(1, 10):
+        assert world.failed(notification(SLOW), receives=receives) == ["m1"]
+    assert world.result(SLOW) is None
+    assert timeouts_key(SLOW) not in world.s3.objects
+
+
+def test_another_version_and_another_model_are_counted_from_the_beginning(world: World) -> None:
+    for _ in range(2):
+        world.failed(notification(SLOW))
+    world.put(SLOW, b"slow")
+    for _ in range(2):
+        assert world.failed(notification(SLOW)) == ["m1"]
+    world.active_number = 2
+    for _ in range(2):
+        assert world.failed(notification(SLOW)) == ["m1"]
+    assert world.failed(notification(SLOW)) == []
+
+
+def test_an_image_that_is_answered_in_the_end_is_answered(world: World, endpoint: Endpoint) -> None:
+    for _ in range(2):
+        world.failed(notification(SLOW))
+    endpoint.is_down = False
+    world.put(SLOW, b"quick")
+    assert world.failed(notification(SLOW)) == []
+    assert isinstance(world.result(SLOW), Classified)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        model_error(503, "busy"),
+        model_error(429, "busy"),
+        model_error(415, "no image"),
+        error("InvokeEndpoint", 500, "InternalFailure"),
+        error("InvokeEndpoint", 503, "ServiceUnavailable"),
+        error("InvokeEndpoint", 429, "ThrottlingException"),
+        error("InvokeEndpoint", 400, "ValidationError"),
+        error("InvokeEndpoint", 403, "AccessDeniedException"),
+        ValueError("no reply"),
+    ],
+)
+def test_other_trouble_of_the_endpoint_is_no_timeout(trouble: Exception) -> None:
+    assert not is_timeout(trouble)
+
+
+# folders
+
+LATE = ("inbox/trip/cat.jpg", "inbox/trip/slow.jpg")
+
+
+def is_taken(world: Folder, number: int, receives: int) -> bool:
+    url, body, _ = world.sqs.sent[number]
+    door = world.pages().accept if url.endswith("page") else world.folders().accept
+    (received,) = sqs_event(json.dumps(body), receives=receives)["Records"]
+    try:
+        door(SQSRecord(received))
+    except ReadTimeoutError:
+        return False
+    return True
+
+
+def test_a_late_row_is_rejected_at_its_third_timeout_and_its_neighbours_are_asked_once(
+    endpoint: Endpoint,
+) -> None:
+    world = Folder(endpoint=endpoint, settings=with_late(3))
+    world.put("outbox/trip/_summary.json", b"{}")
+    world.put(LATE[0], b"cat")
+    world.put(LATE[1], b"slow")
+    world.send(Start("trip/"))
+    world.deliver()
+    page = next(n for n, (url, _, _) in enumerate(world.sqs.sent) if url.endswith("page"))
+    assert [is_taken(world, page, receives) for receives in (1, 2, 3)] == [False, False, True]
+    result = world.result(LATE[1])
+    assert isinstance(result, Rejected)
+    assert result.code == "too_expensive"
+    assert isinstance(world.result(LATE[0]), Classified)
+    assert endpoint.asked.count(b"cat") == 1
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_large_image_that_no_job_answers_is_rejected_and_its_folder_ends(
+    endpoint: Endpoint, beside: bool
+) -> None:
+    """Too large for the endpoint, it is alone in its job, first and last."""
+    world = Folder(endpoint=endpoint)
+    world.fill("inbox/trip/1.jpg", "inbox/trip/2.jpg")
+    large = "inbox/trip/large.jpg"
+    world.put(large, b"slow" + bytes(6_300_000))
+    world.start("trip/")
+    for _ in range(4):
+        for job in world.sagemaker.running():
+            world.sagemaker.end(job, lambda key: beside and key != large)
+            world.changed(job)
+    assert world.open_runs() == []
+    result = world.result(large)
+    if beside:
+        assert isinstance(result, Rejected)
+        assert (result.code, result.how.route) == ("too_expensive", "batch")
+        assert world.status("trip/")["state"] == "finished"
+        assert len(world.table("trip/")) == 2
+    else:
+        assert result is None, "jobs that answer nothing at all are trouble of ours"
+        assert world.status("trip/")["state"] == "failed"
+
+
+def test_an_image_that_jobs_skip_without_failing_is_not_taken_for_too_expensive(
+    endpoint: Endpoint,
+) -> None:
+    world = Folder(endpoint=endpoint, settings=with_late(0))
+    world.fill("inbox/trip/1.jpg", "inbox/trip/2.jpg")
+    world.start("trip/")
+    (job,) = world.sagemaker.running()
+    world.sagemaker.end(job, lambda key: "1" in key)
+    world.sagemaker.jobs[job].status, world.sagemaker.jobs[job].reason = "Completed", None
+    world.changed(job)
+    assert timeouts_key("inbox/trip/2.jpg") not in world.s3.objects

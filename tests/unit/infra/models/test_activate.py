@@ -1,0 +1,215 @@
+"""Names and versions of what is activated, and the order in which it becomes active."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.keys import ACTIVE_MODEL
+from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
+from infra.models import pointer
+from infra.models.activate import ActivationError, next_version, resource_name, serve
+from infra.models.endpoint import ensure_model
+from infra.stage import Stage
+from tests.support.fakes.aws import FakeS3, error
+
+CARD = ModelCard(
+    name="pets",
+    architecture="resnet50",
+    labels=("cat", "dog"),
+    preprocessing=Preprocessing(256, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    weights_sha256="0" * 64,
+)
+DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
+MODELS = st.builds(
+    ModelId,
+    st.from_regex(r"[a-z0-9][a-z0-9-]{0,39}", fullmatch=True),
+    st.integers(1, 999_999_999),
+    DIGESTS.map("sha256:{}".format),
+)
+
+
+def active(model: ModelId) -> ActiveModel:
+    return ActiveModel(model, "sortbox-dev", "sortbox-dev-pets", "2026-01-01T00:00:00Z")
+
+
+@given(MODELS, MODELS, DIGESTS, DIGESTS)
+def test_what_is_made_of_other_parts_has_another_name_that_sagemaker_takes(
+    one: ModelId, other: ModelId, container: str, another: str
+) -> None:
+    stage = Stage("eightlet")
+    name = resource_name(stage, one, container)
+    assert len(name) <= 63
+    assert name.replace("-", "").isalnum()
+    assert (resource_name(stage, other, container) == name) == (one == other)
+    assert (resource_name(stage, one, another) == name) == (container == another)
+
+
+def test_the_same_model_keeps_its_version_and_another_of_its_name_counts_on() -> None:
+    first = next_version(CARD, None)
+    assert first == ModelId("pets", 1, CARD.digest)
+    assert next_version(CARD, active(first)) == first
+    better = replace(CARD, weights_sha256="1" * 64)
+    assert next_version(better, active(first)) == ModelId("pets", 2, better.digest)
+
+
+def test_a_model_of_another_name_begins_at_one() -> None:
+    other = replace(CARD, name="birds")
+    assert next_version(other, active(ModelId("pets", 7, CARD.digest))).version == 1
+
+
+class Here(Stage):
+    """A stage that is deployed, without an account."""
+
+    bucket = property(lambda self: "bucket")
+
+    def model_role(self) -> str:
+        return "arn:aws:iam::1:role/model"
+
+    def kms_key(self) -> None:
+        return None
+
+
+@dataclass
+class Endpoint:
+    """SageMaker as far as one endpoint goes. `comes_up` is what happens while it is waited for."""
+
+    comes_up: Callable[[], None] = lambda: None
+    config: str | None = None
+    made: set[str] = field(default_factory=set)
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        if name not in self.made:
+            missing = error("Describe", 400, "ValidationException")
+            missing.response["Error"]["Message"] = f"Could not find {name}"
+            raise missing
+        return {}
+
+    def describe_model(self, *, ModelName: str) -> dict[str, Any]:
+        return self._describe(f"model {ModelName}")
+
+    def create_model(self, *, ModelName: str, **_: Any) -> None:
+        self.made.add(f"model {ModelName}")
+
+    def describe_endpoint_config(self, *, EndpointConfigName: str) -> dict[str, Any]:
+        return self._describe(f"config {EndpointConfigName}")
+
+    def create_endpoint_config(self, *, EndpointConfigName: str, **_: Any) -> None:
+        self.made.add(f"config {EndpointConfigName}")
+
+    def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:
+        return self._describe("endpoint") | {
+            "EndpointStatus": "InService",
+            "EndpointConfigName": self.config,
+            "FailureReason": "its alarm rang",
+        }
+
+    def create_endpoint(self, *, EndpointConfigName: str, **_: Any) -> None:
+        self.made.add("endpoint")
+        self.config = EndpointConfigName
+
+    update_endpoint = create_endpoint
+
+    def get_waiter(self, name: str) -> "Endpoint":
+        return self
+
+    def wait(self, **_: Any) -> None:
+        self.comes_up()
+
+
+def pets(version: int) -> ModelId:
+    return ModelId("pets", version, f"sha256:{version:064x}")
+
+
+IMAGE = f"image@sha256:{7:064x}"
+
+
+def serve_here(s3: FakeS3, endpoint: Endpoint, version: int) -> ActiveModel:
+    client: Any = s3
+    sagemaker: Any = endpoint
+    return serve(Here("test"), client, sagemaker, pets(version), IMAGE)
+
+
+def pointed_at(s3: FakeS3) -> ModelId | None:
+    client: Any = s3
+    active = pointer.read(client, "bucket").active
+    return active.id if active else None
+
+
+def test_the_pointer_moves_when_the_endpoint_is_up_and_not_before() -> None:
+    s3, endpoint = FakeS3(), Endpoint()
+    serve_here(s3, endpoint, 1)
+    seen: list[ModelId | None] = []
+    endpoint.comes_up = lambda: seen.append(pointed_at(s3))
+    serve_here(s3, endpoint, 2)
+    assert seen == [pets(1)], (
+        "The pointer names a model that nobody serves yet: every answer by the one that still "
+        "serves is queued to be looked at again, and jobs and endpoint answer by two models."
+    )
+    assert pointed_at(s3) == pets(2)
+
+
+def test_an_endpoint_that_goes_back_leaves_the_pointer_where_it_was() -> None:
+    s3, endpoint = FakeS3(), Endpoint()
+    serve_here(s3, endpoint, 1)
+    before = endpoint.config
+    endpoint.comes_up = lambda: setattr(endpoint, "config", before)
+    with pytest.raises(ActivationError, match="still runs the model before: its alarm rang"):
+        serve_here(s3, endpoint, 2)
+    assert pointed_at(s3) == pets(1)
+
+
+def test_a_pointer_that_somebody_moves_while_the_endpoint_comes_up_stays_theirs() -> None:
+    s3, endpoint = FakeS3(), Endpoint()
+    serve_here(s3, endpoint, 1)
+    theirs = active(pets(3)).to_json()
+    endpoint.comes_up = lambda: void(s3.put_object(Bucket="bucket", Key=ACTIVE_MODEL, Body=theirs))
+    with pytest.raises(ActivationError, match="run this again"):
+        serve_here(s3, endpoint, 2)
+    assert pointed_at(s3) == pets(3), (
+        "The pointer has to be read before the minutes of waiting: read after them, it takes "
+        "another's promotion for what was there, and overwrites it without a word."
+    )
+
+
+def void(_: object) -> None:
+    """For a callback that is to return nothing."""
+
+
+def test_the_model_that_is_active_already_moves_nothing() -> None:
+    s3, endpoint = FakeS3(), Endpoint()
+    serve_here(s3, endpoint, 1)
+    before = s3.objects[ACTIVE_MODEL]
+    serve_here(s3, endpoint, 1)
+    assert s3.objects[ACTIVE_MODEL] == before, "doing it twice is doing it once"
+
+
+class Models:
+    """SageMaker as far as one model is made; with what a stage says for it."""
+
+    tags: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.made: list[dict[str, Any]] = []
+
+    def describe_model(self, ModelName: str) -> None:
+        absent: Any = {"Code": "ValidationException", "Message": "Could not find model"}
+        raise ClientError({"Error": absent}, "DescribeModel")
+
+    def create_model(self, **members: Any) -> None:
+        self.made.append(members)
+
+    def model_role(self) -> str:
+        return "arn:aws:iam::000000000000:role/model"
+
+
+def test_a_models_container_has_no_network_and_no_credentials() -> None:
+    """It may read a stranger's model; SageMaker moves archives, images and outputs for it."""
+    models: Any = Models()
+    ensure_model(models, models, "pets", "image", "s3://bucket/model.tar.gz", {})
+    (made,) = models.made
+    assert made["EnableNetworkIsolation"] is True

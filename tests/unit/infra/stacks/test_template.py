@@ -1,0 +1,181 @@
+"""What is deployed, read off the packaged template: the queues, the events, the alarms."""
+
+import json
+from typing import Any
+
+import pytest
+
+from batch.context import Bounds
+from functions.messages import Sweep, parse_folder
+from functions.on_folder import AGAIN_SECONDS
+from functions.settings import OnFolder, OnPage, OnSchedule, OnUpload, variables
+from tests.support.builders.packaged import Template, of_type, packaged, storage
+
+STAGES = ["dev", "prod", "local"]
+TWO_WEEKS = 14 * 24 * 3600
+SETTINGS = {"onUpload": OnUpload, "onFolder": OnFolder, "onPage": OnPage, "onSchedule": OnSchedule}
+TIMEOUTS = {"onUpload": 60, "onFolder": 400, "onPage": 300, "onSchedule": 60}
+
+
+@pytest.fixture(params=STAGES)
+def template(request: pytest.FixtureRequest) -> Template:
+    return packaged(request.param)
+
+
+def functions(template: Template) -> dict[str, Template]:
+    found = of_type(template, "AWS::Lambda::Function").values()
+    return {properties["FunctionName"].split("-")[-1]: properties for properties in found}
+
+
+def queues(template: Template) -> dict[str, Template]:
+    """Both stacks' queues by the last part of their names."""
+    ours = of_type(template, "AWS::SQS::Queue").values()
+    return {
+        "inbox": of_type(storage(), "AWS::SQS::Queue")["InboxQueue"],
+        "inbox-dead": of_type(storage(), "AWS::SQS::Queue")["InboxDeadLetters"],
+        "backlog": of_type(storage(), "AWS::SQS::Queue")["BacklogQueue"],
+        "backlog-dead": of_type(storage(), "AWS::SQS::Queue")["BacklogDeadLetters"],
+        **{queue["QueueName"].split("-", 2)[-1]: queue for queue in ours},
+    }
+
+
+def test_each_function_gets_the_settings_it_reads_and_no_others(template: Template) -> None:
+    for name, function in functions(template).items():
+        given = set(function["Environment"]["Variables"])
+        powertools = {variable for variable in given if variable.startswith("POWERTOOLS_")}
+        assert given - powertools == variables(SETTINGS[name]), name
+        assert "POWERTOOLS_SERVICE_NAME" in powertools
+
+
+def test_a_message_stays_hidden_for_six_times_the_time_its_function_has(
+    template: Template,
+) -> None:
+    assert {name: each["Timeout"] for name, each in functions(template).items()} == TIMEOUTS
+    takes = {"inbox": "onUpload", "backlog": "onUpload", "folder": "onFolder", "page": "onPage"}
+    for queue, function in takes.items():
+        assert queues(template)[queue]["VisibilityTimeout"] == 6 * TIMEOUTS[function]
+
+
+def test_what_times_out_at_every_receive_is_in_the_dead_letters_before_it_is_forgotten(
+    template: Template,
+) -> None:
+    for name in ("inbox", "folder", "page"):
+        queue = queues(template)[name]
+        receives = queue["RedrivePolicy"]["maxReceiveCount"]
+        assert receives * queue["VisibilityTimeout"] < queue["MessageRetentionPeriod"], name
+
+
+def test_a_step_of_a_folder_ends_before_its_function_does(template: Template) -> None:
+    """A thumbnail may take the endpoint's time-out more, a walk's last looks and pages some.
+
+    A second step is begun within the margin, or not at all.
+    """
+    bounds, margin = Bounds(), 60 + AGAIN_SECONDS
+    planning = bounds.planning_seconds + bounds.walk_seconds
+    reporting = bounds.report_seconds + bounds.pictures_seconds
+    assert max(planning, reporting) + margin < functions(template)["onFolder"]["Timeout"]
+
+
+def test_each_queue_tries_five_hundred_times_and_keeps_what_failed_for_two_weeks(
+    template: Template,
+) -> None:
+    found = queues(template)
+    names = ("inbox", "backlog", "folder", "page")
+    assert set(found) == {f"{q}{d}" for q in names for d in ("", "-dead")} | {"job-event-dead"}
+    for name, queue in found.items():
+        assert queue["MessageRetentionPeriod"] == TWO_WEEKS, name
+        assert queue["SqsManagedSseEnabled"] is True, name
+        if not name.endswith("-dead"):
+            assert queue["RedrivePolicy"]["maxReceiveCount"] == 500, name
+
+
+def test_a_batch_reports_its_failures_one_by_one_and_its_concurrency_is_bounded(
+    template: Template,
+) -> None:
+    mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    assert len(mappings) == 4
+    for mapping in mappings:
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert 2 <= mapping["ScalingConfig"]["MaximumConcurrency"] <= 10
+    assert sorted(mapping["BatchSize"] for mapping in mappings) == [1, 1, 10, 10]
+
+
+def test_the_end_of_a_job_of_this_stage_reaches_the_folder_queue() -> None:
+    template = packaged("dev")
+    rule = of_type(template, "AWS::Events::Rule")["JobEnded"]
+    assert rule["EventPattern"] == {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Transform Job State Change"],
+        "detail": {
+            "TransformJobName": [{"prefix": "sortbox-dev-"}],
+            "TransformJobStatus": ["Completed", "Failed", "Stopped"],
+        },
+    }
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["FolderQueue", "Arn"]}
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["JobEventDeadLetters", "Arn"]}}
+
+
+def test_schedules_send_to_the_folder_queue_what_it_can_read() -> None:
+    template = packaged("dev")
+    schedules = of_type(template, "AWS::Scheduler::Schedule")
+    told = {name: each["Target"] for name, each in schedules.items()}
+    assert {name: parse_folder(target["Input"], "dev") for name, target in told.items()} == {
+        "Reclassify": Sweep("", "renewal"),
+        "Unanswered": Sweep("", "unanswered"),
+    }
+    for target in told.values():
+        assert target["Arn"] == {"Fn::GetAtt": ["FolderQueue", "Arn"]}
+        assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["FolderDeadLetters", "Arn"]}}
+    assert schedules["Reclassify"]["State"] == "DISABLED"
+    assert schedules["Reclassify"]["ScheduleExpressionTimezone"] == "UTC"
+
+
+def test_only_our_rule_may_send_to_the_folder_queue() -> None:
+    (policy,) = of_type(packaged("dev"), "AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    source = {"Fn::GetAtt": ["JobEnded", "Arn"]}
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": source}}
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+
+
+def test_every_dead_letter_queue_and_every_function_has_an_alarm_that_tells_somebody() -> None:
+    template = packaged("dev")
+    alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
+    assert all(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in alarms)
+    watched = [(alarm["MetricName"], alarm["AlarmName"]) for alarm in alarms]
+    for name in queues(template):
+        metric = "NumberOfMessagesVisible" if name.endswith("-dead") else "AgeOfOldestMessage"
+        alarm = f"{name.removesuffix('-dead')}-{'dead-letters' if '-dead' in name else 'age'}"
+        assert (f"Approximate{metric}", f"sortbox-dev-{alarm}") in watched
+    for name in functions(template):
+        assert ("Errors", f"sortbox-dev-{name}-errors") in watched
+    assert ("RunFailed", "sortbox-dev-run-failed") in watched
+    assert ("ManyFlipped", "sortbox-dev-many-flipped") in watched
+    assert ("LongestRunWait", "sortbox-dev-runs-wait") in watched
+
+
+def test_a_stage_in_aws_knows_nothing_of_a_local_one() -> None:
+    for stage in ("dev", "prod"):
+        assert "local" not in json.dumps(packaged(stage)).lower()
+
+
+def test_stages_differ_by_their_name_alone_where_no_parameter_says_more() -> None:
+    assert _unnamed("dev") == _unnamed("prod")
+
+
+def _unnamed(stage: str) -> Any:
+    """The template without the stage's name, the time of packaging and the hash of both."""
+    text = json.dumps(packaged(stage))
+    for spelling in (stage, stage.capitalize()):
+        text = text.replace(spelling, "STAGE")
+    template = json.loads(text)
+    for function in of_type(template, "AWS::Lambda::Function").values():
+        del function["Code"]
+    return template
+
+
+def test_what_is_paid_for_carries_its_stage() -> None:
+    for function in functions(packaged("prod")).values():
+        tags = {tag["Key"]: tag["Value"] for tag in function["Tags"]}
+        assert tags == {"app": "sortbox", "stage": "prod"}

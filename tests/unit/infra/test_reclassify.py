@@ -1,0 +1,145 @@
+"""What a reclassification would take, and the command that starts, stops and ends one."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from batch.status import STATUS
+from domain.keys import SWEEPS, claim_key
+from domain.scope import SWEEP, Scope
+from infra.diagnostics.cost import TYPICAL
+from infra.diagnostics.prices import load
+from infra.reclassify import Asked, Desk, ReclassifyError, run, scope_of
+from tests.support.worlds.folders import World
+from tests.support.worlds.sweeps import ALL, TRIP, answered_long_ago, status
+
+QUEUE = "http://queues/folder"
+
+
+@pytest.fixture
+def world() -> World:
+    world = answered_long_ago(*ALL)
+    world.fill("inbox/lost.jpg")
+    world.put(TRIP[0], b"newer")
+    world.s3.clock.tick(3600)
+    return world
+
+
+def desk(world: World) -> Desk:
+    sqs: Any = world.sqs
+    return Desk(world.cloud, sqs, QUEUE)
+
+
+PLAIN = Asked()
+
+
+def say(
+    world: World, asked: Asked = PLAIN, answer: Callable[[str], bool] = lambda question: False
+) -> str:
+    return "\n".join(run(desk(world), asked, answer))
+
+
+def started(world: World) -> list[Any]:
+    return [body for url, body, _ in world.sqs.sent if url == QUEUE]
+
+
+def test_a_dry_run_counts_by_reason_and_starts_nothing(world: World) -> None:
+    before = dict(world.s3.objects)
+    told = say(world, Asked(dry_run=True))
+    assert "13 images, 13 to be answered (11 older model, 1 no answer, 1 newer image)" in told
+    assert load().as_of in told
+    assert world.s3.objects == before
+    assert started(world) == []
+
+
+def test_what_is_counted_is_what_is_done(world: World) -> None:
+    plan = desk(world).plan(Scope("", "renewal"), load(), TYPICAL)
+    world.sweep()
+    world.finish_jobs()
+    assert len(world.sagemaker.jobs) == plan.jobs
+    asked = [key for job in world.sagemaker.jobs for key in world.sagemaker.images(job)]
+    assert len(asked) == plan.stale == 13
+
+
+def test_a_run_is_started_by_a_message_as_a_schedule_does(world: World) -> None:
+    assert "Started" in say(world, Asked(prefix="inbox/trip/"))
+    assert started(world) == [{"sweep": {"path": "trip/", "kind": "renewal", "confirmed": True}}]
+
+
+def test_a_large_one_asks_first(world: World) -> None:
+    world.settings = replace(world.settings, reclassify_ask_above=5)
+    with pytest.raises(ReclassifyError, match="Pass --yes"):
+        say(world)
+    assert started(world) == []
+    say(world, answer=lambda question: True)
+    say(world, Asked(yes=True))
+    assert len(started(world)) == 2
+
+
+def test_what_is_up_to_date_is_left_alone(world: World) -> None:
+    world.sweep()
+    world.finish_jobs()
+    sent = len(started(world))
+    assert "up to date" in say(world)
+    assert len(started(world)) == sent
+
+
+def test_nothing_below_a_prefix_says_so(world: World) -> None:
+    assert "nothing there" in say(world, Asked(prefix="inbox/nope/"))
+    assert started(world) == []
+
+
+def test_one_is_stopped_and_another_call_resumes_it(world: World) -> None:
+    world.sweep()
+    assert "stops" in say(world, Asked(stop=True))
+    world.finish_jobs()
+    assert len(world.sagemaker.jobs) == 1
+    assert "Started" in say(world)
+    world.drain()
+    world.finish_jobs()
+    assert world.open_runs() == []
+
+
+def test_one_is_given_up(world: World) -> None:
+    world.sweep()
+    assert "ended" in say(world, Asked(end=True))
+    assert claim_key(SWEEP) not in world.s3.objects
+    assert status(world)["state"] == "given up"
+    with pytest.raises(ReclassifyError, match="no reclassification"):
+        say(world, Asked(end=True))
+    with pytest.raises(ReclassifyError, match="no reclassification"):
+        say(world, Asked(stop=True))
+
+
+def test_what_waited_for_the_one_that_is_given_up_follows(world: World) -> None:
+    world.sweep("trip/")
+    world.sweep("", "unanswered")
+    say(world, Asked(end=True))
+    world.drain()
+    world.finish_jobs()
+    assert world.open_runs() == []
+    states = [json.loads(stored.body)["state"] for key, stored in world.s3.objects.items()
+              if key.startswith(SWEEPS) and key.endswith(STATUS)]  # fmt: skip
+    assert sorted(states) == ["finished", "given up"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path"), [("inbox/", ""), ("inbox", ""), ("inbox/trip/", "trip/"), ("inbox/a", "a")]
+)
+def test_a_prefix_is_of_the_inbox(prefix: str, path: str) -> None:
+    assert scope_of(prefix) == Scope(path, "renewal")
+
+
+@pytest.mark.parametrize("prefix", ["trip/", "outbox/", "inboxes/", "/inbox/"])
+def test_what_is_no_prefix_of_the_inbox_is_refused(prefix: str) -> None:
+    with pytest.raises(ReclassifyError, match="begins with inbox/"):
+        scope_of(prefix)
+
+
+def test_the_message_is_one_that_the_queue_reads(world: World) -> None:
+    say(world)
+    world.deliver()
+    assert json.loads(world.s3.objects[claim_key(SWEEP)].body)["confirmed"] is True

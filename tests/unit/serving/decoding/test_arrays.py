@@ -1,0 +1,108 @@
+import io
+import pickle
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from serving.decoding import arrays
+from serving.decoding.undecodable import Undecodable
+
+IMAGE = np.random.default_rng(1).integers(0, 256, (6, 4, 3), np.uint8)
+
+
+def npy(array: NDArray[np.generic]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def read(body: bytes, max_pixels: int = 1_000, max_images: int = 4) -> arrays.One | arrays.Many:
+    return arrays.read(body, max_pixels, max_images)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        IMAGE,
+        np.asfortranarray(IMAGE),
+        IMAGE.transpose(2, 0, 1),
+        IMAGE / 255,
+        (IMAGE / 255).astype(">f4"),
+        IMAGE.astype(np.float32),
+        IMAGE.transpose(2, 0, 1) / 255.0,
+    ],
+    ids=["bytes", "fortran", "planes", "unit", "big-endian", "255", "planes of floats"],
+)
+def test_an_image_is_understood_however_it_is_laid_out(array: NDArray[np.generic]) -> None:
+    seen = read(npy(array))
+    assert isinstance(seen, arrays.One)
+    assert (seen.image == IMAGE).all()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_four_axes_are_a_list_though_it_be_of_one(count: int) -> None:
+    stack = np.stack([IMAGE] * count)
+    for array in (stack, stack.transpose(0, 3, 1, 2)):
+        seen = read(npy(array))
+        assert isinstance(seen, arrays.Many)
+        assert (seen.images == stack).all()
+
+
+def test_the_documented_order_wins_where_both_would_do() -> None:
+    array = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
+    seen = read(npy(array))
+    assert isinstance(seen, arrays.One)
+    assert (seen.image == array).all()
+
+
+HUGE = npy(IMAGE).replace(b"(6, 4, 3)", b"(9999999, 9999, 3)")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "empty"),
+        (b"\xff\xd8\xff jpeg", "not_an_image"),
+        (npy(IMAGE)[:-1], "truncated"),
+        (HUGE, "truncated"),
+        (npy(IMAGE)[:40], "corrupt"),
+        (b"\x93NUMPY\x09\x09" + bytes(100), "corrupt"),
+        (npy(IMAGE).replace(b"'descr'", b"'desc)'"), "corrupt"),
+        (npy(IMAGE).replace(b"3)", b"3("), "corrupt"),
+        (npy(np.zeros((6, 4), np.uint8)), "unsupported_array"),
+        (npy(np.zeros((6, 4, 4), np.uint8)), "unsupported_array"),
+        (npy(np.zeros((0, 4, 3), np.uint8)), "unsupported_array"),
+        (npy(np.zeros((1, 1, 6, 4, 3), np.uint8)), "unsupported_array"),
+        (npy(np.array(7.0)), "unsupported_array"),
+        (npy(IMAGE.astype(np.int64)), "unsupported_array"),
+        (npy(IMAGE - 128.0), "unsupported_array"),
+        (npy(np.full((6, 4, 3), np.nan)), "unsupported_array"),
+        (npy(np.full((6, 4, 3), 1e300)), "unsupported_array"),
+        (npy(np.zeros((40, 40, 3), np.uint8)), "too_many_pixels"),
+        (npy(np.zeros((5, 6, 4, 3), np.uint8)), "too_large"),
+    ],
+)
+def test_any_other_array_is_refused_with_a_sentence(body: bytes, code: str) -> None:
+    with pytest.raises(Undecodable) as refusal:
+        read(body)
+    assert refusal.value.code == code
+
+
+def test_a_wrong_shape_is_told_beside_the_right_ones() -> None:
+    with pytest.raises(Undecodable, match=r"6 x 4 x 4.*H x W x 3"):
+        read(npy(np.zeros((6, 4, 4), np.uint8)))
+
+
+class Bang:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (pytest.fail, ("unpickled",))
+
+
+def test_nothing_is_ever_unpickled() -> None:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
+        stream, {"descr": "|O", "fortran_order": False, "shape": (1, 1, 3)}
+    )
+    with pytest.raises(Undecodable, match="type is object"):
+        read(stream.getvalue() + pickle.dumps(Bang()))

@@ -1,0 +1,124 @@
+"""What costs too much by its structure is refused before it is decoded; what is legal is not."""
+
+import contextlib
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from serving.decoding import bounds, jpeg
+from serving.decoding.decode import decode
+from serving.decoding.sniff import Foreign, sniff
+from serving.decoding.undecodable import Undecodable
+from tests.support.builders import expensive, images
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
+
+MAX_PIXELS = 50_000_000
+SECONDS = 2.0
+"""The promise: what one bad image may cost."""
+
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "a JPEG that repeats its last scan": lambda: expensive.many_scans(4000, 4000, 7_000),
+    "a grey one": lambda: expensive.many_scans(4000, 4000, 100, mode="L"),
+    "one of CMYK": lambda: expensive.many_scans(4000, 4000, 100, mode="CMYK"),
+    "one with fill bytes before its scans": lambda: expensive.many_scans(4000, 4000, 60).replace(
+        b"\xff\xda", b"\xff\xff\xff\xda"
+    ),
+    "a small one": lambda: expensive.many_scans(300, 300, 1_000),
+    "a JPEG of comments": lambda: expensive.with_segments(20_000),
+    "a PNG of chunks": lambda: expensive.png_with_chunks(20_000),
+    "a GIF of comments": lambda: expensive.gif_with_comments(5_000),
+    "a GIF of extensions": lambda: expensive.gif_with_extensions(5_000),
+    "a TIFF whose tags share their bytes": lambda: expensive.tiff_with_tags(1_000, 100_000),
+    "one of the other byte order": lambda: expensive.tiff_with_tags(1_000, 100_000, ">"),
+    "a TIFF of too many tags": lambda: expensive.tiff_with_tags(10_000, 1),
+    "a TIFF of JPEG scans": lambda: expensive.tiff_of_scans(2000, 2000, 5_000),
+    "a HEIC that repeats its tile": lambda: expensive.heic_grid(512, 64, 64),
+    "a HEIC of grids of grids": lambda: expensive.heic_grid(64, 16, 16, depth=3),
+    "a WebP larger than memory allows": lambda: images.webp_of(16_383, 2_000),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_that_costs_too_much_is_refused_by_name_and_at_once(name: str) -> None:
+    body, began = HOSTILE[name](), time.process_time()
+    form = sniff(body)
+    assert form is not None
+    assert not isinstance(form, Foreign)
+    with pytest.raises(Undecodable):  # before `decode`, which would take minutes without it
+        bounds.check(body, form, MAX_PIXELS)
+    with pytest.raises(Undecodable) as refusal:
+        decode(body, MAX_PIXELS, 224)
+    assert refusal.value.code == "too_expensive"
+    assert refusal.value.message.endswith(".")
+    assert time.process_time() - began < SECONDS
+
+
+LEGAL: dict[str, Callable[[], bytes]] = {
+    "a progressive JPEG with more scans than programs write": lambda: expensive.many_scans(
+        1000, 1000, 50
+    ),
+    "a JPEG of many segments": lambda: expensive.with_segments(900),
+    "a JPEG in a JPEG's metadata": lambda: expensive.with_exif_tags(20),
+    "a PNG in small chunks": lambda: expensive.png_with_chunks(900),
+    "a GIF with comments": lambda: expensive.gif_with_comments(1_000),
+    "a TIFF of many tags": lambda: expensive.tiff_with_tags(50, 10),
+    "a TIFF of JPEG": lambda: expensive.tiff_of_scans(400, 400, 1),
+    "a HEIC of tiles": lambda: expensive.heic_grid(256, 3, 4),
+}
+
+
+@pytest.mark.parametrize("name", LEGAL)
+def test_what_is_legal_and_affordable_is_decoded(name: str) -> None:
+    assert decode(LEGAL[name](), MAX_PIXELS, 224).pixels.size
+
+
+def test_a_phones_large_jpeg_is_no_cheap_one_and_a_web_sites_is() -> None:
+    photo = images.encoded(Image.effect_noise((4000, 3000), 60), "JPEG")
+    assert jpeg.read_cheap(photo, MAX_PIXELS, 224) is None
+    assert jpeg.read(photo, MAX_PIXELS, 224) is not None
+    site = images.encoded(Image.effect_noise((800, 600), 60), "JPEG", progressive=True)
+    assert jpeg.read_cheap(site, MAX_PIXELS, 224) is not None
+
+
+@pytest.mark.parametrize("read", [jpeg.read, jpeg.read_cheap])
+def test_neither_fast_road_begins_what_has_too_many_scans(
+    read: Callable[[bytes, int, int], object],
+) -> None:
+    assert read(expensive.many_scans(3000, 3000, 100), MAX_PIXELS, 224) is None
+
+
+def test_exif_of_a_thousand_tags_is_left_to_a_process_with_a_limit() -> None:
+    assert jpeg.ordinary(expensive.with_exif_tags(20)) is not None
+    assert jpeg.ordinary(expensive.with_exif_tags(1_500)) is None
+
+
+SEEDS = [
+    expensive.many_scans(64, 48, 3),
+    expensive.png_with_chunks(3),
+    expensive.gif_with_comments(3),
+    expensive.tiff_with_tags(3, 10),
+    expensive.tiff_with_tags(3, 10, ">"),
+    b"II+\0" + expensive.tiff_with_tags(3, 10)[4:],
+    expensive.heic_grid(64, 2, 2),
+    expensive.heic_grid(64, 2, 2, depth=2),
+    images.webp_of(64, 48),
+]
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.sampled_from(SEEDS), st.integers(0, 900), st.binary(min_size=1, max_size=12))
+def test_no_damage_makes_a_check_raise_anything_else_or_take_long(
+    seed: bytes, at: int, damage: bytes
+) -> None:
+    body = seed[:at] + damage + seed[at + len(damage) :]
+    form, began = sniff(body), time.process_time()
+    if form is None or isinstance(form, Foreign):
+        return
+    with contextlib.suppress(Undecodable):
+        bounds.check(body, form, MAX_PIXELS)
+    assert time.process_time() - began < SECONDS

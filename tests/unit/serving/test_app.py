@@ -1,0 +1,315 @@
+import asyncio
+import io
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from domain.reply import Labelled, Refused, from_json
+from serving.engines import Engine
+from serving.preprocess import Pixels
+from tests.support.builders import expensive, images
+from tests.support.builders.colours import ENVIRONMENT, Client, colours
+from tests.support.builders.images import BLUE, GREEN, RED, encoded, plain
+
+# Decoders warn about odd files, and the server ignores that: the answer is what counts.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
+
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+
+Start = Callable[..., Client]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    started = []
+
+    def start(network: Engine = colours, **env: str) -> Client:
+        started.append(Client(network, **env))
+        return started[-1]
+
+    yield start
+    for client in started:
+        client.classifier.close()
+
+
+def npy(array: NDArray[np.generic]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def test_ping_says_that_the_server_lives(start: Start) -> None:
+    assert start().get("/ping").status_code == 200
+
+
+def test_ping_fails_once_the_batcher_is_gone(start: Start) -> None:
+    client = start()
+    client.classifier.close()
+    assert client.get("/ping").status_code == 503
+
+
+def test_execution_parameters_are_what_batch_transform_asks_for(start: Start) -> None:
+    client = start(SAGEMAKER_MAX_PAYLOAD_IN_MB="20", SAGEMAKER_MAX_CONCURRENT_TRANSFORMS="3")
+    assert client.get("/execution-parameters").json() == {
+        "MaxConcurrentTransforms": 3,
+        "BatchStrategy": "SINGLE_RECORD",
+        "MaxPayloadInMB": 20,
+    }
+
+
+def test_a_photo_is_answered_with_its_labels_best_first(start: Start) -> None:
+    response = start().post(encoded(plain(GREEN, 30, 20)), Content_Type="image/jpeg")
+    reply = from_json(response.content)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert isinstance(reply, Labelled)
+    assert [label.label for label in reply.labels] == ["green", "red", "blue"]
+    assert reply.labels[0].score == pytest.approx(256 / 258, abs=1e-5)
+    assert (reply.width, reply.height, reply.format) == (30, 20, "png")
+    assert (reply.server.model_id, reply.server.container) == (
+        ENVIRONMENT["SORTBOX_MODEL_ID"],
+        "sha256:cd",
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", ["image/png", "IMAGE/HEIC", "application/x-image", "application/octet-stream; a=b", ""]
+)
+def test_the_declared_type_does_not_matter_to_a_file(kind: str, start: Start) -> None:
+    assert start().post(encoded(plain(RED)), Content_Type=kind).status_code == 200
+
+
+def test_an_array_is_answered_as_its_file_is(start: Start) -> None:
+    client, image = start(), images.picture(50, 40)
+    by_file = from_json(client.post(encoded(image)).content)
+    by_array = client.post(npy(np.asarray(image)), Content_Type="application/x-npy")
+    reply = from_json(by_array.content)
+    assert isinstance(by_file, Labelled)
+    assert isinstance(reply, Labelled)
+    assert reply.labels == by_file.labels
+    assert (reply.width, reply.height, reply.format) == (50, 40, "npy")
+
+
+def test_many_images_in_one_array_are_answered_in_order(start: Start) -> None:
+    stack = np.stack([np.asarray(plain(colour, 32, 24)) for colour in (BLUE, RED, GREEN) * 4])
+    response = start().post(npy(stack), Content_Type="application/x-npy")
+    replies = [from_json(json.dumps(reply)) for reply in response.json()]
+    best = [reply.labels[0].label for reply in replies if isinstance(reply, Labelled)]
+    assert best == ["blue", "red", "green"] * 4
+
+
+@pytest.mark.parametrize(("asked", "count"), [("top_k=1", 1), ("trace=x; TOP_K = 2", 2), ("", 3)])
+def test_a_caller_chooses_how_many_labels(asked: str, count: int, start: Start) -> None:
+    reply = from_json(start().post(encoded(plain(RED)), **{ATTRIBUTES: asked}).content)
+    assert isinstance(reply, Labelled)
+    assert len(reply.labels) == count
+
+
+@pytest.mark.parametrize("wrong", ["top_k=", "top_k=0", "top_k=-1", "top_k=1001", "top_k=many"])
+def test_a_top_k_that_is_no_number_is_told_so(wrong: str, start: Start) -> None:
+    response = start().post(encoded(plain(RED)), **{ATTRIBUTES: wrong})
+    assert response.status_code == 400
+    assert "top_k must be a whole number" in response.json()["message"]
+
+
+HOSTILE = images.hostile()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_refused_by_status_at_an_endpoint(name: str, start: Start) -> None:
+    body, code = HOSTILE[name]
+    response = start().post(body)
+    reply = from_json(response.content)
+    assert response.status_code == 400
+    assert isinstance(reply, Refused)
+    assert (reply.code, reply.server.container) == (code, "sha256:cd")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_does_not_fail_a_transform_job(name: str, start: Start) -> None:
+    body, code = HOSTILE[name]
+    response = start(SAGEMAKER_BATCH="true").post(body)
+    reply = from_json(response.content)
+    assert response.status_code == 200
+    assert isinstance(reply, Refused)
+    assert reply.code == code
+
+
+async def trickle(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 1_000):
+        yield bytes(1_000)
+
+
+@pytest.mark.parametrize(("batch", "status"), [("false", 413), ("true", 200)])
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_above_the_bound_is_refused(
+    announced: bool, batch: str, status: int, start: Start
+) -> None:
+    client = start(SAGEMAKER_BATCH=batch)
+
+    async def send() -> httpx.Response:
+        content = bytes(200_000) if announced else trickle(200_000)
+        return await client.http.post("/invocations", content=content)
+
+    response = asyncio.run(send())
+    reply = from_json(response.content)
+    assert response.status_code == status
+    assert isinstance(reply, Refused)
+    assert reply.code == "too_large"
+
+
+@pytest.mark.parametrize("batch", ["false", "true"])
+def test_a_content_type_of_another_kind_is_415_for_a_job_too(batch: str, start: Start) -> None:
+    client = start(SAGEMAKER_BATCH=batch)
+    response = client.post(encoded(plain(RED)), Content_Type="text/csv")
+    reply = from_json(response.content)
+    assert response.status_code == 415
+    assert isinstance(reply, Refused)
+    assert reply.code == "unsupported_content_type"
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [("*/*", 200), ("text/csv, application/json;q=0.5", 200), ("", 200), ("image/png", 406)],
+)
+def test_the_answer_is_json_or_nothing(accept: str, status: int, start: Start) -> None:
+    assert start().post(encoded(plain(RED)), Accept=accept).status_code == status
+
+
+def test_a_fault_of_ours_is_a_constant_500(start: Start) -> None:
+    def broken(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+        raise RuntimeError("secret detail")
+
+    response = start(broken).post(encoded(plain(RED)))
+    assert response.status_code == 500
+    assert response.json() == {"message": "The server failed; the image was not judged."}
+
+
+def test_one_too_many_is_told_to_come_back(start: Start) -> None:
+    entered, allowed = threading.Event(), threading.Event()
+
+    def slow(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+        entered.set()
+        assert allowed.wait(10)
+        return colours(pixels, alone)
+
+    client = start(slow, SORTBOX_QUEUE="1")
+
+    async def crowd() -> tuple[httpx.Response, httpx.Response, httpx.Response]:
+        body = encoded(plain(RED))
+        first = asyncio.ensure_future(client.invoke(body))
+        assert await asyncio.to_thread(entered.wait, 10)
+        second = await client.invoke(body)
+        allowed.set()
+        return await first, second, await client.invoke(body)
+
+    first, second, third = asyncio.run(crowd())
+    assert (first.status_code, second.status_code, third.status_code) == (200, 503, 200)
+    assert second.headers["Retry-After"] == "1"
+
+
+LONG = expensive.many_scans(4000, 4000, 25)
+"""Within the bounds of its structure, and half a second of work."""
+
+
+@pytest.mark.parametrize(("batch", "status"), [("false", 400), ("true", 200)])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(LONG, id="by its time"),
+        pytest.param(expensive.many_scans(4000, 4000, 100), id="by its scans"),
+        pytest.param(expensive.heic_grid(512, 64, 64), id="by its tiles"),
+    ],
+)
+def test_an_image_that_costs_too_much_is_refused_on_both_roads(
+    body: bytes, batch: str, status: int, start: Start
+) -> None:
+    response = start(SAGEMAKER_BATCH=batch, SORTBOX_DECODE_MS="100").post(body)
+    reply = from_json(response.content)
+    assert response.status_code == status
+    assert isinstance(reply, Refused)
+    assert reply.code == "too_expensive"
+
+
+@pytest.mark.parametrize("batch", ["false", "true"])
+def test_its_thumbnail_is_refused_too(batch: str, start: Start) -> None:
+    response = start(SAGEMAKER_BATCH=batch, SORTBOX_DECODE_MS="100").post(LONG, Accept="image/jpeg")
+    assert json.loads(response.content)["code"] == "too_expensive"
+
+
+def test_an_expensive_image_holds_back_nobody(start: Start) -> None:
+    """As many as may be decoded at once, and more; the small ones overtake them all."""
+    client = start(SORTBOX_DECODE_MS="60000")
+
+    async def crowd() -> list[str]:
+        order: list[str] = []
+
+        async def send(name: str, body: bytes) -> None:
+            assert (await client.invoke(body)).status_code == 200
+            order.append(name)
+
+        large = [asyncio.ensure_future(send("large", LONG)) for _ in range(4)]
+        await asyncio.sleep(0.05)
+        small = (encoded(plain(RED), form) for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP"))
+        await asyncio.gather(*(send("small", body) for body in small))
+        await asyncio.gather(*large)
+        return order
+
+    order = asyncio.run(crowd())
+    assert order[-3:] == ["large"] * 3
+
+
+def test_images_of_one_array_take_turns_with_others(start: Start) -> None:
+    batches = []
+
+    def slow(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+        batches.append(len(pixels))
+        time.sleep(0.02)
+        return colours(pixels, alone)
+
+    client = start(slow)
+
+    async def crowd() -> int:
+        arrays = [
+            asyncio.ensure_future(
+                client.invoke(expensive.small_arrays(32), {"Content-Type": "application/x-npy"})
+            )
+            for _ in range(5)
+        ]
+        await asyncio.sleep(0.1)
+        before = len(batches)
+        assert (await client.invoke(encoded(plain(RED), "JPEG"))).status_code == 200
+        waited = len(batches) - before
+        assert all(answer.status_code == 200 for answer in await asyncio.gather(*arrays))
+        return waited
+
+    assert asyncio.run(crowd()) < 12
+
+
+def test_ping_fails_while_no_worker_finishes_anything_and_not_after(start: Start) -> None:
+    entered, allowed = threading.Event(), threading.Event()
+
+    def stuck(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+        entered.set()
+        assert allowed.wait(20)
+        return colours(pixels, alone)
+
+    client = start(stuck, SORTBOX_STALL_SECONDS="1")
+
+    async def story() -> list[int]:
+        waiting = asyncio.ensure_future(client.invoke(encoded(plain(RED), "JPEG")))
+        assert await asyncio.to_thread(entered.wait, 10)
+        seen = [(await client.http.get("/ping")).status_code]
+        await asyncio.sleep(1.2)
+        seen.append((await client.http.get("/ping")).status_code)
+        allowed.set()
+        assert (await waiting).status_code == 200
+        return [*seen, (await client.http.get("/ping")).status_code]
+
+    assert asyncio.run(story()) == [200, 503, 200]

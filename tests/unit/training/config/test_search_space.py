@@ -1,0 +1,180 @@
+"""Searches as people ask for them, and what is said of what they found."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.stage import Stage
+from training.config import search_space, train_config, trials
+from training.config.errors import TrainingFailed
+from training.config.ranges import Categorical, Continuous
+from training.config.train_config import TrainConfig
+from training.config.trials import Trial
+from training.launch import job as launch
+from training.launch import tune
+from training.launch.tuner import Asked, tuning_name
+from training.reports import trials_page
+
+SPACE: search_space.Space = {
+    "lr": Continuous(0.001, 0.1, "Logarithmic"),
+    "batch-size": Categorical(("32", "64", "128")),
+}
+
+
+def asked(*words: str, **given: Any) -> Asked:
+    named = dict(word.split("=", 1) for word in words)
+    job = launch.asked(Stage("dev"), "image@sha256:1", "photos", {})
+    return tune.asked(job, named, **given)
+
+
+def test_lr_and_batch_size_are_searched_unless_something_else_is_said() -> None:
+    assert asked().space == SPACE
+    assert asked("lr=0.01").space == {"batch-size": SPACE["batch-size"]}
+    assert asked("lr=0.01").job.told.lr == 0.01
+
+
+def test_ranges_and_choices_are_said_like_values() -> None:
+    wanted = asked("lr=0.0001:0.01", "optimizer=adamw,sgd", "epochs=4:8", "name=pets")
+    assert wanted.space == {
+        "lr": Continuous(0.0001, 0.01, "Logarithmic"),
+        "epochs": Continuous(4, 8, "Linear"),
+        "batch-size": SPACE["batch-size"],
+        "optimizer": Categorical(("adamw", "sgd")),
+    }
+    assert wanted.job.told.name == "pets"
+
+
+def test_what_chose_the_values_does_not_judge_them() -> None:
+    assert asked().job.told.selects
+    assert asked().trial.told.selects
+
+
+def test_watching_is_for_the_final_fit() -> None:
+    wanted = asked("debug=on")
+    assert (wanted.trial.told.debug, wanted.trial.told.profile_steps) == ("off", 0)
+    assert wanted.job.told.debug == "on"
+    assert wanted.job.told.profile_steps > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["lr=0.1:0.01"], "must go up"),
+        (["lr=0.01:fast"], "lr must be a number"),
+        (["optimizer=adam,sgd"], "optimizer must be one of"),
+        (["optimizer=adamw:sgd"], "optimizer is no number"),
+        (["lrr=0.1"], "Is lr meant"),
+        (["lr=0.1", "batch-size=8"], "Nothing is left to search"),
+    ],
+)
+def test_what_cannot_be_searched_is_told_before_anything_starts(
+    words: list[str], sentence: str
+) -> None:
+    with pytest.raises(TrainingFailed, match=sentence):
+        asked(*words)
+
+
+def test_a_search_within_one_job_is_of_heads_alone() -> None:
+    assert asked(in_one_job=True).in_one_job
+    with pytest.raises(TrainingFailed, match="needs unfreeze=head"):
+        asked("unfreeze=all", in_one_job=True)
+    with pytest.raises(TrainingFailed, match="image-size cannot be searched"):
+        asked("image-size=128,224", in_one_job=True)
+
+
+def test_a_space_is_read_as_it_was_written_and_fits_a_hyperparameter() -> None:
+    for space in (SPACE, asked("epochs=4:8", "optimizer=adamw,sgd").space):
+        text = search_space.written(space)
+        assert search_space.read(text) == space
+        assert TrainConfig.from_strings({"search": text}).search == text
+
+
+def test_places_are_spread_from_end_to_end_and_choices_evenly() -> None:
+    places = search_space.spread(SPACE, 12, 0)
+    rates = [float(place["lr"]) for place in places]
+    assert (rates[0], rates[-1]) == (0.001, 0.1)
+    assert rates == sorted(rates)
+    sizes = [place["batch-size"] for place in places]
+    assert {size: sizes.count(size) for size in sizes} == {"32": 4, "64": 4, "128": 4}
+    assert search_space.spread(SPACE, 12, 0) == places
+    assert search_space.spread(SPACE, 12, 1) != places
+    assert [place["lr"] for place in search_space.spread(SPACE, 1, 0)] == ["0.01"]
+
+
+@pytest.mark.parametrize(
+    ("lr", "where", "next_time"),
+    [("0.0012", "lower edge", "--lr 0.0001:0.1"), ("0.095", "upper edge", "--lr 0.001:1")],
+)
+def test_a_best_value_at_its_ranges_edge_is_told_with_where_to_look_next(
+    lr: str, where: str, next_time: str
+) -> None:
+    [sentence] = search_space.at_edges(SPACE, {"lr": lr, "batch-size": "128"})
+    assert where in sentence
+    assert next_time in sentence
+    low, _, high = sentence.rpartition(" ")[2].rstrip(".").partition(":")
+    assert search_space.parsed("lr", f"{low}:{high}") is not None
+
+
+def test_a_best_value_within_its_range_is_left_alone() -> None:
+    assert search_space.at_edges(SPACE, {"lr": "0.01", "batch-size": "32"}) == []
+
+
+def test_an_edge_beyond_which_nothing_is_allowed_is_no_warning() -> None:
+    space = {"warmup": Continuous(0, 1, "Linear")}
+    assert search_space.at_edges(space, {"warmup": "0.0"}) == []
+
+
+def test_tuning_jobs_have_names_that_aws_takes() -> None:
+    name = tuning_name("sortbox-longname-", "a-model-with-a-long-name", 1_800_000_000)
+    assert len(name) <= 32
+    assert name != tuning_name("sortbox-longname-", "a-model-with-a-long-name", 1_800_000_001)
+    assert "--" not in tuning_name("sortbox-local-", "abcdefgh-ijkl", 1_800_000_000)
+
+
+def trial(name: str, score: float | None, loss: float, **more: Any) -> Trial:
+    epoch = {"epoch": 1.0, "validation_accuracy": score or 0.0, "validation_loss": loss}
+    values = {"lr": more.pop("lr", "0.01"), "batch-size": "32"}
+    state = more.pop("state", "Failed" if score is None else "Completed")
+    return Trial(name, values, state, score, (epoch,), more.pop("failure", ""))
+
+
+def test_of_equal_trials_the_one_with_the_lower_loss_is_best() -> None:
+    some = [trial("1", 0.8, 0.5), trial("2", 0.8, 0.4), trial("3", None, 0.1)]
+    assert trials.best(some, "validation_accuracy") is some[1]
+    assert trials.best([trial("1", 0.3, 0.3), trial("2", 0.2, 0.2)], "validation_loss") is not None
+    assert trials.best([trial("1", None, 1)], "validation_accuracy") is None
+
+
+def test_a_trial_that_was_stopped_is_best_only_where_none_came_to_its_end() -> None:
+    stopped = trial("1", 0.9, 0.1, state="Stopped")
+    assert trials.best([stopped, trial("2", 0.8, 0.5)], "validation_accuracy") != stopped
+    assert trials.best([stopped], "validation_accuracy") == stopped
+
+
+def test_trials_are_read_as_they_were_written(tmp_path: Path) -> None:
+    some = [trial("1", 0.8, 0.5), trial("2", None, 0.4, failure="It ran away.")]
+    trials.write(tmp_path, "validation_accuracy", search_space.written(SPACE), some)
+    assert trials.read(tmp_path / trials.FILE) == some
+    content = json.loads((tmp_path / trials.FILE).read_text())
+    assert (content["best"], content["objective"]) == ("1", "validation_accuracy")
+
+
+def test_the_page_shows_every_trial_and_escapes_what_it_is_told() -> None:
+    some = [
+        trial("search-001", 0.8, 0.5, lr="0.001"),
+        trial("search-002", None, 0.4, failure="<script>alert(1)</script>"),
+    ]
+    page = trials_page.html("<b>", "validation_accuracy", search_space.written(SPACE), some)
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "search-001" in page
+    assert "lies at the lower edge" in page
+    assert page.count("<circle") == 2, "one trial with a score, in two ranges"
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_what_a_search_varies_is_taken_by_training_itself() -> None:
+    for place in search_space.spread(train_config.search_space(), 12, 3):
+        TrainConfig.from_strings(dict(place))

@@ -1,0 +1,82 @@
+"""What a person asks for on the command line, before anything is sent or started."""
+
+import dataclasses
+
+import boto3
+import pytest
+
+from infra.stage import Stage
+from tests.support.builders.packaged import KEY
+from training.config.errors import TrainingFailed
+from training.launch.job import Asked, asked, is_isolated, run_id, trainer
+
+
+def given(**words: str) -> Asked:
+    named = {name.replace("_", "-"): text for name, text in words.items()}
+    return asked(Stage("dev"), "image@sha256:1", "photos", named)
+
+
+def test_hyperparameters_are_read_from_text() -> None:
+    told = given(lr="0.01", batch_size="64", arch="resnet50").told
+    assert (told.lr, told.batch_size, told.arch) == (0.01, 64, "resnet50")
+
+
+def test_weights_are_a_word_or_a_file() -> None:
+    assert given(weights="none").told.weights == "none"
+    asked = given(weights="resnet50.pth")
+    assert (asked.weights, asked.told.weights) == ("resnet50.pth", "pretrained")
+
+
+def test_a_wrong_hyperparameter_is_told_before_anything_starts() -> None:
+    with pytest.raises(TrainingFailed, match="Is lr meant"):
+        given(lrr="0.1")
+
+
+def test_the_same_words_go_on_from_the_same_checkpoints_and_others_do_not() -> None:
+    channels = {"data": "s3://bucket/data/1/"}
+    first = run_id(given(lr="0.1"), channels)
+    assert run_id(given(lr="0.1"), channels) == first
+    assert run_id(given(lr="0.1", decoders="4"), channels) == first
+    assert run_id(given(lr="0.2"), channels) != first
+    assert run_id(given(lr="0.1"), {"data": "s3://bucket/data/2/"}) != first
+
+
+@pytest.mark.parametrize(
+    ("words", "isolated"),
+    [
+        ({}, True),
+        ({"weights": "none", "arch": "resnet50"}, True),
+        ({"weights": "resnet50.pth", "arch": "resnet50"}, True),
+        ({"arch": "resnet50"}, False),
+    ],
+)
+def test_a_job_has_a_network_only_to_download_weights(
+    words: dict[str, str], isolated: bool
+) -> None:
+    """SageMaker moves data and results itself; in isolation the container has no credentials."""
+    assert is_isolated(given(**words)) is isolated
+    assert not is_isolated(dataclasses.replace(given(**words), managed_debugger=True))
+
+
+class Encrypted(Stage):
+    bucket = property(lambda self: "bucket")
+
+    def training_role(self) -> str:
+        return "arn:aws:iam::111122223333:role/training"
+
+    def kms_key(self) -> str | None:
+        return KEY
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # where nobody imported the SDK before, it compiles with some
+@pytest.mark.parametrize(("kind", "disks"), [("ml.m5.xlarge", KEY), ("ml.g4dn.xlarge", None)])
+def test_a_training_jobs_output_and_disks_are_under_the_stages_key(
+    kind: str, disks: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_VALIDATE_ROLE", "false")  # as `main` has it: nobody is asked
+    session = boto3.Session("AKIDEXAMPLE", "secret", region_name="eu-west-1")
+    wanted = dataclasses.replace(given(), stage=Encrypted("dev"), instance_type=kind)
+    made = trainer(wanted, session, {"data": "s3://bucket/data/1/"})
+    assert made.output_data_config.kms_key_id == KEY
+    assert made.compute.volume_kms_key_id == disks

@@ -1,0 +1,383 @@
+"""Data are looked at before anything is asked for, and sent once."""
+
+import dataclasses
+import io
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from PIL import Image
+
+from domain import file_names
+from serving.files import read_regular
+from training.config.errors import TrainingFailed
+from training.config.train_config import TrainConfig
+from training.data import dataset as data
+from training.launch import upload
+
+TOLD = TrainConfig()
+
+
+def picture(shade: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8), shade).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def photos(root: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(picture(number))
+    return root
+
+
+def classes(*names: str, each: int = 4) -> list[str]:
+    return [f"{name}/{number}.png" for name in names for number in range(each)]
+
+
+class Uploads:
+    """S3 as far as sending goes: keys and sizes."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, int] = {}
+        self.sent: list[str] = []
+
+    def download_file(self, bucket: str, key: str, path: str) -> None:
+        Path(path).write_bytes(bytes(self.sizes[key]))
+
+    def upload_file(self, path: str, bucket: str, key: str) -> None:
+        self.sent.append(key)
+        self.sizes[key] = Path(path).stat().st_size
+
+    def get_paginator(self, operation: str) -> Any:
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> Any:
+        found = [{"Key": k, "Size": n} for k, n in self.sizes.items() if k.startswith(Prefix)]
+        return iter([{"Contents": found}])
+
+
+def test_data_are_sent_by_split_and_class_and_only_once(tmp_path: Path) -> None:
+    s3: Any = Uploads()
+    dataset = upload.looked_at(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
+    uri = upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    assert len(s3.sent) == 8
+    below = {key.removeprefix(uri.removeprefix("s3://bucket/")) for key in s3.sent}
+    assert {key.split("/")[0] for key in below} == {"train", "validation", "test"}
+    assert {key.split("/")[1] for key in below} == {"cat", "dog"}
+    upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    assert len(s3.sent) == 8
+
+
+def test_what_was_interrupted_sends_the_rest(tmp_path: Path) -> None:
+    s3: Any = Uploads()
+    dataset = upload.looked_at(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
+    upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    del s3.sizes[s3.sent[3]]
+    upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    assert s3.sent[8:] == [s3.sent[3]]
+
+
+def test_what_was_sent_in_another_size_is_sent_again(tmp_path: Path) -> None:
+    """By its name it is what was asked for; by its size it is what an upload that died left."""
+    s3: Any = Uploads()
+    dataset = upload.looked_at(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
+    upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    cut, longer = s3.sent[3], s3.sent[5]
+    s3.sizes[cut] -= 1
+    s3.sizes[longer] += 1
+    upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    assert sorted(s3.sent[8:]) == sorted([cut, longer]), (
+        "The job would learn from half an image, or count it as unreadable."
+    )
+
+
+def test_what_was_sent_is_the_same_data_set_to_the_job(tmp_path: Path) -> None:
+    splits = {"train": 4, "valid": 2, "test": 2}
+    names = [
+        f"DogImages/{split}/{name}"
+        for split, each in splits.items()
+        for name in classes("001.Affen", "002.Afghan", each=each)
+    ]
+    s3: Any = Uploads()
+    dataset = upload.looked_at(s3, str(photos(tmp_path / "here", *names)), TOLD)
+    for split, examples in dataset.splits.items():
+        for each in examples:
+            place = tmp_path / "job" / "data" / upload.place(split, each, dataset)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes((dataset.root / each.path).read_bytes())
+    again = data.prepare(tmp_path / "job", True, 0.01, lambda: None)
+    assert again.fingerprint == dataset.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (classes("only"), "one class only"),
+        (["a.png"], "no folders"),
+        (classes("cat", "dog", each=1), "too few images"),
+        ([f"train/{n}" for n in classes("cat", "dog")] + ["test/bird/1.png"], "differ"),
+    ],
+)
+def test_a_layout_that_cannot_be_learnt_from_is_told_of_here_and_of_s3(
+    tmp_path: Path, names: list[str], sentence: str
+) -> None:
+    s3: Any = Uploads()
+    with pytest.raises(TrainingFailed, match=sentence):
+        upload.looked_at(s3, str(photos(tmp_path, *names)), TOLD)
+    s3.sizes = {f"some/where/{name}": 9 for name in names}
+    with pytest.raises(TrainingFailed, match=sentence):
+        upload.looked_at(s3, "s3://bucket/some/where", TOLD)
+
+
+@pytest.mark.parametrize("below", ["", "cat/", "train/cat/"])
+def test_a_key_that_climbs_out_of_its_dataset_makes_no_file(tmp_path: Path, below: str) -> None:
+    """Whoever may write to the prefix would write wherever the person who trains may."""
+    target = tmp_path / "planted.png"
+    s3: Any = Uploads()
+    names = [*classes("cat", "dog"), f"{below}{'../' * 20}{str(target).lstrip('/')}"]
+    s3.sizes = {f"some/where/{name}": 9 for name in names}
+    with pytest.raises(TrainingFailed, match=r"1 keys at .* cannot be files"):
+        upload.looked_at(s3, "s3://bucket/some/where", TOLD)
+    assert not target.exists(), "The key wrote outside of the folder that was made for it."
+
+
+def test_a_prefix_with_nothing_below_it_is_said_so() -> None:
+    s3: Any = Uploads()
+    with pytest.raises(TrainingFailed, match="nothing at s3://bucket/none"):
+        upload.looked_at(s3, "s3://bucket/none", TOLD)
+
+
+def test_weights_that_are_nowhere_are_said_so(tmp_path: Path) -> None:
+    s3: Any = Uploads()
+    with pytest.raises(TrainingFailed, match="no file of weights"):
+        upload.weights_sent(s3, "bucket", str(tmp_path / "resnet50.pth"))
+    with pytest.raises(TrainingFailed, match="no weights at"):
+        upload.weights_sent(s3, "bucket", "s3://bucket/resnet50.pth")
+
+
+def test_weights_are_sent_once_by_content(tmp_path: Path) -> None:
+    s3: Any = Uploads()
+    (tmp_path / "resnet50.pth").write_bytes(b"numbers")
+    uris = {upload.weights_sent(s3, "bucket", str(tmp_path / "resnet50.pth")) for _ in "ab"}
+    assert len(uris) == len(s3.sent) == 1
+    assert uris.pop().endswith("/resnet50.pth")
+
+
+HOSTILE = {
+    "parent": "../../planted",
+    "parent inside": "cat/../../planted",
+    "root": "/planted",
+    "empty segment": "cat//planted.png",
+    "dot": "cat/./planted.png",
+    "backslash": "cat\\..\\..\\planted",
+    "drive": "C:\\planted",
+    "NUL": "cat/planted\0.png",
+    "line break": "cat/planted\n.png",
+    "escape": "cat/\x1b]0;planted\x07.png",
+    "C1": "cat/\x9bplanted.png",
+    "long name": f"cat/{'x' * 256}",
+    "long name in bytes": f"cat/{'é' * 128}",
+    "long path": "/".join(["cat"] * 300),
+    "file and folder": "cat/0.png/planted",
+}
+
+
+@pytest.mark.parametrize("key", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("prefix", ["some/where", "some/where/"])
+def test_a_key_that_is_no_file_below_the_folder_is_left_out_by_name(
+    tmp_path: Path, key: str, prefix: str
+) -> None:
+    """`DATA=s3://` may be anybody's; `make promote` fetches it to the machine of who promotes."""
+    s3: Any = Uploads()
+    s3.sizes = {f"some/where/{name}": 9 for name in (*classes("cat", "dog"), key)}
+    folder = tmp_path / "a" / "b" / "tests"
+    (left_out,) = upload.fetched(s3, f"s3://bucket/{prefix}", folder, lambda done, of: None)
+    assert left_out.isprintable()
+    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if not p.is_dir()}
+    assert found == {f"a/b/tests/{name}" for name in classes("cat", "dog")}
+    assert not Path("/planted").exists()
+    with pytest.raises(TrainingFailed, match="cannot be files") as refused:
+        upload.looked_at(s3, f"s3://bucket/{prefix}", TOLD)
+    assert str(refused.value).isprintable()
+
+
+def test_a_prefix_that_ends_in_a_name_keeps_whole_names_as_the_job_does(tmp_path: Path) -> None:
+    s3: Any = Uploads()
+    s3.sizes = {f"data/pets{at}/cat/1.png": 9 for at in ("", "2")}
+    upload.fetched(s3, "s3://bucket/data/pets", tmp_path, lambda done, of: None)
+    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.png")}
+    assert found == {"cat/1.png", "pets2/cat/1.png"}
+
+
+def test_an_object_that_is_larger_than_any_image_is_not_fetched(tmp_path: Path) -> None:
+    s3: Any = Uploads()
+    s3.sizes = {"data/cat/1.png": 9, "data/cat/2.png": 10**13}
+    (left_out,) = upload.fetched(s3, "s3://bucket/data", tmp_path, lambda done, of: None)
+    assert "cat/2.png: larger than" in left_out
+
+
+def test_where_a_disk_ignores_case_two_names_that_it_cannot_tell_apart_are_one_too_many() -> None:
+    names = file_names.Names(ignore_case=True)
+    names.add(file_names.relative("cat/A.png"))
+    for twin in ("cat/a.png", "CAT/A.png"):
+        with pytest.raises(file_names.UnsafeName, match="twice"):
+            names.add(file_names.relative(twin))
+    apart = file_names.Names(ignore_case=False)
+    for name in ("cat/A.png", "cat/a.png"):
+        apart.add(file_names.relative(name))
+
+
+@pytest.mark.parametrize("kind", ["link to a folder", "link to a file", "dangling", "pipe", "file"])
+def test_what_lies_in_the_folder_already_leads_nobody_out_of_it(tmp_path: Path, kind: str) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "tests"
+    outside.mkdir()
+    (folder / "cat").mkdir(parents=True)
+    match kind:
+        case "link to a folder":
+            (folder / "cat").rmdir()
+            (folder / "cat").symlink_to(outside)
+        case "link to a file":
+            (outside / "file").write_bytes(b"mine")
+            (folder / "cat" / "1.png").symlink_to(outside / "file")
+        case "dangling":
+            (folder / "cat" / "1.png").symlink_to(outside / "new")
+        case "pipe":
+            os.mkfifo(folder / "cat" / "1.png")
+        case "file":
+            (folder / "cat").rmdir()
+            (folder / "cat").write_bytes(b"")
+    s3: Any = Uploads()
+    s3.sizes = {"data/cat/1.png": 9}
+    with pytest.raises(TrainingFailed, match="remove it"):
+        upload.fetched(s3, "s3://bucket/data", folder, lambda done, of: None)
+    assert [p.read_bytes() for p in outside.iterdir()] in ([], [b"mine"])
+
+
+def test_what_is_there_whole_is_not_fetched_again_and_what_is_cut_is(tmp_path: Path) -> None:
+    s3: Any = Uploads()
+    s3.sizes = {"data/cat/1.png": 9, "data/cat/2.png": 9}
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.png").write_bytes(b"123456789")
+    (tmp_path / "cat" / "2.png").write_bytes(b"1234")
+    upload.fetched(s3, "s3://bucket/data", tmp_path, lambda done, of: None)
+    assert (tmp_path / "cat" / "1.png").read_bytes() == b"123456789"
+    assert (tmp_path / "cat" / "2.png").read_bytes() == bytes(9)
+
+
+def put_socket(path: Path) -> None:
+    short = Path(tempfile.mkdtemp(prefix="s"), "s")  # a socket's path has 100 bytes
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(short))
+    short.rename(path)
+
+
+def put_pipe_behind_a_link(path: Path) -> None:
+    os.mkfifo(path.with_name(".pipe"))
+    path.symlink_to(".pipe")
+
+
+def put_endless(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(10**12)
+
+
+def put_in_another_encoding(path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(path) + b"\xff.png")).write_bytes(picture(0))
+
+
+ODD: dict[str, Callable[[Path], object]] = {
+    "named pipe": os.mkfifo,
+    "socket": put_socket,
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "terminal": lambda path: path.symlink_to("/dev/tty"),
+    "pipe behind a link": put_pipe_behind_a_link,
+    "dangling link": lambda path: path.symlink_to("nowhere"),
+    "looping link": lambda path: path.symlink_to(path.name),
+    "link to a folder": lambda path: path.symlink_to(".."),
+    "endless file": put_endless,
+    "name of another encoding": put_in_another_encoding,
+    "name with a line break": lambda path: path.with_name("odd.png\n").write_bytes(picture(0)),
+}
+
+
+@pytest.mark.parametrize("put", ODD.values(), ids=ODD.keys())
+def test_what_is_no_image_file_is_never_waited_for(
+    tmp_path: Path, put: Callable[[Path], object]
+) -> None:
+    """A named pipe in a data set held the launcher, a promotion and the job for ever."""
+    photos(tmp_path / "data", *classes("cat", "dog"))
+    put(tmp_path / "data" / "cat" / "odd.png")
+    told = dataclasses.replace(TOLD, max_unreadable=0.2)
+    s3: Any = Uploads()
+    dataset = within(30, lambda: upload.looked_at(s3, str(tmp_path / "data"), told))
+    (left_out,) = dataset.left_out
+    assert "odd.png" in left_out
+    assert sum(map(len, dataset.splits.values())) == 8
+    with pytest.raises(TrainingFailed, match="1 or more of 9 images cannot be read"):
+        within(30, lambda: upload.looked_at(s3, str(tmp_path / "data"), TOLD))
+
+
+def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    def read() -> str:
+        with pytest.raises(OSError, match="a named pipe") as refused:
+            read_regular(tmp_path / "pipe", 1000)
+        return str(refused.value)
+
+    assert within(10, read)
+
+
+def test_a_folder_called_like_an_image_is_a_folder(tmp_path: Path) -> None:
+    photos(tmp_path, *classes("cat", "dog"), "cat/x.jpg/1.png", "dog/empty.jpg/.keep")
+    dataset = upload.looked_at(Uploads(), str(tmp_path), TOLD)  # type: ignore[arg-type]
+    paths = {each.path for split in dataset.splits.values() for each in split}
+    assert len(paths) == 9
+    assert "cat/x.jpg/1.png" in paths
+
+
+def test_a_file_that_became_a_pipe_is_not_sent(tmp_path: Path) -> None:
+    s3: Any = Uploads()
+    dataset = upload.looked_at(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
+    (tmp_path / "cat" / "0.png").unlink()
+    os.mkfifo(tmp_path / "cat" / "0.png")
+    with pytest.raises(TrainingFailed, match="a named pipe"):
+        within(30, lambda: upload.sent(s3, "bucket", dataset, lambda done, of: None))
+
+
+def test_folders_in_folders_without_end_are_looked_through_no_further(tmp_path: Path) -> None:
+    deep = tmp_path / "a"
+    deep.mkdir()
+    while len(str(deep)) < 4000:  # what a system call takes as one path
+        deep /= "a"
+        deep.mkdir()
+    try:
+        with pytest.raises(TrainingFailed, match=r"deep|one class"):
+            upload.looked_at(Uploads(), str(tmp_path), TOLD)  # type: ignore[arg-type]
+    finally:  # Python's own rmtree recurses, and pytest's next session would end in its limit
+        subprocess.run(["rm", "-rf", str(tmp_path / "a")], check=True)
+
+
+T = TypeVar("T")
+
+
+def within(seconds: float, act: Callable[[], T]) -> T:
+    """Fails rather than hangs where something waits for ever."""
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(act())
+        except TrainingFailed as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done.result(seconds)

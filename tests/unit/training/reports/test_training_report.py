@@ -1,0 +1,179 @@
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from domain.model import ModelCard, Preprocessing
+from tests.support.worlds.jobs import data_set
+from training.config.metrics import Curves
+from training.config.train_config import TrainConfig
+from training.data import dataset as data
+from training.data.dataset import Dataset
+from training.evaluation.accuracy import Judgement
+from training.reports import charts, diagnosis, training_report
+
+HISTORY: list[Curves] = [
+    {
+        "epoch": float(epoch),
+        "train_loss": 1 / epoch,
+        "train_accuracy": 0.9,
+        "validation_loss": 1 / epoch,
+        "validation_accuracy": 0.85,
+        "test_loss": 1.1 / epoch,
+        "test_accuracy": 0.8,
+    }
+    for epoch in (1, 2, 3)
+]
+
+
+def card(dataset: Dataset, name: str = "pets") -> ModelCard:
+    return ModelCard(
+        name=name,
+        architecture="resnet50",
+        labels=dataset.labels,
+        preprocessing=Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        weights_sha256=hashlib.sha256(b"").hexdigest(),
+        provenance={
+            "weights": "not pretrained",
+            "code": "sha256:1",
+            "hyperparameters": json.dumps(TrainConfig().to_strings()),
+        },
+    )
+
+
+def judged(predicted: list[int]) -> Judgement:
+    """Twelve images of three classes, four of each, surer from one to the next."""
+    truth = np.repeat([0, 1, 2], 4)
+    confidence = np.linspace(0.5, 0.9, 12).astype(np.float32)
+    return Judgement(truth, np.array(predicted), confidence, 1 - confidence)
+
+
+MISTAKEN = judged([0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 1, 0])
+
+
+class Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def written(folder: Path, dataset: Dataset, name: str = "pets") -> tuple[str, dict[str, Any]]:
+    training_report.write(folder, card(dataset, name), dataset, HISTORY, MISTAKEN)
+    content: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return (folder / "report.html").read_text(), content
+
+
+def prepared(root: Path) -> Dataset:
+    return data.prepare(data_set(root), False, 0.0, lambda: None)
+
+
+def test_the_report_tells_what_was_confused_with_what(tmp_path: Path) -> None:
+    _, content = written(tmp_path / "out", prepared(tmp_path / "data"))
+    assert content["judged_on"] == "test"
+    assert content["result"]["accuracy"] == 0.75
+    assert content["confusion"] == [[3, 1, 0], [0, 4, 0], [1, 1, 2]]
+    assert content["classes"][1] == {
+        "label": "green",
+        "learnt": 16,
+        "judged": 4,
+        "precision": 0.6667,
+        "recall": 1.0,
+    }
+    assert [each["confidence"] for each in content["mistakes"]] == [0.9, 0.8636, 0.6091]
+    assert content["mistakes"][0]["predicted"] == "blue"
+    assert content["curves"] == HISTORY
+
+
+def test_a_class_that_is_never_predicted_has_no_precision(tmp_path: Path) -> None:
+    dataset = prepared(tmp_path)
+    content = training_report.told(card(dataset), dataset, HISTORY, judged([0] * 8 + [1] * 4))
+    assert [each["precision"] for each in content["classes"]] == [0.5, 0.0, None]
+
+
+def test_the_page_needs_nothing_from_anywhere(tmp_path: Path) -> None:
+    text, _ = written(tmp_path / "out", prepared(tmp_path / "data"))
+    tags = Page(text).tags
+    pictures = [attributes["src"] or "" for tag, attributes in tags if tag == "img"]
+    assert len(pictures) == 3
+    assert all(source.startswith("data:image/jpeg;base64,") for source in pictures)
+    assert not {tag for tag, _ in tags} & {"script", "link", "iframe", "object"}
+    assert not re.search(r"""(href|src)=["'](?!data:)""", text)
+    assert "default-src 'none'" in text
+
+
+def test_names_from_outside_are_text_and_never_markup(tmp_path: Path) -> None:
+    root = data_set(tmp_path / "data")
+    evil = "<script>alert(1)<" + '\u2215script> & "x" \''
+    for split in ("train", "validation", "test"):
+        (root / split / "red").rename(root / split / evil)
+    dataset = data.prepare(root, False, 0.0, lambda: None)
+    text, content = written(tmp_path / "out", dataset)
+    assert evil in dataset.labels
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;" in text
+    assert evil in {each["label"] for each in content["classes"]}
+
+
+@pytest.mark.parametrize("count", [2, 25, 26, 133])
+def test_a_confusion_matrix_names_every_class(count: int) -> None:
+    labels = [f"{number:03}.Breed" for number in range(count)]
+    matrix = np.eye(count, dtype=int) * 4
+    matrix[0, 1] = 2
+    picture = charts.confusion(matrix, labels)
+    assert all(picture.count(f">{label}</text>") == 2 for label in labels)
+    assert picture.count("<rect") == count + 2, "a frame, and the cells with images in them"
+    assert "000.Breed taken for 001.Breed: 2 (33%)" in picture
+
+
+def test_many_classes_are_told_by_their_commonest_confusions(tmp_path: Path) -> None:
+    labels = [f"class{number}" for number in range(1000)]
+    wrong = np.zeros((1000, 1000), dtype=int)
+    wrong[3, 4], wrong[5, 6] = 9, 11
+    found = training_report._confused(wrong, labels)
+    assert found == [
+        {"label": "class5", "predicted": "class6", "images": 11},
+        {"label": "class3", "predicted": "class4", "images": 9},
+    ]
+
+
+def epochs(train: list[float], validation: list[float], losses: list[float]) -> list[Curves]:
+    return [
+        {
+            "epoch": number,
+            "train_loss": 1 - right,
+            "train_accuracy": right,
+            "validation_accuracy": seen,
+            "validation_loss": loss,
+        }
+        for number, (right, seen, loss) in enumerate(zip(train, validation, losses, strict=True), 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("history", "smallest", "words"),
+    [
+        (epochs([0.8, 0.9, 0.99], [0.8, 0.8, 0.79], [0.5, 0.4, 0.6]), 50, ["Over-fitted: "]),
+        (epochs([0.8, 0.9, 0.99], [0.8, 0.8, 0.8], [0.5, 0.4, 0.4]), 50, ["Over-fitted a little"]),
+        (epochs([0.3, 0.4, 0.4], [0.3, 0.4, 0.4], [1.5, 1.4, 1.4]), 50, ["Under-fitted"]),
+        (epochs([0.8, 0.9], [0.8, 0.9], [0.5, 0.3]), 50, ["Not done"]),
+        (epochs([0.8], [0.8], [0.5]), 50, ["One epoch"]),
+        (epochs([0.8, 0.9, 0.9], [0.8, 0.9, 0.9], [0.5, 0.4, 0.4]), 50, ["Settled"]),
+        (epochs([0.8, 0.9, 0.9], [0.8, 0.9, 0.9], [0.5, 0.4, 0.4]), 7, ["Too few data: hat has 7"]),
+        (epochs([0.3, 0.4], [0.3, 0.4], [1.5, 1.2]), 7, ["Too few", "Under-fitted", "Not done"]),
+    ],
+)
+def test_the_shape_of_the_curves_is_put_in_words(
+    history: list[Curves], smallest: int, words: list[str]
+) -> None:
+    found = diagnosis.read(history, ("hat", smallest))
+    assert len(found) == len(words)
+    assert all(each.startswith(word) for each, word in zip(found, words, strict=True))

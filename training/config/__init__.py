@@ -1,0 +1,1 @@
+"""Hyperparameters, the search space, names and errors of training. No torch."""

@@ -1,0 +1,1 @@
+"""smdebug's hook, rules on what it saves, and the debug report."""

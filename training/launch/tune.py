@@ -1,0 +1,142 @@
+"""Find the best hyperparameters, then fit with them: a SageMaker tuning job, or one job for all.
+
+A range is written low:high, a choice with commas; all else holds for every trial. Trials are judged
+by validation. The final fit is by images that chose nothing, with debugger and profiler on.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import boto3
+from rich.console import Console
+
+from domain.foreign import visible
+from training.config import search_space, train_config, trials
+from training.config.errors import TrainingFailed
+from training.config.ranges import Categorical, Continuous
+from training.config.search_space import Space, Values
+from training.config.train_config import TrainConfig
+from training.config.trials import Trial
+from training.launch import job as launch
+from training.launch import tune_watch
+from training.launch.tune_watch import OneJob, TuningJob
+from training.launch.tuner import Asked, tuner, tuning_name
+from training.reports import trials_page
+
+STRATEGIES = ("Bayesian", "Random", "Grid")
+PARALLEL = 2
+NOTHING = "no trial came to anything."
+
+
+def asked(
+    job: launch.Asked,
+    words: Mapping[str, str],
+    strategy: str = STRATEGIES[0],
+    parallel: int = PARALLEL,
+    early_stopping: bool = True,
+    warm_start: tuple[str, ...] = (),
+    in_one_job: bool = False,
+) -> Asked:
+    """`words`: hyperparameters by name, as text, ranges among them; `job` says all but these.
+
+    Raises TrainingFailed for what cannot be searched.
+    """
+    told = search_space.told(words)
+    usual = {n: each for n, each in train_config.search_space().items() if n not in told.fixed}
+    space = dict(sorted((usual | told.space).items(), key=lambda each: _is_choice(each[1])))
+    if not space:
+        raise TrainingFailed("Nothing is left to search: give a range, such as lr=0.001:0.1.")
+    fixed = launch.asked(
+        job.stage, job.image, job.source, told.fixed | {"tuned": "yes"}, job.instance_type,
+        job.spot, job.managed_debugger,
+    )  # fmt: skip
+    if in_one_job:
+        search_space.check_one_job(_within_one(fixed, space).told)
+    return Asked(fixed, space, strategy, parallel, early_stopping, warm_start, in_one_job)
+
+
+def _is_choice(each: Continuous | Categorical) -> bool:
+    return isinstance(each, Categorical)
+
+
+def _within_one(job: launch.Asked, space: Space) -> launch.Asked:
+    return replace(job, told=replace(job.told, search=search_space.written(space)))
+
+
+def searched(
+    asked: Asked, session: boto3.Session, channels: Mapping[str, str], console: Console
+) -> Values:
+    """The best. Raises TrainingFailed where nothing was found."""
+    road = _one_job if asked.in_one_job else _tuning_job
+    name, seen, reason = road(asked, session, channels, console)
+    folder = launch.REPORTS / name
+    console.print(tune_watch.table(seen, asked.job.told, asked.space))
+    space = search_space.written(asked.space)
+    trials.write(folder, asked.objective, space, seen)
+    (folder / trials_page.FILE).write_text(trials_page.html(name, asked.objective, space, seen))
+    console.print(visible(f"trials: {folder / trials_page.FILE}"), markup=False, soft_wrap=True)
+    best = trials.best(seen, asked.objective)
+    if best is None or reason:
+        failures = [f"The first: {trial.failure}" for trial in seen if trial.failure][:1]
+        raise TrainingFailed(" ".join([f"{name}: {reason or NOTHING}", *failures]))
+    return {each: best.values[each] for each in asked.space}
+
+
+def _one_job(
+    asked: Asked, session: boto3.Session, channels: Mapping[str, str], console: Console
+) -> tuple[str, list[Trial], str]:
+    wanted = _within_one(asked.trial, asked.space)
+    job = launch.started(wanted, session, channels)
+    console.print(visible(f"job: {job}"), markup=False)
+    places = search_space.spread(asked.space, wanted.told.trials, wanted.told.seed)
+    folder = launch.REPORTS / job
+    seen = OneJob(session.client("sagemaker"), session.client("logs"), job, places, folder)
+    end = tune_watch.watched(seen, asked.job.told, asked.space, console)
+    launch.reports(session.client("s3"), asked.job.stage.bucket, job)
+    kept = folder / trials.FILE
+    return job, trials.read(kept) if kept.exists() else end.trials, end.reason
+
+
+def _tuning_job(
+    asked: Asked, session: boto3.Session, channels: Mapping[str, str], console: Console
+) -> tuple[str, list[Trial], str]:
+    from sagemaker.core.training.configs import InputData  # seconds, and only needed from here on
+
+    name = tuning_name(asked.job.stage.prefix, asked.job.told.name, time.time())
+    inputs = [InputData(channel_name=each, data_source=uri) for each, uri in channels.items()]
+    tuner(asked, session, channels).tune(inputs, job_name=name, wait=False)
+    console.print(visible(f"tuning job: {name}"), markup=False)
+    folder = launch.REPORTS / name
+    seen = TuningJob(session.client("sagemaker"), session.client("logs"), name, folder)
+    end = tune_watch.watched(seen, asked.job.told, asked.space, console)
+    for trial in end.trials:
+        launch.reports(session.client("s3"), asked.job.stage.bucket, trial.name, folder)
+    return name, end.trials, end.reason
+
+
+def run(asked: Asked, console: Console) -> bool:
+    """Search, then fit with the best values; whether the final fit completed.
+
+    Raises TrainingFailed, and StillRunning where the person stops watching.
+    """
+    os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")  # the stack's own role needs none
+    session = boto3.Session()
+    channels = launch.channels(asked.job, session, console)
+    try:
+        best = searched(asked, session, channels, console)
+    except KeyboardInterrupt:
+        raise launch.StillRunning(
+            "Stopped watching; the search still runs. To end it: `aws sagemaker "
+            "stop-hyper-parameter-tuning-job`, or stop-training-job for a search in one job."
+        ) from None
+    found = " ".join(f"{name}={text}" for name, text in best.items())
+    console.print(visible(f"best: {found}"), markup=False)
+    for warning in search_space.at_edges(asked.space, best):
+        console.print(visible(warning), style="yellow", markup=False)
+    told = TrainConfig.from_strings(asked.job.told.to_strings() | dict(best))
+    wanted = replace(asked.job, told=told)
+    job = launch.started(wanted, session, channels)
+    console.print(visible(f"final fit: {job}"), markup=False)
+    return launch.follow(wanted, job, session, console)

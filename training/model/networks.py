@@ -1,0 +1,102 @@
+"""What is the head of a network, what lies below it, and in which order layers are unfrozen."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from training.config.errors import TrainingFailed
+
+LARGE = 0.5
+"""A block with more than this share of all parameters is not one stage but several."""
+
+
+def outputs(network: nn.Module, labels: int) -> set[str]:
+    """The names of the parameters that give one number a label; of auxiliary heads as well."""
+    return {
+        f"{name}.{kind}"
+        for name, module in network.named_modules()
+        if _width(module) == labels
+        for kind, _ in module.named_parameters()
+    }
+
+
+def head_name(network: nn.Module) -> str:
+    """Of the last layer with weights. In torchvision it comes last in every classifier."""
+    names: list[str] = [name for name, module in network.named_modules() if _width(module)]
+    return names[-1]
+
+
+def detach_head(network: nn.Module) -> nn.Linear:
+    """Takes the last layer off, so that the network gives features. Raises TrainingFailed."""
+    name = head_name(network)
+    head = network.get_submodule(name)
+    if not isinstance(head, nn.Linear):
+        raise TrainingFailed(
+            "Hyperparameter unfreeze: this network does not end in a linear layer, so that its "
+            "head alone cannot be trained. Use unfreeze=all."
+        )
+    _replace(network, name, nn.Identity())
+    return head
+
+
+def attach_head(network: nn.Module, head: nn.Linear, name: str) -> None:
+    _replace(network, name, head)
+
+
+def stages(network: nn.Module) -> list[list[nn.Module]]:
+    """Modules with weights from input to output, the head alone in the last stage."""
+    head = network.get_submodule(head_name(network))
+    total = _size(network)
+    return [[module] for module in _blocks(network, total) if module is not head] + [[head]]
+
+
+def open_stages(network: nn.Module, count: int) -> None:
+    """The last `count` stages learn; those below are frozen, their running statistics too."""
+    every = stages(network)
+    network.train().requires_grad_(count >= len(every))
+    for number, modules in enumerate(every):
+        learns = number >= len(every) - count
+        for module in modules:
+            module.train(learns).requires_grad_(learns)
+
+
+def opened(epoch: int, epochs: int, every: int) -> int:
+    """How many of `every` stages learn in an epoch: the head first, all from half way on."""
+    return min(every, 1 + round((every - 1) * epoch / max(1, epochs // 2)))
+
+
+def has_auxiliary_heads(network: nn.Module) -> bool:
+    return any("aux" in name.lower() for name, _ in network.named_modules())
+
+
+def logits(output: object) -> torch.Tensor:
+    """GoogLeNet and Inception give auxiliary outputs beside their answer while they learn."""
+    if isinstance(output, torch.Tensor):
+        return output
+    answer = output.logits  # type: ignore[attr-defined]
+    assert isinstance(answer, torch.Tensor)
+    return answer
+
+
+def _blocks(module: nn.Module, total: int) -> Iterator[nn.Module]:
+    for child in module.children():
+        if _size(child) > LARGE * total and any(True for _ in child.children()):
+            yield from _blocks(child, total)
+        elif _size(child):
+            yield child
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _width(module: nn.Module) -> int | None:
+    if isinstance(module, nn.Linear):
+        return module.out_features
+    return module.out_channels if isinstance(module, nn.Conv2d) else None
+
+
+def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(network.get_submodule(parent), last, module)

@@ -1,0 +1,219 @@
+"""What a profile says: rules, by AWS's names and two of our own."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, quantiles
+
+from training.debugger.report import ISSUE, NO_ISSUE, NOT_APPLICABLE
+from training.profiler.operators import PYTHON, Operator
+from training.profiler.profiler import BACKWARD, DATA, FORWARD
+from training.profiler.series import Series, trend
+from training.profiler.system_metrics import CPU, GPU, GPU_MEMORY, PROCESS, WAITING
+
+MB = 1e6
+
+WAITS = 0.2
+"""Of a step, for data: more, and the loader holds up the rest."""
+
+SLOW = 0.25
+SLOW_MS = 2.0
+"""Of a step, for one operator that is not the network's own arithmetic."""
+
+ARITHMETIC = ("conv", "mm", "matmul", "linear", "attention", "norm", "pool", "relu", "hardtanh",
+              "silu", "sigmoid", "_foreach", "_fused", "optimizer", "copy_", "to_copy")  # fmt: skip
+
+LEAK_BYTES = 32 * MB
+LEAK_STEPS = 20
+LEAK_FIT = 0.9
+"""R² of a line through memory over steps: a leak is steady, what settles is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A run as the profiler saw it."""
+
+    split: Mapping[str, float]
+    """Mean seconds of a step, by phase."""
+    steps: int
+    seconds: float
+    """Of everything; the next three are of it."""
+    in_steps: float
+    before_first: float
+    after_last: float
+    operators: Sequence[Operator]
+    step_seconds: Series
+    memory: Series
+    gpu_memory: Series
+    usage: Mapping[str, Series]
+    decoders: int
+    """0 where no images are decoded in a step."""
+    trouble: str
+
+    @property
+    def between(self) -> float:
+        """Judging after each epoch, saving, reading the debugger's rules."""
+        return max(0.0, self.seconds - self.before_first - self.in_steps - self.after_last)
+
+    @property
+    def step(self) -> float:
+        return sum(self.split.values())
+
+    def share(self, phase: str) -> float:
+        return self.split[phase] / self.step if self.step else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    rule: str
+    state: str
+    sentence: str
+    advice: str = ""
+
+
+def lasting(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
+
+
+def findings(profile: Profile) -> list[Finding]:
+    steps = (_dataloader, _slow_operator, _memory, _gpu_memory, _outliers)
+    machine = (_beginning, _disk, _others)
+    return [rule(profile) for rule in (*steps, *machine)] + _of_gpus(profile)
+
+
+def _dataloader(profile: Profile) -> Finding:
+    share = profile.share(DATA)
+    waits = (
+        f"Each step waits {lasting(profile.split[DATA])} of its {lasting(profile.step)} "
+        f"({share:.0%}) for data."
+    )
+    cores = os.cpu_count() or 1
+    if 0 < profile.decoders < cores:
+        advice = f"Raise decoders: it is {profile.decoders}, and there are {cores} cores."
+    else:
+        advice = "Store the images smaller, take a machine with more cores, or train the head only."
+    return _judged("Dataloader", share > WAITS, waits, advice)
+
+
+def _slow_operator(profile: Profile) -> Finding:
+    if profile.trouble:
+        return Finding("SlowOperator", NOT_APPLICABLE, profile.trouble)
+    if not profile.operators:
+        return Finding("SlowOperator", NOT_APPLICABLE, "No step's operators were recorded.")
+    slow = next((each for each in profile.operators if _is_slow(each)), None)
+    if slow is None:
+        first = profile.operators[0]
+        return Finding("SlowOperator", NO_ISSUE, f"The slowest is {_told(first)}.")
+    advice = (
+        "Take out loops and conversions between layers, or compile them."
+        if slow.name == PYTHON
+        else "Look for it in the network and the loss: do it once outside the step, or otherwise."
+    )
+    return Finding("SlowOperator", ISSUE, f"{_told(slow)}.", advice)
+
+
+def _is_slow(operator: Operator) -> bool:
+    ordinary = any(word in operator.name.lower() for word in ARITHMETIC)
+    return (
+        not ordinary
+        and operator.phase in (FORWARD, BACKWARD)
+        and operator.share > SLOW
+        and operator.milliseconds > SLOW_MS
+    )
+
+
+def _told(operator: Operator) -> str:
+    return (
+        f"{operator.name} in {operator.phase}: {lasting(operator.milliseconds / 1e3)} a step, "
+        f"{operator.share:.0%} of it"
+    )
+
+
+def _memory(profile: Profile) -> Finding:
+    advice = (
+        "Something is kept from every step: look for lists of losses or outputs that were not "
+        "detached, and for caches without a bound."
+    )
+    return _growth("MemoryIncrease", profile.memory, "The process's memory", advice)
+
+
+def _gpu_memory(profile: Profile) -> Finding:
+    if not profile.gpu_memory.points:
+        return Finding("GPUMemoryIncrease", NOT_APPLICABLE, "There is no GPU.")
+    advice = "Detach what is kept from a step: it holds on to the step's whole graph."
+    return _growth("GPUMemoryIncrease", profile.gpu_memory, "The GPU's memory", advice)
+
+
+def _growth(rule: str, series: Series, what: str, advice: str) -> Finding:
+    points = series.points[len(series.points) // 4 :]  # at first, caches fill
+    if len(points) < LEAK_STEPS:
+        few = f"{len(series.points)} steps are too few to tell growth from settling."
+        return Finding(rule, NOT_APPLICABLE, few)
+    line = trend(points)
+    grown = line.slope * (points[-1][0] - points[0][0])
+    steady = line.fit > LEAK_FIT and line.late_slope > line.slope / 2
+    told = f"{what} grew by {line.slope / MB:.2f} MB a step, {grown / MB:.0f} MB in all."
+    if grown > LEAK_BYTES and steady:
+        return Finding(rule, ISSUE, told, advice)
+    return Finding(rule, NO_ISSUE, f"{what} ends at {points[-1][1] / MB:.0f} MB and is steady.")
+
+
+def _outliers(profile: Profile) -> Finding:
+    times = profile.step_seconds.values
+    if len(times) < LEAK_STEPS:
+        return Finding("StepOutlier", NOT_APPLICABLE, f"{len(times)} steps are too few.")
+    usual = median(times)
+    long = [each for each in times if each > 3 * usual]
+    told = (
+        f"{len(long)} of {len(times)} steps took more than three times the usual "
+        f"{lasting(usual)}, {sum(long) / sum(times):.0%} of the time."
+    )
+    advice = "Look at what the machine did then, in the curves: other work, a disk, a slow image."
+    return _judged("StepOutlier", sum(long) > 0.1 * sum(times), told, advice)
+
+
+def _beginning(profile: Profile) -> Finding:
+    told = f"{profile.before_first:.0f} of {profile.seconds:.0f} s passed before the first step."
+    advice = "Reading images, weights and features takes it; more cores make it shorter."
+    return _judged("MaxInitializationTime", profile.before_first > 20 * 60, told, advice)
+
+
+def _disk(profile: Profile) -> Finding:
+    looks = profile.usage[WAITING].values
+    if not looks:
+        return Finding("IOBottleneck", NOT_APPLICABLE, "The run was over before the first look.")
+    waited = fmean(each > 50 for each in looks)
+    told = f"In {waited:.0%} of the looks the processors mostly waited for the disk."
+    return _judged("IOBottleneck", waited > 0.5, told, "Take a faster volume, or smaller images.")
+
+
+def _others(profile: Profile) -> Finding:
+    every, own = profile.usage[CPU].values, profile.usage[PROCESS].values
+    if len(every) < LEAK_STEPS:
+        return Finding("OverallSystemUsage", NOT_APPLICABLE, "The run was over in a few looks.")
+    busy, ours = fmean(every), fmean(own)
+    told = f"The processors were {busy:.0f} % busy, {ours:.0f} % with this training."
+    advice = "Other work holds it up: end that, or train on a machine of its own."
+    return _judged("OverallSystemUsage", busy > 80 and ours < busy / 2, told, advice)
+
+
+def _of_gpus(profile: Profile) -> list[Finding]:
+    names = ("LowGPUUtilization", "CPUBottleneck", "BatchSize")
+    busy = profile.usage.get(GPU, Series()).values
+    if len(busy) < 2:
+        why = "No GPU could be looked at."
+        return [Finding(name, NOT_APPLICABLE, why) for name in names]
+    low, high = (quantiles(busy, n=20)[at] for at in (0, -1))
+    both = zip(busy, profile.usage[CPU].values, strict=False)  # the last look may be half done
+    idle = fmean(gpu < 10 and cpu > 90 for gpu, cpu in both)
+    fits = high < 70 and max(profile.usage[GPU_MEMORY].values) > 0
+    span = f"The GPU was busy {low:.0f} to {high:.0f} % of the time (5th to 95th percentile)."
+    return [
+        _judged(names[0], high < 70, span, "Feed it faster: batch-size, decoders."),
+        _judged(names[1], idle > 0.5, f"{idle:.0%} of the looks: CPU full, GPU idle.", "decoders"),
+        _judged(names[2], fits, span, "Raise batch-size until the GPU's memory is used."),
+    ]
+
+
+def _judged(rule: str, is_issue: bool, sentence: str, advice: str) -> Finding:
+    return Finding(rule, ISSUE, sentence, advice) if is_issue else Finding(rule, NO_ISSUE, sentence)

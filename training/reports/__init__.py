@@ -1,0 +1,1 @@
+"""The training report, the report of a search, and the model card."""

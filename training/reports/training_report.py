@@ -1,0 +1,171 @@
+"""The training report: one HTML file that opens without a network, and the same as JSON.
+
+Whatever the size of the data set, it holds a row a class, a cell a pair of classes that were
+confused, and MISTAKES thumbnails.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from domain.model import ModelCard
+from serving.decoding.decode import decode
+from serving.files import read_regular
+from training.config.metrics import Curves
+from training.data.dataset import MAX_BYTES, MAX_PIXELS, NAMED, Dataset
+from training.evaluation import accuracy
+from training.evaluation.accuracy import Judgement
+from training.reports import charts, diagnosis, page
+
+MISTAKES = 24
+THUMBNAIL = 160
+"""Pixels of the longer side."""
+
+DRAWN = 133
+"""Classes: a larger matrix is given as its commonest confusions only."""
+
+PAIRS = 20
+
+
+def write(
+    folder: Path,
+    card: ModelCard,
+    dataset: Dataset,
+    history: Sequence[Curves],
+    final: Judgement,
+) -> None:
+    """report.html, report.json and predictions.csv."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = told(card, dataset, history, final)
+    (folder / "report.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
+    examples = dataset.splits[dataset.judge]
+    accuracy.write(folder / "predictions.csv", final, examples, dataset.labels)
+    (folder / "report.html").write_text(_html(content, dataset))
+
+
+def told(
+    card: ModelCard, dataset: Dataset, history: Sequence[Curves], final: Judgement
+) -> dict[str, Any]:
+    """report.json"""
+    matrix = final.confusion(len(dataset.labels))
+    train = dataset.counts("train")
+    scarcest = int(np.argmin(train))
+    return {
+        "model": json.loads(card.to_json()) | {"digest": card.digest},
+        "judged_on": dataset.judge,
+        "result": final.metrics(),
+        "reading": diagnosis.read(history, (dataset.labels[scarcest], train[scarcest])),
+        "curves": list(history),
+        "data": {
+            "fingerprint": dataset.fingerprint,
+            "images": {split: len(examples) for split, examples in dataset.splits.items()},
+            "left_out": len(dataset.left_out),
+            "left_out_such_as": list(dataset.left_out[:NAMED]),
+            "learnt_and_judged": dataset.twins,
+        },
+        "classes": _classes(dataset, matrix),
+        "confusion": matrix.tolist(),
+        "confused": _confused(matrix, dataset.labels),
+        "reliability": [
+            {"images": count, "confidence": said, "accuracy": was}
+            for count, said, was in final.reliability
+        ],
+        "mistakes": _mistakes(dataset, final),
+    }
+
+
+def _classes(dataset: Dataset, matrix: NDArray[np.int64]) -> list[dict[str, Any]]:
+    train = dataset.counts("train")
+    right, true, said = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    return [
+        {
+            "label": label,
+            "learnt": train[row],
+            "judged": int(true[row]),
+            "precision": round(float(right[row] / said[row]), 4) if said[row] else None,
+            "recall": round(float(right[row] / true[row]), 4) if true[row] else None,
+        }
+        for row, label in enumerate(dataset.labels)
+    ]
+
+
+def _confused(matrix: NDArray[np.int64], labels: Sequence[str]) -> list[dict[str, Any]]:
+    wrong = matrix * (1 - np.eye(len(labels), dtype=int))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
+    pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+    return [
+        {"label": labels[row], "predicted": labels[column], "images": int(wrong[row, column])}
+        for row, column in pairs
+        if wrong[row, column]
+    ]
+
+
+def _mistakes(dataset: Dataset, final: Judgement) -> list[dict[str, Any]]:
+    """The most confident first."""
+    wrong = np.flatnonzero(~final.right)
+    order = wrong[np.argsort(-final.confidence[wrong], kind="stable")][:MISTAKES]
+    return [
+        {
+            "image": dataset.splits[dataset.judge][row].path,
+            "label": dataset.labels[final.truth[row]],
+            "predicted": dataset.labels[final.predicted[row]],
+            "confidence": round(float(final.confidence[row]), 4),
+            "label_probability": round(float(final.own[row]), 4),
+        }
+        for row in order
+    ]
+
+
+def _html(content: dict[str, Any], dataset: Dataset) -> str:
+    labels = dataset.labels
+    matrix = np.array(content["confusion"])
+    bins = [(b["images"], b["confidence"], b["accuracy"]) for b in content["reliability"]]
+    result, name = content["result"], content["model"]["name"]
+    sections = [
+        page.headline(content),
+        page.section(
+            "Curves",
+            charts.curves(content["curves"], "accuracy") + charts.curves(content["curves"], "loss"),
+            "Train is measured in the course of an epoch, while weights still move and on altered "
+            "images; the others after it.",
+        ),
+        page.section("Data", page.data(content)),
+        page.section(
+            "Confusion",
+            charts.confusion(matrix, labels) if len(labels) <= DRAWN else "",
+            "A row a true class, a column what it was taken for; point at a cell for its numbers.",
+        ),
+        page.section("Most often confused", page.confused(content["confused"])),
+        page.section("Classes", page.classes(content["classes"]), "The least often found first."),
+        page.section(
+            "Calibration",
+            charts.reliability(bins),
+            f"Expected calibration error {result['calibration_error']:.3f}: on average the "
+            "confidence is that far from how often it is right. Darker bars hold more images.",
+        ),
+        page.section(
+            "Most confident mistakes",
+            "".join(page.mistake(each, _thumbnail(dataset, each)) for each in content["mistakes"]),
+            "Look for wrong labels in the data first.",
+        ),
+        page.section("How it was made", page.provenance(content)),
+    ]
+    return page.document(f"Training report: {escape(name)}", sections)
+
+
+def _thumbnail(dataset: Dataset, mistake: dict[str, Any]) -> str:
+    """As a data URI."""
+    body = read_regular(dataset.root / mistake["image"], MAX_BYTES)
+    image = Image.fromarray(np.asarray(decode(body, MAX_PIXELS, THUMBNAIL).image))
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
