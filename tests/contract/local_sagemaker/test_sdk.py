@@ -26,7 +26,7 @@ def run(cloud: Cloud, folder: Path, script: str, *arguments: str) -> Any:
     """A program of its own, which writes down what the SDK told it."""
     answers = folder / "answers.json"
     ended = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name(script)), *arguments, str(answers)],
+        [sys.executable, str(Path(__file__).parent / "support" / script), *arguments, str(answers)],
         env={
             **CREDENTIALS,
             "PATH": os.environ["PATH"],

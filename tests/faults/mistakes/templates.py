@@ -8,11 +8,11 @@ QUEUES = "infra/stacks/queues.yml"
 ROLES = "infra/stacks/roles.yml"
 ALARMS = "infra/stacks/alarms.yml"
 
-OURS = f"{UNIT}/test_template.py"
-OF_STORAGE = f"{UNIT}/test_template_storage.py"
-OF_ROLES = f"{UNIT}/test_template_roles.py"
-OF_KEY = f"{UNIT}/test_template_key.py"
-OF_LOCKS = f"{UNIT}/test_locks.py"
+OURS = f"{UNIT}/infra/stacks/test_template.py"
+OF_STORAGE = f"{UNIT}/infra/stacks/test_template_storage.py"
+OF_ROLES = f"{UNIT}/infra/stacks/test_template_roles.py"
+OF_KEY = f"{UNIT}/infra/stacks/test_template_key.py"
+OF_LOCKS = f"{UNIT}/infra/setup/test_locks.py"
 
 _PLANTED = (
     (
@@ -209,14 +209,14 @@ _PLANTED = (
         "infra/stacks/deploy.py",
         "    key = asked or (written if written != NO_KEY else deployed)\n",
         "    key = asked or written\n",
-        f"{UNIT}/test_deploy_key.py",
+        f"{UNIT}/infra/stacks/test_deploy_key.py",
     ),
     (
         "a transform's output is left to the account's key",
         "batch/jobs/transform.py",
         '        request["TransformOutput"]["KmsKeyId"] = order.machines.kms_key\n',
         "",
-        f"{UNIT}/test_transform.py",
+        f"{UNIT}/batch/jobs/test_transform.py",
     ),
     (
         "the environment is installed without its hashes",
@@ -237,21 +237,21 @@ _PLANTED = (
         "infra/audit/__main__.py",
         '"TMPDIR", "XDG_CACHE_HOME", *ROAD})',
         '"TMPDIR", "XDG_CACHE_HOME"})',
-        f"{UNIT}/test_audit.py",
+        f"{UNIT}/infra/audit/test_audit.py",
     ),
     (
         "what could not be asked about counts as clean",
         "infra/audit/__main__.py",
         "        return UNCHECKED if self.skipped or not self.clean else 0\n",
         "        return 0\n",
-        f"{UNIT}/test_audit.py",
+        f"{UNIT}/infra/audit/test_audit.py",
     ),
     (
         "a library with a build in its name is overlooked",
         "infra/audit/inventory.py",
         "(?P<name>[A-Za-z0-9_+]+)\\S*\\.so",
         "(?P<name>[A-Za-z0-9_+]+)(-[0-9a-f]{8})?\\.so",
-        f"{UNIT}/test_inventory.py",
+        f"{UNIT}/infra/audit/test_inventory.py",
     ),
 )
 OF_THE_TEMPLATES = tuple(Mistake(*planted) for planted in _PLANTED)
