@@ -18,17 +18,24 @@ def many_scans(width: int, height: int, scans: int, mode: str = "RGB") -> bytes:
     return body[:-2] + last * scans + b"\xff\xd9"
 
 
+def first_scan_only(width: int, height: int) -> bytes:
+    """A progressive JPEG that ends before any detail: libjpeg smooths what is there."""
+    body = encoded(Image.new("RGB", (width, height)), "JPEG", progressive=True)
+    second = body.index(b"\xff\xda", body.index(b"\xff\xda") + 2)
+    return body[: body.rindex(b"\xff\xc4", 0, second)] + b"\xff\xd9"
+
+
 def with_segments(count: int) -> bytes:
     """A JPEG with so many empty comments before its first scan."""
     body = encoded(Image.new("RGB", (64, 48)), "JPEG")
     return body[:2] + b"\xff\xfe\0\2" * count + body[2:]
 
 
-def with_exif_tags(count: int) -> bytes:
-    """A JPEG whose EXIF points `count` tags at the same 60,000 bytes."""
+def with_exif_tags(count: int, prefixes: int = 1) -> bytes:
+    """A JPEG whose EXIF points `count` tags at the same 60,000 bytes; Pillow skips two prefixes."""
     entries = b"".join(struct.pack("<HHII", 40_000 + n, 7, 60_000, 8) for n in range(count))
     tiff = b"II*\0" + struct.pack("<IH", 8, count) + entries + bytes(4)
-    exif = b"Exif\0\0" + tiff.ljust(65_000, b"\0")
+    exif = b"Exif\0\0" * prefixes + tiff.ljust(65_000, b"\0")
     body = encoded(Image.new("RGB", (64, 48)), "JPEG")
     return body[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + body[2:]
 

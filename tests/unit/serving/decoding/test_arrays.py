@@ -56,6 +56,12 @@ def test_the_documented_order_wins_where_both_would_do() -> None:
     assert (seen.image == array).all()
 
 
+def headed(shape: str, descr: str = "'|u1'") -> bytes:
+    """With a header as it is written here, which NumPy would not write."""
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + bytes(3)
+
+
 HUGE = npy(IMAGE).replace(b"(6, 4, 3)", b"(9999999, 9999, 3)")
 
 
@@ -70,6 +76,11 @@ HUGE = npy(IMAGE).replace(b"(6, 4, 3)", b"(9999999, 9999, 3)")
         (b"\x93NUMPY\x09\x09" + bytes(100), "corrupt"),
         (npy(IMAGE).replace(b"'descr'", b"'desc)'"), "corrupt"),
         (npy(IMAGE).replace(b"3)", b"3("), "corrupt"),
+        (headed("(1, 1, 3)", descr="()"), "corrupt"),
+        (headed("(1, 1, 3)", descr="('u1',)"), "corrupt"),
+        (headed(f"(0x{'f' * 9000}, 1, 1, 1, 3)"), "corrupt"),
+        (headed(f"(-0x{'f' * 9000}, 1, 1, 3)"), "corrupt"),
+        (headed("(True, True, 3)"), "corrupt"),
         (npy(np.zeros((6, 4), np.uint8)), "unsupported_array"),
         (npy(np.zeros((6, 4, 4), np.uint8)), "unsupported_array"),
         (npy(np.zeros((0, 4, 3), np.uint8)), "unsupported_array"),
@@ -92,6 +103,19 @@ def test_any_other_array_is_refused_with_a_sentence(body: bytes, code: str) -> N
 def test_a_wrong_shape_is_told_beside_the_right_ones() -> None:
     with pytest.raises(Undecodable, match=r"6 x 4 x 4.*H x W x 3"):
         read(npy(np.zeros((6, 4, 4), np.uint8)))
+
+
+def test_a_type_of_a_thousand_fields_is_named_in_short() -> None:
+    with pytest.raises(Undecodable) as refusal:
+        read(headed("(1, 1, 3)", descr=f"'{','.join(['f4'] * 1000)}'"))
+    assert len(refusal.value.message) < 300
+
+
+def test_a_row_of_floats_is_read_in_parts() -> None:
+    row = np.random.default_rng(2).random((1, 2 * arrays.SLICE_PIXELS + 7, 3), np.float32)
+    seen = read(npy(row), max_pixels=row.size)
+    assert isinstance(seen, arrays.One)
+    assert (seen.image == np.rint(row * 255)).all()
 
 
 class Bang:

@@ -95,6 +95,21 @@ def test_neither_fast_road_begins_what_has_too_many_scans(
 def test_exif_of_a_thousand_tags_is_left_to_a_process_with_a_limit() -> None:
     assert jpeg.ordinary(expensive.with_exif_tags(20)) is not None
     assert jpeg.ordinary(expensive.with_exif_tags(1_500)) is None
+    assert jpeg.ordinary(expensive.with_exif_tags(1_500, prefixes=2)) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(expensive.many_scans(1, 65_500, 200), id="many scans of a thin image"),
+        pytest.param(expensive.many_scans(65_500, 1, 200), id="of a flat one"),
+        pytest.param(expensive.first_scan_only(65_500, 200), id="blocks that are smoothed"),
+    ],
+)
+def test_no_worker_begins_a_jpeg_that_takes_far_longer_than_its_pixels(body: bytes) -> None:
+    """Each took 0.2 s of a worker, which was promised 0.03 s."""
+    assert jpeg.ordinary(body) is not None
+    assert jpeg.read_cheap(body, MAX_PIXELS, 256) is None
 
 
 SEEDS = [
