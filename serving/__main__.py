@@ -17,6 +17,7 @@ from serving.app import build
 from serving.archive import ModelError
 from serving.classifier import Classifier
 from serving.settings import SettingError, Settings
+from serving.temporary import temporary_folder
 
 KEEP_ALIVE_SECONDS = 90
 """Longer than a caller keeps an idle connection, so that none writes to a closed one."""
@@ -37,7 +38,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     try:
-        serve(Settings.from_env(os.environ, cpus.available()))
+        settings = Settings.from_env(os.environ, cpus.available())
+        with temporary_folder():
+            serve(settings)
     except (SettingError, ModelError, AddressError) as error:
         print(f"serving: {error}", file=sys.stderr)
         return 1
