@@ -21,7 +21,7 @@ import numpy as np
 
 from serving.batcher import Full
 from serving.decoding.decoded import Photo
-from serving.decoding.decoder_process import Kind, Work, serve
+from serving.decoding.decoder_process import Kind, Work, serve, too_large
 from serving.decoding.undecodable import Code, Undecodable
 
 LOOK_SECONDS = 0.05
@@ -32,6 +32,9 @@ CONTENT_BYTES = 64 * 2**20
 """A crop of 4,096 pixels a side takes 48 MB."""
 
 END_SECONDS = 10.0
+
+NO_THREAD_MEMORY = 127
+"""glibc's word for it, where a library starts a thread at the limit on memory."""
 
 CRASHES = frozenset(
     (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP)
@@ -136,7 +139,7 @@ class _Decoder:
             self._process.start()
         theirs.close()
         self.ready = True
-        """Whether it waits for a file, and not in the middle of one."""
+        """Whether it waits for a file: it is not in the middle of one, and has not ended."""
 
     @property
     def alive(self) -> bool:
@@ -155,7 +158,7 @@ class _Decoder:
             content = self._pipe.recv_bytes(CONTENT_BYTES)
         except (EOFError, OSError) as error:
             raise self._death() from error
-        self.ready = True
+        self.ready = not about.pop("last")
         if about.get("code") in get_args(Code):
             raise Undecodable(about["code"], about["message"])
         return about, content
@@ -172,6 +175,8 @@ class _Decoder:
             status = self._process.exitcode
         if status == -signal.SIGPROF:
             return Overrun()
+        if status == NO_THREAD_MEMORY:
+            return too_large()
         if status is not None and -status in CRASHES:
             return Undecodable("corrupt", "The file is damaged: it makes its decoder crash.")
         if status is None or status < 0:

@@ -15,9 +15,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
+import cv2
+
 from domain.model import Preprocessing
 from serving import preprocess
-from serving.decoding.decode import decode
+from serving.decoding.decode import CONVERT, decode
 from serving.decoding.thumbnail import thumbnail
 from serving.decoding.undecodable import Undecodable
 
@@ -25,6 +27,10 @@ Kind = Literal["photo", "thumbnail"]
 
 MEMORY_BYTES = 480 * 2**20
 """Beyond what an idle decoder has. With a body of 100 MB in the server, 600 MB in all."""
+
+KEPT_BYTES = 32 * 2**20
+"""What a decoder may keep of the files before. C libraries keep what they free in a heap for each
+of their threads, and some lose it; who keeps more ends, so that every file has the same memory."""
 
 KIND_BYTES = 16
 
@@ -42,9 +48,13 @@ class Work:
 
 
 def serve(pipe: Connection, work: Work) -> None:
-    """Answers until the pipe is closed: a kind and a body in, a JSON object and bytes out."""
+    """Answers until the pipe is closed: a kind and a body in, a JSON object and bytes out.
+
+    Or until too much memory is left behind: then `last` is in the object.
+    """
     _confine(work)
-    while True:
+    most, is_last = _data_bytes() + KEPT_BYTES, False
+    while not is_last:
         try:
             kind, body = pipe.recv_bytes(KIND_BYTES).decode(), pipe.recv_bytes()
         except EOFError:
@@ -52,12 +62,19 @@ def serve(pipe: Connection, work: Work) -> None:
         signal.setitimer(signal.ITIMER_PROF, work.cpu_seconds)
         try:
             about, content = _photo(body, work) if kind == "photo" else _thumbnail(body, work)
-        except Undecodable as refusal:
+        except (Undecodable, MemoryError, cv2.error) as error:
+            refusal = error if isinstance(error, Undecodable) else too_large()
             about, content = {"code": refusal.code, "message": refusal.message}, b""
         signal.setitimer(signal.ITIMER_PROF, 0)
-        pipe.send_bytes(json.dumps(about).encode())
+        is_last = _data_bytes() - len(body) > most
+        pipe.send_bytes(json.dumps(about | {"last": is_last}).encode())
         pipe.send_bytes(content)
         del body, content
+
+
+def too_large() -> Undecodable:
+    """Where there is enough memory for the pixels, and not enough for what follows."""
+    return Undecodable("too_expensive", f"The file takes too much memory to decode. {CONVERT}")
 
 
 def _photo(body: bytes, work: Work) -> tuple[dict[str, object], bytes]:

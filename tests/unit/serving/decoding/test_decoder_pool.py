@@ -173,6 +173,7 @@ def test_who_finds_too_many_waiting_is_told_so_at_once(make: Make) -> None:
 @pytest.mark.parametrize(
     "body",
     [
+        pytest.param(images.encoded(Image.new("RGB", (65_500, 63)), "JPEG"), id="JPEG"),
         pytest.param(expensive.flat_png(4000, 4000), id="PNG"),
         pytest.param(expensive.flat_png(2000, 4000, 16), id="PNG of 16 bits"),
         pytest.param(images.encoded(Image.new("P", (7000, 7000)), "GIF"), id="GIF"),
@@ -183,8 +184,24 @@ def test_who_finds_too_many_waiting_is_told_so_at_once(make: Make) -> None:
 def test_a_file_that_needs_too_much_memory_is_refused_and_the_next_one_answered(
     body: bytes, make: Make
 ) -> None:
-    decoders = make(memory_bytes=20 * 2**20)
+    decoders = make(memory_bytes=8 * 2**20)
     with pytest.raises(Undecodable) as refusal:
         ask(decoders.photo(body))
     assert refusal.value.code in ("too_expensive", "corrupt")  # some decoders do not say why
     assert ask(decoders.photo(images.encoded(images.picture()))).width == 96
+
+
+def test_a_file_is_judged_alike_whatever_the_decoder_has_seen_before(make: Make) -> None:
+    """A decoder that kept what its libraries had freed refused the second or third of these."""
+    large = expensive.heic_grid(512, 13, 13)
+    decoders = make()
+    assert [ask(decoders.photo(large)).width for _ in range(6)] == [6656] * 6
+
+
+def test_a_decoder_takes_the_next_file_where_nothing_is_left_of_the_one_before(make: Make) -> None:
+    decoders, small = make(), images.encoded(images.picture())
+    ask(decoders.photo(small))
+    seen = processes_of_decoders()
+    ask(decoders.photo(expensive.flat_png(4000, 4000)))
+    ask(decoders.photo(small))
+    assert processes_of_decoders() == seen
