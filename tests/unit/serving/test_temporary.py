@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from serving.temporary import PREFIX, temporary_folder
-from tests.serving_process import ROOT
+from tests.support.worlds.serving_process import ROOT
 
 SERVER = """
 import sys
-from serving.decoders import prepare
+from serving.decoding.decoder_pool import prepare
 from serving.temporary import temporary_folder
 
 if __name__ == "__main__":
