@@ -33,6 +33,10 @@ CALLED = 2
 """Runs at the head of the line that are told when a job has ended."""
 
 
+CLEARED = 100
+"""Lapsed tickets that one who asks for a slot takes away: some seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """`etag` and `job` are None where no job has ever had it. `is_free`: its job is over."""
@@ -46,7 +50,7 @@ class Slot:
 
 def take(cloud: Cloud, run: Run, job: JobName) -> bool:
     """Whether `job`, which does not exist yet, may be started now; if not, its run is in line."""
-    tickets = waiting(cloud.bucket, cloud.now(), cloud.bounds)
+    tickets = _line(cloud)
     mine = [each for each in tickets if ticket_token(each.key) == run.scope.token]
     ahead = [each for each in tickets if not mine or each.key < mine[0].key]
     slots = [] if mine and len(ahead) >= cloud.jobs_at_once else _slots(cloud)
@@ -84,9 +88,25 @@ def waiting(bucket: Bucket, now: datetime, bounds: Bounds, most: int | None = No
 
     Without those of runs that have not come by for long: such a run may never come.
     """
-    since = now - timedelta(seconds=bounds.ticket_seconds)
-    known = islice(bucket.walk(TICKETS), bounds.tickets)
-    return list(islice((each for each in known if each.last_modified >= since), most))
+    alive = (each for each in bucket.walk(TICKETS) if not _is_lapsed(each, now, bounds))
+    return list(islice(alive, bounds.tickets if most is None else most))
+
+
+def _is_lapsed(ticket: Listed, now: datetime, bounds: Bounds) -> bool:
+    return now - ticket.last_modified > timedelta(seconds=bounds.ticket_seconds)
+
+
+def _line(cloud: Cloud) -> list[Listed]:
+    """As `waiting`; takes away some tickets that have lapsed, which the line is read past."""
+    alive: list[Listed] = []
+    lapsed: list[Listed] = []
+    for ticket in cloud.bucket.walk(TICKETS):
+        (lapsed if _is_lapsed(ticket, cloud.now(), cloud.bounds) else alive).append(ticket)
+        if len(alive) == cloud.bounds.tickets:
+            break
+    for ticket in lapsed[:CLEARED]:
+        cloud.bucket.delete(ticket.key, ticket.etag)
+    return alive
 
 
 def _call(cloud: Cloud, tickets: list[Listed]) -> None:

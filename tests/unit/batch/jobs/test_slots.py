@@ -260,3 +260,27 @@ def test_the_clock_and_status_tell_how_many_runs_wait_and_since_when() -> None:
     look = Lookout(Stage("test"), world.cloud.bucket, Any, Any)  # type: ignore[arg-type]
     (finding,) = of_jobs(look)
     assert finding.sentence.startswith("2 runs wait for one of the stage's 1 transform jobs")
+
+
+def test_tickets_that_lapsed_are_taken_away_and_hide_nobody_in_line() -> None:
+    """More runs wait than come by within a ticket's life, each time under another ticket."""
+    world = world_of(jobs=1, late=0)
+    world.bounds = replace(world.bounds, tickets=5)
+    for number in range(15):
+        world.fill(f"inbox/f{number:02}/a.jpg")
+        world.start(f"f{number:02}/")
+    for _ in range(3):
+        wait(world, world.bounds.ticket_seconds + 100)
+        world.tick()
+    assert slots.waiting(world.cloud.bucket, world.cloud.now(), world.cloud.bounds)
+    assert len(tickets(world)) <= 15 + 5
+    world.finish_jobs(rounds=100)
+    for _ in range(15):
+        wait(world, 300)
+        world.tick()
+        world.finish_jobs(rounds=100)
+    assert world.open_runs() == []
+    wait(world, world.bounds.ticket_seconds + 100)
+    world.fill("inbox/last/a.jpg")
+    world.run("last/")
+    assert tickets(world) == []

@@ -4,7 +4,7 @@ from typing import Any
 
 from batch.context import Bounds
 from domain.keys import CLAIMS, RENEWED, RUNS
-from functions.messages import Changed, Restored, parse_inbox
+from functions.messages import Changed, parse_inbox
 from tests.support.builders.packaged import STORAGE, of_type, storage
 from tests.support.worlds.uploads import notification
 
@@ -57,7 +57,7 @@ def test_what_the_bucket_tells_of_is_what_the_door_understands() -> None:
         for name in sent[each["Event"]]:
             (read,) = parse_inbox(notification("inbox/a b.jpg", f"{kind}:{name}"))
             assert read == (
-                Restored("inbox/a b.jpg")
+                Changed("inbox/a b.jpg", removed=False, restored=True)
                 if kind == "ObjectRestore"
                 else Changed("inbox/a b.jpg", removed=kind != "ObjectCreated")
             )
@@ -80,6 +80,7 @@ def test_what_we_no_longer_need_expires() -> None:
     assert _days(rules["work/runs/"]) == (60, None)
     assert _days(rules["work/renewed/"]) == (60, None)
     assert _days(rules["work/leases/"]) == (1, None)
+    assert _days(rules["work/tickets/"]) == (1, None)
     assert _days(rules["work/beats/"]) == (14, None)
     assert _days(rules["work/timeouts/"]) == (14, None)
     assert _days(rules["outbox/"]) == (None, 30)
@@ -87,7 +88,7 @@ def test_what_we_no_longer_need_expires() -> None:
     assert everywhere["ExpiredObjectDeleteMarker"] is True
     assert everywhere["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert _days(rules["training/checkpoints/"]) == (14, 1)
-    scratch = ("runs", "renewed", "leases", "beats", "timeouts")
+    scratch = ("runs", "renewed", "leases", "tickets", "beats", "timeouts")
     work = {"work/", *(f"work/{each}/" for each in scratch)}
     expiring = {*work, "outbox/", "deploy/", "training/checkpoints/", None}
     assert set(rules) == expiring, "nothing a person put there, and no claim"
