@@ -38,8 +38,10 @@ class Uploader:
 
     @property
     def identity(self) -> str:
-        """`AWS:AROAEXAMPLE:session` without its session."""
-        return ":".join(self.principal.split(":")[:2])
+        """`AWS:AROAEXAMPLE:session`, or `AROAEXAMPLE:session`, without its session."""
+        first = self.principal.removeprefix("AWS:").partition(":")[0]
+        is_iams = self.principal.startswith("AWS:") or first.startswith("AROA")
+        return first if is_iams else self.principal
 
     @property
     def group(self) -> str:

@@ -64,9 +64,9 @@ class Beats:
 
     def beat(self, folder: Scope) -> None:
         """The objects, then the timer, then the memory: what fails in between is done again."""
-        now = self._now()
-        if self._is_recent(folder.path, now):
+        if self.is_recent(folder):
             return
+        now = self._now()
         self._wait(folder)
         quiet = Quiet(folder.path, self._new_nonce())
         self._s3.put_object(
@@ -92,9 +92,11 @@ class Beats:
             if status(error) not in (409, 412):
                 raise
 
-    def _is_recent(self, path: str, now: float) -> bool:
+    def is_recent(self, folder: Scope) -> bool:
+        """Whether a beat of the folder costs nothing just now."""
+        now = self._now()
         with self._lock:
-            last = self._last.get(path)
+            last = self._last.get(folder.path)
         return last is not None and 0 <= now - last < min(10, self._quiet_seconds / 2)
 
     def _remember(self, path: str, now: float) -> None:

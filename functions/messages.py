@@ -23,7 +23,8 @@ class Malformed(SortboxError, ValueError):
 class Changed:
     """S3 saw something happen to an inbox key (decoded): a hint to look, never the truth.
 
-    `size` in bytes, of what was created. `moved`: to the backlog, by us.
+    `size` in bytes, of what was created. `moved`: to the backlog, by us. `restored`: S3 has fetched
+    the archived object back, and it may be read for some days.
     """
 
     key: str
@@ -31,13 +32,7 @@ class Changed:
     size: int | None = None
     uploader: Uploader = NOBODY
     moved: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """S3 has fetched an archived object back: it may be read for some days."""
-
-    key: str
+    restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ class SwitchedOn:
     """S3's test event, sent once when notifications are switched on."""
 
 
-InboxMessage = Changed | Restored | LookAgain | SwitchedOn
+InboxMessage = Changed | LookAgain | SwitchedOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +127,23 @@ def parse_inbox(body: str) -> tuple[InboxMessage, ...]:
             return tuple(_changed(record) for record in records)
         case {"look": {"key": str(key), "again": int(again)}}:
             return (LookAgain(key, again),)
-        case {"moved": {"key": str(key), "removed": bool(removed), "size": size}} if (
+        case {"moved": {"key": str(key), "removed": bool(removed), "size": size} as change} if (
             size is None or isinstance(size, int)
         ):
-            return (Changed(key, removed, size, moved=True),)
+            restored = change.get("restored", False) is True  # not told by those who knew no such
+            return (Changed(key, removed, size, moved=True, restored=restored),)
         case {"Event": "s3:TestEvent"}:
             return (SwitchedOn(),)
     raise Malformed(f"not a message of the inbox queue: {sorted(message)}")
 
 
-def _changed(record: object) -> Changed | Restored:
+def _changed(record: object) -> Changed:
     match record:
         case {"eventName": str(event), "s3": {"object": {"key": str(key)}}}:
-            kind = event.partition(":")[0]
-            if kind in ("ObjectCreated", *REMOVALS):
-                return Changed(unquote_plus(key), kind in REMOVALS, *_details(record))
-            if event == "ObjectRestore:Completed":
-                return Restored(unquote_plus(key))
+            kind, restored = event.partition(":")[0], event == "ObjectRestore:Completed"
+            if restored or kind in ("ObjectCreated", *REMOVALS):
+                is_removal = kind in REMOVALS
+                return Changed(unquote_plus(key), is_removal, *_details(record), restored=restored)
             raise Malformed(f"not an event that the inbox subscribes to: {event!r}")
     raise Malformed("not an S3 event record")
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -23,7 +24,14 @@ from functions.debounce import Beats
 from functions.endpoint.expensive import Timeouts
 from functions.endpoint.readiness import Readiness
 from functions.inbox import BELIEVED_RECEIVES, Absent, Image, Photo, Unreadable, fetch, peek
-from functions.messages import Changed, LookAgain, Restored, Start, SwitchedOn, parse_inbox
+from functions.messages import (
+    Changed,
+    InboxMessage,
+    LookAgain,
+    Start,
+    SwitchedOn,
+    parse_inbox,
+)
 from functions.outbox import Current, Gone, Outbox, Published, Unanswered, settle, withdraw
 from functions.runtime import Event, about, count, logger
 from functions.settings import OnUpload, from_env
@@ -47,34 +55,37 @@ class Uploads:
     probe: "SageMakerRuntimeClient | None" = None
 
     def accept(self, record: SQSRecord) -> None:
-        for message in parse_inbox(record.body):
-            match message:
-                case Changed():
-                    with about(message.key):
-                        if self._is_within_allowance(message):
-                            self._changed(message, receives(record))
-                        else:
-                            move(self.sqs, self.settings.backlog_queue_url, message)
-                            count("MovedToBacklog")
-                case Restored(key):
-                    with about(key):
-                        withdraw(self.outbox, key, is_restored=True)
-                        self._changed(Changed(key, removed=False), receives(record))
-                case LookAgain(key, times):
-                    with about(key):
-                        self._settle(key, times, receives(record))
-                case SwitchedOn():
-                    logger.info("notifications are switched on")
-                case never:
-                    assert_never(never)
+        """Each of the message's objects has its turn before trouble with one of them is raised."""
+        with ExitStack() as turns:
+            for message in reversed(parse_inbox(record.body)):
+                turns.callback(self._take, message, receives(record))
+
+    def _take(self, message: InboxMessage, attempt: int) -> None:
+        match message:
+            case Changed():
+                with about(message.key):
+                    if self._is_within_allowance(message):
+                        if message.restored:
+                            withdraw(self.outbox, message.key, is_restored=True)
+                        self._changed(message, attempt)
+                    else:
+                        move(self.sqs, self.settings.backlog_queue_url, message)
+                        count("MovedToBacklog")
+            case LookAgain(key, times):
+                with about(key):
+                    self._settle(key, times, attempt)
+            case SwitchedOn():
+                logger.info("notifications are switched on")
+            case never:
+                assert_never(never)
 
     def _is_within_allowance(self, change: Changed) -> bool:
         """What costs no call of S3's, or next to none, is not counted."""
         match route(change.key, self.settings.folder_depth):
             case Single():
                 costs = True
-            case InFolder():
-                costs = change.removed
+            case InFolder(_, folder):
+                costs = change.removed or change.restored or not self.beats.is_recent(folder)
             case _:
                 costs = False
         return change.moved or not costs or self.allowances.has_more(change.uploader)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from domain.keys import result_key
+from domain.result import Classified, How, Rejected, Source, metadata, to_json
 from functions.allowance import NOBODY, OF_A_PRINCIPAL, REMEMBERED, Allowances, Counts, Uploader
 from functions.messages import Changed, parse_inbox
 from functions.on_upload import Uploads, door
@@ -59,6 +60,16 @@ def test_whoever_has_a_name_for_each_image_has_a_few_allowances_and_no_more() ->
     )
     assert passed == 10 * OF_A_PRINCIPAL
     assert allowances.has_more(FEW)
+
+
+@pytest.mark.parametrize("told", ["AWS:AROABAD:{}", "AROABAD:{}", "AWS:111122223333:{}"])
+def test_a_sessions_name_is_left_out_in_whatever_form_the_event_tells_it(told: str) -> None:
+    assert len({Uploader(told.format(name)).identity for name in ("one", "two")}) == 1
+
+
+def test_those_who_are_no_identities_of_iams_are_told_apart() -> None:
+    assert Uploader("AmazonCustomer:A1").identity != Uploader("AmazonCustomer:A2").identity
+    assert Uploader("AWS:AIDAMANY").identity == Uploader("AIDAMANY").identity
 
 
 def test_what_is_remembered_is_bounded() -> None:
@@ -160,3 +171,50 @@ def test_messages_that_fail_are_put_off_in_the_queue_they_came_from() -> None:
         SETTINGS.inbox_queue_url,
         SETTINGS.backlog_queue_url,
     ]
+
+
+def test_restored_images_are_moved_and_looked_at_again_too() -> None:
+    """A batch operation restores a million at once."""
+    scene = Scene()
+    for number in range(3):
+        key = f"inbox/{number}.jpg"
+        scene.world.put(key, key.encode())
+        scene.take(event_by(MANY, key, "ObjectRestore:Completed"))
+    (moved,) = scene.world.sent("backlog")
+    assert scene.world.result("inbox/1.jpg")
+    assert scene.world.result("inbox/2.jpg") is None
+    standing = Rejected(
+        "inbox/2.jpg",
+        Source("bucket", scene.world.s3.objects["inbox/2.jpg"].etag, None, 1),
+        None,
+        How("endpoint", None, 1, "2026-01-01T00:00:00Z"),
+        "unreadable",
+        "archived",
+    )
+    scene.world.s3.put_object(
+        Bucket="bucket",
+        Key=result_key("inbox/2.jpg"),
+        Body=to_json(standing),
+        Metadata=metadata(standing),
+    )
+    scene.take(json.dumps(moved))
+    assert isinstance(scene.world.result("inbox/2.jpg"), Classified)
+
+
+def test_a_message_that_was_moved_before_restores_were_is_read() -> None:
+    told = {"moved": {"key": "inbox/a", "removed": True, "size": None}}
+    assert parse_inbox(json.dumps(told)) == (Changed("inbox/a", True, moved=True),)
+
+
+def test_an_image_in_a_folder_counts_where_its_beat_costs_something() -> None:
+    """A million folders of one image are as many beats; a folder of a million is a few."""
+    scene = Scene()
+    for number in range(20):
+        scene.take(event_by(MANY, f"inbox/trip/{number}.jpg"))
+    assert scene.world.sent("backlog") == []
+    for number in range(4):
+        scene.take(event_by(MANY, f"inbox/f{number}/1.jpg"))
+    moved = scene.world.sent("backlog")
+    assert [each["moved"]["key"] for each in moved] == [f"inbox/f{n}/1.jpg" for n in (1, 2, 3)]
+    scene.take(json.dumps(moved[0]))
+    assert [each["quiet"]["path"] for each in scene.world.sent("folder")] == ["trip/", "f0/", "f1/"]

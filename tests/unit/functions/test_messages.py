@@ -22,7 +22,6 @@ from functions.messages import (
     Malformed,
     NotOurs,
     Quiet,
-    Restored,
     Start,
     Sweep,
     SwitchedOn,
@@ -210,7 +209,7 @@ def test_a_size_that_is_none_is_not_known(size: Any) -> None:
         ("ObjectRemoved:DeleteMarkerCreated", Changed("inbox/a", removed=True)),
         ("LifecycleExpiration:Delete", Changed("inbox/a", removed=True)),
         ("LifecycleExpiration:DeleteMarkerCreated", Changed("inbox/a", removed=True)),
-        ("ObjectRestore:Completed", Restored("inbox/a")),
+        ("ObjectRestore:Completed", Changed("inbox/a", removed=False, restored=True)),
     ],
 )
 def test_every_event_that_the_inbox_subscribes_to_is_known(name: str, expected: object) -> None:

@@ -135,6 +135,25 @@ def test_an_endpoint_in_trouble_costs_no_answers(world: World) -> None:
     assert world.result(CAT) is not None
 
 
+@pytest.mark.parametrize("bad", ["inbox/a.jpg", "inbox/b.jpg"])
+def test_of_a_message_that_tells_of_several_images_the_others_are_answered(
+    world: World, bad: str
+) -> None:
+    """S3's message may tell of several, and it comes again as long as one of them fails."""
+    keys = ["inbox/a.jpg", "inbox/b.jpg", "inbox/c.jpg"]
+
+    def refuse(operation: str, key: str) -> None:
+        if (operation, key) == ("GetObject", bad):
+            raise error("GetObject", 500, "InternalError")
+
+    for key in keys:
+        world.put(key, key.encode())
+    world.s3.hook = refuse
+    records = [json.loads(notification(key))["Records"][0] for key in keys]
+    assert world.failed(json.dumps({"Records": records})) == ["m1"]
+    assert [key for key in keys if world.result(key)] == [key for key in keys if key != bad]
+
+
 def test_an_answer_by_a_model_that_is_not_active_is_looked_at_again(world: World) -> None:
     world.put(CAT, b"cat")
     world.endpoint.number = 2
