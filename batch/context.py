@@ -43,6 +43,10 @@ class Bounds:
     """Of one walk, whatever S3's pace."""
     planning_seconds: int = 120
     """So long slices are planned in one invocation; the last may take a walk's time more."""
+    planning_patience_seconds: int = 3_600
+    """In so old a run a denied HEAD is left to its page, though no other object could be read."""
+    report_patience_seconds: int = 86_400
+    """The report of so old a run goes without files that are denied, whoever else can be read."""
     report_seconds: int = 200
     """So long the end of a run is worked on in one invocation; the clock has it gone on with."""
     part_characters: int = PART_CHARACTERS
@@ -104,6 +108,10 @@ class Cloud:
     ask_above: int
     review_below: float
     bounds: Bounds = Bounds()
+
+    def is_overdue(self, started_at: str, patience_seconds: int) -> bool:
+        age = self.now() - datetime.fromisoformat(started_at)
+        return age > timedelta(seconds=patience_seconds)
 
     def pictures(self) -> Callable[[str], bytes | None]:
         """`thumbnail`, until its time is up."""

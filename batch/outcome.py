@@ -5,7 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
+from botocore.exceptions import ClientError
+
 from batch.bucket import Bucket
+from batch.unreadable import is_out_of_reach
 from domain import result
 from domain.foreign import escape_cell, unescape_cell
 from domain.keys import result_key
@@ -91,8 +94,13 @@ def _before(previous: Previous) -> Before:
 
 
 def in_outbox(bucket: Bucket, image: str) -> Predicted | Refusal | None:
-    """What the outbox says about an image; nothing where it is not of the schema known here."""
-    found = result_of(bucket, image)
+    """What the outbox says about an image; nothing where that is archived or unknown."""
+    try:
+        found = result_of(bucket, image)
+    except ClientError as error:
+        if not is_out_of_reach(error):
+            raise
+        return None
     return answer_of(found) if found else None
 
 

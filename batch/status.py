@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from batch.bucket import Bucket
 from batch.claim import Run, publish
+from batch.unreadable import read_if_allowed
 from domain.keys import INBOX
 
 STATUS = "_status.json"
@@ -65,7 +66,7 @@ def write(
     if not (run.scope.gathers or run.scope.is_sweep):
         return
     key = run.file(STATUS)
-    standing = bucket.read(key)
+    standing = read_if_allowed(bucket, key)
     told = asdict(tally) if tally else None
     if standing and _is_told(json.loads(standing.body), run, state, reason, told):
         return

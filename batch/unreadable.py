@@ -21,7 +21,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from batch.bucket import ARCHIVES, Bucket, Listed
+from batch.bucket import ARCHIVES, Bucket, Listed, Stored
 
 PASSING_STATUSES = (404, 408, 409, 412, 416, 429)
 PASSING_CODES = frozenset(
@@ -73,7 +73,7 @@ def denial_of(error: ClientError) -> Denial | None:
             f"The image is archived{f' ({kind})' if kind else ''} and cannot be read. Restore it "
             "(aws s3api restore-object): it is answered when that is done. Or upload it again.",
         )
-    if "Server Side Encryption" in message:
+    if "stored using a form of Server Side Encryption" in message:
         return Denial(
             True,
             "The image is encrypted with a key of its uploader's (SSE-C), which S3 does not keep. "
@@ -91,6 +91,22 @@ def denial_of(error: ClientError) -> Denial | None:
         f"S3 does not let this image be read ({status} {code}), while others can be. Look for "
         "SSE-C, a bucket policy, an ACL or another owner; then upload it again without.",
     )
+
+
+def is_out_of_reach(error: ClientError) -> bool:
+    """Whether S3 says of this very object that it cannot be read."""
+    denial = denial_of(error)
+    return denial is not None and denial.certain
+
+
+def read_if_allowed(bucket: Bucket, key: str) -> Stored | None:
+    """Of what is only consulted before it is replaced: a denied object is as good as absent."""
+    try:
+        return bucket.read(key)
+    except ClientError as error:
+        if denial_of(error) is None:
+            raise
+        return None
 
 
 @dataclass
@@ -156,6 +172,12 @@ class Others:
             return denial or "absent"
         answer["Body"].close()
         return None
+
+
+def is_alone(bucket: Bucket, key: str) -> bool:
+    """Whether a GET says of this very object that it cannot be read: HEAD has no words for it."""
+    denial = Others(bucket).denial(key)
+    return denial is not None and denial.certain
 
 
 def _may_do(other: Listed) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from batch.unreadable import is_out_of_reach
 from domain.errors import SortboxError
 from domain.keys import result_key
 from domain.model import ActiveModel
@@ -268,12 +269,12 @@ def _overtaken(error: ClientError) -> Overtaken:
 def previous_answer(s3: "S3Client", bucket: str, image: str, etag: str) -> Previous | Absent | None:
     """Absent where the result is no longer the one with this ETag.
 
-    None where it says nothing: of a schema that is not known here, it is replaced all the same.
+    None where it says nothing: archived, or of an unknown schema, it is replaced all the same.
     """
     try:
         found = s3.get_object(Bucket=bucket, Key=result_key(image))
     except ClientError as error:
-        return absent(error)
+        return None if is_out_of_reach(error) else absent(error)
     if found["ETag"] != etag:
         return Absent()
     try:

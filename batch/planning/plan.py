@@ -25,7 +25,8 @@ def plan(cloud: Cloud, run: Run, attempt: int, previous: Slice | None) -> Slice:
     """The slice after `previous` (None: the attempt's first), whoever planned it first."""
     index = previous.index + 1 if previous else 0
     model = str(cloud.active_model().id) if run.kind == "renewal" else None
-    walk = Walk(cloud, run.scope, model, previous.cursor if previous else "").run()
+    is_overdue = cloud.is_overdue(run.started_at, cloud.bounds.planning_patience_seconds)
+    walk = Walk(cloud, run.scope, model, previous.cursor if previous else "", is_overdue).run()
     rows = walk.rows if attempt == 1 else _looked_at(cloud, walk.rows)
     groups = divide(rows, _most_direct(cloud, run, attempt, index) if walk.last else 0)
     planned = Slice(

@@ -15,7 +15,7 @@ from batch.outcome import result_at
 from batch.planning.listing import DOUBT, UNLISTED, Candidate, nobody, together
 from batch.planning.page import Row
 from batch.planning.pending import Reason, Wanted
-from batch.unreadable import Others, denial_of
+from batch.unreadable import Others, denial_of, is_alone
 from domain.keys import (
     INBOX,
     LARGE_MARKERS,
@@ -38,14 +38,15 @@ HEAD_COST = 20
 class Walk:
     """From `after` until the scope ends, or it has cost enough, or taken long, at `cursor`.
 
-    `model`: the one that a renewal wants the answers of. What is held at a time is the slice's rows
-    and a thousand keys of each listing.
+    `model`: the one that a renewal wants the answers of. `is_overdue`: the run has waited long.
+    What is held at a time is the slice's rows and a thousand keys of each listing.
     """
 
     cloud: Cloud
     scope: Scope
     model: str | None
     after: str
+    is_overdue: bool = False
     cursor: str = ""
     last: bool = True
     ignored: int = 0
@@ -57,6 +58,7 @@ class Walk:
     _witnesses: Others | None = None
     _unmatched: list[Listed] = field(default_factory=list)
     _is_through: bool = False
+    _not_for_jobs: set[str] = field(default_factory=set)
 
     def run(self) -> "Walk":
         """Looks are taken side by side in a sweep, which takes one at every result."""
@@ -71,7 +73,8 @@ class Walk:
                 for candidate, reason in zip(looked_at, reasons, strict=True):
                     if reason and not self._is_left_to_its_event(candidate.image, reason):
                         self.reasons[reason] += 1
-                        self.rows.append(Row.of(candidate.image))
+                        is_denied = candidate.image.key in self._not_for_jobs
+                        self.rows.append(replace(Row.of(candidate.image), denied=is_denied))
             self.rows += self._without_images(threads)
         self._pin()
         return self
@@ -84,10 +87,15 @@ class Walk:
         return [Row.of_nothing(key) for key, is_gone in zip(keys, gone, strict=True) if is_gone]
 
     def _image_of(self, result: Listed) -> str | None:
-        """Where an image's key is too long for its result's, the result tells it."""
+        """Where an image's key is too long for its result's, the result tells it, if it is read."""
         if not result.key.startswith(LONG):
             return image_key(result.key)
-        told = result_at(self._bucket, result.key)
+        try:
+            told = result_at(self._bucket, result.key)
+        except ClientError as error:
+            if denial_of(error) is None:
+                raise
+            return None
         return told.image if told else None
 
     def _is_gone(self, key: str) -> bool:
@@ -95,7 +103,7 @@ class Walk:
         try:
             return self._bucket.head(key) is None
         except ClientError as error:
-            if denial_of(error) and self._others.are_read(key):
+            if self._is_gone_on_from(error, key):
                 return False
             raise
 
@@ -133,7 +141,7 @@ class Walk:
         try:
             return wanted.reason(self._bucket, candidate)
         except ClientError as error:
-            if denial_of(error) and self._others.are_read(result_key(candidate.image.key)):
+            if self._is_gone_on_from(error, result_key(candidate.image.key)):
                 return "no answer"
             raise
 
@@ -156,7 +164,7 @@ class Walk:
         try:
             found = self._bucket.head(row.key)
         except ClientError as error:
-            if denial_of(error) and self._others.are_read(row.key):
+            if self._is_gone_on_from(error, row.key):
                 return row
             raise
         if found is None or not Version(row.etag).is_same(Version(found.listed.etag)):
@@ -172,6 +180,16 @@ class Walk:
         self._witnesses = self._witnesses or Others(self._bucket, by_head=True)
         return self._witnesses
 
+    def _is_gone_on_from(self, error: ClientError, key: str) -> bool:
+        """Whether a denied HEAD is left to the page, which judges it; else planning waits.
+
+        It waits while all may be denied, and not for ever: there may be more objects of one sender
+        that nobody reads than are looked at, and those behind them are to have their turn.
+        """
+        if denial_of(error) is None:
+            return False
+        return self.is_overdue or is_alone(self._bucket, key) or self._others.are_read(key)
+
     def _candidates(self) -> Iterator[Candidate]:
         if self.scope.is_large_singles:
             return self._large()
@@ -185,7 +203,7 @@ class Walk:
         """The singles that markers name; those that need no answer of this run lose their marker.
 
         A marker that was written since for another image of that name has another ETag, and stays.
-        What may not be looked at is judged by the road of its own event.
+        One that is denied is a row, whose page judges it and whose job does without it.
         """
         until = self.cloud.now() + timedelta(seconds=self.cloud.bounds.walk_seconds)
         for marker in self._bucket.walk(LARGE_MARKERS, self.after):
@@ -195,12 +213,13 @@ class Walk:
             self.cost += HEAD_COST
             self.cursor = marker.key
             try:
-                image = self._bucket.head(large_image(marker.key))
+                headed = self._bucket.head(large_image(marker.key))
+                image = headed.listed if headed else None
             except ClientError as error:
-                if denial_of(error) and self._others.are_read(large_image(marker.key)):
-                    continue
-                raise
-            candidate = Candidate(image.listed, UNLISTED) if image else None
+                if not self._is_gone_on_from(error, large_image(marker.key)):
+                    raise
+                image = self._denied(large_image(marker.key))
+            candidate = Candidate(image, UNLISTED) if image else None
             if (
                 candidate is None
                 or candidate.image.size <= ENDPOINT_BYTES
@@ -210,6 +229,11 @@ class Walk:
                 continue
             self.images += 1
             yield candidate
+
+    def _denied(self, key: str) -> Listed | None:
+        """An image that HEAD does not show, as the listing has it."""
+        self._not_for_jobs.add(key)
+        return next((each for each in self._bucket.page(key)[:1] if each.key == key), None)
 
     def _images(self) -> Iterator[Listed]:
         until = self.cloud.now() + timedelta(seconds=self.cloud.bounds.walk_seconds)

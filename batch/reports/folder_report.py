@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from batch.bucket import Bucket, Listed
+from batch.bucket import Listed
 from batch.claim import SUMMARY, Run, publish
 from batch.context import Cloud
 from batch.outcome import COLUMNS, Predicted, Refusal, answer_of, result_of, to_csv, to_line
@@ -26,7 +26,7 @@ from batch.reports.folder_page import PAGE, Gallery
 from batch.reports.known import ERRORS, PREDICTIONS, Known
 from batch.reports.multipart import PartedFile
 from batch.reports.review import Review, key_of
-from batch.unreadable import Others, denial_of
+from batch.unreadable import Others, denial_of, is_alone
 from domain.keys import INBOX, folder_file, result_key
 from domain.result import Result, Version
 from domain.route import Ignored, InFolder, route
@@ -163,7 +163,7 @@ def _fill(cloud: Cloud, run: Run, reports: Reports, known: Known, until: datetim
         match route(listed.key, cloud.folder_depth):
             case InFolder(folder=folder) if folder == run.scope:
                 reports.counts.images += 1
-                answer = known.latest(listed) or _read_answer(cloud, listed, reports.counts)
+                answer = known.latest(listed) or _read_answer(cloud, run, listed, reports.counts)
                 if answer:
                     reports.add(answer)
             case Ignored():
@@ -186,7 +186,9 @@ def _publish(cloud: Cloud, run: Run, reports: Reports) -> None:
     publish(bucket, run, folder_file(scope, SUMMARY), text)
 
 
-def _read_answer(cloud: Cloud, image: Listed, counts: Counts) -> Predicted | Refusal | None:
+def _read_answer(
+    cloud: Cloud, run: Run, image: Listed, counts: Counts
+) -> Predicted | Refusal | None:
     """What the outbox says about an image that no stream knows; only so many are looked up."""
     if counts.looked_up >= cloud.bounds.report_reads:
         counts.unlisted += 1
@@ -196,25 +198,37 @@ def _read_answer(cloud: Cloud, image: Listed, counts: Counts) -> Predicted | Ref
         found = result_of(cloud.bucket, image.key)
     except ClientError as error:
         # One answer that cannot be read is no reason to hold up the report of all the others.
-        if not denial_of(error) or not Others(cloud.bucket).are_read(result_key(image.key)):
+        if not _is_gone_on_from(cloud, run, error, Others(cloud.bucket), result_key(image.key)):
             raise
         counts.unlisted += 1
         return None
-    if found is None or not _is_about(cloud.bucket, found, image):
+    if found is None or not _is_about(cloud, run, found, image):
         counts.unanswered += 1
         return None
     return answer_of(found)
 
 
-def _is_about(bucket: Bucket, found: Result, image: Listed) -> bool:
+def _is_gone_on_from(cloud: Cloud, run: Run, error: ClientError, others: Others, key: str) -> bool:
+    """Whether the report goes without this object, because it alone is denied, or for too long."""
+    denial = denial_of(error)
+    return denial is not None and (
+        denial.certain
+        or cloud.is_overdue(run.started_at, cloud.bounds.report_patience_seconds)
+        or is_alone(cloud.bucket, key)
+        or others.are_read(key)
+    )
+
+
+def _is_about(cloud: Cloud, run: Run, found: Result, image: Listed) -> bool:
     """A listing tells no version id; a HEAD does."""
     answered = found.source.version
     if not answered.id or not answered.is_same(Version(image.etag)):
         return answered.is_same(Version(image.etag))
     try:
-        present = bucket.head(image.key)
+        present = cloud.bucket.head(image.key)
     except ClientError as error:
-        if denial_of(error) and Others(bucket, by_head=True).are_read(image.key):
+        others = Others(cloud.bucket, by_head=True)
+        if _is_gone_on_from(cloud, run, error, others, image.key):
             return True  # of an image that HEAD does not show, the ETag is all there is
         raise
     return present is not None and answered.is_same(present.version)

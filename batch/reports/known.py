@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from batch.bucket import Bucket, Listed
 from batch.claim import Run
 from batch.context import Cloud
@@ -16,6 +18,7 @@ from batch.outcome import Answer, Predicted, Refusal, Unanswered, from_csv, pred
 from batch.planning.listing import DOUBT
 from batch.reports import outcomes as answers
 from batch.reports import reclassified
+from batch.unreadable import denial_of, is_out_of_reach
 from domain.keys import folder_file
 
 PREDICTIONS = "predictions.csv"
@@ -115,15 +118,16 @@ class Known:
         own = answers.of_run(cloud.bucket, run, bounds.attempts, bounds.heads_at_once, after)
         keys = {name: folder_file(run.scope, name) for name in (PREDICTIONS, ERRORS)}
         if place is None:
-            self._files = {name: _whole(cloud.bucket, key) for name, key in keys.items()}
+            files = {name: _whole(cloud.bucket, key) for name, key in keys.items()}
             self._sweeps = reclassified.sweeps(cloud, run.scope)
         else:
             told = {name: place[name] for name in keys}
-            self._files = {
+            files = {
                 name: Lines(cloud.bucket, key, *told[name]) if told[name] else None
                 for name, key in keys.items()
             }
             self._sweeps = [reclassified.go_on(cloud, run.scope, key) for key in place["sweeps"]]
+        self._files = {name: file and _if_read(cloud, run, file) for name, file in files.items()}
         self._streams = (
             Sorted(own),
             *(Sorted(sweep.answers()) for sweep in self._sweeps),
@@ -164,6 +168,23 @@ def _is_older(answer: Predicted | Refusal, image: Listed) -> bool:
 def _whole(bucket: Bucket, key: str) -> Lines | None:
     standing = bucket.head(key)
     return Lines(bucket, key, standing.listed.etag, standing.listed.size) if standing else None
+
+
+def _if_read(cloud: Cloud, run: Run, file: Lines) -> Lines | None:
+    """None where S3 denies the file: what it had is looked up in the outbox.
+
+    A lifecycle rule may have archived it, or its KMS key may be gone.
+    """
+    try:
+        if file.size:
+            cloud.bucket.span(file.key, file.etag, 0, 1)
+    except ClientError as error:
+        patience = cloud.bounds.report_patience_seconds
+        is_overdue = denial_of(error) and cloud.is_overdue(run.started_at, patience)
+        if not is_out_of_reach(error) and not is_overdue:
+            raise
+        return None
+    return file
 
 
 def _table(file: Lines | None) -> Iterator[Predicted]:

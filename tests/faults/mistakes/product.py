@@ -658,6 +658,27 @@ OF_THE_PRODUCT = (
         f"{UNIT}/batch/test_unreadable.py",
     ),
     Mistake(
+        "planning waits for ever while more objects are denied than are looked at",
+        "batch/planning/walk.py",
+        "return self.is_overdue or is_alone(self._bucket, key) or",
+        "return",
+        f"{UNIT}/batch/test_unreadable.py",
+    ),
+    Mistake(
+        "tickets that have lapsed stay in line",
+        "batch/jobs/slots.py",
+        "    for ticket in lapsed[:CLEARED]:\n",
+        "    for ticket in lapsed[:0]:\n",
+        f"{UNIT}/batch/jobs/test_slots.py",
+    ),
+    Mistake(
+        "restored images are in no allowance",
+        "functions/on_upload.py",
+        "change.removed or change.restored or",
+        "change.removed or",
+        f"{UNIT}/functions/test_allowance.py",
+    ),
+    Mistake(
         "a row that fails holds up its page for good",
         "functions/on_page.py",
         "        if failed and not self._are_to_blame(failed, page, received):\n",

@@ -9,7 +9,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
 from batch.unreadable import denial_of
+from domain.keys import LARGE_MARKERS, large_key, result_key
 from domain.result import Classified, Rejected
+from domain.route import ENDPOINT_BYTES
 from domain.scope import Scope
 from functions.endpoint.thumbnails import Thumbnails
 from functions.messages import Advance, Start, Sweep
@@ -158,6 +160,18 @@ def test_the_rejection_goes_with_its_image(world: World, denied: Denied, name: s
 )
 def test_what_passes_by_itself_says_nothing_about_an_object(status: int, code: str) -> None:
     assert denial_of(error("GetObject", status, code)) is None
+
+
+def test_that_kms_wants_another_request_is_not_said_of_one_object() -> None:
+    """So S3 answers of every object under a KMS key, where the client does not use TLS."""
+    raised = error("GetObject", 400, "InvalidArgument")
+    raised.response["Error"]["Message"] = (
+        "Requests specifying Server Side Encryption with AWS KMS managed keys must be made over a"
+        " secure connection."
+    )
+    said = denial_of(raised)
+    assert said is not None
+    assert not said.certain
 
 
 # folders
@@ -363,4 +377,137 @@ def test_a_page_of_which_nothing_can_be_done_ends_before_its_message_is_dead(
     folder.send(Start("trip/"))
     rest(folder, denied, rounds=PAGE_RECEIVES * 3 + 50)
     assert folder.status("trip/")["state"] == "failed"
+    assert folder.open_runs() == []
+
+
+MANY = tuple(f"inbox/!evil/{number:02}.jpg" for number in range(30))
+
+
+def upload_in_parts(world: Folder, *keys: str) -> None:
+    """Their time is their start, so that planning looks at each."""
+    for key in keys:
+        world.put(key)
+        stored = world.s3.objects[key]
+        world.s3.objects[key] = replace(stored, etag=f"{stored.etag}-1")
+
+
+@pytest.fixture
+def outnumbered(folder: Folder) -> Folder:
+    """More objects of one sender that nobody reads than are looked at, before all others."""
+    upload_in_parts(folder, *MANY)
+    folder.s3.page_size = 8
+    folder.bounds = replace(folder.bounds, slice_rows=100, sweep_rows=100, page_rows=50)
+    folder.s3.clock.tick(3600)
+    return folder
+
+
+ALL_OF_IT = (Sweep("", "unanswered", confirmed=True), Start("!evil/"))
+
+
+@pytest.mark.parametrize("message", ALL_OF_IT)
+def test_planning_passes_any_number_of_objects_that_only_their_uploader_can_read(
+    outnumbered: Folder, denied: Denied, message: Sweep | Start
+) -> None:
+    denied.kinds |= dict.fromkeys(MANY, KINDS["SSE-C"])
+    outnumbered.send(message)
+    rest(outnumbered, denied)
+    assert outnumbered.open_runs() == []
+    assert rejection(outnumbered, MANY[0]).code == "unreadable"
+
+
+@pytest.mark.parametrize("message", ALL_OF_IT)
+def test_planning_waits_for_an_hour_where_everything_may_be_denied(
+    outnumbered: Folder, denied: Denied, message: Sweep | Start
+) -> None:
+    denied.kinds |= dict.fromkeys(MANY, KINDS["policy"])
+    outnumbered.send(message)
+    with pytest.raises(ClientError):
+        outnumbered.drain()
+    outnumbered.s3.clock.tick(outnumbered.bounds.planning_patience_seconds + 1)
+    outnumbered.deliver()
+    assert outnumbered.sagemaker.running()
+
+
+@pytest.mark.parametrize("name", ["SSE-C", "policy"])
+def test_large_singles_are_answered_beside_one_that_nobody_reads_any_more(
+    outnumbered: Folder, denied: Denied, name: str
+) -> None:
+    """It could be read when its marker was written, and was replaced since."""
+    bad, good = "inbox/!bad.jpg", "inbox/zoo.jpg"
+    denied.kinds |= dict.fromkeys((bad, *MANY) if name == "SSE-C" else (bad,), KINDS[name])
+    for key in (bad, good):
+        outnumbered.put(key, bytes(ENDPOINT_BYTES + 1))
+        outnumbered.put(large_key(key))
+    outnumbered.send(Start(""))
+    rest(outnumbered, denied)
+    assert outnumbered.open_runs() == []
+    assert isinstance(outnumbered.result(good), Classified)
+    assert rejection(outnumbered, bad).code == "unreadable"
+    assert not [key for key in outnumbered.s3.objects if key.startswith(LARGE_MARKERS)]
+    manifest = outnumbered.sagemaker.images(str(outnumbered.jobs()[0]))
+    assert manifest == [good], "what cannot be read may fail a job for all others"
+
+
+# answers, tables and statuses that cannot be read
+
+
+def test_a_folder_whose_answers_and_files_were_archived_is_answered_and_reported_on(
+    folder: Folder, denied: Denied
+) -> None:
+    """A lifecycle rule of the customer's, for the whole bucket."""
+    folder.send(Start("trip/"))
+    rest(folder, denied)
+    old = [key for key in folder.s3.objects if key.startswith("outbox/")]
+    denied.kinds |= dict.fromkeys(old, KINDS["archived"])
+    folder.s3.clock.tick(90 * 86_400)
+    folder.fill("inbox/trip/5.jpg")
+    folder.send(Start("trip/"))
+    rest(folder, denied)
+    assert folder.open_runs() == []
+    assert folder.status("trip/")["state"] == "finished"
+    assert [row["image"] for row in folder.table("trip/")] == ["inbox/trip/5.jpg"]
+    assert folder.summary("trip/")["unlisted"] == 4
+
+
+def test_a_table_whose_key_is_gone_holds_up_its_folder_for_a_day_at_most(
+    folder: Folder, denied: Denied
+) -> None:
+    folder.send(Start("trip/"))
+    rest(folder, denied)
+    old = [key for key in folder.s3.objects if key.startswith("outbox/")]
+    denied.kinds |= dict.fromkeys(old, KINDS["key that is gone"])
+    folder.fill("inbox/trip/5.jpg")
+    folder.send(Start("trip/"))
+    with pytest.raises(AssertionError, match="not at rest"):
+        rest(folder, denied, rounds=20)
+    folder.s3.clock.tick(folder.bounds.report_patience_seconds + 1)
+    folder.tick()
+    assert folder.open_runs() == []
+    assert "inbox/trip/5.jpg" in [row["image"] for row in folder.table("trip/")]
+
+
+def test_an_archived_answer_is_renewed(folder: Folder, denied: Denied) -> None:
+    folder.send(Start("trip/"))
+    rest(folder, denied)
+    folder.s3.clock.tick(3600)
+    denied.kinds |= {result_key(key): KINDS["archived"] for key in TRIP}
+    folder.promote(2)
+    folder.send(Sweep("", "renewal", confirmed=True))
+    rest(folder, denied)
+    renewed = [folder.result(key) for key in TRIP]
+    assert [each.by.model.version for each in renewed if each and each.by] == [2] * 4
+
+
+def test_a_sweep_ends_though_a_long_named_answer_is_archived(
+    folder: Folder, denied: Denied
+) -> None:
+    long = f"inbox/trip/{'x' * 1_010}.jpg"
+    folder.fill(long)
+    folder.send(Start("trip/"))
+    rest(folder, denied)
+    folder.remove(long)
+    folder.s3.clock.tick(3600)
+    denied.kinds[result_key(long)] = KINDS["archived"]
+    folder.send(Sweep("", "unanswered", confirmed=True))
+    rest(folder, denied)
     assert folder.open_runs() == []
