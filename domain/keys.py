@@ -226,8 +226,13 @@ class RunKeys:
         """The beginning of the names of a report's parts, while it is written."""
         return f"{self.prefix}report/{name}"
 
+    @property
+    def outputs(self) -> str:
+        """Of all its jobs."""
+        return f"{self.prefix}output/"
+
     def output(self, job: "JobName") -> str:
-        return f"{self.prefix}output/{job.attempt}-{job.index:06}-{job.part}/"
+        return f"{self.outputs}{job.attempt}-{job.index:06}-{job.part}/"
 
 
 def run_of(key: str) -> RunKeys | None:

@@ -14,7 +14,7 @@ from batch.jobs.collect import NoReply, outputs, reply_in
 from batch.jobs.progress import done_key, failed_key, read_settled, write_settled
 from batch.outcome import Answer, Unanswered, answer_of, in_outbox, to_line
 from batch.planning.page import Row
-from batch.planning.slice import Direct, Page, Transform, open_page
+from batch.planning.slice import FEW_LARGE, Direct, Page, Transform, open_page
 from batch.unreadable import Others
 from domain.reply import Reply
 from domain.result import How, Rejected, Result
@@ -47,9 +47,6 @@ FEW = 3
 """Of so few rows all may fail for reasons of their own; of more, most of them do not."""
 
 WHY_CHARACTERS = 500
-
-MOST_ALONE = 20
-"""Of an attempt's left-overs: of more than these a job that writes nothing is the trouble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +133,8 @@ class Pages:
                 has_failed = len(found) < len(page.rows) and bool(
                     self.bucket.head(failed_key(page.ref))
                 )
-                beside = has_failed and any(self.bucket.page(other) for other in page.beside)
+                healthy = (page.output, *page.beside) if page.ref.attempt == 1 else (page.outputs,)
+                beside = has_failed and any(self.bucket.page(other) for other in healthy)
                 collected = Collected(page, believed, found, has_failed, beside)
                 return lambda row: self._collect(
                     collected, row, reply_in(self.bucket, found.get(row.key))
@@ -217,8 +215,8 @@ class Collected:
     """A page of a job that has ended, and what the job wrote for it.
 
     `others`: whom to read where an image is denied; None while a denial is not believed yet.
-    `has_failed`: the job gave up at least one of its objects. `has_others`: another job of the
-    slice answered some.
+    `has_failed`: the job gave up at least one of its objects. `has_others`: it answered another,
+    or another job of the slice did; of an attempt after the first, any job of the run.
     """
 
     page: Page
@@ -238,8 +236,8 @@ class Collected:
         Those that an earlier attempt left over may be alone in their job, and none of them good.
         Of small ones the endpoint is asked, or an attempt in which they have neighbours.
         """
-        few = len(self.page.rows) <= MOST_ALONE and row.size > ENDPOINT_BYTES
-        alone = few and (self.has_others or self.page.ref.attempt > 1)
+        is_few = len(self.page.rows) <= FEW_LARGE and row.size > ENDPOINT_BYTES
+        alone = is_few and self.has_others
         gave_up = self.has_failed and row.key not in self.found
         return gave_up and (self.has_neighbours or alone)
 

@@ -181,25 +181,30 @@ def _check_answers(cloud: Cloud, run: Run, planned: Slice, part: int, failure: s
 
     An image that it could not read may fail the whole job: then the pages find out which. A few
     large ones beside small ones that were answered, and what an earlier attempt left over, may be
-    such that nothing can be answered: then the pages count how often.
+    such that nothing can be answered: then the pages count how often. A few large ones alone are
+    tried once more, beside a companion.
     """
     name = planned.job(run.keys, cloud.stage, part)
     written = (run.keys.output(name), *planned.outputs_beside(run.keys, cloud.stage, part))
-    if planned.attempt > 1 or any(cloud.bucket.page(output) for output in written):
+    if planned.attempt > 1:
+        written = (run.keys.outputs,)
+    elif planned.is_alone(part):
+        return
+    if any(cloud.bucket.page(output) for output in written):
         return
     if not _has_unreadable(cloud, run, planned, part):
         raise NothingAnswered(f"transform job {name} failed and answered nothing: {failure}")
 
 
 def _has_unreadable(cloud: Cloud, run: Run, planned: Slice, part: int) -> bool:
-    """One GET of a byte an image, until one is denied and another is not; 50,000 at most."""
+    """One GET of a byte an image, until one is denied, and not all are; 50,000 at most."""
     others, at_once = Others(cloud.bucket), cloud.bounds.heads_at_once
     with ThreadPoolExecutor(at_once) as threads:
         for page in range(planned.parts[part].pages):
             found = cloud.bucket.read(planned.page_key(run.keys, part, page))
             keys = [row.key for row in rows_from_text(found.body)] if found else []
-            for key, denied in zip(keys, threads.map(others.is_denied, keys), strict=True):
-                if denied and others.are_read(key):
+            for key, denial in zip(keys, threads.map(others.denial, keys), strict=True):
+                if denial and (denial.certain or others.are_read(key)):
                     return True
     return False
 

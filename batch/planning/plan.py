@@ -17,8 +17,13 @@ from batch.planning.page import Row, rows_to_text
 from batch.planning.slice import LARGE, MB, SMALL, Direct, Part, Road, Slice, inputs_of, read
 from batch.planning.walk import Walk, scope_of
 from batch.unreadable import Others
-from domain.keys import fits_manifest
+from domain.keys import fits_manifest, result_key
+from domain.result import STATUS, Version, source_version
+from domain.route import InFolder, Single, route
 from domain.scope import Scope
+
+COMPANIONS = 100
+"""Images that are looked at for one that has labels: a HEAD each, once an attempt."""
 
 
 def plan(cloud: Cloud, run: Run, attempt: int, previous: Slice | None) -> Slice:
@@ -48,8 +53,9 @@ def plan(cloud: Cloud, run: Run, attempt: int, previous: Slice | None) -> Slice:
     for folder in {scope_of(row.key, cloud.folder_depth) for row in rows if not row.etag}:
         if folder.is_folder:
             cloud.look_later(folder, False)  # its table is to forget what is gone
-    for part, (road, rows) in enumerate(groups):
-        _write_part(cloud, run, planned, part, road, rows)
+    for part, group in enumerate(groups):
+        beside = _companion(cloud, run) if _needs_one(cloud, run, planned, part) else []
+        _write_part(cloud, run, planned, part, group, beside)
     if cloud.bucket.create(run.keys.slice(attempt, index), planned.to_json()):
         return planned
     winner = read(cloud.bucket, run.keys, attempt, index)
@@ -95,15 +101,46 @@ def road_of(row: Row) -> Road:
     return SMALL if row.size <= SMALL.payload_mb * MB else LARGE
 
 
+def _needs_one(cloud: Cloud, run: Run, planned: Slice, part: int) -> bool:
+    """Whether a job is for a few large images, of which the attempts before it answered nothing."""
+    return (
+        planned.attempt > 1 and planned.is_alone(part) and not cloud.bucket.page(run.keys.outputs)
+    )
+
+
+def _companion(cloud: Cloud, run: Run) -> list[Row]:
+    """A small image that has labels already, to be answered once more beside the job's own.
+
+    A job that answers it, and none of its own, is healthy, and gave them up.
+    """
+    for image in cloud.bucket.page(inputs_of(run.scope))[:COMPANIONS]:
+        is_routed = isinstance(route(image.key, cloud.folder_depth), InFolder | Single)
+        row = Row.of(image)
+        if not is_routed or not 0 < row.size <= SMALL.payload_mb * MB or road_of(row) != SMALL:
+            continue
+        result = cloud.bucket.head(result_key(row.key))
+        about = result.metadata if result else {}
+        is_its = source_version(about).is_same(Version(row.etag))
+        if about.get(STATUS) == "classified" and is_its:
+            return [row]
+    return []
+
+
 def _write_part(
-    cloud: Cloud, run: Run, planned: Slice, part: int, road: Road, rows: Sequence[Row]
+    cloud: Cloud,
+    run: Run,
+    planned: Slice,
+    part: int,
+    group: tuple[Road, Sequence[Row]],
+    beside: Sequence[Row],
 ) -> None:
-    size = cloud.bounds.page_rows
+    """Of those `beside` no page asks."""
+    (road, rows), size = group, cloud.bounds.page_rows
     for page, first in enumerate(range(0, len(rows), size)):
         text = rows_to_text(rows[first : first + size])
         cloud.bucket.put(planned.page_key(run.keys, part, page), text)
     if not isinstance(road, Direct):
-        manifest = manifest_of(cloud.bucket.name, run.scope, rows)
+        manifest = manifest_of(cloud.bucket.name, run.scope, [*rows, *beside])
         cloud.bucket.put(planned.manifest_key(run.keys, part), manifest)
 
 

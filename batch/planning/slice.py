@@ -34,11 +34,19 @@ SMALL = Transform(payload_mb=6, concurrency=None)
 LARGE = Transform(payload_mb=100, concurrency=1)
 
 
+FEW_LARGE = 20
+"""Of so few large images a job may answer none, and be no trouble; of more it is the trouble."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     road: Road
     rows: int
     pages: int
+
+    @property
+    def is_few_large(self) -> bool:
+        return self.road == LARGE and self.rows <= FEW_LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,12 @@ class Slice:
             if other != part and isinstance(about.road, Transform)
         )
 
+    def is_alone(self, part: int) -> bool:
+        """Whether the part is a few large images, and the slice has no other job."""
+        others = (about.road for other, about in enumerate(self.parts) if other != part)
+        is_only_job = not any(isinstance(road, Transform) for road in others)
+        return self.parts[part].is_few_large and is_only_job
+
     def page(self, run: RunKeys, part: int, page: int) -> PageRef:
         return PageRef(run.token, run.nonce, self.attempt, self.index, part, page)
 
@@ -124,7 +138,8 @@ def latest(bucket: Bucket, run: RunKeys, most: int = 2) -> tuple[Slice, ...]:
 class Page:
     """A page with what is needed to answer it. `inputs` and `output` are its job's key prefixes.
 
-    `beside`: where the slice's other jobs write, which do the same to images of another size.
+    `outputs`: where all jobs of the run write. `beside`: where the slice's other jobs write, which
+    do the same to images of another size.
     """
 
     ref: PageRef
@@ -133,6 +148,7 @@ class Page:
     job: JobName
     inputs: str
     output: str
+    outputs: str
     beside: tuple[str, ...] = ()
 
 
@@ -151,6 +167,7 @@ def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
         job=job,
         inputs=inputs_of(planned.scope),
         output=run.output(job),
+        outputs=run.outputs,
         beside=planned.outputs_beside(run, stage, ref.part),
     )
 

@@ -665,6 +665,13 @@ OF_THE_PRODUCT = (
         f"{UNIT}/batch/test_unreadable.py",
     ),
     Mistake(
+        "jobs that answer nothing at all count against a few large images",
+        "batch/jobs/progress.py",
+        "        written = (run.keys.outputs,)\n",
+        "        return\n",
+        f"{UNIT}/functions/endpoint/test_expensive.py",
+    ),
+    Mistake(
         "tickets that have lapsed stay in line",
         "batch/jobs/slots.py",
         "    for ticket in lapsed[:CLEARED]:\n",

@@ -511,3 +511,15 @@ def test_a_sweep_ends_though_a_long_named_answer_is_archived(
     folder.send(Sweep("", "unanswered", confirmed=True))
     rest(folder, denied)
     assert folder.open_runs() == []
+
+
+@pytest.mark.parametrize("name", ["archived", "SSE-C"])
+def test_a_folder_of_nothing_else_than_what_nobody_reads_is_rejected_whole(
+    folder: Folder, denied: Denied, name: str
+) -> None:
+    folder.settings = with_late(0)
+    denied.kinds |= dict.fromkeys(TRIP, KINDS[name])
+    folder.send(Start("trip/"))
+    rest(folder, denied)
+    assert folder.status("trip/")["state"] == "finished"
+    assert folder.summary("trip/")["codes"] == {"unreadable": 4}

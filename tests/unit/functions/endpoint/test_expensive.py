@@ -8,12 +8,13 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ReadTimeoutError
 
-from domain.keys import timeouts_key
+from domain.keys import LARGE_MARKERS, large_key, result_key, timeouts_key
 from domain.result import Classified, Rejected
 from functions.endpoint.expensive import is_timeout
 from functions.endpoint.readiness import PROBE
 from functions.messages import Start
 from tests.support.fakes.aws import error
+from tests.support.fakes.sagemaker import no_one
 from tests.support.worlds.folders import World as Folder
 from tests.support.worlds.folders import with_late
 from tests.support.worlds.uploads import FakeEndpoint, World, model_error, notification, sqs_event
@@ -185,6 +186,81 @@ def test_a_large_image_that_no_job_answers_is_rejected_and_its_folder_ends(
     else:
         assert result is None, "jobs that answer nothing at all are trouble of ours"
         assert world.status("trip/")["state"] == "failed"
+
+
+HEAVY = "inbox/heavy.jpg"
+
+
+def drop_heavy(world: Folder) -> None:
+    """A single that the endpoint does not take, and its run, to its end."""
+    world.put(HEAVY, b"slow" + bytes(6_300_000))
+    start_heavy(world)
+
+
+def start_heavy(world: Folder, answered: Callable[[str], bool] = lambda key: key != HEAVY) -> None:
+    world.put(large_key(HEAVY))
+    world.start("")
+    for _ in range(6):
+        for job in world.sagemaker.running():
+            world.sagemaker.end(job, answered)
+            world.changed(job)
+    assert world.open_runs() == []
+
+
+def test_a_large_single_that_no_job_answers_is_rejected_at_the_third_that_answers_another(
+    endpoint: Endpoint,
+) -> None:
+    world = Folder(endpoint=endpoint)
+    world.fill("inbox/_hidden.jpg", "inbox/cat.jpg", "inbox/dog.jpg")
+    world.answer("inbox/dog.jpg")
+    drop_heavy(world)
+    assert world.result(HEAVY) is None, "two jobs of this run answered the other"
+    assert world.status("_singles/")["state"] == "failed"
+    start_heavy(world)
+    result = world.result(HEAVY)
+    assert isinstance(result, Rejected)
+    assert (result.code, result.how.route) == ("too_expensive", "batch")
+    assert [name for name in world.s3.objects if name.startswith(LARGE_MARKERS)] == []
+    asked = [world.sagemaker.images(str(job)) for job in world.jobs()]
+    assert asked[:2] == [[HEAVY], [HEAVY, "inbox/dog.jpg"]]
+    assert world.s3.objects[result_key("inbox/dog.jpg")].last_modified < world.s3.clock.now
+    assert world.result("inbox/cat.jpg") is None, "who is not answered yet is no companion"
+
+
+def test_jobs_that_answer_no_companion_either_are_trouble_and_reject_nobody(
+    endpoint: Endpoint,
+) -> None:
+    world = Folder(endpoint=endpoint)
+    world.fill("inbox/dog.jpg")
+    world.answer("inbox/dog.jpg")
+    world.put(HEAVY, b"slow" + bytes(6_300_000))
+    for _ in range(4):
+        start_heavy(world, no_one)
+    assert world.result(HEAVY) is None
+    assert "answered nothing" in world.status("_singles/")["reason"]
+    assert timeouts_key(HEAVY) not in world.s3.objects
+
+
+def test_a_large_single_that_is_the_only_image_is_never_taken_for_too_expensive(
+    endpoint: Endpoint,
+) -> None:
+    world = Folder(endpoint=endpoint)
+    for _ in range(4):
+        drop_heavy(world)
+    assert world.result(HEAVY) is None
+    assert timeouts_key(HEAVY) not in world.s3.objects
+
+
+def test_a_large_single_that_a_second_job_answers_has_its_answer(endpoint: Endpoint) -> None:
+    world = Folder(endpoint=endpoint)
+    world.fill("inbox/dog.jpg")
+    world.answer("inbox/dog.jpg")
+    before = world.s3.objects[result_key("inbox/dog.jpg")]
+    world.put(HEAVY, b"heavy" + bytes(6_300_000))
+    start_heavy(world, lambda key: len(world.jobs()) > 1)
+    assert isinstance(world.result(HEAVY), Classified)
+    assert world.s3.objects[result_key("inbox/dog.jpg")] == before, "its own answer stands"
+    assert world.status("_singles/")["state"] == "finished"
 
 
 def test_an_image_that_jobs_skip_without_failing_is_not_taken_for_too_expensive(
