@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from batch import claim, status
 from batch.claim import ContendedError, Run, RunClosed
 from batch.context import Cloud
+from batch.jobs import slots
 from batch.planning.pending import Reason
 from batch.planning.plan import divide
 from batch.planning.slice import Transform
@@ -42,7 +43,11 @@ class ReclassifyError(SortboxError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a reclassification of `scope` would do now."""
+    """What a reclassification of `scope` would do now.
+
+    `at_once`: the most of its jobs that run side by side; `slots`: the stage's, whoever asks;
+    `in_line`: runs that wait for one of them already.
+    """
 
     scope: Scope
     model: str
@@ -53,6 +58,9 @@ class Plan:
     cost: float
     prices: Prices
     ask_above: int
+    slots: int
+    at_once: int
+    in_line: int
 
     @property
     def stale(self) -> int:
@@ -62,8 +70,15 @@ class Plan:
     def is_large(self) -> bool:
         return self.stale > self.ask_above
 
+    @property
+    def _pace(self) -> str:
+        if not self.jobs:
+            return ""
+        line = f", {self.in_line:,} runs in line before it" if self.in_line else ""
+        return f" (at most {self.at_once:,} at once, of the stage's {self.slots:,}{line})"
+
     def __str__(self) -> str:
-        few = ", few enough for the endpoint" if self.stale and not self.jobs else ""
+        few = ", few enough for the endpoint" if self.stale and not self.jobs else self._pace
         why = ", ".join(f"{count:,} {reason}" for reason, count in self.reasons.most_common())
         return "\n".join(
             [
@@ -126,6 +141,9 @@ class Desk:
             takes.cost,
             table,
             self.cloud.ask_above,
+            self.cloud.jobs_at_once,
+            min(jobs, self.cloud.sweep_jobs, self.cloud.jobs_at_once),
+            len(slots.waiting(self.cloud.bucket, self.cloud.now(), self.cloud.bounds)),
         )
 
     def start(self, scope: Scope) -> None:

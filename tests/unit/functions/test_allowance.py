@@ -201,6 +201,15 @@ def test_restored_images_are_moved_and_looked_at_again_too() -> None:
     assert isinstance(scene.world.result("inbox/2.jpg"), Classified)
 
 
+def test_of_a_folders_restored_images_each_counts() -> None:
+    """Each takes its rejection away, whenever the folder's last beat was."""
+    scene = Scene()
+    for number in range(4):
+        scene.take(event_by(MANY, f"inbox/trip/{number}.jpg", "ObjectRestore:Completed"))
+    moved = [each["moved"]["key"] for each in scene.world.sent("backlog")]
+    assert moved == ["inbox/trip/2.jpg", "inbox/trip/3.jpg"]
+
+
 def test_a_message_that_was_moved_before_restores_were_is_read() -> None:
     told = {"moved": {"key": "inbox/a", "removed": True, "size": None}}
     assert parse_inbox(json.dumps(told)) == (Changed("inbox/a", True, moved=True),)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from batch.status import STATUS
-from domain.keys import SWEEPS, claim_key
+from domain.keys import SWEEPS, claim_key, ticket_key
 from domain.scope import SWEEP, Scope
 from infra.diagnostics.cost import TYPICAL
 from infra.diagnostics.prices import load
-from infra.reclassify import Asked, Desk, ReclassifyError, run, scope_of
+from infra.reclassify import Asked, Desk, Plan, ReclassifyError, run, scope_of
 from tests.support.worlds.folders import World
 from tests.support.worlds.sweeps import ALL, TRIP, answered_long_ago, status
 
@@ -53,6 +53,28 @@ def test_a_dry_run_counts_by_reason_and_starts_nothing(world: World) -> None:
     assert load().as_of in told
     assert world.s3.objects == before
     assert started(world) == []
+
+
+def test_a_dry_run_says_how_many_jobs_run_at_once_and_who_waits_before_them(world: World) -> None:
+    assert "3 transform jobs (at most 1 at once, of the stage's 100), " in str(_plan(world))
+    world.settings = replace(world.settings, transform_jobs=2, reclassify_jobs=20)
+    world.put(ticket_key(world.s3.clock.now, "trip-0123456789abcdef"), b"{}")
+    told = str(replace(_plan(world), jobs=30, at_once=2))
+    assert (
+        "30 transform jobs (at most 2 at once, of the stage's 2, 1 runs in line before it)" in told
+    )
+
+
+def test_a_sweep_never_runs_more_jobs_at_once_than_the_stage_or_it_has(world: World) -> None:
+    for stage, sweep, most in ((2, 20, 2), (9, 1, 1), (9, 9, 3)):
+        world.settings = replace(world.settings, transform_jobs=stage, reclassify_jobs=sweep)
+        plan = _plan(world)
+        assert plan.jobs == 3
+        assert plan.at_once == most
+
+
+def _plan(world: World) -> Plan:
+    return desk(world).plan(Scope("", "renewal"), load(), TYPICAL)
 
 
 def test_what_is_counted_is_what_is_done(world: World) -> None:
