@@ -3,7 +3,6 @@
 import difflib
 import os
 import sys
-import tomllib
 from pathlib import Path
 
 if not __package__:  # run as a folder, from whatever folder the person is in
@@ -13,7 +12,7 @@ import click
 
 from cli import errors
 from cli.commands import answers, local, models, stage, training
-from cli.parameters import REPOSITORY
+from domain.version import VERSION
 
 GROUPS = {
     "On this machine": (local.demo, local.up, local.down),
@@ -51,13 +50,8 @@ class Sortbox(click.Group):
                 )
 
 
-def version() -> str:
-    with (REPOSITORY / "pyproject.toml").open("rb") as file:
-        return str(tomllib.load(file)["project"]["version"])
-
-
 @click.group(cls=Sortbox, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version(), prog_name="sortbox")
+@click.version_option(VERSION, prog_name="sortbox")
 def sortbox() -> None:
     """Drop images into an S3 inbox, read JSON from the outbox.
 
@@ -81,5 +75,10 @@ for group in GROUPS.values():
     for command in group:
         sortbox.add_command(command)
 
-if __name__ == "__main__":
+
+def main() -> None:
     errors.run(lambda: sortbox.main(prog_name="sortbox", standalone_mode=False))
+
+
+if __name__ == "__main__":
+    main()

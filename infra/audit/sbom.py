@@ -22,6 +22,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
+from domain.version import VERSION
 from infra import shipped
 from infra.audit import inventory
 from infra.audit.inventory import Bundled, InventoryError, Part
@@ -40,7 +41,7 @@ class SbomError(Exception):
 def document(of: str, parts: Iterable[Part], note: str | None = None) -> str:
     """Raises SbomError."""
     bom = Bom()
-    bom.metadata.component = _component(of, None, ComponentType.APPLICATION, _notes(note))
+    bom.metadata.component = _component(of, VERSION, ComponentType.APPLICATION, _notes(note))
     components = [_of_part(each) for each in parts]
     bom.components.update(components)
     bom.register_dependency(bom.metadata.component, components)

@@ -9,6 +9,7 @@ from safetensors.torch import save
 from torch import nn
 
 from domain.model import ModelCard
+from domain.version import VERSION
 from training.config.train_config import MACHINERY, TrainConfig
 from training.data.dataset import Dataset
 from training.evaluation.accuracy import Judgement
@@ -41,6 +42,7 @@ def made(
         provenance={
             "dataset": dataset.fingerprint,
             "judged_on": dataset.judge,
+            "sortbox": VERSION,
             "code": code_version(),
             "weights": start.origin,
             "hyperparameters": json.dumps(told.to_strings(), sort_keys=True),
