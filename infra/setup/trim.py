@@ -1,0 +1,160 @@
+"""What packages bring and Sortbox never reads, deleted after their hashes have been checked.
+
+A laptop that classifies images and deploys stages needs no GPU plugin, no converter of other
+frameworks' models, no interface of 400 services, and no debugger's symbols. Each rule names its
+reason. The environment for training and tests is whole: what was deleted is installed again first.
+
+A new version of a package may move its files. Then a rule matches nothing, which a test notices,
+or deletes what is needed after all, which `make bench-install` notices: it builds the environment
+as a stranger does and runs the demo in it.
+
+Standard library only: it runs before there is anything else.
+"""
+
+import os
+import shutil
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """Files of a package, as globs below site-packages (or node_modules), and those to keep."""
+
+    package: str
+    because: str
+    files: tuple[str, ...]
+    keep: tuple[str, ...] = ()
+
+    def matches(self, root: Path) -> Iterator[Path]:
+        """Files and folders below `root`, those to keep left out."""
+        kept = {path for pattern in self.keep for path in root.glob(pattern)}
+        for pattern in self.files:
+            yield from (path for path in sorted(root.glob(pattern)) if path not in kept)
+
+
+SERVICES = (
+    *("cloudformation", "codebuild", "ecr", "events", "iam", "kms", "lambda", "logs", "s3"),
+    *("sagemaker", "sagemaker-runtime", "scheduler", "service-quotas", "sqs", "sts"),
+    *("signin", "sso", "sso-oidc"),
+)
+"""AWS services that Sortbox calls; the last line is how people sign in."""
+
+FRAMEWORKS = ("jax", "onnx", "paddle", "pytorch", "tensorflow")
+LIBRARIES_OF_FRAMEWORKS = (*FRAMEWORKS, "gguf", "tensorflow_lite")
+
+BOTOCORE = Unused(
+    "botocore",
+    "interfaces of services that Sortbox does not call",
+    ("botocore/data/*/",),
+    keep=tuple(f"botocore/data/{service}/" for service in SERVICES),
+)
+EMULATOR = (BOTOCORE,)
+LAPTOP = (
+    BOTOCORE,
+    Unused(
+        "openvino",
+        "plugins for GPUs and NPUs (models run on the CPU), and compiled kernels for them",
+        ("openvino/libs/*intel_[gn]pu_plugin*", "openvino/libs/cache.json"),
+    ),
+    Unused(
+        "openvino",
+        "readers of other frameworks' models; an archive holds OpenVINO's own format",
+        (
+            *(f"openvino/libs/*openvino_{each}_frontend*" for each in LIBRARIES_OF_FRAMEWORKS),
+            *(f"openvino/frontend/{each}/" for each in FRAMEWORKS),
+        ),
+    ),
+    Unused("openvino", "what C++ is compiled against", ("openvino/include/",)),
+    Unused(
+        "scikit-image",
+        "code; the demo takes its photographs alone",
+        ("skimage/*", "skimage/data/*"),
+        keep=("skimage/data/", "skimage/data/*.png", "skimage/data/*.jpg"),
+    ),
+    Unused(
+        "numpy",
+        "tests, and what C is compiled against",
+        ("numpy/tests/", "numpy/*/tests/", "numpy/_core/include/"),
+    ),
+)
+OSLS = (
+    Unused(
+        "@aws-sdk",
+        "the same code for browsers, and types; Node loads dist-cjs",
+        ("@*/*/dist-es/", "@*/*/dist-types/"),
+    ),
+    Unused("esbuild", "compiles a serverless.ts; ours is YAML", ("@esbuild/*/bin/",)),
+    Unused("*", "types, and what maps code to its source", ("**/*.d.ts", "**/*.map")),
+)
+
+
+def trim(root: Path, rules: Sequence[Unused]) -> None:
+    """Delete what the rules name below `root`: a site-packages or a node_modules."""
+    for rule in rules:
+        for path in list(rule.matches(root)):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+LEAST = 64 * 1024
+"""Fewer bytes of symbols than these are not worth another file."""
+
+
+def strip_libraries(root: Path) -> None:
+    """Leave out what only debuggers read of every library below `root` that is an ELF file."""
+    for path in root.rglob("*.so*"):
+        if path.is_file() and not path.is_symlink():
+            strip(path)
+
+
+def strip(path: Path) -> None:
+    """Write a program or library anew without its symbols, as `strip` does.
+
+    Anew, because uv links files from its cache: another environment may hold the same file.
+    """
+    size = path.stat().st_size
+    if size < LEAST:
+        return
+    with path.open("rb") as file:
+        header = file.read(ELF_HEADER.size)
+        end = _end_of_program(file.fileno(), header, size)
+        if end is None or size - end < LEAST:
+            return
+        file.seek(0)
+        content = bytearray(file.read(end))
+    content[SECTIONS_OFFSET] = bytes(8)
+    content[SECTIONS_NUMBERS] = bytes(4)
+    stripped = path.with_name(f"{path.name}.stripped")
+    stripped.write_bytes(content)
+    stripped.chmod(path.stat().st_mode)
+    stripped.replace(path)
+
+
+ELF_HEADER = struct.Struct("<6s10x16xQQ6xHHHHH")
+"""Magic number with class and byte order; where segments and sections begin; their numbers."""
+
+PROGRAM = struct.Struct("<4x4xQ16xQ16x")
+"""Of a segment: where it begins in the file, and how long it is there."""
+
+SECTIONS_OFFSET, SECTIONS_NUMBERS = slice(0x28, 0x30), slice(0x3C, 0x40)
+ELF_64_LITTLE = b"\x7fELF\x02\x01"
+
+
+def _end_of_program(file: int, header: bytes, size: int) -> int | None:
+    """Where the last segment ends, the last thing that is loaded; None for another format."""
+    if len(header) < ELF_HEADER.size:
+        return None
+    magic, segments, _, each, number, *_ = ELF_HEADER.unpack(header)
+    if magic != ELF_64_LITTLE or each != PROGRAM.size:
+        return None
+    table = os.pread(file, each * number, segments)
+    if len(table) < each * number:
+        return None
+    ends = [begin + length for begin, length in PROGRAM.iter_unpack(table)]
+    end = max([segments + each * number, *ends])
+    return end if end <= size else None
