@@ -110,6 +110,17 @@ def read_if_allowed(bucket: Bucket, key: str) -> Stored | None:
 
 
 @dataclass
+class Witness:
+    """The object that a process has read last. It keeps one for as long as it lives.
+
+    Of one sender's objects that are denied there may be more than are looked at; they would be
+    tried again for half a day, each at the cost of a dozen calls a try.
+    """
+
+    key: str | None = None
+
+
+@dataclass
 class Others:
     """Whether objects beside one that cannot be read can be read just now.
 
@@ -119,15 +130,16 @@ class Others:
 
     bucket: Bucket
     by_head: bool = False
-    _known: str | None = field(default=None)
+    witness: Witness = field(default_factory=Witness)
 
     def are_read(self, key: str) -> bool:
         """Raises what says nothing about objects, throttling for one: that is no evidence."""
-        if self._known not in (None, key) and self._is_read(str(self._known)):
+        known = self.witness.key
+        if known not in (None, key) and self._is_read(str(known)):
             return True
         for other in self._beside(key):
             if self._is_read(other):
-                self._known = other
+                self.witness.key = other
                 return True
         return False
 

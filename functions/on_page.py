@@ -15,7 +15,7 @@ from batch.jobs.progress import done_key, failed_key, read_settled, write_settle
 from batch.outcome import Answer, Unanswered, answer_of, in_outbox, to_line
 from batch.planning.page import Row
 from batch.planning.slice import FEW_LARGE, Direct, Page, Transform, open_page
-from batch.unreadable import Others
+from batch.unreadable import Others, Witness
 from domain.reply import Reply
 from domain.result import How, Rejected, Result
 from domain.route import ENDPOINT_BYTES
@@ -59,10 +59,14 @@ class Pages:
     threads: int = THREADS
     probe: "SageMakerRuntimeClient | None" = None
     readiness: Readiness = field(default_factory=Readiness)
+    witness: Witness = field(default_factory=Witness)
 
     @property
     def bucket(self) -> Bucket:
         return Bucket(self.outbox.s3, self.outbox.bucket)
+
+    def _others(self, by_head: bool = False) -> Others:
+        return Others(self.bucket, by_head, self.witness)
 
     @property
     def timeouts(self) -> Timeouts:
@@ -87,7 +91,7 @@ class Pages:
         """
         settled = read_settled(self.bucket, page.ref)
         left = [row for row in page.rows if row.key not in settled]
-        answer_row = self._answerer(page, Others(self.bucket), received)
+        answer_row = self._answerer(page, self._others(), received)
         with ThreadPoolExecutor(self.threads) as threads:
             futures = {row.key: threads.submit(answer_row, row) for row in left}
         failed = {key: why for key, each in futures.items() if (why := each.exception())}
@@ -118,7 +122,7 @@ class Pages:
         if len(failed) > max(FEW, len(page.rows) // 2):
             return False
         one = next(iter(failed))
-        are_read = Others(self.bucket).are_read(one) and Others(self.bucket, True).are_read(one)
+        are_read = self._others().are_read(one) and self._others(by_head=True).are_read(one)
         return are_read and self.timeouts.is_healthy(self.outbox.active())
 
     def _answerer(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from batch.bucket import Bucket
-from batch.unreadable import Others
+from batch.unreadable import Others, Witness
 from domain.keys import large_key
 from domain.result import How, Rejected, Result
 from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Ready, Single, route
@@ -52,6 +52,7 @@ class Uploads:
     now: Callable[[], datetime]
     allowances: Allowances
     readiness: Readiness = field(default_factory=Readiness)
+    witness: Witness = field(default_factory=Witness)
     probe: "SageMakerRuntimeClient | None" = None
 
     def accept(self, record: SQSRecord) -> None:
@@ -132,8 +133,12 @@ class Uploads:
             if isinstance(image, Absent) or image.source.bytes > ENDPOINT_BYTES:
                 return image
         self.readiness.check(self.probe or self.endpoint, self.outbox.active())
-        others = Others(self._bucket) if attempt >= BELIEVED_RECEIVES else None
-        return fetch(self.outbox.s3, self.outbox.bucket, key, ENDPOINT_BYTES, others)
+        others = Others(self._bucket, witness=self.witness)
+        believed = others if attempt >= BELIEVED_RECEIVES else None
+        image = fetch(self.outbox.s3, self.outbox.bucket, key, ENDPOINT_BYTES, believed)
+        if isinstance(image, Photo):
+            self.witness.key = key
+        return image
 
     @property
     def _bucket(self) -> Bucket:

@@ -672,6 +672,13 @@ OF_THE_PRODUCT = (
         f"{UNIT}/functions/endpoint/test_expensive.py",
     ),
     Mistake(
+        "a process forgets whom it has read",
+        "functions/on_upload.py",
+        "            self.witness.key = key\n",
+        "            pass\n",
+        f"{UNIT}/batch/test_unreadable.py",
+    ),
+    Mistake(
         "tickets that have lapsed stay in line",
         "batch/jobs/slots.py",
         "    for ticket in lapsed[:CLEARED]:\n",

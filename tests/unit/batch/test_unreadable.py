@@ -108,6 +108,25 @@ def test_an_image_that_can_be_read_again_at_the_second_look_is_not_rejected(
     assert world.result(CAT) is None
 
 
+@pytest.mark.parametrize("name", OF_THE_KEY)
+def test_a_process_that_reads_others_believes_a_denial_however_many_there_are(
+    world: World, denied: Denied, name: str
+) -> None:
+    """Of one sender, before, behind and beside: each would be tried again for half a day."""
+    bad = [f"inbox/!{number:02}.jpg" for number in range(30)]
+    for key in bad:
+        world.put(key, b"bad")
+    denied.kinds |= dict.fromkeys(bad, KINDS[name])
+    world.s3.page_size = 8
+    process = world.intake()
+    assert world.failed(notification(bad[0]), receives=3, process=process) == ["m1"]
+    assert not world.failed(notification(CAT), process=process)
+    assert not world.failed(notification(bad[0]), receives=4, process=process)
+    assert rejection(world, bad[0]).code == "unreadable"
+    denied.kinds[CAT] = KINDS[name]
+    assert world.failed(notification(bad[1]), receives=4, process=process), "it is read anew"
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_a_restore_answers_what_was_unreadable(world: World, denied: Denied, name: str) -> None:
     denied.kinds[CAT] = KINDS[name]
