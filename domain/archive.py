@@ -16,7 +16,7 @@ from typing import IO
 
 from domain.errors import SortboxError
 from domain.file_names import Names, UnsafeName, relative, shown
-from domain.model import ModelCard
+from domain.model import MOST_LABELS, ModelCard
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
@@ -28,6 +28,9 @@ FILE_BYTES: Mapping[str, int] = MappingProxyType(
     {CARD: 4 * 2**20, WEIGHTS: 4 * 2**30, TOPOLOGY: 64 * 2**20, VALUES: 4 * 2**30}
 )
 """The only files that a model archive may hold, and how large each may be."""
+
+CARD_VALUES = MOST_LABELS + 10_000
+"""Labels, and all else that a card says."""
 
 TOTAL_BYTES = 8 * 2**30
 EXPANSION = 20
@@ -143,10 +146,24 @@ def read_card(content: bytes) -> ModelCard:
     """Raises ArchiveError."""
     if len(content) > FILE_BYTES[CARD]:
         raise ArchiveError(f"{CARD} is larger than {FILE_BYTES[CARD]:,} bytes")
+    if _holds_many(content):
+        raise ArchiveError(f"{CARD} is not a model card: it has more than {CARD_VALUES:,} values")
     try:
         return ModelCard.from_json(content.decode())
     except ValueError as error:
         raise ArchiveError(f"{CARD} is not a model card: {error}") from error
+
+
+def _holds_many(content: bytes) -> bool:
+    """Whether there are more values than a card has: parsed, an empty list takes 20 times its size.
+
+    Counted without parsing: what is between quotes is passed over.
+    """
+    unescaped = content.replace(rb"\\", b"").replace(rb"\"", b"")
+    if unescaped.count(b'"') > 2 * CARD_VALUES:
+        return True
+    outside = b"".join(unescaped.split(b'"')[::2])
+    return sum(map(outside.count, (b",", b"[", b"{"))) > CARD_VALUES
 
 
 class _Unzipped:

@@ -1,11 +1,11 @@
 """The process in which a stranger's model is loaded and asked: what it may do is little.
 
 `python -m training.evaluation.confined_process REQUEST` is started by
-`training.evaluation.confined` and by nobody else. It
-confines itself before it imports what reads the model. Where the kernel lacks a means, the others
-hold: the limits of `resource` everywhere; no network by a namespace of its own; no file but those
-that it needs, none to write but in its own temporary folder, and no look into other processes, by
-Landlock (Linux 5.13).
+`training.evaluation.confined` and by nobody else. It confines itself before it imports what reads
+the model. Where the kernel lacks a means, the others hold: the limits of `resource` everywhere; no
+network by a namespace of its own; no file but those that it needs, none to write but in its own
+temporary folder, and no look into other processes, by Landlock (Linux 5.13); no socket at all, so
+no agent or daemon that listens at a file, by seccomp.
 """
 
 import ctypes
@@ -32,6 +32,17 @@ CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, SIGKILL = 1, 38, 9
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 """The same numbers on x86-64 and arm64."""
+
+PR_SET_SECCOMP, SECCOMP_FILTER = 22, 2
+SOCKETS = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+"""By machine: the kernel's number for it, and that of the call that makes a socket."""
+
+IO_URING, FOREIGN_CALLS = 425, 0x40000000
+"""What makes sockets too; and where the calls of another machine begin (x32)."""
+
+LOAD, IF_EQUAL, IF_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
+REFUSED, ALLOWED = 0x00050001, 0x7FFF0000
+"""EPERM, and nothing."""
 
 READ_FILE, READ_FOLDER = 0b101, 0b1101
 """Landlock's rights: to execute and read; and to list."""
@@ -153,6 +164,8 @@ def confine(request: Request) -> list[str]:
     readable = (*SYSTEM, *own, request["model"], *request["readable"])
     if not _allow_reading(libc, readable, request["temporary"]):
         missing.append("Landlock")
+    if not _refuse_sockets(libc):
+        missing.append("a filter of system calls")
     return missing
 
 
@@ -181,6 +194,30 @@ def _allow_reading(libc: ctypes.CDLL, paths: Iterable[str], temporary: str) -> b
     refused = libc.syscall(LANDLOCK_RESTRICT, rules, 0)
     os.close(rules)
     return bool(refused == 0)
+
+
+def _refuse_sockets(libc: ctypes.CDLL) -> bool:
+    """Seccomp: a socket's file may lead to whoever serves it, whatever Landlock says of files.
+
+    The kernel's Documentation/userspace-api/seccomp_filter.rst; the numbers after an operation are
+    how many to pass over where it is true, and where it is not.
+    """
+    if os.uname().machine not in SOCKETS:
+        return False
+    machine, make_socket = SOCKETS[os.uname().machine]
+    operations = (
+        (LOAD, 0, 0, 4),
+        (IF_EQUAL, 0, 4, machine),
+        (LOAD, 0, 0, 0),
+        (IF_AT_LEAST, 2, 0, FOREIGN_CALLS),
+        (IF_EQUAL, 1, 0, make_socket),
+        (IF_EQUAL, 0, 1, IO_URING),
+        (RETURN, 0, 0, REFUSED),
+        (RETURN, 0, 0, ALLOWED),
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in operations))
+    program = struct.pack("@HP", len(operations), ctypes.addressof(code))
+    return bool(libc.prctl(PR_SET_SECCOMP, SECCOMP_FILTER, program, 0, 0) == 0)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ def attempts(request: Request, port: int) -> list[str]:
         "write a large file": lambda: Path(request["temporary"], "a").write_bytes(bytes(2**21)),
         "take much memory": lambda: bytearray(request["memory_bytes"]),
         "connect": lambda: socket.create_connection(("127.0.0.1", port), 2),
+        "ask an agent": lambda: socket.socket(socket.AF_UNIX).connect("agent"),
     }
+    os.chdir(outside)  # a socket's path is short
     for name, attempt in tries.items():
         try:
             attempt()

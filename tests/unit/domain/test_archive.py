@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from domain import archive
 from domain.archive import ArchiveError, members, read_card, read_model
-from domain.model import ModelCard, Preprocessing
+from domain.model import MOST_LABELS, ModelCard, Preprocessing
 
 CARD = ModelCard(
     name="pets",
@@ -351,3 +351,24 @@ def test_a_card_with_a_field_of_another_kind_is_refused(name: str, value: object
     with pytest.raises(ArchiveError, match="not a model card") as refused:
         read_card(json.dumps(FIELDS | {name: value}).encode())
     assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("value", [b"[],", b"{},", b"1.5,", b'"ab",'])
+def test_a_card_of_more_values_than_any_model_has_is_refused_before_it_is_parsed(
+    value: bytes,
+) -> None:
+    """Of empty lists, one of 4 MB took 90 MB."""
+    content = b"[" + value * (archive.FILE_BYTES[archive.CARD] // len(value) - 2) + b"1]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveError, match="more than 110,000 values"):
+            read_card(content)
+        assert tracemalloc.get_traced_memory()[1] < MEMORY_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_card_may_have_as_many_labels_as_are_allowed_whatever_is_in_them() -> None:
+    labels = tuple(f'[{{"{number}\\", ' for number in range(MOST_LABELS))
+    card = ModelCard("pets", "resnet18", labels, CARD.preprocessing, "0" * 64)
+    assert read_card(card.to_json().encode()).labels == labels
