@@ -3,19 +3,23 @@ MAKEFLAGS += --no-print-directory
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
 python = .venv/bin/python
 uv = $(shell command -v uv || echo .local/uv/bin/uv)
-.PHONY: help env demo test test-faults test-models test-nightly test-reclassify fuzz mutants audit sbom notices lint types bundle lock bench bench-batch bench-gpu bench-flow bench-install clean
+.PHONY: help env laptop demo docs test test-unit test-faults test-models test-nightly test-reclassify fuzz mutants audit sbom notices lint types bundle lock bench bench-batch bench-gpu bench-flow bench-install clean
 
 help:
 	@echo './sortbox --help     the commands for users'
 	@echo 'make demo            classify photographs on this machine, no account needed'
-	@echo 'make test            every check; make lint, make types: these alone'
+	@echo 'make test            every check; make test-unit, make lint, make types: these alone'
 	@echo 'make test-faults     a hundred thousand uploads, throttled, repeated, reordered and killed'
+	@echo 'make docs            build this documentation as a site, in build/site'
 	@echo 'make audit           scan templates and dependencies for known vulnerabilities'
 	@echo 'make sbom | notices  what third parties wrote in the bundle and the images, and their licences'
 	@echo 'make bench           measure the server beside its peers; bench-batch, bench-flow, bench-gpu, bench-install'
 
 env: # every other verb builds what it needs first
 	@python=$$(PYTHON='$(PYTHON)' sh infra/setup/python.sh) && "$$python" infra/setup/environments.py
+
+laptop: # the same without training
+	@python=$$(PYTHON='$(PYTHON)' sh infra/setup/python.sh) && "$$python" infra/setup/environments.py laptop tools
 
 demo:
 	@./sortbox demo
@@ -27,6 +31,9 @@ build/imagenet.tar.gz: requirements.txt domain/model.py training/model/bundled.p
 
 test: lint types # the flows mostly wait: meanwhile a second process goes through the rest
 	@$(python) -m pytest --numprocesses 2 --dist loadgroup
+
+test-unit: env # no server, no network: a few minutes
+	@$(python) -m pytest --numprocesses 2 --dist loadgroup tests/unit
 
 test-faults: env # the bars of docs/reliability.md, whole
 	@$(python) -m pytest -m faults -s tests/faults
@@ -56,6 +63,16 @@ sbom: env .local/sbom-venv/.sortbox # CycloneDX, of the bundle and of the image,
 .local/sbom-venv/.sortbox: infra/tools/sbom.txt
 	@$(uv) venv --quiet --clear --python $(python) .local/sbom-venv
 	@$(uv) pip sync --quiet --require-hashes --python .local/sbom-venv/bin/python $<
+	@touch $@
+
+docs: laptop .local/docs-venv/.sortbox # the site, into build/site; the reference is generated first
+	@$(python) -m docs.generate
+	@.local/docs-venv/bin/zensical build --clean --strict
+	@echo 'build/site/index.html'
+
+.local/docs-venv/.sortbox: infra/tools/docs.txt
+	@$(uv) venv --quiet --clear --python $(python) .local/docs-venv
+	@$(uv) pip sync --quiet --require-hashes --python .local/docs-venv/bin/python $<
 	@touch $@
 
 notices: env # the licences of what we ship, into build/notices/
@@ -109,7 +126,8 @@ unused = scipy networkx imageio tifffile lazy-loader openvino-telemetry pygments
 
 lock: env # every version, and the hash of every file it may come as, for both architectures and both Pythons
 	for each in requirements infra/local/requirements infra/audit/requirements benchmarks/requirements \
-	    infra/tools/uv infra/tools/node infra/tools/atheris infra/tools/sbom; do $(compile) --universal $$each.in -o $$each.txt; done
+	    infra/tools/uv infra/tools/node infra/tools/atheris infra/tools/sbom \
+	    infra/tools/docs; do $(compile) --universal $$each.in -o $$each.txt; done
 	sed -nE '/^numpy==/d; s/^([a-z0-9._-]+==.*) \\$$/\1/p' requirements.txt > .local/constraints.txt
 	$(compile) --universal -c .local/constraints.txt infra/tools/laptop.in -o infra/tools/laptop.txt $(addprefix --no-emit-package ,$(unused))
 	$(compile) --universal -c requirements.txt infra/tools/mutmut.in -o infra/tools/mutmut.txt

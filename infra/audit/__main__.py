@@ -33,7 +33,7 @@ REQUIREMENTS = (
     *("requirements.txt", "infra/local/requirements.txt", "infra/audit/requirements.txt"),
     *("benchmarks/requirements.txt", "infra/container/cpu.txt", "infra/container/gpu.txt"),
     *("infra/tools/uv.txt", "infra/tools/node.txt", "infra/tools/sbom.txt"),
-    *("infra/tools/atheris.txt", "infra/tools/mutmut.txt"),
+    *("infra/tools/atheris.txt", "infra/tools/mutmut.txt", "infra/tools/docs.txt"),
 )
 ROAD = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),

@@ -36,7 +36,7 @@ EXCEPTIONS: dict[str, tuple[str, str]] = {
         "BSD-3-Clause AND GPL-2.0-only AND LGPL-3.0-or-later",
         "the wheel brings libx265 (GPL-2.0), an encoder that is never called, beside libheif and "
         "libde265 (LGPL-3.0); who hands an image on to others hands on GPL code, with its duties, "
-        "and who runs it does not; see docs/decisions/heif-with-its-encoder.md",
+        "and who runs it does not; see docs/decisions/0016-heif-with-pillow-heif.md",
     ),
     "opencv-python-headless": (
         "Apache-2.0 AND LGPL-2.1-or-later",

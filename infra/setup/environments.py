@@ -65,10 +65,13 @@ class InstallError(SortboxError):
 
 
 def main(arguments: list[str]) -> int:
-    """`laptop`: what every command but training needs; nothing: all of it, for developers."""
-    laptop = arguments == ["laptop"]
+    """`laptop`: what every command but training needs; nothing: all of it, for developers.
+
+    `laptop tools`: uv stays, for the verbs of make that need no training.
+    """
+    laptop = arguments[:1] == ["laptop"]
     try:
-        install(training=not laptop, tools=not laptop)
+        install(training=not laptop, tools=not laptop or "tools" in arguments)
     except InstallError as error:
         print(error, file=sys.stderr)
         return 1

@@ -53,7 +53,7 @@ def sortbox(running: local.Cloud, command: str, *arguments: str) -> str:
 
 
 def made_key(running: local.Cloud) -> str:
-    """As docs/operations.md says."""
+    """As docs/how-to/own-key.md says."""
     cloudformation = running.client("cloudformation")
     cloudformation.create_stack(
         StackName="key",

@@ -4,7 +4,7 @@ What reads a model is native code (OpenVINO's XML reader, oneDNN, safetensors), 
 be a stranger's. So it is read by `training.evaluation.confined_process`, with no credentials in its
 environment, with limits on memory, time, files and processes, without a network where the
 kernel allows it, and what it says is read like a stranger's words:
-docs/decisions/judged-by-a-confined-process.md
+docs/decisions/0025-confined-evaluation.md
 """
 
 import json

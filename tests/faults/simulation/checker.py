@@ -165,7 +165,7 @@ def listing(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
 
 
 def answer_key(image: str) -> str:
-    """As README.md promises it to people; long ones as docs/operations.md does."""
+    """As README.md promises it to people; long ones as docs/reference/bucket.md does."""
     key = f"outbox/{image[len('inbox/') :]}.json"
     if len(key.encode()) <= S3_KEY_BYTES:
         return key
