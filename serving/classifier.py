@@ -7,12 +7,13 @@ nobody else waits for it.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,7 @@ from domain.model import ModelCard
 from domain.reply import Label, Labelled, Server
 from serving import preprocess
 from serving.batcher import Batcher
-from serving.decoding import arrays, jpeg
-from serving.decoding.bounds import scans_and_pixels
+from serving.decoding import arrays, bounds, jpeg
 from serving.decoding.decode import image_format
 from serving.decoding.decoded import Photo
 from serving.decoding.decoder_pool import Decoders, Overrun, prepare
@@ -54,7 +54,7 @@ May raise Undecodable or NotCheap.
 
 SMALL_BYTES = 1_000_000
 SMALL_PIXELS = 1_000_000
-SMALL_JPEG_BYTES = 100_000
+SMALL_WALKED_BYTES = 100_000
 SMALL_SECONDS = 0.05
 """What claims to be small has so much processor time before it counts as large."""
 
@@ -207,13 +207,25 @@ def _seen(load: Load) -> Photo | Undecodable | NotCheap:
 def is_small(body: bytes, form: Format) -> bool:
     """By what it claims; what claims too little only loses SMALL_SECONDS by it.
 
-    HEIF and TIFF are never: too much of their cost stands nowhere. Raises Undecodable for a JPEG of
-    too many segments.
+    What JPEG, HEIF and TIFF claim takes a walk through the file, so of few bytes only. Raises
+    Undecodable for too many of their parts.
     """
-    if form == "jpeg":
-        return len(body) <= SMALL_JPEG_BYTES and prod(scans_and_pixels(body)) <= SMALL_PIXELS
-    pixels = claimed_pixels(body, form)
-    return len(body) <= SMALL_BYTES and pixels is not None and pixels <= SMALL_PIXELS
+    most = SMALL_WALKED_BYTES if form in WALKED else SMALL_BYTES
+    if len(body) > most:
+        return False
+    with suppress(IndexError):  # the decoder says what is wrong with it
+        pixels = WALKED[form](body) if form in WALKED else claimed_pixels(body, form)
+        return pixels is not None and 0 < pixels <= SMALL_PIXELS
+    return False
+
+
+WALKED: Mapping[Format, Callable[[bytes], int]] = MappingProxyType(
+    {
+        "jpeg": lambda body: prod(bounds.scans_and_pixels(body)),
+        "heif": bounds.heif_pixels,
+        "tiff": bounds.tiff_pixels,
+    }
+)
 
 
 def best(scores: NDArray[np.float32], labels: Sequence[str], top_k: int) -> tuple[Label, ...]:

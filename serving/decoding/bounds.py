@@ -185,10 +185,23 @@ def _tiff_tags(body: bytes) -> list[Tag]:
     return found
 
 
-def _check_heif(body: bytes, max_pixels: int) -> None:
-    """The pixels of all tiles and layers that the primary image is made of (ISO/IEC 23008-12)."""
+def tiff_pixels(body: bytes) -> int:
+    """Width x height, as the first directory says. Raises Undecodable for too many tags."""
+    values = {tag.number: tag.value for tag in _tiff_tags(body)}
+    return values.get(TIFF_WIDTH, 0) * values.get(TIFF_HEIGHT, 0)
+
+
+def heif_pixels(body: bytes) -> int:
+    """Of all tiles and layers that the primary image is made of (ISO/IEC 23008-12).
+
+    Raises Undecodable for too many boxes, and IndexError for a file that is cut short.
+    """
     items = _HeifItems(body)
-    work = items.work(items.primary) + sum(items.work(item) for item in items.auxiliary)
+    return items.work(items.primary) + sum(items.work(item) for item in items.auxiliary)
+
+
+def _check_heif(body: bytes, max_pixels: int) -> None:
+    work = heif_pixels(body)
     if work > HEIF_WORK * max_pixels:
         raise _refuse(f"its tiles and layers have {work:,} pixels")
 

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Literal
 
 import cv2
+from PIL import Image
 
 from domain.model import Preprocessing
 from serving import preprocess
 from serving.decoding.decode import CONVERT, decode
 from serving.decoding.thumbnail import thumbnail
 from serving.decoding.undecodable import Undecodable
+
+Image.init()  # now, in the process that all are forked from: it takes longer than a small file may
 
 Kind = Literal["photo", "thumbnail"]
 
