@@ -50,9 +50,9 @@ TORCH_CPU = REPOSITORY / "infra" / "container" / "torch-cpu.txt"
 OF_CUDA = ("torch==", "torchvision==", "triton==", "cuda-", "nvidia-")
 NOT_OF_CUDA = ("nvidia-ml-py==",)
 
-SIZE = "about 150 MB to download and 400 MB on disk"
+SIZE = "about 200 MB to download and 420 MB on disk"
 TRAINING_SIZE = "about 3 GB to download and 6 GB on disk"
-TRAINING_SIZE_CPU = "about 0.8 GB to download and 2.5 GB on disk"
+TRAINING_SIZE_CPU = "about 0.6 GB to download and 2 GB on disk"
 
 TRAINING_PYTHON = "3.12"
 """The newest that smdebug runs on; a test holds infra/setup/python.sh to it."""
@@ -75,6 +75,8 @@ def main(arguments: list[str]) -> int:
     except InstallError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -224,7 +226,7 @@ def _torch_without_cuda(uv: str, interpreter: Path) -> bool:
     """
     if "--hash=" not in TORCH_CPU.read_text() or _succeeds(["nvidia-smi", "-L"]):
         return False
-    ask = [uv, "pip", "install", "--dry-run", "--no-deps", "--require-hashes"]
+    ask = [uv, "pip", "install", "--dry-run", "--reinstall", "--no-deps", "--require-hashes"]
     ask += ["--torch-backend", "cpu", "--python", str(interpreter), "--requirement", str(TORCH_CPU)]
     return _succeeds(ask, INDEX_SECONDS)
 
