@@ -28,6 +28,7 @@ from functions.messages import (
     parse_folder,
     parse_inbox,
     parse_page,
+    to_json,
 )
 from tests.support.worlds.uploads import notification
 
@@ -254,3 +255,19 @@ def test_no_other_event_is_taken_for_one_of_them(name: str) -> None:
 def test_what_is_malformed_says_what_it_is(parse: Callable[[], object], sentence: str) -> None:
     with pytest.raises(Malformed, match=sentence):
         parse()
+
+
+@pytest.mark.parametrize("size", [None, 7])
+@pytest.mark.parametrize("told", [{}, {"restored": False}, {"restored": True}])
+def test_what_was_moved_is_read_as_it_was_sent(told: dict[str, bool], size: int | None) -> None:
+    body = {"moved": {"key": "inbox/a", "removed": True, "size": size, **told}}
+    is_restored = told.get("restored", False)
+    expected = Changed("inbox/a", True, size, moved=True, restored=is_restored)
+    assert parse_inbox(json.dumps(body)) == (expected,)
+    assert parse_inbox(to_json(expected)) == (expected,)
+
+
+def test_what_was_moved_and_tells_no_size_or_none_that_is_a_number_is_malformed() -> None:
+    for change in ({"key": "inbox/a", "removed": True}, {"key": "a", "removed": True, "size": "7"}):
+        with pytest.raises(Malformed):
+            parse_inbox(json.dumps({"moved": change}))
