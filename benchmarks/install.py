@@ -16,7 +16,10 @@ from tempfile import TemporaryDirectory
 from infra.setup.environments import REPOSITORY
 
 LARGEST = 600_000_000
-INSTALLED = (".venv", ".local/cloud-venv", ".local/node", ".local/uv", ".local/python")
+INSTALLED = (
+    *(".venv", ".local/cloud-venv", ".local/node", ".local/uv", ".local/python"),
+    *("node_modules", ".local/.serverless"),
+)
 TOOLS = (
     *("sh", "env", "readlink", "dirname", "uname", "cat", "sed", "grep", "ls", "mkdir", "rm"),
     *("mv", "cp", "ln", "chmod", "id", "git"),
@@ -36,7 +39,7 @@ def main() -> int:
         clone, environment = _machine(Path(folder), Path(given.python))
         status = _run("demo", clone, environment)
         _run("down", clone, environment)
-        sizes = {name: _on_disk(clone / name) for name in (*INSTALLED, "node_modules")}
+        sizes = {name: _on_disk(clone / name) for name in INSTALLED}
         for name, size in sizes.items():
             print(f"{size / 1e6:7.0f} MB  {name}")
         total = sum(sizes.values())

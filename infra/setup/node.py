@@ -65,8 +65,15 @@ def _version(node: Path) -> tuple[int, ...] | None:
 
 
 def environment() -> dict[str, str]:
-    """Ours, and quiet: the SDK below osls announces its next year's wishes at every start."""
-    return {**os.environ, "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true"}
+    """Ours, and quiet: the SDK below osls announces its next year's wishes at every start.
+
+    What osls compiles for itself stays below this folder, not in the person's home.
+    """
+    return {
+        **os.environ,
+        "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true",
+        "SLS_SCHEMA_CACHE_BASE_DIR": str(REPOSITORY / ".local"),
+    }
 
 
 def main() -> int:

@@ -45,6 +45,12 @@ SERVICES = (
 FRAMEWORKS = ("jax", "onnx", "paddle", "pytorch", "tensorflow")
 LIBRARIES_OF_FRAMEWORKS = (*FRAMEWORKS, "gguf", "tensorflow_lite")
 
+PHOTOGRAPHS = (
+    *("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png"),
+    *("motorcycle_left.png", "retina.jpg", "rocket.jpg"),
+)
+"""What the demo shows of scikit-image's."""
+
 BOTOCORE = Unused(
     "botocore",
     "interfaces of services that Sortbox does not call",
@@ -67,17 +73,21 @@ LAPTOP = (
             *(f"openvino/frontend/{each}/" for each in FRAMEWORKS),
         ),
     ),
-    Unused("openvino", "what C++ is compiled against", ("openvino/include/",)),
+    Unused(
+        "openvino",
+        "what C++ is compiled against, and types",
+        ("openvino/include/", "openvino/**/*.pyi"),
+    ),
     Unused(
         "scikit-image",
         "code; the demo takes its photographs alone",
         ("skimage/*", "skimage/data/*"),
-        keep=("skimage/data/", "skimage/data/*.png", "skimage/data/*.jpg"),
+        keep=("skimage/data/", *(f"skimage/data/{name}" for name in PHOTOGRAPHS)),
     ),
     Unused(
         "numpy",
-        "tests, and what C is compiled against",
-        ("numpy/tests/", "numpy/*/tests/", "numpy/_core/include/"),
+        "tests, types, and what C is compiled against",
+        ("numpy/tests/", "numpy/*/tests/", "numpy/_core/include/", "numpy/**/*.pyi"),
     ),
 )
 OSLS = (

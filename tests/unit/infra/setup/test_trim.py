@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.local import photos
 from infra.setup import trim
 from infra.setup.environments import REPOSITORY, SORTBOX
 from infra.setup.trim import Unused
@@ -55,6 +56,10 @@ def test_every_service_that_is_called_stays() -> None:
     }
     assert {"s3", "sagemaker"} <= called
     assert called <= set(trim.SERVICES), "a laptop has no interface of the others"
+
+
+def test_every_photograph_that_the_demo_shows_stays() -> None:
+    assert set(photos.SHIPPED.values()) == set(trim.PHOTOGRAPHS)
 
 
 @whole
