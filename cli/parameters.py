@@ -190,14 +190,16 @@ class WithSettings(Command):
 def _settings() -> list[click.Parameter]:
     from infra.stacks import schedule
 
-    found = schedule.params(REPOSITORY / "serverless.yml", "default")
+    template = REPOSITORY / "serverless.yml"
+    meanings = schedule.meanings(template)
     return [
         click.Option(
             [f"--{option_name(name)}", name],
             type=int if isinstance(default, int) else str,
-            help=f"[default: {default}]" if default != "" else None,
+            metavar="NUMBER" if isinstance(default, int) else "TEXT",
+            help=f"{meanings.get(name, '')}  [default: {default if default != '' else 'none'}]",
         )
-        for name, default in found.items()
+        for name, default in schedule.params(template, "default").items()
     ]
 
 

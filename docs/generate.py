@@ -229,14 +229,13 @@ Deployment sets them; a missing or wrong one stops the function with a sentence 
 
 def stage_parameters() -> Iterator[Parameter]:
     """Raises SortboxError for a parameter without a comment that says what it means."""
-    template = TEMPLATE.read_text()
+    template, meanings = TEMPLATE.read_text(), schedule.meanings(TEMPLATE)
     local = schedule.params(TEMPLATE, "local")
     for name, default in schedule.params(TEMPLATE, "default").items():
-        found = re.search(rf"^    {name}: .*? # (.+)$", template, re.MULTILINE)
-        if found is None:
+        if name not in meanings:
             raise SortboxError(f"serverless.yml says nothing about {name}: add a comment.")
         used = re.findall(rf"^      ([A-Z_]+): \"?\${{param:{name}}}\"?$", template, re.MULTILINE)
-        yield Parameter(name, default, local[name], found[1], tuple(dict.fromkeys(used)))
+        yield Parameter(name, default, local[name], meanings[name], tuple(dict.fromkeys(used)))
 
 
 def variable_rules(kind: type[Any]) -> dict[str, functions.Within | functions.Spelled]:

@@ -97,6 +97,13 @@ def params(template: Path, stage: str) -> dict[str, Any]:
     return {**told["default"], **(told.get(stage) or {})}
 
 
+def meanings(template: Path) -> dict[str, str]:
+    """What each parameter means: the comment on its line in serverless.yml."""
+    text = template.read_text()
+    block = text[text.index("\n  default:\n") : text.index("\n  local:\n")]
+    return dict(re.findall(r"^    (\w+): .*? # (.+)$", block, re.MULTILINE))
+
+
 class _Template(yaml.SafeLoader):
     """`!Sub` and its kin are CloudFormation's, and nothing to us here."""
 

@@ -157,6 +157,14 @@ def test_every_setting_of_a_stage_is_an_option_of_deploy() -> None:
     assert {f"--{option_name(name)}" for name in params} <= set(options("deploy"))
 
 
+def test_deploy_says_what_each_setting_means() -> None:
+    template = REPOSITORY / "serverless.yml"
+    shown = "".join(run("deploy", "--help").output.split())
+    meanings = schedule.meanings(template)
+    assert meanings.keys() == schedule.params(template, "default").keys()
+    assert not [meaning for meaning in meanings.values() if "".join(meaning.split()) not in shown]
+
+
 def test_every_command_is_in_one_group_of_the_help() -> None:
     grouped = [command.name for group in GROUPS.values() for command in group]
     assert len(grouped) == len(set(grouped))
