@@ -17,6 +17,9 @@ PATH_BYTES = 1024
 """Of all together: an S3 key has no more."""
 
 
+SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+
+
 class UnsafeName(SortboxError, ValueError):
     """Why this name cannot be a file below a folder; the sentence shows it escaped."""
 
@@ -56,6 +59,21 @@ def below(prefix: str, key: str) -> PurePosixPath:
     return relative(key[len(prefix.rpartition("/")[0]) :].removeprefix("/"))
 
 
+def is_hidden(segment: str) -> bool:
+    """`.` and `_` hide a name; `..` and longer runs of dots are odd names, not hidden ones."""
+    return segment.startswith(("_", ".")) and segment.strip(".") != ""
+
+
+def is_passed_over(name: str) -> bool:
+    """Hidden, or a file that systems leave behind: nobody's image, in the inbox or in training."""
+    return is_hidden(name) or name.lower() in SYSTEM_FILES
+
+
+def folded(text: str) -> str:
+    """Equal for names that some disks take for one: they ignore case and composition."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
 def shown(name: str) -> str:
     """Short, escaped and quoted."""
     return ascii(name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}")
@@ -87,6 +105,4 @@ class Names:
 
     def _key(self, path: PurePosixPath) -> int:
         text = str(path)
-        if self.ignore_case:
-            text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-        return hash(text)
+        return hash(folded(text) if self.ignore_case else text)

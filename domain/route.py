@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from domain.file_names import is_hidden, is_passed_over
 from domain.keys import INBOX
 from domain.scope import Scope
 
@@ -9,7 +10,6 @@ READY = "_READY"
 
 ENDPOINT_BYTES = 6_291_456
 """The longest body that InvokeEndpoint takes: a larger single is answered by Batch Transform."""
-SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,10 @@ def route(key: str, folder_depth: int = 1) -> Route:
     if name == "":
         return Ignored("folder placeholder")
     folder = Scope("".join(f"{segment}/" for segment in folders[:folder_depth]))
-    if any(_is_hidden(segment) for segment in folders):
+    if any(is_hidden(segment) for segment in folders):
         return Ignored("hidden folder")
     if name == READY and folders:
         return Ready(folder)
-    if _is_hidden(name) or name.lower() in SYSTEM_FILES:
+    if is_passed_over(name):
         return Ignored("hidden or system file")
     return InFolder(key, folder) if folders else Single(key)
-
-
-def _is_hidden(segment: str) -> bool:
-    """`.` and `_` hide a name; `..` and longer runs of dots are odd names, not hidden ones."""
-    return segment.startswith(("_", ".")) and segment.strip(".") != ""

@@ -3,7 +3,7 @@
 Without a CSV: whatever the runs have listed in `outbox/_review/`, each image in the folder of its
 label. Move those that are wrong into the right folder. Or fill the column `corrected` of a list and
 hand it in: then the images that have an entry there are put below the corrected label, and no
-others.
+others. Training reads the folders back as the same labels (`domain.class_folders`).
 """
 
 import csv
@@ -13,10 +13,11 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from batch.bucket import Bucket
 from batch.reports.review import COLUMNS, PREFIX
+from domain.class_folders import CONTINUES, ClassFolders
 from domain.errors import SortboxError
 from domain.foreign import unescape_cell
 from domain.keys import INBOX
@@ -78,6 +79,7 @@ def corrected(listed: Iterator[Listed]) -> Iterator[Listed]:
 def fetch(bucket: Bucket, listed: Iterator[Listed], out: Path) -> Done:
     """Each image into the folder of its class, unless it has changed since it was listed."""
     kept = changed = 0
+    folders = ClassFolders(_class_folders(out))
     for each in listed:
         head = bucket.head(each.image)
         is_readable = head is not None and head.listed.size <= MOST_BYTES
@@ -85,13 +87,24 @@ def fetch(bucket: Bucket, listed: Iterator[Listed], out: Path) -> Done:
         if stored is None or stored.etag != each.etag:
             changed += 1
             continue
-        folder = out / folder_name(each.corrected or each.label)
-        folder.mkdir(parents=True, exist_ok=True)
-        if folder.is_symlink():
+        below = folders.folder_of(each.corrected or each.label)
+        folder = out / below
+        if any((out / one).is_symlink() for one in (below, *below.parents[:-1])):
             raise ReviewError(f"{folder} is a link: images are put into folders of {out} only")
+        folder.mkdir(parents=True, exist_ok=True)
         _write(folder / file_name(each.image), stored.body)
         kept += 1
     return Done(kept, changed)
+
+
+def _class_folders(out: Path) -> Iterator[PurePosixPath]:
+    """Those that are there. Only a label of more than 255 bytes has folders below its first."""
+    waiting = [out] if out.is_dir() else []
+    while waiting:
+        for path in waiting.pop().iterdir():
+            if path.is_dir() and not path.is_symlink():
+                yield PurePosixPath(path.relative_to(out).as_posix())
+                waiting += [path] if path.name.endswith(CONTINUES) else []
 
 
 def _write(path: Path, body: bytes) -> None:
@@ -100,12 +113,6 @@ def _write(path: Path, body: bytes) -> None:
         file.write(body)
     Path(file.name).chmod(0o644)
     Path(file.name).replace(path)
-
-
-def folder_name(label: str) -> str:
-    """A label as the name of one folder, whatever the label is."""
-    name = re.sub(r"[^\w .,()+-]", "_", label, flags=re.ASCII).strip(" .")[:80]
-    return name if name and name == label else f"{name}-{_short(label)}".lstrip("-")
 
 
 def file_name(image: str) -> str:

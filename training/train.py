@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from domain.class_folders import WEIGHTS
 from training import launcher
 from training.config import metrics, search_space, train_config, trials
 from training.config.errors import Interrupted, sentence
@@ -21,7 +22,6 @@ from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.data.dataset import Dataset
 from training.data.feature_extractor import embed_by
-from training.data.folders import WEIGHTS
 from training.data.loader import Images
 from training.debugger import debugging
 from training.debugger.watch import Training

@@ -54,6 +54,8 @@ class Dataset:
     """Unreadable files with the reason, at most as many as the share that is forgiven."""
     twins: int
     """Images of validation or test that are in train as well, byte for byte."""
+    passed_over: tuple[str, ...]
+    """Hidden folders that may have been meant as classes."""
     fingerprint: str
     """Of split, class and content; names and dates do not matter."""
 
@@ -90,7 +92,13 @@ def prepare(
         _refuse_empty(given[split], labels, split)
     complete = _completed(given, selects, labels)
     return Dataset(
-        root, labels, complete, tuple(left_out), _twins(complete), _fingerprint(complete, labels)
+        root,
+        labels,
+        complete,
+        tuple(left_out),
+        _twins(complete),
+        folders.passed_over(channels, root),
+        _fingerprint(complete, labels),
     )
 
 
@@ -99,9 +107,14 @@ def described(dataset: Dataset) -> str:
     sizes = ", ".join(f"{len(examples)} {split}" for split, examples in dataset.splits.items())
     left_out = f"; left out as unreadable: {some(dataset.left_out)}"
     twins = f"; {dataset.twins} images are both learnt and judged on"
+    hidden = (
+        f"; no classes, because `_` and `.` hide a name: {some(dataset.passed_over)}"
+        " (rename them to train on them)"
+    )
     return (
         f"{sizes} images of {len(dataset.labels)} classes, {dataset.fingerprint}"
         + (left_out if dataset.left_out else "")
+        + (hidden if dataset.passed_over else "")
         + (twins if dataset.twins else "")
     )
 

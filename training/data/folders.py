@@ -7,30 +7,20 @@ folders that hold nothing else.
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from domain.class_folders import CONTINUES, SPLITS, WEIGHTS, label_of
+from domain.file_names import is_passed_over
 from training.config.errors import TrainingFailed
-
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-}
-"""What a folder is called, and which split that makes it."""
-
-WEIGHTS = "weights"
-"""A channel of its own, with no images in it."""
 
 WRAPPINGS = 20
 """Folders that hold nothing but the next one, looked through at most."""
 
-SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 Classes = Mapping[str, tuple[str, ...]]
-"""Names of files relative to the root, by class; both in the order of their names."""
+"""Names of files relative to the root, by class; both in the order of their names. A class is what
+`domain.class_folders.label_of` reads from the name of its folder."""
 
 
 def splits(channels: Path) -> tuple[Path, dict[str, Classes]]:
@@ -53,17 +43,19 @@ def _splits(channels: Path) -> tuple[Path, dict[str, Classes]]:
     named = {folder.name: folder for folder in _folders(root) if folder.name in SPLITS}
     if "train" not in {SPLITS[name] for name in named}:
         _refuse_strangers(root, named)
-        return root, {"train": _classes(root, root)}
+        folders = _without_channel(root) if root == channels else _folders(root)
+        return root, {"train": _classes(root, root, folders)}
     _refuse_twins(root, named)
+    inner = {name: _unwrapped_split(folder) for name, folder in named.items()}
     return root, {
-        SPLITS[name]: _classes(root, _unwrapped_split(folder)) for name, folder in named.items()
+        SPLITS[name]: _classes(root, folder, _folders(folder)) for name, folder in inner.items()
     }
 
 
 def _unwrapped(folder: Path, most: int) -> Path:
     """Down through folders that hold one folder only, to the splits or to the classes."""
-    folders = [each for each in _folders(folder) if each.name != WEIGHTS]
-    if len(folders) != 1 or most == 0:
+    folders = _folders(folder) if most < WRAPPINGS else _without_channel(folder)
+    if len(folders) != 1 or folders[0].name.endswith(CONTINUES) or most == 0:
         return folder
     inner = _unwrapped(folders[0], most - 1)
     if any(SPLITS.get(each.name) == "train" for each in _folders(inner)):
@@ -77,18 +69,51 @@ def _unwrapped_split(folder: Path) -> Path:
     return inner[0] if len(inner) == 1 and inner[0].name == folder.name else folder
 
 
-def _classes(root: Path, folder: Path) -> Classes:
-    found = {
-        each.name: tuple(sorted(_below(each, root)))
-        for each in _folders(folder)
-        if each != root / WEIGHTS
-    }
-    if not found:
+def _classes(root: Path, folder: Path, folders: list[Path]) -> Classes:
+    named: dict[str, Path] = {}
+    for label, each in _labelled(folder, folders):
+        if label in named:
+            raise TrainingFailed(
+                f"{named[label].name} and {each.name} of {folder} are one class, {label!r}: put "
+                "their images into one folder."
+            )
+        named[label] = each
+    if not named:
         inside = "images but no folders" if next(_files(folder), None) else "no folders"
         raise TrainingFailed(
             f"{folder} holds {inside}; it needs one folder a class with that class's images in it."
         )
-    return found
+    return {label: tuple(sorted(_below(named[label], root))) for label in sorted(named)}
+
+
+def _labelled(top: Path, folders: list[Path]) -> Iterator[tuple[str, Path]]:
+    """Each class with its folder. A label of more than 255 bytes goes on in a subfolder."""
+    for folder in folders:
+        inner = _folders(folder) if folder.name.endswith(CONTINUES) else []
+        if inner and next(_files(folder), None) is None:
+            yield from _labelled(top, inner)
+        else:
+            yield label_of(PurePosixPath(folder.relative_to(top).as_posix())), folder
+
+
+def _without_channel(channels: Path) -> list[Path]:
+    """Without the channel of weights: beside a channel of images, or with nothing but weights."""
+    folders = _folders(channels)
+    others = [each for each in folders if each.name != WEIGHTS]
+    is_beside_images = any(each.name in SPLITS for each in others) or (
+        len(others) == 1 and len(_folders(others[0])) > 0
+    )
+    return [
+        each
+        for each in folders
+        if each.name != WEIGHTS or not (is_beside_images or _holds_weights_only(each))
+    ]
+
+
+def _holds_weights_only(folder: Path) -> bool:
+    return not _folders(folder) and all(
+        Path(name).suffix in WEIGHTS_SUFFIXES for name in _files(folder)
+    )
 
 
 def _refuse_strangers(root: Path, named: Mapping[str, Path]) -> None:
@@ -106,13 +131,46 @@ def _refuse_twins(root: Path, named: Mapping[str, Path]) -> None:
             raise TrainingFailed(f"{root} has both {' and '.join(twins)}: which one is meant?")
 
 
+def passed_over(channels: Path, root: Path) -> tuple[str, ...]:
+    """Hidden folders with files where classes are looked for: they may be meant as classes.
+
+    `root` as `splits` returns it.
+    """
+    above = [folder for folder in root.parents if folder.is_relative_to(channels)]
+    inside_splits = [_unwrapped_split(each) for each in _folders(root) if each.name in SPLITS]
+    return tuple(
+        each.relative_to(channels).as_posix()
+        for folder in (*above, root, *inside_splits)
+        for each in sorted(folder.iterdir())
+        if each.is_dir() and is_passed_over(each.name) and _holds_a_file(each)
+    )
+
+
+def _holds_a_file(folder: Path) -> bool:
+    return any(not is_passed_over(name) for _, _, files in os.walk(folder) for name in files)
+
+
+def inside(path: str, label: str) -> tuple[str, ...]:
+    """The part of an image's path that lies below the folder of its class."""
+    parts = PurePosixPath(path).parts
+    start = 0
+    for end, part in enumerate(parts[:-1], 1):
+        if label in (label_of(PurePosixPath(part)), label_of(PurePosixPath(*parts[start:end]))):
+            return parts[end:]
+        if not part.endswith(CONTINUES):
+            start = end
+    raise ValueError(f"{path} is not below a folder of {label!r}")
+
+
 def _folders(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if each.is_dir() and not _hidden(each.name))
+    return sorted(
+        each for each in folder.iterdir() if each.is_dir() and not is_passed_over(each.name)
+    )
 
 
 def _files(folder: Path) -> Iterator[str]:
     for each in folder.iterdir():
-        if each.is_file() and not _hidden(each.name):
+        if each.is_file() and not is_passed_over(each.name):
             yield each.name
 
 
@@ -128,11 +186,7 @@ def _below(folder: Path, root: Path) -> Iterator[str]:
 
     for path, folders, files in os.walk(folder, onerror=refuse):
         links = [name for name in folders if Path(path, name).is_symlink()]
-        folders[:] = [name for name in folders if not _hidden(name)]
+        folders[:] = [name for name in folders if not is_passed_over(name)]
         for name in files + links:
-            if not _hidden(name):
+            if not is_passed_over(name):
                 yield Path(path, name).relative_to(root).as_posix()
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith((".", "_")) or name.lower() in SYSTEM_FILES

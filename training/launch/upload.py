@@ -15,12 +15,14 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from domain import keys
+from domain.class_folders import folder_of
 from domain.file_names import Names, UnsafeName, below
 from serving.files import check_regular
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.data.dataset import Dataset, Example
+from training.data.folders import inside
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -115,8 +117,7 @@ def _upload(s3: "S3Client", bucket: str, path: Path, key: str) -> None:
 def place(split: str, example: Example, dataset: Dataset) -> str:
     """Always by split and class, also where the split was taken out of another."""
     label = dataset.labels[example.label]
-    parts = PurePosixPath(example.path).parts
-    return "/".join((split, label, *parts[parts.index(label) + 1 :]))
+    return "/".join((split, str(folder_of(label)), *inside(example.path, label)))
 
 
 def weights_sent(s3: "S3Client", bucket: str, source: str) -> str:

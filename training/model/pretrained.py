@@ -14,6 +14,7 @@ from domain.model import Preprocessing
 from serving.networks import EFFICIENTNET_LITE0, backbone
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
+from training.data.folders import WEIGHTS_SUFFIXES
 from training.model import bundled
 from training.model.networks import outputs
 
@@ -85,7 +86,7 @@ def _pretrained(arch: str, channel: Path) -> tuple[State, str]:
 
 def _from_channel(channel: Path) -> tuple[State, str]:
     files = [each for each in sorted(channel.iterdir()) if not each.name.startswith(".")]
-    if len(files) != 1 or files[0].suffix not in (".pth", ".pt", ".safetensors"):
+    if len(files) != 1 or files[0].suffix not in WEIGHTS_SUFFIXES:
         raise TrainingFailed(
             "The channel weights must hold one file, .pth or .safetensors, not "
             f"{', '.join(each.name for each in files[:5]) or 'nothing'}."

@@ -206,7 +206,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "hidden folders are answered",
         "domain/route.py",
-        "any(_is_hidden(segment) for segment in folders)",
+        "any(is_hidden(segment) for segment in folders)",
         "False",
         f"{UNIT}/domain/test_keys.py::test_nothing_in_a_hidden_folder_takes_a_road",
     ),
@@ -347,8 +347,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "the marker is classified",
         "domain/route.py",
-        "    if name == READY and folders:\n        return Ready(folder)\n    if _is_hidden(name)",
-        "    if name != READY and _is_hidden(name)",
+        "    if name == READY and folders:\n        return Ready(folder)\n    if is_passed_over(",
+        "    if name != READY and is_passed_over(",
         f"{UNIT}/functions/test_on_upload.py {UNIT}/domain/test_keys.py",
     ),
     Mistake(

@@ -10,9 +10,10 @@ from batch.bucket import Bucket
 from batch.outcome import Predicted
 from batch.reports import review
 from batch.reports.review import Review, key_of
+from domain.class_folders import folder_of
 from domain.reply import Label
 from domain.scope import SWEEP, Scope
-from infra.review import ReviewError, corrected, fetch, file_name, folder_name, lists, parse
+from infra.review import Listed, ReviewError, corrected, fetch, file_name, lists, parse
 from tests.support.builders.pages import HOSTILE
 from tests.support.worlds.folders import World, with_late
 from training.data.folders import splits
@@ -108,15 +109,40 @@ def test_a_table_that_is_no_list_is_refused(text: str, why: str) -> None:
         list(parse(text, "list.csv"))
 
 
-@pytest.mark.parametrize("label", [*HOSTILE, "..", ".", "", "a/../../b", "-rf", "con\x00"])
-def test_a_hostile_label_or_name_is_one_plain_name(label: str, tmp_path: Path) -> None:
-    for name in (folder_name(label), file_name(f"inbox/{label}")):
-        assert name
-        assert (tmp_path / name).resolve().parent == tmp_path.resolve()
-        (tmp_path / name).mkdir()
+LABELS = ["Äpfel", "кот", "_misc", "cat", "Cat", "test", "weights", "and/or", "50%25", "x" * 300]
 
 
-def test_labels_that_differ_have_folders_that_differ() -> None:
-    labels = [*HOSTILE, "..", ".", "", "a/b", "a_b", "a b", "A b"]
-    assert len({folder_name(label) for label in labels}) == len(labels)
-    assert folder_name("t-shirt") == "t-shirt"
+def listed(world: World, image: str, label: str) -> Listed:
+    head = bucket(world).head(image)
+    assert head is not None
+    return Listed(image, head.listed.etag, label, "")
+
+
+def test_training_reads_the_labels_that_were_reviewed(world: World, tmp_path: Path) -> None:
+    images = list(zip(SURE, LABELS, strict=False))
+    for start in (0, 5):  # the second call goes on in the same folder
+        some = (listed(world, *one) for one in images[start : start + 5])
+        assert fetch(bucket(world), some, tmp_path / "review").kept == 5
+    _, found = splits(tmp_path / "review")
+    assert sorted(found["train"]) == sorted(LABELS)
+    for image, label in images:
+        [name] = found["train"][label]
+        assert (tmp_path / "review" / name).read_bytes() == SURE[image]
+
+
+def test_no_image_is_put_through_a_link(world: World, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for label in ("cat", "x" * 300):
+        out = tmp_path / f"out{len(label)}"
+        out.mkdir()
+        (out / folder_of(label).parts[0]).symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(ReviewError, match="is a link"):
+            fetch(bucket(world), iter([listed(world, next(iter(SURE)), label)]), out)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("image", [*HOSTILE, "..", ".", "", "a/../../b", "-rf", "con\x00"])
+def test_a_hostile_name_is_one_plain_name(image: str, tmp_path: Path) -> None:
+    name = file_name(f"inbox/{image}")
+    assert (tmp_path / name).resolve().parent == tmp_path.resolve()
+    (tmp_path / name).mkdir()

@@ -1,12 +1,14 @@
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from domain.class_folders import ClassFolders, folder_of
 from tests.support.builders.images import encoded, heic, picture
 from tests.support.worlds.jobs import data_set, folder
 from training.config.errors import Interrupted, TrainingFailed
 from training.data import dataset as data
 from training.data.dataset import Dataset
+from training.launch import upload
 
 
 def prepared(root: Path, selects: bool = False, max_unreadable: float = 0.0) -> Dataset:
@@ -52,6 +54,59 @@ def test_the_channel_of_weights_is_no_class(tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "resnet50.pth").write_bytes(b"weights")
     assert prepared(tmp_path).labels == ("blue", "red")
+
+
+def test_a_class_may_be_called_weights(tmp_path: Path) -> None:
+    folder(tmp_path, {"red": 10, "blue": 10, "green": 10})
+    (tmp_path / "red").rename(tmp_path / "weights")
+    assert prepared(tmp_path).labels == ("blue", "green", "weights")
+
+
+LABELS = ("50% off", "_misc", "cat", "test", "x" * 300, "Äpfel", "кот")
+
+
+@pytest.mark.parametrize("split", ["", "train", "data/photos"])
+def test_a_label_is_what_its_folder_is_read_as(split: str, tmp_path: Path) -> None:
+    folders = ClassFolders()
+    for number, label in enumerate(LABELS):
+        made = folder(tmp_path / "colour", {"red": 8}, 100 * number)
+        target = tmp_path / "photos" / split / folders.folder_of(label)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (made / "red").rename(target)
+    dataset = prepared(tmp_path / "photos")
+    assert dataset.labels == LABELS
+    assert [sum(row) for row in zip(*map(dataset.counts, dataset.splits), strict=True)] == [8] * 7
+    places = [
+        PurePosixPath(upload.place(name, example, dataset)).relative_to(name)
+        for name, examples in dataset.splits.items()
+        for example in examples
+    ]
+    assert {path.parent for path in places} == set(map(folder_of, LABELS))
+
+
+def test_two_folders_of_one_class_are_refused(tmp_path: Path) -> None:
+    folder(tmp_path, {"red": 5, "blue": 5, "green": 5})
+    (tmp_path / "red").rename(tmp_path / "a b")
+    (tmp_path / "blue").rename(tmp_path / "a%20b")
+    with pytest.raises(TrainingFailed, match=r"a b and a%20b of .* are one class, 'a b'"):
+        prepared(tmp_path)
+
+
+@pytest.mark.parametrize("split", ["", "train", "photos/pets"])
+def test_hidden_folders_that_hold_files_are_named(split: str, tmp_path: Path) -> None:
+    folder(tmp_path / split, {"red": 10, "blue": 10, "green": 10})
+    (tmp_path / split / "green").rename(tmp_path / split / "_green")
+    (tmp_path / split / "__MACOSX" / "red").mkdir(parents=True)
+    (tmp_path / split / "__MACOSX" / "red" / "._1.png").write_bytes(b"Apple's")
+    dataset = prepared(tmp_path)
+    assert dataset.passed_over == ((PurePosixPath(split) / "_green").as_posix(),)
+    assert "_green (rename them to train on them)" in data.described(dataset)
+
+
+def test_a_hidden_folder_beside_the_data_set_is_named(tmp_path: Path) -> None:
+    folder(tmp_path / "pets", {"red": 10, "blue": 10})
+    folder(tmp_path / "_more", {"green": 10})
+    assert prepared(tmp_path).passed_over == ("_more",)
 
 
 def test_one_folder_is_split_the_same_way_every_time_and_by_class(tmp_path: Path) -> None:

@@ -1,0 +1,176 @@
+"""Class labels as names of folders, and back: `folder_of` and `label_of` are inverse for any label.
+
+A folder is named like its class, unless no disk would hold that name, or training would take it for
+something else. Then single characters are written as in URLs, `%5F` for `_`. A name is read that
+way only where every `%` in it begins such an escape: `50% off` means itself. Names are read in
+Unicode's composed form (NFC), because some disks decompose them.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from types import MappingProxyType
+
+from domain.file_names import NAME_BYTES, folded, is_passed_over
+
+SPLITS: Mapping[str, str] = MappingProxyType(
+    {
+        "train": "train",
+        "training": "train",
+        "validation": "validation",
+        "valid": "validation",
+        "val": "validation",
+        "test": "test",
+    }
+)
+"""What a folder is called, and which split that makes it."""
+
+WEIGHTS = "weights"
+"""A channel of a training job, with no images in it."""
+
+CONTINUES = "%-"
+"""Ends a folder whose subfolder continues the label: one name has at most 255 bytes."""
+
+EMPTY = "%empty"
+
+FORBIDDEN = frozenset('/\\:*?"<>|')
+DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", "conin$", "conout$"}
+    | {f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"}
+)
+"""What Windows takes for a device, whatever follows the first dot."""
+
+SEGMENT_BYTES = NAME_BYTES - len(CONTINUES) - len("%5F") - len("🐈".encode())
+
+
+def folder_of(label: str) -> PurePosixPath:
+    """One name, or several below each other for a label that exceeds 255 bytes."""
+    if not label:
+        return PurePosixPath(EMPTY)
+    for is_plain in (_is_plain, _is_plain_beside_escapes, _is_plain_ascii):
+        path = _segments(_escape(label, is_plain))
+        name = str(path)
+        composed = [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
+        if all(_is_read_as(label, PurePosixPath(each)) for each in composed):
+            return path
+    return _spelled_out(label)
+
+
+def label_of(folder: PurePosixPath) -> str:
+    """The class of a folder; `folder` ends with it, and begins with the first that continues."""
+    *firsts, last = folder.parts
+    joined = "".join(first.removesuffix(CONTINUES) for first in firsts) + last
+    name = unicodedata.normalize("NFC", joined)
+    label = _unescaped(name)
+    return name if label is None else label
+
+
+class ClassFolders:
+    """The folders of one data set: no two that a disk would take for one.
+
+    Some disks ignore case: beside `Cat`, the class `cat` is written in escapes only.
+    """
+
+    def __init__(self, existing: Iterable[PurePosixPath] = ()) -> None:
+        self._taken = {_key(path): _composed(path) for path in existing}
+
+    def folder_of(self, label: str) -> PurePosixPath:
+        """Always the same one for the same label."""
+        for path in (folder_of(label), _spelled_out(label)):
+            segments = [path, *path.parents[:-1]]
+            if all(self._taken.get(_key(one), _composed(one)) == _composed(one)
+                   for one in segments):  # fmt: skip
+                self._taken |= {_key(one): _composed(one) for one in segments}
+                return path
+        raise AssertionError("names that are all escapes are equal only for equal labels")
+
+
+def _is_read_as(label: str, path: PurePosixPath) -> bool:
+    """By `label_of`, and by who looks for the folders of classes."""
+    is_ambiguous = path.name.endswith(CONTINUES) or not all(map(_is_safe, path.parts))
+    return not is_ambiguous and label_of(path) == label
+
+
+def _spelled_out(label: str) -> PurePosixPath:
+    """In escapes only: no two labels have names that differ in case alone."""
+    return _segments(_escape(label, lambda one: False)) if label else PurePosixPath(EMPTY)
+
+
+def _is_plain(one: str) -> bool:
+    return one.isprintable() and one not in FORBIDDEN
+
+
+def _is_plain_beside_escapes(one: str) -> bool:
+    return _is_plain(one) and one != "%"
+
+
+def _is_plain_ascii(one: str) -> bool:
+    return _is_plain_beside_escapes(one) and one.isascii()
+
+
+def _escape(label: str, is_plain: Callable[[str], bool]) -> str:
+    parts = [one if is_plain(one) else _escaped(one) for one in label]
+    if parts[-1] in (" ", "."):
+        parts[-1] = _escaped(parts[-1])
+    return "".join(parts)
+
+
+def _escaped(one: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in one.encode("utf-8", "surrogatepass"))
+
+
+def _unescaped(name: str) -> str | None:
+    """None for a name that means itself."""
+    if name == EMPTY:
+        return ""
+    pieces = re.split("((?:%[0-9A-Fa-f]{2})+)", name)
+    if any("%" in piece for piece in pieces[::2]):
+        return None
+    try:
+        pieces[1::2] = [
+            bytes.fromhex(piece.replace("%", "")).decode("utf-8", "surrogatepass")
+            for piece in pieces[1::2]
+        ]
+    except UnicodeDecodeError:
+        return None
+    return "".join(pieces)
+
+
+def _segments(name: str) -> PurePosixPath:
+    *firsts, last = _chunks(name) if len(name.encode()) > NAME_BYTES else [name]
+    chunks = [*(f"{first}{CONTINUES}" for first in firsts), last]
+    return PurePosixPath(
+        *(chunk if _is_safe(chunk) else _escaped(chunk[0]) + chunk[1:] for chunk in chunks)
+    )
+
+
+def _chunks(name: str) -> Iterator[str]:
+    chunk, size = "", 0
+    for token in re.findall("%[0-9A-F]{2}|.", name):
+        if size + len(token.encode()) > SEGMENT_BYTES:
+            yield chunk
+            chunk, size = "", 0
+        chunk, size = chunk + token, size + len(token.encode())
+    yield chunk
+
+
+def _is_safe(name: str) -> bool:
+    """Whether it is neither passed over nor taken for a split, a channel or a device."""
+    device = name.partition(".")[0].rstrip(" ").lower()
+    return not (
+        is_passed_over(name)
+        or name in SPLITS
+        or name == WEIGHTS
+        or device in DEVICES
+        or name[0] == " "
+        or name[-1] in " ."
+    )
+
+
+def _composed(path: PurePosixPath) -> str:
+    return unicodedata.normalize("NFC", str(path))
+
+
+def _key(path: PurePosixPath) -> str:
+    return folded(str(path))
