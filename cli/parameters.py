@@ -21,6 +21,8 @@ from training.config.train_config import TrainConfig
 
 REPOSITORY = Path(__file__).parents[1]
 
+HYPERPARAMETERS = frozenset(each.name for each in fields(TrainConfig))
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -133,10 +135,17 @@ def hyperparameters(ranges: bool = False) -> Decorator:
 def _show_advanced(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
-    for each in ctx.command.params:
-        if isinstance(each, click.Option) and each.name in TrainConfig.__dataclass_fields__:
-            each.hidden = False
-    click.echo(ctx.command.get_help(ctx))
+    hidden = [
+        each
+        for each in ctx.command.params
+        if isinstance(each, click.Option) and each.hidden and each.name in HYPERPARAMETERS
+    ]
+    for each in hidden:
+        each.hidden = False
+    page = ctx.command.get_help(ctx)
+    for each in hidden:  # the command outlives this page
+        each.hidden = True
+    click.echo(page)
     ctx.exit()
 
 

@@ -149,6 +149,7 @@ def test_every_hyperparameter_is_an_option_and_few_of_them_are_shown() -> None:
     names = [f"--{flag(each)}" for each in fields(TrainConfig)]
     assert [name for name in names if name not in advanced] == []
     assert 10 <= sum(f"{name} " in shown for name in names) <= 20
+    assert run("train", "--help").output == shown, "a page that was shown changes no later one"
     assert set(names) <= set(options("train")) & set(options("tune"))
 
 
