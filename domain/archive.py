@@ -16,7 +16,7 @@ from typing import IO
 
 from domain.errors import SortboxError
 from domain.file_names import Names, UnsafeName, relative, shown
-from domain.model import MOST_LABELS, ModelCard
+from domain.model import MOST_LABELS, ModelCard, Preprocessing
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
@@ -31,6 +31,9 @@ FILE_BYTES: Mapping[str, int] = MappingProxyType(
 
 CARD_VALUES = MOST_LABELS + 10_000
 """Labels, and all else that a card says."""
+
+CARD_RESERVE_BYTES = 2**18
+"""Of a card, for whatever is not labels."""
 
 TOTAL_BYTES = 8 * 2**30
 EXPANSION = 20
@@ -164,6 +167,24 @@ def _holds_many(content: bytes) -> bool:
         return True
     outside = b"".join(unescaped.split(b'"')[::2])
     return sum(map(outside.count, (b",", b"[", b"{"))) > CARD_VALUES
+
+
+def card_bytes(card: ModelCard) -> bytes:
+    """Of `card.json`. Raises ArchiveError for a card that `read_card` would not take."""
+    try:
+        content = card.to_json().encode()
+    except UnicodeEncodeError as error:
+        raise ArchiveError(f"{CARD} would have half of a surrogate pair: {error}") from error
+    read_card(content)
+    return content
+
+
+def check_labels(labels: tuple[str, ...]) -> None:
+    """Before a model is trained for hours. Raises ArchiveError where no card could hold them."""
+    numbers = Preprocessing(1, 1, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    size = len(card_bytes(ModelCard("model", "network", labels, numbers, "0" * 64)))
+    if size > FILE_BYTES[CARD] - CARD_RESERVE_BYTES:
+        raise ArchiveError(f"its labels take {size:,} bytes, too many for {CARD}")
 
 
 class _Unzipped:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from domain.archive import ArchiveError, check_labels
 from domain.file_names import UnsafeName, relative
+from domain.foreign import visible
 from serving.decoding.decode import decode
 from serving.decoding.undecodable import Undecodable
 from serving.files import read_regular
@@ -126,6 +128,12 @@ def _agreed(found: Mapping[str, Classes]) -> tuple[str, ...]:
         raise TrainingFailed(
             f"There is one class only, {labels[0]!r}: learning to tell needs two folders or more."
         )
+    try:
+        check_labels(labels)
+    except ArchiveError as error:
+        raise TrainingFailed(
+            f"No model can have these {len(labels):,} classes: {visible(str(error))}."
+        ) from error
     for split, classes in found.items():
         odd = sorted(set(classes) ^ set(labels))
         if odd:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from domain.archive import CARD, OPENVINO, WEIGHTS, ArchiveError, Content, read_model
+from domain.archive import CARD, OPENVINO, WEIGHTS, ArchiveError, Content, card_bytes, read_model
 from domain.errors import SortboxError
 from domain.model import ModelCard
 
@@ -65,7 +65,10 @@ def _contents(card: ModelCard, weights: bytes, compiled: Files) -> dict[str, byt
     named = {} if card.openvino is None else card.openvino.files
     if found != {WEIGHTS: card.weights_sha256, **named}:
         raise PackageError("the card names other weights than these")
-    return {CARD: card.to_json().encode(), **files}
+    try:
+        return {CARD: card_bytes(card), **files}
+    except ArchiveError as error:
+        raise PackageError(f"no archive can hold this model: {error}") from error
 
 
 def unpack(archive: Path, folder: Path) -> ModelCard:

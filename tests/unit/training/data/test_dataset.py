@@ -213,3 +213,11 @@ def test_looking_at_the_data_can_be_interrupted(tmp_path: Path) -> None:
 
     with pytest.raises(Interrupted):
         data.prepare(data_set(tmp_path), False, 0.0, stop)
+
+
+def test_labels_that_no_model_can_have_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    folder(tmp_path, {"red": 10})
+    (tmp_path / "red" / "1.png").write_bytes(b"unreadable")
+    (tmp_path / folder_of("x" * 1001)).mkdir(parents=True)
+    with pytest.raises(TrainingFailed, match="No model can have these 2 classes"):
+        prepared(tmp_path)

@@ -2,12 +2,16 @@ import gzip
 import hashlib
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from domain.archive import FILE_BYTES
-from domain.model import ModelCard, Preprocessing
+from domain.archive import FILE_BYTES, ArchiveError, check_labels
+from domain.model import MOST_LABELS, ModelCard, ModelId, Preprocessing
+from infra.local.sagemaker.containers import archive as local_archive
+from infra.models import activate
+from serving import archive
 from training.model.package import PackageError, pack, unpack
 
 WEIGHTS = bytes(range(256)) * 20
@@ -124,3 +128,46 @@ def test_a_damaged_archive_is_refused(keep: int, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(PackageError):
         unpack(path, tmp_path / "model")
+
+
+def of_labels(labels: tuple[str, ...]) -> ModelCard:
+    return replace(CARD, labels=labels)
+
+
+MANY = tuple(f"label {number:05}" for number in range(MOST_LABELS))
+LONG = tuple(f"{number:04}{'é' * 450}" for number in range(4_000))
+
+
+@pytest.mark.parametrize("labels", [MANY, LONG], ids=["many", "long"])
+def test_a_model_of_many_labels_is_read_by_whoever_reads_a_model(
+    labels: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Trained, packed, served, unpacked as SageMaker does, and activated: one limit for all."""
+    check_labels(labels)
+    card, packed = of_labels(labels), tmp_path / "model.tar.gz"
+    assert len(card.to_json().encode()) > 2**20
+    pack(card, WEIGHTS, packed)
+    assert activate.read_card(packed) == card
+    assert unpack(packed, tmp_path / "evaluated") == card
+    local_archive.unpack(packed, tmp_path / "served")
+    assert archive.read(tmp_path / "served", ModelId("pets", 1, card.digest)).card == card
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        ((*MANY, "one more"), "labels cannot be|more than .* values"),
+        ((*LONG, *LONG), "larger than"),
+        (("x" * 1001, "y"), "labels cannot be"),
+        (("\ud800", "y"), "surrogate"),
+    ],
+    ids=["many", "large", "long", "surrogate"],
+)
+def test_a_model_that_nobody_could_read_is_neither_trained_nor_packed(
+    labels: tuple[str, ...], why: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ArchiveError, match=why):
+        check_labels(labels)
+    with pytest.raises(PackageError, match=why):
+        pack(of_labels(labels), WEIGHTS, tmp_path / "model.tar.gz")
+    assert not (tmp_path / "model.tar.gz").exists()
