@@ -32,7 +32,8 @@ WRITTEN = ("storage.yml", "image.yml", "key.yml")
 REQUIREMENTS = (
     *("requirements.txt", "infra/local/requirements.txt", "infra/audit/requirements.txt"),
     *("benchmarks/requirements.txt", "infra/container/cpu.txt", "infra/container/gpu.txt"),
-    *("infra/tools/uv.txt", "infra/tools/node.txt", "infra/tools/sbom.txt"),
+    *("infra/tools/laptop.txt", "infra/tools/uv.txt", "infra/tools/node.txt"),
+    "infra/tools/sbom.txt",
     *("infra/tools/atheris.txt", "infra/tools/mutmut.txt", "infra/tools/docs.txt"),
 )
 ROAD = (

@@ -43,7 +43,7 @@ def test_what_was_skipped_is_never_called_clean() -> None:
 
 
 def test_every_lock_is_asked_about() -> None:
-    parts = {"infra/container/torch-cpu.txt", "infra/tools/laptop.txt"}
+    parts = {"infra/container/torch-cpu.txt"}
     wanted = {f"{wish}.txt" for wish in wishes()} - parts
     assert wanted == set(audit.REQUIREMENTS), "the versions of parts are in requirements.txt"
 
