@@ -8,7 +8,6 @@ BUNDLE_PACKAGES = ("batch", "domain", "functions")
 DISTRIBUTIONS = ("aws-lambda-powertools", "typing-extensions", "jmespath")
 """What the functions import that the runtime lacks, and what that imports."""
 
-IMAGE_PACKAGES = ("domain", "serving", "training")
 INVENTORY = (
     *(f"infra/audit/{name}.py" for name in ("inventory", "licences", "notices", "sbom")),
     "infra/shipped.py",
@@ -16,3 +15,4 @@ INVENTORY = (
 """What writes the image's own bill of materials while it is built."""
 
 IMAGE_FILES = ("infra/container", "infra/tools/uv.txt", "infra/tools/sbom.txt", *INVENTORY)
+"""What the image is built from, beside the sources that it runs (`domain.container`)."""

@@ -28,7 +28,11 @@ def uri() -> str:
 
 
 def digest() -> str:
-    """Of everything that can change an answer: the server's sources and the pins below them."""
+    """Of everything that can change an answer: the server's sources and the pins below them.
+
+    Not the sources of training, which the image on AWS holds too: an edit there would ask for a new
+    endpoint, and this machine trains with the sources as they are.
+    """
     sources = [*_python("serving"), *_python("domain"), REPOSITORY / "requirements.txt"]
     content = hashlib.sha256()
     for source in sources:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import boto3
 from botocore.exceptions import ClientError
 
+from domain.container import PACKAGES, is_in_container
 from domain.errors import SortboxError
 from infra import shipped
 from infra.stacks.deploy import DeployError, status_of, wait_for
@@ -46,22 +47,24 @@ def variant_for(instance_type: str) -> Variant:
     return "gpu" if re.match(r"ml\.(g|p)\d", instance_type) else "cpu"
 
 
-def context() -> bytes:
+def context(repository: Path = shipped.REPOSITORY) -> bytes:
     """What the image is built from, as a zip; the same sources give the same bytes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(_sources()):
-            entry = zipfile.ZipInfo(path.relative_to(shipped.REPOSITORY).as_posix(), EPOCH)
+        for path in sorted(_sources(repository)):
+            entry = zipfile.ZipInfo(path.relative_to(repository).as_posix(), EPOCH)
             entry.external_attr = 0o755 << 16
             archive.writestr(entry, path.read_bytes())
     return packed.getvalue()
 
 
-def _sources() -> Iterator[Path]:
-    for package in shipped.IMAGE_PACKAGES:
-        yield from (shipped.REPOSITORY / package).rglob("*.py")
+def _sources(repository: Path) -> Iterator[Path]:
+    for package in PACKAGES:
+        for path in (repository / package).rglob("*.py"):
+            if is_in_container(path.relative_to(repository).as_posix()):
+                yield path
     for name in shipped.IMAGE_FILES:
-        path = shipped.REPOSITORY / name
+        path = repository / name
         yield from (each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
 
 

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from safetensors.torch import save
 from torch import nn
 
+from domain.container import PACKAGES, is_in_container
 from domain.model import ModelCard
 from domain.version import VERSION
 from training.config.train_config import MACHINERY, TrainConfig
@@ -16,8 +16,6 @@ from training.evaluation.accuracy import Judgement
 from training.model.pretrained import Start
 
 REPOSITORY = Path(__file__).parents[2]
-ROOMS = ("domain", "serving", "training")
-"""What is in the container, and decides what a model becomes."""
 
 
 def identity(told: TrainConfig, dataset: Dataset, start: Start) -> dict[str, str]:
@@ -51,15 +49,13 @@ def made(
     return card, weights
 
 
-def code_version() -> str:
+def code_version(repository: Path = REPOSITORY) -> str:
     """Of the source itself: in a container there is no repository to ask."""
     total = hashlib.sha256()
-    for path in _sources():
-        body = path.read_bytes()
-        total.update(f"{path.relative_to(REPOSITORY).as_posix()}\t{len(body)}\n".encode() + body)
+    for package in PACKAGES:
+        for path in sorted((repository / package).rglob("*.py")):
+            name = path.relative_to(repository).as_posix()
+            if is_in_container(name):
+                body = path.read_bytes()
+                total.update(f"{name}\t{len(body)}\n".encode() + body)
     return f"sha256:{total.hexdigest()}"
-
-
-def _sources() -> Iterator[Path]:
-    for room in ROOMS:
-        yield from sorted((REPOSITORY / room).rglob("*.py"))

