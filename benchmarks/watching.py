@@ -25,8 +25,8 @@ from training.data import dataset as data
 from training.data.dataset import Dataset
 from training.data.loader import Images
 from training.data.sampling import Batch, Source
-from training.debugger import debugging
-from training.debugger.watch import Training
+from training.debugger import attach
+from training.debugger.interface import Training
 from training.distributed import World
 from training.loop import setup as lesson
 from training.loop.fit import Loop
@@ -89,7 +89,7 @@ class Bench:
         training = Training(course.module, loss, course.scaler.get_scale, source.steps, course.step)
         with (
             profiling.profiled(told, places, self.world, lines.append) as timing,
-            debugging.watched(told, places, self.world, training, lines.append) as watch,
+            attach.watched(told, places, self.world, training, lines.append) as watch,
         ):
             Loop(
                 told, source, ("validation",), len(self.dataset.labels), loss, precision,

@@ -23,8 +23,7 @@ from functions import settings as functions
 from infra.stacks import schedule
 from serving import settings as serving
 from serving.decoding.undecodable import Code
-from training.config.hyperparameter import flag
-from training.config.ranges import Continuous
+from training.config.hyperparameter import Continuous, flag
 from training.config.train_config import TrainConfig
 
 DOCS = Path(__file__).parent

@@ -23,8 +23,8 @@ from training.data import dataset as data
 from training.data.dataset import Dataset
 from training.data.feature_extractor import embed_by
 from training.data.loader import Images
-from training.debugger import debugging
-from training.debugger.watch import Training
+from training.debugger import attach
+from training.debugger.interface import Training
 from training.distributed import World
 from training.evaluation.accuracy import judged
 from training.loop import checkpoint, in_process_search, setup
@@ -112,7 +112,7 @@ def _learn(
     training = Training(
         course.module, loss, course.scaler.get_scale, prepared.source.steps, course.step
     )
-    with debugging.watched(told, places, world, training, say) as watch:
+    with attach.watched(told, places, world, training, say) as watch:
         Loop(
             told,
             prepared.source,

@@ -1,8 +1,8 @@
-"""One hyperparameter: what it may be, and how its text is read."""
+"""One hyperparameter: what it may be, how its text is read, and what a search may vary it over."""
 
 import math
 import re
-from dataclasses import Field, field
+from dataclasses import Field, dataclass, field
 from typing import Any
 
 from training.config.errors import TrainingFailed
@@ -60,3 +60,16 @@ def _as_number(given: str, kind: str) -> float | int | None:
 def _require(fits: bool, each: "Field[Any]", given: str, wanted: str) -> None:
     if not fits:
         raise TrainingFailed(f"Hyperparameter {flag(each)} must be {wanted}, not {given[:60]!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Continuous:
+    low: float
+    high: float
+    scale: str
+    """SageMaker's word: Linear or Logarithmic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    values: tuple[str, ...]

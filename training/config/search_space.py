@@ -12,8 +12,7 @@ from random import Random
 
 from training.config import train_config as config
 from training.config.errors import TrainingFailed
-from training.config.hyperparameter import flag
-from training.config.ranges import Categorical, Continuous
+from training.config.hyperparameter import Categorical, Continuous, flag
 from training.config.train_config import TrainConfig
 
 NUMBERS = {flag(each): each for each in fields(TrainConfig) if "low" in each.metadata}

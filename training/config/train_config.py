@@ -10,8 +10,15 @@ from typing import Any
 
 from training.config.errors import TrainingFailed
 from training.config.hook_config import RULES
-from training.config.hyperparameter import choice, flag, number, parsed, text
-from training.config.ranges import Categorical, Continuous
+from training.config.hyperparameter import (
+    Categorical,
+    Continuous,
+    choice,
+    flag,
+    number,
+    parsed,
+    text,
+)
 
 RULE = "|".join(RULES)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from threading import Lock
+from threading import Event, Lock, Thread
 
 import torch
 
@@ -17,16 +17,45 @@ from training.config.train_config import TrainConfig
 from training.debugger import smdebug_compat
 from training.debugger.evaluator import EVERY, Asked, Jury
 from training.debugger.hook import Hook
+from training.debugger.interface import NullDebugger, Training, Watch, write_report
 from training.debugger.report import ISSUE, Verdict, Watched
+from training.debugger.rules.tensor import StalledTrainingRule
 from training.debugger.smdebug_compat import ModeKeys
-from training.debugger.tensor_rules import StalledTrainingRule
 from training.debugger.tensors import Tensors
-from training.debugger.watch import NullDebugger, Training, Watch, write_report
-from training.debugger.watchdog import Alarm
 from training.reports.plots import Points
 
 READING = 0.05
 """Of the time, for rules to read what was saved: epochs of a head last as long as reading does."""
+
+
+LOOKS = 20
+"""In the time that is waited for."""
+
+
+class Alarm:
+    """A thread that looks at a clock, and rings once at most."""
+
+    def __init__(
+        self, seconds: float, silence: Callable[[], float], ring: Callable[[float], None]
+    ) -> None:
+        """`silence`: seconds since the last sign of life."""
+        self._seconds = seconds
+        self._silence = silence
+        self._ring = ring
+        self._over = Event()
+        self._thread = Thread(target=self._listen, name="stall", daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while not self._over.wait(self._seconds / LOOKS):
+            silent = self._silence()
+            if silent > self._seconds:
+                self._ring(silent)
+                return
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
 
 
 class Debugger:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from training.debugger import tensors
-from training.debugger.loss_rules import LossNotDecreasing, Overfit, Overtraining
 from training.debugger.report import ERROR, ISSUE, NO_ISSUE, NOT_APPLICABLE, Verdict
-from training.debugger.rule import Diagnosis
-from training.debugger.smdebug_compat import RuleEvaluationConditionMet
-from training.debugger.tensor_rules import (
+from training.debugger.rules.base import Diagnosis
+from training.debugger.rules.loss import LossNotDecreasing, Overfit, Overtraining
+from training.debugger.rules.tensor import (
     AllZero,
     ClassImbalance,
     DeadRelu,
@@ -19,6 +18,7 @@ from training.debugger.tensor_rules import (
     StalledTrainingRule,
     VanishingGradient,
 )
+from training.debugger.smdebug_compat import RuleEvaluationConditionMet
 from training.debugger.tensors import Made, Tensors
 
 EVERY: tuple[type[Diagnosis], ...] = (

@@ -13,14 +13,20 @@ from collections import deque
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import torch
 from torch import nn
 
 from training.debugger import smdebug_compat
-from training.debugger.event_files import EventFile
-from training.debugger.smdebug_compat import ModeKeys, guarded
+from training.debugger.smdebug_compat import (
+    EventFileWriter,
+    EventsWriter,
+    LoggerThread,
+    ModeKeys,
+    guarded,
+)
 
 LOSS, EPOCH_LOSS = "CrossEntropyLoss", "EpochLoss"
 MODES = {"train": ModeKeys.TRAIN, "validation": ModeKeys.EVAL, "test": ModeKeys.PREDICT}
@@ -28,6 +34,37 @@ LABELS = 10
 """Steps whose labels wait for the next look."""
 
 RELUS = (nn.ReLU, nn.ReLU6)
+
+
+class EventFile(EventFileWriter):  # type: ignore[misc]
+    """smdebug's event files, written by whoever saves a tensor.
+
+    smdebug hands tensors to a thread, which dies of a full disk; training would then wait for it
+    for ever, once the queue between them is full.
+    """
+
+    def __init__(self, path: str, index_writer: Any) -> None:
+        """Without the thread that the writer it replaces would start."""
+        self._ev_writer = EventsWriter(path=path, index_writer=index_writer)
+        self._ev_writer.init()
+        self._end = object()
+        self._waiting: Queue[Any] = Queue()
+        self._worker = LoggerThread(self._waiting, self._ev_writer, 0, self._end)
+
+    def write_event(self, event: Any) -> None:
+        """Raises OSError."""
+        self._waiting.put(event)
+        self._waiting.put(self._end)
+        self._worker.run()
+
+    def flush(self) -> None:
+        self._ev_writer.flush()
+
+    def close(self) -> None:
+        try:
+            self._ev_writer.close()
+        finally:
+            self._ev_writer.tfrecord_writer = None  # its destructor would try once more
 
 
 class Hook(smdebug_compat.Hook):  # type: ignore[misc]

@@ -27,10 +27,10 @@ from infra.stage import Stage
 from training.config.errors import TrainingFailed
 from training.data import dataset
 from training.evaluation import archive as evaluate
-from training.evaluation import comparison
+from training.evaluation import promotion_gate
 from training.evaluation.accuracy import Judgement
 from training.evaluation.archive import TestSet
-from training.evaluation.comparison import Compared, Comparison, First
+from training.evaluation.promotion_gate import Compared, Comparison, First
 from training.launch import candidate
 from training.launch.candidate import Candidate
 from training.launch.upload import Tick
@@ -72,15 +72,15 @@ def promote(cloud: Cloud, wanted: Candidate, tests: TestSet, wish: Wish, say: Sa
     if before is not None and before.id.digest == card.digest:
         say(f"{before.id} is this very model; it is active already.")
         return before
-    if unjudged := comparison.unjudged(card):
+    if unjudged := promotion_gate.unjudged(card):
         raise Refused(unjudged)
     card, found = evaluate.evaluate(wanted.archive, tests)
     say(f"{card.name} has accuracy {found.accuracy:.4f} on {len(tests.examples)} images.")
     compared = _compared(cloud, card, found, before, tests)
-    say(comparison.told(compared))
-    if refusal := comparison.refusal(compared, wish.replace_labels, wish.override):
+    say(promotion_gate.told(compared))
+    if refusal := promotion_gate.refusal(compared, wish.replace_labels, wish.override):
         raise Refused(refusal)
-    return _activate(cloud, card, found, wanted, comparison.recorded(compared, wish.override))
+    return _activate(cloud, card, found, wanted, promotion_gate.recorded(compared, wish.override))
 
 
 def _compared(
@@ -96,7 +96,7 @@ def _compared(
     with tempfile.TemporaryDirectory(prefix="sortbox-") as scratch:
         archive = Path(scratch, "active.tar.gz")
         cloud.s3.download_file(cloud.stage.bucket, keys.archive_key(before.id), str(archive))
-        if relabelled := comparison.relabelled(card, read_card(archive), name):
+        if relabelled := promotion_gate.relabelled(card, read_card(archive), name):
             return relabelled
         _, other = evaluate.evaluate(archive, tests)
     return Compared(name, other.accuracy, evaluate.compare(found, other))

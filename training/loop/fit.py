@@ -16,7 +16,7 @@ from training.config.metrics import Curves
 from training.config.train_config import TrainConfig
 from training.data.augment import blended
 from training.data.sampling import Source, dice
-from training.debugger.watch import Watch
+from training.debugger.interface import Watch
 from training.distributed import World
 from training.loop.optimizer import rate, set_rate
 from training.loop.state import Course

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.debugger.report import ISSUE, WORDS
-from training.profiler.bottleneck import bottleneck
-from training.profiler.rules import Profile, findings, lasting
+from training.profiler.rules import Profile, bottleneck, findings, lasting
 from training.profiler.system_metrics import CPU, GPU, GPU_MEMORY, PROCESS, WAITING
 from training.reports import page, plots
 

@@ -1,4 +1,4 @@
-"""What a profile says: rules, by AWS's names and two of our own."""
+"""What a profile says: rules, by AWS's names and two of our own, and what to change first."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from statistics import fmean, median, quantiles
 
 from training.debugger.report import ISSUE, NO_ISSUE, NOT_APPLICABLE
 from training.profiler.operators import PYTHON, Operator
-from training.profiler.profiler import BACKWARD, DATA, FORWARD
+from training.profiler.profiler import BACKWARD, DATA, FORWARD, OPTIMIZER
 from training.profiler.series import Series, trend
 from training.profiler.system_metrics import CPU, GPU, GPU_MEMORY, PROCESS, WAITING
 
@@ -22,6 +22,9 @@ SLOW_MS = 2.0
 
 ARITHMETIC = ("conv", "mm", "matmul", "linear", "attention", "norm", "pool", "relu", "hardtanh",
               "silu", "sigmoid", "_foreach", "_fused", "optimizer", "copy_", "to_copy")  # fmt: skip
+
+BUSY = 0.4
+"""Of a step, for the optimizer."""
 
 LEAK_BYTES = 32 * MB
 LEAK_STEPS = 20
@@ -217,3 +220,45 @@ def _of_gpus(profile: Profile) -> list[Finding]:
 
 def _judged(rule: str, is_issue: bool, sentence: str, advice: str) -> Finding:
     return Finding(rule, ISSUE, sentence, advice) if is_issue else Finding(rule, NO_ISSUE, sentence)
+
+
+def bottleneck(profile: Profile, found: Sequence[Finding]) -> str:
+    if not profile.steps:
+        return "No step was made."
+    issues = {each.rule: each for each in found if each.state == ISSUE}
+    if "OverallSystemUsage" in issues:
+        return _sentence("Other processes", issues["OverallSystemUsage"])
+    longest, what = max(_around(profile))
+    if longest > profile.in_steps:
+        return f"No step: all of them take {profile.in_steps:.1f} s, and {what}"
+    return _of_a_step(profile, issues)
+
+
+def _of_a_step(profile: Profile, issues: Mapping[str, Finding]) -> str:
+    for rule, what in (("Dataloader", "The data loader"), ("SlowOperator", "One operator")):
+        if rule in issues:
+            return _sentence(what, issues[rule])
+    if profile.share(OPTIMIZER) > BUSY:
+        return (
+            f"The optimizer takes {profile.share(OPTIMIZER):.0%} of each step. Use larger "
+            "batches, or freeze layers."
+        )
+    return (
+        f"The network itself: forward takes {profile.share(FORWARD):.0%} of a step and backward "
+        f"{profile.share(BACKWARD):.0%}. A GPU, a smaller image-size or unfreeze=head shorten it."
+    )
+
+
+def _sentence(what: str, issue: Finding) -> str:
+    return f"{what}. {issue.sentence} {issue.advice}"
+
+
+def _around(profile: Profile) -> list[tuple[float, str]]:
+    """Seconds in no step, each with what to do about them."""
+    before, between, after = profile.before_first, profile.between, profile.after_last
+    return [
+        (before, f"{before:.0f} s pass before the first. More cores read and embed images faster."),
+        (between, f"{between:.0f} s pass between epochs. A smaller validation split shortens it."),
+        (after, f"{after:.0f} s pass after the last, in judging the network and what may serve in "
+                "its place. compile=none shortens it."),
+    ]  # fmt: skip

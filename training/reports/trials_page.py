@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from training.config import search_space, trials
-from training.config.ranges import Categorical, Continuous
+from training.config.hyperparameter import Categorical, Continuous
 from training.config.trials import Trial
 from training.reports import page
 from training.reports.charts import svg, text

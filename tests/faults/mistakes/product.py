@@ -219,7 +219,7 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "a candidate that forgot a label passes for one with the same labels",
-        "training/evaluation/comparison.py",
+        "training/evaluation/promotion_gate.py",
         "None if new == old else",
         "None if new <= old else",
         f"{UNIT}/training/evaluation/test_comparison.py::test_fewer_labels_or_more_are_other_labels",

@@ -9,12 +9,12 @@ import pytest
 from infra.stage import Stage
 from training.config import search_space, train_config, trials
 from training.config.errors import TrainingFailed
-from training.config.ranges import Categorical, Continuous
+from training.config.hyperparameter import Categorical, Continuous
 from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
 from training.launch import tune
-from training.launch.tuner import Asked, tuning_name
+from training.launch.tune import Asked, tuning_name
 from training.reports import trials_page
 
 SPACE: search_space.Space = {

@@ -6,8 +6,7 @@ import pytest
 
 from training.config import train_config
 from training.config.errors import TrainingFailed
-from training.config.hyperparameter import flag
-from training.config.ranges import Categorical, Continuous
+from training.config.hyperparameter import Categorical, Continuous, flag
 from training.config.train_config import TrainConfig
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from training.config import search_space
-from training.config.ranges import Categorical, Continuous
+from training.config.hyperparameter import Categorical, Continuous
 from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import tune_watch

@@ -16,8 +16,8 @@ from torch import nn
 from training.config.paths import Places
 from training.config.train_config import TrainConfig
 from training.data.sampling import Batch
+from training.debugger.interface import NullDebugger
 from training.debugger.report import ISSUE, NO_ISSUE, NOT_APPLICABLE
-from training.debugger.watch import NullDebugger
 from training.distributed import World
 from training.loop.fit import Loop
 from training.loop.state import Course

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
-from training.debugger.rule import Diagnosis, Finding, named
+from training.debugger.rules.base import Diagnosis, Finding, named
 from training.debugger.smdebug_compat import ModeKeys
 from training.debugger.tensors import Numbers
 

@@ -2,7 +2,7 @@
 
 from statistics import fmean, stdev
 
-from training.debugger.rule import Diagnosis, Finding
+from training.debugger.rules.base import Diagnosis, Finding
 from training.debugger.smdebug_compat import ModeKeys
 
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from training.config.paths import Places
 from training.config.train_config import TrainConfig
-from training.debugger.watch import NullDebugger, Training, Watch, write_report
+from training.debugger.interface import NullDebugger, Training, Watch, write_report
 from training.distributed import World
 
 

@@ -3,8 +3,7 @@
 import pytest
 
 from training.debugger.report import ISSUE, NO_ISSUE
-from training.profiler.bottleneck import bottleneck
-from training.profiler.rules import Profile, findings
+from training.profiler.rules import Profile, bottleneck, findings
 from training.profiler.series import Series
 from training.profiler.system_metrics import CPU, MEMORY, PROCESS, WAITING
 

@@ -14,9 +14,9 @@ from tests.support.worlds.watched import CLASSES, FEATURES, Run, fired, layers, 
 from training.config import hook_config
 from training.debugger.evaluator import EVERY, Asked
 from training.debugger.report import ERROR, ISSUE, NO_ISSUE, NOT_APPLICABLE, Verdict
-from training.debugger.rule import Diagnosis
+from training.debugger.rules.base import Diagnosis
+from training.debugger.rules.tensor import ExplodingTensor, StalledTrainingRule
 from training.debugger.smdebug_compat import ModeKeys
-from training.debugger.tensor_rules import ExplodingTensor, StalledTrainingRule
 from training.debugger.tensors import Tensors
 from training.managed_debugger import rule_job
 

@@ -1,0 +1,1 @@
+"""The debugger's rules: what a loss, a gradient or a weight tells of a training run."""
