@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from batch.bucket import JSON, Bucket, Pieces
+from aws.bucket import JSON, Bucket, Pieces
 from batch.context import Cloud
 from domain.errors import SortboxError
 from domain.keys import RunKeys, claim_key, folder_file, sweep_file

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.claim import Run
 
 

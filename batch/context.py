@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.planning.page import PageRef
 from batch.reports.multipart import PART_CHARACTERS
 from domain.model import ActiveModel

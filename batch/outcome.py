@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.unreadable import is_out_of_reach
 from domain import result
 from domain.foreign import escape_cell, unescape_cell

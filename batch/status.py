@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.claim import Run, publish
 from batch.unreadable import read_if_allowed
 from domain.keys import INBOX

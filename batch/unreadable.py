@@ -21,7 +21,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from batch.bucket import ARCHIVES, Bucket, Listed, Stored
+from aws.bucket import ARCHIVES, Bucket, Listed, Stored
+from aws.errors import code_of, is_absent, message_of, status_of
 
 PASSING_STATUSES = (404, 408, 409, 412, 416, 429)
 PASSING_CODES = frozenset(
@@ -61,8 +62,7 @@ class Denial:
 
 def denial_of(error: ClientError) -> Denial | None:
     """None where the error says nothing about the object."""
-    status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    status, code, message = status_of(error), code_of(error), message_of(error)
     if not 400 <= status < 500 or status in PASSING_STATUSES or code in PASSING_CODES:
         return None
     if code == "InvalidObjectState":
@@ -175,11 +175,10 @@ class Others:
                 Bucket=self.bucket.name, Key=key, Range="bytes=0-0"
             )
         except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if status == 416:  # an empty object has no first byte
+            if status_of(error) == 416:  # an empty object has no first byte
                 return None
             denial = denial_of(error)
-            if denial is None and status != 404:
+            if denial is None and not is_absent(error):
                 raise
             return denial or "absent"
         answer["Body"].close()

@@ -3,6 +3,9 @@
 import json
 from dataclasses import dataclass
 
+MAX_BYTES = 1_048_576
+"""No reply of ours is longer; a longer one is not read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Label:

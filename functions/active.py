@@ -3,12 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.parameters import BaseProvider
-from botocore.exceptions import ClientError
 
+from aws.bucket import Bucket
 from domain.errors import SortboxError
 from domain.keys import ACTIVE_MODEL
 from domain.model import ActiveModel
-from functions.inbox import absent
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -38,11 +37,8 @@ class Pointer(BaseProvider):
         return ActiveModel.from_json(text)
 
     def _get(self, name: str, **sdk_options: Any) -> Any:
-        try:
-            return self._s3.get_object(Bucket=self._bucket, Key=name)["Body"].read()
-        except ClientError as error:
-            absent(error)
-            return None
+        stored = Bucket(self._s3, self._bucket).read(name)
+        return stored.body if stored else None
 
     def _get_multiple(self, path: str, **sdk_options: Any) -> dict[str, str]:
         raise NotImplementedError("there is one pointer")

@@ -15,11 +15,9 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
+from aws.bucket import Bucket
 from domain.keys import beat_key, waiting_key
 from domain.scope import Scope
-from functions.inbox import absent, status
 from functions.messages import Quiet
 from functions.sqs import send
 
@@ -80,17 +78,8 @@ class Beats:
 
     def _wait(self, folder: Scope) -> None:
         """Written by the first beat that no run has begun after; the others leave it as it is."""
-        try:
-            self._s3.put_object(
-                Bucket=self._bucket,
-                Key=waiting_key(folder.token),
-                Body=json.dumps({"path": folder.path}).encode(),
-                ContentType="application/json",
-                IfNoneMatch="*",
-            )
-        except ClientError as error:
-            if status(error) not in (409, 412):
-                raise
+        body = json.dumps({"path": folder.path}).encode()
+        Bucket(self._s3, self._bucket).create(waiting_key(folder.token), body)
 
     def is_recent(self, folder: Scope) -> bool:
         """Whether a beat of the folder costs nothing just now."""
@@ -116,12 +105,10 @@ def is_overdue(
     s3: "S3Client", bucket: str, folder: Scope, now: datetime, longest_wait_seconds: int
 ) -> bool:
     """Whether some image has waited so long for a run to begin; dated by S3, as its object is."""
-    try:
-        waiting = s3.head_object(Bucket=bucket, Key=waiting_key(folder.token))
-    except ClientError as error:
-        absent(error)
+    waiting = Bucket(s3, bucket).head(waiting_key(folder.token))
+    if waiting is None:
         return False
-    return now - waiting["LastModified"] >= timedelta(seconds=longest_wait_seconds)
+    return now - waiting.listed.last_modified >= timedelta(seconds=longest_wait_seconds)
 
 
 def stop_waiting(s3: "S3Client", bucket: str, folder: Scope) -> None:
@@ -134,9 +121,5 @@ def stop_waiting(s3: "S3Client", bucket: str, folder: Scope) -> None:
 
 def last_timer(s3: "S3Client", bucket: str, folder: Scope) -> Quiet | None:
     """The timer of the folder's last beat; None where beats have expired, or there was none."""
-    try:
-        found = s3.get_object(Bucket=bucket, Key=beat_key(folder.token))
-    except ClientError as error:
-        absent(error)
-        return None
-    return Quiet(folder.path, json.loads(found["Body"].read())["nonce"])
+    found = Bucket(s3, bucket).read(beat_key(folder.token))
+    return Quiet(folder.path, json.loads(found.body)["nonce"]) if found else None

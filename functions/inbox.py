@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
+from aws.errors import is_absent
 from batch.unreadable import Others, denial_of
 from domain.result import Source
 
@@ -107,14 +108,10 @@ def _unreadable(s3: "S3Client", bucket: str, key: str, error: ClientError) -> Un
 
 
 def absent(error: ClientError) -> Absent:
-    """404 only. Without s3:ListBucket an absent key is 403: trouble of ours, never an answer."""
-    if status(error) == 404 and error.response["Error"]["Code"] != "NoSuchBucket":
+    """Raises `error` where it says anything else."""
+    if is_absent(error):
         return Absent()
     raise error
-
-
-def status(error: ClientError) -> int:
-    return error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def _source(bucket: str, head: Any) -> Source:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, assert_never, cast
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from aws.bucket import Bucket
 from batch import lease
-from batch.bucket import Bucket
 from batch.claim import Run
 from batch.context import Cloud, Machines
 from batch.planning.page import PageRef

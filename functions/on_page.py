@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from batch.bucket import Bucket, Listed
+from aws.bucket import Bucket, Listed
 from batch.jobs.collect import NoReply, outputs, reply_in
 from batch.jobs.progress import done_key, failed_key, read_settled, write_settled
 from batch.outcome import Answer, Unanswered, answer_of, in_outbox, to_line

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, Any
 
-from batch.bucket import Bucket, Listed
+from aws.bucket import Bucket, Listed
 from batch.context import Bounds
 from batch.jobs import slots
 from domain.keys import CLAIMS, TICK, claimed_token, ticket_since

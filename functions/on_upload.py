@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.unreadable import Others, Witness
 from domain.keys import large_key
 from domain.result import How, Rejected, Result

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from aws.bucket import Bucket
 from batch.unreadable import is_out_of_reach
 from domain.errors import SortboxError
 from domain.keys import result_key
@@ -31,7 +32,7 @@ from domain.result import (
     source_version,
     to_json,
 )
-from functions.inbox import Absent, Image, absent, peek, status
+from functions.inbox import Absent, Image, absent, peek
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -88,6 +89,10 @@ class Outbox:
     active: Callable[[], ActiveModel]
     look_again: Callable[[str], None]
 
+    @property
+    def store(self) -> Bucket:
+        return Bucket(self.s3, self.bucket)
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -137,7 +142,7 @@ def withdraw(outbox: Outbox, key: str, is_restored: bool = False) -> Current | G
             return Gone()
         if standing.is_about(image) and not (is_restored and standing.is_unreadable):
             return Current()
-        if not isinstance(_delete(outbox, key, standing), Overtaken):
+        if outbox.store.delete(result_key(key), standing.etag):
             return Gone()
     raise ContendedError(f"{key} changed in each of {ROUNDS} rounds")
 
@@ -173,7 +178,7 @@ def _publish(
     result_now = _remembering(outbox, standing, result)
     if isinstance(result_now, Overtaken):
         return Overtaken()
-    if isinstance(_put(outbox, image.key, standing, result_now), Overtaken):
+    if not _put(outbox, image.key, standing, result_now):
         return Overtaken()
     now = peek(outbox.s3, outbox.bucket, image.key)
     if isinstance(now, Absent) or not now.source.version.is_same(image.source.version):
@@ -197,7 +202,7 @@ def _remembering(outbox: Outbox, standing: Standing | Absent, result: Result) ->
 def _remove(outbox: Outbox, key: str, standing: Standing | Absent) -> Gone | Overtaken:
     if isinstance(standing, Absent):
         return Gone()
-    if isinstance(_delete(outbox, key, standing), Overtaken):
+    if not outbox.store.delete(result_key(key), standing.etag):
         return Overtaken()
     return Gone() if isinstance(peek(outbox.s3, outbox.bucket, key), Absent) else Overtaken()
 
@@ -217,13 +222,12 @@ def _says_more(result: Result, standing: Standing | Absent, active: ActiveModel)
 
 
 def _standing(outbox: Outbox, key: str) -> Standing | Absent:
-    try:
-        head = outbox.s3.head_object(Bucket=outbox.bucket, Key=result_key(key))
-    except ClientError as error:
-        return absent(error)
-    about = head["Metadata"]
+    head = outbox.store.head(result_key(key))
+    if head is None:
+        return Absent()
+    about = head.metadata
     return Standing(
-        etag=head["ETag"],
+        etag=head.listed.etag,
         source=source_version(about),
         model=about.get(MODEL_ID, "unknown"),
         status=about.get(STATUS, ""),
@@ -231,39 +235,11 @@ def _standing(outbox: Outbox, key: str) -> Standing | Absent:
     )
 
 
-def _put(
-    outbox: Outbox, key: str, standing: Standing | Absent, result: Result
-) -> Published | Overtaken:
-    condition = (
-        {"IfMatch": standing.etag} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}
-    )
-    try:
-        outbox.s3.put_object(
-            Bucket=outbox.bucket,
-            Key=result_key(key),
-            Body=to_json(result).encode(),
-            ContentType="application/json",
-            Metadata=metadata(result),
-            **condition,  # type: ignore[arg-type]
-        )
-    except ClientError as error:
-        return _overtaken(error)
-    return Published(result)
-
-
-def _delete(outbox: Outbox, key: str, standing: Standing) -> Gone | Overtaken:
-    try:
-        outbox.s3.delete_object(Bucket=outbox.bucket, Key=result_key(key), IfMatch=standing.etag)
-    except ClientError as error:
-        return _overtaken(error)
-    return Gone()
-
-
-def _overtaken(error: ClientError) -> Overtaken:
-    """412 failed the condition, 409 met another write, 404 had nothing left to match."""
-    if status(error) in (404, 409, 412) and error.response["Error"]["Code"] != "NoSuchBucket":
-        return Overtaken()
-    raise error
+def _put(outbox: Outbox, key: str, standing: Standing | Absent, result: Result) -> bool:
+    """Whether the result that stood there still did."""
+    etag = standing.etag if isinstance(standing, Standing) else None
+    body = to_json(result).encode()
+    return outbox.store.replace(result_key(key), body, etag, metadata=metadata(result))
 
 
 def previous_answer(s3: "S3Client", bucket: str, image: str, etag: str) -> Previous | Absent | None:
@@ -275,7 +251,7 @@ def previous_answer(s3: "S3Client", bucket: str, image: str, etag: str) -> Previ
         found = s3.get_object(Bucket=bucket, Key=result_key(image))
     except ClientError as error:
         return None if is_out_of_reach(error) else absent(error)
-    if found["ETag"] != etag:
+    if found["ETag"].strip('"') != etag:
         return Absent()
     try:
         return previous(from_json(found["Body"].read()))

@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from aws.errors import is_missing
 from batch import claim, status
 from batch.claim import ContendedError, Run, RunClosed
 from batch.context import Cloud
@@ -105,6 +106,8 @@ class Desk:
         try:
             deployed = boto3.client("lambda").get_function_configuration(FunctionName=function)
         except ClientError as error:
+            if not is_missing(error):
+                raise
             raise StageError(f"stage {stage.name} is not deployed here: {error}") from error
         settings = from_env(OnFolder, deployed["Environment"]["Variables"])
         many = Config(max_pool_connections=HEADS_AT_ONCE)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.reports.review import COLUMNS, PREFIX
 from domain.class_folders import CONTINUES, ClassFolders
 from domain.errors import SortboxError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 
-BUNDLE_PACKAGES = ("batch", "domain", "functions")
+BUNDLE_PACKAGES = ("aws", "batch", "domain", "functions")
 DISTRIBUTIONS = ("aws-lambda-powertools", "typing-extensions", "jmespath")
 """What the functions import that the runtime lacks, and what that imports."""
 

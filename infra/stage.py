@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError
 
+from aws.errors import is_missing
 from domain.errors import SortboxError
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def outputs(stack: str) -> dict[str, str] | None:
     try:
         found = boto3.client("cloudformation").describe_stacks(StackName=stack)
     except ClientError as error:
-        if "does not exist" not in error.response["Error"]["Message"]:
+        if not is_missing(error):
             raise
         return None
     return {

@@ -3,15 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from batch.bucket import Bucket, Listed
+from aws.bucket import Bucket, Listed
 from batch.planning.page import Row
 from domain import reply
 from domain.reply import Reply
 
 SUFFIX = ".out"
-
-REPLY_BYTES = 1_048_576
-"""No reply of ours is longer; a longer output is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ def outputs(
 def reply_in(bucket: Bucket, listed: Listed | None) -> Reply | NoReply:
     if listed is None:
         return NoReply("the transform job wrote nothing for it")
-    if listed.size > REPLY_BYTES:
+    if listed.size > reply.MAX_BYTES:
         return NoReply(f"the transform job wrote {listed.size} bytes for it")
     found = bucket.read(listed.key)
     if found is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.claim import Run
 from batch.context import Cloud
 from batch.jobs import slots, transform

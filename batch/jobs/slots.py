@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from batch.bucket import Bucket, Listed
+from aws.bucket import Bucket, Listed
 from batch.claim import Run, read
 from batch.context import Bounds, Cloud
 from batch.jobs import transform

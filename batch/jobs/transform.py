@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from aws.errors import code_of, is_missing
 from batch.context import Machines
 from batch.planning.slice import Transform
 from domain.errors import SortboxError
@@ -122,7 +123,7 @@ def describe(sagemaker: "SageMakerClient", name: JobName) -> Job:
     try:
         job = sagemaker.describe_transform_job(TransformJobName=str(name))
     except ClientError as error:
-        if _says_missing(error):
+        if is_missing(error):
             return Missing()
         raise
     match job["TransformJobStatus"]:
@@ -141,7 +142,7 @@ def start(sagemaker: "SageMakerClient", order: Order) -> Job:
     try:
         sagemaker.create_transform_job(**request_for(order))
     except ClientError as error:
-        match error.response["Error"]["Code"]:
+        match code_of(error):
             case "ResourceLimitExceeded":
                 return NoCapacity()
             case "ValidationException" | "AccessDeniedException":
@@ -158,11 +159,3 @@ def _check_same(sagemaker: "SageMakerClient", order: Order) -> None:
     manifest = job["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
     if manifest != order.manifest:
         raise NameTakenError(f"{order.name} exists, of {manifest} and not of {order.manifest}")
-
-
-def _says_missing(error: ClientError) -> bool:
-    """The reference promises ResourceNotFound; the service sends a ValidationException."""
-    what = error.response["Error"]
-    return what["Code"] == "ResourceNotFound" or (
-        what["Code"] == "ValidationException" and "Could not find" in what.get("Message", "")
-    )

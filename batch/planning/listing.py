@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from batch.bucket import Listed
+from aws.bucket import Listed
 from domain.keys import INBOX, LONG, OUTBOX, result_key
 
 DOUBT = timedelta(seconds=2)

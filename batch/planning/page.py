@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from batch.bucket import ARCHIVES, Listed
+from aws.bucket import ARCHIVES, Listed
 from domain.result import Version
 
 

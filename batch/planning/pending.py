@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.planning.listing import Candidate, is_settled_by_listing
 from domain.keys import result_key
 from domain.result import MODEL_ID, Version, source_version

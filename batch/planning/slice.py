@@ -4,7 +4,7 @@ import json
 from collections import deque
 from dataclasses import asdict, dataclass
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.planning.page import PageRef, Row, rows_from_text
 from domain.keys import INBOX, JobName, RunKeys
 from domain.scope import Kind, Scope

@@ -9,7 +9,7 @@ from itertools import islice
 
 from botocore.exceptions import ClientError
 
-from batch.bucket import Bucket, Listed
+from aws.bucket import Bucket, Listed
 from batch.context import Cloud
 from batch.outcome import result_at
 from batch.planning.listing import DOUBT, UNLISTED, Candidate, nobody, together

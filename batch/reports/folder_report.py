@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from batch.bucket import Listed
+from aws.bucket import Listed
 from batch.claim import SUMMARY, Run, publish
 from batch.context import Cloud
 from batch.outcome import COLUMNS, Predicted, Refusal, answer_of, result_of, to_csv, to_line

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from batch.bucket import Bucket, Listed
+from aws.bucket import Bucket, Listed
 from batch.claim import Run
 from batch.context import Cloud
 from batch.outcome import Answer, Predicted, Refusal, Unanswered, from_csv, predictions, refusals

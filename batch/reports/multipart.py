@@ -8,7 +8,7 @@ dies leaves parts that nobody asks for, until the run's files expire.
 from dataclasses import dataclass, field
 from typing import Any
 
-from batch.bucket import Bucket, Pieces
+from aws.bucket import Bucket, Pieces
 
 PART_CHARACTERS = 8 * 2**20
 """No fewer bytes than S3 wants of a part. Ten thousand parts are 80 GB: no table is so large."""

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.claim import Run
 from batch.jobs.progress import done_key, marks
 from batch.outcome import Answer, Unanswered, from_lines

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from batch.bucket import Bucket, Listed
+from aws.bucket import Bucket, Listed
 from batch.claim import Run
 from batch.context import Cloud
 from batch.outcome import Answer, Predicted, Refusal, from_lines, to_line

@@ -23,7 +23,7 @@ from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.claim import Run
 from batch.context import Bounds, Cloud
 from batch.planning.slice import SMALL, Part, Slice

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.claim import Run
 from batch.context import Bounds, Cloud, Machines
 from batch.planning.plan import plan

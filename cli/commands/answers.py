@@ -26,7 +26,7 @@ def status(key: str, stage: "Stage", as_json: bool) -> None:
     """
     import boto3
 
-    from batch.bucket import Bucket
+    from aws.bucket import Bucket
     from domain.keys import INBOX
     from infra.diagnostics.findings import Lookout
     from infra.diagnostics.status import everything, explain
@@ -119,7 +119,7 @@ def review(stage: "Stage", out: Path, table: Path | None) -> None:
     """Download the images that a person should check, as a folder that `train` takes."""
     import boto3
 
-    from batch.bucket import Bucket
+    from aws.bucket import Bucket
     from infra import review as lists
 
     connect(stage)

@@ -4,16 +4,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from aws.errors import container_message, container_status, is_evidence
 from domain import reply
 from domain.model import ActiveModel
 from domain.reply import Refused, Reply, Server
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
-
-REPLY_BYTES = 1_048_576
-
-TRANSIENT = (408, 429)
 
 
 def ask(client: "SageMakerRuntimeClient", active: ActiveModel, content: bytes) -> Reply:
@@ -31,29 +28,22 @@ def ask(client: "SageMakerRuntimeClient", active: ActiveModel, content: bytes) -
         )
     except ClientError as error:
         return _refusal(error, active)
-    body = response["Body"].read(REPLY_BYTES + 1)
-    if len(body) > REPLY_BYTES:
-        raise ValueError(f"the container's reply is longer than {REPLY_BYTES} bytes")
+    body = response["Body"].read(reply.MAX_BYTES + 1)
+    if len(body) > reply.MAX_BYTES:
+        raise ValueError(f"the container's reply is longer than {reply.MAX_BYTES} bytes")
     return reply.from_json(body)
 
 
 def _refusal(error: ClientError, active: ActiveModel) -> Refused:
-    """A 4xx of the container is its judgement; SageMaker passes its status and body on."""
-    about: dict[str, object] = dict(error.response)
-    status = about.get("OriginalStatusCode")
-    if (
-        error.response["Error"]["Code"] != "ModelError"
-        or not isinstance(status, int)
-        or not 400 <= status < 500
-        or status in TRANSIENT
-    ):
+    """Raises `error` where it is no evidence about the image."""
+    if not is_evidence(error):
         raise error
     try:
-        said = reply.from_json(str(about.get("OriginalMessage", "")))
+        said = reply.from_json(container_message(error))
     except ValueError:
         said = None
     if isinstance(said, Refused):
         return said
     # A container that is not ours says 4xx in words of its own.
-    sentence = f"The endpoint refused this image with HTTP status {status}."
+    sentence = f"The endpoint refused this image with HTTP status {container_status(error)}."
     return Refused(Server(str(active.id), "unknown"), "refused", sentence)

@@ -16,7 +16,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
+from aws.errors import code_of, container_status
 from domain.keys import timeouts_key
 from domain.model import ActiveModel
 from domain.reply import Refused, Reply, Server
@@ -90,11 +91,10 @@ def is_timeout(error: Exception) -> bool:
     """The container took too long over the image, or died of it; and not that it was busy."""
     if isinstance(error, ReadTimeoutError | ConnectionClosedError):
         return True
-    if not isinstance(error, ClientError) or error.response["Error"]["Code"] != "ModelError":
+    if not isinstance(error, ClientError) or code_of(error) != "ModelError":
         return False
-    about: dict[str, object] = dict(error.response)
-    status = about.get("OriginalStatusCode")
-    return not isinstance(status, int) or (
+    status = container_status(error)
+    return status is None or (
         not 100 <= status < 500 and status not in BUSY  # 0: it closed the connection
     )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aws.errors import is_evidence
 from batch.unreadable import denial_of
 from domain.model import ActiveModel
 from domain.route import ENDPOINT_BYTES
@@ -55,16 +56,8 @@ class Thumbnails:
                 Accept="image/jpeg",
             )
         except (BotoCoreError, ClientError) as error:
-            if not _says_no(error):
-                self.troubles += 1
+            self.troubles += not is_evidence(error)  # it refused this image, or makes none
             logger.info("no thumbnail", key=key, why=str(error))
             return None
         jpeg = answer["Body"].read(MOST_BYTES + 1)
         return jpeg if jpeg.startswith(JPEG_START) and len(jpeg) <= MOST_BYTES else None
-
-
-def _says_no(error: Exception) -> bool:
-    """The container refused this image, or makes no thumbnails: no trouble of the endpoint's."""
-    said: dict[str, object] = dict(error.response) if isinstance(error, ClientError) else {}
-    status = said.get("OriginalStatusCode")
-    return isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aws import active_model
+from aws.errors import is_missing
 from domain import keys
 from domain.instance import has_local_storage
 from infra.diagnostics import prices
-from infra.models import pointer
 from infra.stacks import image
 from infra.stage import Stage, StageError
 
@@ -158,7 +159,7 @@ def _quotas(patient: Patient) -> Iterator[Finding]:
 
 
 def _model(patient: Patient) -> Iterator[Finding]:
-    active = pointer.read(patient.client("s3"), patient.stage.bucket).active
+    active = active_model.read(patient.client("s3"), patient.stage.bucket).active
     if active is None:
         yield Finding(
             "model", "missing", "none is active: `./sortbox train`, then `./sortbox promote`"
@@ -176,7 +177,7 @@ def _endpoint(patient: Patient) -> Iterator[Finding]:
         sentence = f"{name} is {state}{f': {reason}' if reason else ''}"
         yield Finding("endpoint", "ok" if state == "InService" else "missing", sentence)
     except ClientError as error:
-        if "Could not find" not in error.response["Error"]["Message"]:
+        if not is_missing(error):
             raise
         yield Finding("endpoint", "note", f"{name} is not there yet; the first promotion makes it")
     table = prices.load()
@@ -198,7 +199,7 @@ def _disks(patient: Patient) -> Iterator[Finding]:
     try:
         config = sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"]
     except ClientError as error:
-        if "Could not find" not in error.response["Error"]["Message"]:
+        if not is_missing(error):
             raise
         return
     found = sagemaker.describe_endpoint_config(EndpointConfigName=config)

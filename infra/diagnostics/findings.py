@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from aws import active_model
+from aws.bucket import Bucket, Headed
+from aws.errors import is_missing
 from batch import claim
-from batch.bucket import Bucket, Headed
 from batch.claim import Run
 from batch.context import Bounds
 from batch.jobs import slots
@@ -51,9 +53,8 @@ class Lookout:
     sagemaker: "SageMakerClient"
 
 
-def active_model(look: Lookout) -> ActiveModel | None:
-    found = look.bucket.read(keys.ACTIVE_MODEL)
-    return ActiveModel.from_json(found.body) if found else None
+def active(look: Lookout) -> ActiveModel | None:
+    return active_model.read(look.bucket.client, look.bucket.name).active
 
 
 def of_model(active: ActiveModel | None) -> Finding:
@@ -69,7 +70,7 @@ def of_endpoint(look: Lookout) -> Finding:
     try:
         found = look.sagemaker.describe_endpoint(EndpointName=name)
     except ClientError as error:
-        if "Could not find" not in error.response["Error"]["Message"]:
+        if not is_missing(error):
             raise
         return Finding("endpoint", f"Endpoint {name} does not exist.", {"status": None})
     status, reason = found["EndpointStatus"], found.get("FailureReason")

@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from aws.bucket import Bucket
 from batch import claim
-from batch.bucket import Bucket
 from batch.claim import Run
 from batch.reports.change_report import PAGE
 from batch.status import STATUS

@@ -31,7 +31,7 @@ def explain(look: Lookout, key: str) -> Iterator[Finding]:
 
 
 def everything(look: Lookout) -> Iterator[Finding]:
-    yield findings.of_model(findings.active_model(look))
+    yield findings.of_model(findings.active(look))
     yield findings.of_endpoint(look)
     yield from of_sweeps(look.bucket)
     yield from findings.of_open_runs(look)
@@ -40,7 +40,7 @@ def everything(look: Lookout) -> Iterator[Finding]:
 
 
 def _image(look: Lookout, key: str, folder: Scope | None) -> Iterator[Finding]:
-    image, active = findings.head_of(look, key), findings.active_model(look)
+    image, active = findings.head_of(look, key), findings.active(look)
     yield findings.of_image(key, image)
     answer = findings.of_answer(look, key, image, active)
     if image is not None or answer.facts["exists"]:
@@ -63,7 +63,7 @@ def _image(look: Lookout, key: str, folder: Scope | None) -> Iterator[Finding]:
 
 
 def _waits(look: Lookout, scope: Scope) -> Iterator[Finding]:
-    yield findings.of_model(findings.active_model(look))
+    yield findings.of_model(findings.active(look))
     yield findings.of_endpoint(look)
     yield from findings.of_jobs(look)
     if scope.gathers or look.bucket.head(claim_key(scope.token)):

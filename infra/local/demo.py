@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from aws.bucket import Bucket
 from domain import keys, result
 from domain.foreign import visible
 from domain.result import Classified, Result
@@ -108,12 +108,8 @@ def _patiently(done: Callable[[], bool]) -> Iterator[None]:
 
 
 def _read(s3: "S3Client", bucket: str, key: str) -> bytes | None:
-    try:
-        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchKey":
-            raise
-        return None
+    stored = Bucket(s3, bucket).read(key)
+    return stored.body if stored else None
 
 
 def _folder_status(s3: "S3Client", bucket: str, scope: Scope) -> str:

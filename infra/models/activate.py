@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import boto3
 
+from aws import active_model
+from aws.active_model import Earlier, PointerMoved
 from domain import keys
 from domain.archive import ArchiveError, read_model
 from domain.errors import SortboxError
 from domain.model import ActiveModel, ModelCard, ModelId
-from infra.models import pointer
 from infra.models.endpoint import EndpointError, ensure_endpoint, ensure_model
-from infra.models.pointer import Earlier, PointerMoved
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def activate(
 ) -> ActiveModel:
     """Raises ActivationError, the pointer unmoved, if the endpoint does not come up with it."""
     bucket = stage.bucket
-    model = next_version(read_card(archive), pointer.read(s3, bucket).active)
+    model = next_version(read_card(archive), active_model.read(s3, bucket).active)
     s3.upload_file(str(archive), bucket, keys.archive_key(model))
     return serve(stage, s3, sagemaker, model, image)
 
@@ -50,7 +50,7 @@ def serve(
 ) -> ActiveModel:
     """Bring a model whose archive is in the bucket up with this image; as `activate` otherwise."""
     bucket, container = stage.bucket, container_digest(image)
-    before = pointer.read(s3, bucket)
+    before = active_model.read(s3, bucket)
     name = resource_name(stage, model, container)
     environment = {"SORTBOX_MODEL_ID": str(model), "SORTBOX_CONTAINER": f"sha256:{container}"}
     data = f"s3://{bucket}/{keys.archive_key(model)}"
@@ -60,7 +60,7 @@ def serve(
         ensure_model(sagemaker, stage, name, image, data, environment)
         ensure_endpoint(sagemaker, stage, name)
         if before.active is None or before.active.sagemaker_model != name:
-            pointer.move(s3, bucket, before, active, restores)
+            active_model.move(s3, bucket, before, active, restores)
     except EndpointError as error:
         raise ActivationError(str(error)) from error
     except PointerMoved as error:
@@ -108,7 +108,7 @@ def activate_archive(stage: Stage, archive: Path, image: str, keep: bool) -> Act
     Raises ActivationError.
     """
     s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
-    kept = pointer.read(s3, stage.bucket).active if keep else None
+    kept = active_model.read(s3, stage.bucket).active if keep else None
     if kept:
         return serve(stage, s3, sagemaker, kept.id, image)
     return activate(stage, s3, sagemaker, archive, image)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, WaiterError
 
+from aws.errors import is_missing
 from domain.errors import SortboxError
 from domain.instance import has_local_storage
 from infra.stage import Stage
@@ -115,11 +116,10 @@ def _wait(sagemaker: "SageMakerClient", endpoint: str, config: str) -> None:
 
 
 def _exists(describe: Callable[[], object]) -> bool:
-    """SageMaker says "Could not find" under the code of a bad request."""
     try:
         describe()
     except ClientError as error:
-        if "Could not find" not in error.response["Error"]["Message"]:
+        if not is_missing(error):
             raise
         return False
     return True

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from aws.errors import is_there_already
 from domain.model import ModelCard
 from infra.stage import Stage
 
@@ -83,5 +84,5 @@ def _ensure_group(stage: Stage, sagemaker: "SageMakerClient", group: str) -> Non
     try:
         sagemaker.create_model_package_group(ModelPackageGroupName=group, Tags=stage.tags)
     except ClientError as error:
-        if "already exist" not in error.response["Error"]["Message"]:
+        if not is_there_already(error):
             raise

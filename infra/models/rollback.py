@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from aws import active_model
+from aws.active_model import Earlier
+from aws.errors import is_missing
 from domain.model import ActiveModel
-from infra.models import pointer
 from infra.models.activate import ActivationError, serve
-from infra.models.pointer import Earlier
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ def roll_back(
     stage: Stage, s3: "S3Client", sagemaker: "SageMakerClient", image: str | None
 ) -> ActiveModel:
     """In the image it was served by, or in `image`. Raises ActivationError."""
-    if pointer.read(s3, stage.bucket).active is None:
+    if active_model.read(s3, stage.bucket).active is None:
         raise ActivationError("no model is active: there is nothing to go back from")
-    earlier = pointer.before(s3, stage.bucket)
+    earlier = active_model.before(s3, stage.bucket)
     if earlier is None:
         raise ActivationError("no other model was active before this one")
     served_by = image or _image_of(sagemaker, earlier)
@@ -39,7 +40,7 @@ def _image_of(sagemaker: "SageMakerClient", earlier: Earlier) -> str:
     try:
         return sagemaker.describe_model(ModelName=name)["PrimaryContainer"]["Image"]
     except ClientError as error:
-        if "Could not find" not in error.response["Error"]["Message"]:
+        if not is_missing(error):
             raise
         raise ActivationError(
             f"SageMaker has no model {name} any more, which knew its image: give --image …@sha256:…"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
+from aws.errors import is_missing, is_unchanged
 from domain.errors import SortboxError
 from domain.foreign import visible
 from infra import shipped
@@ -115,7 +116,7 @@ def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient", key: st
             return "created"
         _write(cloudformation.update_stack, stage, key)
     except ClientError as error:
-        if "No updates are to be performed" in error.response["Error"]["Message"]:
+        if is_unchanged(error):
             return "unchanged"
         raise DeployError(f"{name}: {error}") from error
     wait_for(cloudformation, "stack_update_complete", name)
@@ -138,7 +139,7 @@ def status_of(cloudformation: "CloudFormationClient", stack: str) -> str | None:
     try:
         return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
     except ClientError as error:
-        if "does not exist" not in error.response["Error"]["Message"]:
+        if not is_missing(error):
             raise
         return None
 

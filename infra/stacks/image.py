@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import boto3
 from botocore.exceptions import ClientError
 
+from aws.errors import is_missing, is_unchanged
 from domain.container import PACKAGES, is_in_container
 from domain.errors import SortboxError
 from infra import shipped
@@ -33,7 +34,6 @@ Variant = Literal["cpu", "gpu"]
 REPOSITORY = "sortbox"
 STACK = "sortbox-image"
 TEMPLATE = shipped.REPOSITORY / "infra" / "stacks" / "image.yml"
-NOT_THERE = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
 LOOK_SECONDS = 10
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -78,7 +78,7 @@ def find(ecr: "ECRClient", name: str) -> str | None:
         found = ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": name}])
         repository = ecr.describe_repositories(repositoryNames=[REPOSITORY])["repositories"][0]
     except ClientError as error:
-        if error.response["Error"]["Code"] not in NOT_THERE:
+        if not is_missing(error):
             raise
         return None
     return f"{repository['repositoryUri']}@{found['imageDetails'][0]['imageDigest']}"
@@ -127,7 +127,7 @@ def _deploy(key: str) -> None:
             Capabilities=["CAPABILITY_IAM"],
         )
     except ClientError as error:
-        if "No updates are to be performed" not in error.response["Error"]["Message"]:
+        if not is_unchanged(error):
             raise DeployError(f"{STACK}: {error}") from error
         return
     wait_for(cloudformation, "stack_update_complete", STACK)

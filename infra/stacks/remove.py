@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError, WaiterError
 
+from aws.errors import is_missing
 from domain.errors import SortboxError
 from domain.foreign import visible
 from infra.stacks.deploy import check_credentials, status_of, wait_for
@@ -42,7 +43,7 @@ def _delete_endpoint(stage: Stage, sagemaker: "SageMakerClient") -> None:
     except WaiterError as error:
         raise RemoveError(f"endpoint {stage.endpoint} is still there: {error}") from error
     except ClientError as error:
-        if "Could not find" not in error.response["Error"]["Message"]:
+        if not is_missing(error):
             raise RemoveError(f"endpoint {stage.endpoint}: {error}") from error
         _say(f"endpoint {stage.endpoint}: there is none")
     for config in _endpoint_configs(stage, sagemaker):

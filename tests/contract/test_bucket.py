@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from batch.bucket import Bucket, Pieces
+from aws.bucket import Bucket, Pieces
 
 STRANGE = [
     *("p/a", "p/a.jpg", "p/a b+%.jpg", "p/line\nbreak\r", "p/\u2028", "p/ü猫\U0001f600"),

@@ -12,10 +12,10 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = (
-    *("domain", "batch", "functions", "serving", "training", "infra", "cli", "benchmarks"),
+    *("domain", "aws", "batch", "functions", "serving", "training", "infra", "cli", "benchmarks"),
     "tests",
 )
-PRODUCT = ROOMS[:7]
+PRODUCT = ROOMS[:8]
 HANDLERS = ("on_upload", "on_folder", "on_page", "on_schedule")
 
 SERVING_IN_TRAINING = {
@@ -33,8 +33,9 @@ DEBUGGER = {"domain", "training.config", "training.distributed", "training.repor
 LOOP = REPORTS | {"training.debugger", "training.profiler"}
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": set(),
-    "batch": {"domain"},
-    "functions": {"domain", "batch"},
+    "aws": {"domain"},
+    "batch": {"domain", "aws"},
+    "functions": {"domain", "aws", "batch"},
     "serving": {"domain"},
     "training.config": CONFIG,
     "training.distributed": CONFIG,
@@ -48,15 +49,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training.loop": LOOP,
     "training.train": LOOP | {"training.loop", "training.launcher"},
     "training.managed_debugger": DEBUGGER | {"training.debugger"},
-    "training.launch": (REPORTS | {"infra", "training.managed_debugger"})
+    "training.launch": (REPORTS | {"aws", "infra", "training.managed_debugger"})
     - {"training.model", "training.distributed"},
-    "infra": {"domain", "batch", "functions"},
-    "cli": {"domain", "batch", "infra", "training.config", "training.launch", "training.model"},
+    "infra": {"domain", "aws", "batch", "functions"},
+    "cli": {"domain", "aws", "infra", "training.config", "training.launch", "training.model"},
 }
 """Packages, or modules of packages, that each package may import beside itself."""
 
 MAY_USE: dict[str, set[str]] = {
     "domain": set(),
+    "aws": {"botocore"},
     "batch": {"botocore"},
     "functions": {"boto3", "botocore", "aws_lambda_powertools"},
 }
@@ -155,7 +157,7 @@ def test_every_permission_to_import_is_used() -> None:
         for allowed in permissions
         if allowed in MAY_IMPORT and allowed != row
         if not any(is_within(module, {allowed}) for module in used[row])
-        if row in ("batch", "functions", "infra", "cli", "training.launch")
+        if row in ("aws", "batch", "functions", "infra", "cli", "training.launch")
     ]
     none(offenders, "remove the permission")
 
@@ -236,6 +238,20 @@ def test_only_the_launchers_speak_to_the_sagemaker_sdk() -> None:
         and any(is_within(module, {"sagemaker"}) for module in imports(path))
     ]
     none(offenders, "the SDK takes seconds to import and changes its ways between versions")
+
+
+LOOK_INTO_ERRORS = ("aws/errors.py", "batch/unreadable.py", "cli/errors.py", "infra/local/")
+
+
+def test_what_an_error_of_aws_means_is_said_in_one_place() -> None:
+    offenders = [
+        f"{name(path)}:{node.lineno} {ast.unparse(node)}"
+        for path in sources(*PRODUCT)
+        if not name(path).startswith(LOOK_INTO_ERRORS)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr == "response"
+    ]
+    none(offenders, "use aws.errors: two places that know AWS's codes come to differ")
 
 
 def loaded_by(*statements: str) -> set[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from aws.errors import message_of
 from domain import keys
 from domain.model import parse_json
 from training.config.errors import TrainingFailed
@@ -52,7 +53,7 @@ def of_job(s3: "S3Client", sagemaker: "SageMakerClient", job: str, scratch: Path
     try:
         found: Mapping[str, Any] = sagemaker.describe_training_job(TrainingJobName=job)
     except ClientError as error:
-        raise TrainingFailed(f"{job}: {error.response['Error']['Message']}") from error
+        raise TrainingFailed(f"{job}: {message_of(error)}") from error
     if found["TrainingJobStatus"] != "Completed":
         raise TrainingFailed(f"{job} is {found['TrainingJobStatus']}: it made no model.")
     archive = scratch / "candidate.tar.gz"

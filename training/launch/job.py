@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from aws.errors import is_absent
 from domain import keys
 from domain.archive import ArchiveError, members
 from domain.errors import SortboxError
@@ -211,7 +212,9 @@ def reports(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> lis
     archive = folder / "output.tar.gz"
     try:
         s3.download_file(bucket, f"{keys.TRAINING_JOBS}/{job}/output/output.tar.gz", str(archive))
-    except ClientError:
+    except ClientError as error:
+        if not is_absent(error):
+            raise
         return []
     try:
         with archive.open("rb") as packed:

@@ -20,13 +20,12 @@ from sagemaker.core.deserializers import JSONDeserializer
 from sagemaker.core.resources import Endpoint
 from sagemaker.core.serializers import NumpySerializer
 
+from aws.errors import container_message, is_evidence
 from domain.errors import SortboxError
 from domain.model import Preprocessing
 from domain.reply import Labelled, Refused, from_json
+from domain.route import ENDPOINT_BYTES
 from serving import preprocess
-
-LIMIT_BYTES = 6_291_456
-"""What InvokeEndpoint takes."""
 
 HEADER_BYTES = 128
 
@@ -67,17 +66,17 @@ def fitted(images: Images) -> Images:
     The shared preprocessing crops the centre of any image. Cut and shrunk to the largest square
     that fits the limit, by the same function, the same region arrives. Raises NotAnImage.
     """
-    if images.nbytes + HEADER_BYTES <= LIMIT_BYTES:
+    if images.nbytes + HEADER_BYTES <= ENDPOINT_BYTES:
         return images
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != 3:
         raise NotAnImage(
-            f"An array of {images.nbytes:,} bytes exceeds the endpoint's {LIMIT_BYTES:,}, and only "
-            "uint8 values as H x W x 3 or N x H x W x 3 can be shrunk."
+            f"An array of {images.nbytes:,} bytes exceeds the endpoint's {ENDPOINT_BYTES:,}, and "
+            "only uint8 values as H x W x 3 or N x H x W x 3 can be shrunk."
         )
     if images.ndim == 4:
-        share = (LIMIT_BYTES - HEADER_BYTES) // len(images)
+        share = (ENDPOINT_BYTES - HEADER_BYTES) // len(images)
         return np.stack([_square(image, share) for image in images])
-    return _square(images, LIMIT_BYTES - HEADER_BYTES)
+    return _square(images, ENDPOINT_BYTES - HEADER_BYTES)
 
 
 def _square(image: Images, limit: int) -> Images:
@@ -89,11 +88,11 @@ def _square(image: Images, limit: int) -> Images:
 
 
 def _refused(error: ClientError) -> NotAnImage | None:
-    """The container's 4xx carries its sentence; any other trouble is no word about the array."""
-    if not 400 <= int(error.response.get("OriginalStatusCode", 0)) < 500:
+    """The container's own sentence; any other trouble is no word about the array."""
+    if not is_evidence(error):
         return None
     try:
-        reply = from_json(error.response.get("OriginalMessage", ""))
+        reply = from_json(container_message(error))
     except ValueError:
         return None
     return NotAnImage(reply.message) if isinstance(reply, Refused) else None

@@ -16,11 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from aws import active_model
 from domain import keys
 from domain.errors import SortboxError
 from domain.foreign import visible
 from domain.model import ActiveModel, ModelCard, ModelId
-from infra.models import pointer, registry
+from infra.models import registry
 from infra.models.activate import ActivationError, read_card, serve
 from infra.models.registry import Entry
 from infra.stage import Stage
@@ -67,7 +68,7 @@ class Wish:
 
 def promote(cloud: Cloud, wanted: Candidate, tests: TestSet, wish: Wish, say: Say) -> ActiveModel:
     """Raises Refused, or ActivationError."""
-    before = pointer.read(cloud.s3, cloud.stage.bucket).active
+    before = active_model.read(cloud.s3, cloud.stage.bucket).active
     card = read_card(wanted.archive)
     if before is not None and before.id.digest == card.digest:
         say(f"{before.id} is this very model; it is active already.")

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from aws.errors import is_missing
 from domain.foreign import visible
 from training.config import metrics
 
@@ -35,7 +36,7 @@ class Log:
         try:
             yield from self._more()
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            if not is_missing(error):
                 raise  # before the job's first word there is no stream, and perhaps no group
 
     def _more(self) -> Iterator[str]:

@@ -82,9 +82,9 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "a result is replaced without If-Match",
-        "functions/outbox.py",
-        '{"IfMatch": standing.etag} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}',
-        '{} if isinstance(standing, Standing) else {"IfNoneMatch": "*"}',
+        "aws/bucket.py",
+        """{"IfMatch": f'"{etag}"'} if etag else""",
+        "{} if etag else",
         f"{UNIT}/functions/outbox/test_outbox_models.py",
     ),
     Mistake(
@@ -229,9 +229,9 @@ OF_THE_PRODUCT = (
         "infra/models/activate.py",
         "        ensure_endpoint(sagemaker, stage, name)\n"
         "        if before.active is None or before.active.sagemaker_model != name:\n"
-        "            pointer.move(s3, bucket, before, active, restores)\n",
+        "            active_model.move(s3, bucket, before, active, restores)\n",
         "        if before.active is None or before.active.sagemaker_model != name:\n"
-        "            pointer.move(s3, bucket, before, active, restores)\n"
+        "            active_model.move(s3, bucket, before, active, restores)\n"
         "        ensure_endpoint(sagemaker, stage, name)\n",
         f"{UNIT}/infra/models/test_activate.py::test_the_pointer_moves_when_the_endpoint_is_up_and_not_before",
     ),
@@ -240,16 +240,16 @@ OF_THE_PRODUCT = (
         "infra/models/activate.py",
         "        ensure_endpoint(sagemaker, stage, name)\n",
         "        ensure_endpoint(sagemaker, stage, name)\n"
-        "        before = pointer.read(s3, bucket)\n",
+        "        before = active_model.read(s3, bucket)\n",
         f"{UNIT}/infra/models/test_activate.py"
         "::test_a_pointer_that_somebody_moves_while_the_endpoint_comes_up_stays_theirs",
     ),
     Mistake(
-        "a pointer's lost race is a 412 only",
-        "infra/models/pointer.py",
-        '{"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}',
-        '{"PreconditionFailed"}',
-        f"{UNIT}/infra/models/test_pointer.py::test_a_lost_race_for_the_pointer_says_so",
+        "a lost race is a 412 only",
+        "aws/errors.py",
+        "in (404, 409, 412)",
+        "== 412",
+        f"{UNIT}/aws/test_active_model.py::test_a_lost_race_for_the_pointer_says_so",
     ),
     Mistake(
         "a key climbs out of a dataset's skeleton",
@@ -353,9 +353,9 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "403 is taken for absent",
-        "functions/inbox.py",
-        "    if status(error) == 404 and",
-        "    if status(error) in (403, 404) and",
+        "aws/errors.py",
+        "return status_of(error) == 404 and",
+        "return status_of(error) in (403, 404) and",
         f"{UNIT}/functions/outbox/test_outbox.py {UNIT}/functions/test_on_upload.py",
     ),
     Mistake(
@@ -398,16 +398,16 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "a container's 5xx becomes a rejection",
-        "functions/endpoint/classify.py",
-        "        or not 400 <= status < 500\n",
-        "        or not 400 <= status < 600\n",
+        "aws/errors.py",
+        "400 <= status < 500",
+        "400 <= status < 600",
         f"{UNIT}/functions/endpoint/test_classify.py",
     ),
     Mistake(
         "throttling becomes a rejection",
-        "functions/endpoint/classify.py",
-        "        or status in TRANSIENT\n",
-        "        or status in ()\n",
+        "aws/errors.py",
+        " and status not in RETRIED_STATUSES",
+        "",
         f"{UNIT}/functions/endpoint/test_classify.py",
     ),
     Mistake(
@@ -445,7 +445,7 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "a claim is deleted whoever changed it",
-        "batch/bucket.py",
+        "aws/bucket.py",
         """Key=key, IfMatch=f'"{etag}"')""",
         "Key=key)",
         f"{UNIT}/batch/test_run_races.py {UNIT}/batch/test_run.py tests/contract/test_bucket.py",
@@ -589,7 +589,7 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "an object in pieces is completed whatever stands there",
-        "batch/bucket.py",
+        "aws/bucket.py",
         'MultipartUpload={"Parts": parts}, **condition',
         'MultipartUpload={"Parts": parts}',
         f"{UNIT}/batch/test_closing.py",

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from aws.bucket import Bucket
 from batch import claim
-from batch.bucket import Bucket
 from batch.context import Bounds, Cloud
 from domain.model import ActiveModel
 from domain.scope import SWEEP, Scope

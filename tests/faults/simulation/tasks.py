@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from batch.bucket import Bucket, Listed
+from aws.bucket import Bucket, Listed
 from batch.planning.listing import UNLISTED, Candidate
 from batch.planning.pending import Wanted
 from functions.inbox import Photo, fetch

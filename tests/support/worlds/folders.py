@@ -11,7 +11,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.context import Bounds, Cloud, Machines
 from batch.planning.page import PageRef
 from domain.keys import CLAIMS, JobName, beat_key, result_key

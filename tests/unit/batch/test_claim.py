@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from aws.bucket import Bucket
 from batch import claim
-from batch.bucket import Bucket
 from batch.claim import ContendedError, Run, RunClosed
 from domain.keys import claim_key
 from domain.scope import SWEEP, Kind, Scope

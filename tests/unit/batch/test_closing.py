@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aws.bucket import Bucket, Pieces
 from batch import claim, closing
-from batch.bucket import Bucket, Pieces
 from batch.closing import Overtaken
 from batch.context import Cloud
 from batch.reports.known import Lines

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from aws.bucket import Bucket
 from batch import claim
-from batch.bucket import Bucket
 from domain.keys import SWEEPS
 from domain.scope import SWEEP, Kind
 from tests.support.worlds.folders import World, with_late

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from domain.keys import TICK, claim_key, claimed_token
 from domain.scope import Scope
 from functions.on_schedule import EACH, MOST, sweep

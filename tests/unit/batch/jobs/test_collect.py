@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from batch.bucket import Bucket, Listed
-from batch.jobs.collect import REPLY_BYTES, NoReply, output_order, outputs, reply_in
+from aws.bucket import Bucket, Listed
+from batch.jobs.collect import NoReply, output_order, outputs, reply_in
 from batch.planning.page import Row
-from domain.reply import to_json
+from domain.reply import MAX_BYTES, to_json
 from tests.support.fakes.aws import FakeS3
 from tests.support.worlds.uploads import model, reply_to
 
@@ -78,8 +78,8 @@ def test_a_reply_is_read_as_the_container_wrote_it(s3: FakeS3, content: bytes) -
         ("", "the transform job wrote not a reply"),
         ("<html>", "the transform job wrote not a reply"),
         ('{"labels": []}', "the transform job wrote not a reply"),
-        ("x" * REPLY_BYTES, "the transform job wrote not a reply"),
-        ("x" * (REPLY_BYTES + 1), f"the transform job wrote {REPLY_BYTES + 1} bytes for it"),
+        ("x" * MAX_BYTES, "the transform job wrote not a reply"),
+        ("x" * (MAX_BYTES + 1), f"the transform job wrote {MAX_BYTES + 1} bytes for it"),
     ],
     ids=["empty", "html", "incomplete", "long", "too long"],
 )

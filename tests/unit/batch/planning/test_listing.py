@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.bucket import Listed
+from aws.bucket import Listed
 from batch.planning.listing import UNLISTED, Candidate, is_settled_by_listing, together
 from domain.keys import result_key
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from batch.bucket import Bucket, Listed
+from aws.bucket import Bucket, Listed
 from batch.planning.page import Row
 from domain.result import Version
 from tests.support.fakes.aws import FakeS3, StoredObject

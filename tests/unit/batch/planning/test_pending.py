@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batch.bucket import Bucket, Listed
+from aws.bucket import Bucket, Listed
 from batch.planning.listing import UNLISTED, Candidate
 from batch.planning.pending import Reason, Wanted
 from domain.result import MODEL_ID, SOURCE_ETAG

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.bucket import Listed
+from aws.bucket import Listed
 from batch.jobs.progress import done_key
 from batch.outcome import (
     COLUMNS,

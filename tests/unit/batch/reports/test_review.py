@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.outcome import Predicted
 from batch.reports import review
 from batch.reports.review import Review, key_of

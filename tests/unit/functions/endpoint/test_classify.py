@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from domain.reply import Refused, Server, to_json
-from functions.endpoint.classify import REPLY_BYTES, ask
+from domain.reply import MAX_BYTES, Refused, Server, to_json
+from functions.endpoint.classify import ask
 from tests.support.fakes.aws import error
 from tests.support.worlds.uploads import FakeEndpoint, active, model, model_error, reply_to
 
@@ -100,7 +100,7 @@ def test_a_time_out_is_raised() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"ok", b"null", b"[]", b'{"labels": []}', b"\xff", b"x" * (REPLY_BYTES + 1)]
+    "body", [b"", b"ok", b"null", b"[]", b'{"labels": []}', b"\xff", b"x" * (MAX_BYTES + 1)]
 )
 def test_a_200_that_is_not_a_reply_is_raised(body: bytes) -> None:
     with pytest.raises(ValueError, match="reply"):
@@ -110,7 +110,7 @@ def test_a_200_that_is_not_a_reply_is_raised(body: bytes) -> None:
 def test_only_the_bound_is_read_of_an_endless_reply() -> None:
     class Endless(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
-            assert size == REPLY_BYTES + 1
+            assert size == MAX_BYTES + 1
             return b" " * size
 
     endpoint = Endpoint(b"")

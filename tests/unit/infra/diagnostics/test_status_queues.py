@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from infra.diagnostics.findings import Lookout, of_queues
 from infra.stage import Stage
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batch.bucket import Bucket
+from aws.bucket import Bucket
 from batch.context import Bounds
 from domain.scope import Scope
 from functions.messages import Start

@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aws import active_model
 from domain.keys import ACTIVE_MODEL
 from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
-from infra.models import pointer
 from infra.models.activate import ActivationError, next_version, resource_name, serve
 from infra.models.endpoint import ensure_model
 from infra.stage import Stage
@@ -136,7 +136,7 @@ def serve_here(s3: FakeS3, endpoint: Endpoint, version: int) -> ActiveModel:
 
 def pointed_at(s3: FakeS3) -> ModelId | None:
     client: Any = s3
-    active = pointer.read(client, "bucket").active
+    active = active_model.read(client, "bucket").active
     return active.id if active else None
 
 

@@ -50,7 +50,7 @@ def test_the_bundle_holds_sources_only(built: Path) -> None:
     others = [name for name in names if not name.endswith(".py")]
     assert others == ["THIRD_PARTY_NOTICES.txt"]
     rooms = {name.split("/")[0] for name in names}
-    assert {"functions", "batch", "domain", "aws_lambda_powertools"} <= rooms
+    assert {"functions", "aws", "batch", "domain", "aws_lambda_powertools"} <= rooms
     assert not rooms & {"serving", "training", "infra", "tests", "boto3", "numpy", "torch"}
 
 

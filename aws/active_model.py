@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
+from aws.bucket import Bucket
 from domain import keys
 from domain.errors import SortboxError
 from domain.model import ActiveModel
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 
 RESTORES = "restores-version"
 """S3 metadata of a pointer that a rollback wrote: the version of the pointer that it repeats."""
-
-LOST = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 
 
 class PointerMoved(SortboxError):
@@ -39,13 +36,8 @@ class Earlier:
 
 
 def read(s3: "S3Client", bucket: str) -> Pointer:
-    try:
-        found = s3.get_object(Bucket=bucket, Key=keys.ACTIVE_MODEL)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchKey":
-            raise
-        return Pointer(None, None)
-    return Pointer(ActiveModel.from_json(found["Body"].read()), found["ETag"])
+    found = Bucket(s3, bucket).read(keys.ACTIVE_MODEL)
+    return Pointer(ActiveModel.from_json(found.body), found.etag) if found else Pointer(None, None)
 
 
 def move(
@@ -56,27 +48,10 @@ def move(
     restores: Earlier | None = None,
 ) -> None:
     """Raises PointerMoved."""
-    body, kind = active.to_json().encode(), "application/json"
-    said = {RESTORES: restores.version} if restores else {}
-    key = keys.ACTIVE_MODEL
-    try:
-        if pointer.etag is None:
-            s3.put_object(
-                Bucket=bucket, Key=key, Body=body, ContentType=kind, Metadata=said, IfNoneMatch="*"
-            )
-        else:
-            s3.put_object(
-                Bucket=bucket,
-                Key=key,
-                Body=body,
-                ContentType=kind,
-                Metadata=said,
-                IfMatch=pointer.etag,
-            )
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in LOST:
-            raise
-        raise PointerMoved(f"{key} was moved by somebody else meanwhile") from None
+    about = {RESTORES: restores.version} if restores else {}
+    body = active.to_json().encode()
+    if not Bucket(s3, bucket).replace(keys.ACTIVE_MODEL, body, pointer.etag, metadata=about):
+        raise PointerMoved(f"{keys.ACTIVE_MODEL} was moved by somebody else meanwhile")
 
 
 def before(s3: "S3Client", bucket: str) -> Earlier | None:

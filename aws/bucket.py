@@ -1,13 +1,15 @@
-"""The bucket, in the few verbs that a run needs; absence and lost races are answers, not errors."""
+"""The bucket in a few verbs; an absent object and a lost race are answers, not errors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from aws.errors import is_absent, is_lost_race
 from domain.keys import KEY_BYTES
 from domain.result import Version
 
@@ -20,6 +22,7 @@ ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Storage classes whose objects need to be restored; a listing does not tell of archive tiers."""
 
 COPIES_AT_ONCE = 8
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,9 @@ class Bucket:
         try:
             answer = self.client.get_object(Bucket=self.name, Key=key)
         except ClientError as error:
-            _check_absent(error)
-            return None
+            if is_absent(error):
+                return None
+            raise
         return Stored(answer["Body"].read(), answer["ETag"].strip('"'))
 
     def span(self, key: str, etag: str, first: int, size: int) -> bytes | None:
@@ -90,16 +94,18 @@ class Bucket:
                 Range=f"bytes={first}-{first + size - 1}",
             )
         except ClientError as error:
-            _check_lost(error)
-            return None
+            if is_lost_race(error):
+                return None
+            raise
         return answer["Body"].read()
 
     def head(self, key: str) -> Headed | None:
         try:
             answer = self.client.head_object(Bucket=self.name, Key=key)
         except ClientError as error:
-            _check_absent(error)
-            return None
+            if is_absent(error):
+                return None
+            raise
         listed = _listed(key, answer["ETag"], answer["ContentLength"], answer["LastModified"])
         return Headed(listed, answer["Metadata"], answer.get("VersionId"))
 
@@ -111,28 +117,35 @@ class Bucket:
         return self.replace(key, body, None)
 
     def replace(
-        self, key: str, body: bytes | str | Pieces, etag: str | None, content_type: str = JSON
+        self,
+        key: str,
+        body: bytes | str | Pieces,
+        etag: str | None,
+        content_type: str = JSON,
+        metadata: Mapping[str, str] = NO_METADATA,
     ) -> bool:
         """Whether the object was still as `etag` says (None: absent) and now is `body`."""
         condition: Any = {"IfMatch": f'"{etag}"'} if etag else {"IfNoneMatch": "*"}
+        about: Any = {"ContentType": content_type} | (
+            {"Metadata": dict(metadata)} if metadata else {}
+        )
         try:
             if isinstance(body, Pieces) and body.keys:
-                self._assemble(key, body, content_type, condition)
+                self._assemble(key, body, about, condition)
                 return True
             whole = body.rest if isinstance(body, Pieces) else body
-            self.client.put_object(
-                Bucket=self.name, Key=key, Body=whole, ContentType=content_type, **condition
-            )
+            self.client.put_object(Bucket=self.name, Key=key, Body=whole, **about, **condition)
         except ClientError as error:
-            _check_lost(error)
-            return False
+            if is_lost_race(error):
+                return False
+            raise
         return True
 
-    def _assemble(self, key: str, body: Pieces, content_type: str, condition: Any) -> None:
+    def _assemble(self, key: str, body: Pieces, about: Any, condition: Any) -> None:
         """S3 copies the pieces within itself. What is begun and not completed, a lifecycle rule
         removes: whoever lost a race must begin anew, as S3's reference asks for a 409."""
         target: Any = {"Bucket": self.name, "Key": key}
-        begun = self.client.create_multipart_upload(**target, ContentType=content_type)
+        begun = self.client.create_multipart_upload(**target, **about)
         target["UploadId"] = begun["UploadId"]
 
         def copied(number: int, source: str) -> str:
@@ -157,8 +170,9 @@ class Bucket:
         try:
             self.client.delete_object(Bucket=self.name, Key=key, IfMatch=f'"{etag}"')
         except ClientError as error:
-            _check_lost(error)
-            return False
+            if is_lost_race(error):
+                return False
+            raise
         return True
 
     def page(self, prefix: str, after: str = "") -> list[Listed]:
@@ -197,29 +211,6 @@ def _listed(
 ) -> Listed:
     """In whole seconds, because HEAD tells no more and listings might."""
     return Listed(key, etag.strip('"'), size, last_modified.replace(microsecond=0), storage_class)
-
-
-def _check_absent(error: ClientError) -> None:
-    """Raises `error` unless it says that the key is absent; an absent bucket is trouble."""
-    if _status(error) != 404 or _code(error) == "NoSuchBucket":
-        raise error
-
-
-def _check_lost(error: ClientError) -> None:
-    """Raises `error` unless it says that another write came first.
-
-    412 fails the condition; 409 meets another conditional write; 404 has nothing left to match.
-    """
-    if _status(error) not in (404, 409, 412) or _code(error) == "NoSuchBucket":
-        raise error
-
-
-def _status(error: ClientError) -> int:
-    return error.response["ResponseMetadata"]["HTTPStatusCode"]
-
-
-def _code(error: ClientError) -> str:
-    return error.response["Error"]["Code"]
 
 
 def _at_most_a_key(text: str) -> str:

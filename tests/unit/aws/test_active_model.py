@@ -2,6 +2,8 @@
 
 import io
 import itertools
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -9,10 +11,11 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aws import active_model
+from aws.active_model import Pointer, PointerMoved
 from domain.keys import ACTIVE_MODEL
 from domain.model import ActiveModel, ModelId
-from infra.models import pointer
-from infra.models.pointer import Pointer, PointerMoved
+from tests.support.fakes.aws import error
 
 
 class Versions:
@@ -28,26 +31,26 @@ class Versions:
         Bucket: str,
         Key: str,
         Body: bytes,
-        Metadata: dict[str, str],
+        Metadata: Mapping[str, str] = MappingProxyType({}),
         ContentType: str,
         **said: Any,
     ) -> None:
         assert (Bucket, Key, ContentType) == ("b", ACTIVE_MODEL, "application/json")
         assert said.keys() <= {"IfMatch", "IfNoneMatch"}
         assert said.get("IfNoneMatch", "*") == "*", "S3 takes no other"
-        latest = list(self.written)[-1] if self.written else None
+        latest = f'"{list(self.written)[-1]}"' if self.written else None
         if said.get("IfMatch", latest) != latest or ("IfNoneMatch" in said and latest):
-            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
-        self.written[str(next(self._numbers))] = Body, Metadata
+            raise error("PutObject", 412, "PreconditionFailed")
+        self.written[str(next(self._numbers))] = Body, dict(Metadata)
 
     def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
         assert (Bucket, Key) == ("b", ACTIVE_MODEL)
         if not self.written:
-            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+            raise error("GetObject", 404, "NoSuchKey")
         version = VersionId or list(self.written)[-1]
         body, metadata = self.written[version]
         found = {"Body": io.BytesIO(body), "Metadata": metadata}
-        return found | {"VersionId": version, "ETag": version}
+        return found | {"VersionId": version, "ETag": f'"{version}"'}
 
     def get_paginator(self, operation: str) -> "Versions":
         assert operation == "list_object_versions"
@@ -67,14 +70,14 @@ def model(number: int) -> ActiveModel:
 
 
 def activate(s3: Any, number: int) -> None:
-    pointer.move(s3, "b", pointer.read(s3, "b"), model(number))
+    active_model.move(s3, "b", active_model.read(s3, "b"), model(number))
 
 
 def go_back(s3: Any) -> int | None:
-    earlier = pointer.before(s3, "b")
+    earlier = active_model.before(s3, "b")
     if earlier is None:
         return None
-    pointer.move(s3, "b", pointer.read(s3, "b"), earlier.active, earlier)
+    active_model.move(s3, "b", active_model.read(s3, "b"), earlier.active, earlier)
     return earlier.active.id.version
 
 
@@ -125,19 +128,19 @@ def test_a_promotion_during_a_rollback_is_none_of_its_history(
         return Versions.get_paginator(s3, operation)
 
     s3.get_paginator = promoted
-    earlier = pointer.before(s3, "b")
+    earlier = active_model.before(s3, "b")
     assert earlier is not None
     assert earlier.active == model(before)
 
 
 def test_the_first_pointer_is_not_written_over_another_first_one() -> None:
     s3: Any = Versions()
-    seen = pointer.read(s3, "b")
+    seen = active_model.read(s3, "b")
     assert seen == Pointer(None, None)
     activate(s3, 1)
     with pytest.raises(PointerMoved, match=r"models/active\.json was moved by somebody else"):
-        pointer.move(s3, "b", seen, model(2))
-    assert pointer.read(s3, "b").active == model(1)
+        active_model.move(s3, "b", seen, model(2))
+    assert active_model.read(s3, "b").active == model(1)
 
 
 @given(st.lists(st.one_of(st.integers(1, 5), st.none()), max_size=30))
@@ -156,36 +159,42 @@ def test_history_is_a_stack(deeds: list[int | None]) -> None:
 
 
 class Refusing(Versions):
-    """Refuses every write with one code of S3's."""
+    """Refuses every write with one error of S3's."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, status: int, code: str) -> None:
         super().__init__()
-        self._code = code
+        self._error = error("PutObject", status, code)
 
     def put_object(self, **said: Any) -> None:
-        raise ClientError({"Error": {"Code": self._code}}, "PutObject")
+        raise self._error
 
 
-@pytest.mark.parametrize("seen", [Pointer(None, None), Pointer(model(1), '"1"')])
-@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"])
-def test_a_lost_race_for_the_pointer_says_so(code: str, seen: Pointer) -> None:
+@pytest.mark.parametrize("seen", [Pointer(None, None), Pointer(model(1), "1")])
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(412, "PreconditionFailed"), (409, "ConditionalRequestConflict"), (404, "NoSuchKey")],
+)
+def test_a_lost_race_for_the_pointer_says_so(status: int, code: str, seen: Pointer) -> None:
     """As S3's documentation tells of conditional writes: 412, 409 and 404."""
-    s3: Any = Refusing(code)
+    s3: Any = Refusing(status, code)
     with pytest.raises(PointerMoved, match="by somebody else"):
-        pointer.move(s3, "b", seen, model(2))
+        active_model.move(s3, "b", seen, model(2))
 
 
-@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket", "SlowDown", "InternalError"])
-def test_trouble_with_the_pointer_is_no_lost_race(code: str) -> None:
-    s3: Any = Refusing(code)
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "AccessDenied"), (404, "NoSuchBucket"), (503, "SlowDown"), (500, "InternalError")],
+)
+def test_trouble_with_the_pointer_is_no_lost_race(status: int, code: str) -> None:
+    s3: Any = Refusing(status, code)
     with pytest.raises(ClientError, match=code):
-        pointer.move(s3, "b", Pointer(None, None), model(2))
+        active_model.move(s3, "b", Pointer(None, None), model(2))
 
 
 def test_a_pointer_that_moved_meanwhile_is_not_overwritten() -> None:
     s3: Any = Versions()
     activate(s3, 1)
-    seen = pointer.read(s3, "b")
+    seen = active_model.read(s3, "b")
     activate(s3, 2)
     with pytest.raises(PointerMoved):
-        pointer.move(s3, "b", seen, model(3))
+        active_model.move(s3, "b", seen, model(3))

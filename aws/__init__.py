@@ -1,0 +1,1 @@
+"""The calls to AWS that several packages share, and what its errors mean."""
