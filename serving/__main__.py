@@ -1,8 +1,15 @@
 """`python -m serving`: refuse with a sentence, or load, warm, listen, and drain on SIGTERM."""
 
-import logging
 import os
 import signal
+
+# Until uvicorn takes over there is nothing to drain, and nothing that may be torn down while
+# OpenVINO compiles on threads of its own: SystemExit there has ended the process by SIGABRT.
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: os._exit(0))
+
+# ruff: noqa: E402
+import logging
 import socket
 import sys
 import time
@@ -35,8 +42,6 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     # What a decoder thinks of a strange file is not worth a line, and the lines would be many.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
     try:
         settings = Settings.from_env(os.environ, cpus.available())
         with temporary_folder():
@@ -68,6 +73,8 @@ def serve(settings: Settings) -> None:
         log_config=None,
         server_header=False,
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     logger.info("%s warm in %.1f s", settings.model_id, time.perf_counter() - started)
     uvicorn.Server(config).run(sockets=[listener])
 
