@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
 python = .venv/bin/python
 uv = $(shell command -v uv || echo .local/uv/bin/uv)
-.PHONY: help env laptop demo docs test test-unit test-faults test-models test-nightly test-reclassify fuzz mutants audit sbom notices lint types bundle lock bench bench-batch bench-gpu bench-flow bench-install clean
+.PHONY: help env laptop demo docs test test-unit test-faults test-models test-nightly test-reclassify fuzz mutants audit sbom notices image-here lint types bundle lock bench bench-batch bench-gpu bench-flow bench-install clean
 
 help:
 	@echo './sortbox --help     the commands for users'
@@ -78,6 +78,9 @@ docs: laptop .local/docs-venv/.sortbox # the site, into build/site; the referenc
 notices: env # the licences of what we ship, into build/notices/
 	@$(python) -m infra.audit.notices
 
+image-here: env # the image, built twice and compared, without Docker: root on Debian. VARIANT=serve
+	@$(python) -m infra.local.image_here $(or $(VARIANT),serve)
+
 lint: env
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .
@@ -131,6 +134,7 @@ lock: env # every version, and the hash of every file it may come as, for both a
 	sed -nE '/^numpy==/d; s/^([a-z0-9._-]+==.*) \\$$/\1/p' requirements.txt > .local/constraints.txt
 	$(compile) --universal -c .local/constraints.txt infra/tools/laptop.in -o infra/tools/laptop.txt $(addprefix --no-emit-package ,$(unused))
 	$(compile) --universal -c requirements.txt infra/tools/mutmut.in -o infra/tools/mutmut.txt
+	$(compile) --universal -c requirements.txt infra/container/serve.in -o infra/container/serve.txt --no-emit-package openvino-telemetry
 	$(compile) --universal -c requirements.txt infra/container/gpu.in -o infra/container/gpu.txt
 	$(compile) --universal -c requirements.txt infra/container/cpu.in -o infra/container/cpu.txt --no-annotate $$($(without_cuda))
 	$(compile) --no-deps --torch-backend cpu infra/container/torch-cpu.in -o infra/container/torch-cpu.txt || \

@@ -31,7 +31,8 @@ REGION = "us-east-1"
 WRITTEN = ("storage.yml", "image.yml", "key.yml")
 REQUIREMENTS = (
     *("requirements.txt", "infra/local/requirements.txt", "infra/audit/requirements.txt"),
-    *("benchmarks/requirements.txt", "infra/container/cpu.txt", "infra/container/gpu.txt"),
+    *("benchmarks/requirements.txt", "infra/container/serve.txt"),
+    *("infra/container/cpu.txt", "infra/container/gpu.txt"),
     *("infra/tools/laptop.txt", "infra/tools/uv.txt", "infra/tools/node.txt"),
     "infra/tools/sbom.txt",
     *("infra/tools/atheris.txt", "infra/tools/mutmut.txt", "infra/tools/docs.txt"),

@@ -22,9 +22,10 @@ from infra.audit.licences import licence_of
 
 CONTAINER = shipped.REPOSITORY / "infra" / "container"
 
-Thing = Literal["lambda", "image-cpu", "image-gpu"]
+Thing = Literal["lambda", "image-serve", "image-cpu", "image-gpu"]
 THINGS: dict[Thing, tuple[str, ...]] = {
     "lambda": (),
+    "image-serve": ("serve.txt",),
     "image-cpu": ("cpu.txt", "torch-cpu.txt"),
     "image-gpu": ("gpu.txt",),
 }

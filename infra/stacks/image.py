@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types_boto3_codebuild import CodeBuildClient
     from types_boto3_ecr import ECRClient
 
-Variant = Literal["cpu", "gpu"]
+Variant = Literal["serve", "cpu", "gpu"]
 
 REPOSITORY = "sortbox"
 STACK = "sortbox-image"

@@ -18,6 +18,12 @@ Many threads may call it at once. The second argument says that nobody else does
 """
 
 
+NO_TORCH = (
+    "this model needs PyTorch (its archive brings no OpenVINO files, or SORTBOX_ENGINE is torch), "
+    "which this image leaves out; serve it by the `cpu` variant of the image"
+)
+
+
 def choose(archive: Archive, settings: Settings, threads: int) -> Engine:
     """Imports the one that is chosen: torch takes seconds, and OpenVINO needs none of it.
 
@@ -36,7 +42,12 @@ def choose(archive: Archive, settings: Settings, threads: int) -> Engine:
 
             return OpenVino(archive, compiled, threads, settings.max_batch)
         case _:
-            from serving.engines.pytorch import PyTorch
+            try:
+                from serving.engines.pytorch import PyTorch
+            except ModuleNotFoundError as error:
+                if error.name != "torch":
+                    raise
+                raise ModelError(NO_TORCH) from error
 
             return PyTorch(archive, threads)
 

@@ -125,6 +125,15 @@ def test_the_image_serves_as_sagemaker_runs_it(workshop: Workshop, model: Path) 
         assert container.stop() == 0, container.log()
 
 
+def test_a_model_that_needs_torch_is_refused_with_a_sentence(
+    workshop: Workshop, model: Path
+) -> None:
+    with serving(workshop, model, SORTBOX_ENGINE="torch") as container:
+        assert container.exit_status() == 1
+        assert "the `cpu` variant of the image" in container.log()
+        assert "Traceback" not in container.log()
+
+
 def test_batch_transform_is_answered_too(workshop: Workshop, model: Path) -> None:
     photo = (Path(data.__file__).parent / "chelsea.png").read_bytes()
     with serving(workshop, model, SAGEMAKER_BATCH="true") as container:

@@ -228,8 +228,8 @@ _PLANTED = (
     (
         "the image is built without its hashes",
         "infra/container/Dockerfile",
-        '        --require-hashes --no-deps --requirement "$VARIANT.txt"',
-        '        --no-deps --requirement "$VARIANT.txt"',
+        '        --require-hashes --no-deps --only-binary :all: --requirement "$VARIANT.txt"',
+        '        --no-deps --only-binary :all: --requirement "$VARIANT.txt"',
         OF_LOCKS,
     ),
     (

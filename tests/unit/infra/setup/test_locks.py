@@ -104,7 +104,7 @@ def test_the_lock_knows_the_files_of_the_other_architecture_too() -> None:
 
 def test_the_images_versions_are_those_that_are_tested_here() -> None:
     ours = pins("requirements")
-    for variant in ("infra/container/cpu", "infra/container/gpu", UNREACHED):
+    for variant in (*(f"infra/container/{name}" for name in ("serve", "cpu", "gpu")), UNREACHED):
         others = {
             name: version
             for name, version in pins(variant).items()
@@ -177,7 +177,8 @@ def test_the_base_of_the_image_is_named_by_its_digest_where_it_is_built() -> Non
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", digest), "a tag can be moved"
     dockerfile = (REPOSITORY / "infra" / "container" / "Dockerfile").read_text()
     assert f"ARG BASE={tag}\n" in dockerfile
-    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.M)) == {"${BASE}"}
+    stages = set(re.findall(r"^FROM \S+ AS (\w+)", dockerfile, re.M))
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.M)) - stages == {"${BASE}"}
     assert (
         '"BASE=$(cat infra/container/base)"'
         in (REPOSITORY / "infra" / "stacks" / "image.yml").read_text()
