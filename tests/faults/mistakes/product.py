@@ -222,7 +222,7 @@ OF_THE_PRODUCT = (
         "training/evaluation/promotion_gate.py",
         "None if new == old else",
         "None if new <= old else",
-        f"{UNIT}/training/evaluation/test_comparison.py::test_fewer_labels_or_more_are_other_labels",
+        f"{UNIT}/training/evaluation/test_promotion_gate.py::test_fewer_labels_or_more_are_other_labels",
     ),
     Mistake(
         "the pointer moves before the endpoint is up",

@@ -33,54 +33,35 @@ def listed(name: str) -> set[str]:
     return {line for line in lines if line and not line.startswith(("#", "-r"))}
 
 
-<<<<<<< HEAD
 def run_in_container() -> set[str]:
     files = {path.relative_to(REPOSITORY).as_posix() for package in container.PACKAGES
              for path in (REPOSITORY / package).rglob("*.py")}  # fmt: skip
     return set(filter(container.is_in_container, files))
 
 
-def imported() -> set[str]:
-    """The distributions that the container's own sources import."""
+def imported(*packages: str) -> set[str]:
+    """The distributions that these packages of the container import."""
     found = set()
     for name in run_in_container():
+        if not name.startswith(packages):
+            continue
         for node in ast.walk(ast.parse((REPOSITORY / name).read_text())):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found.add(node.module.partition(".")[0])
-=======
-def imported(*packages: str) -> set[str]:
-    """The distributions that these packages of the container import."""
-    found = set()
-    for room in packages:
-        for path in (REPOSITORY / room).rglob("*.py"):
-            if room == "training" and path.parent.name in PERSONS:
-                continue
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Import):
-                    found |= {alias.name.partition(".")[0] for alias in node.names}
-                elif isinstance(node, ast.ImportFrom) and node.module:
-                    found.add(node.module.partition(".")[0])
->>>>>>> a8e01f6 (container: a serving image without torch, and stops that are heard)
     others = found - sys.stdlib_module_names - {"domain", "serving", "training", "infra"}
     return {DISTRIBUTIONS.get(name, name) for name in others if not name.startswith("types_")}
 
 
 def test_the_image_holds_what_its_sources_import() -> None:
-    missing = imported("domain", "serving", "training") - listed("cpu.in") - listed("gpu.in")
+    missing = imported(*container.PACKAGES) - listed("cpu.in") - listed("gpu.in")
     assert not missing, "the container would end at its first import"
 
 
 def test_the_serving_image_holds_what_a_server_without_torch_imports() -> None:
     """OpenVINO answers there; whoever asks for PyTorch gets a sentence (`serving.engines`)."""
-    torch_only = {
-        "torch",
-        "torchvision",
-        "safetensors",
-        "efficientnet-lite-pytorch",
-        "nvidia-ml-py",
-    }
+    torch_only = {"torch", "torchvision", "safetensors", "efficientnet-lite-pytorch"}
     missing = imported("domain", "serving") - listed("serve.in") - torch_only
     assert not missing, "the container would end at its first import"
     assert not listed("serve.in") & torch_only
