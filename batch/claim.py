@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 from aws.bucket import JSON, Bucket, Pieces
 from batch.context import Cloud
+from domain import timestamps
 from domain.errors import SortboxError
 from domain.keys import RunKeys, claim_key, folder_file, sweep_file
 from domain.scope import Kind, Scope
@@ -122,7 +123,7 @@ def _new(cloud: Cloud, scope: Scope, confirmed: bool) -> Run:
     return Run(
         path=scope.path,
         nonce=cloud.new_nonce(),
-        started_at=cloud.now().isoformat(timespec="seconds"),
+        started_at=timestamps.to_text(cloud.now()),
         first=is_single
         or (scope.is_folder and cloud.bucket.head(folder_file(scope, SUMMARY)) is None),
         kind=scope.kind,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aws.bucket import Bucket
 from batch.planning.page import PageRef
 from batch.reports.multipart import PART_CHARACTERS
+from domain import timestamps
 from domain.model import ActiveModel
 from domain.scope import Scope
 
@@ -110,7 +111,7 @@ class Cloud:
     bounds: Bounds = Bounds()
 
     def is_overdue(self, started_at: str, patience_seconds: int) -> bool:
-        age = self.now() - datetime.fromisoformat(started_at)
+        age = self.now() - timestamps.parse(started_at)
         return age > timedelta(seconds=patience_seconds)
 
     def pictures(self) -> Callable[[str], bytes | None]:

@@ -10,6 +10,7 @@ from batch.planning.slice import Slice
 from batch.reports import outcomes
 from batch.reports.changes import Changes
 from batch.status import State, Tally
+from domain import timestamps
 from domain.keys import CLAIMS, claimed_token
 
 
@@ -54,13 +55,13 @@ def tell(
     if state == "running" and not status.is_older(cloud.bucket, run, due):
         return
     told = tally(cloud, run, planned, stages, now)
-    status.write(cloud.bucket, run, state, now.isoformat(timespec="seconds"), tally=told)
+    status.write(cloud.bucket, run, state, timestamps.to_text(now), tally=told)
 
 
 def final(cloud: Cloud, run: Run, attempt: int, changes: Changes) -> Tally:
     """What the report counted, in place of what the pages let guess."""
     answered = changes.images - changes.unanswered
-    seconds = (cloud.now() - datetime.fromisoformat(run.started_at)).total_seconds()
+    seconds = (cloud.now() - timestamps.parse(run.started_at)).total_seconds()
     rate = round(answered / seconds, 2) if seconds > 0 else 0.0
     return Tally(attempt, changes.images, answered, True, 0, rate, None)
 
@@ -76,12 +77,12 @@ def tally(
         pages = marks(cloud.bucket, run.keys, each).done * cloud.bounds.page_rows
         done += min(pages, sum(part.rows for part in each.parts))
     answered = newest.rows - rows + done
-    seconds = (now - datetime.fromisoformat(run.started_at)).total_seconds()
+    seconds = (now - timestamps.parse(run.started_at)).total_seconds()
     rate = answered / seconds if seconds > 0 else 0.0
     end = None
     if newest.last and rate > 0:
         left = timedelta(seconds=(newest.rows - answered) / rate)
-        end = (now + left).isoformat(timespec="seconds")
+        end = timestamps.to_text(now + left)
     return Tally(
         attempt=newest.attempt,
         planned=newest.rows,

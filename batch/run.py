@@ -27,6 +27,7 @@ from batch.reports import change_report, folder_report, outcomes
 from batch.reports.changes import Changes
 from batch.reports.folder_report import Counts, Unfinished
 from batch.status import State
+from domain import timestamps
 from domain.scope import SWEEP, Scope
 
 LACKING: dict[Stage, State] = {
@@ -125,7 +126,7 @@ def _step(cloud: Cloud, run: Run) -> Progress:
 def _too_old(cloud: Cloud, run: Run) -> Closing | None:
     """The files of a run expire; what is left of it by then is done by the run that follows it."""
     days = cloud.bounds.oldest_run_days
-    if cloud.now() - datetime.fromisoformat(run.started_at) < timedelta(days=days):
+    if cloud.now() - timestamps.parse(run.started_at) < timedelta(days=days):
         return None
     return Closing(attempt=0, reason=f"not finished within {days} days; it begins again")
 
@@ -233,4 +234,4 @@ def _tell(cloud: Cloud, run: Run, state: State, reason: str | None = None) -> No
 
 
 def _now(cloud: Cloud) -> str:
-    return cloud.now().isoformat(timespec="seconds")
+    return timestamps.to_text(cloud.now())

@@ -1,7 +1,5 @@
 """What the model's container said about an image, as the result a person reads."""
 
-from datetime import UTC, datetime
-
 from batch.planning.slice import LARGE, MB
 from domain.keys import MANIFEST_KEY_BYTES, fits_manifest
 from domain.model import ModelId
@@ -41,11 +39,6 @@ def result_of(image: str, source: Source, reply: Reply, how: How) -> Result:
 
 def unreadable(image: Unreadable, how: How) -> Rejected:
     return Rejected(image.key, image.source, None, how, UNREADABLE, image.why)
-
-
-def instant(moment: datetime) -> str:
-    """ISO 8601 in UTC, to the second: 2026-11-22T09:00:00Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 LARGEST = LARGE.payload_mb * MB

@@ -16,12 +16,13 @@ from batch.outcome import Answer, Unanswered, answer_of, in_outbox, to_line
 from batch.planning.page import Row
 from batch.planning.slice import FEW_LARGE, Direct, Page, Transform, open_page
 from batch.unreadable import Others, Witness
+from domain import timestamps
 from domain.reply import Reply
 from domain.result import How, Rejected, Result
 from domain.route import ENDPOINT_BYTES
 from functions import runtime
 from functions.active import Pointer
-from functions.answer import instant, result_of, too_large, unreadable
+from functions.answer import result_of, too_large, unreadable
 from functions.endpoint.expensive import MOST_TIMEOUTS, Timeouts, refusal
 from functions.endpoint.readiness import Readiness
 from functions.inbox import BELIEVED_RECEIVES, Image, Photo, Unreadable, fetch, peek
@@ -167,7 +168,7 @@ class Pages:
     def _by_job(
         self, job: "Collected", row: Row, reply: Reply | NoReply, image: Image
     ) -> Result | None:
-        how = How("batch", str(job.page.job), job.page.ref.attempt, instant(self.now()))
+        how = How("batch", str(job.page.job), job.page.ref.attempt, timestamps.to_text(self.now()))
         if isinstance(image, Unreadable):
             return unreadable(image, how)
         if not row.is_still(image.source.version, image.last_modified):
@@ -182,7 +183,7 @@ class Pages:
         return result_of(image.key, image.source, refusal(active), how)
 
     def _by_endpoint(self, page: Page, image: Image) -> Result | None:
-        how = How("endpoint", None, page.ref.attempt, instant(self.now()))
+        how = How("endpoint", None, page.ref.attempt, timestamps.to_text(self.now()))
         if isinstance(image, Unreadable):
             return unreadable(image, how)
         if isinstance(image, Photo):

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket
 from batch.unreadable import Others, Witness
+from domain import timestamps
 from domain.keys import large_key
 from domain.result import How, Rejected, Result
 from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Ready, Single, route
@@ -19,7 +20,7 @@ from domain.scope import LARGE_SINGLES
 from functions import runtime
 from functions.active import Pointer
 from functions.allowance import Allowances
-from functions.answer import instant, result_of, too_large, unreadable
+from functions.answer import result_of, too_large, unreadable
 from functions.debounce import Beats
 from functions.endpoint.expensive import Timeouts
 from functions.endpoint.readiness import Readiness
@@ -153,12 +154,15 @@ class Uploads:
             case InFolder(_, folder):
                 self.beats.beat(folder)
             case _:
-                marker = {"version": asdict(image.source), "at": image.last_modified.isoformat()}
+                marker = {
+                    "version": asdict(image.source),
+                    "at": timestamps.to_text(image.last_modified),
+                }
                 self._bucket.put(large_key(image.key), json.dumps(marker))
                 self.beats.beat(LARGE_SINGLES)
 
     def _classify(self, image: Image, attempt: int) -> Result | None:
-        how = How("endpoint", None, attempt, instant(self.now()))
+        how = How("endpoint", None, attempt, timestamps.to_text(self.now()))
         if isinstance(image, Unreadable):
             return unreadable(image, how)
         if not isinstance(image, Photo):

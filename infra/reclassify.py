@@ -21,6 +21,7 @@ from batch.planning.pending import Reason
 from batch.planning.plan import divide
 from batch.planning.slice import Transform
 from batch.planning.walk import Walk
+from domain import timestamps
 from domain.errors import SortboxError
 from domain.keys import INBOX
 from domain.scope import SWEEP, Kind, Scope
@@ -164,7 +165,7 @@ class Desk:
         if found is None:
             return None
         try:
-            now = self.cloud.now().isoformat(timespec="seconds")
+            now = timestamps.to_text(self.cloud.now())
             status.write(self.cloud.bucket, found.run, "given up", now)
             claim.close(self.cloud, found.run)
         except (RunClosed, ContendedError) as error:

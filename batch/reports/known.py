@@ -6,7 +6,6 @@ A place in a stream need not be exact: who asks for an image passes over what pr
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,6 +18,7 @@ from batch.planning.listing import DOUBT
 from batch.reports import outcomes as answers
 from batch.reports import reclassified
 from batch.unreadable import denial_of, is_out_of_reach
+from domain import timestamps
 from domain.keys import folder_file
 
 PREDICTIONS = "predictions.csv"
@@ -158,10 +158,9 @@ class Known:
 def _is_older(answer: Predicted | Refusal, image: Listed) -> bool:
     """A multipart upload is dated by its start, so that nothing is older than it may be."""
     try:
-        at = datetime.fromisoformat(answer.at)
+        at = timestamps.parse(answer.at)
     except ValueError:
         return True  # a table that somebody has edited
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return "-" not in image.etag and at < image.last_modified - DOUBT
 
 

@@ -18,7 +18,7 @@ from batch.context import Bounds
 from batch.jobs import slots
 from batch.status import STATUS
 from batch.unreadable import Others, denial_of
-from domain import keys, result
+from domain import keys, result, timestamps
 from domain.model import ActiveModel
 from domain.result import Classified, Rejected
 from domain.route import InFolder, route
@@ -136,7 +136,7 @@ def of_image(key: str, image: Headed | None) -> Finding:
     if image is None:
         return Finding("image", f"There is no {key}.", {"exists": False})
     seen = image.listed
-    at = _when(seen.last_modified)
+    at = timestamps.to_text(seen.last_modified)
     return Finding(
         "image",
         f"{key} is there since {at}: {seen.size:,} bytes, ETag {seen.etag}.",
@@ -190,7 +190,7 @@ def of_run(look: Lookout, scope: Scope) -> Iterator[Finding]:
         yield Finding("run", sentence, {"open": False} | status)
     beat = look.bucket.head(keys.beat_key(scope.token))
     if beat is not None and (
-        status is None or _when(beat.listed.last_modified) > status["updated_at"]
+        status is None or beat.listed.last_modified > timestamps.parse(status["updated_at"])
     ):
         quiet = (datetime.now(UTC) - beat.listed.last_modified).total_seconds()
         yield Finding(
@@ -264,7 +264,7 @@ def of_jobs(look: Lookout) -> Iterator[Finding]:
     now = datetime.now(UTC)
     line = slots.waiting(look.bucket, now, Bounds())
     if line:
-        since = _when(keys.ticket_since(line[0].key))
+        since = timestamps.to_text(keys.ticket_since(line[0].key))
         held = sum(1 for _ in look.bucket.walk(keys.SLOTS))
         yield Finding(
             "jobs",
@@ -272,7 +272,3 @@ def of_jobs(look: Lookout) -> Iterator[Finding]:
             f"(transformJobs in serverless.yml), the first since {since}.",
             {"runs_waiting": len(line), "slots": held, "since": since},
         )
-
-
-def _when(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

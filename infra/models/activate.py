@@ -14,7 +14,7 @@ import boto3
 
 from aws import active_model
 from aws.active_model import Earlier, PointerMoved
-from domain import keys
+from domain import keys, timestamps
 from domain.archive import ArchiveError, read_model
 from domain.errors import SortboxError
 from domain.model import ActiveModel, ModelCard, ModelId
@@ -54,8 +54,7 @@ def serve(
     name = resource_name(stage, model, container)
     environment = {"SORTBOX_MODEL_ID": str(model), "SORTBOX_CONTAINER": f"sha256:{container}"}
     data = f"s3://{bucket}/{keys.archive_key(model)}"
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    active = ActiveModel(model, stage.endpoint, name, now)
+    active = ActiveModel(model, stage.endpoint, name, timestamps.to_text(datetime.now(UTC)))
     try:
         ensure_model(sagemaker, stage, name, image, data, environment)
         ensure_endpoint(sagemaker, stage, name)

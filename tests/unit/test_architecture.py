@@ -254,6 +254,23 @@ def test_what_an_error_of_aws_means_is_said_in_one_place() -> None:
     none(offenders, "use aws.errors: two places that know AWS's codes come to differ")
 
 
+HOLD_FRACTIONS = {"batch/lease.py", "batch/jobs/slots.py"}
+HOLD_FRACTIONS |= {"batch/planning/page.py", "batch/planning/walk.py"}
+
+
+def test_times_are_written_and_read_in_one_place() -> None:
+    offenders = [
+        f"{name(path)}:{node.lineno}"
+        for path in sources(*PRODUCT)
+        if name(path) not in {"domain/timestamps.py", *HOLD_FRACTIONS}
+        if not name(path).startswith("infra/local/")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("isoformat", "fromisoformat", "strftime")
+    ]
+    none(offenders, "use domain.timestamps: people and scripts compare them as text")
+
+
 def loaded_by(*statements: str) -> set[str]:
     """The modules of a fresh interpreter without any environment, after these statements."""
     script = f"import sys, json; sys.path.insert(0, {str(REPOSITORY)!r})\n"

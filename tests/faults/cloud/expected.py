@@ -33,7 +33,7 @@ def _is_by_a_sweep_given_up(simulation: Simulation, key: str) -> bool:
     if told.get("job"):
         return JobName.parse(told["job"]).nonce in lives
     at = told.get("classified_at", "")  # a page that asked the endpoint, in place of another model
-    return "previous" in told and any(began[:19] <= at <= end for began, end in lives.values())
+    return "previous" in told and any(began <= at <= end for began, end in lives.values())
 
 
 def label(body: bytes) -> str | None:

@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws.bucket import Bucket
 from batch import claim
 from batch.context import Bounds, Cloud
+from domain import timestamps
 from domain.model import ActiveModel
 from domain.scope import SWEEP, Scope
 from functions import on_folder
@@ -78,7 +79,7 @@ class Doors:
         desk = Desk(self._cloud(), self._sqs, FOLDER)
         if for_good:
             if ended := desk.end():
-                self.given_up[ended.nonce] = (ended.started_at, self._clock().isoformat())
+                self.given_up[ended.nonce] = (ended.started_at, timestamps.to_text(self._clock()))
         else:
             desk.stop()
 

@@ -11,6 +11,7 @@ import pytest
 from aws.bucket import Bucket
 from batch import claim
 from batch.claim import ContendedError, Run, RunClosed
+from domain import timestamps
 from domain.keys import claim_key
 from domain.scope import SWEEP, Kind, Scope
 from functions.messages import Start, Sweep, to_json
@@ -295,7 +296,7 @@ def test_a_new_run_says_what_it_is_about(
     if summary:
         world.put("outbox/trip/_summary.json", b"{}")
     run = claim.claim(world.cloud, scope, confirmed=True)
-    began = world.s3.clock.now.isoformat(timespec="seconds")
+    began = timestamps.to_text(world.s3.clock.now)
     assert run == Run(scope.path, "0000000001", began, first, kind=scope.kind, confirmed=True)
     asked = claim.claim(world.cloud, scope)
     assert asked == (run if scope.is_sweep else replace(run, again=True))

@@ -1,5 +1,6 @@
 """A folder from its start to its report, over an in-memory bucket and jobs that end when told."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -30,6 +31,17 @@ def test_a_folder_is_answered_by_one_job_a_slice_and_reported(world: World) -> N
     assert [row["image"] for row in world.table("trip/")] == keys
     assert world.open_runs() == []
     assert world.endpoint.asked == []
+
+
+def test_every_time_that_is_told_has_one_form(world: World) -> None:
+    world.fill("inbox/trip/1.jpg")
+    world.run("trip/")
+    documents = {key: stored.body.decode() for key, stored in world.s3.objects.items()
+                 if key.startswith("outbox/")}  # fmt: skip
+    assert {"outbox/trip/_status.json", "outbox/trip/1.jpg.json"} <= set(documents)
+    for key, text in documents.items():
+        for time in re.findall(r"\d{4}-\d\d-\d\dT[\d:.]*[^\s\"',<]*", text):
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time), key
 
 
 def test_the_first_run_is_a_job_even_for_one_image(world: World) -> None:
