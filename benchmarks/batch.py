@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.flow import images
-from benchmarks.folders import road, transform
+from benchmarks.folders import local_cloud, transform
 from benchmarks.serve import machine
 from domain.archive import TOPOLOGY, VALUES, WEIGHTS
 from domain.model import ModelCard
@@ -53,9 +53,9 @@ def phases(
     return rows
 
 
-def legs(archive: Path, bodies: Sequence[bytes], within: Path) -> list[road.Leg]:
+def legs(archive: Path, bodies: Sequence[bytes], within: Path) -> list[local_cloud.Leg]:
     with tempfile.TemporaryDirectory(prefix="cloud-", dir=within) as root:
-        found = road.whole(archive, bodies, Path(root))
+        found = local_cloud.whole(archive, bodies, Path(root))
     table = Table("core-ms an image", *(leg.what for leg in found))
     table.add_row("seconds in all", *(f"{leg.seconds:.1f}" for leg in found))
     table.add_row("images/s", *(f"{len(bodies) / leg.seconds:.1f}" for leg in found))

@@ -28,9 +28,8 @@ from domain.scope import SWEEP, Kind, Scope
 from functions import on_folder
 from functions.messages import Sweep, to_json
 from functions.settings import OnFolder, from_env
-from infra.diagnostics import cost, prices
-from infra.diagnostics.cost import TYPICAL, Assumptions
-from infra.diagnostics.prices import Prices
+from infra.diagnostics import cost
+from infra.diagnostics.cost import TYPICAL, Assumptions, Prices
 from infra.stage import Stage, StageError
 
 if TYPE_CHECKING:
@@ -204,7 +203,7 @@ def run(desk: Desk, asked: Asked, ask: Callable[[str], bool]) -> Iterator[str]:
         yield _halt(desk, asked)
         return
     given = Assumptions(instance=desk.cloud.machines.type, rate=asked.rate)
-    plan = desk.plan(scope_of(asked.prefix, asked.kind), prices.load(), given)
+    plan = desk.plan(scope_of(asked.prefix, asked.kind), cost.load_prices(), given)
     yield str(plan)
     if plan.images == 0:
         yield "There is nothing there."

@@ -21,7 +21,7 @@ from batch.context import Bounds, Cloud, Machines
 from batch.planning.plan import plan
 from domain.model import ActiveModel, ModelId
 from domain.result import MODEL_ID, SOURCE_ETAG
-from infra.diagnostics.prices import load
+from infra.diagnostics.cost import load_prices
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PAGE = 1000
@@ -114,7 +114,7 @@ def main(arguments: list[str]) -> int:
     assert planned.rows == images, f"{planned.rows} planned of {images}"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     calls = simulated.calls
-    prices = load()
+    prices = load_prices()
     cost = (
         (calls["LIST"] + calls["PUT"]) * prices.s3_put_or_list_per_1000
         + calls["HEAD"] * prices.s3_get_or_head_per_1000

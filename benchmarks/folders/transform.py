@@ -4,6 +4,7 @@ Both load the real container on all cores with the same photographs, as many at 
 """
 
 import asyncio
+import io
 import json
 import tempfile
 import time
@@ -11,6 +12,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import uvloop
@@ -20,14 +23,45 @@ from batch.jobs.transform import Order, request_for
 from batch.planning.slice import SMALL
 from benchmarks import servers
 from benchmarks.client import closed_loop
-from benchmarks.folders.memory_s3 import MemoryS3
 from domain.keys import JobName
 from infra.local.sagemaker.containers.containers import Containers, Definition
 from infra.local.sagemaker.containers.images import Images
-from infra.local.sagemaker.containers.locations import Location
+from infra.local.sagemaker.containers.transfers import Location
 from infra.local.sagemaker.service import THREADS
 from infra.local.sagemaker.transform.request import TransformPlan
 from infra.local.sagemaker.transform.run import Transform
+
+
+class NoSuchKey(KeyError):
+    """There is no such object."""
+
+
+class MemoryS3:
+    """Thread-safe as dictionaries are. Holds what it is given and every output: some 1 KB each."""
+
+    exceptions = SimpleNamespace(NoSuchKey=NoSuchKey)
+
+    def __init__(self, objects: dict[str, bytes]) -> None:
+        self._objects = objects
+        self.began = 0.0
+        """When the first object was asked for, by time.perf_counter()."""
+        self.written: list[float] = []
+        """When each output came."""
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        if Key not in self._objects:
+            raise NoSuchKey(Key)
+        self.began = self.began or time.perf_counter()
+        body = self._objects[Key]
+        return {"ContentLength": len(body), "Body": io.BytesIO(body)}
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:
+        self._objects[Key] = Body
+        self.written.append(time.perf_counter())
+
+    def download_file(self, Bucket: str, Key: str, Filename: str) -> None:
+        Path(Filename).write_bytes(self._objects[Key])
+
 
 PORT = 23_450
 AT_ONCE = 16

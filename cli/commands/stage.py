@@ -90,7 +90,6 @@ def cost(
     from dataclasses import asdict
 
     from infra.diagnostics import cost as costs
-    from infra.diagnostics.prices import load
 
     assumptions = costs.Assumptions(
         instance=instance,
@@ -98,7 +97,7 @@ def cost(
         image_gb=image_kb / 1e6,
         serverless_seconds=serverless_seconds,
     )
-    prices, demand = load(), costs.Load(images_per_day, folder_size)
+    prices, demand = costs.load_prices(), costs.Load(images_per_day, folder_size)
     if as_json:
         say_json(asdict(costs.month(prices, demand, assumptions)))
         return

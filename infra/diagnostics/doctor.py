@@ -15,7 +15,7 @@ from aws import active_model
 from aws.errors import is_missing
 from domain import keys
 from domain.instance import has_local_storage
-from infra.diagnostics import prices
+from infra.diagnostics.cost import load_prices
 from infra.stacks import image
 from infra.stage import Stage, StageError
 
@@ -180,7 +180,7 @@ def _endpoint(patient: Patient) -> Iterator[Finding]:
         if not is_missing(error):
             raise
         yield Finding("endpoint", "note", f"{name} is not there yet; the first promotion makes it")
-    table = prices.load()
+    table = load_prices()
     month = table.hour(kind) * HOURS_A_MONTH
     yield Finding(
         "cost",

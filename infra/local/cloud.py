@@ -1,5 +1,6 @@
 """A whole cloud on this machine: start it, stop it, use it."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -14,13 +15,15 @@ from typing import Any
 import boto3
 import psutil
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from domain.errors import SortboxError
-from infra.local import account, container_image, deployment, ports, supervisor
-from infra.local.account import AccessKey
+from infra.local import account, container_image, supervisor
+from infra.local.account import REGION, STAGE, AccessKey, environment
 from infra.local.container_image import Command
-from infra.local.place import REPOSITORY, VARIABLE, Place, Ports, write_private
+from infra.local.place import REPOSITORY, VARIABLE, Place, Ports, choose_ports, write_private
 from infra.local.processes import MARK
+from infra.stacks import bundle
 
 Say = Callable[[str], None]
 
@@ -122,10 +125,7 @@ def local_cloud(
 
 
 def _deployed(place: Place, running: Ports) -> Cloud:
-    try:
-        deployment.deploy(place, running)
-    except deployment.NotDeployed as error:
-        raise CloudError(str(error)) from error
+    _deploy(place, running)
     write_private(place.environment_file, account.exports(place, running))
     return Cloud(place, running)
 
@@ -142,7 +142,7 @@ def _running(place: Place, say: Say) -> Ports | None:
 
 
 def _start(place: Place, say: Say, enforce_roles: bool) -> Ports:
-    chosen = ports.choose(place, say)
+    chosen = choose_ports(place, say)
     AccessKey.of(place)
     write_private(place.aws_config, account.CONFIG)
     place.logs.mkdir(mode=0o700, exist_ok=True)
@@ -210,3 +210,48 @@ def _processes(place: Place) -> list[psutil.Process]:
             if MARK in environ and environ.get(VARIABLE) == str(place.root):
                 found.append(process)
     return found
+
+
+def _deploy(place: Place, ports: Ports) -> None:
+    bundle.build(bundle.BUNDLE)
+    now, key = _fingerprint(), AccessKey.of(place)
+    if place.deployed.is_file() and place.deployed.read_text() == now and _stacks_stand(ports, key):
+        return
+    place.deployed.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "infra.stacks.deploy", STAGE.name]
+    # osls looks every 5 s otherwise, and here a stack is deployed in less than one.
+    quickly = environment(place, ports, os.environ) | {"SLS_AWS_MONITORING_FREQUENCY": "200"}
+    status = subprocess.run(command, cwd=REPOSITORY, env=quickly, check=False).returncode
+    if status != 0:
+        raise CloudError(f"the local cloud runs, but deploying into it ended with {status}")
+    write_private(place.deployed, now)
+
+
+def _fingerprint() -> str:
+    """Of all that a deployment is made of."""
+    sources = [bundle.BUNDLE, REPOSITORY / "serverless.yml", REPOSITORY / "package-lock.json"]
+    sources += sorted((REPOSITORY / "infra" / "stacks").glob("*.yml"))
+    content = hashlib.sha256()
+    for source in sources:
+        content.update(hashlib.sha256(source.read_bytes()).digest())
+    return content.hexdigest()
+
+
+def _stacks_stand(ports: Ports, key: AccessKey) -> bool:
+    """A cloud that was killed comes back as it was when it was last stopped in order."""
+    cloudformation = boto3.client(
+        "cloudformation",
+        endpoint_url=ports.aws_url,
+        region_name=REGION,
+        aws_access_key_id=key.access_key_id,
+        aws_secret_access_key=key.secret_access_key,
+    )
+    try:
+        return all(
+            cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"].endswith(
+                ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+            )
+            for stack in (STAGE.storage_stack, STAGE.stack)
+        )
+    except ClientError:
+        return False

@@ -6,8 +6,9 @@ Nobody else on the machine may read it: it holds keys, people's images and what 
 import fcntl
 import json
 import os
+import socket
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,3 +172,40 @@ def _close_to_others(folder: Path | str, names: frozenset[str] = frozenset()) ->
                     Path(entry.path).chmod(mode & ~0o077)
                 if entry.is_dir(follow_symlinks=False):
                     _close_to_others(entry.path)
+
+
+def choose_ports(place: Place, say: Callable[[str], None]) -> Ports:
+    """Remembers its choice. A port that is taken meanwhile makes the one who binds it fail."""
+    before = Ports.read(place.ports)
+    chosen = Ports(
+        _port("AWS", before.aws if before else None, say),
+        _port("SageMaker", before.sagemaker if before else None, say),
+    )
+    chosen.write(place.ports)
+    return chosen
+
+
+def _port(what: str, before: int | None, say: Callable[[str], None]) -> int:
+    if before is not None and _is_free(before):
+        return before
+    chosen = _any_free()
+    if before is not None:
+        say(f"Port {before} is taken by another program; {what} answers on {chosen} from now on.")
+    return chosen
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _any_free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from domain.model import ModelCard, ModelId
-from infra.local.sagemaker.containers.archive import unpack
+from infra.local.sagemaker.containers.containers import unpack
 from tests.support.builders.images import encoded
 from tests.support.worlds.jobs import Job, data_set, lines, noisy
 from tests.support.worlds.serving_process import serving

@@ -18,9 +18,8 @@ from infra.local.sagemaker.core.events import Events
 from infra.local.sagemaker.core.operations import Table
 from infra.local.sagemaker.core.store import Store
 from infra.local.sagemaker.core.tags import Tags
-from infra.local.sagemaker.hosting.endpoint_configs import EndpointConfigs
 from infra.local.sagemaker.hosting.endpoints import Endpoints
-from infra.local.sagemaker.hosting.models import Models
+from infra.local.sagemaker.hosting.models import EndpointConfigs, Models
 from infra.local.sagemaker.hosting.runtime import Runtime
 from infra.local.sagemaker.registry.model_packages import ModelPackages
 from infra.local.sagemaker.training.jobs import TrainingJobs

@@ -9,9 +9,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from infra.local import account, container_image, ports, supervisor
+from infra.local import account, container_image, supervisor
 from infra.local.account import AccessKey
-from infra.local.place import EMULATOR_PYTHON, Place, Ports, write_private
+from infra.local.place import EMULATOR_PYTHON, Place, Ports, choose_ports, write_private
 from tests.contract.local_sagemaker.support.patience import until
 
 BUCKET = "kept-to-ourselves"
@@ -62,7 +62,7 @@ def started(tmp_path_factory: pytest.TempPathFactory, enforce_roles: bool) -> It
         pytest.skip("the emulator's environment is not built: run `make env`")
     place = Place(tmp_path_factory.mktemp("guarded"))
     place.close_to_others()
-    chosen = ports.choose(place, print)
+    chosen = choose_ports(place, print)
     write_private(place.aws_config, account.CONFIG)
     container_image.write_commands(place, {})
     both = Servers(place, chosen, AccessKey.of(place), enforce_roles)

@@ -15,7 +15,8 @@ from batch.context import Machines
 from batch.jobs.transform import Order, request_for
 from batch.planning.slice import LARGE, SMALL, Transform
 from domain.keys import JobName
-from infra.local.sagemaker.containers import archive
+from infra.local.sagemaker.containers.containers import ArchiveRefused
+from infra.local.sagemaker.containers.containers import unpack as unpack_archive
 from infra.local.sagemaker.core import shapes
 from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.transform import inputs
@@ -31,7 +32,7 @@ def unpack(content: bytes, folder: Path) -> dict[str, bytes]:
     (folder / "model.tar.gz").write_bytes(content)
     model = folder / "model"
     model.mkdir()
-    archive.unpack(folder / "model.tar.gz", model)
+    unpack_archive(folder / "model.tar.gz", model)
     files = (path for path in model.rglob("*") if path.is_file())
     return {str(path.relative_to(model)): path.read_bytes() for path in files}
 
@@ -52,19 +53,19 @@ def test_regular_files_are_unpacked_where_their_names_say(tmp_path: Path) -> Non
     "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
 )
 def test_anything_but_a_regular_file_is_refused(tmp_path: Path, kind: bytes) -> None:
-    with pytest.raises(archive.ArchiveRefused, match="is not a regular file"):
+    with pytest.raises(ArchiveRefused, match="is not a regular file"):
         unpack(archive_of([member("odd", kind)]), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../a", "a/../../b", "/a", "a/.."])
 def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(archive.ArchiveRefused, match=r"no relative name|segment"):
+    with pytest.raises(ArchiveRefused, match=r"no relative name|segment"):
         unpack(packed({name: b"x"}), tmp_path)
 
 
 def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     members = [*_members({"a": b"1"}), *_members({"a": b"2"})]
-    with pytest.raises(archive.ArchiveRefused, match="there twice"):
+    with pytest.raises(ArchiveRefused, match="there twice"):
         unpack(archive_of(members), tmp_path)
 
 
@@ -79,7 +80,7 @@ def _members(files: dict[str, bytes]) -> list[tuple[tarfile.TarInfo, bytes]]:
 
 def test_an_archive_cut_short_is_refused(tmp_path: Path) -> None:
     whole = packed({"weights": bytes(range(256)) * 400})
-    with pytest.raises(archive.ArchiveRefused):
+    with pytest.raises(ArchiveRefused):
         unpack(whole[: len(whole) // 2], tmp_path)
 
 

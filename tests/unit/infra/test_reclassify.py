@@ -10,8 +10,7 @@ import pytest
 from batch.status import STATUS
 from domain.keys import SWEEPS, claim_key, ticket_key
 from domain.scope import SWEEP, Scope
-from infra.diagnostics.cost import TYPICAL
-from infra.diagnostics.prices import load
+from infra.diagnostics.cost import TYPICAL, load_prices
 from infra.reclassify import Asked, Desk, Plan, ReclassifyError, run, scope_of
 from tests.support.worlds.folders import World
 from tests.support.worlds.sweeps import ALL, TRIP, answered_long_ago, status
@@ -50,7 +49,7 @@ def test_a_dry_run_counts_by_reason_and_starts_nothing(world: World) -> None:
     before = dict(world.s3.objects)
     told = say(world, Asked(dry_run=True))
     assert "13 images, 13 to be answered (11 older model, 1 no answer, 1 newer image)" in told
-    assert load().as_of in told
+    assert load_prices().as_of in told
     assert world.s3.objects == before
     assert started(world) == []
 
@@ -74,11 +73,11 @@ def test_a_sweep_never_runs_more_jobs_at_once_than_the_stage_or_it_has(world: Wo
 
 
 def _plan(world: World) -> Plan:
-    return desk(world).plan(Scope("", "renewal"), load(), TYPICAL)
+    return desk(world).plan(Scope("", "renewal"), load_prices(), TYPICAL)
 
 
 def test_what_is_counted_is_what_is_done(world: World) -> None:
-    plan = desk(world).plan(Scope("", "renewal"), load(), TYPICAL)
+    plan = desk(world).plan(Scope("", "renewal"), load_prices(), TYPICAL)
     world.sweep()
     world.finish_jobs()
     assert len(world.sagemaker.jobs) == plan.jobs

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
+from domain.archive import ArchiveError, members
 from infra.local import processes
-from infra.local.sagemaker.containers.archive import ArchiveRefused, unpack
 from infra.local.sagemaker.containers.images import Images
-from infra.local.sagemaker.containers.locations import Location
+from infra.local.sagemaker.containers.transfers import Location
 from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.store import Record
 
@@ -211,3 +211,23 @@ def _free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise ContainerFailed(f"no free port for a container in {PORT_TRIES} tries")
+
+
+class ArchiveRefused(ValueError):
+    """Says which member, or what about the whole, cannot be accepted."""
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Copy the regular files of `archive` below the empty `folder`. Raises ArchiveRefused.
+
+    No link is ever made, so no later member can follow one.
+    """
+    with archive.open("rb") as packed:
+        try:
+            for member, content in members(packed, archive.stat().st_size):
+                target = folder / member.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as file:
+                    file.writelines(content)
+        except ArchiveError as error:
+            raise ArchiveRefused(f"model archive: {error}") from error

@@ -1,18 +1,36 @@
-"""Whole folders to and from S3, in constant memory however many files there are."""
+"""S3 URIs, and whole folders to and from S3 in constant memory however many files there are."""
 
 import tarfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from domain.file_names import UnsafeName, below
-from infra.local.sagemaker.containers.locations import Location
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, uri: str) -> "Location":
+        """Raises ValueError for anything that is not s3://BUCKET/KEY; the key may be empty."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        if not uri.startswith("s3://") or not bucket:
+            raise ValueError(f"not an S3 URI: {uri!r}")
+        return cls(bucket, key)
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
 
 THREADS = 8
 AT_ONCE = 1000

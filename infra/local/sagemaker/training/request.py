@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from infra.local.sagemaker.containers.locations import Location
+from infra.local.sagemaker.containers.transfers import Location
 from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.store import Record
 from infra.local.sagemaker.training.debugger_request import DebugPlan

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from infra.local.sagemaker.containers.locations import Location
+from infra.local.sagemaker.containers.transfers import Location
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

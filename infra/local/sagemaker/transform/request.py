@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from domain.instance import has_local_storage
-from infra.local.sagemaker.containers.locations import Location
+from infra.local.sagemaker.containers.transfers import Location
 from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.store import Record
 

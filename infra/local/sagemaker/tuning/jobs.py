@@ -21,10 +21,9 @@ from infra.local.sagemaker.core.store import Record, Store
 from infra.local.sagemaker.training.jobs import OBJECTIVE, TrainingJobs
 from infra.local.sagemaker.tuning import decision, search
 from infra.local.sagemaker.tuning.decision import End, Start
-from infra.local.sagemaker.tuning.records import RUNNING, TuningRecords
 from infra.local.sagemaker.tuning.request import TuningPlan
 from infra.local.sagemaker.tuning.search import Tried
-from infra.local.sagemaker.tuning.trials import TUNED, Trial
+from infra.local.sagemaker.tuning.trials import RUNNING, TUNED, Trial, TuningRecords
 
 
 class TuningJobs:

@@ -15,15 +15,15 @@ from infra.diagnostics.cost import (
     instances,
     late,
     lines,
+    load_prices,
     machines,
     month,
     sweep,
     without_jobs,
 )
-from infra.diagnostics.prices import load
 
 PRICES = replace(
-    load(),
+    load_prices(),
     instance_hour={"ml.m5.xlarge": 0.5},
     serverless_gb_second=0.0001,
     hosting_gb=0.1,

@@ -9,7 +9,7 @@ import pytest
 
 from domain.archive import FILE_BYTES, ArchiveError, check_labels
 from domain.model import MOST_LABELS, ModelCard, ModelId, Preprocessing
-from infra.local.sagemaker.containers import archive as local_archive
+from infra.local.sagemaker.containers.containers import unpack as unpack_locally
 from infra.models import activate
 from serving import archive
 from training.model.package import PackageError, pack, unpack
@@ -149,7 +149,7 @@ def test_a_model_of_many_labels_is_read_by_whoever_reads_a_model(
     pack(card, WEIGHTS, packed)
     assert activate.read_card(packed) == card
     assert unpack(packed, tmp_path / "evaluated") == card
-    local_archive.unpack(packed, tmp_path / "served")
+    unpack_locally(packed, tmp_path / "served")
     assert archive.read(tmp_path / "served", ModelId("pets", 1, card.digest)).card == card
 
 

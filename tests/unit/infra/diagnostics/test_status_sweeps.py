@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from batch import claim
 from domain.scope import SWEEP
-from infra.diagnostics.reclassifications import of_sweeps
+from infra.diagnostics.status import of_sweeps
 from tests.support.worlds.folders import World
 from tests.support.worlds.sweeps import ALL, answered_long_ago
 

@@ -9,7 +9,7 @@ from batch.context import Bounds
 from domain.scope import Scope
 from functions.messages import Start
 from infra.diagnostics.findings import Lookout, head_of, of_access
-from infra.diagnostics.unanswered import SHOWN, of_left_out
+from infra.diagnostics.status import SHOWN, of_left_out
 from infra.stage import Stage
 from tests.support.fakes.sagemaker import no_one
 from tests.support.fakes.unreadable import KINDS, Denied

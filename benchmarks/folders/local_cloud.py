@@ -6,22 +6,95 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+
+import psutil
 
 from batch.claim import SUMMARY
 from batch.status import STATUS
 from benchmarks.flow import exists, state
-from benchmarks.meter import Meter
 from domain import keys
 from domain.scope import Scope
 from infra.local import container_image
 from infra.local.cloud import Cloud, local_cloud
+from infra.local.place import VARIABLE
 
 UPLOADS = 8
 LOOK_SECONDS = 0.25
 PATIENCE_SECONDS = 500
 FOLDER = "bench"
+SAMPLE_SECONDS = 0.2
+"""What a process does between the last look at it and its end is missed."""
+
+KINDS = {
+    "ministack-lambda": "functions",
+    "emulator.py": "emulator (S3, SQS)",
+    "infra.local.sagemaker": "local SageMaker",
+    "-m serving": "model's container",
+}
+"""By what stands in the command line; the first that fits."""
+
+
+class Meter:
+    """Seconds since it was entered. Processes are few: a container and a function each."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = str(root.resolve())
+        self._kinds: dict[psutil.Process, str] = {}
+        self._before: dict[psutil.Process, float] = {}
+        self._now: dict[psutil.Process, float] = {}
+        self._enough = Event()
+        self._thread = Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Meter":
+        self._sample()
+        self._before = dict(self._now)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._enough.set()
+        self._thread.join()
+        self._sample()
+
+    def seconds(self) -> dict[str, float]:
+        """By kind. `the benchmark` is this process: what it uploads, asks and measures."""
+        found: dict[str, float] = {}
+        for process, now in self._now.items():
+            kind = self._kinds[process]
+            found[kind] = found.get(kind, 0.0) + now - self._before.get(process, 0.0)
+        return found
+
+    def _watch(self) -> None:
+        while not self._enough.wait(SAMPLE_SECONDS):
+            self._sample()
+
+    def _sample(self) -> None:
+        for process in psutil.process_iter():
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if process not in self._kinds:
+                    self._kinds[process] = self._kind(process)
+                if self._kinds[process]:
+                    times = process.cpu_times()
+                    self._now[process] = times.user + times.system
+
+    def _kind(self, process: psutil.Process) -> str:
+        """Empty for a process of somebody else's."""
+        if process.pid == psutil.Process().pid:
+            return "the benchmark"
+        if process.environ().get(VARIABLE) != self._root:
+            return ""
+        line = " ".join(process.cmdline())
+        return next((kind for part, kind in KINDS.items() if part in line), "the rest")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.diagnostics.prices import TABLE, PriceError, load
+from infra.diagnostics.cost import TABLE, PriceError, load_prices
 
 
 def test_the_table_names_its_region_and_its_day() -> None:
-    prices = load()
+    prices = load_prices()
     assert re.fullmatch(r"[a-z]{2}-[a-z]+-\d", prices.region)
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", prices.as_of)
     assert prices.region in prices.source
@@ -19,7 +19,7 @@ def test_the_table_names_its_region_and_its_day() -> None:
 
 def test_an_instance_that_is_not_listed_is_named() -> None:
     with pytest.raises(PriceError, match=r"no price for ml\.x9\.tiny"):
-        load().hour("ml.x9.tiny")
+        load_prices().hour("ml.x9.tiny")
 
 
 @pytest.mark.parametrize(("text", "why"), [("{", "not JSON"), ("{}", "must hold exactly")])
@@ -27,7 +27,7 @@ def test_a_table_that_was_edited_wrongly_says_so(tmp_path: Path, text: str, why:
     table = tmp_path / "prices.json"
     table.write_text(text)
     with pytest.raises(PriceError, match=why):
-        load(table)
+        load_prices(table)
 
 
 def test_an_edited_price_is_the_one_that_is_used(tmp_path: Path) -> None:
@@ -35,4 +35,4 @@ def test_an_edited_price_is_the_one_that_is_used(tmp_path: Path) -> None:
     told["instance_hour"] = {"ml.m5.xlarge": 9.75}
     table = tmp_path / "prices.json"
     table.write_text(json.dumps(told))
-    assert load(table).hour("ml.m5.xlarge") == 9.75
+    assert load_prices(table).hour("ml.m5.xlarge") == 9.75
