@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.model import ModelCard, Preprocessing
-from serving import cpus, preprocess
+from serving import hardware, preprocess
 from serving.archive import Archive
 from serving.decoding.decode import decode
 from serving.engines.openvino import OpenVino
@@ -32,7 +32,7 @@ class Bare:
 
 def measure(model: Path, bodies: Sequence[bytes]) -> Bare:
     card = ModelCard.from_json((model / "card.json").read_text())
-    numbers, cores = card.preprocessing, cpus.available()
+    numbers, cores = card.preprocessing, hardware.available_processors()
     assert card.openvino is not None
     engine = OpenVino(Archive(card, model), card.openvino, cores, BATCH)
     seen = decoder(numbers, bodies)

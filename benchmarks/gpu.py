@@ -18,7 +18,7 @@ from benchmarks.client import closed_loop
 from benchmarks.flow import images
 from benchmarks.serve import PHOTOS, PORT, machine
 from domain.model import ModelCard
-from serving import cpus, gpus
+from serving import hardware
 from serving.archive import Archive
 from serving.engines import Engine
 from serving.preprocess import Pixels
@@ -30,7 +30,7 @@ SECONDS = 5.0
 
 def main(arguments: list[str]) -> int:
     console = Console(width=110)
-    if not gpus.usable():
+    if not hardware.has_gpu():
         console.print(
             "There is no GPU on this machine, or PyTorch cannot use it: nothing measured."
         )
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     card = ModelCard.from_json((model / "card.json").read_text())
     bodies = list(islice(images(), PHOTOS))
     console.print(machine())
-    decodes = bare.rate(bare.decoder(card.preprocessing, bodies), cpus.available())
+    decodes = bare.rate(bare.decoder(card.preprocessing, bodies), hardware.available_processors())
     console.print(f"decode, all cores: {decodes:.0f} images/s")
     network = _networks(Archive(card, model), console)
     console.print(

@@ -19,7 +19,7 @@ from types import FrameType
 import uvicorn
 
 from domain.errors import SortboxError
-from serving import archive, cpus, engines
+from serving import archive, engines, hardware
 from serving.app import build
 from serving.archive import ModelError
 from serving.classifier import Classifier
@@ -43,7 +43,7 @@ def main() -> int:
     # What a decoder thinks of a strange file is not worth a line, and the lines would be many.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
-        settings = Settings.from_env(os.environ, cpus.available())
+        settings = Settings.from_env(os.environ, hardware.available_processors())
         with temporary_folder():
             serve(settings)
     except (SettingError, ModelError, AddressError) as error:
@@ -92,7 +92,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def load(settings: Settings) -> Classifier:
     loaded = archive.read(settings.model_dir, settings.model_id)
-    workers = cpus.available()
+    workers = hardware.available_processors()
     classifier = Classifier(
         loaded.card, engines.choose(loaded, settings, workers), settings, workers
     )

@@ -11,7 +11,7 @@ import litserve
 import numpy as np
 
 from domain.model import ModelCard
-from serving import cpus, preprocess
+from serving import hardware, preprocess
 from serving.classifier import best
 from serving.decoding.decode import decode
 from serving.engines.openvino import from_pixels, openvino
@@ -30,7 +30,7 @@ class Api(litserve.LitAPI):
         config = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": max(1, cpus.available() // WORKERS),
+            "INFERENCE_NUM_THREADS": max(1, hardware.available_processors() // WORKERS),
             "INFERENCE_PRECISION_HINT": "bf16",
             "ENABLE_CPU_PINNING": False,
         }

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from serving import gpus
+from serving import hardware
 from serving.archive import Archive, ModelError
 from serving.preprocess import Pixels
 from serving.settings import EngineChoice, Settings
@@ -32,7 +32,7 @@ def choose(archive: Archive, settings: Settings, threads: int) -> Engine:
     compiled = archive.card.openvino
     if settings.engine == "openvino" and compiled is None:
         raise ModelError("SORTBOX_ENGINE is openvino, which this model's archive does not bring")
-    match place(settings.engine, compiled is not None, gpus.usable):
+    match place(settings.engine, compiled is not None, hardware.has_gpu):
         case "gpu":
             from serving.engines.cuda import Cuda
 

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from domain.model import ModelId
-from serving import cpus
 from serving.settings import MEBIBYTE, SettingError, Settings
 
 DIGEST = "sha256:" + "ab" * 32
@@ -80,14 +79,3 @@ def test_a_missing_setting_is_named(name: str) -> None:
     left = {key: value for key, value in ENVIRONMENT.items() if key != name}
     with pytest.raises(SettingError, match=f"{name} is not set"):
         Settings.from_env(left, processors=2)
-
-
-@pytest.mark.parametrize(
-    ("quota", "at_most"), [("max 100000", None), ("100000 100000", 1), ("20000 100000", 1)]
-)
-def test_the_containers_quota_bounds_the_processors(
-    quota: str, at_most: int | None, tmp_path: Path
-) -> None:
-    (tmp_path / "cpu.max").write_text(quota)
-    everything = cpus.available(tmp_path / "absent")
-    assert cpus.available(tmp_path / "cpu.max") == (at_most or everything)

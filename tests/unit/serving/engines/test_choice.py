@@ -1,12 +1,9 @@
 """Which engine answers, and where, by what the archive brings and the machine has."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from domain.model import Compiled, Precision
-from serving import gpus
 from serving.engines import place
 from serving.engines.batches import cut, sizes
 from serving.settings import EngineChoice
@@ -35,11 +32,6 @@ def test_who_asks_for_openvino_waits_for_no_gpu_to_be_looked_for() -> None:
         raise AssertionError("torch takes seconds to import")
 
     assert place("openvino", True, gpu) == "openvino"
-
-
-def test_a_machine_without_a_gpus_device_has_none(tmp_path: Path) -> None:
-    (tmp_path / "nvidia-caps").touch()
-    assert not gpus.usable(tmp_path)
 
 
 @pytest.mark.slow

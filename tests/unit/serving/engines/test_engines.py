@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from domain.model import ModelCard, Preprocessing
-from serving import gpus
+from serving import hardware
 from serving.archive import Archive, ModelError
 
 pytestmark = pytest.mark.slow
@@ -143,7 +143,7 @@ def test_the_network_sees_what_the_one_preprocessing_makes_channels_last(tmp_pat
 
 
 def test_a_gpu_answers_as_the_cpu_does(tmp_path: Path) -> None:
-    if not gpus.usable():
+    if not hardware.has_gpu():
         pytest.skip("there is no GPU on this machine")
     from serving.engines.cuda import Cuda
     from serving.engines.pytorch import PyTorch
