@@ -11,6 +11,9 @@ READY = "_READY"
 ENDPOINT_BYTES = 6_291_456
 """The longest body that InvokeEndpoint takes: a larger single is answered by Batch Transform."""
 
+LARGEST_BYTES = 100_000_000
+"""The largest image at all: Batch Transform takes no longer payload (MaxPayloadInMB)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Single:

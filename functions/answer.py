@@ -1,6 +1,5 @@
 """What the model's container said about an image, as the result a person reads."""
 
-from batch.planning.slice import LARGE, MB
 from domain.keys import MANIFEST_KEY_BYTES, fits_manifest
 from domain.model import ModelId
 from domain.reply import Labelled, Refused, Reply
@@ -13,7 +12,7 @@ from domain.result import (
     Result,
     Source,
 )
-from domain.route import ENDPOINT_BYTES
+from domain.route import ENDPOINT_BYTES, LARGEST_BYTES
 from functions.inbox import Image, Unreadable
 
 
@@ -41,13 +40,11 @@ def unreadable(image: Unreadable, how: How) -> Rejected:
     return Rejected(image.key, image.source, None, how, UNREADABLE, image.why)
 
 
-LARGEST = LARGE.payload_mb * MB
-
-
 def too_large(image: Image) -> str | None:
     """Why an image that the endpoint cannot take cannot go into a job either; None where it can."""
-    if image.source.bytes > LARGEST:
-        return f"The image has {image.source.bytes} bytes; at most {LARGEST} can be classified."
+    size = image.source.bytes
+    if size > LARGEST_BYTES:
+        return f"The image has {size} bytes; at most {LARGEST_BYTES} can be classified."
     if not fits_manifest(image.key):
         return (
             f"The image has {image.source.bytes} bytes; beyond {ENDPOINT_BYTES} it needs a plainer"

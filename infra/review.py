@@ -21,8 +21,7 @@ from domain.class_folders import CONTINUES, ClassFolders
 from domain.errors import SortboxError
 from domain.foreign import unescape_cell
 from domain.keys import INBOX
-
-MOST_BYTES = 100_000_000
+from domain.route import LARGEST_BYTES
 
 
 class ReviewError(SortboxError):
@@ -82,7 +81,7 @@ def fetch(bucket: Bucket, listed: Iterator[Listed], out: Path) -> Done:
     folders = ClassFolders(_class_folders(out))
     for each in listed:
         head = bucket.head(each.image)
-        is_readable = head is not None and head.listed.size <= MOST_BYTES
+        is_readable = head is not None and head.listed.size <= LARGEST_BYTES
         stored = bucket.read(each.image) if is_readable else None
         if stored is None or stored.etag != each.etag:
             changed += 1

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from domain.errors import SortboxError
 from domain.model import ModelId
+from serving.decoding import bounds
 
 MEBIBYTE = 2**20
 ENDPOINT_BODY_BYTES = 25 * MEBIBYTE
@@ -91,7 +92,7 @@ class Settings:
             max_batch=max_batch,
             engine=_engine(environ),
             max_arrays=_integer(environ, "SORTBOX_MAX_ARRAYS", 32, 1, 1_024),
-            max_pixels=_integer(environ, "SORTBOX_MAX_PIXELS", 50_000_000, 1, PILLOW_PIXELS),
+            max_pixels=_integer(environ, "SORTBOX_MAX_PIXELS", bounds.MAX_PIXELS, 1, PILLOW_PIXELS),
             max_body_bytes=_integer(
                 environ, "SORTBOX_MAX_BODY_BYTES", _body_bytes(environ, payload), 1, 2**31
             ),

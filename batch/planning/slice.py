@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from aws.bucket import Bucket
 from batch.planning.page import PageRef, Row, rows_from_text
 from domain.keys import INBOX, JobName, RunKeys
+from domain.route import LARGEST_BYTES
 from domain.scope import Kind, Scope
 
 MB = 1_000_000
@@ -31,7 +32,7 @@ class Direct:
 
 Road = Transform | Direct
 SMALL = Transform(payload_mb=6, concurrency=None)
-LARGE = Transform(payload_mb=100, concurrency=1)
+LARGE = Transform(payload_mb=LARGEST_BYTES // MB, concurrency=1)
 
 
 FEW_LARGE = 20

@@ -15,6 +15,10 @@ from typing import Literal
 from serving.decoding.sniff import Format, webp_size
 from serving.decoding.undecodable import Undecodable
 
+MAX_PIXELS = 50_000_000
+"""Of an image that is decoded, for answers and for training; SORTBOX_MAX_PIXELS sets the server's.
+"""
+
 SCAN_PIXELS = 600_000_000
 """Scans x pixels of one JPEG, at 1 to 2 ns each. Programs write about ten scans."""
 

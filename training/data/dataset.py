@@ -16,6 +16,8 @@ from pathlib import Path
 from domain.archive import ArchiveError, check_labels
 from domain.file_names import UnsafeName, relative
 from domain.foreign import visible
+from domain.route import LARGEST_BYTES
+from serving.decoding.bounds import MAX_PIXELS
 from serving.decoding.decode import decode
 from serving.decoding.undecodable import Undecodable
 from serving.files import read_regular
@@ -23,8 +25,6 @@ from training.config.errors import TrainingFailed
 from training.data import folders
 from training.data.folders import Classes
 
-MAX_PIXELS = 50_000_000
-MAX_BYTES = 100 * 2**20
 AT_ONCE = 1024
 """Files that are queued for the threads: a million futures would take a gigabyte."""
 
@@ -162,7 +162,7 @@ def _examine(root: Path, path: str, label: int) -> Example | str:
     image."""
     try:
         relative(path)
-        body = read_regular(root / path, MAX_BYTES)
+        body = read_regular(root / path, LARGEST_BYTES)
         decode(body, MAX_PIXELS, 1)
     except Undecodable as error:
         return f"{path}: {error.message}"

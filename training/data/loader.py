@@ -17,7 +17,9 @@ import torch
 from PIL import Image
 
 from domain.model import Preprocessing
+from domain.route import LARGEST_BYTES
 from serving import preprocess
+from serving.decoding.bounds import MAX_PIXELS
 from serving.decoding.decode import decode
 from serving.decoding.undecodable import Undecodable
 from serving.files import read_regular
@@ -25,7 +27,7 @@ from serving.preprocess import Pixels
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.data.augment import augmented
-from training.data.dataset import MAX_BYTES, MAX_PIXELS, Dataset, Example
+from training.data.dataset import Dataset, Example
 from training.data.prefetch import Load, prefetched_by
 from training.data.sampling import Batch, dice, part, planned, steps
 from training.distributed import World
@@ -108,7 +110,7 @@ class Images:
 def _decoded(dataset: Dataset, example: Example, shorter_side: int) -> Image.Image:
     """Raises TrainingFailed: the file was readable when the job began."""
     try:
-        body = read_regular(dataset.root / example.path, MAX_BYTES)
+        body = read_regular(dataset.root / example.path, LARGEST_BYTES)
         return Image.fromarray(np.asarray(decode(body, MAX_PIXELS, shorter_side).image))
     except Undecodable as error:
         raise TrainingFailed(f"Image {example.path} cannot be read: {error.message}") from error

@@ -127,12 +127,13 @@ def _engine(loaded: "Archive") -> "Engine":
 
 
 def _crop(path: Path, card: "ModelCard") -> "Pixels":
+    from domain.route import LARGEST_BYTES
     from serving import preprocess
+    from serving.decoding.bounds import MAX_PIXELS
     from serving.decoding.decode import decode
     from serving.files import read_regular
-    from training.data.dataset import MAX_BYTES, MAX_PIXELS
 
-    body = read_regular(path, MAX_BYTES)
+    body = read_regular(path, LARGEST_BYTES)
     image = decode(body, MAX_PIXELS, preprocess.shorter_side(card.preprocessing)).image
     return preprocess.crop(image, card.preprocessing)
 

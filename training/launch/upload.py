@@ -17,6 +17,7 @@ from PIL import Image
 from domain import keys
 from domain.class_folders import folder_of
 from domain.file_names import Names, UnsafeName, below
+from domain.route import LARGEST_BYTES
 from serving.files import check_regular
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
@@ -108,7 +109,7 @@ def sent(s3: "S3Client", bucket: str, dataset: Dataset, tick: Tick) -> str:
 
 def _upload(s3: "S3Client", bucket: str, path: Path, key: str) -> None:
     try:
-        check_regular(path.stat(), path, data.MAX_BYTES)  # as it was when it was read
+        check_regular(path.stat(), path, LARGEST_BYTES)  # as it was when it was read
         s3.upload_file(str(path), bucket, key)
     except OSError as error:
         raise TrainingFailed(f"{path} cannot be sent: {error.strerror}.") from error
@@ -159,8 +160,8 @@ def fetched(s3: "S3Client", source: str, folder: Path, tick: Tick) -> tuple[str,
         except UnsafeName as error:
             left_out.append(str(error))
             continue
-        if size > data.MAX_BYTES:
-            left_out.append(f"{path}: larger than {data.MAX_BYTES:,} bytes")
+        if size > LARGEST_BYTES:
+            left_out.append(f"{path}: larger than {LARGEST_BYTES:,} bytes")
         else:
             wanted.append((path, key, size))
 

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from domain.model import ModelCard
+from domain.route import LARGEST_BYTES
+from serving.decoding.bounds import MAX_PIXELS
 from serving.decoding.decode import decode
 from serving.files import read_regular
 from training.config.metrics import Curves
-from training.data.dataset import MAX_BYTES, MAX_PIXELS, NAMED, Dataset
+from training.data.dataset import NAMED, Dataset
 from training.evaluation import accuracy
 from training.evaluation.accuracy import Judgement
 from training.reports import charts, diagnosis, page
@@ -163,7 +165,7 @@ def _html(content: dict[str, Any], dataset: Dataset) -> str:
 
 def _thumbnail(dataset: Dataset, mistake: dict[str, Any]) -> str:
     """As a data URI."""
-    body = read_regular(dataset.root / mistake["image"], MAX_BYTES)
+    body = read_regular(dataset.root / mistake["image"], LARGEST_BYTES)
     image = Image.fromarray(np.asarray(decode(body, MAX_PIXELS, THUMBNAIL).image))
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     stream = io.BytesIO()
