@@ -172,6 +172,13 @@ _PLANTED = (
         OF_ROLES,
     ),
     (
+        "SageMaker may not read the alarm that undoes an update",
+        ROLES,
+        "                Action: cloudwatch:DescribeAlarms\n",
+        "                Action: cloudwatch:GetMetricData\n",
+        OF_ROLES,
+    ),
+    (
         "dead letters tell nobody",
         ALARMS,
         "      MetricName: ApproximateNumberOfMessagesVisible\n",

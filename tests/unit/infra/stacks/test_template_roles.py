@@ -8,6 +8,7 @@ import pytest
 
 from domain.keys import ACTIVE_MODEL, JobName, RunKeys, archive_key, evaluation_key
 from domain.model import ModelId
+from infra.stage import Stage
 from tests.support.builders.packaged import Template, of_type, packaged
 
 FUNCTIONS = ("OnUploadRole", "OnFolderRole", "OnPageRole", "OnScheduleRole")
@@ -199,3 +200,17 @@ def test_a_models_container_reads_archives_images_and_manifests_and_writes_outpu
             assert any(fnmatchcase(key, pattern) for pattern in patterns), f"{action} {key}"
         for key in (*others, *(keys["s3:PutObject"] if action == "s3:GetObject" else ())):
             assert not any(fnmatchcase(key, pattern) for pattern in patterns), f"{action} {key}"
+
+
+def test_sagemaker_may_read_the_alarm_that_undoes_an_update_and_no_other() -> None:
+    """An update with AutoRollbackConfiguration wants it of the endpoint's execution role."""
+    watched = {
+        (name, resource)
+        for name, role in roles().items()
+        for action, resource in grants(role)
+        if action == "cloudwatch:DescribeAlarms"
+    }
+    alarm = Stage("dev").endpoint_alarm
+    assert watched == {("ModelRole", f"cloudwatch:alarm:{alarm}")}
+    alarms = of_type(packaged("dev"), "AWS::CloudWatch::Alarm").values()
+    assert alarm in {each["AlarmName"] for each in alarms}
