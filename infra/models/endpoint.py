@@ -1,6 +1,7 @@
 """A stage's endpoint: the SageMaker model behind it, and changing that with no call lost."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, WaiterError
@@ -54,14 +55,13 @@ def ensure_model(
 
 
 def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> None:
+    """In service with `config`, whether there is an endpoint, there is none any more, or an earlier
+    activation was interrupted. Raises EndpointError, also while somebody else's update runs.
+    """
     if not _exists(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config)):
         sagemaker.create_endpoint_config(**_config(stage, config))
     name = stage.endpoint
-    status = _status(sagemaker, name)
-    if status == "Failed":  # it serves nothing, and SageMaker updates no failed endpoint
-        sagemaker.delete_endpoint(EndpointName=name)
-        sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig=PATIENCE)
-        status = None
+    status = _settled(sagemaker, name)
     if status is None:
         sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=stage.tags)
     elif status != "InService":
@@ -90,6 +90,27 @@ def _config(stage: Stage, name: str) -> "CreateEndpointConfigInputTypeDef":
     if key is not None and not has_local_storage(stage.endpoint_instance_type):
         request["KmsKeyId"] = key
     return request
+
+
+def _settled(sagemaker: "SageMakerClient", name: str) -> str | None:
+    """The status once creation or deletion has ended; an endpoint that failed is deleted first."""
+    status = _status(sagemaker, name)
+    if status == "Creating":
+        with suppress(WaiterError):  # it failed, which the status says
+            sagemaker.get_waiter("endpoint_in_service").wait(
+                EndpointName=name, WaiterConfig=PATIENCE
+            )
+        status = _status(sagemaker, name)
+    if status == "Failed":  # it serves nothing, and SageMaker updates no failed endpoint
+        sagemaker.delete_endpoint(EndpointName=name)
+        status = "Deleting"
+    if status == "Deleting":
+        try:
+            sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig=PATIENCE)
+        except WaiterError as error:
+            raise EndpointError(f"endpoint {name} is still being deleted: {error}") from error
+        return None
+    return status
 
 
 def _status(sagemaker: "SageMakerClient", name: str) -> str | None:

@@ -1,7 +1,8 @@
 """Judge a trained model beside the active one on the same images; the better one answers.
 
 Nothing is registered or changed before the judgement. The pointer moves last; where the endpoint
-does not come up, the version is marked as rejected and the old model goes on.
+does not come up, the version is marked as rejected and the old model goes on. The model that is
+active already is not judged; its endpoint is brought up again where it is gone.
 """
 
 import json
@@ -71,8 +72,8 @@ def promote(cloud: Cloud, wanted: Candidate, tests: TestSet, wish: Wish, say: Sa
     before = active_model.read(cloud.s3, cloud.stage.bucket).active
     card = read_card(wanted.archive)
     if before is not None and before.id.digest == card.digest:
-        say(f"{before.id} is this very model; it is active already.")
-        return before
+        say(f"{before.id} is this very model; it is active already. Its endpoint is checked.")
+        return serve(cloud.stage, cloud.s3, cloud.sagemaker, before.id, cloud.image)
     if unjudged := promotion_gate.unjudged(card):
         raise Refused(unjudged)
     card, found = evaluate.evaluate(wanted.archive, tests)

@@ -179,6 +179,13 @@ _PLANTED = (
         OF_ROLES,
     ),
     (
+        "promoting the active model leaves its endpoint as it is",
+        "training/launch/promote.py",
+        "        return serve(cloud.stage, cloud.s3, cloud.sagemaker, before.id, cloud.image)\n",
+        "        return before\n",
+        f"{UNIT}/training/launch/test_promote.py",
+    ),
+    (
         "dead letters tell nobody",
         ALARMS,
         "      MetricName: ApproximateNumberOfMessagesVisible\n",

@@ -1,7 +1,6 @@
 """Names and versions of what is activated, and the order in which it becomes active."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +14,8 @@ from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
 from infra.models.activate import ActivationError, next_version, resource_name, serve
 from infra.models.endpoint import ensure_model
 from infra.stage import Stage
-from tests.support.fakes.aws import FakeS3, error
+from tests.support.fakes.aws import FakeS3
+from tests.support.worlds.activation import Endpoint, Here, remove
 
 CARD = ModelCard(
     name="pets",
@@ -60,65 +60,6 @@ def test_the_same_model_keeps_its_version_and_another_of_its_name_counts_on() ->
 def test_a_model_of_another_name_begins_at_one() -> None:
     other = replace(CARD, name="birds")
     assert next_version(other, active(ModelId("pets", 7, CARD.digest))).version == 1
-
-
-class Here(Stage):
-    """A stage that is deployed, without an account."""
-
-    bucket = property(lambda self: "bucket")
-
-    def model_role(self) -> str:
-        return "arn:aws:iam::1:role/model"
-
-    def kms_key(self) -> None:
-        return None
-
-
-@dataclass
-class Endpoint:
-    """SageMaker as far as one endpoint goes. `comes_up` is what happens while it is waited for."""
-
-    comes_up: Callable[[], None] = lambda: None
-    config: str | None = None
-    made: set[str] = field(default_factory=set)
-
-    def _describe(self, name: str) -> dict[str, Any]:
-        if name not in self.made:
-            missing = error("Describe", 400, "ValidationException")
-            missing.response["Error"]["Message"] = f"Could not find {name}"
-            raise missing
-        return {}
-
-    def describe_model(self, *, ModelName: str) -> dict[str, Any]:
-        return self._describe(f"model {ModelName}")
-
-    def create_model(self, *, ModelName: str, **_: Any) -> None:
-        self.made.add(f"model {ModelName}")
-
-    def describe_endpoint_config(self, *, EndpointConfigName: str) -> dict[str, Any]:
-        return self._describe(f"config {EndpointConfigName}")
-
-    def create_endpoint_config(self, *, EndpointConfigName: str, **_: Any) -> None:
-        self.made.add(f"config {EndpointConfigName}")
-
-    def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:
-        return self._describe("endpoint") | {
-            "EndpointStatus": "InService",
-            "EndpointConfigName": self.config,
-            "FailureReason": "its alarm rang",
-        }
-
-    def create_endpoint(self, *, EndpointConfigName: str, **_: Any) -> None:
-        self.made.add("endpoint")
-        self.config = EndpointConfigName
-
-    update_endpoint = create_endpoint
-
-    def get_waiter(self, name: str) -> "Endpoint":
-        return self
-
-    def wait(self, **_: Any) -> None:
-        self.comes_up()
 
 
 def pets(version: int) -> ModelId:
@@ -186,6 +127,28 @@ def test_the_model_that_is_active_already_moves_nothing() -> None:
     before = s3.objects[ACTIVE_MODEL]
     serve_here(s3, endpoint, 1)
     assert s3.objects[ACTIVE_MODEL] == before, "doing it twice is doing it once"
+
+
+def test_what_is_active_is_served_again_after_its_endpoint_was_removed() -> None:
+    s3, endpoint = FakeS3(), Endpoint()
+    serve_here(s3, endpoint, 1)
+    made = set(endpoint.made)
+    remove(endpoint)
+    serve_here(s3, endpoint, 1)
+    assert endpoint.made == made
+    assert len(made) == 3, "model, configuration and endpoint"
+
+
+@pytest.mark.parametrize("ends", ["InService", "Failed"])
+@pytest.mark.parametrize("status", ["Creating", "Deleting", "Failed"])
+def test_what_an_interrupted_activation_or_removal_left_is_no_obstacle(
+    status: str, ends: str
+) -> None:
+    s3, endpoint = FakeS3(), Endpoint()
+    serve_here(s3, endpoint, 1)
+    endpoint.status, endpoint.creation_ends = status, ends
+    serve_here(s3, endpoint, 2)
+    assert (endpoint.status, pointed_at(s3)) == ("InService", pets(2))
 
 
 class Models:

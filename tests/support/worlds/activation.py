@@ -1,0 +1,99 @@
+"""A deployed stage without an account, and SageMaker as far as one endpoint goes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import WaiterError
+
+from infra.stage import Stage
+from tests.support.fakes.aws import error
+
+
+class Here(Stage):
+    """A stage that is deployed, without an account."""
+
+    bucket = property(lambda self: "bucket")
+
+    def model_role(self) -> str:
+        return "arn:aws:iam::1:role/model"
+
+    def kms_key(self) -> None:
+        return None
+
+
+@dataclass
+class Endpoint:
+    """SageMaker as far as one endpoint goes. `comes_up` is what happens while it is waited for."""
+
+    comes_up: Callable[[], None] = lambda: None
+    config: str | None = None
+    made: set[str] = field(default_factory=set)
+    status: str = "InService"
+    creation_ends: str = "InService"
+    """The status that an endpoint which is being created comes to."""
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        if name not in self.made:
+            missing = error("Describe", 400, "ValidationException")
+            missing.response["Error"]["Message"] = f"Could not find {name}"
+            raise missing
+        return {}
+
+    def describe_model(self, *, ModelName: str) -> dict[str, Any]:
+        return self._describe(f"model {ModelName}")
+
+    def create_model(self, *, ModelName: str, **_: Any) -> None:
+        self.made.add(f"model {ModelName}")
+
+    def describe_endpoint_config(self, *, EndpointConfigName: str) -> dict[str, Any]:
+        return self._describe(f"config {EndpointConfigName}")
+
+    def create_endpoint_config(self, *, EndpointConfigName: str, **_: Any) -> None:
+        self.made.add(f"config {EndpointConfigName}")
+
+    def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:
+        return self._describe("endpoint") | {
+            "EndpointStatus": self.status,
+            "EndpointConfigName": self.config,
+            "FailureReason": "its alarm rang",
+        }
+
+    def create_endpoint(self, *, EndpointConfigName: str, **_: Any) -> None:
+        if "endpoint" in self.made:
+            raise error("CreateEndpoint", 400, "ValidationException")
+        self.made.add("endpoint")
+        self.config, self.status = EndpointConfigName, "InService"
+
+    def update_endpoint(self, *, EndpointConfigName: str, **_: Any) -> None:
+        self.config = EndpointConfigName
+
+    def delete_endpoint(self, **_: Any) -> None:
+        self.status = "Deleting"
+
+    def get_waiter(self, name: str) -> "_Waiter":
+        return _Waiter(self, name)
+
+    def waited(self, name: str) -> None:
+        if name == "endpoint_deleted":
+            self.made.discard("endpoint")
+        elif self.status == "Creating":
+            self.status = self.creation_ends
+        if self.status == "Failed":
+            last: Any = {"EndpointStatus": "Failed"}
+            raise WaiterError(name, "it ended as Failed", last)
+        self.comes_up()
+
+
+@dataclass
+class _Waiter:
+    endpoint: Endpoint
+    name: str
+
+    def wait(self, **_: Any) -> None:
+        self.endpoint.waited(self.name)
+
+
+def remove(sagemaker: Endpoint) -> None:
+    """What `remove` deletes of it."""
+    sagemaker.made.clear()

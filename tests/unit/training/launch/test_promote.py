@@ -1,0 +1,45 @@
+"""What a promotion does beside the judgement, whose rules have tests of their own."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from aws import active_model
+from domain.model import ModelCard, ModelId, Preprocessing
+from infra.models.activate import serve
+from tests.support.fakes.aws import FakeS3
+from tests.support.worlds.activation import Endpoint, Here, remove
+from training.evaluation.archive import TestSet
+from training.launch.candidate import Candidate
+from training.launch.promote import Cloud, Wish, promote
+from training.model.package import pack
+
+IMAGE = f"image@sha256:{7:064x}"
+WEIGHTS = b"never looked into"
+CARD = ModelCard(
+    name="pets",
+    architecture="resnet50",
+    labels=("cat", "dog"),
+    preprocessing=Preprocessing(256, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    weights_sha256=hashlib.sha256(WEIGHTS).hexdigest(),
+)
+NO_IMAGES = TestSet(Path(), (), (), ())
+
+
+def test_promoting_the_active_model_brings_its_endpoint_back(tmp_path: Path) -> None:
+    """`remove`, `deploy`, `promote`: the pointer is in the bucket, which is kept."""
+    s3: Any = FakeS3()
+    endpoint = Endpoint()
+    sagemaker: Any = endpoint
+    archive = tmp_path / "model.tar.gz"
+    pack(CARD, WEIGHTS, archive)
+    cloud = Cloud(Here("test"), s3, sagemaker, IMAGE)
+    active = serve(cloud.stage, s3, sagemaker, ModelId("pets", 1, CARD.digest), IMAGE)
+    made = set(endpoint.made)
+    remove(endpoint)
+    said: list[str] = []
+    wanted = Candidate(archive, "model.tar.gz", "photos")
+    assert promote(cloud, wanted, NO_IMAGES, Wish(), said.append).id == active.id
+    assert endpoint.made == made, "model, configuration and endpoint, or nothing answers"
+    assert "active already" in said[0]
+    assert active_model.read(s3, "bucket").active == active, "the pointer stays"
