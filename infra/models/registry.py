@@ -1,5 +1,6 @@
 """SageMaker's model registry: a group a model's name, a version a promotion."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ class Version:
 
 def register(stage: Stage, sagemaker: "SageMakerClient", entry: Entry) -> Version:
     """A version that awaits approval; the registry counts."""
-    group = f"{stage.prefix}{entry.card.name}"
+    group = f"{stage.prefix}{entry.card.name}".rstrip("-")  # which no group's name ends with
     _ensure_group(stage, sagemaker, group)
     provenance = entry.card.provenance
     lineage = {"digest": entry.card.digest, "dataset": provenance.get("dataset", ""),
@@ -63,10 +64,12 @@ def register(stage: Stage, sagemaker: "SageMakerClient", entry: Entry) -> Versio
             }
         },
         MetadataProperties={
-            "GeneratedBy": entry.made_by,
+            "GeneratedBy": one_line(entry.made_by),
             "CommitId": provenance.get("code", "unknown"),
         },
-        CustomerMetadataProperties={name: text[:VALUE] for name, text in lineage.items() if text},
+        CustomerMetadataProperties={
+            name: value for name, text in lineage.items() if (value := metadata(text))
+        },
     )
     arn = made["ModelPackageArn"]
     return Version(arn, int(arn.rpartition("/")[2]))
@@ -76,8 +79,30 @@ def decide(
     sagemaker: "SageMakerClient", version: Version, status: "ModelApprovalStatusType", why: str
 ) -> None:
     sagemaker.update_model_package(
-        ModelPackageArn=version.arn, ModelApprovalStatus=status, ApprovalDescription=why[:SENTENCE]
+        ModelPackageArn=version.arn,
+        ModelApprovalStatus=status,
+        ApprovalDescription=one_line(why),
     )
+
+
+def metadata(text: str) -> str:
+    """What of `text` a value of metadata may hold, a space for each other character.
+
+    The registry refuses a whole version for a comma, an apostrophe or a bracket. The text itself
+    is in the evaluation beside the archive.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    taken = (each if _is_taken(each) else " " for each in composed)
+    return "".join(taken).strip()[:VALUE]
+
+
+def _is_taken(character: str) -> bool:
+    return character in "_.:/=+-@" or unicodedata.category(character)[0] in "LZN"
+
+
+def one_line(text: str) -> str:
+    """As descriptions are held: the registry takes no line break in them."""
+    return " ".join(text.split())[:SENTENCE]
 
 
 def _ensure_group(stage: Stage, sagemaker: "SageMakerClient", group: str) -> None:

@@ -1,8 +1,11 @@
 """Requests and answers held to botocore's own model of the service, with AWS's sentences."""
 
 import re
+import sys
+import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 import botocore.session
@@ -133,8 +136,19 @@ def _violated(shape: Shape, value: Any) -> Iterator[str]:
 
 @cache
 def _pattern(java: str) -> re.Pattern[str]:
-    """Python has no Unicode categories: a class that names any lets every character pass."""
-    python = re.sub(r"\[[^\]]*\\p\{[LMNPSZ]\}[^\]]*\]", r"[\\s\\S]", java)
+    """Python has no Unicode categories: each is written as the ranges of its characters."""
+    python = re.sub(r"\\p\{([LMNPSZ])\}", lambda category: _ranges()[category[1]], java)
     for theirs, ours in FROM_JAVA.items():
         python = python.replace(theirs, ours)
     return re.compile(python)
+
+
+@cache
+def _ranges() -> dict[str, str]:
+    """The characters of each general category (L, M, N, P, S, Z …), as within a class."""
+    ranges: dict[str, list[str]] = {}
+    every = range(sys.maxunicode + 1)
+    for category, group in groupby(every, lambda code: unicodedata.category(chr(code))[0]):
+        codes = list(group)
+        ranges.setdefault(category, []).append(f"\\U{codes[0]:08x}-\\U{codes[-1]:08x}")
+    return {category: "".join(each) for category, each in ranges.items()}
