@@ -3,7 +3,8 @@
 from typing import Any
 
 from batch.context import Bounds
-from domain.keys import CLAIMS, RENEWED, RUNS
+from domain.keys import ACTIVE_MODEL, CLAIMS, RENEWED, RUNS, archive_key, evaluation_key
+from domain.model import ModelId
 from functions.messages import Changed, parse_inbox
 from tests.support.builders.packaged import STORAGE, of_type, storage
 from tests.support.worlds.uploads import notification
@@ -84,13 +85,14 @@ def test_what_we_no_longer_need_expires() -> None:
     assert _days(rules["work/beats/"]) == (14, None)
     assert _days(rules["work/timeouts/"]) == (14, None)
     assert _days(rules["outbox/"]) == (None, 30)
+    assert _days(rules["inbox/"]) == (None, 30), "only what was deleted or replaced"
     everywhere = rules[None]
     assert everywhere["ExpiredObjectDeleteMarker"] is True
     assert everywhere["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert _days(rules["training/checkpoints/"]) == (14, 1)
     scratch = ("runs", "renewed", "leases", "tickets", "beats", "timeouts")
     work = {"work/", *(f"work/{each}/" for each in scratch)}
-    expiring = {*work, "outbox/", "deploy/", "training/checkpoints/", None}
+    expiring = {*work, "inbox/", "outbox/", "deploy/", "training/checkpoints/", None}
     assert set(rules) == expiring, "nothing a person put there, and no claim"
 
 
@@ -104,6 +106,15 @@ def test_no_run_outlives_its_claim_or_its_files() -> None:
     margin = 14  # days for the clock to come to it, and for its end, however large it is
     assert kept[RUNS] >= Bounds().oldest_run_days + margin
     assert kept[RENEWED] >= Bounds().oldest_run_days + margin
+
+
+def test_what_a_rollback_goes_back_to_never_expires() -> None:
+    """The versions of the pointer are its history; the archives are what it names."""
+    model = ModelId("pets", 1, f"sha256:{7:064x}")
+    for rule in BUCKET["LifecycleConfiguration"]["Rules"]:
+        if _days(rule) != (None, None):
+            for key in (ACTIVE_MODEL, archive_key(model), evaluation_key(model)):
+                assert not key.startswith(rule.get("Prefix", "")), rule["Id"]
 
 
 def _days(rule: dict[str, Any]) -> tuple[int | None, int | None]:
