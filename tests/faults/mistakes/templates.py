@@ -7,10 +7,12 @@ STORAGE = "infra/stacks/storage.yml"
 QUEUES = "infra/stacks/queues.yml"
 ROLES = "infra/stacks/roles.yml"
 ALARMS = "infra/stacks/alarms.yml"
+IMAGE = "infra/stacks/image.yml"
 
 OURS = f"{UNIT}/infra/stacks/test_template.py"
 OF_STORAGE = f"{UNIT}/infra/stacks/test_template_storage.py"
 OF_ROLES = f"{UNIT}/infra/stacks/test_template_roles.py"
+OF_IMAGE = f"{UNIT}/infra/stacks/test_template_image.py"
 OF_KEY = f"{UNIT}/infra/stacks/test_template_key.py"
 OF_LOCKS = f"{UNIT}/infra/setup/test_locks.py"
 
@@ -184,6 +186,41 @@ _PLANTED = (
         "        return serve(cloud.stage, cloud.s3, cloud.sagemaker, before.id, cloud.image)\n",
         "        return before\n",
         f"{UNIT}/training/launch/test_promote.py",
+    ),
+    (
+        "messages that wait for hours tell nobody",
+        ALARMS,
+        "      MetricName: Retried\n",
+        "      MetricName: Messages\n",
+        OURS,
+    ),
+    (
+        "a reason with a comma is refused once everything is uploaded",
+        "infra/models/registry.py",
+        "        name: value for name, text in lineage.items() if (value := metadata(text))\n",
+        "        name: text[:VALUE] for name, text in lineage.items() if text\n",
+        f"{UNIT}/infra/models/test_registry.py",
+    ),
+    (
+        "versions of the pointer expire with those of the images",
+        STORAGE,
+        "            Prefix: inbox/\n            NoncurrentVersionExpiration",
+        '            Prefix: ""\n            NoncurrentVersionExpiration',
+        OF_STORAGE,
+    ),
+    (
+        "images that models name expire",
+        IMAGE,
+        '"tagStatus": "untagged", "countType": "sinceImagePushed"',
+        '"tagStatus": "any", "countType": "sinceImagePushed"',
+        OF_IMAGE,
+    ),
+    (
+        "the build may not look where its sources' bucket is",
+        IMAGE,
+        "Action: [s3:GetBucketLocation, s3:ListBucket]",
+        "Action: [s3:ListBucket]",
+        OF_IMAGE,
     ),
     (
         "dead letters tell nobody",

@@ -1,12 +1,19 @@
 """What the process writes about itself."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
+from functions.active import Pointer
+from functions.outbox import Outbox
 from functions.runtime import count, lambda_handler
+from functions.sqs import LONGEST_SECONDS, Intake
 from tests.support.builders.packaged import of_type, packaged
+from tests.support.fakes.aws import error
+from tests.support.worlds.uploads import World, notification, sqs_event
 
 
 @dataclass
@@ -29,3 +36,63 @@ def test_a_metric_has_the_dimensions_that_its_alarm_looks_at(
     alarms = of_type(packaged("dev"), "AWS::CloudWatch::Alarm").values()
     (alarm,) = (each for each in alarms if each["MetricName"] == "RunFailed")
     assert told == {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+
+
+QUARTER_OF_AN_HOUR = 900
+CAT = "inbox/cat.jpg"
+
+
+def no_active_model(world: World) -> Callable[[Any], Any]:
+    s3: Any = world.s3
+    sqs: Any = world.sqs
+    outbox = Outbox(s3, "bucket", Pointer(s3, "bucket").model, lambda key: None)
+    uploads = replace(world.uploads(), outbox=outbox)
+    return Intake(sqs, "http://queues/inbox", 5, uploads.accept)
+
+
+def no_endpoint(world: World) -> Callable[[Any], Any]:
+    def gone() -> None:
+        raise error("InvokeEndpoint", 400, "ValidationError")
+
+    world.endpoint.trouble = gone
+    return world.intake()
+
+
+def no_permission(world: World) -> Callable[[Any], Any]:
+    def denied(operation: str, key: str) -> None:
+        raise error(operation, 403, "AccessDenied")
+
+    world.s3.hook = denied
+    return world.intake()
+
+
+@pytest.mark.parametrize("trouble", [no_active_model, no_endpoint, no_permission])
+def test_trouble_that_is_waited_out_rings_within_a_quarter_of_an_hour(
+    trouble: Callable[[World], Callable[[Any], Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No function fails as a whole, and SQS leaves what was received three times out of its age."""
+    monkeypatch.setenv("STAGE", "dev")
+    world = World()
+    world.put(CAT, b"cat")
+    intake = trouble(world)
+    handler = lambda_handler(lambda environ: intake)
+    answer = handler(sqs_event(notification(CAT), receives=30), Context())
+    assert len(answer["batchItemFailures"]) == 1
+    written = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (_, _, seconds) = world.sqs.visibility[-1]
+    (alarm,) = (
+        each
+        for each in of_type(packaged("dev"), "AWS::CloudWatch::Alarm").values()
+        if each["MetricName"] == "Retried"
+    )
+    assert alarm["Namespace"] == written["_aws"]["CloudWatchMetrics"][0]["Namespace"]
+    assert written["Retried"] == [1.0]
+    for dimension in alarm["Dimensions"]:
+        assert written[dimension["Name"]] == dimension["Value"]
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0)
+    longest_call = of_type(packaged("dev"), "AWS::Lambda::Function")["OnUploadLambdaFunction"]
+    again = max(seconds, LONGEST_SECONDS) + longest_call["Timeout"]
+    assert alarm["Period"] > again, "each period sees it tried again"
+    assert alarm["Period"] * alarm["EvaluationPeriods"] <= QUARTER_OF_AN_HOUR

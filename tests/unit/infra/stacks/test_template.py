@@ -153,6 +153,25 @@ def test_every_dead_letter_queue_and_every_function_has_an_alarm_that_tells_some
     assert ("RunFailed", "sortbox-dev-run-failed") in watched
     assert ("ManyFlipped", "sortbox-dev-many-flipped") in watched
     assert ("LongestRunWait", "sortbox-dev-runs-wait") in watched
+    assert ("Retried", "sortbox-dev-retried") in watched
+
+
+def test_an_alarm_says_how_often_its_dead_letters_failed() -> None:
+    told = {
+        alarm["AlarmName"]: alarm["AlarmDescription"]
+        for template in (packaged("dev"),)
+        for alarm in of_type(template, "AWS::CloudWatch::Alarm").values()
+    }
+    deployed = (packaged("dev"), storage())
+    redrives = [
+        properties["RedrivePolicy"]["maxReceiveCount"]
+        for template in deployed
+        for properties in of_type(template, "AWS::SQS::Queue").values()
+        if "RedrivePolicy" in properties
+    ]
+    (times,) = set(redrives)
+    for queue in ("inbox", "backlog", "folder", "page"):
+        assert f"failed {times} times" in told[f"sortbox-dev-{queue}-dead-letters"]
 
 
 def test_a_stage_in_aws_knows_nothing_of_a_local_one() -> None:
