@@ -100,6 +100,20 @@ def test_a_batch_reports_its_failures_one_by_one_and_its_concurrency_is_bounded(
     assert sorted(mapping["BatchSize"] for mapping in mappings) == [1, 1, 10, 10]
 
 
+def test_lambda_does_not_cut_off_a_folder_that_is_fed_all_the_time(template: Template) -> None:
+    """Its recursion detection counts a lineage of messages, about 16 long; the two send in turn."""
+    allowed = {
+        name: found.get("RecursiveLoop", "Terminate")
+        for name, found in of_type(template, "AWS::Lambda::Function").items()
+    }
+    assert allowed == {
+        "OnUploadLambdaFunction": "Terminate",
+        "OnFolderLambdaFunction": "Allow",
+        "OnPageLambdaFunction": "Allow",
+        "OnScheduleLambdaFunction": "Terminate",
+    }
+
+
 def test_the_end_of_a_job_of_this_stage_reaches_the_folder_queue() -> None:
     template = packaged("dev")
     rule = of_type(template, "AWS::Events::Rule")["JobEnded"]
