@@ -172,6 +172,8 @@ def _ask(cloud: Cloud, run: Run, planned: Slice, part: int) -> transform.Job | N
     if isinstance(job, Ended | Stopped):
         slots.call_next(cloud)
     if isinstance(job, Ended) and job.failure is not None:
+        if transform.is_passing(job.failure) and not cloud.bucket.page(run.keys.output(name)):
+            return Stopped()  # no machine, or trouble of AWS's: the attempt is lost, not the run
         _check_answers(cloud, run, planned, part, job.failure)
     return job
 

@@ -25,6 +25,10 @@ INVOCATION_RETRIES = 3
 """The most there may be. At 503 the container is busy, and the next try is likely to succeed."""
 
 
+PASSING_FAILURES = ("CapacityError", "InternalServerError")
+"""What the reason of a failed job begins with where no image and no model is to blame."""
+
+
 class NameTakenError(SortboxError):
     """A job of this name exists with another manifest, though names are never shared."""
 
@@ -135,6 +139,11 @@ def describe(sagemaker: "SageMakerClient", name: JobName) -> Job:
             return Ended(job.get("FailureReason", "no reason given"))
         case _:
             return Ended(None)
+
+
+def is_passing(failure: str) -> bool:
+    """Whether the same job may succeed a while later."""
+    return failure.startswith(PASSING_FAILURES)
 
 
 def start(sagemaker: "SageMakerClient", order: Order) -> Job:

@@ -223,6 +223,20 @@ _PLANTED = (
         OF_IMAGE,
     ),
     (
+        "Lambda cuts a busy folder off",
+        QUEUES,
+        "  OnPageLambdaFunction: {Properties: {RecursiveLoop: Allow}}\n",
+        "",
+        OURS,
+    ),
+    (
+        "no capacity for a job fails its folder",
+        "batch/jobs/transform.py",
+        "    return failure.startswith(PASSING_FAILURES)\n",
+        "    return False\n",
+        f"{UNIT}/batch/test_run_trouble.py",
+    ),
+    (
         "dead letters tell nobody",
         ALARMS,
         "      MetricName: ApproximateNumberOfMessagesVisible\n",

@@ -77,7 +77,11 @@ class FakeSageMaker:
         return [self._key(head["prefix"]) + key for key in relative]
 
     def end(
-        self, name: str, answers: Callable[[str], bool] = every, status: str = "Completed"
+        self,
+        name: str,
+        answers: Callable[[str], bool] = every,
+        status: str = "Completed",
+        reason: str = "ClientError: see the log",
     ) -> None:
         """Writes the outputs of the images that `answers` chooses, and ends the job."""
         job = self.jobs[name]
@@ -90,7 +94,7 @@ class FakeSageMaker:
             relative = key.removeprefix(self._key(head["prefix"]))
             self.write(name, relative, to_json(reply_to(image.body, model(job.number))))
         job.status = status
-        job.reason = "ClientError: see the log" if status == "Failed" else None
+        job.reason = reason if status == "Failed" else None
 
     def write(self, name: str, relative: str, text: str) -> None:
         key = self._key(self.jobs[name].output) + relative + ".out"

@@ -72,6 +72,44 @@ def test_a_job_that_answered_nothing_fails_the_run_and_rejects_nobody(world: Wor
     assert world.status("trip/")["state"] == "finished"
 
 
+OF_AWS = [
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry.",
+    "InternalServerError: We encountered an internal error. Please try again.",
+]
+
+
+@pytest.mark.parametrize("reason", OF_AWS)
+def test_a_job_that_fails_for_reasons_of_aws_takes_an_attempt_and_not_the_run(
+    world: World, reason: str
+) -> None:
+    keys = [f"inbox/trip/{number}.jpg" for number in range(4)]
+    world.fill(*keys)
+    world.start("trip/")
+    (job,) = world.sagemaker.jobs
+    world.sagemaker.end(job, answers=no_one, reason=reason)
+    world.changed(job)
+
+    world.finish_jobs()
+
+    assert world.answered() == keys
+    assert world.status("trip/")["state"] == "finished"
+
+
+@pytest.mark.parametrize("reason", OF_AWS)
+def test_aws_may_fail_a_run_three_times_and_no_more(world: World, reason: str) -> None:
+    world.fill(*(f"inbox/trip/{number:03}.jpg" for number in range(30)))
+    world.start("trip/")
+    while world.sagemaker.running():
+        (job,) = world.sagemaker.running()
+        world.sagemaker.end(job, answers=no_one, reason=reason)
+        world.changed(job)
+
+    assert {each.attempt for each in world.jobs()} == {1, 2, 3}
+    assert world.answered() == []
+    assert world.open_runs() == []
+    assert world.summary("trip/")["unanswered"] == 30
+
+
 def test_a_job_that_sagemaker_refuses_fails_the_run_and_says_why(world: World) -> None:
     def refuse() -> None:
         raise error("CreateTransformJob", 400, "AccessDeniedException")
