@@ -1,7 +1,7 @@
 """Text that strangers choose (labels, keys, job names, log lines), where it could act by itself.
 
 A terminal obeys escape sequences, and a spreadsheet computes cells that look like formulas. Pages
-have their own escaping in `batch.reports.markup`.
+have their own escaping in `pages.render`.
 """
 
 import re

@@ -4,8 +4,11 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 
-BUNDLE_PACKAGES = ("aws", "batch", "domain", "functions")
-DISTRIBUTIONS = ("aws-lambda-powertools", "typing-extensions", "jmespath")
+SOURCES = (".py", ".jinja")
+"""What a package of ours consists of: modules and templates."""
+
+BUNDLE_PACKAGES = ("aws", "batch", "domain", "functions", "pages")
+DISTRIBUTIONS = ("aws-lambda-powertools", "typing-extensions", "jmespath", "jinja2", "markupsafe")
 """What the functions import that the runtime lacks, and what that imports."""
 
 INVENTORY = (

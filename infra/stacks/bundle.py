@@ -3,7 +3,8 @@
 `python -m infra.stacks.bundle`
 
 The same sources give the same bytes: names sorted, dates and modes fixed. Only pure Python is
-taken, so one bundle runs on either architecture. boto3 comes with the runtime.
+taken, so one bundle runs on either architecture: markupsafe falls back to its own `_native` where
+its compiled half is missing. boto3 comes with the runtime.
 """
 
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from domain.errors import SortboxError
 from infra.audit import inventory, notices
-from infra.shipped import BUNDLE_PACKAGES, DISTRIBUTIONS, REPOSITORY
+from infra.shipped import BUNDLE_PACKAGES, DISTRIBUTIONS, REPOSITORY, SOURCES
 
 BUNDLE = REPOSITORY / "build" / "lambda.zip"
 NOTICES = "THIRD_PARTY_NOTICES.txt"
@@ -54,8 +55,9 @@ def build(target: Path, largest: int = LARGEST) -> int:
 
 def _ours() -> Iterator[tuple[str, Path]]:
     for package in BUNDLE_PACKAGES:
-        for source in (REPOSITORY / package).rglob("*.py"):
-            yield source.relative_to(REPOSITORY).as_posix(), source
+        for source in (REPOSITORY / package).rglob("*"):
+            if source.suffix in SOURCES:
+                yield source.relative_to(REPOSITORY).as_posix(), source
 
 
 def _theirs() -> Iterator[tuple[str, Path]]:

@@ -12,7 +12,7 @@ from tests.faults.mistakes.templates import OF_THE_TEMPLATES
 
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = (
-    *("domain", "aws", "batch", "functions", "serving", "training", "infra"),
+    *("domain", "aws", "pages", "batch", "functions", "serving", "training", "infra"),
     *("benchmarks", "docs", "tests"),
 )
 FILES = (

@@ -12,10 +12,10 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = (
-    *("domain", "aws", "batch", "functions", "serving", "training", "infra", "cli", "benchmarks"),
-    "tests",
+    *("domain", "aws", "pages", "batch", "functions", "serving", "training", "infra", "cli"),
+    *("benchmarks", "tests"),
 )
-PRODUCT = ROOMS[:8]
+PRODUCT = ROOMS[:9]
 HANDLERS = ("on_upload", "on_folder", "on_page", "on_schedule")
 
 SERVING_IN_TRAINING = {
@@ -34,7 +34,8 @@ LOOP = REPORTS | {"training.debugger", "training.profiler"}
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": set(),
     "aws": {"domain"},
-    "batch": {"domain", "aws"},
+    "pages": {"domain"},
+    "batch": {"domain", "aws", "pages"},
     "functions": {"domain", "aws", "batch"},
     "serving": {"domain"},
     "training.config": CONFIG,
@@ -59,7 +60,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 MAY_USE: dict[str, set[str]] = {
     "domain": set(),
     "aws": {"botocore"},
-    "batch": {"botocore"},
+    "pages": {"jinja2", "markupsafe"},
+    "batch": {"botocore", "markupsafe"},
     "functions": {"boto3", "botocore", "aws_lambda_powertools"},
 }
 """All that the bundle may need beyond the standard library."""
@@ -157,7 +159,7 @@ def test_every_permission_to_import_is_used() -> None:
         for allowed in permissions
         if allowed in MAY_IMPORT and allowed != row
         if not any(is_within(module, {allowed}) for module in used[row])
-        if row in ("aws", "batch", "functions", "infra", "cli", "training.launch")
+        if row in ("aws", "pages", "batch", "functions", "infra", "cli", "training.launch")
     ]
     none(offenders, "remove the permission")
 

@@ -7,7 +7,7 @@ import pytest
 
 from batch.claim import Run
 from batch.outcome import Before, Predicted, Refusal
-from batch.reports import change_page, folder_page, markup
+from batch.reports import change_page, folder_page
 from batch.reports.changes import Changes
 from batch.reports.folder_page import Gallery
 from domain.reply import Label
@@ -67,20 +67,9 @@ def test_hostile_names_and_labels_stay_text_in_a_change_page() -> None:
     assert {unquote(link) for link in page.links} == {f"../../../inbox/trip/{n}" for n in HOSTILE}
 
 
-def test_a_text_has_its_own_direction_and_no_control_characters() -> None:
-    assert markup.text("\u202ea\n") == "<bdi>\\u202ea\\u000a</bdi>"
-    assert markup.text("שלום") == "<bdi>שלום</bdi>"
-
-
-def test_a_long_text_is_shown_by_its_beginning_and_its_end() -> None:
-    shown = markup.text("a" * 500 + "z" * 500)
-    assert len(shown) < 200
-    assert "a…z" in shown
-
-
 def test_nothing_is_loaded_from_anywhere() -> None:
     for page in (folder(predicted("a", "cat")), changed(["a"])):
-        assert "default-src 'none'; img-src data:".replace("'", "&#x27;") in page
+        assert "default-src 'none'; img-src data:" in page
         assert "http://" not in page
         assert "https://" not in page
 

@@ -1,0 +1,46 @@
+"""Templates that escape, and pages that stay within their room."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from jinja2 import UndefinedError
+from markupsafe import Markup
+
+from pages.render import TEMPLATES, fitting, foreign, render
+
+
+def test_a_text_has_its_own_direction_and_no_control_characters() -> None:
+    assert foreign("\u202ea\n") == "<bdi>\\u202ea\\u000a</bdi>"
+    assert foreign("שלום") == "<bdi>שלום</bdi>"
+    assert foreign("<b>&") == "<bdi>&lt;b&gt;&amp;</bdi>"
+
+
+def test_a_long_text_is_shown_by_its_beginning_and_its_end() -> None:
+    shown = foreign("a" * 500 + "z" * 500)
+    assert len(shown) < 200
+    assert "a…z" in shown
+
+
+def test_no_template_calls_anything_safe_or_ends_the_escaping() -> None:
+    for template in TEMPLATES.iterdir():
+        text = template.read_text()
+        assert not re.search(r"\|\s*safe|Markup", text), template.name
+        assert "autoescape" not in text, template.name
+
+
+def test_a_value_that_is_missing_is_an_error_and_no_blank() -> None:
+    with pytest.raises(UndefinedError):
+        render("folder.html.jinja")
+
+
+def test_no_more_is_made_than_fits() -> None:
+    made = []
+
+    def fragments() -> Iterator[Markup]:
+        for each in range(10):
+            made.append(each)
+            yield Markup("ä")
+
+    assert fitting(fragments(), 5) == ["ä", "ä"], "two bytes each"
+    assert made == [0, 1, 2]
