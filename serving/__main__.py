@@ -23,6 +23,7 @@ from serving import archive, engines, hardware
 from serving.app import build
 from serving.archive import ModelError
 from serving.classifier import Classifier
+from serving.protocol import BoundedProtocol
 from serving.settings import SettingError, Settings
 from serving.temporary import temporary_folder
 
@@ -63,7 +64,8 @@ def serve(settings: Settings) -> None:
     classifier = load(settings)
     config = uvicorn.Config(
         build(classifier, settings),
-        http="httptools",
+        http=BoundedProtocol,
+        ws="none",
         loop="uvloop",
         lifespan="on",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -49,6 +49,7 @@ class Service:
         self._classifier = classifier
         self._settings = settings
         self._in_flight = 0
+        self._thumbnails = 0
         self._one_thumbnail = asyncio.Lock()
 
     async def ping(self, request: Request) -> Response:
@@ -89,9 +90,15 @@ class Service:
         return _labelled(await _wanted(request, self._classifier.file(body, top_k)))
 
     async def _thumbnail(self, request: Request) -> Response:
-        """One at a time: classifying comes first."""
-        body = await _read(request, self._settings.max_body_bytes)
-        jpeg = await _wanted(request, self._one_by_one(body))
+        """One at a time, and few may wait: classifying comes first."""
+        if self._thumbnails >= self._settings.max_thumbnails:
+            raise Full
+        self._thumbnails += 1
+        try:
+            body = await _read(request, self._settings.max_body_bytes)
+            jpeg = await _wanted(request, self._one_by_one(body))
+        finally:
+            self._thumbnails -= 1
         return Response(jpeg, media_type="image/jpeg")
 
     async def _one_by_one(self, body: bytes) -> bytes:

@@ -55,6 +55,9 @@ May raise Undecodable or NotCheap.
 SMALL_BYTES = 1_000_000
 SMALL_PIXELS = 1_000_000
 SMALL_WALKED_BYTES = 100_000
+SMALL_PACKED_BYTES = 8_192
+"""Of a PNG's text and profiles: unpacked, 8 MB and 20 ms at most."""
+
 SMALL_SECONDS = 0.05
 """What claims to be small has so much processor time before it counts as large."""
 
@@ -86,7 +89,10 @@ class Classifier:
 
     @property
     def alive(self) -> bool:
-        return self._batcher.alive and not self._batcher.stalled(self._settings.stall_seconds)
+        """Whether all threads live, and none of those who work has stalled."""
+        parts = (self._batcher, self._small, self._large)
+        seconds = self._settings.stall_seconds
+        return self._batcher.alive and not any(part.stalled(seconds) for part in parts)
 
     def warm(self) -> None:
         """The first pass of each size allocates and chooses kernels: not on a caller's time."""
@@ -211,7 +217,7 @@ def is_small(body: bytes, form: Format) -> bool:
     Undecodable for too many of their parts.
     """
     most = SMALL_WALKED_BYTES if form in WALKED else SMALL_BYTES
-    if len(body) > most:
+    if len(body) > most or (form == "png" and bounds.png_packed_bytes(body) > SMALL_PACKED_BYTES):
         return False
     with suppress(IndexError):  # the decoder says what is wrong with it
         pixels = WALKED[form](body) if form in WALKED else claimed_pixels(body, form)

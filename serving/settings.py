@@ -67,6 +67,11 @@ class Settings:
         """Large files that may wait: half of all requests, and whatever a transform job sends."""
         return max(self.queue // 2, self.max_concurrent_transforms if self.batch else 0)
 
+    @property
+    def max_thumbnails(self) -> int:
+        """Requests for thumbnails held at once: classifying comes first."""
+        return max(1, self.queue // 8)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str], processors: int) -> "Settings":
         """Raises SettingError, naming the first setting that is missing or wrong."""

@@ -15,15 +15,26 @@ from pathlib import Path
 PREFIX = "sortbox."
 """Of nothing else, since what nobody holds is removed; and short: a socket's path has 107 bytes."""
 
+SHORT = "/tmp"
+PLACE_BYTES = 54
+"""The longest path of a folder for temporary files that leaves room for the fork server's socket,
+`/sortbox.12345678/pymp-12345678/listener-12345678`, in the 104 bytes of macOS."""
+
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Of this process, for all that it makes by `tempfile`. Removes those of dead processes."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    """Of this process, for all that it makes by `tempfile`. Removes those of dead processes.
+
+    Where TMPDIR is too long for a socket's path it is in SHORT.
+    """
+    place = tempfile.gettempdir()
+    if len(os.fsencode(place)) > PLACE_BYTES:
+        place = SHORT
+    for folder in Path(place).glob(f"{PREFIX}*"):
         if (lock := _locked(folder)) is not None:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
-    folder, lock = _claimed()
+    folder, lock = _claimed(place)
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:
         yield folder
@@ -33,9 +44,9 @@ def temporary_folder() -> Iterator[Path]:
         os.close(lock)
 
 
-def _claimed() -> tuple[Path, int]:
+def _claimed(place: str) -> tuple[Path, int]:
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
         lock = _locked(folder)
         if lock is not None and folder.exists():
             return folder, lock

@@ -28,6 +28,9 @@ PNG_CHUNKS = 1_000
 PNG_CHUNK_BYTES = 1_024
 """Beyond PNG_CHUNKS a chunk for every KiB; libpng writes one for every 8."""
 
+PNG_PACKED = (b"zTXt", b"iTXt", b"iCCP")
+"""Chunks that may unpack to a thousand times their bytes."""
+
 GIF_BLOCKS = 4_096
 """Of comments and extensions before the first frame; Pillow joins them in quadratic time."""
 
@@ -113,11 +116,18 @@ def scans_and_pixels(body: bytes) -> tuple[int, int]:
 
 
 def _check_png(body: bytes) -> None:
-    at, most = 8, PNG_CHUNKS + len(body) // PNG_CHUNK_BYTES
+    png_packed_bytes(body)
+
+
+def png_packed_bytes(body: bytes) -> int:
+    """Of compressed text and profiles. Raises Undecodable for too many chunks."""
+    packed, at, most = 0, 8, PNG_CHUNKS + len(body) // PNG_CHUNK_BYTES
     for _ in range(most):
         if at >= len(body) or body[at + 4 : at + 8] == b"IEND":
-            return
-        at += 12 + int.from_bytes(body[at : at + 4], "big")
+            return packed
+        length = int.from_bytes(body[at : at + 4], "big")
+        packed += length if body[at + 4 : at + 8] in PNG_PACKED else 0
+        at += 12 + length
     raise _refuse(f"it has more than {most:,} chunks")
 
 

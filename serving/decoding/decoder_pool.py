@@ -10,11 +10,12 @@ import json
 import multiprocessing
 import signal
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import forkserver
 from queue import Empty, LifoQueue
 from threading import Event, Lock
+from time import monotonic
 from typing import get_args
 
 import numpy as np
@@ -70,6 +71,7 @@ class Decoders:
         self._most = processes + max_waiting
         self._held = 0
         self._idle: LifoQueue[_Decoder] = LifoQueue()
+        self._progress = _Progress()
 
     async def photo(self, body: bytes) -> Photo:
         """Raises Undecodable, Overrun, Lost; Full at once where too many wait."""
@@ -82,6 +84,10 @@ class Decoders:
         """A JPEG. Raises Undecodable, Overrun, Lost; Full at once where too many wait."""
         return (await self._decode("thumbnail", body))[1]
 
+    def stalled(self, seconds: float) -> bool:
+        """Whether there is work, and no process was done with anything for so long."""
+        return self._progress.stalled(seconds)
+
     def close(self) -> None:
         """Returns once every thread and process has ended."""
         self._threads.shutdown()
@@ -91,7 +97,9 @@ class Decoders:
     async def _decode(self, kind: Kind, body: bytes) -> "tuple[dict[str, str], bytes]":
         gone = Event()
         with self._place():
+            self._progress.begin()
             future = self._threads.submit(self._ask, kind, body, gone)
+            future.add_done_callback(self._progress.end)
             try:
                 return await asyncio.wrap_future(future)
             finally:
@@ -127,6 +135,32 @@ class Decoders:
             if decoder.alive:
                 return decoder
             decoder.end()
+
+
+class _Progress:
+    """Of files that wait or are decoded. One whose thread hangs is under way, whoever has gone."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._under_way = 0
+        self._last = monotonic()
+        """When one was last done with, or when the first came while none was under way."""
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._under_way:
+                self._last = monotonic()
+            self._under_way += 1
+
+    def end(self, future: "Future[tuple[dict[str, str], bytes]]") -> None:
+        with self._lock:
+            self._under_way -= 1
+            if not future.cancelled():  # one that only waited says nothing about the processes
+                self._last = monotonic()
+
+    def stalled(self, seconds: float) -> bool:
+        with self._lock:
+            return bool(self._under_way) and monotonic() - self._last > seconds
 
 
 class _Decoder:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 from numpy.typing import NDArray
 
@@ -313,3 +314,46 @@ def test_ping_fails_while_no_worker_finishes_anything_and_not_after(start: Start
         return [*seen, (await client.http.get("/ping")).status_code]
 
     assert asyncio.run(story()) == [200, 503, 200]
+
+
+def test_ping_fails_while_the_decoders_hang(start: Start) -> None:
+    client = start(colours, SORTBOX_STALL_SECONDS="1", SORTBOX_DECODE_MS="20000")
+    png, others = expensive.flat_png(4000, 4000), grandchildren()
+
+    async def story() -> list[int]:
+        waiting = asyncio.ensure_future(client.invoke(png))
+        while not (decoders := grandchildren() - others):
+            await asyncio.sleep(0.01)
+        for decoder in decoders:
+            decoder.suspend()
+        seen = [(await client.http.get("/ping")).status_code]
+        await asyncio.sleep(1.2)
+        seen.append((await client.http.get("/ping")).status_code)
+        for decoder in decoders:
+            decoder.resume()
+        assert (await waiting).status_code == 200
+        return [*seen, (await client.http.get("/ping")).status_code]
+
+    assert asyncio.run(story()) == [200, 503, 200]
+
+
+def grandchildren() -> set[psutil.Process]:
+    own = psutil.Process()
+    return {child for child in own.children(recursive=True) if child.ppid() != own.pid}
+
+
+def test_thumbnails_leave_places_for_photos(start: Start) -> None:
+    """Sixty-four at once waited for each other, and took every place."""
+    client = start(colours, SORTBOX_QUEUE="16")
+    png = expensive.flat_png(2000, 2000)
+
+    async def crowd() -> tuple[list[int], int]:
+        asked = [client.invoke(png, {"Accept": "image/jpeg"}) for _ in range(32)]
+        thumbnails = [asyncio.ensure_future(each) for each in asked]
+        await asyncio.sleep(0)
+        photo = await client.invoke(encoded(plain(RED)))
+        answers = await asyncio.gather(*thumbnails)
+        return [answer.status_code for answer in answers], photo.status_code
+
+    statuses, photo = asyncio.run(crowd())
+    assert (statuses.count(200), statuses.count(503), photo) == (2, 30, 200)

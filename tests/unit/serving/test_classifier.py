@@ -1,11 +1,12 @@
 """Which files wait for which: small ones for none that is large, whatever their format."""
 
 import asyncio
+import zlib
 from collections.abc import Iterator
 
 import pytest
 
-from serving.classifier import Classifier
+from serving.classifier import Classifier, is_small
 from tests.support.builders import expensive, images
 from tests.support.builders.colours import Client, colours
 
@@ -36,3 +37,11 @@ def test_a_small_file_waits_for_no_large_one(form: str, classifier: Classifier) 
         await asyncio.gather(*large)
 
     asyncio.run(story())
+
+
+def test_a_png_whose_text_unpacks_to_megabytes_is_not_small() -> None:
+    """62 chunks of 1 kB hold 62 MB: twenty such files took all the time of small ones."""
+    photo = SMALL["PNG"]
+    text = b"name\0\0" + zlib.compress(bytes(1_000_000), 9)
+    assert is_small(photo[:33] + images.chunk(b"zTXt", text) + photo[33:], "png")
+    assert not is_small(photo[:33] + images.chunk(b"zTXt", text) * 62 + photo[33:], "png")

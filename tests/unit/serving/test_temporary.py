@@ -80,3 +80,12 @@ def test_what_somebody_links_there_is_left_alone(place: Path) -> None:
     with temporary_folder():
         pass
     assert names(place) == ["precious", f"{PREFIX}link"]
+
+
+def test_a_place_too_long_for_a_socket_is_not_used(place: Path) -> None:
+    long = place / ("long" * 20)
+    long.mkdir()
+    with server(long) as running:
+        assert names(long) == []
+        running.communicate()
+    assert running.returncode == 0

@@ -126,6 +126,38 @@ def test_waiting_for_a_processor_is_not_the_files_fault(make: Make) -> None:
     assert asyncio.run(story()).width == 4000
 
 
+def test_processes_that_hang_are_a_stall_until_one_is_done_with(make: Make) -> None:
+    async def story() -> None:
+        decoders = make(cpu_seconds=20)
+        assert not decoders.stalled(0)
+        answer = asyncio.ensure_future(decoders.photo(LONG))
+        (decoder,) = await within(30, processes_of_decoders)
+        decoder.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(0.3)
+        assert decoders.stalled(0.25)
+        decoder.send_signal(signal.SIGCONT)
+        await answer
+        assert not decoders.stalled(0)
+
+    asyncio.run(story())
+
+
+def test_callers_who_leave_the_queue_do_not_hide_a_stall(make: Make) -> None:
+    async def story() -> None:
+        decoders = make(cpu_seconds=20)
+        running = asyncio.ensure_future(decoders.photo(LONG))
+        (decoder,) = await within(30, processes_of_decoders)
+        decoder.send_signal(signal.SIGSTOP)
+        waiting = asyncio.ensure_future(decoders.photo(LONG))
+        await asyncio.sleep(0.3)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert decoders.stalled(0.25)
+        running.cancel()
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(
     ("ended_by", "error"),
     [(signal.SIGSEGV, Undecodable), (signal.SIGABRT, Undecodable), (signal.SIGKILL, Lost)],

@@ -1,0 +1,73 @@
+"""HTTP/1.1 as uvicorn reads it, with bounds on what it leaves unbounded: heads, trailers and time.
+
+Uvicorn keeps a head of any length, and joins one long header in quadratic time: a single caller
+who sends 200 MB of it stops the event loop for minutes. It also waits for ever for the end of a
+head, so that 2,048 half heads keep everybody out.
+"""
+
+from asyncio import BaseTransport, TimerHandle
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 64 * 1024
+"""Of a head, of trailers, or of a chunk's extensions; what one read brings beyond is let through.
+InvokeEndpoint's headers take a few KB."""
+
+HEAD_SECONDS = 10
+REQUEST_SECONDS = 75
+"""From the end of a head: longer than the application waits for a body, so that it answers."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    head_bytes = HEAD_BYTES
+    head_seconds: float = HEAD_SECONDS
+    request_seconds: float = REQUEST_SECONDS
+
+    _unparsed = 0
+    """Bytes since the last end of a head, piece of a body, or end of a request."""
+    _timer: TimerHandle | None = None
+
+    def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override]
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._limit(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unparsed += len(data)
+        super().data_received(data)
+        if self._unparsed > self.head_bytes and not self.transport.is_closing():
+            self._limit(None)
+            self.send_400_response("The head or trailer is too long.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._limit(self.head_seconds)
+
+    def on_headers_complete(self) -> None:
+        self._unparsed = 0
+        self._limit(self.request_seconds)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unparsed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unparsed = 0
+        self._limit(None)
+        super().on_message_complete()
+
+    def _limit(self, seconds: float | None) -> None:
+        """Closes the connection after so long, instead of after what was said before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self._end)
+
+    def _end(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
