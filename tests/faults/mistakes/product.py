@@ -74,6 +74,20 @@ OF_THE_PRODUCT = (
         f"{UNIT}/serving/decoding/test_bounds.py",
     ),
     Mistake(
+        "a header may be of any length",
+        "serving/protocol.py",
+        "        if self._unparsed > self.head_bytes and",
+        "        if self._unparsed < 0 and",
+        f"{UNIT}/serving/test_protocol.py",
+    ),
+    Mistake(
+        "who leaves the queue counts as an answer of the decoders",
+        "serving/decoding/decoder_pool.py",
+        "            if not future.cancelled():",
+        "            if future:",
+        f"{UNIT}/serving/decoding/test_decoder_pool.py",
+    ),
+    Mistake(
         "who has gone is decoded for",
         "serving/decoding/decoder_pool.py",
         "                gone.set()  # a process in the middle of it is ended\n",
