@@ -5,7 +5,7 @@ who sends 200 MB of it stops the event loop for minutes. It also waits for ever 
 head, so that 2,048 half heads keep everybody out.
 """
 
-from asyncio import BaseTransport, TimerHandle
+from asyncio import TimerHandle, Transport
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -27,7 +27,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """Bytes since the last end of a head, piece of a body, or end of a request."""
     _timer: TimerHandle | None = None
 
-    def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Transport) -> None:
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
