@@ -27,7 +27,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """Bytes since the last end of a head, piece of a body, or end of a request."""
     _timer: TimerHandle | None = None
 
-    def connection_made(self, transport: Transport) -> None:
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
