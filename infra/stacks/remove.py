@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError, WaiterError
 
+from aws import errors
 from aws.errors import is_missing
 from domain.errors import SortboxError
 from domain.foreign import visible
 from infra.stacks.deploy import check_credentials, status_of, wait_for
-from infra.stage import Stage, outputs
+from infra.stage import Stage
 
 if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
     from types_boto3_sagemaker import SageMakerClient
@@ -30,7 +32,7 @@ def remove(stage: Stage) -> None:
     """
     sagemaker = boto3.client("sagemaker")
     _delete_endpoint(stage, sagemaker)
-    _delete_stack(stage.stack)
+    _delete_stack(boto3.client("cloudformation"), stage.stack)
     _stop_jobs(stage, sagemaker)
 
 
@@ -78,8 +80,7 @@ def _stop_jobs(stage: Stage, sagemaker: "SageMakerClient") -> None:
             _say(f"transform job {name}: stopping")
 
 
-def _delete_stack(name: str) -> None:
-    cloudformation = boto3.client("cloudformation")
+def _delete_stack(cloudformation: "CloudFormationClient", name: str) -> None:
     if status_of(cloudformation, name) is None:
         _say(f"stack {name}: there is none")
         return
@@ -88,16 +89,36 @@ def _delete_stack(name: str) -> None:
     _say(f"stack {name}: deleted")
 
 
-def delete_storage(stage: Stage, bucket: str) -> None:
-    """Every version of every object, then the bucket and the inbox's queues."""
-    s3 = boto3.client("s3")
-    _empty(s3, bucket)
-    _delete_stack(stage.storage_stack)  # which keeps the bucket and the queues: they hold data
-    s3.delete_bucket(Bucket=bucket)
-    sqs = boto3.client("sqs")
+def delete_storage(
+    stage: Stage,
+    bucket: str | None,
+    s3: "S3Client",
+    sqs: "SQSClient",
+    cloudformation: "CloudFormationClient",
+) -> None:
+    """Every version of every object, the bucket, the inbox's queues, and last their stack.
+
+    The stack keeps what holds data. It goes last, so that an interrupted removal can be repeated.
+    """
+    if bucket is not None:
+        _empty(s3, bucket)
+        s3.delete_bucket(Bucket=bucket)
+        _say(f"bucket {bucket}: deleted")
     for queue in ("inbox", "inbox-dead", "backlog", "backlog-dead"):
         _delete_queue(sqs, stage.queue(queue))
-    _say(f"bucket {bucket}: deleted")
+    _delete_stack(cloudformation, stage.storage_stack)
+
+
+def find_bucket(s3: "S3Client", stage: Stage, account: str, region: str) -> str | None:
+    """By its name, which it keeps where its stack is gone; None where there is no such bucket."""
+    bucket = f"sortbox-{stage.name}-{account}-{region}"
+    try:
+        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+    except ClientError as error:
+        if errors.status_of(error) != 404:
+            raise
+        return None
+    return bucket
 
 
 def _empty(s3: "S3Client", bucket: str) -> None:
@@ -134,14 +155,16 @@ def run(stage: Stage, delete_data: bool, confirm: Callable[[str], bool]) -> None
 
     Raises RemoveError, DeployError.
     """
-    check_credentials()
-    bucket = (outputs(stage.storage_stack) or {}).get("BucketName")
+    region, s3 = check_credentials(), boto3.client("s3")
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    bucket = find_bucket(s3, stage, account, region)
     if delete_data and bucket and not confirm(bucket):
         raise RemoveError("Not confirmed: nothing was removed.")
     remove(stage)
     if bucket is None:
         _say("bucket: there is none")
-    elif delete_data:
-        delete_storage(stage, bucket)
-    else:
+    elif not delete_data:
         _say(f"bucket {bucket}: kept; uploads wait in its queue for up to 14 days")
+    if delete_data:
+        sqs, cloudformation = boto3.client("sqs"), boto3.client("cloudformation")
+        delete_storage(stage, bucket, s3, sqs, cloudformation)

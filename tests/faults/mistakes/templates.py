@@ -237,6 +237,14 @@ _PLANTED = (
         f"{UNIT}/batch/test_run_trouble.py",
     ),
     (
+        "the stack goes before the bucket that it knows of",
+        "infra/stacks/remove.py",
+        "    if bucket is not None:\n        _empty(s3, bucket)\n",
+        "    _delete_stack(cloudformation, stage.storage_stack)\n"
+        "    if bucket is not None:\n        _empty(s3, bucket)\n",
+        f"{UNIT}/infra/stacks/test_remove.py",
+    ),
+    (
         "dead letters tell nobody",
         ALARMS,
         "      MetricName: ApproximateNumberOfMessagesVisible\n",

@@ -1,0 +1,113 @@
+"""A removal that was interrupted can be repeated: what is left is found."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.stacks.remove import delete_storage, find_bucket
+from infra.stage import Stage
+from tests.support.fakes.aws import error
+
+BUCKET = "sortbox-dev-111122223333-eu-west-1"
+STAGE = Stage("dev")
+QUEUES = ("inbox", "inbox-dead", "backlog", "backlog-dead")
+
+
+class QueueDoesNotExistError(Exception):
+    """SQS's."""
+
+
+@dataclass
+class Account:
+    """S3, SQS and CloudFormation as far as a removal calls them."""
+
+    buckets: set[str] = field(default_factory=lambda: {BUCKET})
+    queues: set[str] = field(default_factory=lambda: {f"sortbox-dev-{n}" for n in QUEUES})
+    stacks: set[str] = field(default_factory=lambda: {"sortbox-dev-storage"})
+    written_meanwhile: bool = False
+    exceptions: Any = None
+
+    def head_bucket(self, *, Bucket: str, ExpectedBucketOwner: str) -> None:
+        if Bucket not in self.buckets:
+            raise error("HeadBucket", 404, "404")
+
+    def delete_bucket(self, *, Bucket: str) -> None:
+        if self.written_meanwhile:
+            raise error("DeleteBucket", 409, "BucketNotEmpty")
+        self.buckets.remove(Bucket)
+
+    def get_queue_url(self, *, QueueName: str) -> dict[str, str]:
+        if QueueName not in self.queues:
+            raise QueueDoesNotExistError
+        return {"QueueUrl": QueueName}
+
+    def delete_queue(self, *, QueueUrl: str) -> None:
+        self.queues.remove(QueueUrl)
+
+    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:
+        if StackName not in self.stacks:
+            missing = error("DescribeStacks", 400, "ValidationError")
+            missing.response["Error"]["Message"] = f"Stack {StackName} does not exist"
+            raise missing
+        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE"}]}
+
+    def delete_stack(self, *, StackName: str) -> None:
+        self.stacks.remove(StackName)
+
+    def get_paginator(self, operation: str) -> "Account":
+        return self
+
+    def paginate(self, **_: str) -> Iterator[dict[str, Any]]:
+        yield {}
+
+    def get_waiter(self, state: str) -> "Account":
+        return self
+
+    def wait(self, **_: Any) -> None:
+        """Everything is done at once."""
+
+
+class _Exceptions:
+    QueueDoesNotExist = QueueDoesNotExistError
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account(exceptions=_Exceptions())
+
+
+def remove_data(account: Account) -> None:
+    aws: Any = account
+    delete_storage(STAGE, find_bucket(aws, STAGE, "111122223333", "eu-west-1"), aws, aws, aws)
+
+
+def test_all_that_holds_data_goes(account: Account) -> None:
+    remove_data(account)
+    assert (account.buckets, account.queues, account.stacks) == (set(), set(), set())
+
+
+def test_a_bucket_that_is_written_to_meanwhile_is_deleted_the_second_time(
+    account: Account,
+) -> None:
+    account.written_meanwhile = True
+    with pytest.raises(ClientError, match="BucketNotEmpty"):
+        remove_data(account)
+    assert account.stacks, "the stack that knows of the bucket goes last"
+    account.written_meanwhile = False
+    remove_data(account)
+    assert (account.buckets, account.queues, account.stacks) == (set(), set(), set())
+
+
+def test_a_bucket_whose_stack_is_gone_is_found_by_its_name(account: Account) -> None:
+    account.stacks.clear()
+    remove_data(account)
+    assert (account.buckets, account.queues) == (set(), set())
+
+
+def test_queues_whose_bucket_is_gone_are_deleted_too(account: Account) -> None:
+    account.buckets.clear()
+    remove_data(account)
+    assert (account.queues, account.stacks) == (set(), set())
