@@ -140,22 +140,62 @@ def _weights(patient: Patient) -> Iterator[Finding]:
     )
 
 
+ENDPOINT_MACHINES = 2
+"""An update brings a second machine up before the first goes."""
+
+
 def _quotas(patient: Patient) -> Iterator[Finding]:
     """AWS names a quota by instance type and use; a new account has none of many types."""
     client: ServiceQuotasClient = patient.client("service-quotas")
     kind = patient.stage.endpoint_instance_type
-    wanted = {f"{kind} for {use} usage" for use in ("endpoint", "transform job", "training job")}
-    pages = client.get_paginator("list_service_quotas").paginate(ServiceCode="sagemaker")
-    values = {
+    wanted = {
+        f"{kind} for endpoint usage": ENDPOINT_MACHINES,
+        f"{kind} for training job usage": 1,
+        f"{kind} for transform job usage": 1,
+    }
+    applied = _values(client, "list_service_quotas", set(wanted))
+    absent = set(wanted) - set(applied)  # no value was ever applied to these: the default one holds
+    default = _values(client, "list_aws_default_service_quotas", absent) if absent else {}
+    for name, least in wanted.items():
+        value = applied.get(name, default.get(name, 0))
+        if value >= least:
+            yield Finding("quota", "ok", f"{name} is {value:g}")
+            continue
+        why = ", and an update takes two machines" if least > 1 else ""
+        sentence = f"{name} is {value:g} and has to be {least}{why}: ask for it in Service Quotas"
+        yield Finding("quota", "missing", f"{sentence}, it takes a day or two")
+
+
+def _values(
+    client: "ServiceQuotasClient",
+    operation: Literal["list_service_quotas", "list_aws_default_service_quotas"],
+    wanted: set[str],
+) -> dict[str, float]:
+    paginator: Any = client.get_paginator(operation)  # the two answer alike
+    return {
         quota["QuotaName"]: quota["Value"]
-        for page in pages
+        for page in paginator.paginate(ServiceCode="sagemaker")
         for quota in page["Quotas"]
         if quota["QuotaName"] in wanted
     }
-    for name in sorted(wanted):
-        value = values.get(name, 0)
-        asked = "" if value else ": ask for one in Service Quotas, it takes a day or two"
-        yield Finding("quota", "ok" if value else "missing", f"{name} is {value:g}{asked}")
+
+
+def _concurrency(patient: Patient) -> Iterator[Finding]:
+    """A function that gets no turn leaves its message invisible for up to 40 minutes."""
+    functions = patient.client("lambda")
+    limit = functions.get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    wanted = 1  # onSchedule
+    for page in functions.get_paginator("list_event_source_mappings").paginate():
+        for mapping in page["EventSourceMappings"]:
+            name = mapping["FunctionArn"].rpartition(":")[2]
+            if name.startswith(patient.stage.prefix):
+                wanted += mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0)
+    sentence = f"the account's functions may run {limit} at once, and this stage's up to {wanted}"
+    if wanted <= limit:
+        yield Finding("concurrency", "ok", sentence)
+    else:
+        advice = "lower uploadConcurrency, backlogConcurrency, folderConcurrency, pageConcurrency"
+        yield Finding("concurrency", "missing", f"{sentence}: {advice}, or ask in Service Quotas")
 
 
 def _model(patient: Patient) -> Iterator[Finding]:
@@ -218,6 +258,7 @@ CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "image": _image,
     "weights": _weights,
     "quota": _quotas,
+    "concurrency": _concurrency,
     "model": _model,
     "endpoint": _endpoint,
     "disks": _disks,

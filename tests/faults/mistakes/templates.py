@@ -245,6 +245,13 @@ _PLANTED = (
         f"{UNIT}/infra/stacks/test_remove.py",
     ),
     (
+        "a quota of one machine passes for two",
+        "infra/diagnostics/doctor.py",
+        "ENDPOINT_MACHINES = 2\n",
+        "ENDPOINT_MACHINES = 1\n",
+        f"{UNIT}/infra/diagnostics/test_doctor.py",
+    ),
+    (
         "dead letters tell nobody",
         ALARMS,
         "      MetricName: ApproximateNumberOfMessagesVisible\n",

@@ -31,10 +31,14 @@ class Aws:
 
 
 class Quotas:
-    def __init__(self, **values: float) -> None:
-        self.values = values
+    """As applied in the account; `default`: what AWS gives every account."""
+
+    def __init__(self, default: "Quotas | None" = None, **values: float) -> None:
+        self.default, self.values = default, values
 
     def get_paginator(self, operation: str) -> "Quotas":
+        if operation == "list_aws_default_service_quotas":
+            return self.default or Quotas()
         return self
 
     def paginate(self, **said: str) -> Iterator[Any]:
@@ -60,6 +64,49 @@ def test_a_quota_of_none_is_missing_and_one_that_is_not_listed_too() -> None:
     findings = found("quota", service_quotas=Quotas(endpoint=2, transform_job=0))
     assert [each.state for each in findings] == ["ok", "missing", "missing"]
     assert "ml.m5.xlarge for endpoint usage is 2" in findings[0].sentence
+
+
+def test_a_quota_of_one_machine_is_too_small_for_an_update_of_the_endpoint() -> None:
+    first, *_ = found("quota", service_quotas=Quotas(endpoint=1, transform_job=1, training_job=1))
+    assert first.state == "missing"
+    assert "endpoint usage is 1 and has to be 2" in first.sentence
+
+
+def test_a_quota_that_was_never_applied_has_its_default_value() -> None:
+    default = Quotas(endpoint=4, transform_job=0, training_job=4)
+    findings = found("quota", service_quotas=Quotas(default, endpoint=2, transform_job=1))
+    assert [each.state for each in findings] == ["ok", "ok", "ok"]
+    assert "training job usage is 4" in findings[1].sentence
+
+
+class Functions:
+    """Lambda's account, and the concurrency of each event source mapping."""
+
+    def __init__(self, limit: int, *concurrencies: int) -> None:
+        self.limit, self.concurrencies = limit, concurrencies
+
+    def get_account_settings(self) -> Any:
+        return {"AccountLimit": {"ConcurrentExecutions": self.limit}}
+
+    def get_paginator(self, operation: str) -> "Functions":
+        return self
+
+    def paginate(self) -> Iterator[Any]:
+        arn = "arn:aws:lambda:eu-west-1:111122223333:function:sortbox"
+        other = {"FunctionArn": f"{arn}-prod-onUpload", "ScalingConfig": {"MaximumConcurrency": 99}}
+        ours = [
+            {"FunctionArn": f"{arn}-dev-onPage", "ScalingConfig": {"MaximumConcurrency": each}}
+            for each in self.concurrencies
+        ]
+        yield {"EventSourceMappings": [other]}
+        yield {"EventSourceMappings": ours}
+
+
+@pytest.mark.parametrize(("limit", "state"), [(10, "missing"), (23, "missing"), (24, "ok")])
+def test_a_new_account_runs_too_few_functions_at_once(limit: int, state: str) -> None:
+    [finding] = found("concurrency", **{"lambda": Functions(limit, 10, 5, 4, 4)})
+    assert finding.state == state
+    assert f"{limit} at once, and this stage's up to 24" in finding.sentence
 
 
 def test_what_aws_does_not_answer_is_not_checked_and_never_fine() -> None:
