@@ -16,7 +16,7 @@ from benchmarks.flow import images
 from domain.model import ModelCard, Precision, Preprocessing, Verdict
 from serving import preprocess
 from serving.decoding.decode import decode
-from serving.networks import backbone
+from serving.networks import create_network
 from serving.preprocess import Pixels
 from training.model import bundled, openvino_files, quantise
 from training.model.package import write
@@ -28,7 +28,7 @@ IMAGENET = Preprocessing(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 def resnet50() -> tuple[ModelCard, bytes]:
     torch.manual_seed(0)
-    network = backbone("resnet50", 1000).state_dict()
+    network = create_network("resnet50", 1000).state_dict()
     weights = save(network)
     labels = bundled.bundled()[0].labels
     digest = hashlib.sha256(weights).hexdigest()

@@ -296,8 +296,8 @@ DEPENDS = {
     "SORTBOX_QUEUE": "32 per processor, at most 256",
     "SORTBOX_MAX_DECODES": "processors, at least 2, at most 64",
     "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "what keeps every processor busy, within 100 MB in all",
-    "SORTBOX_MAX_BODY_BYTES": f"{serving.ENDPOINT_BODY_BYTES:,} on an endpoint, the payload limit "
-    "in a transform job",
+    "SORTBOX_MAX_BODY_BYTES": f"{serving.MAX_ENDPOINT_BODY_BYTES:,} on an endpoint, the payload "
+    "limit in a transform job",
 }
 """Defaults that are computed when the server starts."""
 

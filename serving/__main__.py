@@ -20,8 +20,8 @@ import uvicorn
 
 from domain.errors import SortboxError
 from serving import archive, engines, hardware
-from serving.app import build
-from serving.archive import ModelError
+from serving.app import create_app
+from serving.archive import ModelLoadError
 from serving.classifier import Classifier
 from serving.protocol import BoundedProtocol
 from serving.settings import SettingError, Settings
@@ -33,7 +33,7 @@ KEEP_ALIVE_SECONDS = 90
 DRAIN_SECONDS = 25
 """SageMaker kills the container 30 seconds after SIGTERM."""
 
-CONNECTIONS = 2_048
+MAX_CONNECTIONS = 2_048
 """Open at once, idle ones included; the next one is answered 503."""
 
 logger = logging.getLogger("serving")
@@ -47,7 +47,7 @@ def main() -> int:
         settings = Settings.from_env(os.environ, hardware.available_processors())
         with temporary_folder():
             serve(settings)
-    except (SettingError, ModelError, AddressError) as error:
+    except (SettingError, ModelLoadError, AddressError) as error:
         print(f"serving: {error}", file=sys.stderr)
         return 1
     return 0
@@ -61,22 +61,22 @@ def serve(settings: Settings) -> None:
     """Listens only once the model is warm, so that the first /ping answered is a true one."""
     started = time.perf_counter()
     listener = _bind(settings.host, settings.port)
-    classifier = load(settings)
+    classifier = load_classifier(settings)
     config = uvicorn.Config(
-        build(classifier, settings),
+        create_app(classifier, settings),
         http=BoundedProtocol,
         ws="none",
         loop="uvloop",
         lifespan="on",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        limit_concurrency=CONNECTIONS,
+        limit_concurrency=MAX_CONNECTIONS,
         access_log=False,
         log_config=None,
         server_header=False,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
+        signal.signal(number, _exit)
     logger.info("%s warm in %.1f s", settings.model_id, time.perf_counter() - started)
     uvicorn.Server(config).run(sockets=[listener])
 
@@ -92,17 +92,17 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def load(settings: Settings) -> Classifier:
+def load_classifier(settings: Settings) -> Classifier:
     loaded = archive.read(settings.model_dir, settings.model_id)
     workers = hardware.available_processors()
     classifier = Classifier(
-        loaded.card, engines.choose(loaded, settings, workers), settings, workers
+        loaded.card, engines.create_engine(loaded, settings, workers), settings, workers
     )
-    classifier.warm()
+    classifier.warm_up()
     return classifier
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _exit(number: int, frame: FrameType | None) -> None:
     """Uvicorn drains first and then raises the signal again: to have ended so is success."""
     raise SystemExit(0)
 

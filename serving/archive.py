@@ -19,7 +19,7 @@ from serving import preprocess
 from serving.files import read_regular
 
 
-class ModelError(SortboxError, ValueError):
+class ModelLoadError(SortboxError, ValueError):
     """This model cannot be served; the sentence says why."""
 
 
@@ -31,49 +31,53 @@ class Archive:
     folder: Path
 
     def weights(self) -> bytes:
-        """A safetensors file. Raises ModelError."""
-        return self._promised(WEIGHTS, self.card.weights_sha256)
+        """A safetensors file. Raises ModelLoadError."""
+        return self._read_verified(WEIGHTS, self.card.weights_sha256)
 
     def openvino(self, compiled: Compiled) -> tuple[bytes, bytes]:
-        """The network's layers, and their values. Raises ModelError."""
+        """The network's layers, and their values. Raises ModelLoadError."""
         if set(compiled.files) != {TOPOLOGY, VALUES}:
-            raise ModelError(f"{self.folder / CARD} names other files than {TOPOLOGY}, {VALUES}")
-        layers, values = (self._promised(name, compiled.files[name]) for name in (TOPOLOGY, VALUES))
+            raise ModelLoadError(
+                f"{self.folder / CARD} names other files than {TOPOLOGY}, {VALUES}"
+            )
+        layers, values = (
+            self._read_verified(name, compiled.files[name]) for name in (TOPOLOGY, VALUES)
+        )
         return layers, values
 
-    def _promised(self, name: str, sha256: str) -> bytes:
-        content = _bytes(self.folder, name)
-        found = hashlib.sha256(content).hexdigest()
-        if found != sha256:
-            raise ModelError(
-                f"{self.folder / name} has the sha256 {found}, but its card says {sha256}"
+    def _read_verified(self, name: str, sha256: str) -> bytes:
+        content = _read_file(self.folder, name)
+        actual = hashlib.sha256(content).hexdigest()
+        if actual != sha256:
+            raise ModelLoadError(
+                f"{self.folder / name} has the sha256 {actual}, but its card says {sha256}"
             )
         return content
 
 
-def read(folder: Path, promised: ModelId) -> Archive:
-    """Raises ModelError unless the card is the promised one."""
-    card = _card(folder)
-    if card.digest != promised.digest:
-        raise ModelError(
+def read(folder: Path, expected: ModelId) -> Archive:
+    """Raises ModelLoadError unless the card is the promised one."""
+    card = _read_card(folder)
+    if card.digest != expected.digest:
+        raise ModelLoadError(
             f"{folder / CARD} is of the model {card.digest}, but SORTBOX_MODEL_ID promises "
-            f"{promised.digest}"
+            f"{expected.digest}"
         )
     return Archive(card, folder)
 
 
-def _card(folder: Path) -> ModelCard:
+def _read_card(folder: Path) -> ModelCard:
     try:
-        card = read_card(_bytes(folder, CARD))
+        card = read_card(_read_file(folder, CARD))
         preprocess.check(card.preprocessing)
     except (ArchiveError, ValueError) as error:
-        raise ModelError(f"{folder}: {error}") from error
+        raise ModelLoadError(f"{folder}: {error}") from error
     return card
 
 
-def _bytes(folder: Path, name: str) -> bytes:
+def _read_file(folder: Path, name: str) -> bytes:
     """SageMaker has unpacked the archive, whatever was in it."""
     try:
         return read_regular(folder / name, FILE_BYTES[name])
     except OSError as error:
-        raise ModelError(f"{folder / name} cannot be read: {error.strerror}") from error
+        raise ModelLoadError(f"{folder / name} cannot be read: {error.strerror}") from error

@@ -20,99 +20,99 @@ Answer = TypeVar("Answer")
 Batch = list[tuple[Call, "Future[Answer]"]]
 
 
-class Full(SortboxError):
+class QueueFullError(SortboxError):
     """As many calls are waiting as may."""
 
 
 class Batcher(Generic[Call, Answer]):
     def __init__(
         self,
-        answer: Callable[[Sequence[Call], bool], Sequence[Answer]],
+        process: Callable[[Sequence[Call], bool], Sequence[Answer]],
         workers: int,
         max_batch: int,
         max_waiting: int,
     ) -> None:
         """`answer(calls, alone)`, called by `workers` threads at once; alone: by no other now."""
-        self._answer = answer
+        self._process = process
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting: deque[tuple[Call, Future[Answer]]] = deque()
-        self._changed = Condition()
+        self._condition = Condition()
         self._busy = 0
-        self._progress = monotonic()
+        self._last_progress = monotonic()
         """When a worker last finished, or when the first call came while none was under way."""
         self._open = True
         self._threads = [
-            Thread(target=self._serve, name=f"worker-{number}", daemon=True)
+            Thread(target=self._run_worker, name=f"worker-{number}", daemon=True)
             for number in range(workers)
         ]
         for thread in self._threads:
             thread.start()
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         return all(thread.is_alive() for thread in self._threads)
 
-    def stalled(self, seconds: float) -> bool:
+    def is_stalled(self, seconds: float) -> bool:
         """Whether there is work, and no worker has finished anything for so long."""
-        with self._changed:
-            return bool(self._waiting or self._busy) and monotonic() - self._progress > seconds
+        with self._condition:
+            return bool(self._waiting or self._busy) and monotonic() - self._last_progress > seconds
 
     def submit(self, call: Call) -> "Future[Answer]":
-        """Raises Full at once where `max_waiting` calls are waiting."""
+        """Raises QueueFullError at once where `max_waiting` calls are waiting."""
         future: Future[Answer] = Future()
-        with self._changed:
+        with self._condition:
             if len(self._waiting) >= self._max_waiting:
-                raise Full
+                raise QueueFullError
             if not self._waiting and not self._busy:
-                self._progress = monotonic()
+                self._last_progress = monotonic()
             self._waiting.append((call, future))
-            self._changed.notify()
+            self._condition.notify()
         return future
 
     def close(self) -> None:
         """Answers what is waiting, then returns. No call may be submitted any more."""
-        with self._changed:
+        with self._condition:
             self._open = False
-            self._changed.notify_all()
+            self._condition.notify_all()
         for thread in self._threads:
             thread.join()
 
-    def _serve(self) -> None:
-        while batch := self._take():
-            self._settle(*batch)
+    def _run_worker(self) -> None:
+        while batch := self._next_batch():
+            self._run_batch(*batch)
 
-    def _take(self) -> "tuple[Batch[Call, Answer], bool] | None":
+    def _next_batch(self) -> "tuple[Batch[Call, Answer], bool] | None":
         """What this worker is to answer, and whether alone; None when all is answered."""
-        with self._changed:
+        with self._condition:
             while not self._waiting and self._open:
-                self._changed.wait()
+                self._condition.wait()
             if not self._waiting:
                 return None
             idle = len(self._threads) - self._busy
             share = -(-len(self._waiting) // idle)
             batch = [self._waiting.popleft() for _ in range(min(share, self._max_batch))]
-            alone = len(batch) == 1 and not self._waiting and self._busy == 0
+            exclusive = len(batch) == 1 and not self._waiting and self._busy == 0
             self._busy += 1
-            return batch, alone
+            return batch, exclusive
 
-    def _settle(self, batch: "Batch[Call, Answer]", alone: bool) -> None:
-        asked = [pair for pair in batch if pair[1].set_running_or_notify_cancel()]
-        calls, futures = [call for call, _ in asked], [future for _, future in asked]
+    def _run_batch(self, batch: "Batch[Call, Answer]", exclusive: bool) -> None:
+        live = [pair for pair in batch if pair[1].set_running_or_notify_cancel()]
+        calls, futures = [call for call, _ in live], [future for _, future in live]
         try:
-            answers = self._answer(calls, alone) if asked else ()
+            answers = self._process(calls, exclusive) if live else ()
             pairs = list(zip(futures, answers, strict=True))
         except Exception as error:  # a door: whatever it is, it belongs to the callers
-            self._rest()
+            self._finish_batch()
             for future in futures:
                 future.set_exception(error)
             return
-        self._rest()
+        self._finish_batch()
         for future, answer in pairs:
             future.set_result(answer)
 
-    def _rest(self) -> None:
+    def _finish_batch(self) -> None:
         """Before the answers go out: who asks again at once must not find this worker busy."""
-        with self._changed:
+        with self._condition:
             self._busy -= 1
-            self._progress = monotonic()
+            self._last_progress = monotonic()

@@ -23,42 +23,42 @@ from domain.reply import Label, Labelled, Server
 from serving import preprocess
 from serving.batcher import Batcher
 from serving.decoding import arrays, bounds, jpeg
-from serving.decoding.decode import image_format
-from serving.decoding.decoded import Photo
-from serving.decoding.decoder_pool import Decoders, Overrun, prepare
-from serving.decoding.decoder_process import Work
+from serving.decoding.decode import detect_format
+from serving.decoding.decoded import CroppedImage
+from serving.decoding.decoder_pool import CpuTimeExceededError, DecoderPool, start_fork_server
+from serving.decoding.decoder_process import DecodeOptions
 from serving.decoding.sniff import Format, claimed_pixels
-from serving.decoding.undecodable import Undecodable
+from serving.decoding.undecodable import UndecodableError
 from serving.engines import Engine
 from serving.preprocess import Pixels
 from serving.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    photo: Photo
+class ScoredImage:
+    image: CroppedImage
     scores: NDArray[np.float32]
     model_ms: float
     """How long the network took for the batch that this image was in."""
 
 
-class NotCheap(Exception):
+class NotCheapError(Exception):
     """This JPEG would hold up a worker, or is not an ordinary one."""
 
 
-Load = Callable[[], Photo]
+DecodeCall = Callable[[], CroppedImage]
 """From a body to what the network takes, once a worker is free for it.
 
-May raise Undecodable or NotCheap.
+May raise UndecodableError or NotCheapError.
 """
 
-SMALL_BYTES = 1_000_000
-SMALL_PIXELS = 1_000_000
-SMALL_WALKED_BYTES = 100_000
+MAX_SMALL_BYTES = 1_000_000
+MAX_SMALL_PIXELS = 1_000_000
+MAX_PARSED_BYTES = 100_000
 SMALL_PACKED_BYTES = 8_192
 """Of a PNG's text and profiles: unpacked, 8 MB and 20 ms at most."""
 
-SMALL_SECONDS = 0.05
+SMALL_CPU_SECONDS = 0.05
 """What claims to be small has so much processor time before it counts as large."""
 
 LARGE_NICENESS = 5
@@ -75,66 +75,70 @@ class Classifier:
         self._engine = engine
         self._settings = settings
         self._server = Server(str(settings.model_id), settings.container)
-        work = Work(card.preprocessing, settings.max_pixels, SMALL_SECONDS, 0)
-        self._small = Decoders(work, workers, settings.queue)
-        work = replace(work, cpu_seconds=settings.decode_ms / 1000, niceness=LARGE_NICENESS)
-        self._large = Decoders(work, settings.max_decodes, settings.max_large)
+        options = DecodeOptions(card.preprocessing, settings.max_pixels, SMALL_CPU_SECONDS, 0)
+        self._small = DecoderPool(options, workers, settings.queue)
+        options = replace(options, cpu_seconds=settings.decode_ms / 1000, niceness=LARGE_NICENESS)
+        self._large = DecoderPool(options, settings.max_decodes, settings.max_large)
         self._arrays = ThreadPoolExecutor(settings.max_decodes, thread_name_prefix="array")
         waiting = settings.queue * settings.max_arrays
-        self._batcher = Batcher(self._answer, workers, settings.max_batch, waiting)
+        self._batcher = Batcher(self._predict_batch, workers, settings.max_batch, waiting)
 
     @property
     def server(self) -> Server:
         return self._server
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether all threads live, and none of those who work has stalled."""
         parts = (self._batcher, self._small, self._large)
         seconds = self._settings.stall_seconds
-        return self._batcher.alive and not any(part.stalled(seconds) for part in parts)
+        return self._batcher.is_alive and not any(part.is_stalled(seconds) for part in parts)
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """The first pass of each size allocates and chooses kernels: not on a caller's time."""
         side = self._card.preprocessing.crop
         for count in {1, self._settings.max_batch}:
             self._engine(np.zeros((count, side, side, 3), np.uint8), count == 1)
-        prepare()
+        start_fork_server()
 
-    async def file(self, body: bytes, top_k: int) -> Labelled:
-        """Raises Undecodable for the body; Full where too many wait, and Lost: ask again."""
-        form = image_format(body)
-        if form == "jpeg":
-            with suppress(NotCheap):
-                return self._labelled(await self._scored(partial(self._cheap, body)), top_k)
-        photo = await self._decoded(body, form)
-        return self._labelled(await self._scored(lambda: photo), top_k)
+    async def classify_file(self, body: bytes, top_k: int) -> Labelled:
+        """Raises UndecodableError for the body, and to retry QueueFullError, DecoderLostError."""
+        image_format = detect_format(body)
+        if image_format == "jpeg":
+            with suppress(NotCheapError):
+                return self._encode_response(
+                    await self._predict(partial(self._decode_cheap, body)), top_k
+                )
+        photo = await self._decode_in_process(body, image_format)
+        return self._encode_response(await self._predict(lambda: photo), top_k)
 
-    async def thumbnail(self, body: bytes) -> bytes:
-        """A JPEG. Raises Undecodable for the body, Full where too many wait, Lost."""
-        image_format(body)
+    async def make_thumbnail(self, body: bytes) -> bytes:
+        """A JPEG. Raises UndecodableError, and to retry QueueFullError, DecoderLostError."""
+        detect_format(body)
         try:
-            return await self._large.thumbnail(body)
-        except Overrun as error:
+            return await self._large.make_thumbnail(body)
+        except CpuTimeExceededError as error:
             raise self._too_expensive() from error
 
-    async def array(self, body: bytes, top_k: int) -> Labelled | list[Labelled]:
-        """Raises Undecodable for the body, Full where too many wait.
+    async def classify_array(self, body: bytes, top_k: int) -> Labelled | list[Labelled]:
+        """Raises UndecodableError for the body; QueueFullError where too many wait.
 
         Of many images a batch at a time, so that others take turns with them.
         """
         limits = self._settings.max_pixels, self._settings.max_arrays
         loop = asyncio.get_running_loop()
-        match await loop.run_in_executor(self._arrays, arrays.read, body, *limits):
-            case arrays.One(image):
-                return self._labelled(await self._scored(partial(self._from_pixels, image)), top_k)
-            case arrays.Many(images):
-                scored: list[Scored] = []
+        match await loop.run_in_executor(self._arrays, arrays.read_array, body, *limits):
+            case arrays.ArrayImage(image):
+                return self._encode_response(
+                    await self._predict(partial(self._crop_pixels, image)), top_k
+                )
+            case arrays.ArrayImages(images):
+                scored: list[ScoredImage] = []
                 for start in range(0, len(images), self._settings.max_batch):
                     some = images[start : start + self._settings.max_batch]
-                    loads = [partial(self._from_pixels, image) for image in some]
-                    scored += await asyncio.gather(*(self._scored(load) for load in loads))
-                return [self._labelled(each, top_k) for each in scored]
+                    calls = [partial(self._crop_pixels, image) for image in some]
+                    scored += await asyncio.gather(*(self._predict(call) for call in calls))
+                return [self._encode_response(entry, top_k) for entry in scored]
 
     def close(self) -> None:
         """Answers what is waiting, then ends the threads and processes."""
@@ -143,98 +147,106 @@ class Classifier:
         self._large.close()
         self._batcher.close()
 
-    async def _decoded(self, body: bytes, form: Format) -> Photo:
+    async def _decode_in_process(self, body: bytes, image_format: Format) -> CroppedImage:
         try:
-            if is_small(body, form):
-                with suppress(Overrun):
-                    return await self._small.photo(body)
-            return await self._large.photo(body)
-        except Overrun as error:
+            if is_small(body, image_format):
+                with suppress(CpuTimeExceededError):
+                    return await self._small.decode_crop(body)
+            return await self._large.decode_crop(body)
+        except CpuTimeExceededError as error:
             raise self._too_expensive() from error
 
-    def _too_expensive(self) -> Undecodable:
-        return Undecodable(
+    def _too_expensive(self) -> UndecodableError:
+        return UndecodableError(
             "too_expensive",
             f"Decoding the file takes more than {self._settings.decode_ms / 1000:g} s of processor "
             "time. Save it smaller, as baseline JPEG or PNG, and send that.",
         )
 
-    def _cheap(self, body: bytes) -> Photo:
-        numbers = self._card.preprocessing
-        limits = self._settings.max_pixels, preprocess.shorter_side(numbers)
-        decoded = jpeg.read_cheap(body, *limits)
+    def _decode_cheap(self, body: bytes) -> CroppedImage:
+        preprocessing = self._card.preprocessing
+        limits = self._settings.max_pixels, preprocess.shorter_side(preprocessing)
+        decoded = jpeg.decode_cheap(body, *limits)
         if decoded is None:
-            raise NotCheap
-        pixels = preprocess.crop(decoded.pixels, numbers)
-        return Photo(pixels, decoded.width, decoded.height, decoded.format)
+            raise NotCheapError
+        pixels = preprocess.crop(decoded.pixels, preprocessing)
+        return CroppedImage(pixels, decoded.width, decoded.height, decoded.format)
 
-    def _from_pixels(self, image: Pixels) -> Photo:
+    def _crop_pixels(self, image: Pixels) -> CroppedImage:
         height, width, _ = image.shape
-        return Photo(preprocess.crop(image, self._card.preprocessing), width, height, "npy")
+        return CroppedImage(preprocess.crop(image, self._card.preprocessing), width, height, "npy")
 
-    async def _scored(self, load: Load) -> Scored:
-        answer = await asyncio.wrap_future(self._batcher.submit(load))
+    async def _predict(self, call: DecodeCall) -> ScoredImage:
+        answer = await asyncio.wrap_future(self._batcher.submit(call))
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def _labelled(self, scored: Scored, top_k: int) -> Labelled:
+    def _encode_response(self, scored: ScoredImage, top_k: int) -> Labelled:
         return Labelled(
             self._server,
-            best(scored.scores, self._card.labels, top_k),
-            scored.photo.width,
-            scored.photo.height,
-            scored.photo.format,
+            top_labels(scored.scores, self._card.labels, top_k),
+            scored.image.width,
+            scored.image.height,
+            scored.image.format,
             scored.model_ms,
         )
 
-    def _answer(self, loads: Sequence[Load], alone: bool) -> list[Scored | Undecodable | NotCheap]:
+    def _predict_batch(
+        self, calls: Sequence[DecodeCall], exclusive: bool
+    ) -> list[ScoredImage | UndecodableError | NotCheapError]:
         """One an image: what is wrong with one is not its neighbours' trouble."""
-        seen = [_seen(load) for load in loads]
-        photos = [photo for photo in seen if isinstance(photo, Photo)]
+        decoded = [_decode_request(call) for call in calls]
+        photos = [photo for photo in decoded if isinstance(photo, CroppedImage)]
         if not photos:
-            return [each for each in seen if not isinstance(each, Photo)]
+            return [entry for entry in decoded if not isinstance(entry, CroppedImage)]
         started = time.perf_counter()
-        scores = iter(self._engine(np.stack([photo.pixels for photo in photos]), alone))
+        scores = iter(self._engine(np.stack([photo.pixels for photo in photos]), exclusive))
         model_ms = round((time.perf_counter() - started) * 1000, 1)
         return [
-            Scored(each, next(scores), model_ms) if isinstance(each, Photo) else each
-            for each in seen
+            ScoredImage(entry, next(scores), model_ms) if isinstance(entry, CroppedImage) else entry
+            for entry in decoded
         ]
 
 
-def _seen(load: Load) -> Photo | Undecodable | NotCheap:
+def _decode_request(call: DecodeCall) -> CroppedImage | UndecodableError | NotCheapError:
     try:
-        return load()
-    except (Undecodable, NotCheap) as reason:
+        return call()
+    except (UndecodableError, NotCheapError) as reason:
         return reason
 
 
-def is_small(body: bytes, form: Format) -> bool:
+def is_small(body: bytes, image_format: Format) -> bool:
     """By what it claims; what claims too little only loses SMALL_SECONDS by it.
 
     What JPEG, HEIF and TIFF claim takes a walk through the file, so of few bytes only. Raises
-    Undecodable for too many of their parts.
+    UndecodableError for too many of their parts.
     """
-    most = SMALL_WALKED_BYTES if form in WALKED else SMALL_BYTES
-    if len(body) > most or (form == "png" and bounds.png_packed_bytes(body) > SMALL_PACKED_BYTES):
+    max_bytes = MAX_PARSED_BYTES if image_format in PIXEL_COUNTERS else MAX_SMALL_BYTES
+    if len(body) > max_bytes or (
+        image_format == "png" and bounds.png_packed_bytes(body) > SMALL_PACKED_BYTES
+    ):
         return False
     with suppress(IndexError):  # the decoder says what is wrong with it
-        pixels = WALKED[form](body) if form in WALKED else claimed_pixels(body, form)
-        return pixels is not None and 0 < pixels <= SMALL_PIXELS
+        pixels = (
+            PIXEL_COUNTERS[image_format](body)
+            if image_format in PIXEL_COUNTERS
+            else claimed_pixels(body, image_format)
+        )
+        return pixels is not None and 0 < pixels <= MAX_SMALL_PIXELS
     return False
 
 
-WALKED: Mapping[Format, Callable[[bytes], int]] = MappingProxyType(
+PIXEL_COUNTERS: Mapping[Format, Callable[[bytes], int]] = MappingProxyType(
     {
-        "jpeg": lambda body: prod(bounds.scans_and_pixels(body)),
-        "heif": bounds.heif_pixels,
-        "tiff": bounds.tiff_pixels,
+        "jpeg": lambda body: prod(bounds.count_scans_and_pixels(body)),
+        "heif": bounds.count_heif_pixels,
+        "tiff": bounds.count_tiff_pixels,
     }
 )
 
 
-def best(scores: NDArray[np.float32], labels: Sequence[str], top_k: int) -> tuple[Label, ...]:
+def top_labels(scores: NDArray[np.float32], labels: Sequence[str], top_k: int) -> tuple[Label, ...]:
     """Best first; equal scores in the order of the card."""
     order = np.argsort(-scores, kind="stable")[:top_k]
     return tuple(Label(labels[index], round(float(scores[index]), 6)) for index in order)

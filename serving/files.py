@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-KINDS = {
+FILE_KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -14,7 +14,7 @@ KINDS = {
 }
 
 
-def read_regular(path: Path, most: int) -> bytes:
+def read_regular(path: Path, max_bytes: int) -> bytes:
     """The content of a regular file of at most `most` bytes, or of a link to one.
 
     Opened without waiting, and looked at before anything is read: a pipe without a writer would
@@ -25,18 +25,18 @@ def read_regular(path: Path, most: int) -> bytes:
     try:
         descriptor = os.open(path, flags | os.O_NONBLOCK)
     except BlockingIOError:  # a lease, such as a file server holds: it gives it back on being asked
-        check_regular(path.stat(), path, most)
+        check_regular(path.stat(), path, max_bytes)
         descriptor = os.open(path, flags)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        check_regular(status, path, most)
+        check_regular(status, path, max_bytes)
         return file.read(status.st_size)
 
 
-def check_regular(status: os.stat_result, path: Path, most: int) -> None:
+def check_regular(status: os.stat_result, path: Path, max_bytes: int) -> None:
     """Raises OSError for what is no regular file, or larger than `most` bytes."""
     if not stat.S_ISREG(status.st_mode):
-        kind = KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        kind = FILE_KINDS.get(stat.S_IFMT(status.st_mode), "something else")
         raise OSError(errno.EINVAL, f"it is {kind} and no regular file", str(path))
-    if status.st_size > most:
-        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
+    if status.st_size > max_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {max_bytes:,} bytes", str(path))

@@ -3,17 +3,17 @@
 from typing import Literal
 
 from domain.errors import SortboxError
-from serving.decoding.undecodable import Undecodable
+from serving.decoding.undecodable import UndecodableError
 
 MAX_TOP_K = 1_000
 
 Media = Literal["file", "array"]
 
-FILES = frozenset(("", "application/x-image", "application/octet-stream"))
+FILE_CONTENT_TYPES = frozenset(("", "application/x-image", "application/octet-stream"))
 """The declared type only chooses between a file and an array: a file's format is seen, not told."""
 
 
-class Declined(SortboxError):
+class RequestError(SortboxError):
     """The request is at fault, not the image."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -22,14 +22,14 @@ class Declined(SortboxError):
         self.message = message
 
 
-def media(content_type: str) -> Media:
-    """Raises Undecodable (unsupported_content_type)."""
+def media_kind(content_type: str) -> Media:
+    """Raises UndecodableError (unsupported_content_type)."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-npy":
         return "array"
-    if kind in FILES or kind.startswith("image/"):
+    if kind in FILE_CONTENT_TYPES or kind.startswith("image/"):
         return "file"
-    raise Undecodable(
+    raise UndecodableError(
         "unsupported_content_type",
         f"The content type {kind[:100]!r} is not taken; send image/*, application/x-image, "
         "application/octet-stream or application/x-npy.",
@@ -42,27 +42,27 @@ def wants_thumbnail(accept: str) -> bool:
 
 
 def check_accept(accept: str) -> None:
-    """Raises Declined (406) unless JSON will do."""
+    """Raises RequestError (406) unless JSON will do."""
     kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
     if not kinds & {"", "*/*", "application/*", "application/json"}:
-        raise Declined(406, "The answer is application/json, which Accept does not allow.")
+        raise RequestError(406, "The answer is application/json, which Accept does not allow.")
 
 
 def top_k(attributes: str, default: int) -> int:
     """From InvokeEndpoint's CustomAttributes, `top_k=3`; other attributes are not ours to judge.
 
-    Raises Declined (400).
+    Raises RequestError (400).
     """
     for attribute in attributes.replace(";", ",").split(","):
         name, _, text = attribute.partition("=")
         if name.strip().lower() == "top_k":
-            return _top_k(text.strip())
+            return _parse_top_k(text.strip())
     return default
 
 
-def _top_k(text: str) -> int:
+def _parse_top_k(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_TOP_K:
-        raise Declined(
+        raise RequestError(
             400, f"top_k must be a whole number from 1 to {MAX_TOP_K}, not {text[:20]!r}."
         )
     return int(text)

@@ -6,15 +6,15 @@ from torch import nn
 EFFICIENTNET_LITE0 = "efficientnet_lite0"
 
 
-def backbone(architecture: str, labels: int) -> nn.Module:
+def create_network(architecture: str, labels: int) -> nn.Module:
     """A network with random weights and `labels` outputs. Raises ValueError for an unknown name."""
     if architecture == EFFICIENTNET_LITE0:
         network: nn.Module = EfficientNet.from_name("efficientnet-lite0", num_classes=labels)
         return network
-    return _torchvision(architecture, labels)
+    return _create_torchvision(architecture, labels)
 
 
-def _torchvision(architecture: str, labels: int) -> nn.Module:
+def _create_torchvision(architecture: str, labels: int) -> nn.Module:
     from torchvision import models  # seconds to import, and the bundled model needs none of it
 
     if architecture not in models.list_models(module=models):

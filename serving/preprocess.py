@@ -22,28 +22,30 @@ INTERPOLATIONS = {
     "lanczos": cv2.INTER_LANCZOS4,
 }
 
-FEW = 2
+MIN_AREA_STEP = 2
 """Beyond this many pixels a side for one, all of them are averaged: to skip some would alias."""
 
 cv2.setNumThreads(1)  # images are spread over the cores, not the rows of one
 
 
-def check(numbers: Preprocessing) -> None:
+def check(preprocessing: Preprocessing) -> None:
     """Raises ValueError for numbers that no image can be prepared by."""
-    if not 1 <= numbers.crop <= numbers.resize <= 4096:
+    if not 1 <= preprocessing.crop <= preprocessing.resize <= 4096:
         raise ValueError("preprocessing needs 1 <= crop <= resize <= 4096")
-    if len(numbers.mean) != 3 or len(numbers.std) != 3 or min(numbers.std) <= 0:
+    if len(preprocessing.mean) != 3 or len(preprocessing.std) != 3 or min(preprocessing.std) <= 0:
         raise ValueError("preprocessing needs three means and three positive deviations")
-    if numbers.interpolation not in INTERPOLATIONS:
-        raise ValueError(f"preprocessing has no interpolation called {numbers.interpolation!r}")
+    if preprocessing.interpolation not in INTERPOLATIONS:
+        raise ValueError(
+            f"preprocessing has no interpolation called {preprocessing.interpolation!r}"
+        )
 
 
-def shorter_side(numbers: Preprocessing) -> int:
+def shorter_side(preprocessing: Preprocessing) -> int:
     """The detail a decoder must keep, in pixels of the image's shorter side."""
-    return numbers.resize
+    return preprocessing.resize
 
 
-def crop(image: Image.Image | Pixels, numbers: Preprocessing) -> Pixels:
+def crop(image: Image.Image | Pixels, preprocessing: Preprocessing) -> Pixels:
     """RGB to (crop, crop, 3): the shorter side resized to `resize`, then the centre cropped.
 
     Both at once, by resizing only the centre: of a strip of 65535 x 1 pixels the whole would be
@@ -51,41 +53,52 @@ def crop(image: Image.Image | Pixels, numbers: Preprocessing) -> Pixels:
     """
     pixels: Pixels = np.asarray(image)
     height, width, _ = pixels.shape
-    side = min(height, width) * numbers.crop / numbers.resize
+    side = min(height, width) * preprocessing.crop / preprocessing.resize
     top, left = (height - side) / 2, (width - side) / 2
     rows, columns = slice(int(top), ceil(top + side)), slice(int(left), ceil(left + side))
     square = pixels[rows, columns]
-    if side > FEW * numbers.crop:
+    if side > MIN_AREA_STEP * preprocessing.crop:
         return np.asarray(
-            cv2.resize(square, (numbers.crop, numbers.crop), interpolation=cv2.INTER_AREA), np.uint8
+            cv2.resize(
+                square, (preprocessing.crop, preprocessing.crop), interpolation=cv2.INTER_AREA
+            ),
+            np.uint8,
         )
-    return _sampled(square, top - rows.start, left - columns.start, side / numbers.crop, numbers)
+    return _sample(
+        square, top - rows.start, left - columns.start, side / preprocessing.crop, preprocessing
+    )
 
 
-def _sampled(
-    square: Pixels, top: float, left: float, step: float, numbers: Preprocessing
+def _sample(
+    square: Pixels, top: float, left: float, step: float, preprocessing: Preprocessing
 ) -> Pixels:
     """One sample every `step` pixels, in the middle of each: exact where the box is fractional."""
     middle = (step - 1) / 2
-    back = np.array([[step, 0, left + middle], [0, step, top + middle]])
-    flags = INTERPOLATIONS[numbers.interpolation] | cv2.WARP_INVERSE_MAP
+    inverse = np.array([[step, 0, left + middle], [0, step, top + middle]])
+    flags = INTERPOLATIONS[preprocessing.interpolation] | cv2.WARP_INVERSE_MAP
     sampled = cv2.warpAffine(
-        square, back, (numbers.crop, numbers.crop), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        square,
+        inverse,
+        (preprocessing.crop, preprocessing.crop),
+        flags=flags,
+        borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(sampled, np.uint8)
 
 
-def normalise(pixels: Pixels, numbers: Preprocessing) -> Inputs:
+def normalise(pixels: Pixels, preprocessing: Preprocessing) -> Inputs:
     """(images, crop, crop, 3) to the network's input."""
-    scale, offset = scale_and_offset(numbers)
+    scale, offset = scale_and_offset(preprocessing)
     return (pixels * scale - offset).transpose(0, 3, 1, 2)
 
 
-def scale_and_offset(numbers: Preprocessing) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def scale_and_offset(
+    preprocessing: Preprocessing,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Of each channel: a network sees pixel * scale - offset.
 
     Mean and deviation are of values 0 to 1.
     """
-    std = np.array(numbers.std, np.float32)
-    mean = np.array(numbers.mean, np.float32)
+    std = np.array(preprocessing.std, np.float32)
+    mean = np.array(preprocessing.mean, np.float32)
     return (1 / (255 * std)).astype(np.float32), (mean / std).astype(np.float32)

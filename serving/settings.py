@@ -10,19 +10,19 @@ from domain.model import ModelId
 from serving.decoding import bounds
 
 MEBIBYTE = 2**20
-ENDPOINT_BODY_BYTES = 25 * MEBIBYTE
+MAX_ENDPOINT_BODY_BYTES = 25 * MEBIBYTE
 """InvokeEndpoint takes at most 25 MB."""
 
-TRANSFORM_MEGABYTES = 100
-TRANSFORM_CONCURRENCY = 100
+MAX_TRANSFORM_MEGABYTES = 100
+MAX_TRANSFORM_CONCURRENCY = 100
 """Batch Transform: payload x concurrency <= 100 MB, and concurrency <= 100."""
 
-FULL = 2
+BATCHES_PER_CORE = 2
 """Batches under way for each core, so that the next is waiting when one is done."""
 
-PAYLOAD = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
+PAYLOAD_VARIABLE = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
 
-PILLOW_PIXELS = 89_478_485
+MAX_PILLOW_PIXELS = 89_478_485
 """Above this Pillow has a limit of its own; ours must come first."""
 
 
@@ -75,68 +75,75 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str], processors: int) -> "Settings":
         """Raises SettingError, naming the first setting that is missing or wrong."""
-        payload = _integer(environ, PAYLOAD, 6, 0, TRANSFORM_MEGABYTES)
-        queue = _integer(environ, "SORTBOX_QUEUE", min(256, 32 * processors), 1, 10_000)
-        max_batch = _integer(environ, "SORTBOX_MAX_BATCH", 4, 1, 256)
-        full = FULL * processors * max_batch
-        megabytes = payload or TRANSFORM_MEGABYTES
-        at_once = max(1, min(full, queue, TRANSFORM_CONCURRENCY, TRANSFORM_MEGABYTES // megabytes))
+        payload = _parse_integer(environ, PAYLOAD_VARIABLE, 6, 0, MAX_TRANSFORM_MEGABYTES)
+        queue = _parse_integer(environ, "SORTBOX_QUEUE", min(256, 32 * processors), 1, 10_000)
+        max_batch = _parse_integer(environ, "SORTBOX_MAX_BATCH", 4, 1, 256)
+        full_batches = BATCHES_PER_CORE * processors * max_batch
+        megabytes = payload or MAX_TRANSFORM_MEGABYTES
+        concurrency = max(
+            1,
+            min(
+                full_batches, queue, MAX_TRANSFORM_CONCURRENCY, MAX_TRANSFORM_MEGABYTES // megabytes
+            ),
+        )
         return cls(
             model_dir=Path(environ.get("SM_MODEL_DIR", "/opt/ml/model")),
             host=environ.get("SORTBOX_BIND_HOST", "0.0.0.0"),
-            port=_integer(environ, "SAGEMAKER_BIND_TO_PORT", 8080, 1, 65_535),
-            model_id=_model_id(environ),
-            container=_text(environ, "SORTBOX_CONTAINER"),
-            batch=_boolean(environ, "SAGEMAKER_BATCH"),
+            port=_parse_integer(environ, "SAGEMAKER_BIND_TO_PORT", 8080, 1, 65_535),
+            model_id=_parse_model_id(environ),
+            container=_parse_text(environ, "SORTBOX_CONTAINER"),
+            batch=_parse_boolean(environ, "SAGEMAKER_BATCH"),
             max_payload_mb=payload,
-            max_concurrent_transforms=_integer(
-                environ, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", at_once, 1, 100
+            max_concurrent_transforms=_parse_integer(
+                environ, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", concurrency, 1, 100
             ),
-            top_k=_integer(environ, "SORTBOX_TOP_K", 5, 1, 1_000),
+            top_k=_parse_integer(environ, "SORTBOX_TOP_K", 5, 1, 1_000),
             queue=queue,
             max_batch=max_batch,
-            engine=_engine(environ),
-            max_arrays=_integer(environ, "SORTBOX_MAX_ARRAYS", 32, 1, 1_024),
-            max_pixels=_integer(environ, "SORTBOX_MAX_PIXELS", bounds.MAX_PIXELS, 1, PILLOW_PIXELS),
-            max_body_bytes=_integer(
-                environ, "SORTBOX_MAX_BODY_BYTES", _body_bytes(environ, payload), 1, 2**31
+            engine=_parse_engine(environ),
+            max_arrays=_parse_integer(environ, "SORTBOX_MAX_ARRAYS", 32, 1, 1_024),
+            max_pixels=_parse_integer(
+                environ, "SORTBOX_MAX_PIXELS", bounds.MAX_PIXELS, 1, MAX_PILLOW_PIXELS
             ),
-            max_decodes=_integer(
+            max_body_bytes=_parse_integer(
+                environ, "SORTBOX_MAX_BODY_BYTES", _default_body_bytes(environ, payload), 1, 2**31
+            ),
+            max_decodes=_parse_integer(
                 environ, "SORTBOX_MAX_DECODES", max(2, min(processors, 64)), 1, 64
             ),
-            decode_ms=_integer(environ, "SORTBOX_DECODE_MS", 2_000, 100, 60_000),
-            stall_seconds=_integer(environ, "SORTBOX_STALL_SECONDS", 30, 1, 3_600),
+            decode_ms=_parse_integer(environ, "SORTBOX_DECODE_MS", 2_000, 100, 60_000),
+            stall_seconds=_parse_integer(environ, "SORTBOX_STALL_SECONDS", 30, 1, 3_600),
         )
 
 
-def _body_bytes(environ: Mapping[str, str], payload_mb: int) -> int:
-    if PAYLOAD not in environ:
-        return ENDPOINT_BODY_BYTES
-    return (payload_mb or TRANSFORM_MEGABYTES) * MEBIBYTE
+def _default_body_bytes(environ: Mapping[str, str], payload_mb: int) -> int:
+    if PAYLOAD_VARIABLE not in environ:
+        return MAX_ENDPOINT_BODY_BYTES
+    return (payload_mb or MAX_TRANSFORM_MEGABYTES) * MEBIBYTE
 
 
-def _text(environ: Mapping[str, str], name: str) -> str:
+def _parse_text(environ: Mapping[str, str], name: str) -> str:
     value = environ.get(name, "").strip()
     if not value:
         raise SettingError(f"{name} is not set")
     return value
 
 
-def _integer(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+def _parse_integer(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     text = environ.get(name, str(default))
     if not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
         raise SettingError(f"{name} must be a whole number from {low} to {high}, not {text!r}")
     return int(text)
 
 
-def _boolean(environ: Mapping[str, str], name: str) -> bool:
+def _parse_boolean(environ: Mapping[str, str], name: str) -> bool:
     text = environ.get(name, "false").lower()
     if text not in ("true", "false"):
         raise SettingError(f"{name} must be true or false, not {text!r}")
     return text == "true"
 
 
-def _engine(environ: Mapping[str, str]) -> EngineChoice:
+def _parse_engine(environ: Mapping[str, str]) -> EngineChoice:
     text = environ.get("SORTBOX_ENGINE", "auto")
     for choice in get_args(EngineChoice):
         if text == choice:
@@ -145,8 +152,8 @@ def _engine(environ: Mapping[str, str]) -> EngineChoice:
     raise SettingError(f"SORTBOX_ENGINE must be auto, openvino or torch, not {text!r}")
 
 
-def _model_id(environ: Mapping[str, str]) -> ModelId:
-    text = _text(environ, "SORTBOX_MODEL_ID")
+def _parse_model_id(environ: Mapping[str, str]) -> ModelId:
+    text = _parse_text(environ, "SORTBOX_MODEL_ID")
     try:
         return ModelId.parse(text)
     except ValueError as error:

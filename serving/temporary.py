@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PREFIX = "sortbox."
+FOLDER_PREFIX = "sortbox."
 """Of nothing else, since what nobody holds is removed; and short: a socket's path has 107 bytes."""
 
 SHORT = "/tmp"
@@ -30,11 +30,11 @@ def temporary_folder() -> Iterator[Path]:
     place = tempfile.gettempdir()
     if len(os.fsencode(place)) > PLACE_BYTES:
         place = SHORT
-    for folder in Path(place).glob(f"{PREFIX}*"):
-        if (lock := _locked(folder)) is not None:
+    for folder in Path(place).glob(f"{FOLDER_PREFIX}*"):
+        if (lock := _try_lock(folder)) is not None:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
-    folder, lock = _claimed(place)
+    folder, lock = _create_locked(place)
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:
         yield folder
@@ -44,17 +44,17 @@ def temporary_folder() -> Iterator[Path]:
         os.close(lock)
 
 
-def _claimed(place: str) -> tuple[Path, int]:
+def _create_locked(place: str) -> tuple[Path, int]:
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-        lock = _locked(folder)
+        folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=place))
+        lock = _try_lock(folder)
         if lock is not None and folder.exists():
             return folder, lock
         if lock is not None:  # another server took it for abandoned
             os.close(lock)
 
 
-def _locked(folder: Path) -> int | None:
+def _try_lock(folder: Path) -> int | None:
     """A descriptor that holds it; None where it is held, gone, a link, or somebody else's."""
     with suppress(OSError):
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

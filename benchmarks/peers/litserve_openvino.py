@@ -12,9 +12,9 @@ import numpy as np
 
 from domain.model import ModelCard
 from serving import hardware, preprocess
-from serving.classifier import best
+from serving.classifier import top_labels
 from serving.decoding.decode import decode
-from serving.engines.openvino import from_pixels, openvino
+from serving.engines.openvino import add_preprocessing, openvino
 
 FOLDER = Path(os.environ["ARCHIVE"])
 WORKERS = int(os.environ["WORKERS"])
@@ -26,7 +26,7 @@ class Api(litserve.LitAPI):
         self.card = ModelCard.from_json((FOLDER / "card.json").read_text())
         numbers = self.card.preprocessing
         core = openvino.Core()
-        network = from_pixels(core.read_model(FOLDER / "openvino" / "model.xml"), numbers)
+        network = add_preprocessing(core.read_model(FOLDER / "openvino" / "model.xml"), numbers)
         config = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
@@ -62,7 +62,7 @@ class Api(litserve.LitAPI):
         return list(scores)
 
     def encode_response(self, row: np.ndarray) -> dict[str, object]:
-        labels = best(row, self.card.labels, 5)
+        labels = top_labels(row, self.card.labels, 5)
         return {"labels": [{"label": each.label, "score": each.score} for each in labels]}
 
 

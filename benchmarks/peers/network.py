@@ -11,7 +11,7 @@ from torch import nn
 from torchvision import transforms
 
 from domain.model import ModelCard
-from serving.networks import backbone
+from serving.networks import create_network
 
 FOLDER = Path(os.environ.get("ARCHIVE", "."))
 TOP = 5
@@ -23,7 +23,7 @@ def card() -> ModelCard:
 
 def load() -> nn.Module:
     described = card()
-    network = backbone(described.architecture, len(described.labels))
+    network = create_network(described.architecture, len(described.labels))
     network.load_state_dict(load_file(FOLDER / "weights.safetensors"))
     return network.eval()
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from serving.decoding.undecodable import Undecodable
+from serving.decoding.undecodable import UndecodableError
 
-SHAPES = (
+SHAPE_ADVICE = (
     "Send uint8 values as H x W x 3 or N x H x W x 3; floats in 0 to 1 or 0 to 255 and the "
     "order 3 x H x W or N x 3 x H x W are understood too."
 )
@@ -24,10 +24,10 @@ SHAPES = (
 SLICE_PIXELS = 100_000
 """Of floats at once: a megabyte, which stays in the processor's cache."""
 
-TYPE_CHARACTERS = 60
-AXIS = 2**63
+MAX_TYPE_CHARACTERS = 60
+MAX_AXIS_LENGTH = 2**63
 
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 HEADER_ERRORS = (
     LookupError,
@@ -42,63 +42,69 @@ HEADER_ERRORS = (
 
 
 @dataclass(frozen=True, slots=True)
-class One:
+class ArrayImage:
     """H x W x 3."""
 
     image: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
+class ArrayImages:
     """N x H x W x 3."""
 
     images: NDArray[np.uint8]
 
 
-def read(body: bytes, max_pixels: int, max_images: int) -> One | Many:
-    """Three axes are one image, four a list of them, though it be of one. Raises Undecodable."""
+def read_array(body: bytes, max_pixels: int, max_images: int) -> ArrayImage | ArrayImages:
+    """Three axes are one image, four a list, even of one. Raises UndecodableError."""
     values = _channels_last(_view(body))
     images = values if values.ndim == 4 else values[np.newaxis]
     count, height, width, _ = images.shape
     if count > max_images:
-        raise Undecodable("too_large", f"The array holds {count} images; at most {max_images} may.")
+        raise UndecodableError(
+            "too_large", f"The array holds {count} images; at most {max_images} may."
+        )
     if height * width > max_pixels:
-        raise Undecodable(
+        raise UndecodableError(
             "too_many_pixels",
             f"The images have {width} x {height} pixels; at most {max_pixels:,} are taken.",
         )
     if values.ndim == 3:
-        return One(_eight_bits(values))
-    return Many(_eight_bits(values))
+        return ArrayImage(_to_uint8(values))
+    return ArrayImages(_to_uint8(values))
 
 
 def _view(body: bytes) -> NDArray[np.generic]:
     if not body:
-        raise Undecodable("empty", "The file is empty.")
+        raise UndecodableError("empty", "The file is empty.")
     if not body.startswith(npy.MAGIC_PREFIX):
-        raise Undecodable("not_an_image", f"The file is not a NumPy array (.npy). {SHAPES}")
+        raise UndecodableError(
+            "not_an_image", f"The file is not a NumPy array (.npy). {SHAPE_ADVICE}"
+        )
     stream = BytesIO(body)
-    shape, fortran, dtype = _header(stream)
+    shape, fortran, dtype = _read_header(stream)
     if dtype != np.uint8 and dtype.kind != "f":
-        name = str(dtype)[:TYPE_CHARACTERS]
-        raise Undecodable("unsupported_array", f"The array's type is {name}. {SHAPES}")
+        name = str(dtype)[:MAX_TYPE_CHARACTERS]
+        raise UndecodableError("unsupported_array", f"The array's type is {name}. {SHAPE_ADVICE}")
     if min(shape, default=0) < 1 or len(shape) not in (3, 4):
         raise _shape_error(shape)
     size = math.prod(shape) * dtype.itemsize
     if len(body) - stream.tell() < size:
-        raise Undecodable("truncated", "The array ends before its header says it does.")
+        raise UndecodableError("truncated", "The array ends before its header says it does.")
     values = np.frombuffer(body, dtype, math.prod(shape), stream.tell())
     return values.reshape(shape, order="F" if fortran else "C")
 
 
-def _header(stream: BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+def _read_header(stream: BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
     try:
-        read = HEADERS[npy.read_magic(stream)]  # type: ignore[no-untyped-call]
+        read = HEADER_READERS[npy.read_magic(stream)]  # type: ignore[no-untyped-call]
         shape, fortran, dtype = read(stream)  # type: ignore[no-untyped-call]
-        if any(type(axis) is not int or abs(axis) >= AXIS for axis in shape):  # True, or 10**5000
+        if any(
+            type(axis) is not int or abs(axis) >= MAX_AXIS_LENGTH for axis in shape
+        ):  # True, or 10**5000
             raise ValueError("an axis has no length that an array can have")
     except HEADER_ERRORS as error:
-        raise Undecodable("corrupt", "The NumPy array's header cannot be read.") from error
+        raise UndecodableError("corrupt", "The NumPy array's header cannot be read.") from error
     return shape, fortran, dtype
 
 
@@ -111,27 +117,28 @@ def _channels_last(values: NDArray[np.generic]) -> NDArray[np.generic]:
     raise _shape_error(values.shape)
 
 
-def _shape_error(shape: tuple[int, ...]) -> Undecodable:
+def _shape_error(shape: tuple[int, ...]) -> UndecodableError:
     text = " x ".join(str(axis) for axis in shape[:8]) or "a single value"
-    return Undecodable("unsupported_array", f"The array's shape is {text}. {SHAPES}")
+    return UndecodableError("unsupported_array", f"The array's shape is {text}. {SHAPE_ADVICE}")
 
 
-def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _to_uint8(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Floats a slice at a time: of halves in 100 MB, all at once would take three times 200 MB."""
     if values.dtype == np.uint8:
         return np.ascontiguousarray(values, np.uint8)
     slices = _slices(values)
-    extremes = [(float(levels.min()), float(levels.max())) for levels in map(_levels, slices)]
+    extremes = [(float(levels.min()), float(levels.max())) for levels in map(_to_float32, slices)]
     low = min(low for low, _ in extremes)
     high = max(high for _, high in extremes)
     if not all(low >= 0 and high <= 255 for low, high in extremes):  # true for NaN as well
-        raise Undecodable(
+        raise UndecodableError(
             "unsupported_array",
-            f"The array's values go from {low:g} to {high:g}: it seems to be normalised. {SHAPES}",
+            f"The array's values go from {low:g} to {high:g}: it seems to be normalised. "
+            f"{SHAPE_ADVICE}",
         )
     scale = 255 if high <= 1 else 1
     pixels = np.empty(values.shape, np.uint8)
-    for levels, target in zip(map(_levels, slices), _slices(pixels), strict=True):
+    for levels, target in zip(map(_to_float32, slices), _slices(pixels), strict=True):
         target[:] = np.rint(levels * scale)
     return pixels
 
@@ -150,6 +157,6 @@ def _slices(values: NDArray[Any]) -> list[NDArray[Any]]:
     ]
 
 
-def _levels(values: NDArray[np.generic]) -> NDArray[np.float32]:
+def _to_float32(values: NDArray[np.generic]) -> NDArray[np.float32]:
     with np.errstate(all="ignore"):  # values beyond float32 become infinite, and are refused
         return np.asarray(values, np.float32)

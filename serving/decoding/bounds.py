@@ -13,58 +13,58 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serving.decoding.sniff import Format, webp_size
-from serving.decoding.undecodable import Undecodable
+from serving.decoding.undecodable import UndecodableError
 
 MAX_PIXELS = 50_000_000
 """Of an image that is decoded, for answers and for training; SORTBOX_MAX_PIXELS sets the server's.
 """
 
-SCAN_PIXELS = 600_000_000
+MAX_SCAN_PIXELS = 600_000_000
 """Scans x pixels of one JPEG, at 1 to 2 ns each. Programs write about ten scans."""
 
-SCANS = 200
-JPEG_SEGMENTS = 10_000
-PNG_CHUNKS = 1_000
-PNG_CHUNK_BYTES = 1_024
-"""Beyond PNG_CHUNKS a chunk for every KiB; libpng writes one for every 8."""
+MAX_SCANS = 200
+MAX_JPEG_SEGMENTS = 10_000
+MAX_PNG_CHUNKS = 1_000
+MIN_PNG_CHUNK_BYTES = 1_024
+"""Beyond MAX_PNG_CHUNKS, a chunk for every KiB; libpng writes one for every 8."""
 
 PNG_PACKED = (b"zTXt", b"iTXt", b"iCCP")
 """Chunks that may unpack to a thousand times their bytes."""
 
-GIF_BLOCKS = 4_096
+MAX_GIF_BLOCKS = 4_096
 """Of comments and extensions before the first frame; Pillow joins them in quadratic time."""
 
-TIFF_TAGS = 4_096
-TIFF_SEGMENTS = 131_072
+MAX_TIFF_TAGS = 4_096
+MAX_TIFF_SEGMENTS = 131_072
 """Strips or tiles: a row each, for the tallest image in two planes."""
 
 TIFF_WIDTH, TIFF_HEIGHT, TIFF_COMPRESSION = 256, 257, 259
-TIFF_OFFSETS = (273, 324)
-TIFF_JPEG = (6, 7)
-TIFF_SCANS = 4
+TIFF_OFFSET_TAGS = (273, 324)
+TIFF_JPEG_COMPRESSIONS = (6, 7)
+MAX_TIFF_SEGMENT_SCANS = 4
 """Of each JPEG-compressed strip or tile: usually one, or one a component."""
 
-WEBP_PIXELS = 27_000_000
+MAX_WEBP_PIXELS = 27_000_000
 """Pillow's decoder of animations, which decodes stills too, takes 16 bytes a pixel."""
 
-HEIF_BOXES = 20_000
-HEIF_DEPTH = 4
-HEIF_REFERENCE_BYTES = 1_000_000
-HEIF_WORK = 3
+MAX_HEIF_BOXES = 20_000
+MAX_HEIF_DEPTH = 4
+MAX_HEIF_REFERENCE_BYTES = 1_000_000
+MAX_HEIF_WORK_FACTOR = 3
 """Pixels decoded for each pixel of the largest allowed image: tiles, alpha, and their overlap."""
 
 SOS, EOI = 0xDA, 0xD9
 JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)
 """Neither a stuffed byte nor a restart marker, which are part of the scan."""
 
-JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-STANDALONE = frozenset((0x01, 0xD8))
-TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
-TIFF_SIZES |= {13: 4, 16: 8, 17: 8, 18: 8}
+JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+STANDALONE_MARKERS = frozenset((0x01, 0xD8))
+TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+TIFF_TYPE_BYTES |= {13: 4, 16: 8, 17: 8, 18: 8}
 
 
 def check(body: bytes, form: Format, max_pixels: int) -> None:
-    """Raises Undecodable (too_expensive) where decoding would cost more than any photo does."""
+    """Raises UndecodableError (too_expensive) where decoding costs more than any photo."""
     match form:
         case "jpeg":
             _check_jpeg(body)
@@ -82,37 +82,37 @@ def check(body: bytes, form: Format, max_pixels: int) -> None:
             pass  # its cost is that of its pixels
 
 
-def _refuse(what: str) -> Undecodable:
-    return Undecodable("too_expensive", f"The file takes too much work to decode: {what}.")
+def _too_expensive(what: str) -> UndecodableError:
+    return UndecodableError("too_expensive", f"The file takes too much work to decode: {what}.")
 
 
-def jpeg_scans(body: bytes) -> int:
+def estimate_jpeg_scans(body: bytes) -> int:
     """At least as many as the file has: exact but for bytes in metadata that look like a scan."""
     return body.count(b"\xff\xda")
 
 
 def _check_jpeg(body: bytes) -> None:
-    scans, pixels = scans_and_pixels(body)
-    if scans > SCANS or scans * pixels > SCAN_PIXELS:
-        raise _refuse(f"{scans} scans of {pixels:,} pixels. Save it again with fewer scans")
+    scans, pixels = count_scans_and_pixels(body)
+    if scans > MAX_SCANS or scans * pixels > MAX_SCAN_PIXELS:
+        raise _too_expensive(f"{scans} scans of {pixels:,} pixels. Save it again with fewer scans")
 
 
-def scans_and_pixels(body: bytes) -> tuple[int, int]:
-    """Of a JPEG, exactly as libjpeg walks it. Raises Undecodable for too many segments."""
+def count_scans_and_pixels(body: bytes) -> tuple[int, int]:
+    """Of a JPEG, exactly as libjpeg walks it. Raises UndecodableError for too many segments."""
     scans, pixels, at = 0, 0, 2
-    for _ in range(JPEG_SEGMENTS):
-        found = JPEG_MARKER.search(body, at)
-        if found is None or found[1][0] == EOI:
+    for _ in range(MAX_JPEG_SEGMENTS):
+        match = JPEG_MARKER.search(body, at)
+        if match is None or match[1][0] == EOI:
             return scans, pixels
-        marker, at = found[1][0], found.end()
-        if marker in STANDALONE:
+        marker, at = match[1][0], match.end()
+        if marker in STANDALONE_MARKERS:
             continue
-        if marker in JPEG_FRAMES:
+        if marker in JPEG_FRAME_MARKERS:
             height, width = body[at + 3 : at + 5], body[at + 5 : at + 7]
             pixels = max(pixels, int.from_bytes(height, "big") * int.from_bytes(width, "big"))
         scans += marker == SOS
         at += int.from_bytes(body[at : at + 2], "big")
-    raise _refuse(f"it has more than {JPEG_SEGMENTS:,} segments")
+    raise _too_expensive(f"it has more than {MAX_JPEG_SEGMENTS:,} segments")
 
 
 def _check_png(body: bytes) -> None:
@@ -120,43 +120,43 @@ def _check_png(body: bytes) -> None:
 
 
 def png_packed_bytes(body: bytes) -> int:
-    """Of compressed text and profiles. Raises Undecodable for too many chunks."""
-    packed, at, most = 0, 8, PNG_CHUNKS + len(body) // PNG_CHUNK_BYTES
+    """Of compressed text and profiles. Raises UndecodableError for too many chunks."""
+    packed, at, most = 0, 8, MAX_PNG_CHUNKS + len(body) // MIN_PNG_CHUNK_BYTES
     for _ in range(most):
         if at >= len(body) or body[at + 4 : at + 8] == b"IEND":
             return packed
         length = int.from_bytes(body[at : at + 4], "big")
         packed += length if body[at + 4 : at + 8] in PNG_PACKED else 0
         at += 12 + length
-    raise _refuse(f"it has more than {most:,} chunks")
+    raise _too_expensive(f"it has more than {most:,} chunks")
 
 
 def _check_gif(body: bytes) -> None:
     packed = body[10] if len(body) > 10 else 0
     at = 13 + (3 << (packed & 7) + 1 if packed & 0x80 else 0)
     inside = False
-    for _ in range(GIF_BLOCKS):
+    for _ in range(MAX_GIF_BLOCKS):
         if not inside:  # an extension starts with its label; its blocks end with an empty one
             if body[at : at + 1] != b"\x21":
                 return
             at += 2
         inside = body[at : at + 1] not in (b"", b"\0")
         at += 1 + (body[at] if inside else 0)
-    raise _refuse(f"more than {GIF_BLOCKS:,} blocks come before its first frame")
+    raise _too_expensive(f"more than {MAX_GIF_BLOCKS:,} blocks come before its first frame")
 
 
 def _check_webp(body: bytes) -> None:
     size = webp_size(body)
-    if size is not None and size[0] * size[1] > WEBP_PIXELS:
-        raise Undecodable(
+    if size is not None and size[0] * size[1] > MAX_WEBP_PIXELS:
+        raise UndecodableError(
             "too_expensive",
             f"A WebP of {size[0]} x {size[1]} pixels takes too much memory to decode; at most "
-            f"{WEBP_PIXELS:,} pixels are. Save it as JPEG or PNG and send that.",
+            f"{MAX_WEBP_PIXELS:,} pixels are. Save it as JPEG or PNG and send that.",
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
+class TiffTag:
     number: int
     bytes: int
     count: int
@@ -166,20 +166,22 @@ class Tag:
 
 def _check_tiff(body: bytes) -> None:
     """Of the first directory, which is all that is read (TIFF 6.0, section 2; BigTIFF)."""
-    tags = _tiff_tags(body)
+    tags = _read_tiff_tags(body)
     if sum(tag.bytes for tag in tags) > 2 * len(body):
-        raise _refuse("its tags take more bytes than it has")
+        raise _too_expensive("its tags take more bytes than it has")
     values = {tag.number: tag.value for tag in tags}
-    segments = max((tag.count for tag in tags if tag.number in TIFF_OFFSETS), default=1)
-    if segments > TIFF_SEGMENTS:
-        raise _refuse(f"it has {segments:,} strips or tiles")
-    scans = jpeg_scans(body) if values.get(TIFF_COMPRESSION) in TIFF_JPEG else 0
+    segments = max((tag.count for tag in tags if tag.number in TIFF_OFFSET_TAGS), default=1)
+    if segments > MAX_TIFF_SEGMENTS:
+        raise _too_expensive(f"it has {segments:,} strips or tiles")
+    scans = (
+        estimate_jpeg_scans(body) if values.get(TIFF_COMPRESSION) in TIFF_JPEG_COMPRESSIONS else 0
+    )
     pixels = values.get(TIFF_WIDTH, 0) * values.get(TIFF_HEIGHT, 0)
-    if scans > TIFF_SCANS * segments and scans * pixels > SCAN_PIXELS:
-        raise _refuse(f"{scans} scans of {pixels:,} pixels")
+    if scans > MAX_TIFF_SEGMENT_SCANS * segments and scans * pixels > MAX_SCAN_PIXELS:
+        raise _too_expensive(f"{scans} scans of {pixels:,} pixels")
 
 
-def _tiff_tags(body: bytes) -> list[Tag]:
+def _read_tiff_tags(body: bytes) -> list[TiffTag]:
     endian: Literal["little", "big"] = "little" if body[:2] == b"II" else "big"
     big = 0x2B in body[2:4]
     word, counter, length = (8, 8, 20) if big else (4, 2, 12)
@@ -189,35 +191,35 @@ def _tiff_tags(body: bytes) -> list[Tag]:
 
     first = number(word, word)
     tags = number(first, counter)
-    if tags > TIFF_TAGS:
-        raise _refuse(f"it has {tags:,} tags")
-    found = []
+    if tags > MAX_TIFF_TAGS:
+        raise _too_expensive(f"it has {tags:,} tags")
+    entries = []
     for at in range(first + counter, first + counter + tags * length, length):
-        size, count = TIFF_SIZES.get(number(at + 2, 2), 1), number(at + 4, word)
+        size, count = TIFF_TYPE_BYTES.get(number(at + 2, 2), 1), number(at + 4, word)
         value = number(at + 4 + word, size if count == 1 else word)
-        found.append(Tag(number(at, 2), size * count, count, value))
-    return found
+        entries.append(TiffTag(number(at, 2), size * count, count, value))
+    return entries
 
 
-def tiff_pixels(body: bytes) -> int:
-    """Width x height, as the first directory says. Raises Undecodable for too many tags."""
-    values = {tag.number: tag.value for tag in _tiff_tags(body)}
+def count_tiff_pixels(body: bytes) -> int:
+    """Width x height, as the first directory says. Raises UndecodableError for too many tags."""
+    values = {tag.number: tag.value for tag in _read_tiff_tags(body)}
     return values.get(TIFF_WIDTH, 0) * values.get(TIFF_HEIGHT, 0)
 
 
-def heif_pixels(body: bytes) -> int:
+def count_heif_pixels(body: bytes) -> int:
     """Of all tiles and layers that the primary image is made of (ISO/IEC 23008-12).
 
-    Raises Undecodable for too many boxes, and IndexError for a file that is cut short.
+    Raises UndecodableError for too many boxes, and IndexError for a file that is cut short.
     """
     items = _HeifItems(body)
     return items.work(items.primary) + sum(items.work(item) for item in items.auxiliary)
 
 
 def _check_heif(body: bytes, max_pixels: int) -> None:
-    work = heif_pixels(body)
-    if work > HEIF_WORK * max_pixels:
-        raise _refuse(f"its tiles and layers have {work:,} pixels")
+    work = count_heif_pixels(body)
+    if work > MAX_HEIF_WORK_FACTOR * max_pixels:
+        raise _too_expensive(f"its tiles and layers have {work:,} pixels")
 
 
 class _HeifItems:
@@ -225,11 +227,11 @@ class _HeifItems:
 
     def __init__(self, body: bytes) -> None:
         self._body = body
-        self._boxes_left = HEIF_BOXES
+        self._boxes_left = MAX_HEIF_BOXES
         self._sizes: list[int] = []
         self._size_of: dict[int, int] = {}
         self._parts: dict[int, Sequence[int]] = {}
-        self._worked: dict[int, int] = {}
+        self._work_of: dict[int, int] = {}
         self.primary = 0
         self.auxiliary: list[int] = []
         for kind, start, end in self._boxes(0, len(body)):
@@ -238,16 +240,16 @@ class _HeifItems:
 
     def work(self, item: int, depth: int = 0) -> int:
         """Pixels that are decoded for an item, each tile as often as it is named."""
-        if depth > HEIF_DEPTH:
-            raise _refuse("its images are made of each other")
-        if item not in self._worked:
+        if depth > MAX_HEIF_DEPTH:
+            raise _too_expensive("its images are made of each other")
+        if item not in self._work_of:
             parts = self._parts.get(item)
-            self._worked[item] = (
+            self._work_of[item] = (
                 self._size_of.get(item, 0)
                 if parts is None
                 else sum(self.work(part, depth + 1) for part in parts)
             )
-        return self._worked[item]
+        return self._work_of[item]
 
     def _number(self, at: int, size: int) -> int:
         return int.from_bytes(self._body[at : at + size], "big")
@@ -256,7 +258,7 @@ class _HeifItems:
         while at + 8 <= end:
             self._boxes_left -= 1
             if self._boxes_left < 0:
-                raise _refuse(f"it has more than {HEIF_BOXES:,} boxes")
+                raise _too_expensive(f"it has more than {MAX_HEIF_BOXES:,} boxes")
             size, header = self._number(at, 4), 8
             if size == 1:
                 size, header = self._number(at + 8, 8), 16
@@ -277,8 +279,8 @@ class _HeifItems:
                     self._read_properties(at, stop)
 
     def _read_references(self, start: int, end: int) -> None:
-        if end - start > HEIF_REFERENCE_BYTES:
-            raise _refuse("it has too many references")
+        if end - start > MAX_HEIF_REFERENCE_BYTES:
+            raise _too_expensive("it has too many references")
         size = 4 if self._body[start : start + 1] == b"\1" else 2
         for kind, at, stop in self._boxes(start + 4, end):
             item, count = self._number(at, size), self._number(at + size, 2)
@@ -304,7 +306,7 @@ class _HeifItems:
         id_size, index_size = 4 if wide else 2, 2 if long else 1
         entries = self._number(at + 4, 4)
         at += 8
-        for _ in range(min(entries, HEIF_BOXES)):
+        for _ in range(min(entries, MAX_HEIF_BOXES)):
             if at >= end:
                 return
             item, count = self._number(at, id_size), self._number(at + id_size, 1)

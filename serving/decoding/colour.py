@@ -13,7 +13,7 @@ from PIL import Image
 DEEP_MODES = frozenset(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"))
 """One channel of more than eight bits, which Pillow's own conversion clips to white."""
 
-WHITES = (255.0, 65_535.0)
+WHITE_LEVELS = (255.0, 65_535.0)
 """White, where the file does not say: of eight or of sixteen bits."""
 
 STRIP_PIXELS = 1_000_000
@@ -22,24 +22,24 @@ STRIP_PIXELS = 1_000_000
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """H x W x 3. Transparent pixels are laid over white; CMYK is converted without its profile."""
     deep = image.mode in DEEP_MODES
-    black, white = _range(image) if deep else (0.0, 0.0)
+    black, white = _black_and_white(image) if deep else (0.0, 0.0)
     rgb = np.empty((image.height, image.width, 3), np.uint8)
-    for top, strip in _strips(image):
+    for top, strip in _split_into_strips(image):
         rows = rgb[top : top + strip.height]
         if deep:
-            rows[:] = _eight_bits(np.asarray(strip), black, white)[:, :, np.newaxis]
+            rows[:] = _scale_to_uint8(np.asarray(strip), black, white)[:, :, np.newaxis]
         else:
-            rows[:] = np.asarray(_eight_bit_rgb(strip))
+            rows[:] = np.asarray(_convert_strip(strip))
     return rgb
 
 
-def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+def _split_into_strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
     height = max(1, STRIP_PIXELS // image.width)
     for top in range(0, image.height, height):
         yield top, image.crop((0, top, image.width, min(top + height, image.height)))
 
 
-def _eight_bit_rgb(image: Image.Image) -> Image.Image:
+def _convert_strip(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         layer = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGB", layer.size, "white")
@@ -48,8 +48,8 @@ def _eight_bit_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _eight_bits(values: NDArray[np.generic], black: float, white: float) -> NDArray[np.uint8]:
-    levels = _levels(values)
+def _scale_to_uint8(values: NDArray[np.generic], black: float, white: float) -> NDArray[np.uint8]:
+    levels = _to_finite_float32(values)
     with np.errstate(all="ignore"):  # floats of 1e38 may overflow; that they are black is harmless
         levels -= black
         levels *= 255 / ((white - black) or 1)
@@ -57,20 +57,22 @@ def _eight_bits(values: NDArray[np.generic], black: float, white: float) -> NDAr
         return levels.astype(np.uint8)
 
 
-def _levels(values: NDArray[np.generic]) -> NDArray[np.float32]:
+def _to_finite_float32(values: NDArray[np.generic]) -> NDArray[np.float32]:
     levels = values.astype(np.float32)
     return np.nan_to_num(levels, copy=False, posinf=0.0, neginf=0.0)
 
 
-def _range(image: Image.Image) -> tuple[float, float]:
+def _black_and_white(image: Image.Image) -> tuple[float, float]:
     """The values that are black and white: the narrowest usual range, else what there is."""
     if image.mode.startswith("I;16"):
         return 0.0, 65_535.0
     extremes = [
         (float(levels.min()), float(levels.max()))
-        for levels in (_levels(np.asarray(strip)) for _, strip in _strips(image))
+        for levels in (
+            _to_finite_float32(np.asarray(strip)) for _, strip in _split_into_strips(image)
+        )
     ]
     low, high = min(low for low, _ in extremes), max(high for _, high in extremes)
-    whites = (1.0, *WHITES) if image.mode == "F" else WHITES
+    whites = (1.0, *WHITE_LEVELS) if image.mode == "F" else WHITE_LEVELS
     white = next((white for white in whites if low >= 0 and high <= white), None)
     return (low, high) if white is None else (0.0, white)

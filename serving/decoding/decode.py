@@ -12,9 +12,9 @@ from pillow_heif import HeifImageFile
 
 from serving.decoding import bounds, jpeg
 from serving.decoding.colour import to_rgb
-from serving.decoding.decoded import Decoded
-from serving.decoding.sniff import Foreign, Format, sniff, webp_size
-from serving.decoding.undecodable import Undecodable
+from serving.decoding.decoded import DecodedImage
+from serving.decoding.sniff import Format, UnsupportedFormat, sniff, webp_size
+from serving.decoding.undecodable import UndecodableError
 
 DECODER_ERRORS = (
     ArithmeticError,
@@ -43,64 +43,68 @@ OPENERS: dict[Format, Callable[[BytesIO], Image.Image]] = {
 }
 """One decoder a file: left to choose, Pillow would hand an EPS to Ghostscript."""
 
-CONVERT = "Save it as JPEG, PNG or WebP and send that."
+CONVERT_ADVICE = "Save it as JPEG, PNG or WebP and send that."
 
 
-def decode(body: bytes, max_pixels: int, shorter_side: int) -> Decoded:
+def decode(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage:
     """By the fast road where it is open. `shorter_side`: a large JPEG is decoded down to this.
 
-    Raises Undecodable, and nothing else, whatever the bytes.
+    Raises UndecodableError, and nothing else, whatever the bytes.
     """
-    return jpeg.read(body, max_pixels, shorter_side) or hardened(body, max_pixels, shorter_side)
+    return jpeg.decode_ordinary(body, max_pixels, shorter_side) or decode_hardened(
+        body, max_pixels, shorter_side
+    )
 
 
-def hardened(body: bytes, max_pixels: int, shorter_side: int) -> Decoded:
+def decode_hardened(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage:
     """Any format, its first frame. Takes at most about 480 MB beside the body, or refuses.
 
-    Raises Undecodable, and nothing else, whatever the bytes.
+    Raises UndecodableError, and nothing else, whatever the bytes.
     """
-    form = image_format(body)
-    with _reading(form):
-        if form == "webp" and (size := webp_size(body)) is not None:
-            _refuse_too_many(size, max_pixels)
-        bounds.check(body, form, max_pixels)
-        image = OPENERS[form](BytesIO(body))
+    image_format = detect_format(body)
+    with _translate_errors(image_format):
+        if image_format == "webp" and (size := webp_size(body)) is not None:
+            _check_pixels(size, max_pixels)
+        bounds.check(body, image_format, max_pixels)
+        image = OPENERS[image_format](BytesIO(body))
         width, height = image.size
-        _refuse_too_many((width, height), max_pixels)
-        if form == "jpeg":
+        _check_pixels((width, height), max_pixels)
+        if image_format == "jpeg":
             image.draft(None, (shorter_side, shorter_side))
         image.load()
-        orientation = _orientation(image)  # after load: PNG may carry it behind the pixels
+        orientation = _read_orientation(image)  # after load: PNG may carry it behind the pixels
         if orientation in (5, 6, 7, 8):
             width, height = height, width
         pixels = to_rgb(image)
         del image  # of 50 megapixels it holds 200 MB
-        return Decoded(jpeg.upright(pixels, orientation), width, height, form)
+        return DecodedImage(
+            jpeg.apply_orientation(pixels, orientation), width, height, image_format
+        )
 
 
-def image_format(body: bytes) -> Format:
-    """By its first bytes. Raises Undecodable where it is none that is decoded."""
+def detect_format(body: bytes) -> Format:
+    """By its first bytes. Raises UndecodableError where it is none that is decoded."""
     if not body:
-        raise Undecodable("empty", "The file is empty.")
+        raise UndecodableError("empty", "The file is empty.")
     match sniff(body):
         case None:
-            raise Undecodable("not_an_image", "The file is not an image of any known format.")
-        case Foreign(name):
-            raise Undecodable("unsupported_format", f"The file is {name}. {CONVERT}")
-        case form:
-            return form
+            raise UndecodableError("not_an_image", "The file is not an image of any known format.")
+        case UnsupportedFormat(name):
+            raise UndecodableError("unsupported_format", f"The file is {name}. {CONVERT_ADVICE}")
+        case image_format:
+            return image_format
 
 
-def _refuse_too_many(size: tuple[int, int], max_pixels: int) -> None:
+def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
-        raise Undecodable(
+        raise UndecodableError(
             "too_many_pixels",
             f"The image has {width} x {height} pixels; at most {max_pixels:,} are decoded.",
         )
 
 
-def _orientation(image: Image.Image) -> int:
+def _read_orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except DECODER_ERRORS:  # broken metadata says nothing against the pixels
@@ -109,20 +113,21 @@ def _orientation(image: Image.Image) -> int:
 
 
 @contextmanager
-def _reading(form: Format) -> Iterator[None]:
+def _translate_errors(image_format: Format) -> Iterator[None]:
     try:
         yield
     except Image.DecompressionBombError as error:  # Pillow's own bound is reached before ours
-        raise Undecodable("too_many_pixels", "The image has far too many pixels.") from error
+        raise UndecodableError("too_many_pixels", "The image has far too many pixels.") from error
     except MemoryError as error:  # an absurd size inside the file, or the decoder's own limit
-        raise Undecodable(
-            "too_expensive", f"The {form} file takes too much memory to decode. {CONVERT}"
+        raise UndecodableError(
+            "too_expensive",
+            f"The {image_format} file takes too much memory to decode. {CONVERT_ADVICE}",
         ) from error
     except DECODER_ERRORS as error:
         if isinstance(error, EOFError) or "truncated" in str(error).lower():
-            raise Undecodable(
-                "truncated", f"The {form} file ends before its image does."
+            raise UndecodableError(
+                "truncated", f"The {image_format} file ends before its image does."
             ) from error
-        raise Undecodable(
-            "corrupt", f"The {form} file is damaged and cannot be decoded."
+        raise UndecodableError(
+            "corrupt", f"The {image_format} file is damaged and cannot be decoded."
         ) from error

@@ -8,7 +8,7 @@ from PIL import Image
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedImage:
     """Upright, and maybe smaller than the file's own `width` x `height`."""
 
     pixels: NDArray[np.uint8]
@@ -23,7 +23,7 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class CroppedImage:
     """All that is kept of an image once it is decoded: a crop of some 150 kB."""
 
     pixels: NDArray[np.uint8]

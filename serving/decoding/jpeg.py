@@ -17,41 +17,41 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from serving.decoding import bounds
-from serving.decoding.decoded import Decoded
+from serving.decoding.decoded import DecodedImage
 
 SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE = 0xC0, 0xC1, 0xC2
 SOS, APP1, APP14 = 0xDA, 0xE1, 0xEE
-FRAMES = (SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE)
-OTHER_FRAMES = frozenset(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
+FRAME_MARKERS = (SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE)
+OTHER_FRAME_MARKERS = frozenset(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
-PROGRESSIVE_PIXELS = 16_000_000
+MAX_PROGRESSIVE_PIXELS = 16_000_000
 """libjpeg keeps a progressive image whole, at six bytes a pixel, however small it is decoded."""
 
-MOST_SCANNED = bounds.SCAN_PIXELS
+MAX_ESTIMATED_SCAN_PIXELS = bounds.MAX_SCAN_PIXELS
 """Scans x pixels. Scans are overestimated here: the hardened road counts again, exactly."""
 
-CHEAP_NS = 30_000_000
-NS_A_BYTE = 10
-NS_A_SCANNED_PIXEL = 2
+MAX_CHEAP_NANOSECONDS = 30_000_000
+NANOSECONDS_PER_BYTE = 10
+NANOSECONDS_PER_SCANNED_PIXEL = 2
 """Measured on a busy machine. At 30 ms a photo of 4 megapixels is cheap, and ten scans of one."""
 
-BLOCK = 8
+BLOCK_SIDE_PIXELS = 8
 """Pixels of a side that are decoded together: of 1 x 65500 pixels, eight times as many."""
 
-PROGRESSIVE_SCANS = 10
+MIN_PROGRESSIVE_SCANS = 10
 """At least, of a progressive image: where scans are missing, libjpeg smooths what is there, which
 takes as long as the ten that programs write."""
 
-SEGMENTS = 1_000
+MAX_SEGMENTS = 1_000
 """Before the first scan; the longest colour profile takes 255."""
 
 EXIF_PREFIXES = re.compile(rb"^(?:Exif\0\0){1,2}")
 """As Pillow takes them away."""
 
-EXIF_TAGS = 1_000
+MAX_EXIF_TAGS = 1_000
 """Cameras write some fifty. Each may point to 64 kB, and Pillow would copy them all."""
 
-FACTORS = (8, 4, 2)
+SCALE_FACTORS = (8, 4, 2)
 """What Pillow scales by too. libjpeg-turbo knows 7/8 to 3/8 as well, without vector code for it."""
 
 EXIF_ERRORS = (
@@ -61,43 +61,52 @@ EXIF_ERRORS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class JpegHeader:
     width: int
     height: int
     is_progressive: bool
     orientation: int
 
 
-def read(body: bytes, max_pixels: int, shorter_side: int) -> Decoded | None:
+def decode_ordinary(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage | None:
     """None for what is not ordinary. `shorter_side`: may be decoded at 1/2 to 1/8 down to this."""
-    header = ordinary(body)
+    header = read_ordinary_header(body)
     pixels = 0 if header is None else header.width * header.height
-    if header is None or pixels > max_pixels or bounds.jpeg_scans(body) * pixels > MOST_SCANNED:
+    if (
+        header is None
+        or pixels > max_pixels
+        or bounds.estimate_jpeg_scans(body) * pixels > MAX_ESTIMATED_SCAN_PIXELS
+    ):
         return None
-    return _decoded(body, header, shorter_side)
+    return _decode(body, header, shorter_side)
 
 
-def read_cheap(body: bytes, max_pixels: int, shorter_side: int) -> Decoded | None:
-    """As `read`, but None as well where decoding may take more than about 30 ms."""
-    header = ordinary(body)
+def decode_cheap(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage | None:
+    """As `decode_ordinary`, but None as well where decoding may take more than about 30 ms."""
+    header = read_ordinary_header(body)
     if header is None or header.width * header.height > max_pixels:
         return None
-    if _nanoseconds(body, header) > CHEAP_NS:
+    if _estimate_nanoseconds(body, header) > MAX_CHEAP_NANOSECONDS:
         return None
-    return _decoded(body, header, shorter_side)
+    return _decode(body, header, shorter_side)
 
 
-def _nanoseconds(body: bytes, header: Header) -> int:
+def _estimate_nanoseconds(body: bytes, header: JpegHeader) -> int:
     """What decoding takes at most, about."""
-    scans = max(bounds.jpeg_scans(body), PROGRESSIVE_SCANS if header.is_progressive else 1)
-    blocks = ceil(header.width / BLOCK) * ceil(header.height / BLOCK)
-    return NS_A_BYTE * len(body) + NS_A_SCANNED_PIXEL * scans * blocks * BLOCK**2
+    scans = max(
+        bounds.estimate_jpeg_scans(body), MIN_PROGRESSIVE_SCANS if header.is_progressive else 1
+    )
+    blocks = ceil(header.width / BLOCK_SIDE_PIXELS) * ceil(header.height / BLOCK_SIDE_PIXELS)
+    return (
+        NANOSECONDS_PER_BYTE * len(body)
+        + NANOSECONDS_PER_SCANNED_PIXEL * scans * blocks * BLOCK_SIDE_PIXELS**2
+    )
 
 
-def _decoded(body: bytes, header: Header, shorter_side: int) -> Decoded | None:
+def _decode(body: bytes, header: JpegHeader, shorter_side: int) -> DecodedImage | None:
     width, height = header.width, header.height
     detail = min(width, height) // shorter_side
-    factor = next((factor for factor in FACTORS if factor <= detail), 1)
+    factor = next((factor for factor in SCALE_FACTORS if factor <= detail), 1)
     try:
         pixels = simplejpeg.decode_jpeg(
             body, "RGB", min_height=ceil(height / factor), min_width=ceil(width / factor)
@@ -106,27 +115,27 @@ def _decoded(body: bytes, header: Header, shorter_side: int) -> Decoded | None:
         return None
     if header.orientation in (5, 6, 7, 8):
         width, height = height, width
-    return Decoded(upright(pixels, header.orientation), width, height, "jpeg")
+    return DecodedImage(apply_orientation(pixels, header.orientation), width, height, "jpeg")
 
 
-def ordinary(body: bytes) -> Header | None:
+def read_ordinary_header(body: bytes) -> JpegHeader | None:
     """Reads the segments before the first scan, and no pixel. None where anything is unusual."""
     size: tuple[int, int] | None = None
     exif: list[bytes] = []
     is_progressive = False
-    at, left = 2, SEGMENTS
+    at, left = 2, MAX_SEGMENTS
     while body[at : at + 1] == b"\xff" and at + 4 <= len(body):
         marker, length = body[at + 1], int.from_bytes(body[at + 2 : at + 4], "big")
         content = body[at + 4 : at + 2 + length]
         if marker == SOS:
             break
         left -= 1
-        if not left or marker in OTHER_FRAMES or length < 2 or _is_unusual(marker, content):
+        if not left or marker in OTHER_FRAME_MARKERS or length < 2 or _is_unusual(marker, content):
             return None
-        if marker in FRAMES:
+        if marker in FRAME_MARKERS:
             if size is not None:
                 return None
-            size, is_progressive = _size(marker, content), marker == SOF_PROGRESSIVE
+            size, is_progressive = _read_size(marker, content), marker == SOF_PROGRESSIVE
         elif marker == APP1 and content.startswith(b"Exif\0\0"):
             exif.append(content)
         at += 2 + length
@@ -134,7 +143,7 @@ def ordinary(body: bytes) -> Header | None:
         return None
     if size is None or len(exif) > 1 or any(_has_many_tags(content) for content in exif):
         return None
-    return Header(*size, is_progressive, _orientation(exif[0]) if exif else 1)
+    return JpegHeader(*size, is_progressive, _read_orientation(exif[0]) if exif else 1)
 
 
 def _is_unusual(marker: int, content: bytes) -> bool:
@@ -148,19 +157,19 @@ def _has_many_tags(exif: bytes) -> bool:
     tiff = EXIF_PREFIXES.sub(b"", exif)
     order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
     at = int.from_bytes(tiff[4:8], order)
-    return int.from_bytes(tiff[at : at + 2], order) > EXIF_TAGS
+    return int.from_bytes(tiff[at : at + 2], order) > MAX_EXIF_TAGS
 
 
-def _size(marker: int, content: bytes) -> tuple[int, int] | None:
+def _read_size(marker: int, content: bytes) -> tuple[int, int] | None:
     height, width = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
     if content[:1] != b"\x08" or content[5:6] not in (b"\1", b"\3") or not width * height:
         return None
-    if marker == SOF_PROGRESSIVE and width * height > PROGRESSIVE_PIXELS:
+    if marker == SOF_PROGRESSIVE and width * height > MAX_PROGRESSIVE_PIXELS:
         return None
     return width, height
 
 
-def _orientation(content: bytes) -> int:
+def _read_orientation(content: bytes) -> int:
     exif = Image.Exif()
     try:
         exif.load(content)
@@ -170,7 +179,7 @@ def _orientation(content: bytes) -> int:
     return orientation if isinstance(orientation, int) else 1
 
 
-def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def apply_orientation(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """By the EXIF orientation; any other value than 2 to 8 means that it is upright."""
     match orientation:
         case 2:

@@ -7,13 +7,13 @@ Format = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "heif"]
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
+class UnsupportedFormat:
     """A kind of file that is recognised and not decoded."""
 
     name: str
 
 
-SUPPORTED: tuple[tuple[bytes, Format], ...] = (
+SUPPORTED_MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"GIF87a", "gif"),
@@ -24,7 +24,7 @@ SUPPORTED: tuple[tuple[bytes, Format], ...] = (
     (b"MM\0+", "tiff"),
 )
 
-FOREIGN = (
+UNSUPPORTED_MAGIC = (
     (b"8BPS", "a Photoshop file"),
     (b"%PDF", "a PDF document"),
     (b"%!PS", "a PostScript file"),
@@ -50,24 +50,27 @@ AVIF_BRANDS = frozenset((b"avif", b"avis"))
 BMP_HEADER_SIZES = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
 
 
-def sniff(body: bytes) -> Format | Foreign | None:
+def sniff(body: bytes) -> Format | UnsupportedFormat | None:
     """None where nothing is recognised."""
     if body[8:10] == b"CR" and body[:4] == b"II*\0":
-        return Foreign("a camera raw file")
-    for magic, form in SUPPORTED:
+        return UnsupportedFormat("a camera raw file")
+    for magic, image_format in SUPPORTED_MAGIC:
         if body.startswith(magic):
-            return form
+            return image_format
     if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
         return "webp"
     if body[:2] == b"BM" and int.from_bytes(body[14:18], "little") in BMP_HEADER_SIZES:
         return "bmp"
     if body[4:8] == b"ftyp":
-        return _iso_media(body)
+        return _sniff_iso_media(body)
     text = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
-    return next((Foreign(name) for magic, name in FOREIGN if text.startswith(magic)), None)
+    return next(
+        (UnsupportedFormat(name) for magic, name in UNSUPPORTED_MAGIC if text.startswith(magic)),
+        None,
+    )
 
 
-def _iso_media(body: bytes) -> Format | Foreign:
+def _sniff_iso_media(body: bytes) -> Format | UnsupportedFormat:
     """ISO base media files differ by brand: the major one at 8, the compatible ones from 16 on.
 
     AVIF is refused though Pillow could decode it: cameras do not write it, and each codec let in is
@@ -76,10 +79,10 @@ def _iso_media(body: bytes) -> Format | Foreign:
     size = min(int.from_bytes(body[:4], "big"), 256)
     brands = {body[8:12]} | {body[at : at + 4] for at in range(16, size, 4)}
     if brands & AVIF_BRANDS:
-        return Foreign("an AVIF image")
+        return UnsupportedFormat("an AVIF image")
     if body[8:12] == b"crx ":
-        return Foreign("a camera raw file")
-    return "heif" if brands & HEIF_BRANDS else Foreign("a video or another media file")
+        return UnsupportedFormat("a camera raw file")
+    return "heif" if brands & HEIF_BRANDS else UnsupportedFormat("a video or another media file")
 
 
 def webp_size(body: bytes) -> tuple[int, int] | None:
@@ -105,9 +108,9 @@ def webp_size(body: bytes) -> tuple[int, int] | None:
             return None
 
 
-def claimed_pixels(body: bytes, form: Format) -> int | None:
+def claimed_pixels(body: bytes, image_format: Format) -> int | None:
     """Width x height where they stand at the beginning; None where only a parser would know."""
-    match form:
+    match image_format:
         case "png":
             sides, order = (body[16:20], body[20:24]), "big"
         case "gif":
@@ -121,5 +124,5 @@ def claimed_pixels(body: bytes, form: Format) -> int | None:
             return None if size is None else size[0] * size[1]
         case _:
             return None
-    width, height = (int.from_bytes(side, order, signed=form == "bmp") for side in sides)  # type: ignore[arg-type]
+    width, height = (int.from_bytes(side, order, signed=image_format == "bmp") for side in sides)  # type: ignore[arg-type]
     return abs(width * height)

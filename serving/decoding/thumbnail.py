@@ -6,14 +6,14 @@ from PIL import Image
 
 from serving.decoding.decode import decode
 
-SIDE = 160
-QUALITY = 70
+SIDE_PIXELS = 160
+JPEG_QUALITY = 70
 
 
-def thumbnail(body: bytes, max_pixels: int) -> bytes:
-    """At most SIDE pixels wide and high, some 5 KB. Raises Undecodable."""
-    image = Image.fromarray(decode(body, max_pixels, SIDE).pixels)
-    image.thumbnail((SIDE, SIDE))
-    jpeg = BytesIO()
-    image.save(jpeg, "JPEG", quality=QUALITY)
-    return jpeg.getvalue()
+def make_thumbnail(body: bytes, max_pixels: int) -> bytes:
+    """At most SIDE pixels wide and high, some 5 KB. Raises UndecodableError."""
+    image = Image.fromarray(decode(body, max_pixels, SIDE_PIXELS).pixels)
+    image.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()

@@ -18,7 +18,7 @@ Code = Literal[
 ]
 
 
-class Undecodable(SortboxError):
+class UndecodableError(SortboxError):
     """These bytes will never be classified; `message` is a sentence for whoever sent them."""
 
     def __init__(self, code: Code, message: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving import hardware
-from serving.archive import Archive, ModelError
+from serving.archive import Archive, ModelLoadError
 from serving.preprocess import Pixels
 from serving.settings import EngineChoice, Settings
 
@@ -18,21 +18,23 @@ Many threads may call it at once. The second argument says that nobody else does
 """
 
 
-NO_TORCH = (
+NO_TORCH_MESSAGE = (
     "this model needs PyTorch (its archive brings no OpenVINO files, or SORTBOX_ENGINE is torch), "
     "which this image leaves out; serve it by the `cpu` variant of the image"
 )
 
 
-def choose(archive: Archive, settings: Settings, threads: int) -> Engine:
+def create_engine(archive: Archive, settings: Settings, threads: int) -> Engine:
     """Imports the one that is chosen: torch takes seconds, and OpenVINO needs none of it.
 
-    Raises ModelError.
+    Raises ModelLoadError.
     """
     compiled = archive.card.openvino
     if settings.engine == "openvino" and compiled is None:
-        raise ModelError("SORTBOX_ENGINE is openvino, which this model's archive does not bring")
-    match place(settings.engine, compiled is not None, hardware.has_gpu):
+        raise ModelLoadError(
+            "SORTBOX_ENGINE is openvino, which this model's archive does not bring"
+        )
+    match select_engine(settings.engine, compiled is not None, hardware.has_gpu):
         case "gpu":
             from serving.engines.cuda import Cuda
 
@@ -47,15 +49,15 @@ def choose(archive: Archive, settings: Settings, threads: int) -> Engine:
             except ModuleNotFoundError as error:
                 if error.name != "torch":
                     raise
-                raise ModelError(NO_TORCH) from error
+                raise ModelLoadError(NO_TORCH_MESSAGE) from error
 
             return PyTorch(archive, threads)
 
 
-def place(
-    asked: EngineChoice, compiled: bool, gpu: Callable[[], bool]
+def select_engine(
+    choice: EngineChoice, compiled: bool, has_gpu: Callable[[], bool]
 ) -> Literal["gpu", "openvino", "cpu"]:
     """PyTorch on a GPU where there is one, else OpenVINO where the archive brings it."""
-    if asked != "openvino" and gpu():
+    if choice != "openvino" and has_gpu():
         return "gpu"
-    return "openvino" if compiled and asked != "torch" else "cpu"
+    return "openvino" if compiled and choice != "torch" else "cpu"

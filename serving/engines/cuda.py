@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from domain.model import Compiled
 from serving.archive import Archive
-from serving.engines.batches import cut, sizes
-from serving.engines.pytorch import FromPixels, load
+from serving.engines.batches import batch_sizes, split_batch
+from serving.engines.pytorch import PixelNetwork, load_network
 from serving.preprocess import Pixels
 
-WARM_RUNS = 3
+WARM_UP_RUNS = 3
 """cuDNN looks for its fastest kernels in the first ones, which may not happen in a capture."""
 
 
@@ -25,22 +25,22 @@ class Cuda:
     """(images, crop, crop, 3) pixels to (images, labels) probabilities, one caller at a time."""
 
     def __init__(self, archive: Archive, max_batch: int) -> None:
-        """Raises ModelError where the weights do not fit the card's network exactly."""
+        """Raises ModelLoadError where the weights do not fit the card's network exactly."""
         card = archive.card
-        bf16 = may_round(card.openvino) and torch.cuda.is_bf16_supported()
-        network = FromPixels(load(archive), card.preprocessing, bf16).cuda()
+        bf16 = allows_bf16(card.openvino) and torch.cuda.is_bf16_supported()
+        network = PixelNetwork(load_network(archive), card.preprocessing, bf16).cuda()
         crop = card.preprocessing.crop
-        self._graphs = {size: _captured(network, size, crop) for size in sizes(max_batch)}
-        self._turn = Lock()
+        self._graphs = {size: _capture(network, size, crop) for size in batch_sizes(max_batch)}
+        self._lock = Lock()
 
-    def __call__(self, pixels: Pixels, alone: bool) -> NDArray[np.float32]:
-        with self._turn, torch.inference_mode():
+    def __call__(self, pixels: Pixels, exclusive: bool) -> NDArray[np.float32]:
+        with self._lock, torch.inference_mode():
             return np.concatenate(
-                [self._graphs[len(part)].replay(part) for part in cut(pixels, self._graphs)]
+                [self._graphs[len(part)].replay(part) for part in split_batch(pixels, self._graphs)]
             )
 
 
-def may_round(compiled: Compiled | None) -> bool:
+def allows_bf16(compiled: Compiled | None) -> bool:
     """Who was judged to answer well in int8 may in bf16, which is nearer to fp32."""
     return compiled is not None and compiled.precision != "fp32"
 
@@ -60,15 +60,15 @@ class _Graph:
         return scores
 
 
-def _captured(network: FromPixels, size: int, crop: int) -> _Graph:
+def _capture(network: PixelNetwork, size: int, crop: int) -> _Graph:
     pixels = torch.zeros((size, crop, crop, 3), dtype=torch.uint8, device="cuda")
-    beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    beside.wait_stream(torch.cuda.current_stream())
+    side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side_stream.wait_stream(torch.cuda.current_stream())
     with torch.inference_mode():
-        with torch.cuda.stream(beside):
-            for _ in range(WARM_RUNS):
+        with torch.cuda.stream(side_stream):
+            for _ in range(WARM_UP_RUNS):
                 network(pixels)
-        torch.cuda.current_stream().wait_stream(beside)
+        torch.cuda.current_stream().wait_stream(side_stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             scores = network(pixels)

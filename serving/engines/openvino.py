@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.model import Compiled, Precision, Preprocessing
-from serving.archive import Archive, ModelError
-from serving.engines.batches import cut, sizes
+from serving.archive import Archive, ModelLoadError
+from serving.engines.batches import batch_sizes, split_batch
 from serving.preprocess import Pixels
 
 # Without this, importing OpenVINO tells its maker so over the network.
@@ -32,9 +32,9 @@ from openvino.preprocess import PrePostProcessor  # noqa: E402
 # holds what the other needs, and lets go of Python's lock while it looks for NumPy.
 openvino.Tensor(np.zeros(1, np.uint8))
 
-__all__ = ["OpenVino", "from_pixels", "openvino"]  # who needs OpenVINO gets it silenced, here
+__all__ = ["OpenVino", "add_preprocessing", "openvino"]  # imported here, telemetry is off
 
-Idle = queue.SimpleQueue[openvino.InferRequest]
+RequestPool = queue.SimpleQueue[openvino.InferRequest]
 """Requests that nobody is using."""
 
 
@@ -42,61 +42,65 @@ class OpenVino:
     """(images, crop, crop, 3) pixels to (images, labels) probabilities, from any thread."""
 
     def __init__(self, archive: Archive, compiled: Compiled, threads: int, max_batch: int) -> None:
-        """Raises ModelError for a network that OpenVINO does not take."""
+        """Raises ModelLoadError for a network that OpenVINO does not take."""
         core = openvino.Core()
         layers, values = archive.openvino(compiled)
-        numbers = archive.card.preprocessing
-        hint = {"INFERENCE_PRECISION_HINT": _hint(core, compiled.precision)}
+        preprocessing = archive.card.preprocessing
+        hint = {"INFERENCE_PRECISION_HINT": _precision_hint(core, compiled.precision)}
         try:
-            network = from_pixels(core.read_model(layers, values), numbers)
-            request = partial(_request, core, network, numbers.crop)
+            network = add_preprocessing(core.read_model(layers, values), preprocessing)
+            request = partial(_compile_request, core, network, preprocessing.crop)
             with ThreadPoolExecutor(threads) as pool:  # the compiler uses one core
-                crowd = {
-                    size: [pool.submit(request, size, _on(1) | hint) for _ in range(threads)]
-                    for size in sizes(max_batch)
+                shared = {
+                    size: [
+                        pool.submit(request, size, _config_for(1) | hint) for _ in range(threads)
+                    ]
+                    for size in batch_sizes(max_batch)
                 }
-                alone = pool.submit(request, 1, _on(threads) | hint)
-            self._crowd = {size: _idle(requests) for size, requests in crowd.items()}
-            self._alone = _idle([alone])
-            self._check_answers(numbers.crop, len(archive.card.labels))
+                exclusive = pool.submit(request, 1, _config_for(threads) | hint)
+            self._shared_requests = {
+                size: _collect_requests(requests) for size, requests in shared.items()
+            }
+            self._exclusive_request = _collect_requests([exclusive])
+            self._check_outputs(preprocessing.crop, len(archive.card.labels))
         except (RuntimeError, IndexError, ValueError, TypeError, OverflowError) as error:
             # What its C++ throws, as Python's nearest: a stranger's network may break any of it.
             reason = [type(error).__name__, *str(error).strip().splitlines()][-1]
-            raise ModelError(f"OpenVINO cannot load the model: {reason}") from error
+            raise ModelLoadError(f"OpenVINO cannot load the model: {reason}") from error
 
-    def _check_answers(self, crop: int, labels: int) -> None:
+    def _check_outputs(self, crop: int, labels: int) -> None:
         """Raises ValueError where the network answers anything but a probability a label."""
-        for size in self._crowd:
-            answer = self(np.zeros((size, crop, crop, 3), np.uint8), False)
-            if answer.shape != (size, labels) or answer.dtype != np.float32:
-                raise ValueError(f"it answers {answer.dtype} {answer.shape} for {size} images")
+        for size in self._shared_requests:
+            scores = self(np.zeros((size, crop, crop, 3), np.uint8), False)
+            if scores.shape != (size, labels) or scores.dtype != np.float32:
+                raise ValueError(f"it answers {scores.dtype} {scores.shape} for {size} images")
 
-    def __call__(self, pixels: Pixels, alone: bool) -> NDArray[np.float32]:
-        if alone and len(pixels) == 1:
-            return _infer(self._alone, pixels)
-        parts = cut(pixels, self._crowd)
-        return np.concatenate([_infer(self._crowd[len(part)], part) for part in parts])
+    def __call__(self, pixels: Pixels, exclusive: bool) -> NDArray[np.float32]:
+        if exclusive and len(pixels) == 1:
+            return _infer(self._exclusive_request, pixels)
+        parts = split_batch(pixels, self._shared_requests)
+        return np.concatenate([_infer(self._shared_requests[len(part)], part) for part in parts])
 
 
-def from_pixels(network: openvino.Model, numbers: Preprocessing) -> openvino.Model:
+def add_preprocessing(network: openvino.Model, preprocessing: Preprocessing) -> openvino.Model:
     """The same network, taking uint8 pixels as they lie in an image."""
     steps = PrePostProcessor(network)
     steps.input().tensor().set_element_type(openvino.Type.u8)
     steps.input().tensor().set_layout(openvino.Layout("NHWC"))
     steps.input().model().set_layout(openvino.Layout("NCHW"))
     steps.input().preprocess().convert_element_type(openvino.Type.f32).mean(
-        [255 * mean for mean in numbers.mean]
-    ).scale([255 * std for std in numbers.std])
+        [255 * mean for mean in preprocessing.mean]
+    ).scale([255 * std for std in preprocessing.std])
     return steps.build()
 
 
-def _hint(core: openvino.Core, precision: Precision) -> str:
+def _precision_hint(core: openvino.Core, precision: Precision) -> str:
     """What int8 leaves over, and bf16 itself, are computed in bf16 only where it is native."""
     native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if native and precision != "fp32" else "f32"
 
 
-def _on(cores: int) -> dict[str, Any]:
+def _config_for(cores: int) -> dict[str, Any]:
     """Not pinned: two processes that pin would share one core and leave the other idle."""
     return {
         "PERFORMANCE_HINT": "LATENCY",
@@ -106,7 +110,7 @@ def _on(cores: int) -> dict[str, Any]:
     }
 
 
-def _request(
+def _compile_request(
     core: openvino.Core, network: openvino.Model, crop: int, size: int, config: dict[str, Any]
 ) -> openvino.InferRequest:
     """Run once: the first pass allocates."""
@@ -117,21 +121,21 @@ def _request(
     return request
 
 
-def _idle(requests: "Iterable[Future[openvino.InferRequest]]") -> Idle:
-    idle: Idle = queue.SimpleQueue()
+def _collect_requests(requests: "Iterable[Future[openvino.InferRequest]]") -> RequestPool:
+    idle: RequestPool = queue.SimpleQueue()
     for request in requests:
         idle.put(request.result())
     return idle
 
 
-def _infer(idle: Idle, pixels: Pixels) -> NDArray[np.float32]:
-    with _borrowed(idle) as request:
+def _infer(idle: RequestPool, pixels: Pixels) -> NDArray[np.float32]:
+    with _borrow(idle) as request:
         request.infer({0: pixels}, share_inputs=True)
         return np.array(request.get_output_tensor(0).data)
 
 
 @contextmanager
-def _borrowed(idle: Idle) -> Iterator[openvino.InferRequest]:
+def _borrow(idle: RequestPool) -> Iterator[openvino.InferRequest]:
     request = idle.get()
     try:
         yield request

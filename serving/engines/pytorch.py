@@ -14,8 +14,8 @@ from torch import nn
 
 from domain.model import Preprocessing
 from serving import preprocess
-from serving.archive import Archive, ModelError
-from serving.networks import backbone
+from serving.archive import Archive, ModelLoadError
+from serving.networks import create_network
 from serving.preprocess import Pixels
 
 
@@ -23,19 +23,19 @@ class PyTorch:
     """(images, crop, crop, 3) pixels to (images, labels) probabilities."""
 
     def __init__(self, archive: Archive, threads: int) -> None:
-        """Raises ModelError where the weights do not fit the card's network exactly."""
+        """Raises ModelLoadError where the weights do not fit the card's network exactly."""
         self._threads = threads
-        self._network = FromPixels(load(archive), archive.card.preprocessing)
+        self._network = PixelNetwork(load_network(archive), archive.card.preprocessing)
 
-    def __call__(self, pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+    def __call__(self, pixels: Pixels, exclusive: bool) -> NDArray[np.float32]:
         """In a crowd each calling thread computes by itself; a lone image has every core."""
-        torch.set_num_threads(self._threads if alone else 1)  # of this thread
+        torch.set_num_threads(self._threads if exclusive else 1)  # of this thread
         with torch.inference_mode():
             scores: NDArray[np.float32] = self._network(torch.from_numpy(pixels)).numpy()
         return scores
 
 
-class FromPixels(nn.Module):
+class PixelNetwork(nn.Module):
     """The network from uint8 (images, crop, crop, 3) to probabilities, on any device.
 
     Pixels as they lie in an image are channels last already: no byte is moved.
@@ -44,9 +44,11 @@ class FromPixels(nn.Module):
     scale: torch.Tensor
     offset: torch.Tensor
 
-    def __init__(self, network: nn.Module, numbers: Preprocessing, bf16: bool = False) -> None:
+    def __init__(
+        self, network: nn.Module, card_preprocessing: Preprocessing, bf16: bool = False
+    ) -> None:
         super().__init__()
-        scale, offset = preprocess.scale_and_offset(numbers)
+        scale, offset = preprocess.scale_and_offset(card_preprocessing)
         self.register_buffer("scale", torch.from_numpy(scale))
         self.register_buffer("offset", torch.from_numpy(offset))
         self.network = network.eval().to(memory_format=torch.channels_last)
@@ -62,15 +64,15 @@ class FromPixels(nn.Module):
         return scores.float().softmax(dim=1)
 
 
-def load(archive: Archive) -> nn.Module:
-    """Raises ModelError where the weights do not fit the card's network exactly."""
+def load_network(archive: Archive) -> nn.Module:
+    """Raises ModelLoadError where the weights do not fit the card's network exactly."""
     weights = archive.weights()
     try:
-        network = backbone(archive.card.architecture, len(archive.card.labels))
+        network = create_network(archive.card.architecture, len(archive.card.labels))
         network.load_state_dict(load_safetensors(weights), strict=True)
     except (ValueError, SafetensorError) as error:
-        raise ModelError(f"the model cannot be loaded: {error}") from error
+        raise ModelLoadError(f"the model cannot be loaded: {error}") from error
     except RuntimeError as error:  # load_state_dict lists every key; the first says enough
         reason = str(error).splitlines()[:2]
-        raise ModelError(f"the weights do not fit the network: {' '.join(reason)}") from error
+        raise ModelLoadError(f"the weights do not fit the network: {' '.join(reason)}") from error
     return network

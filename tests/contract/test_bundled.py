@@ -55,9 +55,9 @@ def test_the_weights_are_those_that_torch_reads() -> None:
 def test_it_scores_as_torch_does() -> None:
     import torch
 
-    from serving.networks import backbone
+    from serving.networks import create_network
 
-    network = backbone(bundled.ARCHITECTURE, 1000).eval()
+    network = create_network(bundled.ARCHITECTURE, 1000).eval()
     network.load_state_dict(torch.load(FILE, map_location="cpu", weights_only=True))
     images = np.random.default_rng(1).normal(size=(4, 3, 224, 224)).astype(np.float32)
     with torch.inference_mode():

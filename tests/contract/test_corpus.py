@@ -16,7 +16,7 @@ import pytest
 
 from domain.reply import from_json
 from serving.decoding.decode import decode
-from serving.decoding.undecodable import Undecodable
+from serving.decoding.undecodable import UndecodableError
 from tests.support.builders import images
 from tests.support.worlds.serving_process import Serving
 
@@ -67,7 +67,7 @@ needs_corpus = pytest.mark.skipif(
 def verdict(body: bytes) -> str:
     try:
         seen = decode(body, MAX_PIXELS, 512)
-    except Undecodable as refusal:
+    except UndecodableError as refusal:
         return refusal.code
     return f"{seen.format} {seen.width}x{seen.height}"
 
@@ -76,7 +76,7 @@ def verdict(body: bytes) -> str:
 @pytest.mark.parametrize("row", [row for row in ROWS if row.firm], ids=lambda row: row.file)
 def test_a_file_of_the_corpus_is_judged_as_expected(row: Row) -> None:
     if not row.decodes:
-        with pytest.raises(Undecodable):
+        with pytest.raises(UndecodableError):
             decode(row.read(), MAX_PIXELS, 512)
         return
     width, height = row.size.split("x")

@@ -66,11 +66,11 @@ def model() -> Model:
     import torch
     from safetensors.torch import save
 
-    from serving.networks import backbone
+    from serving.networks import create_network
     from training.model import bundled
 
     teach, judge = split(excerpts())
-    network = backbone("efficientnet_lite0", LABELS).eval()
+    network = create_network("efficientnet_lite0", LABELS).eval()
     arrays = bundled.weights().items()
     state = {name: torch.from_numpy(each.copy()) for name, each in arrays}
     state = {name: state.get(name, value) for name, value in network.state_dict().items()}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from serving.networks import backbone
+from serving.networks import create_network
 from tests.support.builders.images import encoded, picture
 from tests.support.worlds.jobs import Job, data_set, folder, lines
 from training.config import metrics
@@ -172,7 +172,7 @@ def test_resnet50_starts_from_the_channel_of_weights(unfreeze: str, job: Job) ->
     channel = job.channel.parent / "weights"
     channel.mkdir()
     torch.manual_seed(0)
-    torch.save(backbone("resnet50", 1000).state_dict(), channel / "resnet50.pth")
+    torch.save(create_network("resnet50", 1000).state_dict(), channel / "resnet50.pth")
     status = job.run(
         arch="resnet50",
         unfreeze=unfreeze,
@@ -191,7 +191,7 @@ def test_resnet50_starts_from_the_channel_of_weights(unfreeze: str, job: Job) ->
 def test_weights_of_another_network_are_refused_by_what_does_not_fit(job: Job) -> None:
     channel = job.channel.parent / "weights"
     channel.mkdir()
-    torch.save(backbone("resnet18", 1000).state_dict(), channel / "resnet18.pth")
+    torch.save(create_network("resnet18", 1000).state_dict(), channel / "resnet18.pth")
     status = job.run(arch="resnet34", epochs="1")
     assert_failed(job, status, "of another network", "layer1.2")
 

@@ -12,7 +12,7 @@ import atheris
 
 with atheris.instrument_imports(include=["PIL", "serving"]):
     from serving.decoding.decode import decode
-    from serving.decoding.undecodable import Undecodable
+    from serving.decoding.undecodable import UndecodableError
 
 PIXELS = 1_000_000
 """Fewer than in production: time is better spent on more files than on larger ones."""
@@ -21,7 +21,7 @@ PIXELS = 1_000_000
 def one(body: bytes) -> None:
     try:
         decode(body, PIXELS, 256)
-    except Undecodable:
+    except UndecodableError:
         return
 
 

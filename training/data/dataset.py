@@ -19,7 +19,7 @@ from domain.foreign import visible
 from domain.route import LARGEST_BYTES
 from serving.decoding.bounds import MAX_PIXELS
 from serving.decoding.decode import decode
-from serving.decoding.undecodable import Undecodable
+from serving.decoding.undecodable import UndecodableError
 from serving.files import read_regular
 from training.config.errors import TrainingFailed
 from training.data import folders
@@ -164,7 +164,7 @@ def _examine(root: Path, path: str, label: int) -> Example | str:
         relative(path)
         body = read_regular(root / path, LARGEST_BYTES)
         decode(body, MAX_PIXELS, 1)
-    except Undecodable as error:
+    except UndecodableError as error:
         return f"{path}: {error.message}"
     except UnsafeName as error:
         return str(error)

@@ -21,7 +21,7 @@ from domain.route import LARGEST_BYTES
 from serving import preprocess
 from serving.decoding.bounds import MAX_PIXELS
 from serving.decoding.decode import decode
-from serving.decoding.undecodable import Undecodable
+from serving.decoding.undecodable import UndecodableError
 from serving.files import read_regular
 from serving.preprocess import Pixels
 from training.config.errors import TrainingFailed
@@ -112,7 +112,7 @@ def _decoded(dataset: Dataset, example: Example, shorter_side: int) -> Image.Ima
     try:
         body = read_regular(dataset.root / example.path, LARGEST_BYTES)
         return Image.fromarray(np.asarray(decode(body, MAX_PIXELS, shorter_side).image))
-    except Undecodable as error:
+    except UndecodableError as error:
         raise TrainingFailed(f"Image {example.path} cannot be read: {error.message}") from error
     except FileNotFoundError as error:
         raise TrainingFailed(f"Image {example.path} went away during training.") from error

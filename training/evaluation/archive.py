@@ -13,7 +13,7 @@ from pathlib import Path
 
 from domain.foreign import visible
 from domain.model import ModelCard
-from serving.archive import ModelError
+from serving.archive import ModelLoadError
 from training.config.errors import TrainingFailed
 from training.data import dataset, folders
 from training.data.dataset import Example
@@ -50,7 +50,7 @@ def evaluate(packed: Path, tests: TestSet) -> tuple[ModelCard, Judgement]:
     """Rows in the order of `tests.examples`, labels numbered as on the card.
 
     The archive may be anybody's: a confined process reads it. Raises TrainingFailed where a
-    folder's name is none of the model's labels, PackageError, and ModelError.
+    folder's name is none of the model's labels, PackageError, and ModelLoadError.
     """
     try:
         card, rows = confined.judged(packed, tests.root, tests.examples, tests.labels)
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
             _, other = evaluate(told.against, tests)
             paired = compare(found, other)
             result["against"] = {**other.metrics(), **asdict(paired), "p_value": paired.p_value}
-    except (TrainingFailed, PackageError, ModelError) as error:
+    except (TrainingFailed, PackageError, ModelLoadError) as error:
         print(visible(str(error)), file=sys.stderr)
         return 1
     print(json.dumps(result, indent=1))

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from domain.archive import CARD
 from domain.foreign import visible
 from domain.model import ModelCard, ModelId, parse_json
-from serving.archive import ModelError
+from serving.archive import ModelLoadError
 from training.data.dataset import Example
 from training.evaluation.confined_process import AT_ONCE, Request
 from training.model.package import unpack
@@ -51,7 +51,7 @@ LINE_BYTES = 4096 + AT_ONCE * ROW_BYTES
 TAIL_BYTES = 4096
 
 
-class JudgeFailed(ModelError):
+class JudgeFailed(ModelLoadError):
     """The process ended, hung or said something else than answers; the sentence says which."""
 
 
@@ -71,8 +71,8 @@ def judged(
 
     `labels`: by the examples' numbers. `seconds`: without a word for so long, it is killed.
     `program`: the module that judges. Raises
-    PackageError for what is no archive, ModelError for a model that cannot be loaded or misbehaves,
-    and UnknownLabels.
+    PackageError for what is no archive, ModelLoadError for a model that cannot be loaded or
+    misbehaves, and UnknownLabels.
     """
     with tempfile.TemporaryDirectory(prefix="sortbox-judge-") as name:
         scratch = Path(name)
@@ -199,7 +199,7 @@ def _lines(process: "subprocess.Popen[bytes]", tail: bytearray, seconds: float) 
 
 
 def _rows(lines: Iterator[bytes], images: int, labels: int) -> list[tuple[float, float, float]]:
-    """Predicted label, its probability, and that of the truth. Raises ModelError."""
+    """Predicted label, its probability, and that of the truth. Raises ModelLoadError."""
     rows: list[tuple[float, float, float]] = []
     most = 3 + math.ceil(images / AT_ONCE)
     for count, line in enumerate(lines):
@@ -211,7 +211,7 @@ def _rows(lines: Iterator[bytes], images: int, labels: int) -> list[tuple[float,
             case {"rows": list(found)} if all(_is_row(row, labels) for row in found):
                 rows += [(row[0], row[1], row[2]) for row in found]
             case {"error": str(sentence)}:
-                raise ModelError(visible(sentence)[:500])
+                raise ModelLoadError(visible(sentence)[:500])
             case _:
                 raise JudgeFailed("The process that judges the model says what is no answer.")
     if len(rows) != images:

@@ -77,15 +77,15 @@ def main(arguments: Sequence[str]) -> int:
     request: Request = json.loads(Path(arguments[0]).read_bytes())
     missing = confine(request)
     _say({"missing": missing})
-    from serving.archive import ModelError
-    from serving.decoding.undecodable import Undecodable
+    from serving.archive import ModelLoadError
+    from serving.decoding.undecodable import UndecodableError
 
     try:
         for rows in judged(request):
             _say({"rows": rows})
-    except (ModelError, MemoryError) as error:
+    except (ModelLoadError, MemoryError) as error:
         _say({"error": str(error) or "it takes more memory than its size explains"})
-    except (Undecodable, OSError) as error:
+    except (UndecodableError, OSError) as error:
         _say({"error": f"an image cannot be read any more: {error}"})
     return 0
 

@@ -11,7 +11,7 @@ from safetensors.torch import load as load_safetensors
 from torch import nn
 
 from domain.model import Preprocessing
-from serving.networks import EFFICIENTNET_LITE0, backbone
+from serving.networks import EFFICIENTNET_LITE0, create_network
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.data.folders import WEIGHTS_SUFFIXES
@@ -45,7 +45,7 @@ def start(config: TrainConfig, labels: int, channel: Path) -> Start:
 
 def _network(arch: str, labels: int) -> nn.Module:
     try:
-        return backbone(arch, labels)
+        return create_network(arch, labels)
     except ValueError as error:
         raise TrainingFailed(f"Hyperparameter arch: {error}.") from error
 

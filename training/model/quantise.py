@@ -28,7 +28,7 @@ from serving.archive import Archive
 from serving.engines import Engine
 from serving.engines.openvino import OpenVino, openvino
 from serving.engines.pytorch import PyTorch
-from serving.networks import backbone
+from serving.networks import create_network
 from serving.preprocess import Pixels
 from training.model.mcnemar import Paired
 from training.model.openvino_files import Files, named, packed, rename_layers
@@ -137,7 +137,7 @@ def _candidates() -> list[Precision]:
 
 def converted(card: ModelCard, weights: bytes) -> openvino.Model:
     """From normalised inputs to probabilities."""
-    network = backbone(card.architecture, len(card.labels))
+    network = create_network(card.architecture, len(card.labels))
     network.load_state_dict(load_safetensors(weights), strict=True)
     side = card.preprocessing.crop
     with _quietly():
@@ -153,7 +153,7 @@ def quantised(network: openvino.Model, card: ModelCard, calibration: Pixels) -> 
     with _quietly(), redirect_stdout(io.StringIO()):  # it draws bars, into a log too
         import nncf  # seconds
 
-        prepare = partial(preprocess.normalise, numbers=card.preprocessing)
+        prepare = partial(preprocess.normalise, preprocessing=card.preprocessing)
         photos = calibration[:CALIBRATION, np.newaxis]
         model = nncf.quantize(network, nncf.Dataset(photos, prepare), subset_size=len(photos))
     return rename_layers(model, card.name)

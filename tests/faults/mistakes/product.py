@@ -41,8 +41,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "what a judge says is shown as it says it",
         "training/evaluation/confined.py",
-        "raise ModelError(visible(sentence)[:500])",
-        "raise ModelError(sentence[:500])",
+        "raise ModelLoadError(visible(sentence)[:500])",
+        "raise ModelLoadError(sentence[:500])",
         f"{UNIT}/training/evaluation/test_confined.py",
     ),
     Mistake(
@@ -62,14 +62,14 @@ OF_THE_PRODUCT = (
     Mistake(
         "a decoder may take any time",
         "serving/decoding/decoder_process.py",
-        "        signal.setitimer(signal.ITIMER_PROF, work.cpu_seconds)\n",
+        "        signal.setitimer(signal.ITIMER_PROF, options.cpu_seconds)\n",
         "        signal.setitimer(signal.ITIMER_PROF, 0)\n",
         f"{UNIT}/serving/decoding/test_decoder_pool.py",
     ),
     Mistake(
         "scans are not counted before they are decoded",
         "serving/decoding/bounds.py",
-        "    if scans > SCANS or scans * pixels > SCAN_PIXELS:\n",
+        "    if scans > MAX_SCANS or scans * pixels > MAX_SCAN_PIXELS:\n",
         "    if scans > len(body):\n",
         f"{UNIT}/serving/decoding/test_bounds.py",
     ),
@@ -90,7 +90,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "who has gone is decoded for",
         "serving/decoding/decoder_pool.py",
-        "                gone.set()  # a process in the middle of it is ended\n",
+        "                cancelled.set()  # a process in the middle of it is ended\n",
         "                pass\n",
         f"{UNIT}/serving/decoding/test_decoder_pool.py",
     ),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.model import ModelCard, Preprocessing
-from serving.app import build
+from serving.app import create_app
 from serving.classifier import Classifier
 from serving.engines import Engine
 from serving.preprocess import Pixels
@@ -32,9 +32,11 @@ def colours(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
 
 class Client:
     def __init__(self, network: Engine, **settings: str) -> None:
-        given = Settings.from_env(ENVIRONMENT | settings, processors=2)
-        self.classifier = Classifier(CARD, network, given)
-        transport = httpx.ASGITransport(build(self.classifier, given), raise_app_exceptions=False)
+        values = Settings.from_env(ENVIRONMENT | settings, processors=2)
+        self.classifier = Classifier(CARD, network, values)
+        transport = httpx.ASGITransport(
+            create_app(self.classifier, values), raise_app_exceptions=False
+        )
         self.http = httpx.AsyncClient(transport=transport, base_url="http://model")
 
     def get(self, path: str) -> httpx.Response:

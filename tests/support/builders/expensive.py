@@ -54,7 +54,7 @@ def png_with_chunks(count: int) -> bytes:
 
 
 def png(*chunks: tuple[bytes, bytes]) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in (*chunks, (b"IEND", b"")))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in (*chunks, (b"IEND", b"")))
 
 
 def gif_with_comments(count: int) -> bytes:
@@ -69,12 +69,12 @@ def gif_with_extensions(count: int) -> bytes:
     return body[:at] + b"\x21\xfe\0" * count + body[at:]
 
 
-def tiff_with_tags(count: int, each: int, order: str = "<") -> bytes:
+def tiff_with_tags(count: int, part: int, order: str = "<") -> bytes:
     """Its own tags, and `count` more that point at the same `each` bytes."""
     tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 48, 279: 64 * 48}
     entries = [struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in tags.items()]
-    entries += [struct.pack(order + "HHII", 50_000 + n, 7, each, 8) for n in range(count)]
-    content = bytes(max(64 * 48, each))
+    entries += [struct.pack(order + "HHII", 50_000 + n, 7, part, 8) for n in range(count)]
+    content = bytes(max(64 * 48, part))
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(content))
     return head + content + struct.pack(order + "H", len(entries)) + b"".join(entries) + bytes(4)
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save
 
 from domain.model import ModelCard, ModelId, Preprocessing
-from serving.networks import EFFICIENTNET_LITE0, backbone
+from serving.networks import EFFICIENTNET_LITE0, create_network
 from training.model import quantise
 from training.model.package import pack, unpack
 
@@ -15,7 +15,7 @@ from training.model.package import pack, unpack
 def random_model(folder: Path, *labels: str, seed: int = 0) -> ModelId:
     """An unpacked archive in `folder`; 32 x 32 pixels make a pass a matter of milliseconds."""
     torch.manual_seed(seed)
-    weights = save(backbone(EFFICIENTNET_LITE0, len(labels)).state_dict())
+    weights = save(create_network(EFFICIENTNET_LITE0, len(labels)).state_dict())
     card = ModelCard(
         name="random",
         architecture=EFFICIENTNET_LITE0,

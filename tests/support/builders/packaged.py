@@ -59,9 +59,9 @@ NO_VALUE = {"Ref": "AWS::NoValue"}
 def resolved(template: Template, parameters: dict[str, str]) -> Template:
     """Without conditions, nor what they leave out; parameters that are given have their values."""
     decided = _Decided(template.get("Conditions", {}), parameters)
-    made: Template = decided.value({n: each for n, each in template.items() if n != "Conditions"})
+    made: Template = decided.value({n: entry for n, entry in template.items() if n != "Conditions"})
     made["Resources"] = {
-        name: {n: each for n, each in resource.items() if n != "Condition"}
+        name: {n: entry for n, entry in resource.items() if n != "Condition"}
         for name, resource in made["Resources"].items()
         if "Condition" not in resource or decided.holds(resource["Condition"])
     }
@@ -91,10 +91,10 @@ class _Decided:
             case {"Ref": str(name)} if name in self.parameters:
                 return self.parameters[name]
             case dict():
-                kept = {name: self.value(each) for name, each in of.items()}
-                return {name: each for name, each in kept.items() if each != NO_VALUE}
+                kept = {name: self.value(entry) for name, entry in of.items()}
+                return {name: entry for name, entry in kept.items() if entry != NO_VALUE}
             case list():
-                return [each for each in map(self.value, of) if each != NO_VALUE]
+                return [entry for entry in map(self.value, of) if entry != NO_VALUE]
             case _:
                 return of
 

@@ -105,9 +105,11 @@ def test_many_images_in_one_array_are_answered_in_order(start: Start) -> None:
     assert best == ["blue", "red", "green"] * 4
 
 
-@pytest.mark.parametrize(("asked", "count"), [("top_k=1", 1), ("trace=x; TOP_K = 2", 2), ("", 3)])
-def test_a_caller_chooses_how_many_labels(asked: str, count: int, start: Start) -> None:
-    reply = from_json(start().post(encoded(plain(RED)), **{ATTRIBUTES: asked}).content)
+@pytest.mark.parametrize(
+    ("requests", "count"), [("top_k=1", 1), ("trace=x; TOP_K = 2", 2), ("", 3)]
+)
+def test_a_caller_chooses_how_many_labels(requests: str, count: int, start: Start) -> None:
+    reply = from_json(start().post(encoded(plain(RED)), **{ATTRIBUTES: requests}).content)
     assert isinstance(reply, Labelled)
     assert len(reply.labels) == count
 
@@ -306,12 +308,12 @@ def test_ping_fails_while_no_worker_finishes_anything_and_not_after(start: Start
     async def story() -> list[int]:
         waiting = asyncio.ensure_future(client.invoke(encoded(plain(RED), "JPEG")))
         assert await asyncio.to_thread(entered.wait, 10)
-        seen = [(await client.http.get("/ping")).status_code]
+        replies = [(await client.http.get("/ping")).status_code]
         await asyncio.sleep(1.2)
-        seen.append((await client.http.get("/ping")).status_code)
+        replies.append((await client.http.get("/ping")).status_code)
         allowed.set()
         assert (await waiting).status_code == 200
-        return [*seen, (await client.http.get("/ping")).status_code]
+        return [*replies, (await client.http.get("/ping")).status_code]
 
     assert asyncio.run(story()) == [200, 503, 200]
 
@@ -326,13 +328,13 @@ def test_ping_fails_while_the_decoders_hang(start: Start) -> None:
             await asyncio.sleep(0.01)
         for decoder in decoders:
             decoder.suspend()
-        seen = [(await client.http.get("/ping")).status_code]
+        replies = [(await client.http.get("/ping")).status_code]
         await asyncio.sleep(1.2)
-        seen.append((await client.http.get("/ping")).status_code)
+        replies.append((await client.http.get("/ping")).status_code)
         for decoder in decoders:
             decoder.resume()
         assert (await waiting).status_code == 200
-        return [*seen, (await client.http.get("/ping")).status_code]
+        return [*replies, (await client.http.get("/ping")).status_code]
 
     assert asyncio.run(story()) == [200, 503, 200]
 
@@ -348,8 +350,8 @@ def test_thumbnails_leave_places_for_photos(start: Start) -> None:
     png = expensive.flat_png(2000, 2000)
 
     async def crowd() -> tuple[list[int], int]:
-        asked = [client.invoke(png, {"Accept": "image/jpeg"}) for _ in range(32)]
-        thumbnails = [asyncio.ensure_future(each) for each in asked]
+        requests = [client.invoke(png, {"Accept": "image/jpeg"}) for _ in range(32)]
+        thumbnails = [asyncio.ensure_future(each) for each in requests]
         await asyncio.sleep(0)
         photo = await client.invoke(encoded(plain(RED)))
         answers = await asyncio.gather(*thumbnails)

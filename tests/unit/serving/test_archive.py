@@ -6,7 +6,7 @@ import pytest
 
 from domain.model import ModelCard, ModelId, Preprocessing
 from serving import archive
-from serving.archive import ModelError
+from serving.archive import ModelLoadError
 
 WEIGHTS = b"weights"
 CARD = ModelCard(
@@ -35,31 +35,31 @@ def test_the_promised_model_is_read(tmp_path: Path) -> None:
 
 def test_another_model_than_promised_is_refused(tmp_path: Path) -> None:
     other = replace(CARD, labels=("dog", "cat"))
-    with pytest.raises(ModelError, match="SORTBOX_MODEL_ID promises"):
+    with pytest.raises(ModelLoadError, match="SORTBOX_MODEL_ID promises"):
         archive.read(written(tmp_path), promised(other))
 
 
 def test_weights_that_are_not_the_cards_are_refused(tmp_path: Path) -> None:
     model = archive.read(written(tmp_path, weights=b"other"), promised())
-    with pytest.raises(ModelError, match="its card says"):
+    with pytest.raises(ModelLoadError, match="its card says"):
         model.weights()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"preprocessing": {}, "labels": []}', "\0"])
 def test_what_is_no_card_is_refused(text: str, tmp_path: Path) -> None:
     (written(tmp_path) / "card.json").write_text(text)
-    with pytest.raises(ModelError, match="is not a model card"):
+    with pytest.raises(ModelLoadError, match="is not a model card"):
         archive.read(tmp_path, promised())
 
 
 def test_a_card_that_no_image_can_be_prepared_by_is_refused(tmp_path: Path) -> None:
     card = replace(CARD, preprocessing=replace(CARD.preprocessing, crop=999))
-    with pytest.raises(ModelError, match="crop <= resize"):
+    with pytest.raises(ModelLoadError, match="crop <= resize"):
         archive.read(written(tmp_path, card), promised(card))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (written(tmp_path) / "weights.safetensors").unlink()
     model = archive.read(tmp_path, promised())
-    with pytest.raises(ModelError, match=r"weights\.safetensors cannot be read: No such file"):
+    with pytest.raises(ModelLoadError, match=r"weights\.safetensors cannot be read: No such file"):
         model.weights()

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from serving.batcher import Batcher, Full
+from serving.batcher import Batcher, QueueFullError
 
 
 class Network:
@@ -64,7 +64,7 @@ def test_what_waits_meanwhile_becomes_the_next_batch(
 
 def test_the_queue_is_bounded(network: Network, batcher: Batcher[int, int]) -> None:
     futures = crowd(network, batcher, range(1, 8))
-    with pytest.raises(Full):
+    with pytest.raises(QueueFullError):
         batcher.submit(8)
     network.allowed.set()
     assert [future.result(10) for future in futures][-1] == 14
@@ -78,7 +78,7 @@ def test_an_error_goes_to_its_callers_and_to_no_others(
     failed = [isinstance(future.exception(10), ArithmeticError) for future in futures]
     assert network.batches == [(11,), (12, 13, 14, 15), (16, 17)]
     assert failed == [False, True, True, True, True, False, False]
-    assert batcher.alive
+    assert batcher.is_alive
 
 
 def test_too_few_answers_are_an_error_and_never_shifted(
@@ -103,7 +103,7 @@ def test_closing_answers_what_is_waiting(network: Network, batcher: Batcher[int,
     network.allowed.set()
     batcher.close()
     assert all(future.done() for future in futures)
-    assert not batcher.alive
+    assert not batcher.is_alive
 
 
 @pytest.fixture
@@ -137,14 +137,14 @@ def test_two_workers_answer_at_once_and_share_what_waits(
 def test_work_that_no_worker_finishes_is_a_stall_until_one_does(
     network: Network, batcher: Batcher[int, int]
 ) -> None:
-    assert not batcher.stalled(0)
+    assert not batcher.is_stalled(0)
     futures = crowd(network, batcher, range(1, 3))
-    assert not batcher.stalled(30)
+    assert not batcher.is_stalled(30)
     time.sleep(0.05)
-    assert batcher.stalled(0.04)
+    assert batcher.is_stalled(0.04)
     network.allowed.set()
     assert [future.result(10) for future in futures] == [2, 4]
-    assert not batcher.stalled(0)
+    assert not batcher.is_stalled(0)
 
 
 def test_an_idle_hour_before_the_first_call_is_no_stall(
@@ -152,4 +152,4 @@ def test_an_idle_hour_before_the_first_call_is_no_stall(
 ) -> None:
     time.sleep(0.3)
     crowd(network, batcher, range(1, 2))
-    assert not batcher.stalled(0.25)
+    assert not batcher.is_stalled(0.25)

@@ -30,10 +30,10 @@ def test_a_small_file_waits_for_no_large_one(form: str, classifier: Classifier) 
     """Of each format: TIFF and HEIC waited behind all of them, 12 s behind twenty."""
 
     async def story() -> None:
-        large = [asyncio.ensure_future(classifier.file(LARGE, 1)) for _ in range(AT_ONCE)]
+        large = [asyncio.ensure_future(classifier.classify_file(LARGE, 1)) for _ in range(AT_ONCE)]
         await asyncio.sleep(0)
-        await classifier.file(SMALL[form], 1)
-        assert not any(each.done() for each in large)
+        await classifier.classify_file(SMALL[form], 1)
+        assert not any(entry.done() for entry in large)
         await asyncio.gather(*large)
 
     asyncio.run(story())

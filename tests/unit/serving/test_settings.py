@@ -14,20 +14,20 @@ def settings(*, processors: int = 2, **environment: str) -> Settings:
 
 
 def test_the_defaults_are_sagemakers() -> None:
-    seen = settings()
-    assert (seen.host, seen.port, seen.model_dir) == ("0.0.0.0", 8080, Path("/opt/ml/model"))
-    assert seen.model_id == ModelId("pets", 7, DIGEST)
-    assert (seen.batch, seen.top_k, seen.max_pixels) == (False, 5, 50_000_000)
-    assert seen.max_body_bytes == 25 * MEBIBYTE
+    parsed = settings()
+    assert (parsed.host, parsed.port, parsed.model_dir) == ("0.0.0.0", 8080, Path("/opt/ml/model"))
+    assert parsed.model_id == ModelId("pets", 7, DIGEST)
+    assert (parsed.batch, parsed.top_k, parsed.max_pixels) == (False, 5, 50_000_000)
+    assert parsed.max_body_bytes == 25 * MEBIBYTE
 
 
 @pytest.mark.parametrize(("payload", "concurrency"), [("6", 16), ("25", 4), ("100", 1), ("0", 1)])
 def test_a_transform_job_never_has_more_than_100_mb_under_way(
     payload: str, concurrency: int
 ) -> None:
-    seen = settings(SAGEMAKER_MAX_PAYLOAD_IN_MB=payload)
-    assert seen.max_concurrent_transforms == concurrency
-    assert seen.max_body_bytes == (int(payload) or 100) * MEBIBYTE
+    parsed = settings(SAGEMAKER_MAX_PAYLOAD_IN_MB=payload)
+    assert parsed.max_concurrent_transforms == concurrency
+    assert parsed.max_body_bytes == (int(payload) or 100) * MEBIBYTE
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_a_transform_job_never_has_more_than_100_mb_under_way(
 def test_a_transform_job_is_asked_for_full_batches_on_every_core(
     processors: int, payload: str, concurrency: int
 ) -> None:
-    seen = settings(processors=processors, SAGEMAKER_MAX_PAYLOAD_IN_MB=payload)
-    assert seen.max_concurrent_transforms == concurrency
-    assert seen.queue >= concurrency
+    parsed = settings(processors=processors, SAGEMAKER_MAX_PAYLOAD_IN_MB=payload)
+    assert parsed.max_concurrent_transforms == concurrency
+    assert parsed.queue >= concurrency
 
 
 @pytest.mark.parametrize("engine", ["auto", "openvino", "torch"])

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from serving.temporary import PREFIX, temporary_folder
+from serving.temporary import FOLDER_PREFIX, temporary_folder
 from tests.support.worlds.serving_process import ROOT
 
 SERVER = """
 import sys
-from serving.decoding.decoder_pool import prepare
+from serving.decoding.decoder_pool import start_fork_server
 from serving.temporary import temporary_folder
 
 if __name__ == "__main__":
     with temporary_folder():
-        prepare()
+        start_fork_server()
         print("ready", flush=True)
         sys.stdin.read()
 """
@@ -76,10 +76,10 @@ def test_a_server_that_runs_keeps_its_folder(place: Path) -> None:
 def test_what_somebody_links_there_is_left_alone(place: Path) -> None:
     theirs = place / "precious"
     theirs.mkdir()
-    (place / f"{PREFIX}link").symlink_to(theirs)
+    (place / f"{FOLDER_PREFIX}link").symlink_to(theirs)
     with temporary_folder():
         pass
-    assert names(place) == ["precious", f"{PREFIX}link"]
+    assert names(place) == ["precious", f"{FOLDER_PREFIX}link"]
 
 
 def test_a_place_too_long_for_a_socket_is_not_used(place: Path) -> None:

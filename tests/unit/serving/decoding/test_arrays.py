@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.decoding import arrays
-from serving.decoding.undecodable import Undecodable
+from serving.decoding.undecodable import UndecodableError
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (6, 4, 3), np.uint8)
 
@@ -17,8 +17,10 @@ def npy(array: NDArray[np.generic]) -> bytes:
     return stream.getvalue()
 
 
-def read(body: bytes, max_pixels: int = 1_000, max_images: int = 4) -> arrays.One | arrays.Many:
-    return arrays.read(body, max_pixels, max_images)
+def read(
+    body: bytes, max_pixels: int = 1_000, max_images: int = 4
+) -> arrays.ArrayImage | arrays.ArrayImages:
+    return arrays.read_array(body, max_pixels, max_images)
 
 
 @pytest.mark.parametrize(
@@ -35,25 +37,25 @@ def read(body: bytes, max_pixels: int = 1_000, max_images: int = 4) -> arrays.On
     ids=["bytes", "fortran", "planes", "unit", "big-endian", "255", "planes of floats"],
 )
 def test_an_image_is_understood_however_it_is_laid_out(array: NDArray[np.generic]) -> None:
-    seen = read(npy(array))
-    assert isinstance(seen, arrays.One)
-    assert (seen.image == IMAGE).all()
+    images = read(npy(array))
+    assert isinstance(images, arrays.ArrayImage)
+    assert (images.image == IMAGE).all()
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_four_axes_are_a_list_though_it_be_of_one(count: int) -> None:
     stack = np.stack([IMAGE] * count)
     for array in (stack, stack.transpose(0, 3, 1, 2)):
-        seen = read(npy(array))
-        assert isinstance(seen, arrays.Many)
-        assert (seen.images == stack).all()
+        images = read(npy(array))
+        assert isinstance(images, arrays.ArrayImages)
+        assert (images.images == stack).all()
 
 
 def test_the_documented_order_wins_where_both_would_do() -> None:
     array = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
-    seen = read(npy(array))
-    assert isinstance(seen, arrays.One)
-    assert (seen.image == array).all()
+    images = read(npy(array))
+    assert isinstance(images, arrays.ArrayImage)
+    assert (images.image == array).all()
 
 
 def headed(shape: str, descr: str = "'|u1'") -> bytes:
@@ -95,27 +97,27 @@ HUGE = npy(IMAGE).replace(b"(6, 4, 3)", b"(9999999, 9999, 3)")
     ],
 )
 def test_any_other_array_is_refused_with_a_sentence(body: bytes, code: str) -> None:
-    with pytest.raises(Undecodable) as refusal:
+    with pytest.raises(UndecodableError) as refusal:
         read(body)
     assert refusal.value.code == code
 
 
 def test_a_wrong_shape_is_told_beside_the_right_ones() -> None:
-    with pytest.raises(Undecodable, match=r"6 x 4 x 4.*H x W x 3"):
+    with pytest.raises(UndecodableError, match=r"6 x 4 x 4.*H x W x 3"):
         read(npy(np.zeros((6, 4, 4), np.uint8)))
 
 
 def test_a_type_of_a_thousand_fields_is_named_in_short() -> None:
-    with pytest.raises(Undecodable) as refusal:
+    with pytest.raises(UndecodableError) as refusal:
         read(headed("(1, 1, 3)", descr=f"'{','.join(['f4'] * 1000)}'"))
     assert len(refusal.value.message) < 300
 
 
 def test_a_row_of_floats_is_read_in_parts() -> None:
     row = np.random.default_rng(2).random((1, 2 * arrays.SLICE_PIXELS + 7, 3), np.float32)
-    seen = read(npy(row), max_pixels=row.size)
-    assert isinstance(seen, arrays.One)
-    assert (seen.image == np.rint(row * 255)).all()
+    images = read(npy(row), max_pixels=row.size)
+    assert isinstance(images, arrays.ArrayImage)
+    assert (images.image == np.rint(row * 255)).all()
 
 
 class Bang:
@@ -128,5 +130,5 @@ def test_nothing_is_ever_unpickled() -> None:
     np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
         stream, {"descr": "|O", "fortran_order": False, "shape": (1, 1, 3)}
     )
-    with pytest.raises(Undecodable, match="type is object"):
+    with pytest.raises(UndecodableError, match="type is object"):
         read(stream.getvalue() + pickle.dumps(Bang()))

@@ -11,8 +11,8 @@ from PIL import Image
 
 from serving.decoding import bounds, jpeg
 from serving.decoding.decode import decode
-from serving.decoding.sniff import Foreign, sniff
-from serving.decoding.undecodable import Undecodable
+from serving.decoding.sniff import UnsupportedFormat, sniff
+from serving.decoding.undecodable import UndecodableError
 from tests.support.builders import expensive, images
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
@@ -48,10 +48,10 @@ def test_a_file_that_costs_too_much_is_refused_by_name_and_at_once(name: str) ->
     body, began = HOSTILE[name](), time.process_time()
     form = sniff(body)
     assert form is not None
-    assert not isinstance(form, Foreign)
-    with pytest.raises(Undecodable):  # before `decode`, which would take minutes without it
+    assert not isinstance(form, UnsupportedFormat)
+    with pytest.raises(UndecodableError):  # before `decode`, which would take minutes without it
         bounds.check(body, form, MAX_PIXELS)
-    with pytest.raises(Undecodable) as refusal:
+    with pytest.raises(UndecodableError) as refusal:
         decode(body, MAX_PIXELS, 224)
     assert refusal.value.code == "too_expensive"
     assert refusal.value.message.endswith(".")
@@ -79,13 +79,13 @@ def test_what_is_legal_and_affordable_is_decoded(name: str) -> None:
 
 def test_a_phones_large_jpeg_is_no_cheap_one_and_a_web_sites_is() -> None:
     photo = images.encoded(Image.effect_noise((4000, 3000), 60), "JPEG")
-    assert jpeg.read_cheap(photo, MAX_PIXELS, 224) is None
-    assert jpeg.read(photo, MAX_PIXELS, 224) is not None
+    assert jpeg.decode_cheap(photo, MAX_PIXELS, 224) is None
+    assert jpeg.decode_ordinary(photo, MAX_PIXELS, 224) is not None
     site = images.encoded(Image.effect_noise((800, 600), 60), "JPEG", progressive=True)
-    assert jpeg.read_cheap(site, MAX_PIXELS, 224) is not None
+    assert jpeg.decode_cheap(site, MAX_PIXELS, 224) is not None
 
 
-@pytest.mark.parametrize("read", [jpeg.read, jpeg.read_cheap])
+@pytest.mark.parametrize("read", [jpeg.decode_ordinary, jpeg.decode_cheap])
 def test_neither_fast_road_begins_what_has_too_many_scans(
     read: Callable[[bytes, int, int], object],
 ) -> None:
@@ -93,9 +93,9 @@ def test_neither_fast_road_begins_what_has_too_many_scans(
 
 
 def test_exif_of_a_thousand_tags_is_left_to_a_process_with_a_limit() -> None:
-    assert jpeg.ordinary(expensive.with_exif_tags(20)) is not None
-    assert jpeg.ordinary(expensive.with_exif_tags(1_500)) is None
-    assert jpeg.ordinary(expensive.with_exif_tags(1_500, prefixes=2)) is None
+    assert jpeg.read_ordinary_header(expensive.with_exif_tags(20)) is not None
+    assert jpeg.read_ordinary_header(expensive.with_exif_tags(1_500)) is None
+    assert jpeg.read_ordinary_header(expensive.with_exif_tags(1_500, prefixes=2)) is None
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_exif_of_a_thousand_tags_is_left_to_a_process_with_a_limit() -> None:
 )
 def test_no_worker_begins_a_jpeg_that_takes_far_longer_than_its_pixels(body: bytes) -> None:
     """Each took 0.2 s of a worker, which was promised 0.03 s."""
-    assert jpeg.ordinary(body) is not None
-    assert jpeg.read_cheap(body, MAX_PIXELS, 256) is None
+    assert jpeg.read_ordinary_header(body) is not None
+    assert jpeg.decode_cheap(body, MAX_PIXELS, 256) is None
 
 
 SEEDS = [
@@ -132,8 +132,8 @@ def test_no_damage_makes_a_check_raise_anything_else_or_take_long(
 ) -> None:
     body = seed[:at] + damage + seed[at + len(damage) :]
     form, began = sniff(body), time.process_time()
-    if form is None or isinstance(form, Foreign):
+    if form is None or isinstance(form, UnsupportedFormat):
         return
-    with contextlib.suppress(Undecodable):
+    with contextlib.suppress(UndecodableError):
         bounds.check(body, form, MAX_PIXELS)
     assert time.process_time() - began < SECONDS

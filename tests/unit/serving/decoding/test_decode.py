@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from serving.decoding.decode import decode
-from serving.decoding.decoded import Decoded
-from serving.decoding.undecodable import Undecodable
+from serving.decoding.decoded import DecodedImage
+from serving.decoding.undecodable import UndecodableError
 from tests.support.builders import images
 from tests.support.builders.images import GREEN, RED, encoded, picture
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeW
 HOSTILE = images.hostile()
 
 
-def decoded(body: bytes, max_pixels: int = 50_000_000, shorter_side: int = 512) -> Decoded:
+def decoded(body: bytes, max_pixels: int = 50_000_000, shorter_side: int = 512) -> DecodedImage:
     return decode(body, max_pixels, shorter_side)
 
 
@@ -29,31 +29,31 @@ def near(pixel: object, colour: tuple[int, int, int], distance: int = 30) -> boo
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_a_picture_of_each_format_is_seen_for_what_it_is(form: str) -> None:
-    seen = decoded(encoded(picture(), form))
-    assert (seen.format, seen.width, seen.height) == (form.lower(), 96, 64)
-    assert seen.image.mode == "RGB"
-    assert near(seen.image.getpixel((10, 10)), GREEN)
-    assert near(seen.image.getpixel((90, 60)), RED)
+    image = decoded(encoded(picture(), form))
+    assert (image.format, image.width, image.height) == (form.lower(), 96, 64)
+    assert image.image.mode == "RGB"
+    assert near(image.image.getpixel((10, 10)), GREEN)
+    assert near(image.image.getpixel((90, 60)), RED)
 
 
 def test_a_phones_heic_is_decoded() -> None:
-    seen = decoded(images.heic(picture()))
-    assert (seen.format, seen.width, seen.height) == ("heif", 96, 64)
-    assert near(seen.image.getpixel((10, 10)), GREEN)
+    image = decoded(images.heic(picture()))
+    assert (image.format, image.width, image.height) == ("heif", 96, 64)
+    assert near(image.image.getpixel((10, 10)), GREEN)
 
 
 def test_a_stereo_photo_is_a_jpeg_and_its_first_view_counts() -> None:
     stream = io.BytesIO()
     picture().save(stream, "MPO", save_all=True, append_images=[images.plain(images.BLUE)])
-    seen = decoded(stream.getvalue())
-    assert (seen.format, seen.width) == ("jpeg", 96)
-    assert near(seen.image.getpixel((90, 60)), RED)
+    image = decoded(stream.getvalue())
+    assert (image.format, image.width) == ("jpeg", 96)
+    assert near(image.image.getpixel((90, 60)), RED)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_refused_with_a_sentence(name: str) -> None:
     body, code = HOSTILE[name]
-    with pytest.raises(Undecodable) as refusal:
+    with pytest.raises(UndecodableError) as refusal:
         decoded(body)
     assert refusal.value.code == code
     assert refusal.value.message.endswith(".")
@@ -64,16 +64,16 @@ def test_a_hostile_file_is_refused_with_a_sentence(name: str) -> None:
 def test_the_exif_orientation_is_honoured_once(orientation: int, form: str) -> None:
     upside = {1: (5, 5), 2: (-5, 5), 3: (-5, -5), 4: (5, -5), 5: (5, 5), 6: (-5, 5)}
     x, y = (upside | {7: (-5, -5), 8: (5, -5)})[orientation]
-    seen = decoded(images.oriented(orientation, form))
-    assert (seen.width, seen.height) == ((96, 64) if orientation < 5 else (64, 96))
-    assert seen.image.size == (seen.width, seen.height)
-    assert near(seen.image.getpixel((x % seen.width, y % seen.height)), GREEN, 60)
+    image = decoded(images.oriented(orientation, form))
+    assert (image.width, image.height) == ((96, 64) if orientation < 5 else (64, 96))
+    assert image.image.size == (image.width, image.height)
+    assert near(image.image.getpixel((x % image.width, y % image.height)), GREEN, 60)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 4711])
 def test_an_orientation_that_does_not_exist_is_upright(orientation: int) -> None:
-    seen = decoded(images.oriented(orientation))
-    assert near(seen.image.getpixel((5, 5)), GREEN, 60)
+    image = decoded(images.oriented(orientation))
+    assert near(image.image.getpixel((5, 5)), GREEN, 60)
 
 
 def test_transparent_pixels_are_white() -> None:
@@ -89,8 +89,8 @@ def test_a_transparent_palette_entry_is_white() -> None:
 
 def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
     ramp = np.linspace(0, 65_535, 256).astype(np.uint16)[np.newaxis].repeat(8, axis=0)
-    seen = np.asarray(decoded(encoded(Image.fromarray(ramp))).image)
-    assert abs(seen[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+    levels = np.asarray(decoded(encoded(Image.fromarray(ramp))).image)
+    assert abs(levels[0, :, 0].astype(int) - np.arange(256)).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -125,15 +125,15 @@ def test_only_the_first_frame_of_an_animation_is_looked_at() -> None:
 def test_the_pixel_limit_is_exact() -> None:
     body = encoded(picture(100, 50))
     assert decoded(body, max_pixels=5_000).width == 100
-    with pytest.raises(Undecodable, match="100 x 50") as refusal:
+    with pytest.raises(UndecodableError, match="100 x 50") as refusal:
         decoded(body, max_pixels=4_999)
     assert refusal.value.code == "too_many_pixels"
 
 
 def test_a_large_jpeg_is_decoded_small_and_keeps_its_own_size() -> None:
-    seen = decoded(encoded(picture(1200, 900), "JPEG"), shorter_side=200)
-    assert (seen.width, seen.height) == (1200, 900)
-    assert 200 <= min(seen.image.size) < 400
+    image = decoded(encoded(picture(1200, 900), "JPEG"), shorter_side=200)
+    assert (image.width, image.height) == (1200, 900)
+    assert 200 <= min(image.image.size) < 400
 
 
 def test_junk_after_the_image_does_no_harm() -> None:
@@ -152,5 +152,5 @@ def test_no_damage_raises_anything_but_a_refusal(
     whole: bytes, at: int, damage: bytes, cut: bool
 ) -> None:
     body = whole[:at] + damage + (b"" if cut else whole[at + len(damage) :])
-    with contextlib.suppress(Undecodable):
+    with contextlib.suppress(UndecodableError):
         assert decoded(body).image.mode == "RGB"

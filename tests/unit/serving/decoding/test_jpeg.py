@@ -9,7 +9,7 @@ from PIL import Image
 from skimage import data
 
 from serving.decoding import jpeg
-from serving.decoding.decode import hardened
+from serving.decoding.decode import decode_hardened
 from tests.support.builders.images import encoded, oriented, picture
 
 MAX_PIXELS = 50_000_000
@@ -33,7 +33,10 @@ def test_photos_are_the_same_to_the_bit_on_both_roads(
     name: str, options: dict[str, object], shorter_side: int
 ) -> None:
     body = photo(name, 500, **options)
-    fast, slow = jpeg.read(body, MAX_PIXELS, shorter_side), hardened(body, MAX_PIXELS, shorter_side)
+    fast, slow = (
+        jpeg.decode_ordinary(body, MAX_PIXELS, shorter_side),
+        decode_hardened(body, MAX_PIXELS, shorter_side),
+    )
     assert fast is not None
     assert (fast.width, fast.height, fast.format) == (slow.width, slow.height, slow.format)
     assert np.array_equal(fast.pixels, slow.pixels)
@@ -42,7 +45,7 @@ def test_photos_are_the_same_to_the_bit_on_both_roads(
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_an_orientation_is_honoured_as_on_the_hardened_road(orientation: int) -> None:
     body = oriented(orientation)
-    fast, slow = jpeg.read(body, MAX_PIXELS, 512), hardened(body, MAX_PIXELS, 512)
+    fast, slow = jpeg.decode_ordinary(body, MAX_PIXELS, 512), decode_hardened(body, MAX_PIXELS, 512)
     assert fast is not None
     assert (fast.width, fast.height) == (slow.width, slow.height)
     assert np.array_equal(fast.pixels, slow.pixels)
@@ -50,9 +53,9 @@ def test_an_orientation_is_honoured_as_on_the_hardened_road(orientation: int) ->
 
 def test_a_grey_photo_takes_the_fast_road() -> None:
     body = encoded(picture().convert("L"), "JPEG")
-    fast = jpeg.read(body, MAX_PIXELS, 512)
+    fast = jpeg.decode_ordinary(body, MAX_PIXELS, 512)
     assert fast is not None
-    assert np.array_equal(fast.pixels, hardened(body, MAX_PIXELS, 512).pixels)
+    assert np.array_equal(fast.pixels, decode_hardened(body, MAX_PIXELS, 512).pixels)
 
 
 def rgb_without_conversion() -> bytes:
@@ -81,15 +84,17 @@ WHOLE = encoded(picture(), "JPEG")
     ],
 )
 def test_what_is_not_ordinary_is_left_to_the_hardened_road(body: bytes) -> None:
-    assert jpeg.read(body, MAX_PIXELS, 512) is None
+    assert jpeg.decode_ordinary(body, MAX_PIXELS, 512) is None
 
 
 def test_an_image_without_colour_conversion_looks_the_same() -> None:
     body = rgb_without_conversion()
-    fast = jpeg.read(body, MAX_PIXELS, 512)
-    assert fast is None or np.array_equal(fast.pixels, hardened(body, MAX_PIXELS, 512).pixels)
+    fast = jpeg.decode_ordinary(body, MAX_PIXELS, 512)
+    assert fast is None or np.array_equal(
+        fast.pixels, decode_hardened(body, MAX_PIXELS, 512).pixels
+    )
 
 
 def test_too_many_pixels_are_left_to_the_road_that_says_so() -> None:
-    assert jpeg.read(WHOLE, 96 * 64 - 1, 512) is None
-    assert jpeg.read(WHOLE, 96 * 64, 512) is not None
+    assert jpeg.decode_ordinary(WHOLE, 96 * 64 - 1, 512) is None
+    assert jpeg.decode_ordinary(WHOLE, 96 * 64, 512) is not None

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from domain.model import Compiled, Precision
-from serving.engines import place
-from serving.engines.batches import cut, sizes
+from serving.engines import select_engine
+from serving.engines.batches import batch_sizes, split_batch
 from serving.settings import EngineChoice
 
 
 @pytest.mark.parametrize(
-    ("asked", "compiled", "gpu", "chosen"),
+    ("choice", "compiled", "gpu", "chosen"),
     [
         ("auto", True, True, "gpu"),
         ("auto", True, False, "openvino"),
@@ -22,16 +22,16 @@ from serving.settings import EngineChoice
     ],
 )
 def test_a_gpu_comes_first_then_openvino_unless_another_is_asked_for(
-    asked: EngineChoice, compiled: bool, gpu: bool, chosen: str
+    choice: EngineChoice, compiled: bool, gpu: bool, chosen: str
 ) -> None:
-    assert place(asked, compiled, lambda: gpu) == chosen
+    assert select_engine(choice, compiled, lambda: gpu) == chosen
 
 
 def test_who_asks_for_openvino_waits_for_no_gpu_to_be_looked_for() -> None:
     def gpu() -> bool:
         raise AssertionError("torch takes seconds to import")
 
-    assert place("openvino", True, gpu) == "openvino"
+    assert select_engine("openvino", True, gpu) == "openvino"
 
 
 @pytest.mark.slow
@@ -41,13 +41,13 @@ def test_who_asks_for_openvino_waits_for_no_gpu_to_be_looked_for() -> None:
 def test_a_gpu_rounds_only_for_models_that_were_judged_to_bear_it(
     precision: Precision | None, rounds: bool
 ) -> None:
-    from serving.engines.cuda import may_round
+    from serving.engines.cuda import allows_bf16
 
-    assert may_round(Compiled(precision, {}) if precision else None) is rounds
+    assert allows_bf16(Compiled(precision, {}) if precision else None) is rounds
 
 
 def test_a_batch_is_cut_into_prepared_sizes_with_nothing_lost() -> None:
     pixels = np.arange(7 * 3, dtype=np.uint8).reshape(7, 1, 1, 3)
-    parts = list(cut(pixels, sizes(4)))
+    parts = list(split_batch(pixels, batch_sizes(4)))
     assert [len(part) for part in parts] == [4, 2, 1]
     assert np.array_equal(np.concatenate(parts), pixels)

@@ -9,7 +9,7 @@ import pytest
 
 from domain.model import ModelCard, Preprocessing
 from serving import hardware
-from serving.archive import Archive, ModelError
+from serving.archive import Archive, ModelLoadError
 
 pytestmark = pytest.mark.slow
 
@@ -25,9 +25,9 @@ CARD = ModelCard(
 def archive(folder: Path, card: ModelCard, outputs: int | None = None) -> Archive:
     from safetensors.torch import save
 
-    from serving.networks import backbone
+    from serving.networks import create_network
 
-    weights = save(backbone(card.architecture, outputs or len(card.labels)).state_dict())
+    weights = save(create_network(card.architecture, outputs or len(card.labels)).state_dict())
     return of(folder, card, weights)
 
 
@@ -51,7 +51,7 @@ def test_a_network_answers_each_image_with_probabilities(architecture: str, tmp_
 
 
 @pytest.mark.parametrize(
-    ("architecture", "outputs", "told"),
+    ("architecture", "outputs", "reported"),
     [
         ("efficientnet_lite0", 4, "size mismatch for _fc"),
         ("squeezenet1_1", 3, "Mis"),
@@ -60,13 +60,13 @@ def test_a_network_answers_each_image_with_probabilities(architecture: str, tmp_
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_with_a_sentence(
-    architecture: str, outputs: int, told: str, tmp_path: Path
+    architecture: str, outputs: int, reported: str, tmp_path: Path
 ) -> None:
     from serving.engines.pytorch import PyTorch
 
     stored = archive(tmp_path, CARD, outputs)
     loaded = Archive(replace(stored.card, architecture=architecture), tmp_path)
-    with pytest.raises(ModelError, match=told) as refusal:
+    with pytest.raises(ModelLoadError, match=reported) as refusal:
         PyTorch(loaded, threads=1)
     assert "\n" not in str(refusal.value)
 
@@ -103,43 +103,43 @@ def test_hostile_weights_are_refused_with_a_sentence(weights: bytes, tmp_path: P
     """The library's own bounds, which training, serving and the judge rely on."""
     from serving.engines.pytorch import PyTorch
 
-    with pytest.raises(ModelError, match=r"cannot be loaded|do not fit"):
+    with pytest.raises(ModelLoadError, match=r"cannot be loaded|do not fit"):
         PyTorch(of(tmp_path, CARD, weights), threads=1)
 
 
 def test_bf16_answers_nearly_as_fp32_does(tmp_path: Path) -> None:
     import torch
 
-    from serving.engines.pytorch import FromPixels, load
+    from serving.engines.pytorch import PixelNetwork, load_network
 
     stored = archive(tmp_path, CARD)
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8))
-    exact = FromPixels(load(stored), CARD.preprocessing)
-    rounded = FromPixels(load(stored), CARD.preprocessing, bf16=True)
+    exact = PixelNetwork(load_network(stored), CARD.preprocessing)
+    rounded = PixelNetwork(load_network(stored), CARD.preprocessing, bf16=True)
     with torch.inference_mode():
-        one, other = exact(pixels), rounded(pixels)
+        single, other = exact(pixels), rounded(pixels)
     assert other.dtype == torch.float32
-    assert not torch.equal(one, other), "nothing was rounded"
-    assert torch.allclose(one, other, atol=0.02)
+    assert not torch.equal(single, other), "nothing was rounded"
+    assert torch.allclose(single, other, atol=0.02)
 
 
 def test_the_network_sees_what_the_one_preprocessing_makes_channels_last(tmp_path: Path) -> None:
     import torch
 
     from serving import preprocess
-    from serving.engines.pytorch import FromPixels
+    from serving.engines.pytorch import PixelNetwork
 
-    seen: list[torch.Tensor] = []
+    reports: list[torch.Tensor] = []
 
     class Eye(torch.nn.Module):
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            seen.append(inputs)
+            reports.append(inputs)
             return inputs.mean(dim=(2, 3))
 
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
-    FromPixels(Eye(), CARD.preprocessing)(torch.from_numpy(pixels))
-    assert np.array_equal(seen[0].numpy(), preprocess.normalise(pixels, CARD.preprocessing))
-    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+    PixelNetwork(Eye(), CARD.preprocessing)(torch.from_numpy(pixels))
+    assert np.array_equal(reports[0].numpy(), preprocess.normalise(pixels, CARD.preprocessing))
+    assert reports[0].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_gpu_answers_as_the_cpu_does(tmp_path: Path) -> None:

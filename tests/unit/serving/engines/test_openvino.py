@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from serving.archive import Archive, ModelError, read
+from serving.archive import Archive, ModelLoadError, read
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +97,7 @@ def test_files_that_are_not_the_cards_are_refused(archive: Archive) -> None:
     compiled = archive.card.openvino
     assert compiled is not None
     other = replace(compiled, files=dict.fromkeys(compiled.files, "0" * 64))
-    with pytest.raises(ModelError, match="its card says"):
+    with pytest.raises(ModelLoadError, match="its card says"):
         OpenVino(archive, other, threads=1, max_batch=1)
-    with pytest.raises(ModelError, match="names other files"):
+    with pytest.raises(ModelLoadError, match="names other files"):
         OpenVino(archive, replace(compiled, files={}), threads=1, max_batch=1)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from domain.archive import TOPOLOGY, VALUES
 from domain.model import Compiled, ModelCard, Preprocessing
-from serving.archive import ModelError
+from serving.archive import ModelLoadError
 from tests.support.worlds.hostile_judge import ACTS
 from training.data import dataset
 from training.data.dataset import Example
@@ -54,7 +54,7 @@ def examples(root: Path) -> list[Example]:
 
 def judge(root: Path, archive: Path, seconds: float, program: str) -> str:
     """The sentence of the refusal."""
-    with pytest.raises(ModelError) as refused:
+    with pytest.raises(ModelLoadError) as refused:
         confined.judged(archive, root, examples(root), LABELS, seconds, program)
     assert str(refused.value).isprintable(), "a terminal would obey it"
     return str(refused.value)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from serving.networks import backbone
+from serving.networks import create_network
 from training.config.errors import TrainingFailed
 from training.model import networks
 
@@ -19,7 +19,7 @@ ARCHITECTURES = [
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_head_comes_off_and_the_features_feed_it(architecture: str) -> None:
-    network = backbone(architecture, 3).eval()
+    network = create_network(architecture, 3).eval()
     inputs = torch.rand(2, 3, 64, 64)
     name = networks.head_name(network)
     with torch.inference_mode():
@@ -32,12 +32,12 @@ def test_the_head_comes_off_and_the_features_feed_it(architecture: str) -> None:
 
 def test_a_network_without_a_linear_head_says_what_to_do() -> None:
     with pytest.raises(TrainingFailed, match="unfreeze=all"):
-        networks.detach_head(backbone("squeezenet1_0", 3))
+        networks.detach_head(create_network("squeezenet1_0", 3))
 
 
 @pytest.mark.parametrize("architecture", [*ARCHITECTURES[:3], "vit_b_16"])
 def test_layers_open_from_the_head_down(architecture: str) -> None:
-    network = backbone(architecture, 3)
+    network = create_network(architecture, 3)
     every = networks.stages(network)
     assert len(every) > 4, "one step of unfreezing must not open everything"
     learning = []
@@ -50,7 +50,7 @@ def test_layers_open_from_the_head_down(architecture: str) -> None:
 
 
 def test_statistics_of_frozen_layers_stand_still() -> None:
-    network = backbone("resnet18", 3)
+    network = create_network("resnet18", 3)
     before = {name: value.clone() for name, value in network.named_buffers()}
     networks.open_stages(network, 2)
     network(torch.rand(4, 3, 64, 64))
