@@ -30,7 +30,7 @@ def resnet50() -> tuple[ModelCard, bytes]:
     torch.manual_seed(0)
     network = create_network("resnet50", 1000).state_dict()
     weights = save(network)
-    labels = bundled.bundled()[0].labels
+    labels = bundled.bundled_model()[0].labels
     digest = hashlib.sha256(weights).hexdigest()
     return ModelCard("resnet50", "resnet50", labels, IMAGENET, digest), weights
 
@@ -43,13 +43,13 @@ def photos(card: ModelCard, count: int) -> Pixels:
 
 
 def main(folder: Path) -> None:
-    for name, (card, weights) in {"resnet50": resnet50(), "lite0": bundled.bundled()}.items():
-        network = quantise.converted(card, weights)
-        quantised = quantise.quantised(network, card, photos(card, CALIBRATION))
+    for name, (card, weights) in {"resnet50": resnet50(), "lite0": bundled.bundled_model()}.items():
+        network = quantise.convert(card, weights)
+        quantised = quantise.quantise_int8(network, card, photos(card, CALIBRATION))
         for precision in PRECISIONS:
-            files = openvino_files.packed(quantised if precision == "int8" else network)
+            files = openvino_files.save_network(quantised if precision == "int8" else network)
             unjudged = Verdict(precision, "not judged", 0, 0, 0, 1.0, 0, 0)
-            made = openvino_files.named(card, precision, files, unjudged)
+            made = openvino_files.add_to_card(card, precision, files, unjudged)
             write(made, weights, folder / f"{name}-{precision}", files)
 
 

@@ -19,20 +19,19 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from training.config import hook_config, metrics
-from training.config.paths import Places
+from training.config.paths import ContainerPaths
 from training.config.train_config import TrainConfig
+from training.context import TrainContext
 from training.data import dataset as data
-from training.data.dataset import Dataset
 from training.data.loader import Images
-from training.data.sampling import Batch, Source
-from training.debugger import attach
-from training.debugger.interface import Training
-from training.distributed import World
-from training.loop import setup as lesson
+from training.data.sampling import Batch, BatchSource
+from training.debugger.attach import attach_debugger
+from training.debugger.interface import DebuggedRun
+from training.distributed import Distributed
 from training.loop.fit import Loop
-from training.loop.setup import Lesson
-from training.model import pretrained
-from training.profiler import timing as profiling
+from training.loop.setup import TrainSetup, initial_state, make_loss, setup_head, setup_network
+from training.model.pretrained import load_pretrained
+from training.profiler.timing import attach_profiler
 
 BOTH, NEITHER = "both", "neither"
 KINDS: Mapping[str, Mapping[str, str]] = {
@@ -47,14 +46,14 @@ KINDS: Mapping[str, Mapping[str, str]] = {
 class Fewer:
     """The first steps of an epoch, and a batch to judge by."""
 
-    source: Source
+    source: BatchSource
     steps: int
 
-    def training(self, epoch: int, skip: int) -> Iterator[Batch]:
-        return islice(self.source.training(epoch, skip), self.steps)
+    def train_batches(self, epoch: int, skip: int) -> Iterator[Batch]:
+        return islice(self.source.train_batches(epoch, skip), self.steps)
 
-    def judged(self, split: str) -> Iterator[Batch]:
-        return islice(self.source.judged(split), 1)
+    def eval_batches(self, split: str) -> Iterator[Batch]:
+        return islice(self.source.eval_batches(split), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +66,29 @@ class Took:
 
 @dataclass(frozen=True)
 class Bench:
-    told: TrainConfig
-    dataset: Dataset
-    lesson: Lesson
-    world: World
+    config: TrainConfig
+    setup: TrainSetup
+    distributed: Distributed
 
     def run(self, watched: Mapping[str, str]) -> Took:
-        told = TrainConfig.from_strings({**self.told.to_strings(), **watched})
+        config = TrainConfig.from_strings({**self.config.to_strings(), **watched})
         with tempfile.TemporaryDirectory() as name:
             began, lines = time.perf_counter(), list[str]()
-            self._learn(told, Places(*[Path(name)] * 5), lines)
+            paths = ContainerPaths(*[Path(name)] * 5)
+            self._train(TrainContext(config, paths, self.distributed, _never, lines.append))
             whole = time.perf_counter() - began
-        epochs = [found for line in lines if "seconds" in (found := metrics.parse(line))]
-        in_steps = sum(each["seconds"] for each in epochs)
-        return Took(1e3 * in_steps / (len(epochs) * self.lesson.source.steps), whole - in_steps)
+        epochs = [values for line in lines if "seconds" in (values := metrics.parse(line))]
+        in_steps = sum(values["seconds"] for values in epochs)
+        return Took(1e3 * in_steps / (len(epochs) * self.setup.source.steps), whole - in_steps)
 
-    def _learn(self, told: TrainConfig, places: Places, lines: list[str]) -> None:
-        course = lesson.begun(told, copy.deepcopy(self.lesson.learner), self.world)
-        loss, source = lesson.loss(told, self.dataset, self.world), self.lesson.source
-        precision = lesson.precision(told, self.world)
-        training = Training(course.module, loss, course.scaler.get_scale, source.steps, course.step)
-        with (
-            profiling.profiled(told, places, self.world, lines.append) as timing,
-            attach.watched(told, places, self.world, training, lines.append) as watch,
-        ):
-            Loop(
-                told, source, ("validation",), len(self.dataset.labels), loss, precision,
-                self.world, _nothing, _never, lines.append, watch, timing,
-            ).run(course)  # fmt: skip
+    def _train(self, context: TrainContext) -> None:
+        config, setup = context.config, self.setup
+        state = initial_state(config, copy.deepcopy(setup.model), self.distributed)
+        loss = make_loss(config, setup.dataset, self.distributed)
+        scale, steps = state.scaler.get_scale, setup.source.steps
+        run = DebuggedRun(state.model, loss, scale, steps, state.step)
+        with attach_profiler(context) as timer, attach_debugger(context, run) as debugger:
+            Loop(context, setup, loss, debugger, timer, _nothing).run(state)
 
 
 def _nothing() -> None:
@@ -112,14 +106,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--steps", type=int, default=0, help="of each run; 0: all epochs")
     parser.add_argument("--apart", action="store_true", help="debugger and profiler alone, too")
     parser.add_argument("hyperparameters", nargs="*", metavar="name=value")
-    given = parser.parse_intermixed_args(arguments)
-    told = TrainConfig.from_strings(dict(each.split("=", 1) for each in given.hyperparameters))
-    kinds = [*KINDS] if given.apart else [NEITHER, BOTH]
+    args = parser.parse_intermixed_args(arguments)
+    config = TrainConfig.from_strings(dict(pair.split("=", 1) for pair in args.hyperparameters))
+    kinds = [*KINDS] if args.apart else [NEITHER, BOTH]
     with tempfile.TemporaryDirectory() as scratch:
-        bench = _prepared(told, given.data.resolve(), Path(scratch), given.steps)
+        bench = _prepared(config, args.data.resolve(), Path(scratch), args.steps)
         bench.run(KINDS[BOTH])  # imports, caches
         rounds = list[dict[str, Took]]()
-        for number in range(given.rounds):
+        for number in range(args.rounds):
             order = kinds if number % 2 else kinds[::-1]
             rounds.append({kind: bench.run(KINDS[kind]) for kind in order})
             _tell(f"round {number + 1}", rounds[-1], kinds)
@@ -127,25 +121,29 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _prepared(told: TrainConfig, photos: Path, scratch: Path, steps: int) -> Bench:
+def _prepared(config: TrainConfig, photos: Path, scratch: Path, steps: int) -> Bench:
     (scratch / "channels").mkdir()
     (scratch / "channels" / "data").symlink_to(photos)
-    world = World()
-    dataset = data.prepare(scratch / "channels", told.selects, told.max_unreadable, _nothing)
-    start = pretrained.start(told, len(dataset.labels), scratch / "none")
-    images = Images(dataset, start.preprocessing, told, world)
-    if told.unfreeze == "head":
-        made = lesson.head_alone(told, start, dataset, images, scratch, world, lambda *_: None)
+    paths = ContainerPaths(*[scratch / "channels"] * 5)
+    context = TrainContext(config, paths, Distributed(), _never, print)
+    needs_test, max_unreadable = config.selects_by_validation, config.max_unreadable
+    dataset = data.prepare(scratch / "channels", needs_test, max_unreadable, _nothing)
+    splits = {name: dataset.splits[name] for name in ("train", "validation")}
+    pretrained = load_pretrained(config, len(dataset.labels), scratch / "none")
+    images = Images(dataset, pretrained.preprocessing, config, context.distributed)
+    if config.unfreeze == "head":
+        setup = setup_head(context, pretrained, images, scratch)
     else:
-        made = lesson.whole_network(start, images, world)
-    every = hook_config.interval(told.epochs * made.source.steps, told.unfreeze != "head")
-    told = replace(told, debug_interval=told.debug_interval or every)
+        setup = setup_network(context, pretrained, images)
+    setup = replace(setup, dataset=replace(dataset, splits=splits))
+    interval = hook_config.interval(config.epochs * setup.source.steps, config.unfreeze != "head")
+    config = replace(config, debug_interval=config.debug_interval or interval)
     if steps:
-        told = replace(told, epochs=1)
-        made = replace(made, source=Fewer(made.source, steps))
-    print(f"{told.arch}, {told.unfreeze}: {told.epochs} x {made.source.steps} steps of "
-          f"{told.batch_size}, a look every {told.debug_interval}", flush=True)  # fmt: skip
-    return Bench(told, dataset, made, world)
+        config = replace(config, epochs=1)
+        setup = replace(setup, source=Fewer(setup.source, steps))
+    print(f"{config.arch}, {config.unfreeze}: {config.epochs} x {setup.source.steps} steps of "
+          f"{config.batch_size}, a look every {config.debug_interval}", flush=True)  # fmt: skip
+    return Bench(config, setup, context.distributed)
 
 
 def _tell(name: str, took: Mapping[str, Took], kinds: Iterable[str]) -> None:

@@ -15,8 +15,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from training.config.errors import TrainingFailed
-from training.config.hyperparameter import flag, parsed
-from training.config.search_space import parsed as parsed_range
+from training.config.hyperparameter import flag, parse
+from training.config.search_space import parse_range as parsed_range
 from training.config.train_config import TrainConfig
 
 REPOSITORY = Path(__file__).parents[1]
@@ -101,7 +101,7 @@ class Hyperparameter(click.ParamType[str]):
             return text
         try:
             if not (self.ranges and parsed_range(name, text)):
-                parsed(self.each, text)
+                parse(self.each, text)
         except TrainingFailed as error:
             hint = did_you_mean(text, self.each.metadata.get("choices", ()))
             self.fail(f"{error}{hint}", param, ctx)

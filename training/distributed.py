@@ -1,4 +1,4 @@
-"""The processes that train together: one alone, or one a GPU on one machine or more."""
+"""The processes of a training job: a single one, or one per GPU on one or more machines."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ from torch import nn
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Distributed:
     rank: int = 0
     size: int = 1
     local_rank: int = 0
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> "World":
-        """By the names torch itself uses; absent in a process that is alone."""
+    def from_env(cls, environ: Mapping[str, str]) -> "Distributed":
+        """torch's own variables; absent in a single process."""
         return cls(
             int(environ.get("RANK", "0")),
             int(environ.get("WORLD_SIZE", "1")),
@@ -25,8 +25,8 @@ class World:
         )
 
     @property
-    def leads(self) -> bool:
-        """This one writes logs, checkpoints, reports and the model."""
+    def is_main(self) -> bool:
+        """The process that writes logs, checkpoints, reports and the model."""
         return self.rank == 0
 
     @property
@@ -34,7 +34,7 @@ class World:
         return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else CPU
 
     @contextmanager
-    def joined(self) -> Iterator[None]:
+    def process_group(self) -> Iterator[None]:
         if self.size == 1:
             yield
             return
@@ -47,23 +47,23 @@ class World:
             dist.destroy_process_group()
 
     def seed(self, number: int) -> None:
-        """Of chance here. torch.manual_seed also notes down, with a stack trace, what to do on each
-        kind of device that is not there: a third of a head's step.
+        """Seed this process. torch.manual_seed also records a deferred call, with a stack trace,
+        for each kind of device that is absent: a third of a head's step.
         """
         torch.default_generator.manual_seed(number)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(number)
 
-    def summed(self, *numbers: float) -> list[float]:
-        """Each number added up over all processes."""
+    def all_reduce_sum(self, *numbers: float) -> list[float]:
+        """Each number, summed over all processes."""
         if self.size == 1:
             return list(numbers)
         total = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         dist.all_reduce(total)
         return [float(number) for number in total]
 
-    def gathered(self, rows: torch.Tensor, counts: list[int]) -> torch.Tensor:
-        """The rows of every process, one after the other; `counts`: how many each has."""
+    def all_gather(self, rows: torch.Tensor, counts: list[int]) -> torch.Tensor:
+        """The rows of all processes, concatenated; `counts`: rows per process."""
         if self.size == 1:
             return rows
         padded = rows.new_zeros((max(counts), *rows.shape[1:]))
@@ -72,8 +72,8 @@ class World:
         dist.all_gather(parts, padded)
         return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
-    def alike(self, module: nn.Module) -> None:
-        """Running statistics as the leader has them: each process saw other images."""
+    def sync_buffers(self, module: nn.Module) -> None:
+        """Copy running statistics from the main process: each process saw other images."""
         if self.size > 1:
             for buffer in module.buffers():
                 dist.broadcast(buffer, 0)

@@ -1,4 +1,4 @@
-"""One process a GPU, on one machine or several: started, told to stop, and ended together."""
+"""One process per GPU, on one or more machines: started, signalled and ended together."""
 
 import json
 import os
@@ -13,23 +13,23 @@ from pathlib import Path
 
 import torch
 
-PORT = 29500
-"""Where the machines of a job meet: torch's own default."""
+MASTER_PORT = 29500
+"""Of the rendezvous: torch's default."""
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 GRACE_SECONDS = 60.0
-"""From SIGTERM to SIGKILL; SageMaker itself leaves 120."""
+"""From SIGTERM to SIGKILL; SageMaker leaves 120."""
 
 
 @dataclass(frozen=True, slots=True)
-class Machines:
+class Hosts:
     names: tuple[str, ...] = ("localhost",)
-    own: str = "localhost"
+    current: str = "localhost"
     interface: str = "lo"
 
     @classmethod
-    def read(cls, config: Path) -> "Machines":
-        """resourceconfig.json; absent where a person trains on one machine."""
+    def read(cls, config: Path) -> "Hosts":
+        """resourceconfig.json; absent outside SageMaker."""
         path = config / "resourceconfig.json"
         if not path.exists():
             return cls()
@@ -40,19 +40,21 @@ class Machines:
         return cls(names, content["current_host"], content.get("network_interface_name", "eth0"))
 
 
-def here(processes: int) -> int:
-    """How many processes a machine runs; 0 asks for one a GPU."""
+def process_count(processes: int) -> int:
+    """Processes per machine; 0: one per GPU."""
     return processes or torch.cuda.device_count() or 1
 
 
-def run(machines: Machines, count: int, arguments: list[str], environ: Mapping[str, str]) -> int:
-    """The first exit status that is not 0. When one process ends badly, all are ended."""
+def run_processes(
+    hosts: Hosts, count: int, arguments: list[str], environ: Mapping[str, str]
+) -> int:
+    """Returns the first exit status that is not 0. When one process fails, all are terminated."""
     children = [
         subprocess.Popen(
             [sys.executable, "-m", "training.train", *arguments],
             env={**environ, **variables},
         )
-        for variables in _variables(machines, count)
+        for variables in _process_environments(hosts, count)
     ]
 
     def pass_on(number: int, frame: object) -> None:
@@ -61,13 +63,13 @@ def run(machines: Machines, count: int, arguments: list[str], environ: Mapping[s
 
     before = signal.signal(signal.SIGTERM, pass_on)
     try:
-        return _awaited(children)
+        return _wait_for_all(children)
     finally:
         signal.signal(signal.SIGTERM, before)
-        _end(children)
+        _terminate(children)
 
 
-def _awaited(children: "list[subprocess.Popen[bytes]]") -> int:
+def _wait_for_all(children: "list[subprocess.Popen[bytes]]") -> int:
     while True:
         codes = [child.poll() for child in children]
         failed = next((code for code in codes if code), None)
@@ -75,11 +77,11 @@ def _awaited(children: "list[subprocess.Popen[bytes]]") -> int:
             return failed
         if None not in codes:
             return 0
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
-def _end(children: "list[subprocess.Popen[bytes]]") -> None:
-    """A process whose neighbour died waits for it for ever, deaf to SIGTERM."""
+def _terminate(children: "list[subprocess.Popen[bytes]]") -> None:
+    """A process whose peer died blocks in a collective and may ignore SIGTERM."""
     deadline = time.monotonic() + GRACE_SECONDS
     for child in children:
         child.terminate()
@@ -91,17 +93,17 @@ def _end(children: "list[subprocess.Popen[bytes]]") -> None:
             child.wait()
 
 
-def _variables(machines: Machines, count: int) -> list[dict[str, str]]:
-    """torch's own names, one mapping a process of this machine."""
-    size = count * len(machines.names)
-    first = count * machines.names.index(machines.own)
-    alone = len(machines.names) == 1
+def _process_environments(hosts: Hosts, count: int) -> list[dict[str, str]]:
+    """torch's variables, one mapping per process of this machine."""
+    size = count * len(hosts.names)
+    first = count * hosts.names.index(hosts.current)
+    alone = len(hosts.names) == 1
     shared = {
         "WORLD_SIZE": str(size),
-        "MASTER_ADDR": "127.0.0.1" if alone else machines.names[0],
-        "MASTER_PORT": str(_free_port() if alone else PORT),
-        "GLOO_SOCKET_IFNAME": machines.interface,
-        "NCCL_SOCKET_IFNAME": machines.interface,
+        "MASTER_ADDR": "127.0.0.1" if alone else hosts.names[0],
+        "MASTER_PORT": str(_free_port() if alone else MASTER_PORT),
+        "GLOO_SOCKET_IFNAME": hosts.interface,
+        "NCCL_SOCKET_IFNAME": hosts.interface,
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
     }
     return [

@@ -62,9 +62,9 @@ def promote(
         active = activate_archive(stage, pack_bundled_model(), image, keep=False)
     else:
         require_training()
-        from training.launch.promote import Source, Wish, run
+        from training.launch.promote import PromotionOptions, Source, run
 
-        source, wish = Source(job, archive, tests), Wish(replace_labels, override)
+        source, wish = Source(job, archive, tests), PromotionOptions(replace_labels, override)
         active = run(stage, image, source, wish, Console())
     _show(active)
     start_reclassification(stage, yes=reclassify)

@@ -1,6 +1,7 @@
 """Training: train, tune."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from cli.stages import connect, image_of
 
 if TYPE_CHECKING:
     from infra.stage import Stage
-    from training.launch.job import Asked
+    from training.launch.job import JobRequest
 
 INSTANCE_TYPE = "ml.m5.xlarge"
 
@@ -97,14 +98,17 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
     from training.launch import tune as search
 
     connect(stage)
-    request = search.asked(
+    search_options = search.SearchOptions(
+        strategy=options["strategy"],
+        parallel=options["parallel"],
+        early_stopping=not options["no_early_stopping"],
+        parents=tuple(filter(None, options["warm_start"].split(","))),
+        in_one_job=options["in_one_job"],
+    )
+    request = search.tuning_request(
         _job(data, stage, {name: options[name] for name in JOB}),
         given_hyperparameters(options),
-        options["strategy"],
-        options["parallel"],
-        not options["no_early_stopping"],
-        tuple(filter(None, options["warm_start"].split(","))),
-        options["in_one_job"],
+        search_options,
     )
     sys.exit(0 if search.run(request, Console()) else 1)
 
@@ -112,11 +116,11 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
 JOB = ("instance_type", "image", "spot", "managed_debugger")
 
 
-def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "Asked":
+def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
     from training.launch import job
 
     instance_type = options["instance_type"]
     image = options["image"] or image_of(stage, instance_type)
     words = given_hyperparameters(options)
-    flags = {name: options[name] for name in ("spot", "managed_debugger")}
-    return job.asked(stage, image, data, words, instance_type, **flags)
+    request = job.job_request(stage, image, data, words, instance_type, options["spot"])
+    return replace(request, managed_debugger=options["managed_debugger"])

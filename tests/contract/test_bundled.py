@@ -74,13 +74,13 @@ def test_the_labels_are_torchvisions() -> None:
     from torchvision.models import EfficientNet_B0_Weights
 
     expected = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
-    assert list(bundled.bundled()[0].labels) == expected
+    assert list(bundled.bundled_model()[0].labels) == expected
 
 
 def test_the_files_are_those_that_the_card_names() -> None:
-    card, _ = bundled.bundled()
+    card, _ = bundled.bundled_model()
     graph = openvino_files.rename_layers(lite0_graph.graph(bundled.weights(), 224), card.name)
-    named = openvino_files.named(card, "fp32", openvino_files.packed(graph))
+    named = openvino_files.add_to_card(card, "fp32", openvino_files.save_network(graph))
     assert named.openvino is not None
     assert set(named.openvino.files) == {TOPOLOGY, VALUES}
 

@@ -97,8 +97,8 @@ def model() -> Model:
 def compiled(model: Model, calibration: Pixels) -> Compiled:
     from training.model import quantise
 
-    judged = quantise.Photos(*model.judge)
-    card, files = quantise.compiled(model.card, model.weights, calibration, judged)
+    judged = quantise.LabelledPixels(*model.judge)
+    card, files = quantise.compile_best(model.card, model.weights, calibration, judged)
     assert card.openvino is not None
     assert replace(card, openvino=None) == model.card
     assert ModelCard.from_json(card.to_json()) == card

@@ -12,7 +12,7 @@ from tests.support.builders.images import encoded, picture
 from tests.support.worlds.jobs import Job, data_set, folder, lines
 from training.config import metrics
 from training.config.train_config import TrainConfig
-from training.model.pretrained import start
+from training.model.pretrained import load_pretrained
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -43,7 +43,7 @@ def test_a_job_leaves_a_model_a_report_and_metrics(
     assert final == pytest.approx(made.metrics["accuracy"], abs=1e-5)
     assert final >= 0.9
     assert [values["epoch"] for values in lines(log, "test_accuracy")] == [1, 2, 3]
-    assert set(lines(log, "test_accuracy")[0]) >= set(metrics.CURVES)
+    assert set(lines(log, "test_accuracy")[0]) >= set(metrics.EPOCH_METRIC_NAMES)
     assert len(lines(log, "loss")) == 18
     told = json.loads((job.reports / "report.json").read_text())
     assert told["model"]["digest"] == made.digest
@@ -103,7 +103,7 @@ def test_frozen_stages_stay_as_they_came_and_the_others_learn(job: Job) -> None:
     told = {"unfreeze": "all", "frozen": "4", "epochs": "1", "arch": "resnet18", "weights": "none"}
     assert job.run(**told, image_size="32") == 0, job.failure
     learnt = load_file(job.model / "weights.safetensors")
-    given = start(TrainConfig.from_strings(told), 3, job.channel).network.state_dict()
+    given = load_pretrained(TrainConfig.from_strings(told), 3, job.channel).network.state_dict()
     moved = {name for name in learnt if not learnt[name].equal(given[name])}
     frozen = ("conv1.", "bn1.", "layer1.", "layer2.")
     assert not any(name.startswith(frozen) for name in moved)
@@ -125,7 +125,7 @@ def test_early_stopping_keeps_the_best_epoch(job: Job, capsys: pytest.CaptureFix
         ({"learning_rate": "0.1"}, ["no hyperparameter 'learning-rate'"]),
         ({"arch": "resnet5"}, ["Hyperparameter arch", "'resnet5'"]),
         ({"lr": "1000000", "optimizer": "sgd", "clip": "0"}, ["Lower lr (it is 1e+06)"]),
-        ({"lr": "1000", "clip": "0"}, ["training runs away. Lower lr (it is 1000)"]),
+        ({"lr": "1000", "clip": "0"}, ["Training diverged", "Lower lr (it is 1000)"]),
     ],
     ids=["no number", "unknown", "no network", "to infinity", "exploding"],
 )
@@ -193,14 +193,14 @@ def test_weights_of_another_network_are_refused_by_what_does_not_fit(job: Job) -
     channel.mkdir()
     torch.save(create_network("resnet18", 1000).state_dict(), channel / "resnet18.pth")
     status = job.run(arch="resnet34", epochs="1")
-    assert_failed(job, status, "of another network", "layer1.2")
+    assert_failed(job, status, "belong to another network", "layer1.2")
 
 
 def test_a_file_of_more_than_tensors_is_refused(job: Job) -> None:
     channel = job.channel.parent / "weights"
     channel.mkdir()
     torch.save(torch.nn.Linear(2, 2), channel / "model.pth")
-    assert_failed(job, job.run(), "model.pth holds more than tensors", "state_dict")
+    assert_failed(job, job.run(), "model.pth holds more than named tensors", "state_dict")
 
 
 def test_without_weights_the_three_ways_to_them_are_named(
@@ -209,9 +209,7 @@ def test_without_weights_the_three_ways_to_them_are_named(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody listens
     status = job.run(arch="resnet18")
-    assert_failed(
-        job, status, "reach the network", "channel `weights`", "bundled", "weights to none"
-    )
+    assert_failed(job, status, "network access", "channel `weights`", "bundled", "weights to none")
 
 
 def test_random_weights_are_said_so_on_the_card(job: Job) -> None:

@@ -20,7 +20,7 @@ from training.config import hook_config
 from training.debugger import report
 from training.debugger.report import ISSUE, NOT_APPLICABLE
 from training.debugger.smdebug_compat import ModeKeys
-from training.debugger.tensors import Tensors
+from training.debugger.tensors import SavedTensors
 
 
 def debug(job: Job) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def configure(job: Job, tensors: Path, *collections: hook_config.Collection) -> 
     config = job.root / "input" / "config"
     config.mkdir(parents=True, exist_ok=True)
     content = {"LocalPath": str(tensors), "CollectionConfigurations": collections}
-    (config / hook_config.CONFIG).write_text(json.dumps(content))
+    (config / hook_config.CONFIG_FILE).write_text(json.dumps(content))
 
 
 def assert_done(job: Job, status: int) -> ModelCard:
@@ -78,7 +78,7 @@ def test_the_jobs_own_hook_configuration_is_honoured(job: Job, tmp_path: Path) -
     losses = {"CollectionName": "losses", "CollectionParameters": often}
     configure(job, tmp_path / "tensors", losses)
     assert_done(job, job.run())
-    saved = Tensors(tmp_path / "tensors")
+    saved = SavedTensors(tmp_path / "tensors")
     assert saved.steps(ModeKeys.TRAIN) == [0, 4, 8, 12, 16]
     assert saved.steps(ModeKeys.EVAL) == [0, 2]
     assert saved.steps(ModeKeys.PREDICT) == [0]
@@ -100,7 +100,7 @@ def test_a_full_disk_in_the_tensor_folder_does_not_stop_training(
     assert debug(job)["state"] == "failed"
     assert "No space left on device" in debug(job)["why"]
     assert "No space left on device" in (job.reports / "debug.html").read_text()
-    assert "the debugger is off, and training goes on" in capsys.readouterr().out
+    assert "debugger failed, training continues without it" in capsys.readouterr().out
 
 
 def test_a_hook_that_cannot_be_made_does_not_stop_training(job: Job, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_hook_that_cannot_be_made_does_not_stop_training(job: Job, tmp_path: P
 def test_nobody_watches_where_that_is_asked(job: Job) -> None:
     assert_done(job, job.run(debug="off", epochs="1"))
     assert debug(job)["state"] == "off"
-    assert not (job.root / "output" / hook_config.TENSORS).exists()
+    assert not (job.root / "output" / hook_config.TENSORS_FOLDER).exists()
 
 
 def test_a_rule_may_end_a_job_which_keeps_what_it_has_learnt(
@@ -185,7 +185,7 @@ def test_a_loader_that_hangs_is_named_while_it_hangs(job: Job, tmp_path: Path) -
         process = held.process
         until(lambda: (job.reports / "debug.html").exists(), process, log)
         assert state(job, "StalledTrainingRule") == ISSUE
-        assert re.search(r"StalledTrainingRule: For \d+ s no batch has come", log.read_text())
+        assert re.search(r"StalledTrainingRule: No batch for \d+ s", log.read_text())
         assert process.poll() is None
         held.let_go()
         assert process.wait(SECONDS) == 0, log.read_text()
@@ -198,7 +198,7 @@ def test_a_job_that_hangs_may_be_ended_by_its_rule(job: Job, tmp_path: Path) -> 
     stalled = {"stall_seconds": "2", "stop_on": "StalledTrainingRule"}
     with hanging(job, tmp_path / "log", epochs="10", **stalled) as held:
         assert held.process.wait(SECONDS) == 1
-    assert re.match(r"StalledTrainingRule: For \d+ s no batch has come", job.failure)
+    assert re.match(r"StalledTrainingRule: No batch for \d+ s", job.failure)
     assert state(job, "StalledTrainingRule") == ISSUE
 
 
@@ -211,8 +211,8 @@ def test_a_run_that_breaks_still_leaves_its_debug_report(job: Job) -> None:
 
 
 def test_names_from_outside_are_text_and_never_markup(tmp_path: Path) -> None:
-    evil = report.Verdict("<script>", ISSUE, "<b>", 3, ("<i>",), "<img src=x>")
-    told = report.Watched("on", "<u>", ("<s>",), (evil,), looks=1)
+    evil = report.RuleResult("<script>", ISSUE, "<b>", 3, ("<i>",), "<img src=x>")
+    told = report.DebugSummary("on", "<u>", ("<s>",), (evil,), looks=1)
     report.write(tmp_path, told)
     text = (tmp_path / "debug.html").read_text()
     for tag in ("<script", "<b></b>", "<img", "<u>", "<s>"):

@@ -9,7 +9,7 @@ import pytest
 from infra.local import container_image, photos
 from tests.flow.conftest import STAND_IN, Activate, archive
 from tests.flow.support.drive import Cloud, top_label
-from training.model.bundled import bundled
+from training.model.bundled import bundled_model
 from training.model.package import pack
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow]
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.slow]
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """ImageNet's model, and the same network with its labels in the opposite order."""
     folder = tmp_path_factory.mktemp("models")
-    card, weights = bundled()
+    card, weights = bundled_model()
     backwards = replace(card, name="backwards", labels=tuple(reversed(card.labels)))
     pack(card, weights, folder / "imagenet.tar.gz")
     pack(backwards, weights, folder / "backwards.tar.gz")
@@ -57,5 +57,5 @@ def _drop(cloud: Cloud, when: str, photo: photos.Photo) -> str:
 
 
 def _opposites() -> tuple[list[str], list[str]]:
-    labels = list(bundled()[0].labels)
+    labels = list(bundled_model()[0].labels)
     return labels, labels[::-1]

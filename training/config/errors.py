@@ -1,26 +1,26 @@
-"""What ends a job, in a sentence for the person who started it.
+"""Errors that end a job, as a sentence for the person who started it.
 
-Standard library only: the command line reads hyperparameters, and would wait seconds for torch.
+Standard library only: the command line parses hyperparameters and must not import torch.
 """
 
 import errno
 
 from domain.errors import SortboxError
 
-LONGEST = 1024
+MAX_CHARACTERS = 1024
 """SageMaker shows this many characters of /opt/ml/output/failure as FailureReason."""
 
 
 class TrainingFailed(SortboxError):
-    """Training cannot go on, and the sentence says why and what to do."""
+    """Training cannot continue; the sentence says why and what to do."""
 
 
 class Interrupted(SortboxError):
-    """SIGTERM: the job is asked to go away, and may be started again."""
+    """SIGTERM: the job must stop; the same job resumes from its checkpoint."""
 
 
-def sentence(error: Exception) -> str:
-    """FailureReason: whatever went wrong, told so that the next job can do better."""
+def failure_reason(error: Exception) -> str:
+    """FailureReason: what happened, why, and what to change."""
     match error:
         case TrainingFailed():
             text = str(error)
@@ -30,5 +30,7 @@ def sentence(error: Exception) -> str:
             where = f" while writing {error.filename}" if error.filename else ""
             text = f"The disk is full{where}. Give the job a larger volume (VolumeSizeInGB)."
         case _:
-            text = f"Training broke by a defect of its own: {type(error).__name__}: {error}"
-    return text[:LONGEST]
+            text = (
+                f"Training failed because of a defect in Sortbox: {type(error).__name__}: {error}"
+            )
+    return text[:MAX_CHARACTERS]

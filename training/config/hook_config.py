@@ -1,7 +1,7 @@
 """What the debugger's hook saves and how often, in the words of SageMaker's DebugHookConfig.
 
-The launcher sends these to SageMaker where its own Debugger is used; without it the container
-tells them to the hook itself.
+The launcher sends these to SageMaker if its managed Debugger is used; otherwise the container
+configures the hook with them itself.
 """
 
 import json
@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-MOST = 500
-"""Looks in a run."""
+MAX_SAVED_STEPS = 500
+"""In one run."""
 
-WHOLE, WHOLE_LEAST = 20, 10
-HEAD, HEAD_LEAST = 200, 3
-"""Steps between two looks, unless that makes fewer looks than the least: a look costs less than a
-step of a whole network, and as much as fifteen of a head."""
+NETWORK_INTERVAL, NETWORK_MIN_SAVES = 20, 10
+HEAD_INTERVAL, HEAD_MIN_SAVES = 200, 3
+"""Steps between two saved steps, and the minimum number of saved steps in a run: saving costs less
+than one step of a whole network, and as much as fifteen steps of a head."""
 
 RULES = (
     "LossNotDecreasing",
@@ -29,45 +29,49 @@ RULES = (
     "AllZero",
     "StalledTrainingRule",
 )
-"""By AWS's names, for those who do not import them."""
+"""AWS's names, for modules that must not import the rules."""
 
-CONFIG = "debughookconfig.json"
-TENSORS = "tensors"
+CONFIG_FILE = "debughookconfig.json"
+TENSORS_FOLDER = "tensors"
 
 Collection = Mapping[str, Any]
 
-NEVER = {"eval.end_step": "0", "predict.end_step": "0", "global.end_step": "0"}
+NO_OTHER_MODES = {"eval.end_step": "0", "predict.end_step": "0", "global.end_step": "0"}
 
 
 def interval(steps: int, whole: bool) -> int:
-    """Between two looks, in a run of so many steps of the `whole` network or of its head."""
-    usual, least = (WHOLE, WHOLE_LEAST) if whole else (HEAD, HEAD_LEAST)
-    return max(1, min(-(-steps // least), max(usual, -(-steps // MOST))))  # both rounded up
+    """Steps between two saved steps, in a run of the `whole` network or of its head."""
+    usual, least = (
+        (NETWORK_INTERVAL, NETWORK_MIN_SAVES) if whole else (HEAD_INTERVAL, HEAD_MIN_SAVES)
+    )
+    return max(
+        1, min(-(-steps // least), max(usual, -(-steps // MAX_SAVED_STEPS)))
+    )  # both rounded up
 
 
-def collections(every: int) -> Sequence[Collection]:
+def collections(interval_steps: int) -> Sequence[Collection]:
     """A pass over validation (eval) or test (predict) is one step of that mode."""
-    often = str(every)
+    steps = str(interval_steps)
     once_a_pass = {"eval.save_interval": "1", "predict.save_interval": "1"}
     return [
-        _collection("losses", **{"train.save_interval": often}, **once_a_pass),
-        _collection("gradients", reductions="abs_mean", **_train(often)),
-        _collection("weights", reductions="min,max", **_train(often)),
-        _collection("dead_relu", include_regex="_dead_[0-9]+$", **_train(often)),
-        _collection("labels", include_regex="^labels$", **_train(often)),
-        _collection("seconds", include_regex="^seconds$", **_train(often)),
+        _collection("losses", **{"train.save_interval": steps}, **once_a_pass),
+        _collection("gradients", reductions="abs_mean", **_train(steps)),
+        _collection("weights", reductions="min,max", **_train(steps)),
+        _collection("dead_relu", include_regex="_dead_[0-9]+$", **_train(steps)),
+        _collection("labels", include_regex="^labels$", **_train(steps)),
+        _collection("seconds", include_regex="^seconds$", **_train(steps)),
     ]
 
 
-def _train(often: str) -> dict[str, str]:
-    return {"train.save_interval": often, **NEVER}
+def _train(steps: str) -> dict[str, str]:
+    return {"train.save_interval": steps, **NO_OTHER_MODES}
 
 
 def _collection(name: str, **parameters: str) -> Collection:
     return {"CollectionName": name, "CollectionParameters": parameters}
 
 
-def write(path: Path, tensors: Path, every: int) -> None:
-    """As SageMaker writes it for a job that brings a DebugHookConfig."""
-    content = {"LocalPath": str(tensors), "CollectionConfigurations": collections(every)}
+def write(path: Path, tensors: Path, interval_steps: int) -> None:
+    """As SageMaker writes it for a job with a DebugHookConfig."""
+    content = {"LocalPath": str(tensors), "CollectionConfigurations": collections(interval_steps)}
     path.write_text(json.dumps(content, indent=1))

@@ -26,40 +26,40 @@ def text(default: str, pattern: str, means: str, basic: bool = False) -> Any:
     return field(default=default, metadata=rules)
 
 
-def flag(each: "Field[Any]") -> str:
+def flag(spec: "Field[Any]") -> str:
     """Hyphens stand for underscores outside Python."""
-    return each.name.replace("_", "-")
+    return spec.name.replace("_", "-")
 
 
-def parsed(each: "Field[Any]", given: str) -> Any:
-    """Raises TrainingFailed for what it may not be."""
-    rules = each.metadata
+def parse(spec: "Field[Any]", raw: str) -> Any:
+    """Raises TrainingFailed for an invalid value."""
+    rules = spec.metadata
     if "choices" in rules:
-        _require(given in rules["choices"], each, given, f"one of {', '.join(rules['choices'])}")
-        return given
+        _require(raw in rules["choices"], spec, raw, f"one of {', '.join(rules['choices'])}")
+        return raw
     if "pattern" in rules:
-        fits = re.fullmatch(rules["pattern"], given) is not None
-        _require(fits, each, given, f"of the form {rules['pattern']}")
-        return given
+        is_valid = re.fullmatch(rules["pattern"], raw) is not None
+        _require(is_valid, spec, raw, f"of the form {rules['pattern']}")
+        return raw
     low, high = rules["low"], rules["high"]
-    kind = "a whole number" if isinstance(each.default, int) and each.type is int else "a number"
-    value = _as_number(given, kind)
-    fits = value is not None and low <= value <= high
-    _require(fits, each, given, f"{kind} from {low:g} to {high:g}")
+    kind = "a whole number" if isinstance(spec.default, int) and spec.type is int else "a number"
+    value = _as_number(raw, kind)
+    is_valid = value is not None and low <= value <= high
+    _require(is_valid, spec, raw, f"{kind} from {low:g} to {high:g}")
     return value
 
 
-def _as_number(given: str, kind: str) -> float | int | None:
+def _as_number(raw: str, kind: str) -> float | int | None:
     try:
-        value = int(given) if kind == "a whole number" else float(given)
+        value = int(raw) if kind == "a whole number" else float(raw)
     except ValueError:
         return None
     return value if math.isfinite(value) else None
 
 
-def _require(fits: bool, each: "Field[Any]", given: str, wanted: str) -> None:
-    if not fits:
-        raise TrainingFailed(f"Hyperparameter {flag(each)} must be {wanted}, not {given[:60]!r}.")
+def _require(is_valid: bool, spec: "Field[Any]", raw: str, expected: str) -> None:
+    if not is_valid:
+        raise TrainingFailed(f"Hyperparameter {flag(spec)} must be {expected}, not {raw[:60]!r}.")
 
 
 @dataclass(frozen=True, slots=True)

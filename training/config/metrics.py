@@ -7,14 +7,14 @@ import re
 from collections.abc import Mapping
 
 NUMBER = r"[-+0-9.einfa]+"
-CURVES = tuple(
+EPOCH_METRIC_NAMES = tuple(
     f"{split}_{what}" for split in ("train", "validation", "test") for what in ("loss", "accuracy")
 )
-NAMES = ("loss", *CURVES, "final_accuracy", "final_loss")
-"""What becomes a CloudWatch metric: each step's loss, each epoch's curves, and the result."""
+NAMES = ("loss", *EPOCH_METRIC_NAMES, "final_accuracy", "final_loss")
+"""CloudWatch metrics: the loss of a step, the metrics of an epoch, and the result."""
 
-Curves = dict[str, float]
-"""The values of one epoch, by the names of CURVES."""
+EpochMetrics = dict[str, float]
+"""The metrics of one epoch by name; the names include EPOCH_METRIC_NAMES."""
 
 _PAIR = re.compile(rf"(\S+?)=({NUMBER})(?= |$)")
 
@@ -25,8 +25,8 @@ def line(values: Mapping[str, float]) -> str:
 
 def parse(text: str) -> dict[str, float]:
     """The inverse of `line`, to seven digits; empty for a line of another form."""
-    found = {name: float(value) for name, value in _PAIR.findall(text)}
-    return found if line(found).count("=") == text.count("=") else {}
+    values = {name: float(value) for name, value in _PAIR.findall(text)}
+    return values if line(values).count("=") == text.count("=") else {}
 
 
 def definitions() -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The folders a training job is given, where SageMaker puts them unless told otherwise."""
+"""The folders of a training job: where SageMaker puts them, or as the environment says."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class ContainerPaths:
     config: Path
     """hyperparameters.json, inputdataconfig.json, resourceconfig.json"""
     channels: Path
-    """One folder a channel."""
+    """One folder per channel."""
     model: Path
     output: Path
     """`data/` is uploaded beside the model; `failure` becomes the job's FailureReason."""
     checkpoints: Path
-    """SageMaker keeps it in S3 and restores it when the job is started again."""
+    """SageMaker copies it to S3 and restores it when the job restarts."""
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> "Places":
-        """SM_* by the names of SageMaker's training toolkit; SM_CHECKPOINT_DIR is ours."""
-        given = Path(environ.get("SM_INPUT_DIR", "/opt/ml/input"))
+    def from_env(cls, environ: Mapping[str, str]) -> "ContainerPaths":
+        """SM_* as in SageMaker's training toolkit, and SM_CHECKPOINT_DIR."""
+        input_folder = Path(environ.get("SM_INPUT_DIR", "/opt/ml/input"))
         return cls(
-            config=Path(environ.get("SM_INPUT_CONFIG_DIR", given / "config")),
-            channels=given / "data",
+            config=Path(environ.get("SM_INPUT_CONFIG_DIR", input_folder / "config")),
+            channels=input_folder / "data",
             model=Path(environ.get("SM_MODEL_DIR", "/opt/ml/model")),
             output=Path(environ.get("SM_OUTPUT_DIR", "/opt/ml/output")),
             checkpoints=Path(environ.get("SM_CHECKPOINT_DIR", "/opt/ml/checkpoints")),
@@ -37,8 +37,8 @@ class Places:
     def failure(self) -> Path:
         return self.output / "failure"
 
-    def fail(self, why: str) -> None:
-        """The first to fail says why; what misses it afterwards does not overwrite that."""
+    def write_failure(self, reason: str) -> None:
+        """The first failure is the cause; processes that fail after it do not overwrite it."""
         self.output.mkdir(parents=True, exist_ok=True)
         if not self.failure.exists():
-            self.failure.write_text(why)
+            self.failure.write_text(reason)

@@ -1,6 +1,6 @@
-"""What a search varies: ranges of hyperparameters, as people write them and as tuners want them.
+"""The ranges that a search covers: parsed from text, formatted as text, and sampled.
 
-`lr=0.001:0.1` is a range, `batch-size=32,64,128` a choice. One text holds a whole space, so that it
+`lr=0.001:0.1` is a range, `batch-size=32,64,128` a choice. A whole space is one text, so that it
 fits into a hyperparameter.
 """
 
@@ -15,10 +15,10 @@ from training.config.errors import TrainingFailed
 from training.config.hyperparameter import Categorical, Continuous, flag
 from training.config.train_config import TrainConfig
 
-NUMBERS = {flag(each): each for each in fields(TrainConfig) if "low" in each.metadata}
-CHOICES = {flag(each) for each in fields(TrainConfig) if "choices" in each.metadata}
+NUMERIC = {flag(spec): spec for spec in fields(TrainConfig) if "low" in spec.metadata}
+CHOICES = {flag(spec) for spec in fields(TrainConfig) if "choices" in spec.metadata}
 
-OF_A_HEAD = (
+HEAD_PARAMETERS = (
     "batch-size",
     "class-weights",
     "clip",
@@ -32,39 +32,39 @@ OF_A_HEAD = (
     "warmup",
     "weight-decay",
 )
-"""What may differ between heads that share their features, their start and their chance."""
+"""Parameters that may differ between heads with shared features, initial weights and batches."""
 
 Space = Mapping[str, Continuous | Categorical]
 Values = Mapping[str, str]
 
-SPANS_DECADES = 100
-"""From this ratio of its ends on, a range is searched by logarithm."""
+LOGARITHMIC_FROM_RATIO = 100
+"""From this ratio of its ends on, a range is searched on a logarithmic scale."""
 
-EDGE = 0.1
+EDGE_SHARE = 0.1
 """Share of a range, in its own scale, that counts as its edge."""
 
-BEYOND = 10
-"""How far beyond an edge the next search should look, as a factor or in tenths of the span."""
+WIDEN_FACTOR = 10
+"""How far the suggested range extends beyond an edge: a factor, or a multiple of the span."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a person said, taken apart."""
+class SplitParameters:
+    """Hyperparameters from the command line, split into fixed values and ranges."""
 
     fixed: dict[str, str]
     space: dict[str, Continuous | Categorical]
 
 
-def told(words: Mapping[str, str]) -> Told:
-    """Ranges out of all hyperparameters. Raises TrainingFailed for ends that cannot be."""
-    found = {name: parsed(name, text) for name, text in words.items()}
-    space = {name: each for name, each in found.items() if each is not None}
-    return Told({name: text for name, text in words.items() if name not in space}, space)
+def split_ranges(words: Mapping[str, str]) -> SplitParameters:
+    """Raises TrainingFailed for an invalid range."""
+    ranges = {name: parse_range(name, text) for name, text in words.items()}
+    space = {name: dimension for name, dimension in ranges.items() if dimension is not None}
+    return SplitParameters({name: text for name, text in words.items() if name not in space}, space)
 
 
-def parsed(name: str, text: str) -> Continuous | Categorical | None:
+def parse_range(name: str, text: str) -> Continuous | Categorical | None:
     """None for a single value. Raises TrainingFailed."""
-    if name not in NUMBERS and name not in CHOICES:
+    if name not in NUMERIC and name not in CHOICES:
         return None
     if "," in text:
         values = tuple(text.split(","))
@@ -78,141 +78,147 @@ def parsed(name: str, text: str) -> Continuous | Categorical | None:
 def _range(name: str, low: str, high: str) -> Continuous:
     for end in (low, high):
         TrainConfig.from_strings({name: end})
-    if name not in NUMBERS:
-        raise TrainingFailed(f"{name} is no number: give its values as {low},{high}.")
+    if name not in NUMERIC:
+        raise TrainingFailed(f"{name} is not a number: write its values as {low},{high}.")
     ends = float(low), float(high)
     if ends[0] >= ends[1]:
-        raise TrainingFailed(f"The range of {name} must go up, and {low}:{high} does not.")
+        raise TrainingFailed(f"The range of {name} must be ascending, and {low}:{high} is not.")
     usual = config.search_space().get(name)
     if isinstance(usual, Continuous):
         return Continuous(*ends, usual.scale)
-    wide = ends[0] > 0 and ends[1] / ends[0] >= SPANS_DECADES
+    wide = ends[0] > 0 and ends[1] / ends[0] >= LOGARITHMIC_FROM_RATIO
     return Continuous(*ends, "Logarithmic" if wide else "Linear")
 
 
-def written(space: Space) -> str:
-    """As the hyperparameter `search` holds it."""
-    return " ".join(f"{name}={_text(each)}" for name, each in space.items())
+def format_space(space: Space) -> str:
+    """The text of the hyperparameter `search`."""
+    return " ".join(f"{name}={_format_range(dimension)}" for name, dimension in space.items())
 
 
-def read(text: str) -> Space:
-    """The inverse of `written`. Raises TrainingFailed for what is no range."""
+def parse_space(text: str) -> Space:
+    """The inverse of `format_space`. Raises TrainingFailed for anything but ranges."""
     pairs = dict(word.split("=", 1) for word in text.split())
-    found = told(pairs)
-    TrainConfig.from_strings(found.fixed)  # what is unknown is told as such
-    if found.fixed:
+    split = split_ranges(pairs)
+    TrainConfig.from_strings(split.fixed)  # an unknown name has an error of its own
+    if split.fixed:
         raise TrainingFailed(
             f"Hyperparameter search must hold ranges (lr=0.001:0.1) and choices "
-            f"(batch-size=32,64), and {next(iter(found.fixed))} is neither."
+            f"(batch-size=32,64), and {next(iter(split.fixed))} is neither."
         )
-    return found.space
+    return split.space
 
 
-def _text(each: Continuous | Categorical) -> str:
-    if isinstance(each, Categorical):
-        return ",".join(each.values)
-    return f"{each.low:g}:{each.high:g}"
+def _format_range(dimension: Continuous | Categorical) -> str:
+    if isinstance(dimension, Categorical):
+        return ",".join(dimension.values)
+    return f"{dimension.low:g}:{dimension.high:g}"
 
 
-def check_one_job(config: TrainConfig) -> None:
+def check_in_process(config: TrainConfig) -> None:
     """Raises TrainingFailed for a search that cannot run within one training job."""
     if config.unfreeze != "head":
         raise TrainingFailed(
-            "A search within one job is on features that are computed once: it needs "
+            "A search within one job uses features that are computed once: it needs "
             f"unfreeze=head, not {config.unfreeze}."
         )
-    others = sorted(set(read(config.search)) - set(OF_A_HEAD))
+    others = sorted(set(parse_space(config.search)) - set(HEAD_PARAMETERS))
     if others:
         raise TrainingFailed(
             f"Hyperparameter {others[0]} cannot be searched within one job, because features or "
-            f"batches hang on it. These can: {', '.join(OF_A_HEAD)}."
+            f"batches depend on it. These can: {', '.join(HEAD_PARAMETERS)}."
         )
 
 
-def spread(space: Space, count: int, seed: int) -> list[Values]:
-    """`count` places all over the space at once: each range from end to end in even steps, each
-    choice as often as any other, and which goes with which left to chance.
+def spread_points(space: Space, count: int, seed: int) -> list[Values]:
+    """`count` points that cover the space: each range in even steps from end to end, each choice
+    equally often, combined at random.
     """
-    chance = Random(f"spread {seed}")
+    rng = Random(f"spread {seed}")
     columns = {}
-    for number, (name, each) in enumerate(space.items()):
-        column = _column(name, each, count)
+    for number, (name, dimension) in enumerate(space.items()):
+        column = _column(name, dimension, count)
         if number:
-            chance.shuffle(column)
+            rng.shuffle(column)
         columns[name] = column
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _column(name: str, each: Continuous | Categorical, count: int) -> list[str]:
-    if isinstance(each, Categorical):
-        return list(itertools.islice(itertools.cycle(each.values), count))
+def _column(name: str, dimension: Continuous | Categorical, count: int) -> list[str]:
+    if isinstance(dimension, Categorical):
+        return list(itertools.islice(itertools.cycle(dimension.values), count))
     steps = [step / (count - 1) if count > 1 else 0.5 for step in range(count)]
-    return [_number(name, _at(each, share)) for share in steps]
+    return [_format_number(name, _value_at(dimension, share)) for share in steps]
 
 
-def is_whole(name: str) -> bool:
-    return NUMBERS[name].type is int
+def is_integer(name: str) -> bool:
+    return NUMERIC[name].type is int
 
 
-def _number(name: str, value: float) -> str:
-    return str(round(value)) if is_whole(name) else f"{value:.6g}"
+def _format_number(name: str, value: float) -> str:
+    return str(round(value)) if is_integer(name) else f"{value:.6g}"
 
 
-def _at(each: Continuous, share: float) -> float:
-    if each.scale == "Logarithmic":
-        return float(each.low * (each.high / each.low) ** share)
-    return each.low + (each.high - each.low) * share
+def _value_at(dimension: Continuous, share: float) -> float:
+    if dimension.scale == "Logarithmic":
+        return float(dimension.low * (dimension.high / dimension.low) ** share)
+    return dimension.low + (dimension.high - dimension.low) * share
 
 
-def place(each: Continuous | Categorical, text: str) -> float:
-    """Where a value lies in its range, from 0 to 1 in the range's own scale."""
-    if isinstance(each, Categorical):
-        return each.values.index(text) / max(1, len(each.values) - 1)
-    return _share(each, float(text))
+def position(dimension: Continuous | Categorical, text: str) -> float:
+    """The position of a value in its range, from 0 to 1 on the range's own scale."""
+    if isinstance(dimension, Categorical):
+        return dimension.values.index(text) / max(1, len(dimension.values) - 1)
+    return _share(dimension, float(text))
 
 
-def ticks(each: Continuous | Categorical) -> list[tuple[float, str]]:
-    """Places with their values, for an axis."""
-    if isinstance(each, Categorical):
-        return [(place(each, value), value) for value in each.values]
-    return [(share, f"{_at(each, share):.3g}") for share in (0.0, 0.5, 1.0)]
+def ticks(dimension: Continuous | Categorical) -> list[tuple[float, str]]:
+    """Positions and labels for an axis."""
+    if isinstance(dimension, Categorical):
+        return [(position(dimension, value), value) for value in dimension.values]
+    return [(share, f"{_value_at(dimension, share):.3g}") for share in (0.0, 0.5, 1.0)]
 
 
-def _share(each: Continuous, value: float) -> float:
-    if each.scale == "Logarithmic":
-        return math.log(value / each.low) / math.log(each.high / each.low)
-    return (value - each.low) / (each.high - each.low)
+def _share(dimension: Continuous, value: float) -> float:
+    if dimension.scale == "Logarithmic":
+        return math.log(value / dimension.low) / math.log(dimension.high / dimension.low)
+    return (value - dimension.low) / (dimension.high - dimension.low)
 
 
-def at_edges(space: Space, best: Values) -> list[str]:
-    """A sentence for each range at whose edge the best value lies, with where to look next."""
+def edge_warnings(space: Space, best: Values) -> list[str]:
+    """A sentence per range whose best value lies at its edge, with the range to search next."""
     return [
         sentence
-        for name, each in space.items()
-        if isinstance(each, Continuous)
-        for sentence in _at_edge(name, each, float(best[name]))
+        for name, dimension in space.items()
+        if isinstance(dimension, Continuous)
+        for sentence in _edge_warning(name, dimension, float(best[name]))
     ]
 
 
-def _at_edge(name: str, each: Continuous, best: float) -> Sequence[str]:
-    share = _share(each, best)
-    if EDGE < share < 1 - EDGE:
+def _edge_warning(name: str, dimension: Continuous, best: float) -> Sequence[str]:
+    share = _share(dimension, best)
+    if EDGE_SHARE < share < 1 - EDGE_SHARE:
         return ()
-    low, high = _beyond(each, share <= EDGE)
-    limits = NUMBERS[name].metadata
+    low, high = _widen(dimension, share <= EDGE_SHARE)
+    limits = NUMERIC[name].metadata
     low, high = max(low, limits["low"]), min(high, limits["high"])
-    if (low, high) == (each.low, each.high):
+    if (low, high) == (dimension.low, dimension.high):
         return ()
-    edge = "lower" if share <= EDGE else "upper"
+    edge = "lower" if share <= EDGE_SHARE else "upper"
     return (
-        f"The best {name}, {best:.4g}, lies at the {edge} edge of its range, {each.low:g} to "
-        f"{each.high:g}: there may be a better one beyond it. Search again with "
+        f"The best {name}, {best:.4g}, lies at the {edge} edge of its range, {dimension.low:g} to "
+        f"{dimension.high:g}: a better value may lie beyond it. Search again with "
         f"--{name} {low:g}:{high:g}.",
     )
 
 
-def _beyond(each: Continuous, below: bool) -> tuple[float, float]:
-    if each.scale == "Logarithmic":
-        return (each.low / BEYOND, each.high) if below else (each.low, each.high * BEYOND)
-    span = each.high - each.low
-    return (each.low - span, each.high) if below else (each.low, each.high + span)
+def _widen(dimension: Continuous, below: bool) -> tuple[float, float]:
+    if dimension.scale == "Logarithmic":
+        return (
+            (dimension.low / WIDEN_FACTOR, dimension.high)
+            if below
+            else (dimension.low, dimension.high * WIDEN_FACTOR)
+        )
+    span = dimension.high - dimension.low
+    return (
+        (dimension.low - span, dimension.high) if below else (dimension.low, dimension.high + span)
+    )

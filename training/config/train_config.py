@@ -16,11 +16,11 @@ from training.config.hyperparameter import (
     choice,
     flag,
     number,
-    parsed,
+    parse,
     text,
 )
 
-RULE = "|".join(RULES)
+RULE_PATTERN = "|".join(RULES)
 
 MACHINERY = frozenset(
     (
@@ -43,7 +43,7 @@ class TrainConfig:
     name: str = text(
         "model",
         r"[a-z0-9][a-z0-9-]{0,39}",
-        "what the model is called in model ids and registry",
+        "name of the model in model ids and in the registry",
         basic=True,
     )
     arch: str = text(
@@ -55,29 +55,32 @@ class TrainConfig:
     weights: str = choice(
         "pretrained",
         ("pretrained", "none"),
-        "where training starts: the `weights` channel, else bundled, else torchvision's download; "
-        "none: random numbers",
+        "initial weights: the `weights` channel, else the bundled ones, else torchvision's "
+        "download; "
+        "none: random",
         basic=True,
     )
     unfreeze: str = choice(
         "head",
         ("head", "gradual", "all"),
-        "what is trained: the last layer, on features computed once; more layers every epoch; all",
+        "layers that are trained: the head, on features computed once; more layers every epoch; "
+        "all",
         basic=True,
     )
     frozen: int = number(
         0,
         0,
         10_000,
-        "stages from the input that never learn, except the head alone: what they see is general, "
-        "and at their resolution costs most",
+        "stages, counted from the input, that stay frozen: their features are general, and "
+        "training "
+        "them costs most",
     )
     epochs: int = number(10, 1, 10_000, "passes over the training split", basic=True)
     batch_size: int = number(
         32,
         1,
         65_536,
-        "images a step, over all processes together: the result does not hang on how many",
+        "images per step, summed over all processes: the result does not depend on their number",
         Categorical(("32", "64", "128")),
         basic=True,
     )
@@ -85,111 +88,117 @@ class TrainConfig:
         0.001,
         1e-9,
         1e6,
-        "the last layer's step size at its peak",
+        "peak learning rate of the head",
         Continuous(0.001, 0.1, "Logarithmic"),
         basic=True,
     )
-    backbone_lr: float = number(
-        0.1, 0, 10, "the other layers' step size as a share of lr: they are nearly right already"
+    backbone_lr: float = number(0.1, 0, 10, "learning rate of the other layers, as a share of lr")
+    optimizer: str = choice(
+        "adamw", ("adamw", "sgd"), "adamw, or sgd with Nesterov momentum", basic=True
     )
-    optimizer: str = choice("adamw", ("adamw", "sgd"), "sgd: with Nesterov's momentum", basic=True)
-    momentum: float = number(0.9, 0, 0.9999, "of sgd")
+    momentum: float = number(0.9, 0, 0.9999, "momentum of sgd")
     weight_decay: float = number(
-        0.01, 0, 10, "of weights; biases and norms are never decayed", basic=True
+        0.01, 0, 10, "weight decay; biases and norms are not decayed", basic=True
     )
-    warmup: float = number(0.05, 0, 1, "share of all steps in which lr climbs to its peak")
-    clip: float = number(1.0, 0, 1e6, "longest gradient, as a Euclidean norm; 0: any")
-    label_smoothing: float = number(0.0, 0, 0.9, "probability spread over the other labels")
-    mixup: float = number(0.0, 0, 10, "alpha of the Beta that blends pairs of inputs; 0: never")
-    cutmix: float = number(0.0, 0, 10, "alpha of the Beta that sizes pasted patches; 0: never")
+    warmup: float = number(0.05, 0, 1, "share of all steps in which lr rises to its peak")
+    clip: float = number(1.0, 0, 1e6, "clip gradients to this L2 norm; 0: no clipping")
+    label_smoothing: float = number(0.0, 0, 0.9, "probability that is spread over the other labels")
+    mixup: float = number(0.0, 0, 10, "alpha of the Beta distribution for mixup; 0: off")
+    cutmix: float = number(0.0, 0, 10, "alpha of the Beta distribution for CutMix; 0: off")
     augment: str = choice(
         "trivial",
         ("trivial", "flip", "none"),
-        "what training images go through when layers below the head learn: TrivialAugment after a "
-        "random crop and mirror; these two only; the crop that serving makes",
+        "augmentation when layers below the head are trained: TrivialAugment after a random crop "
+        "and "
+        "flip; crop and flip only; the center crop of serving",
         basic=True,
     )
     class_weights: str = choice(
         "none",
         ("none", "balanced"),
-        "balanced: each class counts as much as any other",
+        "balanced: every class has the same weight in the loss",
         basic=True,
     )
     ema: float = number(
-        0.0, 0, 0.99999, "decay a step of the averaged weights that are judged and kept; 0: none"
+        0.0,
+        0,
+        0.99999,
+        "decay of the moving average of weights, which is evaluated and kept; 0: off",
     )
     patience: int = number(
         0,
         0,
         10_000,
-        "stop after so many epochs without a better validation loss, and keep the "
-        "best; 0: the last epoch is kept and validation selects nothing",
+        "stop after this many epochs without a lower validation loss and keep the best epoch; "
+        "0: keep the last epoch, and select nothing by validation",
         basic=True,
     )
     search: str = text(
         "none",
         r"none|(?=.{1,2000}$)([a-z-]+=[\w.+:,-]+( |$)){1,30}",
         "ranges to search within this one job, on features computed once: `lr=0.001:0.1 "
-        "batch-size=32,64`; the best goes on to be the model",
+        "batch-size=32,64`; the best trial becomes the model",
     )
-    trials: int = number(12, 1, 750, "places that a search tries")
+    trials: int = number(12, 1, 750, "trials of a search")
     objective: str = choice(
         "validation_accuracy",
         ("validation_accuracy", "validation_loss"),
-        "what a search takes the best by",
+        "metric by which a search selects the best trial",
     )
     tuned: str = choice(
-        "no", ("no", "yes"), "yes: validation chose these values, so that it cannot judge them"
+        "no",
+        ("no", "yes"),
+        "yes: these values were selected by validation, so the test split evaluates them",
     )
     precision: str = choice("auto", ("auto", "fp32"), "auto: bf16 or fp16 on a GPU, fp32 on a CPU")
     compile: str = choice(
         "auto",
         ("auto", "fp32", "none"),
-        "what serves on a CPU: OpenVINO in int8 or bf16 where they answer the held-out images as "
-        "well as fp32; in fp32; PyTorch",
+        "engine on a CPU: OpenVINO in int8 or bf16 if it predicts the held-out images as well as "
+        "fp32; OpenVINO in fp32; PyTorch",
     )
     image_size: int = number(
-        0, 0, 2048, "pixels of the network's square input; 0: its own", basic=True
+        0, 0, 2048, "side of the network's input in pixels; 0: the network's default", basic=True
     )
     seed: int = number(
-        0, 0, 2**31 - 1, "of the new layers, the order, augmentation and dropout", basic=True
+        0, 0, 2**31 - 1, "seed of new layers, order, augmentation and dropout", basic=True
     )
-    decoders: int = number(0, 0, 256, "threads that decode images; 0: one a core")
-    processes: int = number(0, 0, 64, "processes a machine; 0: one a GPU, or one")
+    decoders: int = number(0, 0, 256, "threads that decode images; 0: one per core")
+    processes: int = number(0, 0, 64, "processes per machine; 0: one per GPU, or one")
     max_unreadable: float = number(
-        0.01, 0, 1, "share of images that may be damaged and are left out; more ends the job"
+        0.01, 0, 1, "share of images that may be unreadable and are skipped; more ends the job"
     )
-    log_every: int = number(10, 1, 1_000_000, "steps between two lines of the log")
+    log_every: int = number(10, 1, 1_000_000, "steps between two log lines")
     checkpoint_seconds: float = number(
-        300, 0, 86_400, "between two checkpoints within an epoch; 0: after every step"
+        300, 0, 86_400, "seconds between two checkpoints within an epoch; 0: after every step"
     )
     debug: str = choice(
-        "on", ("on", "off"), "losses, gradients and weights are watched, and rules look at them"
+        "on", ("on", "off"), "save losses, gradients and weights, and evaluate rules on them"
     )
     debug_interval: int = number(
-        0, 0, 1_000_000, "steps between two looks at tensors; 0: by the length of the run"
+        0, 0, 1_000_000, "steps between two saved steps; 0: by the length of the run"
     )
     stop_on: str = text(
         "none",
-        rf"none|any|({RULE})(,({RULE}))*",
-        "rules of the debugger that end training when they find an issue, with what it has learnt",
+        rf"none|any|({RULE_PATTERN})(,({RULE_PATTERN}))*",
+        "debugger rules that end training when they find an issue; the model so far is kept",
         basic=True,
     )
     stall_seconds: float = number(
-        1800, 0.1, 604_800, "without a batch, after which training counts as stalled"
+        1800, 0.1, 604_800, "seconds without a batch after which training counts as stalled"
     )
     profile_steps: int = number(
-        5, 0, 100, "steps whose operators are recorded for the profile; 0: no profile"
+        5, 0, 100, "steps whose operators are traced for the profiler report; 0: no report"
     )
 
     @classmethod
-    def from_strings(cls, given: Mapping[str, str]) -> "TrainConfig":
+    def from_strings(cls, strings: Mapping[str, str]) -> "TrainConfig":
         """Raises TrainingFailed, naming the first hyperparameter that is unknown or wrong."""
-        known = {flag(each): each for each in fields(cls)}
+        known = {flag(spec): spec for spec in fields(cls)}
         values = {
-            known[name].name: parsed(known[name], told)
-            for name, told in given.items()
-            if not _is_the_platforms(name) and _is_known(name, known)
+            known[name].name: parse(known[name], raw)
+            for name, raw in strings.items()
+            if not _is_platform_parameter(name) and _check_known(name, known)
         }
         config = cls(**values)
         config._check()
@@ -197,11 +206,11 @@ class TrainConfig:
 
     def to_strings(self) -> dict[str, str]:
         """The inverse of `from_strings`."""
-        return {flag(each): str(getattr(self, each.name)) for each in fields(self)}
+        return {flag(spec): str(getattr(self, spec.name)) for spec in fields(self)}
 
     @property
-    def selects(self) -> bool:
-        """Whether validation chooses something, so that another split has to judge."""
+    def selects_by_validation(self) -> bool:
+        """Whether validation selects anything, so that a test split must evaluate the result."""
         return self.patience > 0 or self.search != "none" or self.tuned == "yes"
 
     def _check(self) -> None:
@@ -215,18 +224,18 @@ class TrainConfig:
 def search_space() -> dict[str, Continuous | Categorical]:
     """What tuning varies, by hyperparameter."""
     return {
-        flag(each): each.metadata["search"]
-        for each in fields(TrainConfig)
-        if each.metadata.get("search") is not None
+        flag(spec): spec.metadata["search"]
+        for spec in fields(TrainConfig)
+        if spec.metadata.get("search") is not None
     }
 
 
 def read(hyperparameters: Path, arguments: list[str]) -> TrainConfig:
-    """hyperparameters.json where there is one; the command line's flags win."""
-    given: dict[str, str] = {}
+    """hyperparameters.json if there is one; flags override it."""
+    strings: dict[str, str] = {}
     if hyperparameters.exists():
-        given = {str(name): _plain(value) for name, value in _json(hyperparameters).items()}
-    return TrainConfig.from_strings(given | _flags(arguments))
+        strings = {str(name): _plain(value) for name, value in _json(hyperparameters).items()}
+    return TrainConfig.from_strings(strings | _parse_flags(arguments))
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -235,32 +244,32 @@ def _json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise TrainingFailed(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise TrainingFailed(f"{path} holds no hyperparameters by name")
+        raise TrainingFailed(f"{path} is not a JSON object of hyperparameters")
     return content
 
 
 def _plain(value: Any) -> str:
-    """Some clients encode a string as JSON once more: `"\\"sgd\\""`."""
-    told = str(value)
-    return told[1:-1] if len(told) > 1 and told[0] == told[-1] == '"' else told
+    """Some clients encode a string as JSON twice: `"\\"sgd\\""`."""
+    text = str(value)
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
-def _flags(arguments: list[str]) -> dict[str, str]:
+def _parse_flags(arguments: list[str]) -> dict[str, str]:
     parser = argparse.ArgumentParser(prog="python -m training.train", allow_abbrev=False)
-    for each in fields(TrainConfig):
+    for spec in fields(TrainConfig):
         parser.add_argument(
-            f"--{flag(each)}",
-            dest=flag(each),
-            help=f"{each.metadata['means']} ({each.default})".replace("%", "%%"),
+            f"--{flag(spec)}",
+            dest=flag(spec),
+            help=f"{spec.metadata['means']} ({spec.default})".replace("%", "%%"),
         )
-    return {name: told for name, told in vars(parser.parse_args(arguments)).items() if told}
+    return {name: raw for name, raw in vars(parser.parse_args(arguments)).items() if raw}
 
 
-def _is_the_platforms(name: str) -> bool:
+def _is_platform_parameter(name: str) -> bool:
     return name.startswith(("sagemaker_", "_tuning_"))
 
 
-def _is_known(name: str, known: Mapping[str, object]) -> bool:
+def _check_known(name: str, known: Mapping[str, object]) -> bool:
     if name in known:
         return True
     near = difflib.get_close_matches(name.replace("_", "-"), known, 1)

@@ -1,4 +1,4 @@
-"""The trials of a search, wherever they ran: what was tried, how it went, which was the best."""
+"""The trials of a search, wherever they ran: their values, metrics and state, and the best."""
 
 import json
 import math
@@ -11,21 +11,21 @@ from training.config.train_config import TrainConfig
 
 FILE = "trials.json"
 
-Curves = Mapping[str, float]
-"""An epoch's numbers by the names of the metric lines."""
+EpochMetrics = Mapping[str, float]
+"""The metrics of one epoch by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     name: str
-    """A number, or its training job's."""
+    """The number of a trial, or the name of its training job."""
     values: Mapping[str, str]
-    """Of what was searched."""
+    """The searched hyperparameters."""
     state: str
-    """In SageMaker's words: InProgress, Completed, Stopped, Failed."""
+    """SageMaker's names: InProgress, Completed, Stopped, Failed."""
     score: float | None
-    """The objective's; None as long as there is none."""
-    curves: tuple[Curves, ...]
+    """The value of the objective; None until there is one."""
+    curves: tuple[EpochMetrics, ...]
     failure: str = ""
 
 
@@ -34,8 +34,8 @@ def maximizes(objective: str) -> bool:
 
 
 def best(trials: Sequence[Trial], objective: str) -> Trial | None:
-    """Of those that came to their end, where any did; of several that are equal in the objective,
-    the one with the lowest loss.
+    """Among the completed trials, or among all if none completed; a tie goes to the lowest
+    validation loss.
     """
     sign = -1 if maximizes(objective) else 1
     scored = [trial for trial in trials if trial.score is not None and trial.state != "InProgress"]
@@ -51,20 +51,24 @@ def _loss(trial: Trial) -> float:
     return trial.curves[-1].get("validation_loss", math.inf) if trial.curves else math.inf
 
 
-def judged(
-    name: str, values: Mapping[str, str], history: Sequence[Curves], told: TrainConfig, failure: str
+def finish_trial(
+    name: str,
+    values: Mapping[str, str],
+    epochs: Sequence[EpochMetrics],
+    config: TrainConfig,
+    failure: str,
 ) -> Trial:
-    """A trial that is over, by the epoch that it keeps."""
+    """A finished trial, scored by the epoch whose weights it keeps."""
     if failure:
-        return Trial(name, values, "Failed", None, tuple(history), failure)
-    kept = history[-1]
-    if told.patience:
-        kept = min(history, key=lambda epoch: epoch["validation_loss"])
-    return Trial(name, values, "Completed", kept[told.objective], tuple(history))
+        return Trial(name, values, "Failed", None, tuple(epochs), failure)
+    kept = epochs[-1]
+    if config.patience:
+        kept = min(epochs, key=lambda epoch: epoch["validation_loss"])
+    return Trial(name, values, "Completed", kept[config.objective], tuple(epochs))
 
 
-def short(value: str) -> str:
-    """To read: what a tuner chose has seventeen digits."""
+def shorten(value: str) -> str:
+    """For display: a tuner's values have seventeen digits."""
     try:
         return f"{float(value):.4g}"
     except ValueError:
@@ -72,11 +76,11 @@ def short(value: str) -> str:
 
 
 def write(folder: Path, objective: str, space: str, trials: Sequence[Trial]) -> None:
-    found = best(trials, objective)
+    winner = best(trials, objective)
     content = {
         "objective": objective,
         "search": space,
-        "best": found.name if found else None,
+        "best": winner.name if winner else None,
         "trials": [asdict(trial) for trial in trials],
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,4 +89,4 @@ def write(folder: Path, objective: str, space: str, trials: Sequence[Trial]) -> 
 
 def read(path: Path) -> list[Trial]:
     content: dict[str, Any] = json.loads(path.read_text())
-    return [Trial(**{**each, "curves": tuple(each["curves"])}) for each in content["trials"]]
+    return [Trial(**{**trial, "curves": tuple(trial["curves"])}) for trial in content["trials"]]

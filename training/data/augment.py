@@ -1,4 +1,4 @@
-"""What training images go through. All chance comes from the generator that is handed in."""
+"""Augmentation of training images. All randomness comes from the generator argument."""
 
 import math
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from domain.model import Preprocessing
 from serving import preprocess
 from serving.preprocess import Pixels
 
-AREA = (0.25, 1.0)
-"""Of the image, that a random crop keeps. ImageNet's 0.08 loses the subject of small data sets."""
+CROP_AREA = (0.25, 1.0)
+"""Share of the image in a random crop. ImageNet's 0.08 loses the subject of small data sets."""
 
-SHAPE = (3 / 4, 4 / 3)
+CROP_ASPECT = (3 / 4, 4 / 3)
 GREY = (128, 128, 128)
 
 Operation = Callable[[Image.Image, float], Image.Image]
@@ -48,58 +48,60 @@ TRIVIAL: tuple[Operation, ...] = (
     lambda image, _: ImageOps.autocontrast(image),
     lambda image, _: ImageOps.equalize(image),
 )
-"""TrivialAugment (Müller and Hutter, 2021), its wide space: one operation an image, any strength.
+"""TrivialAugment (Müller and Hutter, 2021), its wide space: one operation per image.
 
-Our own because torchvision's draws from a global generator, which threads share.
+Not torchvision's, which draws from a global generator that threads share.
 """
 
 
-def augmented(image: Image.Image, numbers: Preprocessing, kind: str, random: Random) -> Pixels:
+def augment_image(
+    image: Image.Image, preprocessing: Preprocessing, kind: str, rng: Random
+) -> Pixels:
     """(crop, crop, 3). `kind`: trivial, flip or none, as in TrainConfig."""
     if kind == "none":
-        return preprocess.crop(image, numbers)
-    box = _random_box(image, random)
-    resampling = Image.Resampling[numbers.interpolation.upper()]
-    square = image.resize((numbers.crop, numbers.crop), resampling, box=box)
-    if random.random() < 0.5:
+        return preprocess.crop(image, preprocessing)
+    box = _random_box(image, rng)
+    resampling = Image.Resampling[preprocessing.interpolation.upper()]
+    square = image.resize((preprocessing.crop, preprocessing.crop), resampling, box=box)
+    if rng.random() < 0.5:
         square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if kind == "trivial":
-        square = random.choice(TRIVIAL)(square, random.uniform(-1, 1))
+        square = rng.choice(TRIVIAL)(square, rng.uniform(-1, 1))
     return np.asarray(square)
 
 
-def _random_box(image: Image.Image, random: Random) -> tuple[float, float, float, float]:
-    area = image.width * image.height * random.uniform(*AREA)
-    shape = math.exp(random.uniform(math.log(SHAPE[0]), math.log(SHAPE[1])))
+def _random_box(image: Image.Image, rng: Random) -> tuple[float, float, float, float]:
+    area = image.width * image.height * rng.uniform(*CROP_AREA)
+    shape = math.exp(rng.uniform(math.log(CROP_ASPECT[0]), math.log(CROP_ASPECT[1])))
     width = min(image.width, max(1.0, math.sqrt(area * shape)))
     height = min(image.height, max(1.0, math.sqrt(area / shape)))
-    left, top = random.uniform(0, image.width - width), random.uniform(0, image.height - height)
+    left, top = rng.uniform(0, image.width - width), rng.uniform(0, image.height - height)
     return left, top, left + width, top + height
 
 
-def blended(
-    inputs: torch.Tensor, targets: torch.Tensor, mixup: float, cutmix: float, random: Random
+def mix_batch(
+    inputs: torch.Tensor, targets: torch.Tensor, mixup: float, cutmix: float, rng: Random
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`targets`: (images, labels) probabilities. Each image meets its neighbour in the batch."""
+    """`inputs`: (B, …), `targets`: (B, labels). Mixes each example with its neighbour."""
     if not mixup and not cutmix:
         return inputs, targets
-    pastes = bool(cutmix) and (not mixup or random.random() < 0.5)
-    share = random.betavariate(cutmix, cutmix) if pastes else random.betavariate(mixup, mixup)
+    pastes = bool(cutmix) and (not mixup or rng.random() < 0.5)
+    share = rng.betavariate(cutmix, cutmix) if pastes else rng.betavariate(mixup, mixup)
     neighbours = inputs.roll(1, 0)
     if pastes:
-        inputs, share = _pasted(inputs, neighbours, share, random)
+        inputs, share = _paste(inputs, neighbours, share, rng)
     else:
         inputs = share * inputs + (1 - share) * neighbours
     return inputs, share * targets + (1 - share) * targets.roll(1, 0)
 
 
-def _pasted(
-    inputs: torch.Tensor, neighbours: torch.Tensor, share: float, random: Random
+def _paste(
+    inputs: torch.Tensor, neighbours: torch.Tensor, share: float, rng: Random
 ) -> tuple[torch.Tensor, float]:
-    """A patch of the neighbour over each image, and the share of the image that is left."""
+    """Paste a patch of the neighbour onto each image; returns the share that is left."""
     side = inputs.shape[-1]
     half = side * math.sqrt(1 - share) / 2
-    x, y = random.uniform(0, side), random.uniform(0, side)
+    x, y = rng.uniform(0, side), rng.uniform(0, side)
     left, right = round(max(0, x - half)), round(min(side, x + half))
     top, bottom = round(max(0, y - half)), round(min(side, y + half))
     inputs = inputs.clone()

@@ -1,4 +1,4 @@
-"""The fastest engine for a network that only looks: OpenVINO on a CPU, torch on a GPU."""
+"""The fastest inference engine for a frozen network: OpenVINO on a CPU, torch on a GPU."""
 
 import contextlib
 import sys
@@ -11,13 +11,15 @@ import torch
 from torch import nn
 
 from serving.preprocess import Inputs
-from training.data.features import Embed, Rows
+from training.data.features import Extract, Rows
 
 
-def embed_by(network: nn.Module, side: int, device: torch.device, exact: bool) -> tuple[Embed, str]:
-    """`network` on squares of `side`, and the engine's name, for the log.
+def make_extractor(
+    network: nn.Module, side: int, device: torch.device, exact: bool
+) -> tuple[Extract, str]:
+    """A function that runs `network` on squares of `side`, and the engine's name for the log.
 
-    `exact`: in fp32, as it is to serve; else in whatever the hardware is fastest at.
+    `exact`: in fp32; else in the precision in which the hardware is fastest.
     """
     network.eval()
     if device.type == "cpu" and find_spec("openvino"):
@@ -25,20 +27,20 @@ def embed_by(network: nn.Module, side: int, device: torch.device, exact: bool) -
     return _torch(network.to(device).to(memory_format=torch.channels_last), device, exact)
 
 
-def _torch(network: nn.Module, device: torch.device, exact: bool) -> tuple[Embed, str]:
+def _torch(network: nn.Module, device: torch.device, exact: bool) -> tuple[Extract, str]:
     half = device.type == "cuda" and not exact
 
-    def embed(inputs: Inputs) -> Rows:
+    def extract(inputs: Inputs) -> Rows:
         with torch.inference_mode(), torch.autocast(device.type, enabled=half):
             rows: torch.Tensor = network(torch.from_numpy(inputs).to(device))
         return rows.float().cpu().numpy()
 
-    return embed, f"torch {'fp16' if half else 'fp32'}"
+    return extract, f"torch {'fp16' if half else 'fp32'}"
 
 
-def _openvino(network: nn.Module, side: int, exact: bool) -> tuple[Embed, str]:
-    """In bf16, where the processor has it, nine times as fast as torch in fp32."""
-    # Without this, importing OpenVINO tells its maker so over the network.
+def _openvino(network: nn.Module, side: int, exact: bool) -> tuple[Extract, str]:
+    """In bf16, if the processor has it, nine times as fast as torch in fp32."""
+    # Without this, importing OpenVINO sends telemetry over the network.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
     from openvino.frontend import FrontEndManager
@@ -56,10 +58,10 @@ def _openvino(network: nn.Module, side: int, exact: bool) -> tuple[Embed, str]:
         {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": torch.get_num_threads()},
     ).create_infer_request()
 
-    def embed(inputs: Inputs) -> Rows:
+    def extract(inputs: Inputs) -> Rows:
         return np.array(request.infer({0: np.ascontiguousarray(inputs)})[0])
 
-    return embed, f"openvino {precision}"
+    return extract, f"openvino {precision}"
 
 
 @contextlib.contextmanager

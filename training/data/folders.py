@@ -1,7 +1,7 @@
-"""Image folders as people have them: which folder is which split, and which files are its images.
+"""Image folders: which folder is which split, and which files are its images.
 
-Understood are `train/`, `validation/` (or `valid/`, `val/`) and `test/` with a folder a class in
-each, the same three as channels of a job, or one folder with a folder a class; each also inside
+Understood are `train/`, `validation/` (or `valid/`, `val/`) and `test/` with a folder per class in
+each, the same three as channels of a job, or one folder with a folder per class; each also inside
 folders that hold nothing else.
 """
 
@@ -14,7 +14,7 @@ from domain.file_names import is_passed_over
 from training.config.errors import TrainingFailed
 
 WRAPPINGS = 20
-"""Folders that hold nothing but the next one, looked through at most."""
+"""Nested folders that hold one folder only."""
 
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
 
@@ -24,9 +24,9 @@ Classes = Mapping[str, tuple[str, ...]]
 
 
 def splits(channels: Path) -> tuple[Path, dict[str, Classes]]:
-    """The root and what lies below it by split; a folder without splits is all `train`.
+    """The root and its classes by split; a folder without splits is all `train`.
 
-    A name costs some 150 bytes: a million images, 150 MB. Raises TrainingFailed.
+    A name takes some 150 bytes: a million images, 150 MB. Raises TrainingFailed.
     """
     if not channels.is_dir():
         raise TrainingFailed(f"There is no folder of images at {channels}.")
@@ -58,7 +58,7 @@ def _unwrapped(folder: Path, most: int) -> Path:
     if len(folders) != 1 or folders[0].name.endswith(CONTINUES) or most == 0:
         return folder
     inner = _unwrapped(folders[0], most - 1)
-    if any(SPLITS.get(each.name) == "train" for each in _folders(inner)):
+    if any(SPLITS.get(path.name) == "train" for path in _folders(inner)):
         return inner
     return folder if folders[0].name in SPLITS or not _folders(folders[0]) else inner
 
@@ -71,23 +71,23 @@ def _unwrapped_split(folder: Path) -> Path:
 
 def _classes(root: Path, folder: Path, folders: list[Path]) -> Classes:
     named: dict[str, Path] = {}
-    for label, each in _labelled(folder, folders):
+    for label, path in _labelled(folder, folders):
         if label in named:
             raise TrainingFailed(
-                f"{named[label].name} and {each.name} of {folder} are one class, {label!r}: put "
+                f"{named[label].name} and {path.name} of {folder} are one class, {label!r}: put "
                 "their images into one folder."
             )
-        named[label] = each
+        named[label] = path
     if not named:
         inside = "images but no folders" if next(_files(folder), None) else "no folders"
         raise TrainingFailed(
-            f"{folder} holds {inside}; it needs one folder a class with that class's images in it."
+            f"{folder} holds {inside}; it needs a folder per class with that class's images in it."
         )
     return {label: tuple(sorted(_below(named[label], root))) for label in sorted(named)}
 
 
 def _labelled(top: Path, folders: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Each class with its folder. A label of more than 255 bytes goes on in a subfolder."""
+    """Each class with its folder. A label of more than 255 bytes continues in a subfolder."""
     for folder in folders:
         inner = _folders(folder) if folder.name.endswith(CONTINUES) else []
         if inner and next(_files(folder), None) is None:
@@ -99,14 +99,14 @@ def _labelled(top: Path, folders: list[Path]) -> Iterator[tuple[str, Path]]:
 def _without_channel(channels: Path) -> list[Path]:
     """Without the channel of weights: beside a channel of images, or with nothing but weights."""
     folders = _folders(channels)
-    others = [each for each in folders if each.name != WEIGHTS]
-    is_beside_images = any(each.name in SPLITS for each in others) or (
+    others = [folder for folder in folders if folder.name != WEIGHTS]
+    is_beside_images = any(other.name in SPLITS for other in others) or (
         len(others) == 1 and len(_folders(others[0])) > 0
     )
     return [
-        each
-        for each in folders
-        if each.name != WEIGHTS or not (is_beside_images or _holds_weights_only(each))
+        folder
+        for folder in folders
+        if folder.name != WEIGHTS or not (is_beside_images or _holds_weights_only(folder))
     ]
 
 
@@ -119,8 +119,8 @@ def _holds_weights_only(folder: Path) -> bool:
 def _refuse_strangers(root: Path, named: Mapping[str, Path]) -> None:
     if named:
         raise TrainingFailed(
-            f"{root} has {', '.join(sorted(named))} but no train: name the folder to learn from "
-            "train."
+            f"{root} has {', '.join(sorted(named))} but no train: rename the folder with training "
+            "images to train."
         )
 
 
@@ -128,7 +128,7 @@ def _refuse_twins(root: Path, named: Mapping[str, Path]) -> None:
     for split in set(SPLITS.values()):
         twins = sorted(name for name in named if SPLITS[name] == split)
         if len(twins) > 1:
-            raise TrainingFailed(f"{root} has both {' and '.join(twins)}: which one is meant?")
+            raise TrainingFailed(f"{root} has both {' and '.join(twins)}: keep one of them.")
 
 
 def passed_over(channels: Path, root: Path) -> tuple[str, ...]:
@@ -137,12 +137,12 @@ def passed_over(channels: Path, root: Path) -> tuple[str, ...]:
     `root` as `splits` returns it.
     """
     above = [folder for folder in root.parents if folder.is_relative_to(channels)]
-    inside_splits = [_unwrapped_split(each) for each in _folders(root) if each.name in SPLITS]
+    inside_splits = [_unwrapped_split(path) for path in _folders(root) if path.name in SPLITS]
     return tuple(
-        each.relative_to(channels).as_posix()
+        entry.relative_to(channels).as_posix()
         for folder in (*above, root, *inside_splits)
-        for each in sorted(folder.iterdir())
-        if each.is_dir() and is_passed_over(each.name) and _holds_a_file(each)
+        for entry in sorted(folder.iterdir())
+        if entry.is_dir() and is_passed_over(entry.name) and _holds_a_file(entry)
     )
 
 
@@ -164,18 +164,18 @@ def inside(path: str, label: str) -> tuple[str, ...]:
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(
-        each for each in folder.iterdir() if each.is_dir() and not is_passed_over(each.name)
+        entry for entry in folder.iterdir() if entry.is_dir() and not is_passed_over(entry.name)
     )
 
 
 def _files(folder: Path) -> Iterator[str]:
-    for each in folder.iterdir():
-        if each.is_file() and not is_passed_over(each.name):
-            yield each.name
+    for entry in folder.iterdir():
+        if entry.is_file() and not is_passed_over(entry.name):
+            yield entry.name
 
 
 def _below(folder: Path, root: Path) -> Iterator[str]:
-    """Whatever is no folder, also what is no file: who reads it says so by its name. OSError.
+    """Everything but folders, even if it is not a regular file: reading it fails. Raises OSError.
 
     Links to folders below a class are not followed, so that none can lead in a circle; they count
     as files that cannot be read.

@@ -1,7 +1,7 @@
-"""Images decoded by threads, never more than a few batches ahead of the network.
+"""Images decoded by threads, at most a few batches ahead of the network.
 
-Threads and not processes: Pillow lets go of the interpreter while it decodes, and nothing has to be
-copied between processes or cleaned up behind them.
+Threads, not processes: Pillow releases the GIL while it decodes, and nothing has to be copied
+between processes or cleaned up after them.
 """
 
 import os
@@ -26,63 +26,69 @@ from serving.files import read_regular
 from serving.preprocess import Pixels
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
-from training.data.augment import augmented
+from training.data.augment import augment_image
 from training.data.dataset import Dataset, Example
-from training.data.prefetch import Load, prefetched_by
-from training.data.sampling import Batch, dice, part, planned, steps
-from training.distributed import World
+from training.data.prefetch import Load, prefetch_with
+from training.data.sampling import Batch, own_part, plan_epoch, rng_for, steps_per_epoch
+from training.distributed import Distributed
 
-JUDGED = 32
-"""Images in a batch that only looks."""
+EVAL_BATCH_SIZE = 32
+"""Images per batch of an evaluation."""
 
-DETAIL = 2
-"""Times what serving needs, so that the small part a random crop keeps is not blown up."""
+DECODE_FACTOR = 2
+"""Times the resolution of serving, so that a small random crop is not upscaled."""
 
 
 class Images:
-    """The network's own input: each training image altered anew every epoch."""
+    """Batches of pixels: training images are augmented anew every epoch."""
 
     def __init__(
-        self, dataset: Dataset, numbers: Preprocessing, config: TrainConfig, world: World
+        self,
+        dataset: Dataset,
+        preprocessing: Preprocessing,
+        config: TrainConfig,
+        distributed: Distributed,
     ) -> None:
-        self._dataset = dataset
-        self._numbers = numbers
+        self.dataset = dataset
+        self.preprocessing = preprocessing
         self._config = config
-        self._world = world
+        self._distributed = distributed
         self._pool = ThreadPoolExecutor(config.decoders or os.cpu_count() or 1)
-        self.steps = steps(len(dataset.splits["train"]), config.batch_size, world)
+        self.steps = steps_per_epoch(len(dataset.splits["train"]), config.batch_size, distributed)
 
-    def training(self, epoch: int, skip: int) -> Iterator[Batch]:
-        examples = self._dataset.splits["train"]
+    def train_batches(self, epoch: int, skip: int) -> Iterator[Batch]:
+        examples = self.dataset.splits["train"]
         config = self._config
-        plan = planned(len(examples), config.batch_size, config.seed, epoch, skip, self._world)
-        batches = ([(examples[i], dice(config.seed, epoch, i)) for i in step] for step in plan)
+        plan = plan_epoch(
+            len(examples), config.batch_size, config.seed, epoch, skip, self._distributed
+        )
+        batches = ([(examples[i], rng_for(config.seed, epoch, i)) for i in step] for step in plan)
         loads = (
-            [(example.label, partial(self._altered, example, chance)) for example, chance in batch]
+            [(example.label, partial(self._augment, example, rng)) for example, rng in batch]
             for batch in batches
         )
-        yield from self._loaded(loads)
+        yield from self._prefetch(loads)
 
-    def judged(self, split: str) -> Iterator[Batch]:
-        examples = self._dataset.splits[split]
-        own = part(len(examples), self._world)
+    def eval_batches(self, split: str) -> Iterator[Batch]:
+        examples = self.dataset.splits[split]
+        own = own_part(len(examples), self._distributed)
         loads = (
             [
-                (examples[i].label, partial(self.plain, examples[i]))
-                for i in own[start : start + JUDGED]
+                (examples[i].label, partial(self.load, examples[i]))
+                for i in own[start : start + EVAL_BATCH_SIZE]
             ]
-            for start in range(0, len(own), JUDGED)
+            for start in range(0, len(own), EVAL_BATCH_SIZE)
         )
-        yield from self._loaded(loads)
+        yield from self._prefetch(loads)
 
-    def plain(self, example: Example) -> Pixels:
-        """As serving will see it."""
-        image = _decoded(self._dataset, example, preprocess.shorter_side(self._numbers))
-        return preprocess.crop(image, self._numbers)
+    def load(self, example: Example) -> Pixels:
+        """One image as in serving: (crop, crop, 3)."""
+        image = _decode(self.dataset, example, preprocess.shorter_side(self.preprocessing))
+        return preprocess.crop(image, self.preprocessing)
 
-    def pixels(self, batches: Iterable[Sequence[Load]]) -> Iterator[Pixels]:
+    def load_batches(self, batches: Iterable[Sequence[Load]]) -> Iterator[Pixels]:
         """Each batch as one array, in order."""
-        return prefetched_by(batches, self._pool)
+        return prefetch_with(batches, self._pool)
 
     def __enter__(self) -> Self:
         return self
@@ -90,11 +96,11 @@ class Images:
     def __exit__(self, *trouble: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def _altered(self, example: Example, chance: Random) -> Pixels:
-        image = _decoded(self._dataset, example, DETAIL * self._numbers.resize)
-        return augmented(image, self._numbers, self._config.augment, chance)
+    def _augment(self, example: Example, rng: Random) -> Pixels:
+        image = _decode(self.dataset, example, DECODE_FACTOR * self.preprocessing.resize)
+        return augment_image(image, self.preprocessing, self._config.augment, rng)
 
-    def _loaded(self, batches: Iterable[Sequence[tuple[int, Load]]]) -> Iterator[Batch]:
+    def _prefetch(self, batches: Iterable[Sequence[tuple[int, Load]]]) -> Iterator[Batch]:
         labels: deque[torch.Tensor] = deque()
 
         def loads() -> Iterator[Sequence[Load]]:
@@ -102,12 +108,12 @@ class Images:
                 labels.append(torch.tensor([label for label, _ in batch]))
                 yield [load for _, load in batch]
 
-        for pixels in self.pixels(loads()):
-            inputs = torch.from_numpy(preprocess.normalise(pixels, self._numbers))
-            yield inputs, labels.popleft()
+        for pixels in self.load_batches(loads()):
+            inputs = torch.from_numpy(preprocess.normalise(pixels, self.preprocessing))
+            yield inputs, labels.popleft()  # (B, 3, H, W), (B,)
 
 
-def _decoded(dataset: Dataset, example: Example, shorter_side: int) -> Image.Image:
+def _decode(dataset: Dataset, example: Example, shorter_side: int) -> Image.Image:
     """Raises TrainingFailed: the file was readable when the job began."""
     try:
         body = read_regular(dataset.root / example.path, LARGEST_BYTES)
@@ -115,6 +121,6 @@ def _decoded(dataset: Dataset, example: Example, shorter_side: int) -> Image.Ima
     except UndecodableError as error:
         raise TrainingFailed(f"Image {example.path} cannot be read: {error.message}") from error
     except FileNotFoundError as error:
-        raise TrainingFailed(f"Image {example.path} went away during training.") from error
+        raise TrainingFailed(f"Image {example.path} was removed during training.") from error
     except OSError as error:
         raise TrainingFailed(f"Image {example.path} cannot be read: {error.strerror}.") from error

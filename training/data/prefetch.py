@@ -1,4 +1,4 @@
-"""Images made ready by threads, a few batches ahead of whoever takes them. Needs no torch."""
+"""Batches of images loaded by threads, a few ahead of the consumer. Does not import torch."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,28 +8,28 @@ import numpy as np
 
 from serving.preprocess import Pixels
 
-AHEAD = 3
-"""Batches that are being decoded while the network learns from one: 0.6 MB an image of 224."""
+BATCHES_AHEAD = 3
+"""Batches in preparation while one is consumed: 0.6 MB per image of 224 pixels."""
 
 Load = Callable[[], Pixels]
 
 
-def prefetched(batches: Iterable[Sequence[Load]], threads: int) -> Iterator[Pixels]:
+def prefetch(batches: Iterable[Sequence[Load]], threads: int) -> Iterator[Pixels]:
     """Each batch as one array, in order."""
     with ThreadPoolExecutor(threads) as pool:
-        yield from prefetched_by(batches, pool)
+        yield from prefetch_with(batches, pool)
 
 
-def prefetched_by(batches: Iterable[Sequence[Load]], pool: ThreadPoolExecutor) -> Iterator[Pixels]:
-    """With AHEAD of them under way."""
+def prefetch_with(batches: Iterable[Sequence[Load]], pool: ThreadPoolExecutor) -> Iterator[Pixels]:
+    """Keeps BATCHES_AHEAD batches in preparation."""
     waiting: deque[list[Future[Pixels]]] = deque()
     for batch in batches:
         waiting.append([pool.submit(load) for load in batch])
-        if len(waiting) > AHEAD:
-            yield _stacked(waiting.popleft())
+        if len(waiting) > BATCHES_AHEAD:
+            yield _stack(waiting.popleft())
     while waiting:
-        yield _stacked(waiting.popleft())
+        yield _stack(waiting.popleft())
 
 
-def _stacked(batch: list[Future[Pixels]]) -> Pixels:
-    return np.stack([each.result() for each in batch])
+def _stack(batch: list[Future[Pixels]]) -> Pixels:
+    return np.stack([item.result() for item in batch])

@@ -1,4 +1,4 @@
-"""Which examples make a step: decided by seed and epoch alone, so that any step can be resumed."""
+"""Which examples make a step: a function of seed and epoch alone, so any step can be resumed."""
 
 from collections.abc import Iterator
 from random import Random
@@ -9,62 +9,65 @@ import torch
 from numpy.typing import NDArray
 
 from training.config.errors import TrainingFailed
-from training.distributed import World
+from training.distributed import Distributed
 
 Indices = NDArray[np.int64]
 Batch = tuple[torch.Tensor, torch.Tensor]
-"""Inputs, and the label of each as a number."""
+"""Inputs (B, …) and labels (B,)."""
 
 
-class Source(Protocol):
-    """Examples as a network, or only its head, takes them."""
+class BatchSource(Protocol):
+    """Batches for a network, or for its head alone."""
 
     steps: int
     """In an epoch."""
 
-    def training(self, epoch: int, skip: int) -> Iterator[Batch]:
+    def train_batches(self, epoch: int, skip: int) -> Iterator[Batch]:
         """This process's part of each step from `skip` on."""
 
-    def judged(self, split: str) -> Iterator[Batch]:
-        """This process's part of a split, each example once and untouched by chance."""
+    def eval_batches(self, split: str) -> Iterator[Batch]:
+        """This process's part of a split, each example once and without augmentation."""
 
 
-def steps(count: int, batch_size: int, world: World) -> int:
-    """What does not fill the last batch sits out: other examples every epoch.
+def steps_per_epoch(count: int, batch_size: int, distributed: Distributed) -> int:
+    """An incomplete last batch is dropped: other examples every epoch.
 
-    Raises TrainingFailed for a batch that cannot be shared evenly.
+    Raises TrainingFailed if a batch cannot be divided evenly among the processes.
     """
-    if batch_size % world.size:
+    if batch_size % distributed.size:
         raise TrainingFailed(
-            f"Hyperparameter batch-size must be a multiple of the {world.size} processes that "
-            f"share each batch, not {batch_size}."
+            f"Hyperparameter batch-size must be a multiple of the {distributed.size} processes "
+            f"that share each batch, not {batch_size}."
         )
-    if count < world.size:
-        raise TrainingFailed(f"{world.size} processes cannot share {count} training images.")
+    if count < distributed.size:
+        raise TrainingFailed(f"{distributed.size} processes cannot share {count} training images.")
     return max(1, count // batch_size)
 
 
-def planned(
-    count: int, batch_size: int, seed: int, epoch: int, skip: int, world: World
+def plan_epoch(
+    count: int, batch_size: int, seed: int, epoch: int, skip: int, distributed: Distributed
 ) -> Iterator[Indices]:
-    """This process's part of each step."""
+    """The indices of this process's part of each step."""
     order = np.random.default_rng((seed, epoch)).permutation(count)
-    size = min(batch_size, count // world.size * world.size)
-    for step in range(skip, steps(count, batch_size, world)):
-        yield order[step * size : (step + 1) * size][world.rank :: world.size]
+    size = min(batch_size, count // distributed.size * distributed.size)
+    for step in range(skip, steps_per_epoch(count, batch_size, distributed)):
+        yield order[step * size : (step + 1) * size][distributed.rank :: distributed.size]
 
 
-def part(count: int, world: World) -> range:
-    """This process's share of a split, neighbours together."""
-    bounds = [count * rank // world.size for rank in range(world.size + 1)]
-    return range(bounds[world.rank], bounds[world.rank + 1])
+def own_part(count: int, distributed: Distributed) -> range:
+    """This process's contiguous part of a split."""
+    bounds = [count * rank // distributed.size for rank in range(distributed.size + 1)]
+    return range(bounds[distributed.rank], bounds[distributed.rank + 1])
 
 
-def parts(count: int, world: World) -> list[int]:
-    """How many each process has."""
-    return [len(part(count, World(rank, world.size))) for rank in range(world.size)]
+def part_sizes(count: int, distributed: Distributed) -> list[int]:
+    """The size of each process's part."""
+    return [
+        len(own_part(count, Distributed(rank, distributed.size)))
+        for rank in range(distributed.size)
+    ]
 
 
-def dice(*of: object) -> Random:
-    """The same generator for the same words, on any machine."""
+def rng_for(*of: object) -> Random:
+    """The same generator for the same values, on any machine."""
     return Random(":".join(map(str, of)))

@@ -1,39 +1,33 @@
-"""Who watches a training run for its debug report: the debugger, or nobody, and why nobody."""
+"""Attaches the debugger to a training run, or records why there is none."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from training.config.paths import Places
-from training.config.train_config import TrainConfig
-from training.debugger.interface import NullDebugger, Training, Watch, write_report
-from training.distributed import World
+from training.context import TrainContext
+from training.debugger.interface import DebuggedRun, Debugger, NullDebugger, write_report
 
 
 @contextmanager
-def watched(
-    told: TrainConfig, places: Places, world: World, training: Training, say: Callable[[str], None]
-) -> Iterator[Watch]:
-    """The report is written however the run ends."""
-    watch = _watch(told, places, world, training, say)
+def attach_debugger(context: TrainContext, run: DebuggedRun) -> Iterator[Debugger]:
+    """Writes the report however the run ends."""
+    debugger = _choose_debugger(context, run)
     try:
-        yield watch
+        yield debugger
     finally:
-        watch.close()
-        if world.leads:
-            write_report(watch, places, say)
+        debugger.close()
+        if context.distributed.is_main:
+            write_report(debugger, context)
 
 
-def _watch(
-    told: TrainConfig, places: Places, world: World, training: Training, say: Callable[[str], None]
-) -> Watch:
-    if told.debug == "off":
-        return NullDebugger("It was switched off (debug=off).")
-    if not world.leads:
-        return NullDebugger("The first process of the job is watched.")
+def _choose_debugger(context: TrainContext, run: DebuggedRun) -> Debugger:
+    if context.config.debug == "off":
+        return NullDebugger("Debugging is off (debug=off).")
+    if not context.distributed.is_main:
+        return NullDebugger("Only the main process is debugged.")
     if find_spec("smdebug") is None:
-        return NullDebugger("smdebug is not in this container's image.")
-    # A second to import, for those who want it.
-    from training.debugger.debugger import debugger
+        return NullDebugger("smdebug is not installed in this image.")
+    # Takes a second to import.
+    from training.debugger.debugger import create_debugger
 
-    return debugger(told, places, training, say)
+    return create_debugger(context, run)

@@ -1,4 +1,4 @@
-"""The debugger: smdebug's hook, our rules on what it saves, and what becomes of their findings."""
+"""The debugger: smdebug's hook, rules on the tensors it saves, and what follows from a finding."""
 
 import os
 import shutil
@@ -12,215 +12,221 @@ from threading import Event, Lock, Thread
 import torch
 
 from training.config import hook_config
-from training.config.paths import Places
+from training.config.paths import ContainerPaths
 from training.config.train_config import TrainConfig
+from training.context import TrainContext
 from training.debugger import smdebug_compat
-from training.debugger.evaluator import EVERY, Asked, Jury
+from training.debugger.evaluator import ALL_RULES, RuleConfig, RuleEvaluator
 from training.debugger.hook import Hook
-from training.debugger.interface import NullDebugger, Training, Watch, write_report
-from training.debugger.report import ISSUE, Verdict, Watched
+from training.debugger.interface import DebuggedRun, Debugger, NullDebugger, write_report
+from training.debugger.report import ISSUE, DebugSummary, RuleResult
 from training.debugger.rules.tensor import StalledTrainingRule
 from training.debugger.smdebug_compat import ModeKeys
-from training.debugger.tensors import Tensors
+from training.debugger.tensors import SavedTensors
 from training.reports.plots import Points
 
-READING = 0.05
-"""Of the time, for rules to read what was saved: epochs of a head last as long as reading does."""
+MAX_READING_SHARE = 0.05
+"""Share of the time that rules may spend on reading tensors: an epoch of a head is as short."""
 
 
-LOOKS = 20
-"""In the time that is waited for."""
+CHECKS_PER_TIMEOUT = 20
+"""The clock is checked this often within the timeout."""
 
 
-class Alarm:
-    """A thread that looks at a clock, and rings once at most."""
+class Watchdog:
+    """Reports a stalled step while it is stalled: a thread that calls `on_stall` at most once."""
 
     def __init__(
-        self, seconds: float, silence: Callable[[], float], ring: Callable[[float], None]
+        self, seconds: float, idle_seconds: Callable[[], float], on_stall: Callable[[float], None]
     ) -> None:
-        """`silence`: seconds since the last sign of life."""
+        """`idle_seconds`: seconds since the last batch."""
         self._seconds = seconds
-        self._silence = silence
-        self._ring = ring
-        self._over = Event()
-        self._thread = Thread(target=self._listen, name="stall", daemon=True)
+        self._idle_seconds = idle_seconds
+        self._on_stall = on_stall
+        self._closed = Event()
+        self._thread = Thread(target=self._run, name="stall", daemon=True)
         self._thread.start()
 
-    def _listen(self) -> None:
-        while not self._over.wait(self._seconds / LOOKS):
-            silent = self._silence()
-            if silent > self._seconds:
-                self._ring(silent)
+    def _run(self) -> None:
+        while not self._closed.wait(self._seconds / CHECKS_PER_TIMEOUT):
+            idle_seconds = self._idle_seconds()
+            if idle_seconds > self._seconds:
+                self._on_stall(idle_seconds)
                 return
 
     def close(self) -> None:
-        self._over.set()
+        self._closed.set()
         self._thread.join()
 
 
-class Debugger:
+class SmdebugDebugger:
     def __init__(
         self,
+        context: TrainContext,
         hook: Hook,
-        jury: Jury,
-        stop_on: frozenset[str],
-        patience: float,
-        about: Watched,
-        places: Places,
-        say: Callable[[str], None],
+        evaluator: RuleEvaluator,
+        initial: DebugSummary,
     ) -> None:
-        """`patience`: seconds without a step; `about`: what is known before the first."""
+        """`initial`: the summary before the first step."""
+        self._context = context
         self._hook = hook
-        self._jury = jury
-        self._turn = Lock()
-        """Of the loop's thread and the alarm's, to ask the jury."""
-        self._stop_on = stop_on
-        self._about = about
-        self._places = places
-        self._say = say
+        self._evaluator = evaluator
+        self._lock = Lock()
+        """The loop's thread and the watchdog's both evaluate."""
+        self._stop_on = _stopping_rules(context.config)
+        self._initial = initial
         self._failed = ""
-        self._due = 0.0
-        """When rules may read again."""
-        self._alarm = Alarm(patience, lambda: hook.silence, self._stalled)
+        self._next_evaluation = 0.0
+        """The earliest time."""
+        self._watchdog = Watchdog(
+            context.config.stall_seconds, lambda: hook.idle_seconds, self._on_stall
+        )
 
-    def labels(self, labels: torch.Tensor) -> None:
-        self._hook.labels(labels)
+    def record_labels(self, labels: torch.Tensor) -> None:
+        self._hook.record_labels(labels)
 
-    def judged(self, split: str, loss: float, learnt: float) -> None:
-        self._hook.judged(split, loss, learnt)
+    def record_evaluation(self, split: str, loss: float, train_loss: float) -> None:
+        self._hook.record_evaluation(split, loss, train_loss)
 
-    def exploded(self, loss: float) -> None:
-        self._hook.exploded(loss)
+    def record_divergence(self, loss: float) -> None:
+        self._hook.record_divergence(loss)
 
-    def asks_to_stop(self) -> bool:
-        """A rule that may end training is asked after every epoch."""
-        if not self._stop_on and time.monotonic() < self._due:
+    def should_stop(self) -> bool:
+        """Rules that may end training are evaluated after every epoch."""
+        if not self._stop_on and time.monotonic() < self._next_evaluation:
             return False
-        return self._ask()
+        return self._evaluate()
 
-    def _ask(self) -> bool:
+    def _evaluate(self) -> bool:
         began = time.monotonic()
         self._hook.flush()
-        with self._turn:
-            new = smdebug_compat.guarded(self._jury.hear)() or []
-        self._notice_failure()
-        self._due = time.monotonic() + (time.monotonic() - began) / READING
-        return self._tell(new)
+        with self._lock:
+            new = smdebug_compat.guard(self._evaluator.evaluate)() or []
+        self._check_failure()
+        self._next_evaluation = time.monotonic() + (time.monotonic() - began) / MAX_READING_SHARE
+        return self._log_results(new)
 
-    def _tell(self, new: Sequence[Verdict]) -> bool:
-        """Whether one of them is to end training."""
-        for verdict in new:
-            self._say(f"{verdict.rule}: {verdict.sentence} {verdict.advice}".rstrip())
-        stops = [each for each in new if each.state == ISSUE and each.rule in self._stop_on]
+    def _log_results(self, new: Sequence[RuleResult]) -> bool:
+        """Whether one of them ends training."""
+        for result in new:
+            self._context.log(f"{result.rule}: {result.sentence} {result.advice}".rstrip())
+        stops = [result for result in new if result.state == ISSUE and result.rule in self._stop_on]
         if stops:
-            self._say(f"{stops[0].rule} ends training (stop-on)")
+            self._context.log(f"{stops[0].rule} ends training (stop-on)")
         return bool(stops)
 
-    def _stalled(self, silent: float) -> None:
-        """By the alarm's thread, while the loop's waits for what does not come."""
-        with self._turn:
-            new = self._jury.wait(silent, self._hook.steps)
-        is_to_end = self._tell(new)
-        write_report(self, self._places, self._say)  # whoever ends the job finds it
+    def _on_stall(self, idle_seconds: float) -> None:
+        """Called in the watchdog's thread while the loop is blocked."""
+        with self._lock:
+            new = self._evaluator.check_silence(idle_seconds, self._hook.steps_begun)
+        is_to_end = self._log_results(new)
+        write_report(self, self._context)  # for whoever stops the job
         if is_to_end:
-            self._places.fail(" ".join(f"{each.rule}: {each.sentence}" for each in new))
-            os._exit(1)  # no other way: a thread that waits in the system hears nothing
+            reason = " ".join(f"{result.rule}: {result.sentence}" for result in new)
+            self._context.paths.write_failure(reason)
+            os._exit(1)  # a thread that is blocked in the system cannot be interrupted
 
-    def _notice_failure(self) -> None:
+    def _check_failure(self) -> None:
         error = smdebug_compat.last_error()
         if error is not None and not self._failed:
             self._failed = f"{type(error).__name__}: {error}"
-            self._say(f"the debugger is off, and training goes on: {self._failed}")
+            self._context.log(f"debugger failed, training continues without it: {self._failed}")
 
     def close(self) -> None:
-        self._alarm.close()
-        self._ask()
+        self._watchdog.close()
+        self._evaluate()
         self._hook.close()
-        self._notice_failure()
+        self._check_failure()
 
-    def told(self) -> Watched:
-        with self._turn:
-            return self._told()
+    def summary(self) -> DebugSummary:
+        with self._lock:
+            return self._unlocked_summary()
 
-    def _told(self) -> Watched:
-        state, why = ("failed", self._failed) if self._failed else ("on", self._about.why)
-        told = replace(self._about, state=state, why=why, verdicts=tuple(self._jury.verdicts()))
-        saved = self._jury.tensors
+    def _unlocked_summary(self) -> DebugSummary:
+        state, why = ("failed", self._failed) if self._failed else ("on", self._initial.why)
+        summary = replace(
+            self._initial, state=state, why=why, verdicts=tuple(self._evaluator.results())
+        )
+        saved = self._evaluator.tensors
         if saved is None:
-            return told
+            return summary
         return replace(
-            told,
+            summary,
             losses={
                 "train": saved.curve(ModeKeys.TRAIN),
-                "train, mean": saved.learnt(),
+                "train, mean": saved.epoch_losses(),
                 "validation": saved.curve(ModeKeys.EVAL),
                 "test": saved.curve(ModeKeys.PREDICT),
             },
-            gradients=_means(saved),
+            gradients=_gradient_means(saved),
             looks=len(saved.steps()),
             bytes=sum(path.stat().st_size for path in saved.folder.rglob("*") if path.is_file()),
         )
 
 
-def _means(saved: Tensors) -> Mapping[str, Points]:
-    """Of the layers' mean absolute gradients, the smallest, the middle and the largest."""
-    found: dict[str, list[tuple[float, float]]] = {"smallest": [], "median": [], "largest": []}
+def _gradient_means(saved: SavedTensors) -> Mapping[str, Points]:
+    """The smallest, median and largest mean absolute gradient of the layers, by step."""
+    means_by_line: dict[str, list[tuple[float, float]]] = {
+        "smallest": [],
+        "median": [],
+        "largest": [],
+    }
     for step in saved.steps():
-        mode, number = saved.at(step)
-        means = saved.numbers(step, "gradients", "mean", True) if mode == ModeKeys.TRAIN else {}
+        mode, number = saved.mode_at(step)
+        means = saved.reductions(step, "gradients", "mean", True) if mode == ModeKeys.TRAIN else {}
         if means:
             values = min(means.values()), median(means.values()), max(means.values())
-            for line, value in zip(found.values(), values, strict=True):
+            for line, value in zip(means_by_line.values(), values, strict=True):
                 line.append((number + 1, value))
-    return found
+    return means_by_line
 
 
-def debugger(
-    told: TrainConfig, places: Places, training: Training, say: Callable[[str], None]
-) -> Watch:
-    """By the job's DebugHookConfig where it brings one, else by our own."""
-    given = places.config / hook_config.CONFIG
-    made = _hook(told, places, training)
-    if made is None:
+def create_debugger(context: TrainContext, run: DebuggedRun) -> Debugger:
+    """Configured by the job's DebugHookConfig if it has one, else by Sortbox's own."""
+    config, paths = context.config, context.paths
+    job_config = paths.config / hook_config.CONFIG_FILE
+    hook = _create_hook(config, paths, run)
+    if hook is None:
         error = smdebug_compat.last_error()
         why = f"{type(error).__name__}: {error}"
-        say(f"the debugger is off, and training goes on: {why}")
-        return NullDebugger(f"The hook could not be made. {why}", "failed")
-    by = "the job's DebugHookConfig" if given.exists() else "training's own configuration"
-    about = Watched("on", f"Saved as {by} says.", tuple(sorted(made.include_collections)))
-    jury = Jury(Path(made.out_dir), _rules(told))
-    return Debugger(made, jury, _stops(told), told.stall_seconds, about, places, say)
+        context.log(f"debugger failed, training continues without it: {why}")
+        return NullDebugger(f"The hook could not be created. {why}", "failed")
+    by = "the job's DebugHookConfig" if job_config.exists() else "Sortbox's own configuration"
+    initial = DebugSummary("on", f"Configured by {by}.", tuple(sorted(hook.include_collections)))
+    evaluator = RuleEvaluator(Path(hook.out_dir), _rules(config))
+    return SmdebugDebugger(context, hook, evaluator, initial)
 
 
-def _hook(told: TrainConfig, places: Places, training: Training) -> Hook | None:
-    smdebug_compat.start_anew()
-    config = smdebug_compat.guarded(_config)(told, places, training.steps_per_epoch)
-    hook = Hook.of(config, training.first_step) if config else None
+def _create_hook(config: TrainConfig, paths: ContainerPaths, run: DebuggedRun) -> Hook | None:
+    smdebug_compat.reset_errors()
+    file = smdebug_compat.guard(_hook_config)(config, paths, run.steps_per_epoch)
+    hook = Hook.create(file, run.first_step) if file else None
     if hook is not None:
-        hook.scale = training.scale
-        hook.watch(training.module, training.loss)
+        hook.loss_scale = run.loss_scale
+        hook.attach(run.module, run.loss)
     return hook
 
 
-def _config(told: TrainConfig, places: Places, steps: int) -> Path:
-    """The job's, or ours, beside a folder without the tensors of an earlier run."""
-    given = places.config / hook_config.CONFIG
-    if given.exists():
-        return given
-    tensors, config = places.output / hook_config.TENSORS, places.output / hook_config.CONFIG
+def _hook_config(config: TrainConfig, paths: ContainerPaths, steps: int) -> Path:
+    """The job's, or Sortbox's own, which starts with an empty tensor folder."""
+    job_config = paths.config / hook_config.CONFIG_FILE
+    if job_config.exists():
+        return job_config
+    tensors = paths.output / hook_config.TENSORS_FOLDER
+    file = paths.output / hook_config.CONFIG_FILE
     shutil.rmtree(tensors, ignore_errors=True)
-    places.output.mkdir(parents=True, exist_ok=True)
-    every = hook_config.interval(told.epochs * steps, told.unfreeze != "head")
-    hook_config.write(config, tensors, told.debug_interval or every)
-    return config
+    paths.output.mkdir(parents=True, exist_ok=True)
+    interval_steps = hook_config.interval(config.epochs * steps, config.unfreeze != "head")
+    hook_config.write(file, tensors, config.debug_interval or interval_steps)
+    return file
 
 
-def _rules(told: TrainConfig) -> list[Asked]:
-    """All of ours, with what a person may set."""
-    own = {StalledTrainingRule: {"threshold": str(told.stall_seconds)}}
-    return [Asked(rule, own.get(rule, {})) for rule in EVERY]
+def _rules(config: TrainConfig) -> list[RuleConfig]:
+    """All rules, with the parameters that hyperparameters set."""
+    parameters = {StalledTrainingRule: {"threshold": str(config.stall_seconds)}}
+    return [RuleConfig(rule, parameters.get(rule, {})) for rule in ALL_RULES]
 
 
-def _stops(told: TrainConfig) -> frozenset[str]:
+def _stopping_rules(config: TrainConfig) -> frozenset[str]:
     words = {"any": hook_config.RULES, "none": ()}
-    return frozenset(words.get(told.stop_on, told.stop_on.split(",")))
+    return frozenset(words.get(config.stop_on, config.stop_on.split(",")))

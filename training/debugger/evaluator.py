@@ -1,4 +1,4 @@
-"""The rules evaluated while training goes on: what each says, when it began to, and of what."""
+"""Evaluates the rules during training: the result of each, at which step, for which tensors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from training.debugger import tensors
-from training.debugger.report import ERROR, ISSUE, NO_ISSUE, NOT_APPLICABLE, Verdict
-from training.debugger.rules.base import Diagnosis
+from training.debugger.report import ERROR, ISSUE, NO_ISSUE, NOT_APPLICABLE, RuleResult
+from training.debugger.rules.base import DebuggerRule
 from training.debugger.rules.loss import LossNotDecreasing, Overfit, Overtraining
 from training.debugger.rules.tensor import (
     AllZero,
@@ -19,9 +19,9 @@ from training.debugger.rules.tensor import (
     VanishingGradient,
 )
 from training.debugger.smdebug_compat import RuleEvaluationConditionMet
-from training.debugger.tensors import Made, Tensors
+from training.debugger.tensors import SavedTensors, StepCounter
 
-EVERY: tuple[type[Diagnosis], ...] = (
+ALL_RULES: tuple[type[DebuggerRule], ...] = (
     LossNotDecreasing,
     Overfit,
     Overtraining,
@@ -36,10 +36,10 @@ EVERY: tuple[type[Diagnosis], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A rule of that name, told so in DebugRuleConfigurations or by us."""
+class RuleConfig:
+    """A rule and its parameters, from DebugRuleConfigurations or Sortbox's defaults."""
 
-    kind: type[Diagnosis]
+    kind: type[DebuggerRule]
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -47,101 +47,108 @@ class Asked:
         return self.kind.__name__
 
 
-OURS = tuple(Asked(rule) for rule in EVERY)
+DEFAULT_CONFIGS = tuple(RuleConfig(rule) for rule in ALL_RULES)
 
 
-class Jury:
-    """Hears each saved step once; a rule that has found an issue, or broke, is heard no more."""
+class RuleEvaluator:
+    """Evaluates each saved step once, and a rule until it finds an issue or fails."""
 
-    def __init__(self, folder: Path, asked: Sequence[Asked] = OURS) -> None:
+    def __init__(self, folder: Path, configs: Sequence[RuleConfig] = DEFAULT_CONFIGS) -> None:
         self._folder = folder
-        self._asked = asked
-        self._tensors: Tensors | None = None
-        self._rules: list[Diagnosis] = []
-        self._over: dict[int, Verdict] = {}
-        self.heard = -1
-        """The last step among all that was saved."""
-        self._made = Made()
+        self._configs = configs
+        self._tensors: SavedTensors | None = None
+        self._rules: list[DebuggerRule] = []
+        self._results: dict[int, RuleResult] = {}
+        self.last_step = -1
+        """The last evaluated step, counted over all modes."""
+        self._counter = StepCounter()
 
     @property
-    def tensors(self) -> Tensors | None:
-        """None as long as nothing was saved."""
-        if self._tensors is None and tensors.are_there(self._folder):
-            self._tensors = Tensors(self._folder)
-            self._rules = [asked.kind(self._tensors, asked.parameters) for asked in self._asked]
+    def tensors(self) -> SavedTensors | None:
+        """None until something is saved."""
+        if self._tensors is None and tensors.exist(self._folder):
+            self._tensors = SavedTensors(self._folder)
+            self._rules = [
+                config.kind(self._tensors, config.parameters) for config in self._configs
+            ]
         return self._tensors
 
-    def hear(self) -> list[Verdict]:
-        """What the steps saved since the last time brought up."""
-        before = set(self._over)
+    def evaluate(self) -> list[RuleResult]:
+        """The new results of the steps saved since the last call."""
+        before = set(self._results)
         saved = self.tensors
         for step in saved.steps() if saved else ():
-            if saved is not None and step > self.heard:
-                self._made.go_on(step, *saved.at(step))
-                self._hear_all(step)
-                self.heard = step
-        return [verdict for index, verdict in self._over.items() if index not in before]
+            if saved is not None and step > self.last_step:
+                self._counter.advance(step, *saved.mode_at(step))
+                self._evaluate_step(step)
+                self.last_step = step
+        return [verdict for index, verdict in self._results.items() if index not in before]
 
     @property
-    def made(self) -> int:
-        """Training steps, as far as was heard."""
-        return self._made.steps
+    def steps_made(self) -> int:
+        """Training steps up to the last evaluated one."""
+        return self._counter.steps
 
-    def wait(self, silent: float, made: int) -> list[Verdict]:
-        """What it brings up that for so many seconds no step came, after `made` of them."""
-        found = {
-            index: Verdict(asked.name, ISSUE, missed, made, advice=asked.kind.advice)
-            for index, asked in enumerate(self._asked)
-            if index not in self._over
-            if (missed := asked.kind.missed(silent, asked.parameters))
+    def check_silence(self, idle_seconds: float, made: int) -> list[RuleResult]:
+        """The new results because no step came for `idle_seconds` after `made` steps."""
+        results = {
+            index: RuleResult(config.name, ISSUE, missed, made, advice=config.kind.advice)
+            for index, config in enumerate(self._configs)
+            if index not in self._results
+            if (missed := config.kind.check_silence(idle_seconds, config.parameters))
         }
-        self._over |= found
-        return list(found.values())
+        self._results |= results
+        return list(results.values())
 
-    def _hear_all(self, step: int) -> None:
+    def _evaluate_step(self, step: int) -> None:
         for index, rule in enumerate(self._rules):
-            if index not in self._over:
-                verdict = self._hear_one(rule, step)
+            if index not in self._results:
+                verdict = self._evaluate_rule(rule, step)
                 if verdict:
-                    self._over[index] = verdict
+                    self._results[index] = verdict
 
-    def _hear_one(self, rule: Diagnosis, step: int) -> Verdict | None:
+    def _evaluate_rule(self, rule: DebuggerRule, step: int) -> RuleResult | None:
         try:
             rule.invoke(step)
         except RuleEvaluationConditionMet:
-            found = rule.found
-            assert found is not None
-            return Verdict(
-                rule.rule_name, ISSUE, found.sentence, self.made, found.tensors, rule.advice
+            finding = rule.finding
+            assert finding is not None
+            return RuleResult(
+                rule.rule_name,
+                ISSUE,
+                finding.sentence,
+                self.steps_made,
+                finding.tensors,
+                rule.advice,
             )
         except Exception as error:
-            broke = f"The rule itself broke: {type(error).__name__}: {error}"
-            return Verdict(rule.rule_name, ERROR, broke, self.made)
+            broke = f"The rule failed: {type(error).__name__}: {error}"
+            return RuleResult(rule.rule_name, ERROR, broke, self.steps_made)
         return None
 
-    def verdicts(self) -> list[Verdict]:
-        """One a rule, as things stand."""
+    def results(self) -> list[RuleResult]:
+        """The current result of every rule."""
         if not self._rules:
             nothing = "Nothing was saved."
-            others = [Verdict(asked.name, NOT_APPLICABLE, nothing) for asked in self._asked]
+            others = [RuleResult(config.name, NOT_APPLICABLE, nothing) for config in self._configs]
         else:
-            others = [_unless_found(rule) for rule in self._rules]
-        return [self._over.get(index, other) for index, other in enumerate(others)]
+            others = [_result_without_finding(rule) for rule in self._rules]
+        return [self._results.get(index, other) for index, other in enumerate(others)]
 
 
-def _unless_found(rule: Diagnosis) -> Verdict:
-    lacks = rule.lacks()
+def _result_without_finding(rule: DebuggerRule) -> RuleResult:
+    lacks = rule.missing_data()
     if lacks:
-        return Verdict(rule.rule_name, NOT_APPLICABLE, lacks)
-    return Verdict(rule.rule_name, NO_ISSUE, f"Looked {rule.looks} times.")
+        return RuleResult(rule.rule_name, NOT_APPLICABLE, lacks)
+    return RuleResult(rule.rule_name, NO_ISSUE, f"Checked {rule.checks} times.")
 
 
-def asked_for(configurations: Sequence[Mapping[str, Any]]) -> list[Asked | str]:
-    """DebugRuleConfigurations; the name alone of a rule that there is not."""
-    known = {rule.__name__: rule for rule in EVERY}
-    found: list[Asked | str] = []
-    for each in configurations:
-        parameters = each.get("RuleParameters", {})
-        name = parameters.get("rule_to_invoke", each["RuleConfigurationName"])
-        found.append(Asked(known[name], parameters) if name in known else name)
-    return found
+def parse_configurations(configurations: Sequence[Mapping[str, Any]]) -> list[RuleConfig | str]:
+    """DebugRuleConfigurations; for an unknown rule its name."""
+    known = {rule.__name__: rule for rule in ALL_RULES}
+    configs: list[RuleConfig | str] = []
+    for configuration in configurations:
+        parameters = configuration.get("RuleParameters", {})
+        name = parameters.get("rule_to_invoke", configuration["RuleConfigurationName"])
+        configs.append(RuleConfig(known[name], parameters) if name in known else name)
+    return configs

@@ -1,4 +1,4 @@
-"""What the loop tells a debugger of, and the debugger that is none."""
+"""What the loop reports to a debugger, and the debugger that does nothing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,75 +7,75 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from training.config.paths import Places
+from training.context import TrainContext
 from training.debugger import report as debug_report
-from training.debugger.report import Watched
+from training.debugger.report import DebugSummary
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
-    """What is watched of a training run."""
+class DebuggedRun:
+    """The part of a training run that a debugger reads."""
 
     module: nn.Module
     """The whole network, or its head alone."""
 
     loss: nn.Module
-    scale: Callable[[], float]
-    """By which the gradient scaler multiplies the loss now."""
+    loss_scale: Callable[[], float]
+    """The gradient scaler's current factor."""
 
     steps_per_epoch: int
     first_step: int
-    """Above 0 where the run goes on from a checkpoint."""
+    """Above 0 if the run resumes from a checkpoint."""
 
 
-class Watch(Protocol):
-    """What the loop tells of. Nothing that goes wrong in here reaches it."""
+class Debugger(Protocol):
+    """Errors inside never reach the loop."""
 
-    def labels(self, labels: torch.Tensor) -> None:
-        """Of a training step, after the network's answer."""
+    def record_labels(self, labels: torch.Tensor) -> None:
+        """Of a training step, after the forward pass."""
 
-    def judged(self, split: str, loss: float, learnt: float) -> None:
-        """A split was passed over once; `learnt`: the mean loss of the epoch before."""
+    def record_evaluation(self, split: str, loss: float, train_loss: float) -> None:
+        """After a pass over a split; `train_loss`: the mean loss of the epoch before."""
 
-    def exploded(self, loss: float) -> None:
-        """The step just made ends the run."""
+    def record_divergence(self, loss: float) -> None:
+        """The last step's loss ends the run."""
 
-    def asks_to_stop(self) -> bool:
-        """Looks at what an epoch has brought; whether a rule fired that is to end the run."""
+    def should_stop(self) -> bool:
+        """Evaluate an epoch; whether a rule of stop-on found an issue."""
 
-    def told(self) -> Watched:
-        """What the report says."""
+    def summary(self) -> DebugSummary:
+        """The content of the report."""
 
     def close(self) -> None:
-        """The network is left as it was found."""
+        """Remove all hooks from the network."""
 
 
 class NullDebugger:
     def __init__(self, why: str, state: str = "off") -> None:
-        self._told = Watched(state, why)
+        self._summary = DebugSummary(state, why)
 
-    def labels(self, labels: torch.Tensor) -> None:
+    def record_labels(self, labels: torch.Tensor) -> None:
         pass
 
-    def judged(self, split: str, loss: float, learnt: float) -> None:
+    def record_evaluation(self, split: str, loss: float, train_loss: float) -> None:
         pass
 
-    def exploded(self, loss: float) -> None:
+    def record_divergence(self, loss: float) -> None:
         pass
 
-    def asks_to_stop(self) -> bool:
+    def should_stop(self) -> bool:
         return False
 
-    def told(self) -> Watched:
-        return self._told
+    def summary(self) -> DebugSummary:
+        return self._summary
 
     def close(self) -> None:
         pass
 
 
-def write_report(watch: Watch, places: Places, say: Callable[[str], None]) -> None:
-    """As things stand."""
+def write_report(debugger: Debugger, context: TrainContext) -> None:
+    """The report of the run so far."""
     try:
-        debug_report.write(places.reports, watch.told())
+        debug_report.write(context.paths.reports, debugger.summary())
     except OSError as error:
-        say(f"no debug report: {error}")
+        context.log(f"debug report not written: {error}")

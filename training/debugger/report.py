@@ -29,7 +29,7 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RuleResult:
     rule: str
     state: str
     sentence: str
@@ -40,14 +40,14 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class DebugSummary:
     """A run as the debugger saw it."""
 
     state: str
     """on, off or failed"""
     why: str
     collections: tuple[str, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[RuleResult, ...] = ()
     losses: Mapping[str, Points] = field(default_factory=dict)
     """By split: (training step, loss)"""
     gradients: Mapping[str, Points] = field(default_factory=dict)
@@ -55,19 +55,19 @@ class Watched:
     bytes: int = 0
 
 
-def write(folder: Path, watched: Watched) -> None:
+def write(folder: Path, summary: DebugSummary) -> None:
     """debug.html and debug.json"""
     folder.mkdir(parents=True, exist_ok=True)
-    content = told(watched)
+    content = report_json(summary)
     (folder / "debug.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
     (folder / "debug.html").write_text(_html(content))
 
 
-def told(watched: Watched) -> dict[str, Any]:
+def report_json(summary: DebugSummary) -> dict[str, Any]:
     """debug.json"""
-    nothing = tuple(Verdict(rule, NOT_APPLICABLE, watched.why) for rule in hook_config.RULES)
-    verdicts = [asdict(each) for each in watched.verdicts or nothing]
-    return asdict(watched) | {"verdicts": sorted(verdicts, key=_worst_first)}
+    nothing = tuple(RuleResult(rule, NOT_APPLICABLE, summary.why) for rule in hook_config.RULES)
+    verdicts = [asdict(verdict) for verdict in summary.verdicts or nothing]
+    return asdict(summary) | {"verdicts": sorted(verdicts, key=_worst_first)}
 
 
 def _worst_first(verdict: Mapping[str, Any]) -> int:
@@ -97,7 +97,7 @@ def _html(content: dict[str, Any]) -> str:
 
 
 def _headline(content: dict[str, Any]) -> str:
-    issues = [each["rule"] for each in content["verdicts"] if each["state"] == ISSUE]
+    issues = [verdict["rule"] for verdict in content["verdicts"] if verdict["state"] == ISSUE]
     state = {
         "on": f"Issues found: {', '.join(issues)}." if issues else "No issue was found.",
         "off": f"Nothing was watched. {content['why']}",

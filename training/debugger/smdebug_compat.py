@@ -1,6 +1,6 @@
-"""SageMaker Debugger's library, imported without what it would do to the process.
+"""smdebug, SageMaker Debugger's library, imported without its side effects.
 
-It compiles with warnings, and would write its log, tracebacks included, between the metric lines.
+It emits warnings on import, and would write its log and tracebacks between the metric lines.
 """
 
 import logging
@@ -32,9 +32,9 @@ __all__ = [
     "ModeKeys",
     "Rule",
     "RuleEvaluationConditionMet",
-    "guarded",
+    "guard",
     "last_error",
-    "start_anew",
+    "reset_errors",
 ]
 
 _caught = error_handling_agent.catch_smdebug_errors()
@@ -42,8 +42,8 @@ _caught = error_handling_agent.catch_smdebug_errors()
 Call = TypeVar("Call", bound=Callable[..., object])
 
 
-def guarded(call: Call) -> Call:
-    """Decorates what must not raise into training: the library is switched off, None returned."""
+def guard(call: Call) -> Call:
+    """Decorator for calls that must not raise into training: an error disables smdebug."""
     made: Call = _caught(call)
     return made
 
@@ -54,7 +54,7 @@ class _LastError(logging.Handler):
         self.error: BaseException | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.error is None and record.exc_info:  # later ones follow from the first
+        if self.error is None and record.exc_info:  # later errors follow from the first
             self.error = record.exc_info[1]
 
 
@@ -65,12 +65,12 @@ _logger.setLevel(logging.ERROR)
 _logger.disabled = False
 
 
-def start_anew() -> None:
-    """An error switches the library off for the rest of the process; the next hook wants it on."""
+def reset_errors() -> None:
+    """An error disables smdebug for the rest of the process; a new hook enables it."""
     error_handling_agent.disable_smdebug = False
     _kept.error = None
 
 
 def last_error() -> BaseException | None:
-    """What switched the library off, if anything did."""
+    """The error that disabled smdebug, if any."""
     return _kept.error if error_handling_agent.disable_smdebug else None

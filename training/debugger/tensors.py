@@ -1,4 +1,4 @@
-"""What the hook has saved, read back while it goes on saving."""
+"""Reads what the hook has saved, while it continues to save."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,70 +12,70 @@ from training.debugger.smdebug_compat import ModeKeys
 
 EPOCH_LOSS = "EpochLoss_output_0"
 
-Numbers = dict[str, float]
-"""By tensor."""
+Reductions = dict[str, float]
+"""By tensor name."""
 
 
-def are_there(folder: Path) -> bool:
-    """Without this smdebug would wait for them."""
+def exist(folder: Path) -> bool:
+    """Whether anything was saved; smdebug would wait for it."""
     return any((folder / "collections").rglob("*_collections.json"))
 
 
 @dataclass
-class Made:
-    """Training steps made, told from what was saved: not every one is."""
+class StepCounter:
+    """Training steps made, derived from the saved steps: not every step is saved."""
 
     steps: int = 0
     _last: int = -1
 
-    def go_on(self, step: int, mode: ModeKeys, number: int) -> None:
-        """To the next saved step among all. Each pass that judges is one, and none of training."""
+    def advance(self, step: int, mode: ModeKeys, number: int) -> None:
+        """To the next saved step. An evaluation pass counts as a step of its own mode only."""
         self.steps = number + 1 if mode == ModeKeys.TRAIN else self.steps + step - self._last - 1
         self._last = step
 
 
-class Tensors(smdebug_compat.LocalTrial):  # type: ignore[misc]
+class SavedTensors(smdebug_compat.LocalTrial):  # type: ignore[misc]
     def __init__(self, folder: Path) -> None:
         super().__init__(folder.name, str(folder))
         self.folder = folder
         self._training_end_delay_refresh = 0
-        self._known: tuple[int, dict[tuple[str, str, bool], Numbers]] = (-1, {})
+        self._known: tuple[int, dict[tuple[str, str, bool], Reductions]] = (-1, {})
 
     def names(self, step: int, collection: str) -> Sequence[str]:
-        """Of the tensors of a collection that were saved in a step; none where it is not saved."""
+        """The tensors of a collection that were saved at a step."""
         if collection not in self.collections():
             return ()
         return sorted(self.tensor_names(step=step, collection=collection))
 
     def value(self, name: str, step: int) -> NDArray[np.floating]:
-        found: NDArray[np.floating] = np.asarray(self.tensor(name).value(step))
-        return found
+        value: NDArray[np.floating] = np.asarray(self.tensor(name).value(step))
+        return value
 
-    def numbers(self, step: int, collection: str, reduction: str, absolute: bool) -> Numbers:
-        """Read once, though several rules ask for the same."""
+    def reductions(self, step: int, collection: str, reduction: str, absolute: bool) -> Reductions:
+        """Cached per step: several rules read the same."""
         if self._known[0] != step:
             self._known = (step, {})
-        read, asked = self._known[1], (collection, reduction, absolute)
-        if asked not in read:
-            read[asked] = {
+        cache, key = self._known[1], (collection, reduction, absolute)
+        if key not in cache:
+            cache[key] = {
                 name: float(self.tensor(name).reduction_value(step, reduction, abs=absolute))
                 for name in self.names(step, collection)
             }
-        return read[asked]
+        return cache[key]
 
     def loss(self, step: int) -> float | None:
-        """A training step's, or that of a whole pass."""
+        """Of a training step, or of a whole evaluation pass."""
         names = [name for name in self.names(step, "losses") if name != EPOCH_LOSS]
         return float(np.mean(self.value(names[0], step))) if names else None
 
     def epoch_loss(self, step: int) -> float | None:
-        """The mean training loss before a pass, where it was saved."""
+        """The mean training loss before an evaluation pass, if it was saved."""
         if EPOCH_LOSS not in self.names(step, "losses"):
             return None
         return float(self.value(EPOCH_LOSS, step))
 
-    def at(self, step: int) -> tuple[ModeKeys, int]:
-        """Of one of all steps: its mode, and which step of that mode it is."""
+    def mode_at(self, step: int) -> tuple[ModeKeys, int]:
+        """The mode of a step, and its number within that mode."""
         mode, number = self.mode_modestep(step)
         return mode, number
 
@@ -83,17 +83,17 @@ class Tensors(smdebug_compat.LocalTrial):  # type: ignore[misc]
         """(training steps made, loss)"""
         return self._curve(mode, self.loss)
 
-    def learnt(self) -> list[tuple[int, float]]:
+    def epoch_losses(self) -> list[tuple[int, float]]:
         """(training steps made, the epoch's mean training loss)"""
         return self._curve(ModeKeys.EVAL, self.epoch_loss)
 
     def _curve(
         self, mode: ModeKeys, loss_at: Callable[[int], float | None]
     ) -> list[tuple[int, float]]:
-        points, made = [], Made()
+        points, made = [], StepCounter()
         for step in self.steps():
-            at, number = self.at(step)
-            made.go_on(step, at, number)
+            at, number = self.mode_at(step)
+            made.advance(step, at, number)
             loss = loss_at(step) if at == mode else None
             if loss is not None:
                 points.append((made.steps, loss))

@@ -1,1 +1,1 @@
-"""How good a model is on labelled images, also one that a stranger made."""
+"""Evaluates models on labelled images, untrusted archives included."""

@@ -1,4 +1,4 @@
-"""How good a network is on a split, judged whole, in fp32 and as it will serve."""
+"""Evaluates a network on a split: accuracy, loss, calibration, confusion."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -11,62 +11,66 @@ from numpy.typing import NDArray
 
 from domain.foreign import escape_cell
 from training.data.dataset import Example
-from training.data.features import Embed, Rows
-from training.data.sampling import Batch, parts
-from training.distributed import World
+from training.data.features import Extract, Rows
+from training.data.sampling import Batch, part_sizes
+from training.distributed import Distributed
 
-BINS = 10
-SMALLEST = 1e-12
-"""Under this a probability counts as this in the loss: one certain mistake is no infinity."""
+RELIABILITY_BINS = 10
+MIN_PROBABILITY = 1e-12
+"""Lower bound of a probability in the loss: one confident mistake must not make it infinite."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """A row an image, in the order of the split: 24 bytes, whatever the number of classes."""
+class Evaluation:
+    """One row per image, in the order of the split: 24 bytes, whatever the number of classes."""
 
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
     confidence: NDArray[np.float32]
     """The probability of `predicted`."""
-    own: NDArray[np.float32]
+    label_probability: NDArray[np.float32]
     """The probability of `truth`."""
 
     @property
-    def right(self) -> NDArray[np.bool_]:
+    def correct(self) -> NDArray[np.bool_]:
         return np.equal(self.truth, self.predicted)
 
     @property
     def accuracy(self) -> float:
-        return float(self.right.mean())
+        return float(self.correct.mean())
 
     @property
     def loss(self) -> float:
-        return float(-np.log(np.maximum(self.own.astype(np.float64), SMALLEST)).mean())
+        return float(
+            -np.log(np.maximum(self.label_probability.astype(np.float64), MIN_PROBABILITY)).mean()
+        )
 
     @property
     def reliability(self) -> list[tuple[int, float, float]]:
-        """By tenths of confidence: images, mean confidence, accuracy."""
-        bins = np.minimum((self.confidence * BINS).astype(int), BINS - 1)
+        """Per tenth of confidence: images, mean confidence, accuracy."""
+        bins = np.minimum((self.confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
         return [
-            (int(own.sum()), float(self.confidence[own].mean()), float(self.right[own].mean()))
-            if (own := bins == each).any()
+            (int(own.sum()), float(self.confidence[own].mean()), float(self.correct[own].mean()))
+            if (own := bins == tenth).any()
             else (0, 0.0, 0.0)
-            for each in range(BINS)
+            for tenth in range(RELIABILITY_BINS)
         ]
 
     @property
     def calibration_error(self) -> float:
         """ECE (Naeini et al., 2015): the mean gap between confidence and accuracy."""
-        gaps = sum(count * abs(said - was) for count, said, was in self.reliability)
+        gaps = sum(
+            count * abs(confidence - accuracy) for count, confidence, accuracy in self.reliability
+        )
         return gaps / len(self.truth)
 
     def confusion(self, labels: int) -> NDArray[np.int64]:
-        """(truth, predicted) to images."""
+        """Images by (truth, predicted)."""
         flat = np.bincount(self.truth * labels + self.predicted, minlength=labels**2)
         return flat.reshape(labels, labels)
 
     def metrics(self) -> dict[str, float]:
-        """As they stand on the card."""
+        """As they are on the model card."""
         return {
             "accuracy": round(self.accuracy, 6),
             "loss": round(self.loss, 6),
@@ -75,24 +79,28 @@ class Judgement:
         }
 
 
-def judged(look: Embed, batches: Iterable[Batch], count: int, world: World) -> Judgement:
-    """`look`: the whole network; `batches`: this process's part of `count` images."""
-    found = [rows(_softmax(look(inputs.numpy())), truth.numpy()) for inputs, truth in batches]
-    table = torch.from_numpy(np.concatenate([np.empty((0, 4)), *found])).to(world.device)
-    return of(world.gathered(table, parts(count, world)).cpu().numpy())
+def evaluate(
+    predict: Extract, batches: Iterable[Batch], count: int, distributed: Distributed
+) -> Evaluation:
+    """`predict`: (B, 3, H, W) to logits (B, labels); `batches`: this process's part of `count`."""
+    tables = [
+        to_rows(_softmax(predict(inputs.numpy())), truth.numpy()) for inputs, truth in batches
+    ]
+    table = torch.from_numpy(np.concatenate([np.empty((0, 4)), *tables])).to(distributed.device)
+    return from_rows(distributed.all_gather(table, part_sizes(count, distributed)).cpu().numpy())
 
 
-def rows(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(images, 4): truth, what was predicted, and how probable the one and the other seemed."""
-    every = np.arange(len(truth))
+def to_rows(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(B, 4): true label, predicted label, probability of the predicted and of the true label."""
+    row = np.arange(len(truth))
     predicted = scores.argmax(1)
-    return np.stack([truth, predicted, scores[every, predicted], scores[every, truth]], 1)
+    return np.stack([truth, predicted, scores[row, predicted], scores[row, truth]], 1)
 
 
-def of(table: NDArray[np.float64]) -> Judgement:
-    """From the `rows` of all batches."""
+def from_rows(table: NDArray[np.float64]) -> Evaluation:
+    """From the rows of all batches."""
     truth, predicted, confidence, own = table.T
-    return Judgement(
+    return Evaluation(
         truth.astype(np.int64),
         predicted.astype(np.int64),
         confidence.astype(np.float32),
@@ -106,8 +114,8 @@ def _softmax(logits: Rows) -> NDArray[np.float64]:
     return np.asarray(scores, np.float64)
 
 
-def write(
-    path: Path, judgement: Judgement, examples: Sequence[Example], labels: Sequence[str]
+def write_predictions(
+    path: Path, evaluation: Evaluation, examples: Sequence[Example], labels: Sequence[str]
 ) -> None:
     """predictions.csv"""
     with path.open("w", newline="") as file:
@@ -117,9 +125,9 @@ def write(
             table.writerow(
                 (
                     escape_cell(example.path),
-                    escape_cell(labels[judgement.truth[row]]),
-                    escape_cell(labels[judgement.predicted[row]]),
-                    f"{judgement.confidence[row]:.6f}",
-                    f"{judgement.own[row]:.6f}",
+                    escape_cell(labels[evaluation.truth[row]]),
+                    escape_cell(labels[evaluation.predicted[row]]),
+                    f"{evaluation.confidence[row]:.6f}",
+                    f"{evaluation.label_probability[row]:.6f}",
                 )
             )

@@ -1,4 +1,4 @@
-"""A model archive on a folder of labelled images, by the engine that serves it.
+"""Evaluates a model archive on a folder of labelled images, with the engine that serves it.
 
 `python -m training.evaluation.archive model.tar.gz test/ [--against active.tar.gz]
 [--predictions out.csv]`
@@ -18,14 +18,14 @@ from training.config.errors import TrainingFailed
 from training.data import dataset, folders
 from training.data.dataset import Example
 from training.evaluation import accuracy, confined
-from training.evaluation.accuracy import Judgement
-from training.model.mcnemar import Paired
+from training.evaluation.accuracy import Evaluation
+from training.model.mcnemar import PairedCounts
 from training.model.package import PackageError
 
 
 @dataclass(frozen=True, slots=True)
 class TestSet:
-    __test__ = False  # no collection of tests, whatever its name says
+    __test__ = False  # pytest must not collect it
 
     root: Path
     labels: tuple[str, ...]
@@ -33,36 +33,36 @@ class TestSet:
     left_out: tuple[str, ...]
 
 
-def read(folder: Path) -> TestSet:
-    """The split `test` of a data set, or a folder a class. Raises TrainingFailed."""
+def read_test_set(folder: Path) -> TestSet:
+    """The split `test` of a data set, or a folder per class. Raises TrainingFailed."""
     root, splits = folders.splits(folder)
     classes = splits.get("test", splits["train"])
     labels = tuple(classes)
-    found = list(dataset.examined(root, classes, labels, lambda: None))
-    examples = tuple(each for each in found if isinstance(each, Example))
+    examined = list(dataset.examine(root, classes, labels, lambda: None))
+    examples = tuple(result for result in examined if isinstance(result, Example))
     if not examples:
-        raise TrainingFailed(f"{folder} holds no image that can be read.")
-    left_out = tuple(each for each in found if isinstance(each, str))
+        raise TrainingFailed(f"{folder} has no readable image.")
+    left_out = tuple(result for result in examined if isinstance(result, str))
     return TestSet(root, labels, examples, left_out)
 
 
-def evaluate(packed: Path, tests: TestSet) -> tuple[ModelCard, Judgement]:
+def evaluate(packed: Path, tests: TestSet) -> tuple[ModelCard, Evaluation]:
     """Rows in the order of `tests.examples`, labels numbered as on the card.
 
-    The archive may be anybody's: a confined process reads it. Raises TrainingFailed where a
-    folder's name is none of the model's labels, PackageError, and ModelLoadError.
+    The archive is untrusted: a confined process reads it. Raises TrainingFailed if a folder is not
+    one of the model's labels, PackageError, and ModelLoadError.
     """
     try:
-        card, rows = confined.judged(packed, tests.root, tests.examples, tests.labels)
-    except confined.UnknownLabels as error:
+        card, rows = confined.evaluate(packed, tests.root, tests.examples, tests.labels)
+    except confined.UnknownLabelsError as error:
         raise TrainingFailed(str(error)) from error
-    return card, accuracy.of(rows)
+    return card, accuracy.from_rows(rows)
 
 
-def compare(candidate: Judgement, other: Judgement) -> Paired:
+def compare(candidate: Evaluation, other: Evaluation) -> PairedCounts:
     """Both on the same test set, in the same order."""
-    wins = int((candidate.right & ~other.right).sum())
-    return Paired(wins, int((other.right & ~candidate.right).sum()))
+    wins = int((candidate.correct & ~other.correct).sum())
+    return PairedCounts(wins, int((other.correct & ~candidate.correct).sum()))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,20 +70,24 @@ def main(arguments: Sequence[str]) -> int:
         prog="python -m training.evaluation.archive", description=__doc__
     )
     parser.add_argument("archive", type=Path)
-    parser.add_argument("tests", type=Path, help="a folder a class, or a data set with test/")
-    parser.add_argument("--against", type=Path, help="another archive, judged on the same images")
-    parser.add_argument("--predictions", type=Path, help="where a CSV with a row an image goes")
-    told = parser.parse_args(arguments)
+    parser.add_argument("tests", type=Path, help="a folder per class, or a data set with test/")
+    parser.add_argument(
+        "--against", type=Path, help="another archive, evaluated on the same images"
+    )
+    parser.add_argument(
+        "--predictions", type=Path, help="write a CSV with a row per image to this file"
+    )
+    args = parser.parse_args(arguments)
     try:
-        tests = read(told.tests)
-        card, found = evaluate(told.archive, tests)
-        if told.predictions:
-            accuracy.write(told.predictions, found, tests.examples, card.labels)
-        result: dict[str, object] = {"digest": card.digest, **found.metrics()}
+        tests = read_test_set(args.tests)
+        card, evaluation = evaluate(args.archive, tests)
+        if args.predictions:
+            accuracy.write_predictions(args.predictions, evaluation, tests.examples, card.labels)
+        result: dict[str, object] = {"digest": card.digest, **evaluation.metrics()}
         result["left_out"] = len(tests.left_out)
-        if told.against:
-            _, other = evaluate(told.against, tests)
-            paired = compare(found, other)
+        if args.against:
+            _, other = evaluate(args.against, tests)
+            paired = compare(evaluation, other)
             result["against"] = {**other.metrics(), **asdict(paired), "p_value": paired.p_value}
     except (TrainingFailed, PackageError, ModelLoadError) as error:
         print(visible(str(error)), file=sys.stderr)

@@ -1,9 +1,9 @@
-"""A model archive of anybody's on labelled images, judged by a process that can do no harm.
+"""Evaluates an untrusted model archive on labelled images in a confined process.
 
-What reads a model is native code (OpenVINO's XML reader, oneDNN, safetensors), and the archive may
-be a stranger's. So it is read by `training.evaluation.confined_process`, with no credentials in its
+Models are read by native code (OpenVINO's XML reader, oneDNN, safetensors), and the archive is
+untrusted. So it is read by `training.evaluation.confined_process`, with no credentials in its
 environment, with limits on memory, time, files and processes, without a network where the
-kernel allows it, and what it says is read like a stranger's words:
+kernel allows it, and its output is parsed as untrusted input:
 docs/decisions/0025-confined-evaluation.md
 """
 
@@ -29,7 +29,7 @@ from domain.foreign import visible
 from domain.model import ModelCard, ModelId, parse_json
 from serving.archive import ModelLoadError
 from training.data.dataset import Example
-from training.evaluation.confined_process import AT_ONCE, Request
+from training.evaluation.confined_process import IMAGES_PER_BATCH, Request
 from training.model.package import unpack
 
 REPOSITORY = Path(__file__).parents[2]
@@ -43,23 +43,23 @@ MEMORY_BYTES = 6 * 2**30
 """Of address space, of which torch's libraries alone take 3.4 GB; more for a model by its size."""
 
 THREAD_BYTES = 2**29
-COPIES = 6
+COPIES_PER_CORE = 6
 """Of the values, for each core: one a size of batch that OpenVINO compiles, and one to compile."""
 
 ROW_BYTES = 80
-LINE_BYTES = 4096 + AT_ONCE * ROW_BYTES
+LINE_BYTES = 4096 + IMAGES_PER_BATCH * ROW_BYTES
 TAIL_BYTES = 4096
 
 
-class JudgeFailed(ModelLoadError):
-    """The process ended, hung or said something else than answers; the sentence says which."""
+class ConfinedProcessError(ModelLoadError):
+    """The process failed, hung or wrote invalid output; the sentence says which."""
 
 
-class UnknownLabels(ValueError):
-    """A folder's name is none of the model's labels."""
+class UnknownLabelsError(ValueError):
+    """A folder is not one of the model's labels."""
 
 
-def judged(
+def evaluate(
     archive: Path,
     root: Path,
     examples: Sequence[Example],
@@ -67,27 +67,26 @@ def judged(
     seconds: float = SILENT_SECONDS,
     program: str = PROGRAM,
 ) -> tuple[ModelCard, NDArray[np.float64]]:
-    """The card, and rows as `judgement.rows` makes them, in the order of `examples`.
+    """The card, and rows as `accuracy.to_rows` makes them, in the order of `examples`.
 
-    `labels`: by the examples' numbers. `seconds`: without a word for so long, it is killed.
-    `program`: the module that judges. Raises
-    PackageError for what is no archive, ModelLoadError for a model that cannot be loaded or
-    misbehaves, and UnknownLabels.
+    `labels`: by the examples' numbers; `seconds`: without output for longer, the process is killed;
+    `program`: the module to run. Raises PackageError for anything but a model archive,
+    ModelLoadError for a model that cannot be loaded or misbehaves, and UnknownLabelsError.
     """
     with tempfile.TemporaryDirectory(prefix="sortbox-judge-") as name:
         scratch = Path(name)
         card = unpack(archive, scratch / "model")
         number = {label: index for index, label in enumerate(card.labels)}
         if strange := sorted(set(labels) - set(number)):
-            raise UnknownLabels(
+            raise UnknownLabelsError(
                 f"{card.name} does not know {len(strange)} of the classes, such as "
                 f"{visible(strange[0])}."
             )
-        truth = [number[labels[each.label]] for each in examples]
+        truth = [number[labels[example.label]] for example in examples]
         request = _request(scratch / "model", card, root.resolve(), examples, truth, seconds)
         (scratch / "tmp").mkdir()
         (scratch / "request.json").write_text(json.dumps(request))
-        lines = _said(scratch, seconds, program)
+        lines = _run_process(scratch, seconds, program)
         rows = np.array(_rows(lines, len(examples), len(card.labels)), np.float64).reshape(-1, 3)
         return card, np.column_stack([np.array(truth, np.float64), rows])
 
@@ -103,20 +102,20 @@ def _request(
     cores = os.cpu_count() or 1
     values = sum(path.stat().st_size for path in model.rglob("*") if path.name != CARD)
     links = {
-        str((root / each.path).resolve().parent)
-        for each in examples
-        if (root / each.path).is_symlink()
+        str((root / example.path).resolve().parent)
+        for example in examples
+        if (root / example.path).is_symlink()
     }
     return Request(
         model=str(model),
         promised=str(ModelId(card.name, 0, card.digest)),
         root=str(root),
-        paths=[each.path for each in examples],
+        paths=[example.path for example in examples],
         truth=truth,
         temporary=str(model.with_name("tmp")),
         readable=[str(root), *sorted(links)],
-        memory_bytes=MEMORY_BYTES + cores * (THREAD_BYTES + COPIES * values),
-        processor_seconds=math.ceil(cores * seconds * (2 + len(examples) / AT_ONCE)),
+        memory_bytes=MEMORY_BYTES + cores * (THREAD_BYTES + COPIES_PER_CORE * values),
+        processor_seconds=math.ceil(cores * seconds * (2 + len(examples) / IMAGES_PER_BATCH)),
         processes=_own_tasks() + 256 + 8 * cores,
     )
 
@@ -131,7 +130,7 @@ def _own_tasks() -> int:
     return count
 
 
-def _said(scratch: Path, seconds: float, program: str) -> Iterator[bytes]:
+def _run_process(scratch: Path, seconds: float, program: str) -> Iterator[bytes]:
     """The process's lines, each at most LINE_BYTES. Raises JudgeFailed when it is over badly."""
     environment = {
         "PATH": os.defpath,
@@ -155,8 +154,8 @@ def _said(scratch: Path, seconds: float, program: str) -> Iterator[bytes]:
         yield from _lines(process, tail, seconds)
         status = process.wait(seconds)
     except subprocess.TimeoutExpired as error:
-        raise JudgeFailed(
-            "The process that judges the model did not end: it was killed."
+        raise ConfinedProcessError(
+            "The process that evaluates the model did not end: it was killed."
         ) from error
     finally:
         with suppress(ProcessLookupError):
@@ -166,22 +165,23 @@ def _said(scratch: Path, seconds: float, program: str) -> Iterator[bytes]:
             if pipe:
                 pipe.close()
     if status:
-        raise JudgeFailed(_why(status, tail))
+        raise ConfinedProcessError(_describe_exit(status, tail))
 
 
 def _lines(process: "subprocess.Popen[bytes]", tail: bytearray, seconds: float) -> Iterator[bytes]:
-    """Until it closes its output; `tail` keeps the end of what it says in error."""
+    """Until it closes its output; `tail` keeps the end of its standard error."""
     line, until = bytearray(), time.monotonic() + seconds
     with selectors.DefaultSelector() as ready:
         for pipe in (process.stdout, process.stderr):
-            assert pipe is not None, "Popen was asked for pipes"
+            assert pipe is not None, "Popen has pipes"
             ready.register(pipe, selectors.EVENT_READ)
         while process.stdout in {key.fileobj for key in ready.get_map().values()}:
             events = ready.select(max(0.0, until - time.monotonic()))
             if not events:
-                raise JudgeFailed(
-                    f"The model was not loaded, or did not answer {AT_ONCE} images, within "
-                    f"{seconds:g} s; the process that judges it was killed."
+                raise ConfinedProcessError(
+                    f"The model did not load, or did not classify {IMAGES_PER_BATCH} images, "
+                    "within "
+                    f"{seconds:g} s; the process that evaluates it was killed."
                 )
             for key, _ in events:
                 piece = os.read(key.fd, LINE_BYTES)
@@ -193,7 +193,9 @@ def _lines(process: "subprocess.Popen[bytes]", tail: bytearray, seconds: float) 
                     *whole, rest = (line + piece).split(b"\n")
                     line = bytearray(rest)
                     if len(line) > LINE_BYTES:
-                        raise JudgeFailed("The process that judges the model says too much.")
+                        raise ConfinedProcessError(
+                            "The process that evaluates the model wrote too much."
+                        )
                     until = time.monotonic() + seconds if whole else until
                     yield from map(bytes, whole)
 
@@ -201,25 +203,27 @@ def _lines(process: "subprocess.Popen[bytes]", tail: bytearray, seconds: float) 
 def _rows(lines: Iterator[bytes], images: int, labels: int) -> list[tuple[float, float, float]]:
     """Predicted label, its probability, and that of the truth. Raises ModelLoadError."""
     rows: list[tuple[float, float, float]] = []
-    most = 3 + math.ceil(images / AT_ONCE)
+    most = 3 + math.ceil(images / IMAGES_PER_BATCH)
     for count, line in enumerate(lines):
         if count == most or len(line) > LINE_BYTES:
-            raise JudgeFailed("The process that judges the model says too much.")
-        match _parsed(line):
+            raise ConfinedProcessError("The process that evaluates the model wrote too much.")
+        match _parse_line(line):
             case {"missing": list()}:
                 pass
-            case {"rows": list(found)} if all(_is_row(row, labels) for row in found):
-                rows += [(row[0], row[1], row[2]) for row in found]
+            case {"rows": list(batch)} if all(_is_row(row, labels) for row in batch):
+                rows += [(row[0], row[1], row[2]) for row in batch]
             case {"error": str(sentence)}:
                 raise ModelLoadError(visible(sentence)[:500])
             case _:
-                raise JudgeFailed("The process that judges the model says what is no answer.")
+                raise ConfinedProcessError(
+                    "The process that evaluates the model wrote invalid output."
+                )
     if len(rows) != images:
-        raise JudgeFailed(f"The model answered {len(rows):,} of {images:,} images.")
+        raise ConfinedProcessError(f"The model answered {len(rows):,} of {images:,} images.")
     return rows
 
 
-def _parsed(line: bytes) -> Any:
+def _parse_line(line: bytes) -> Any:
     try:
         return parse_json(line.decode())
     except ValueError:
@@ -234,12 +238,12 @@ def _is_row(row: object, labels: int) -> bool:
     return is_label and all(0 <= one <= 1.0001 for one in probabilities)
 
 
-def _why(status: int, tail: bytearray) -> str:
-    """Of its end; the last line that it left is a stranger's, and shown as such."""
+def _describe_exit(status: int, tail: bytearray) -> str:
+    """Its status, and the last line it wrote, escaped because it is untrusted."""
     ended = f"ended with status {status}"
     if status < 0:
         with suppress(ValueError):
             ended = f"was ended by {signal.Signals(-status).name}"
     lines = bytes(tail).decode(errors="replace").strip().splitlines()
     last = f" It said: {visible(lines[-1])[:200]}" if lines else ""
-    return f"The process that judges the model {ended}.{last}"
+    return f"The process that evaluates the model {ended}.{last}"

@@ -1,8 +1,8 @@
-"""The process in which a stranger's model is loaded and asked: what it may do is little.
+"""The process that loads and runs an untrusted model, with few permissions.
 
 `python -m training.evaluation.confined_process REQUEST` is started by
-`training.evaluation.confined` and by nobody else. It confines itself before it imports what reads
-the model. Where the kernel lacks a means, the others hold: the limits of `resource` everywhere; no
+`training.evaluation.confined` only. It confines itself before it imports what reads the model. If
+the kernel lacks a mechanism, the others hold: the limits of `resource` everywhere; no
 network by a namespace of its own; no file but those that it needs, none to write but in its own
 temporary folder, and no look into other processes, by Landlock (Linux 5.13); no socket at all, so
 no agent or daemon that listens at a file, by seccomp.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from serving.engines import Engine
     from serving.preprocess import Pixels
 
-AT_ONCE = 16
+IMAGES_PER_BATCH = 16
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, SIGKILL = 1, 38, 9
@@ -76,41 +76,44 @@ class Request(TypedDict):
 def main(arguments: Sequence[str]) -> int:
     request: Request = json.loads(Path(arguments[0]).read_bytes())
     missing = confine(request)
-    _say({"missing": missing})
+    _write_line({"missing": missing})
     from serving.archive import ModelLoadError
     from serving.decoding.undecodable import UndecodableError
 
     try:
-        for rows in judged(request):
-            _say({"rows": rows})
+        for rows in evaluate(request):
+            _write_line({"rows": rows})
     except (ModelLoadError, MemoryError) as error:
-        _say({"error": str(error) or "it takes more memory than its size explains"})
+        _write_line({"error": str(error) or "it takes more memory than its size explains"})
     except (UndecodableError, OSError) as error:
-        _say({"error": f"an image cannot be read any more: {error}"})
+        _write_line({"error": f"an image cannot be read any more: {error}"})
     return 0
 
 
-def judged(request: Request) -> Iterator[list[list[float]]]:
+def evaluate(request: Request) -> Iterator[list[list[float]]]:
     """For each batch of images: what was predicted, its probability, and that of the truth."""
     import numpy as np
 
     from domain.model import ModelId
     from serving import archive
-    from training.data.prefetch import prefetched
+    from training.data.prefetch import prefetch
 
     loaded = archive.read(Path(request["model"]), ModelId.parse(request["promised"]))
     engine = _engine(loaded)
     yield []  # loaded
     paths, truth, root = request["paths"], np.array(request["truth"]), Path(request["root"])
     batches = (
-        [partial(_crop, root / path, loaded.card) for path in paths[at : at + AT_ONCE]]
-        for at in range(0, len(paths), AT_ONCE)
+        [partial(_crop, root / path, loaded.card) for path in paths[at : at + IMAGES_PER_BATCH]]
+        for at in range(0, len(paths), IMAGES_PER_BATCH)
     )
-    for at, pixels in enumerate(prefetched(batches, os.cpu_count() or 1)):
+    for at, pixels in enumerate(prefetch(batches, os.cpu_count() or 1)):
         scores = engine(pixels, True)
-        every, own = np.arange(len(pixels)), truth[at * AT_ONCE : (at + 1) * AT_ONCE]
+        row, own = (
+            np.arange(len(pixels)),
+            truth[at * IMAGES_PER_BATCH : (at + 1) * IMAGES_PER_BATCH],
+        )
         predicted = scores.argmax(1)
-        columns = predicted, scores[every, predicted], scores[every, own]
+        columns = predicted, scores[row, predicted], scores[row, own]
         yield np.stack(columns, 1).astype(float).tolist()
 
 
@@ -123,7 +126,7 @@ def _engine(loaded: "Archive") -> "Engine":
         return PyTorch(loaded, threads)
     from serving.engines.openvino import OpenVino  # torch's engine does not need it
 
-    return OpenVino(loaded, loaded.card.openvino, threads, AT_ONCE)
+    return OpenVino(loaded, loaded.card.openvino, threads, IMAGES_PER_BATCH)
 
 
 def _crop(path: Path, card: "ModelCard") -> "Pixels":
@@ -138,7 +141,7 @@ def _crop(path: Path, card: "ModelCard") -> "Pixels":
     return preprocess.crop(image, card.preprocessing)
 
 
-def _say(line: dict[str, object]) -> None:
+def _write_line(line: dict[str, object]) -> None:
     print(json.dumps(line), flush=True)
 
 

@@ -1,50 +1,50 @@
-"""Whether a candidate may take the active model's place."""
+"""Whether a candidate may replace the active model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.model import ModelCard
-from training.model.mcnemar import Paired
+from training.model.mcnemar import PairedCounts
 
-NAMED = 10
+LABELS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class First:
+class NoActiveModel:
     """There is no active model to compare with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Both know the same labels, and answered the same images."""
+    """Both have the same labels and were evaluated on the same images."""
 
     active: str
     accuracy: float
     """The active model's."""
-    paired: Paired
+    paired: PairedCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Relabelled:
-    """They answer different questions: no image can tell which is better."""
+class DifferentLabels:
+    """Their labels differ, so no image can show which is better."""
 
     active: str
     gained: tuple[str, ...]
     lost: tuple[str, ...]
 
 
-Comparison = First | Compared | Relabelled
+Comparison = NoActiveModel | Compared | DifferentLabels
 
 
-def relabelled(candidate: ModelCard, active: ModelCard, name: str) -> Relabelled | None:
-    """None for the same labels, in whatever order."""
+def compare_labels(candidate: ModelCard, active: ModelCard, name: str) -> DifferentLabels | None:
+    """None for the same labels in any order."""
     new, old = set(candidate.labels), set(active.labels)
-    return None if new == old else Relabelled(name, _sorted(new - old), _sorted(old - new))
+    return None if new == old else DifferentLabels(name, _sorted(new - old), _sorted(old - new))
 
 
-def told(comparison: Comparison) -> str:
+def describe(comparison: Comparison) -> str:
     match comparison:
-        case First():
+        case NoActiveModel():
             return "There is no active model to compare with."
         case Compared(active, accuracy, paired):
             return (
@@ -52,29 +52,31 @@ def told(comparison: Comparison) -> str:
                 f"right on {paired.wins} of them, only the active model on {paired.losses} "
                 f"(exact McNemar: p = {paired.p_value:.3g})."
             )
-        case Relabelled(active, gained, lost):
+        case DifferentLabels(active, gained, lost):
             return (
-                f"{active} knows other labels, so the two cannot be compared. "
-                f"Gained: {_some(gained)}. Lost: {_some(lost)}."
+                f"{active} has other labels, so the two cannot be compared. "
+                f"Gained: {_summarize(gained)}. Lost: {_summarize(lost)}."
             )
 
 
-def refusal(comparison: Comparison, replace_labels: bool, override: str) -> str | None:
-    """Why it may not, in a sentence; None where it may. `override`: a person's reason."""
+def rejection(comparison: Comparison, replace_labels: bool, override: str) -> str | None:
+    """Why it must not be promoted; None if it may. `override`: the user's reason."""
     match comparison:
-        case Relabelled() if not replace_labels:
-            return "Its labels would replace others: say REPLACE_LABELS=1 if that is meant."
+        case DifferentLabels() if not replace_labels:
+            return (
+                "Its labels differ from the active model's: pass --replace-labels to replace them."
+            )
         case Compared(paired=paired) if paired.is_worse and not override:
             return (
-                "The candidate is worse, by more than chance explains; it is not promoted. "
-                'OVERRIDE="the reason" promotes it all the same, and is recorded.'
+                "The candidate is significantly worse and is not promoted. "
+                '--override "the reason" promotes it anyway, and is recorded.'
             )
         case _:
             return None
 
 
-def unjudged(card: ModelCard) -> str | None:
-    """A card whose served precision nobody judged is a promise that nobody kept."""
+def unevaluated_precision(card: ModelCard) -> str | None:
+    """Why a card's served precision must not be trusted; None if it was evaluated."""
     if card.openvino is None or card.openvino.precision == "fp32":
         return None
     outcomes = {verdict.precision: verdict.outcome for verdict in card.openvino.verdicts}
@@ -85,22 +87,22 @@ def unjudged(card: ModelCard) -> str | None:
     return f"{card.name} would be served in {served_in}, which its card says is {outcome}."
 
 
-def recorded(comparison: Comparison, override: str) -> dict[str, str]:
-    """What the registry keeps about it."""
-    said = {"override": override} if override else {}
+def registry_metadata(comparison: Comparison, override: str) -> dict[str, str]:
+    """Metadata for the model registry."""
+    override_entry = {"override": override} if override else {}
     match comparison:
-        case First():
-            return said | {"compared_with": "none"}
+        case NoActiveModel():
+            return override_entry | {"compared_with": "none"}
         case Compared(active, accuracy, paired):
-            return said | {
+            return override_entry | {
                 "compared_with": active,
                 "compared_accuracy": f"{accuracy:.6f}",
                 "wins": str(paired.wins),
                 "losses": str(paired.losses),
                 "p_value": f"{paired.p_value:.6g}",
             }
-        case Relabelled(active, gained, lost):
-            return said | {
+        case DifferentLabels(active, gained, lost):
+            return override_entry | {
                 "compared_with": active,
                 "labels_gained": str(len(gained)),
                 "labels_lost": str(len(lost)),
@@ -111,6 +113,6 @@ def _sorted(labels: set[str]) -> tuple[str, ...]:
     return tuple(sorted(labels))
 
 
-def _some(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
-    return (", ".join(labels[:NAMED]) or "none") + more
+def _summarize(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
+    return (", ".join(labels[:LABELS_SHOWN]) or "none") + more

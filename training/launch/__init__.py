@@ -1,1 +1,1 @@
-"""What runs on a person's machine: start jobs, watch them, promote what they trained."""
+"""Runs on the user's machine: start jobs, watch them, promote the models they trained."""

@@ -1,8 +1,8 @@
-"""Ask an endpoint about images that are NumPy arrays, with the SageMaker SDK.
+"""Classify NumPy arrays with an endpoint, by the SageMaker SDK.
 
     Predictor("sortbox-dev").predict(array).labels[0]
 
-The SDK alone does it too; what is added here are the endpoint's limit and typed answers:
+The SDK alone can do it too; this adds the endpoint's size limit and typed replies:
 
     endpoint = Endpoint.get("sortbox-dev")
     endpoint.serializer, endpoint.deserializer = NumpySerializer(), JSONDeserializer()
@@ -37,7 +37,7 @@ class NotAnImage(SortboxError, ValueError):
 
 
 class Predictor:
-    """Raises botocore's ClientError where the endpoint is not there or in trouble."""
+    """Raises botocore's ClientError if the endpoint is absent or fails."""
 
     def __init__(self, endpoint: str, session: boto3.Session | None = None) -> None:
         self._endpoint = Endpoint.get(endpoint, session=session)
@@ -45,10 +45,10 @@ class Predictor:
         self._endpoint.deserializer = JSONDeserializer()
 
     def predict(self, images: Images, top_k: int = 5) -> Labelled | list[Labelled]:
-        """H x W x 3 gives one answer, N x H x W x 3 a list. Raises NotAnImage."""
+        """(H, W, 3) returns one answer, (N, H, W, 3) a list. Raises NotAnImage."""
         try:
             answer = self._endpoint.invoke(
-                body=fitted(np.asarray(images)),
+                body=shrink_to_limit(np.asarray(images)),
                 content_type="application/x-npy",
                 accept="application/json",
                 custom_attributes=f"top_k={top_k}",
@@ -56,15 +56,15 @@ class Predictor:
         except ClientError as error:
             raise _refused(error) or error from None
         if isinstance(answer, list):
-            return [_labelled(each) for each in answer]
-        return _labelled(answer)
+            return [_parse_answer(document) for document in answer]
+        return _parse_answer(answer)
 
 
-def fitted(images: Images) -> Images:
-    """As it is where the endpoint takes it; else the square that the model looks into, smaller.
+def shrink_to_limit(images: Images) -> Images:
+    """Unchanged if the endpoint accepts it; else cropped to the square that the model sees.
 
-    The shared preprocessing crops the centre of any image. Cut and shrunk to the largest square
-    that fits the limit, by the same function, the same region arrives. Raises NotAnImage.
+    The shared preprocessing crops the centre of any image. The same function crops and shrinks it
+    here to the largest square within the limit, so the same region arrives. Raises NotAnImage.
     """
     if images.nbytes + HEADER_BYTES <= ENDPOINT_BYTES:
         return images
@@ -88,7 +88,7 @@ def _square(image: Images, limit: int) -> Images:
 
 
 def _refused(error: ClientError) -> NotAnImage | None:
-    """The container's own sentence; any other trouble is no word about the array."""
+    """The container's own sentence; other errors say nothing about the array."""
     if not is_evidence(error):
         return None
     try:
@@ -98,7 +98,7 @@ def _refused(error: ClientError) -> NotAnImage | None:
     return NotAnImage(reply.message) if isinstance(reply, Refused) else None
 
 
-def _labelled(document: object) -> Labelled:
+def _parse_answer(document: object) -> Labelled:
     match from_json(json.dumps(document)):
         case Refused(message=sentence):
             raise NotAnImage(sentence)

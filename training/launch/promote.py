@@ -1,8 +1,8 @@
-"""Judge a trained model beside the active one on the same images; the better one answers.
+"""Evaluate a trained model and the active one on the same images; promote it unless it is worse.
 
-Nothing is registered or changed before the judgement. The pointer moves last; where the endpoint
-does not come up, the version is marked as rejected and the old model goes on. The model that is
-active already is not judged; its endpoint is brought up again where it is gone.
+Nothing is registered or changed before the evaluation. The pointer moves last; if the endpoint does
+not come up, the version is marked as rejected and the old model stays active. The model that is
+already active is not evaluated; its endpoint is created again if it is gone.
 """
 
 import json
@@ -30,28 +30,28 @@ from training.config.errors import TrainingFailed
 from training.data import dataset
 from training.evaluation import archive as evaluate
 from training.evaluation import promotion_gate
-from training.evaluation.accuracy import Judgement
+from training.evaluation.accuracy import Evaluation
 from training.evaluation.archive import TestSet
-from training.evaluation.promotion_gate import Compared, Comparison, First
+from training.evaluation.promotion_gate import Compared, Comparison, NoActiveModel
 from training.launch import candidate
 from training.launch.candidate import Candidate
-from training.launch.upload import Tick
+from training.launch.upload import OnProgress
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_sagemaker import SageMakerClient
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
-class Refused(SortboxError):
+class PromotionRefused(SortboxError):
     """The sentence says why the candidate is not promoted."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Cloud:
+class PromotionContext:
     stage: Stage
     s3: "S3Client"
     sagemaker: "SageMakerClient"
@@ -59,77 +59,88 @@ class Cloud:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person may say beside what to promote."""
+class PromotionOptions:
+    """The user's options."""
 
     replace_labels: bool = False
     override: str = ""
-    """Why a worse model is wanted all the same."""
+    """The reason for promoting a worse model."""
 
 
-def promote(cloud: Cloud, wanted: Candidate, tests: TestSet, wish: Wish, say: Say) -> ActiveModel:
+def promote(
+    context: PromotionContext,
+    proposed: Candidate,
+    tests: TestSet,
+    options: PromotionOptions,
+    log: Log,
+) -> ActiveModel:
     """Raises Refused, or ActivationError."""
-    before = active_model.read(cloud.s3, cloud.stage.bucket).active
-    card = read_card(wanted.archive)
+    before = active_model.read(context.s3, context.stage.bucket).active
+    card = read_card(proposed.archive)
     if before is not None and before.id.digest == card.digest:
-        say(f"{before.id} is this very model; it is active already. Its endpoint is checked.")
-        return serve(cloud.stage, cloud.s3, cloud.sagemaker, before.id, cloud.image)
-    if unjudged := promotion_gate.unjudged(card):
-        raise Refused(unjudged)
-    card, found = evaluate.evaluate(wanted.archive, tests)
-    say(f"{card.name} has accuracy {found.accuracy:.4f} on {len(tests.examples)} images.")
-    compared = _compared(cloud, card, found, before, tests)
-    say(promotion_gate.told(compared))
-    if refusal := promotion_gate.refusal(compared, wish.replace_labels, wish.override):
-        raise Refused(refusal)
-    return _activate(cloud, card, found, wanted, promotion_gate.recorded(compared, wish.override))
+        log(f"{before.id} is this model; it is already active. Its endpoint is checked.")
+        return serve(context.stage, context.s3, context.sagemaker, before.id, context.image)
+    if unjudged := promotion_gate.unevaluated_precision(card):
+        raise PromotionRefused(unjudged)
+    card, evaluation = evaluate.evaluate(proposed.archive, tests)
+    log(f"{card.name} has accuracy {evaluation.accuracy:.4f} on {len(tests.examples)} images.")
+    compared = _compare_with_active(context, card, evaluation, before, tests)
+    log(promotion_gate.describe(compared))
+    if refusal := promotion_gate.rejection(compared, options.replace_labels, options.override):
+        raise PromotionRefused(refusal)
+    metadata = promotion_gate.registry_metadata(compared, options.override)
+    return _activate(context, card, evaluation, proposed, metadata)
 
 
-def _compared(
-    cloud: Cloud,
+def _compare_with_active(
+    context: PromotionContext,
     card: ModelCard,
-    found: Judgement,
+    evaluation: Evaluation,
     before: ActiveModel | None,
     tests: TestSet,
 ) -> Comparison:
     if before is None:
-        return First()
+        return NoActiveModel()
     name = f"{before.id.name}:{before.id.version}"
     with tempfile.TemporaryDirectory(prefix="sortbox-") as scratch:
         archive = Path(scratch, "active.tar.gz")
-        cloud.s3.download_file(cloud.stage.bucket, keys.archive_key(before.id), str(archive))
-        if relabelled := promotion_gate.relabelled(card, read_card(archive), name):
+        context.s3.download_file(context.stage.bucket, keys.archive_key(before.id), str(archive))
+        if relabelled := promotion_gate.compare_labels(card, read_card(archive), name):
             return relabelled
         _, other = evaluate.evaluate(archive, tests)
-    return Compared(name, other.accuracy, evaluate.compare(found, other))
+    return Compared(name, other.accuracy, evaluate.compare(evaluation, other))
 
 
 def _activate(
-    cloud: Cloud, card: ModelCard, found: Judgement, wanted: Candidate, about: dict[str, str]
+    context: PromotionContext,
+    card: ModelCard,
+    result: Evaluation,
+    proposed: Candidate,
+    metadata: dict[str, str],
 ) -> ActiveModel:
-    bucket, nameless = cloud.stage.bucket, ModelId(card.name, 0, card.digest)
+    bucket, nameless = context.stage.bucket, ModelId(card.name, 0, card.digest)
     archive, evaluation = keys.archive_key(nameless), keys.evaluation_key(nameless)
-    cloud.s3.upload_file(str(wanted.archive), bucket, archive)
-    judged = json.dumps({"digest": card.digest, **found.metrics(), **about}, indent=1)
-    cloud.s3.put_object(Bucket=bucket, Key=evaluation, Body=judged.encode())
-    about = about | {"accuracy": f"{found.accuracy:.6f}"}
-    entry = Entry(card, cloud.image, f"s3://{bucket}/{archive}", f"s3://{bucket}/{evaluation}",
-                  wanted.made_by, about)  # fmt: skip
-    version = registry.register(cloud.stage, cloud.sagemaker, entry)
+    context.s3.upload_file(str(proposed.archive), bucket, archive)
+    document = json.dumps({"digest": card.digest, **result.metrics(), **metadata}, indent=1)
+    context.s3.put_object(Bucket=bucket, Key=evaluation, Body=document.encode())
+    metadata = metadata | {"accuracy": f"{result.accuracy:.6f}"}
+    entry = Entry(card, context.image, f"s3://{bucket}/{archive}", f"s3://{bucket}/{evaluation}",
+                  proposed.made_by, metadata)  # fmt: skip
+    version = registry.register(context.stage, context.sagemaker, entry)
     model = ModelId(card.name, version.number, card.digest)
     try:
-        active = serve(cloud.stage, cloud.s3, cloud.sagemaker, model, cloud.image)
+        active = serve(context.stage, context.s3, context.sagemaker, model, context.image)
     except (ActivationError, BotoCoreError, ClientError) as error:
-        registry.decide(cloud.sagemaker, version, "Rejected", str(error))
+        registry.decide(context.sagemaker, version, "Rejected", str(error))
         raise
-    registry.decide(cloud.sagemaker, version, "Approved", f"active since {active.activated_at}")
+    registry.decide(context.sagemaker, version, "Approved", f"active since {active.activated_at}")
     return active
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is to be promoted: a training job's model (the latest where none is named), or an
-    archive, which is judged on `tests`, a folder of labelled images.
+    """What to promote: a training job's model (the latest by default), or an archive, which is
+    evaluated on `tests`, a folder of labelled images.
     """
 
     job: str | None = None
@@ -137,35 +148,37 @@ class Source:
     tests: Path | None = None
 
 
-def _candidate(source: Source, cloud: Cloud, scratch: Path) -> Candidate:
+def _candidate(source: Source, context: PromotionContext, scratch: Path) -> Candidate:
     if source.archive:
         if not source.tests:
-            raise TrainingFailed("An archive needs images to be judged on: --tests FOLDER.")
+            raise TrainingFailed("An archive needs images for its evaluation: --tests FOLDER.")
         return Candidate(source.archive, source.archive.name, str(source.tests))
-    job = source.job or candidate.latest_job(cloud.sagemaker, cloud.stage.prefix)
-    return candidate.of_job(cloud.s3, cloud.sagemaker, job, scratch)
+    job = source.job or candidate.latest_job(context.sagemaker, context.stage.prefix)
+    return candidate.from_job(context.s3, context.sagemaker, job, scratch)
 
 
-def run(stage: Stage, image: str, source: Source, wish: Wish, console: Console) -> ActiveModel:
-    """Find the candidate and its test images, and promote. Raises as `promote` does."""
+def run(
+    stage: Stage, image: str, source: Source, options: PromotionOptions, console: Console
+) -> ActiveModel:
+    """Find the candidate and its test images, and promote it. Raises like `promote`."""
 
-    def say(sentence: str) -> None:
+    def log(sentence: str) -> None:
         console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
 
-    cloud = Cloud(stage, boto3.client("s3"), boto3.client("sagemaker"), image)
+    context = PromotionContext(stage, boto3.client("s3"), boto3.client("sagemaker"), image)
     with tempfile.TemporaryDirectory(prefix="sortbox-") as scratch:
-        wanted = _candidate(source, cloud, Path(scratch))
-        say(f"candidate: {wanted.made_by}")
-        provenance = read_card(wanted.archive).provenance
-        images = str(source.tests) if source.tests else wanted.data
+        proposed = _candidate(source, context, Path(scratch))
+        log(f"candidate: {proposed.made_by}")
+        provenance = read_card(proposed.archive).provenance
+        images = str(source.tests) if source.tests else proposed.data
         with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                       console=console) as progress:  # fmt: skip
-            tests = candidate.tests_of(cloud.s3, images, provenance, _bar(progress))
+            tests = candidate.load_test_set(context.s3, images, provenance, _progress_bar(progress))
         if tests.left_out:
-            say(f"{len(tests.left_out):,} files are left out: {dataset.some(tests.left_out)}")
-        return promote(cloud, wanted, tests, wish, say)
+            log(f"{len(tests.left_out):,} files are left out: {dataset.summarize(tests.left_out)}")
+        return promote(context, proposed, tests, options, log)
 
 
-def _bar(progress: Progress) -> Tick:
-    bar = progress.add_task("test images fetched", total=None, visible=False)
+def _progress_bar(progress: Progress) -> OnProgress:
+    bar = progress.add_task("test images downloaded", total=None, visible=False)
     return lambda done, of: progress.update(bar, completed=done, total=of, visible=True)

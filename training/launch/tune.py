@@ -1,7 +1,7 @@
 """Find the best hyperparameters, then fit with them: a SageMaker tuning job, or one job for all.
 
-A range is written low:high, a choice with commas; all else holds for every trial. Trials are judged
-by validation. The final fit is by images that chose nothing, with debugger and profiler on.
+A range is written low:high, a choice with commas; other values hold for every trial. Trials are
+evaluated on validation; the final fit on the test split, with debugger and profiler.
 """
 
 import os
@@ -22,222 +22,231 @@ from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
 from training.launch import tune_watch
-from training.launch.tune_watch import OneJob, TuningJob
+from training.launch.tune_watch import InProcessSearch, TuningJob
 from training.reports import trials_page
 
 if TYPE_CHECKING:
     from sagemaker.train.tuner import HyperparameterTuner
 
 STRATEGIES = ("Bayesian", "Random", "Grid")
-PARALLEL = 2
-NOTHING = "no trial came to anything."
+PARALLEL_JOBS = 2
+ALL_FAILED = "all trials failed."
 NAME_CHARACTERS = 32
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    job: launch.Asked
-    """What the final fit is told, but for what is searched."""
+class SearchOptions:
+    strategy: str = STRATEGIES[0]
+    parallel: int = PARALLEL_JOBS
+    early_stopping: bool = True
+    parents: tuple[str, ...] = ()
+    """Tuning jobs for a warm start."""
+    in_one_job: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TuningRequest:
+    job: launch.JobRequest
+    """The final fit, without the searched values."""
     space: Space
-    strategy: str
-    parallel: int
-    early_stopping: bool
-    parents: tuple[str, ...]
-    in_one_job: bool
+    options: SearchOptions
 
     @property
-    def trial(self) -> launch.Asked:
-        """What every trial is told. Watching and compiling are for the final fit: the tuning API
-        carries no Debugger configuration, and no trial is served.
+    def trial(self) -> launch.JobRequest:
+        """A trial. Debugger, profiler and compilation are for the final fit: the tuning API has no
+        Debugger configuration, and no trial is served.
         """
-        told = replace(self.job.told, debug="off", profile_steps=0, compile="none")
-        return replace(self.job, told=told, managed_debugger=False)
+        config = replace(self.job.config, debug="off", profile_steps=0, compile="none")
+        return replace(self.job, config=config, managed_debugger=False)
 
     @property
     def objective(self) -> str:
-        return self.job.told.objective
+        return self.job.config.objective
 
 
-def asked(
-    job: launch.Asked,
-    words: Mapping[str, str],
-    strategy: str = STRATEGIES[0],
-    parallel: int = PARALLEL,
-    early_stopping: bool = True,
-    warm_start: tuple[str, ...] = (),
-    in_one_job: bool = False,
-) -> Asked:
-    """`words`: hyperparameters by name, as text, ranges among them; `job` says all but these.
+def tuning_request(
+    job: launch.JobRequest, hyperparameters: Mapping[str, str], options: SearchOptions
+) -> TuningRequest:
+    """`hyperparameters`: text by name, including ranges; `job` has everything else.
 
-    Raises TrainingFailed for what cannot be searched.
+    Raises TrainingFailed for a space that cannot be searched.
     """
-    told = search_space.told(words)
-    usual = {n: each for n, each in train_config.search_space().items() if n not in told.fixed}
-    space = dict(sorted((usual | told.space).items(), key=lambda each: _is_choice(each[1])))
+    split = search_space.split_ranges(hyperparameters)
+    space = {
+        name: dimension
+        for name, dimension in train_config.search_space().items()
+        if name not in split.fixed
+    } | split.space
+    space = dict(sorted(space.items(), key=lambda item: isinstance(item[1], Categorical)))
     if not space:
-        raise TrainingFailed("Nothing is left to search: give a range, such as lr=0.001:0.1.")
-    fixed = launch.asked(
-        job.stage, job.image, job.source, told.fixed | {"tuned": "yes"}, job.instance_type,
-        job.spot, job.managed_debugger,
-    )  # fmt: skip
-    if in_one_job:
-        search_space.check_one_job(_within_one(fixed, space).told)
-    return Asked(fixed, space, strategy, parallel, early_stopping, warm_start, in_one_job)
+        raise TrainingFailed("There is nothing to search: pass a range, such as --lr 0.001:0.1.")
+    strings = split.fixed | {"tuned": "yes"}
+    fixed = launch.job_request(
+        job.stage, job.image, job.source, strings, job.instance_type, job.spot
+    )
+    fixed = replace(fixed, managed_debugger=job.managed_debugger)
+    if options.in_one_job:
+        search_space.check_in_process(_with_search(fixed, space).config)
+    return TuningRequest(fixed, space, options)
 
 
-def _is_choice(each: Continuous | Categorical) -> bool:
-    return isinstance(each, Categorical)
+def _with_search(job: launch.JobRequest, space: Space) -> launch.JobRequest:
+    return replace(job, config=replace(job.config, search=search_space.format_space(space)))
 
 
-def _within_one(job: launch.Asked, space: Space) -> launch.Asked:
-    return replace(job, told=replace(job.told, search=search_space.written(space)))
-
-
-def searched(
-    asked: Asked, session: boto3.Session, channels: Mapping[str, str], console: Console
+def search(
+    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str], console: Console
 ) -> Values:
-    """The best. Raises TrainingFailed where nothing was found."""
-    road = _one_job if asked.in_one_job else _tuning_job
-    name, seen, reason = road(asked, session, channels, console)
+    """The best values. Raises TrainingFailed if no trial succeeded."""
+    run_search = _search_in_one_job if request.options.in_one_job else _run_tuning_job
+    name, all_trials, reason = run_search(request, session, channels, console)
     folder = launch.REPORTS / name
-    console.print(tune_watch.table(seen, asked.job.told, asked.space))
-    space = search_space.written(asked.space)
-    trials.write(folder, asked.objective, space, seen)
-    (folder / trials_page.FILE).write_text(trials_page.html(name, asked.objective, space, seen))
+    console.print(tune_watch.table(all_trials, request.job.config, request.space))
+    space = search_space.format_space(request.space)
+    trials.write(folder, request.objective, space, all_trials)
+    (folder / trials_page.FILE).write_text(
+        trials_page.html(name, request.objective, space, all_trials)
+    )
     console.print(visible(f"trials: {folder / trials_page.FILE}"), markup=False, soft_wrap=True)
-    best = trials.best(seen, asked.objective)
+    best = trials.best(all_trials, request.objective)
     if best is None or reason:
-        failures = [f"The first: {trial.failure}" for trial in seen if trial.failure][:1]
-        raise TrainingFailed(" ".join([f"{name}: {reason or NOTHING}", *failures]))
-    return {each: best.values[each] for each in asked.space}
+        failures = [f"The first: {trial.failure}" for trial in all_trials if trial.failure][:1]
+        raise TrainingFailed(" ".join([f"{name}: {reason or ALL_FAILED}", *failures]))
+    return {name: best.values[name] for name in request.space}
 
 
-def _one_job(
-    asked: Asked, session: boto3.Session, channels: Mapping[str, str], console: Console
+def _search_in_one_job(
+    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str], console: Console
 ) -> tuple[str, list[Trial], str]:
-    wanted = _within_one(asked.trial, asked.space)
-    job = launch.started(wanted, session, channels)
+    search_job = _with_search(request.trial, request.space)
+    job = launch.start_job(search_job, session, channels)
     console.print(visible(f"job: {job}"), markup=False)
-    places = search_space.spread(asked.space, wanted.told.trials, wanted.told.seed)
+    points = search_space.spread_points(
+        request.space, search_job.config.trials, search_job.config.seed
+    )
     folder = launch.REPORTS / job
-    seen = OneJob(session.client("sagemaker"), session.client("logs"), job, places, folder)
-    end = tune_watch.watched(seen, asked.job.told, asked.space, console)
-    launch.reports(session.client("s3"), asked.job.stage.bucket, job)
+    progress = InProcessSearch(
+        session.client("sagemaker"), session.client("logs"), job, points, folder
+    )
+    end = tune_watch.watch_search(progress, request.job.config, request.space, console)
+    launch.fetch_reports(session.client("s3"), request.job.stage.bucket, job)
     kept = folder / trials.FILE
     return job, trials.read(kept) if kept.exists() else end.trials, end.reason
 
 
-def _tuning_job(
-    asked: Asked, session: boto3.Session, channels: Mapping[str, str], console: Console
+def _run_tuning_job(
+    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str], console: Console
 ) -> tuple[str, list[Trial], str]:
     from sagemaker.core.training.configs import InputData  # seconds, and only needed from here on
 
-    name = tuning_name(asked.job.stage.prefix, asked.job.told.name, time.time())
-    inputs = [InputData(channel_name=each, data_source=uri) for each, uri in channels.items()]
-    tuner(asked, session, channels).tune(inputs, job_name=name, wait=False)
+    name = tuning_name(request.job.stage.prefix, request.job.config.name, time.time())
+    inputs = [InputData(channel_name=channel, data_source=uri) for channel, uri in channels.items()]
+    tuner(request, session, channels).tune(inputs, job_name=name, wait=False)
     console.print(visible(f"tuning job: {name}"), markup=False)
     folder = launch.REPORTS / name
-    seen = TuningJob(session.client("sagemaker"), session.client("logs"), name, folder)
-    end = tune_watch.watched(seen, asked.job.told, asked.space, console)
+    progress = TuningJob(session.client("sagemaker"), session.client("logs"), name, folder)
+    end = tune_watch.watch_search(progress, request.job.config, request.space, console)
     for trial in end.trials:
-        launch.reports(session.client("s3"), asked.job.stage.bucket, trial.name, folder)
+        launch.fetch_reports(session.client("s3"), request.job.stage.bucket, trial.name, folder)
     return name, end.trials, end.reason
 
 
-def run(asked: Asked, console: Console) -> bool:
+def run(request: TuningRequest, console: Console) -> bool:
     """Search, then fit with the best values; whether the final fit completed.
 
-    Raises TrainingFailed, and StillRunning where the person stops watching.
+    Raises TrainingFailed, and StillRunning if the user stops watching.
     """
     os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")  # the stack's own role needs none
     session = boto3.Session()
-    channels = launch.channels(asked.job, session, console)
+    channels = launch.prepare_channels(request.job, session, console)
     try:
-        best = searched(asked, session, channels, console)
+        best = search(request, session, channels, console)
     except KeyboardInterrupt:
         raise launch.StillRunning(
             "Stopped watching; the search still runs. To end it: `aws sagemaker "
             "stop-hyper-parameter-tuning-job`, or stop-training-job for a search in one job."
         ) from None
-    found = " ".join(f"{name}={text}" for name, text in best.items())
-    console.print(visible(f"best: {found}"), markup=False)
-    for warning in search_space.at_edges(asked.space, best):
+    values = " ".join(f"{name}={text}" for name, text in best.items())
+    console.print(visible(f"best: {values}"), markup=False)
+    for warning in search_space.edge_warnings(request.space, best):
         console.print(visible(warning), style="yellow", markup=False)
-    told = TrainConfig.from_strings(asked.job.told.to_strings() | dict(best))
-    wanted = replace(asked.job, told=told)
-    job = launch.started(wanted, session, channels)
+    config = TrainConfig.from_strings(request.job.config.to_strings() | dict(best))
+    final_fit = replace(request.job, config=config)
+    job = launch.start_job(final_fit, session, channels)
     console.print(visible(f"final fit: {job}"), markup=False)
-    return launch.follow(wanted, job, session, console)
+    return launch.follow(final_fit, job, session, console)
 
 
 def tuner(
-    asked: Asked, session: boto3.Session, channels: Mapping[str, str]
+    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str]
 ) -> "HyperparameterTuner":
     from sagemaker.train.tuner import HyperparameterTuner
 
     class Tuner(HyperparameterTuner):  # type: ignore[misc]
-        """With the trainer's isolation, which the SDK's own leaves out of the definition."""
+        """Adds network isolation, which the SDK's tuner drops."""
 
         def _build_training_job_definition(self, inputs: Any) -> Any:
             definition = super()._build_training_job_definition(inputs)
-            definition.enable_network_isolation = launch.is_isolated(asked.trial)
+            definition.enable_network_isolation = launch.is_isolated(request.trial)
             return definition
 
-    trainer = launch.trainer(asked.trial, session, channels)
-    trainer.checkpoint_config = None  # the trials would share it, and refuse each other's
+    trainer = launch.trainer(request.trial, session, channels)
+    trainer.checkpoint_config = None  # trials would share it and reject each other's
     return Tuner(
         trainer,
-        asked.objective,
-        {name: _parameter(name, each) for name, each in asked.space.items()},
+        request.objective,
+        {name: _parameter(name, dimension) for name, dimension in request.space.items()},
         metrics.definitions(),
-        strategy=asked.strategy,
-        objective_type="Maximize" if trials.maximizes(asked.objective) else "Minimize",
-        max_jobs=None if asked.strategy == "Grid" else asked.job.told.trials,
-        max_parallel_jobs=asked.parallel,
-        early_stopping_type="Auto" if asked.early_stopping else "Off",
-        warm_start_config=_warm_start(asked, session, channels),
-        random_seed=asked.job.told.seed or None,
+        strategy=request.options.strategy,
+        objective_type="Maximize" if trials.maximizes(request.objective) else "Minimize",
+        max_jobs=None if request.options.strategy == "Grid" else request.job.config.trials,
+        max_parallel_jobs=request.options.parallel,
+        early_stopping_type="Auto" if request.options.early_stopping else "Off",
+        warm_start_config=_warm_start(request, session, channels),
+        random_seed=request.job.config.seed or None,
     )
 
 
-def _parameter(name: str, each: Continuous | Categorical) -> Any:
-    """Categorical values go as they are: the SDK's JSON form would put quotes around them."""
+def _parameter(name: str, dimension: Continuous | Categorical) -> Any:
+    """Categorical values are sent verbatim: the SDK's JSON form would quote them."""
     from sagemaker.core.parameter import (
         CategoricalParameter,
         ContinuousParameter,
         IntegerParameter,
     )
 
-    if isinstance(each, Categorical):
-        return CategoricalParameter(list(each.values))
-    if search_space.is_whole(name):
-        return IntegerParameter(round(each.low), round(each.high), each.scale)
-    return ContinuousParameter(each.low, each.high, each.scale)
+    if isinstance(dimension, Categorical):
+        return CategoricalParameter(list(dimension.values))
+    if search_space.is_integer(name):
+        return IntegerParameter(round(dimension.low), round(dimension.high), dimension.scale)
+    return ContinuousParameter(dimension.low, dimension.high, dimension.scale)
 
 
-def _warm_start(asked: Asked, session: boto3.Session, channels: Mapping[str, str]) -> Any:
-    """Parents on the same data and image count among the best; of others only the lesson does."""
+def _warm_start(request: TuningRequest, session: boto3.Session, channels: Mapping[str, str]) -> Any:
+    """Identical data and image: the parents' trials count; otherwise it is transfer learning."""
     from sagemaker.core.shapes import (
         HyperParameterTuningJobWarmStartConfig,
         ParentHyperParameterTuningJob,
     )
 
-    if not asked.parents:
+    if not request.options.parents:
         return None
     sagemaker = session.client("sagemaker")
     identical = True
-    for parent in asked.parents:
-        found: Mapping[str, Any] = sagemaker.describe_hyper_parameter_tuning_job(
+    for parent in request.options.parents:
+        definition: Mapping[str, Any] = sagemaker.describe_hyper_parameter_tuning_job(
             HyperParameterTuningJobName=parent
         )["TrainingJobDefinition"]
-        [data] = [each for each in found["InputDataConfig"] if each["ChannelName"] == "data"]
+        [data] = [
+            channel for channel in definition["InputDataConfig"] if channel["ChannelName"] == "data"
+        ]
         identical &= data["DataSource"]["S3DataSource"]["S3Uri"] == channels["data"]
-        identical &= found["AlgorithmSpecification"]["TrainingImage"] == asked.job.image
+        identical &= definition["AlgorithmSpecification"]["TrainingImage"] == request.job.image
     return HyperParameterTuningJobWarmStartConfig(
         parent_hyper_parameter_tuning_jobs=[
-            ParentHyperParameterTuningJob(hyper_parameter_tuning_job_name=each)
-            for each in asked.parents
+            ParentHyperParameterTuningJob(hyper_parameter_tuning_job_name=parent)
+            for parent in request.options.parents
         ],
         warm_start_type="IdenticalDataAndAlgorithm" if identical else "TransferLearning",
     )

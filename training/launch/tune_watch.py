@@ -1,4 +1,4 @@
-"""A search as it goes: a live table of its trials, and the log of each kept in a file."""
+"""Watches a search: a live table of its trials, and their logs in files."""
 
 import re
 import time
@@ -14,67 +14,71 @@ from rich.table import Table
 from training.config import metrics, trials
 from training.config.search_space import Space, Values
 from training.config.train_config import TrainConfig
-from training.config.trials import Curves, Trial
-from training.launch.watch import OVER, Log
+from training.config.trials import EpochMetrics, Trial
+from training.launch.watch import FINAL_STATES, JobLog
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
     from types_boto3_sagemaker import SageMakerClient
 
-LOOK_SECONDS = 1.0
-LOG = "log.txt"
-OF_A_HEAD = re.compile(r"(\d+):epoch=")
-"""How the log of a search within one job begins the line that ends a trial's epoch."""
+POLL_SECONDS = 1.0
+LOG_FILE = "log.txt"
+HEAD_EPOCH_LINE = re.compile(r"(\d+):epoch=")
+"""The start of the line that ends a trial's epoch in a search within one job."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SearchProgress:
     trials: list[Trial]
     is_over: bool = False
     reason: str = ""
-    """Why the search did not come to its end."""
+    """Why the search did not complete."""
 
     @classmethod
-    def of(cls, job: Mapping[str, Any], status: str, trials: list[Trial]) -> "Seen":
-        """`job`: what Describe says of it."""
-        if status not in OVER:
+    def from_description(
+        cls, job: Mapping[str, Any], status: str, trials: list[Trial]
+    ) -> "SearchProgress":
+        """`job`: the reply of Describe."""
+        if status not in FINAL_STATES:
             return cls(trials)
-        stopped = "" if status == "Completed" else "It was stopped before its end."
+        stopped = "" if status == "Completed" else "It was stopped before it completed."
         return cls(trials, is_over=True, reason=job.get("FailureReason", stopped))
 
 
 class Search(Protocol):
-    def look(self) -> Seen:
-        """As it is now."""
+    def poll(self) -> SearchProgress:
+        """The current state."""
 
 
-def watched(search: Search, told: TrainConfig, space: Space, console: Console) -> Seen:
-    """Until it is over; what is drawn is gone then."""
+def watch_search(
+    search: Search, config: TrainConfig, space: Space, console: Console
+) -> SearchProgress:
+    """Draws the table until the search ends, then removes it."""
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
-            seen = search.look()
-            live.update(table(seen.trials, told, space), refresh=True)
-            if seen.is_over:
-                return seen
-            time.sleep(LOOK_SECONDS)
+            progress = search.poll()
+            live.update(table(progress.trials, config, space), refresh=True)
+            if progress.is_over:
+                return progress
+            time.sleep(POLL_SECONDS)
 
 
-def table(every: Sequence[Trial], told: TrainConfig, space: Space) -> Table:
-    """The best so far in bold."""
+def table(every: Sequence[Trial], config: TrainConfig, space: Space) -> Table:
+    """The best trial so far is bold."""
     drawn = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("trial", *space, "state", "epoch", told.objective):
+    for title in ("trial", *space, "state", "epoch", config.objective):
         drawn.add_column(title, justify="left" if title in ("trial", "state") else "right")
-    best = trials.best(every, told.objective)
+    best = trials.best(every, config.objective)
     for number, trial in enumerate(every, 1):
         epochs = len(trial.curves)
         shown = trial.score
         if shown is None and trial.curves:
-            shown = trial.curves[-1].get(told.objective)
+            shown = trial.curves[-1].get(config.objective)
         drawn.add_row(
             str(number),
-            *(trials.short(trial.values.get(name, "")) for name in space),
+            *(trials.shorten(trial.values.get(name, "")) for name in space),
             trial.state,
-            f"{epochs}/{trial.values.get('epochs', told.epochs)}",
+            f"{epochs}/{trial.values.get('epochs', config.epochs)}",
             "" if shown is None else f"{shown:.4f}",
             style="bold green" if trial is best else None,
         )
@@ -82,23 +86,25 @@ def table(every: Sequence[Trial], told: TrainConfig, space: Space) -> Table:
 
 
 @dataclass
-class Story:
-    """What a training job has said so far, kept in a file as it comes."""
+class TrialLog:
+    """The log of a training job so far, appended to a file."""
 
-    log: Log
+    log: JobLog
     path: Path
-    curves: list[Curves] = field(default_factory=list)
+    curves: list[EpochMetrics] = field(default_factory=list)
 
-    def more(self) -> list[str]:
-        lines = list(self.log.more())
+    def read_new(self) -> list[str]:
+        lines = list(self.log.read_new())
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.writelines(f"{line}\n" for line in lines)
-        self.curves += (found for line in lines if "validation_loss" in (found := _numbers(line)))
+        self.curves += (
+            values for line in lines if "validation_loss" in (values := _parse_metrics(line))
+        )
         return lines
 
 
-def _numbers(line: str) -> Mapping[str, float]:
+def _parse_metrics(line: str) -> Mapping[str, float]:
     return metrics.parse(line)
 
 
@@ -108,71 +114,77 @@ class TuningJob:
     logs: "CloudWatchLogsClient"
     name: str
     folder: Path
-    _stories: dict[str, Story] = field(default_factory=dict)
-    _told: set[str] = field(default_factory=set)
-    """Trials whose log was read after their end."""
+    _logs: dict[str, TrialLog] = field(default_factory=dict)
+    _read_after_end: set[str] = field(default_factory=set)
+    """Trials whose log was read after they ended."""
 
-    def look(self) -> Seen:
-        """A million images or ten: what is held is each trial's curves, at most 750 of them."""
+    def poll(self) -> SearchProgress:
+        """Holds the metrics of each trial, at most 750 trials, whatever the number of images."""
         job: Mapping[str, Any] = self.sagemaker.describe_hyper_parameter_tuning_job(
             HyperParameterTuningJobName=self.name
         )
         status = job["HyperParameterTuningJobStatus"]
-        return Seen.of(job, status, [self._trial(each, status in OVER) for each in self._listed()])
+        return SearchProgress.from_description(
+            job,
+            status,
+            [self._trial(summary, status in FINAL_STATES) for summary in self._list_trials()],
+        )
 
-    def _listed(self) -> Iterator[Mapping[str, Any]]:
+    def _list_trials(self) -> Iterator[Mapping[str, Any]]:
         pages = self.sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
-        asked = {"SortBy": "Name", "SortOrder": "Ascending"}
-        for page in pages.paginate(HyperParameterTuningJobName=self.name, **asked):  # type: ignore[arg-type]
+        order = {"SortBy": "Name", "SortOrder": "Ascending"}
+        for page in pages.paginate(HyperParameterTuningJobName=self.name, **order):  # type: ignore[arg-type]
             yield from page["TrainingJobSummaries"]
 
-    def _trial(self, found: Mapping[str, Any], is_last_look: bool) -> Trial:
-        """A log may come after its trial's end: each is looked at once more in the end."""
-        name, state = found["TrainingJobName"], found["TrainingJobStatus"]
-        if name not in self._stories:
-            self._stories[name] = Story(Log(self.logs, name), self.folder / name / LOG)
-        if is_last_look or name not in self._told:
-            self._stories[name].more()
-        if state in OVER:
-            self._told.add(name)
-        metric = found.get("FinalHyperParameterTuningJobObjectiveMetric")
+    def _trial(self, summary: Mapping[str, Any], is_last_look: bool) -> Trial:
+        """A log may arrive after its trial ended: every log is read once more at the end."""
+        name, state = summary["TrainingJobName"], summary["TrainingJobStatus"]
+        if name not in self._logs:
+            self._logs[name] = TrialLog(JobLog(self.logs, name), self.folder / name / LOG_FILE)
+        if is_last_look or name not in self._read_after_end:
+            self._logs[name].read_new()
+        if state in FINAL_STATES:
+            self._read_after_end.add(name)
+        metric = summary.get("FinalHyperParameterTuningJobObjectiveMetric")
         return Trial(
             name,
-            found["TunedHyperParameters"],
-            state if state in OVER else "InProgress",
+            summary["TunedHyperParameters"],
+            state if state in FINAL_STATES else "InProgress",
             metric["Value"] if metric else None,
-            tuple(self._stories[name].curves),
-            found.get("FailureReason", ""),
+            tuple(self._logs[name].curves),
+            summary.get("FailureReason", ""),
         )
 
 
 @dataclass
-class OneJob:
+class InProcessSearch:
     sagemaker: "SageMakerClient"
     logs: "CloudWatchLogsClient"
     name: str
-    places: Sequence[Values]
+    points: Sequence[Values]
     folder: Path
-    _story: Story = field(init=False)
-    _curves: dict[str, list[Curves]] = field(default_factory=dict)
+    _log: TrialLog = field(init=False)
+    _curves: dict[str, list[EpochMetrics]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._story = Story(Log(self.logs, self.name), self.folder / LOG)
+        self._log = TrialLog(JobLog(self.logs, self.name), self.folder / LOG_FILE)
 
-    def look(self) -> Seen:
+    def poll(self) -> SearchProgress:
         job: Mapping[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=self.name)
-        self._hear(self._story.more())
-        every = [self._trial(str(number), values) for number, values in enumerate(self.places, 1)]
-        return Seen.of(job, job["TrainingJobStatus"], every)
+        self._record_lines(self._log.read_new())
+        every = [self._trial(str(number), values) for number, values in enumerate(self.points, 1)]
+        return SearchProgress.from_description(job, job["TrainingJobStatus"], every)
 
-    def _hear(self, lines: Iterable[str]) -> None:
+    def _record_lines(self, lines: Iterable[str]) -> None:
         for line in lines:
-            head = OF_A_HEAD.match(line)
+            head = HEAD_EPOCH_LINE.match(line)
             if head is not None:
                 number = head[1]
-                found = {name.partition(":")[2]: each for name, each in _numbers(line).items()}
-                self._curves.setdefault(number, []).append(found)
+                values = {
+                    name.partition(":")[2]: value for name, value in _parse_metrics(line).items()
+                }
+                self._curves.setdefault(number, []).append(values)
 
     def _trial(self, number: str, values: Values) -> Trial:
-        """How it ended is in the job's own report."""
+        """Its final state is in the job's report."""
         return Trial(number, values, "InProgress", None, tuple(self._curves.get(number, ())))

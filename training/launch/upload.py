@@ -1,4 +1,4 @@
-"""Data and weights to learn from, in the bucket: looked at first, sent once, named by content."""
+"""Training data and weights in the bucket: validated first, uploaded once, named by content."""
 
 import hashlib
 import os
@@ -30,130 +30,134 @@ if TYPE_CHECKING:
 
 S3 = "s3://"
 THREADS = 16
-AT_ONCE = 1_000
-"""Files that are queued for the threads: with a million, the futures alone would fill memory."""
+FILES_AT_ONCE = 1_000
+"""Queued for the threads: a million futures would fill memory."""
 
-ENOUGH = 4
-"""Images of a class that, unread, show that both missing splits can be taken from it."""
+IMAGES_PER_FOLDER = 4
+"""Per folder of the layout: enough to derive both missing splits."""
 
-Tick = Callable[[int, int], None]
-"""Told how many of how many files are there."""
+OnProgress = Callable[[int, int], None]
+"""Called with the number of completed and of all files."""
 
 
-def looked_at(s3: "S3Client", source: str, told: TrainConfig) -> Dataset:
-    """Whole where it is a folder here; of S3 the layout only. Raises TrainingFailed."""
+def inspect_source(s3: "S3Client", source: str, config: TrainConfig) -> Dataset:
+    """Reads a local folder completely, of S3 the layout only. Raises TrainingFailed."""
 
-    def go_on() -> None:
-        """Nothing interrupts: Ctrl-C does."""
+    def check_interrupt() -> None:
+        """Ctrl-C interrupts by itself."""
 
+    needs_test = config.selects_by_validation
     if not source.startswith(S3):
-        return data.prepare(Path(source), told.selects, told.max_unreadable, go_on)
+        return data.prepare(Path(source), needs_test, config.max_unreadable, check_interrupt)
     with _skeleton(s3, source) as folder:
-        return data.prepare(folder, told.selects, told.max_unreadable, go_on)
+        return data.prepare(folder, needs_test, config.max_unreadable, check_interrupt)
 
 
 @contextmanager
 def _skeleton(s3: "S3Client", source: str) -> Iterator[Path]:
-    """The folders of a prefix with a few small images in each: the layout without the content.
+    """The folders of a prefix with a few small images: the layout without the content.
 
-    Raises TrainingFailed for keys that could be no files where the job runs.
+    Raises TrainingFailed for keys that cannot be files where the job runs.
     """
-    bucket, prefix = split(source)
-    seen: dict[PurePosixPath, int] = {}
+    bucket, prefix = split_uri(source)
+    counts: dict[PurePosixPath, int] = {}
     names, unsafe = Names(ignore_case=False), list[str]()
     with tempfile.TemporaryDirectory(prefix="sortbox-") as name:
         picture = Path(name, ".picture.png")
         Image.new("RGB", (8, 8)).save(picture)
-        for key, _ in _listed(s3, bucket, prefix):
+        for key, _ in _list_objects(s3, bucket, prefix):
             try:
                 path = below(prefix, key)
                 names.add(path)
             except UnsafeName as error:
                 unsafe.append(str(error))
                 continue
-            number = seen[path.parent] = seen.get(path.parent, 0) + 1
-            if number <= ENOUGH:
+            number = counts[path.parent] = counts.get(path.parent, 0) + 1
+            if number <= IMAGES_PER_FOLDER:
                 target = Path(name, "data", path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.hardlink_to(picture)
         if unsafe:
             raise TrainingFailed(
-                f"{len(unsafe):,} keys at {source} cannot be files, such as {data.some(unsafe)}: "
-                "rename or remove them."
+                f"{len(unsafe):,} keys at {source} cannot be files, such as "
+                f"{data.summarize(unsafe)}: rename or remove them."
             )
-        if not seen:
+        if not counts:
             raise TrainingFailed(f"There is nothing at {source}.")
         yield Path(name, "data")
 
 
-def sent(s3: "S3Client", bucket: str, dataset: Dataset, tick: Tick) -> str:
-    """The dataset's place in S3, every file of it there; one that is there is not sent again."""
+def upload_dataset(s3: "S3Client", bucket: str, dataset: Dataset, on_progress: OnProgress) -> str:
+    """Returns the dataset's s3:// address. Files that exist there are not uploaded again."""
     prefix = keys.dataset_prefix(dataset.fingerprint)
-    there = dict(_listed(s3, bucket, prefix))
-    files = [(place(split, each, dataset), each) for split, all_ in dataset.splits.items()
-             for each in all_]  # fmt: skip
-    wanted = (
-        (dataset.root / each.path, prefix + key)
-        for key, each in files
-        if there.get(prefix + key) != (dataset.root / each.path).stat().st_size
+    existing = dict(_list_objects(s3, bucket, prefix))
+    files = [
+        (key_in_dataset(split, example, dataset), example)
+        for split, examples in dataset.splits.items()
+        for example in examples
+    ]
+    missing = (
+        (dataset.root / example.path, prefix + key)
+        for key, example in files
+        if existing.get(prefix + key) != (dataset.root / example.path).stat().st_size
     )
-    done = len(files) - sum(prefix + key not in there for key, _ in files)
-    tick(done, len(files))
+    done = len(files) - sum(prefix + key not in existing for key, _ in files)
+    on_progress(done, len(files))
     with ThreadPoolExecutor(THREADS) as pool:
-        while some := list(islice(wanted, AT_ONCE)):
-            for _ in pool.map(lambda one: _upload(s3, bucket, *one), some):
+        while chunk := list(islice(missing, FILES_AT_ONCE)):
+            for _ in pool.map(lambda one: _upload_file(s3, bucket, *one), chunk):
                 done = min(done + 1, len(files))
-                tick(done, len(files))
+                on_progress(done, len(files))
     return f"{S3}{bucket}/{prefix}"
 
 
-def _upload(s3: "S3Client", bucket: str, path: Path, key: str) -> None:
+def _upload_file(s3: "S3Client", bucket: str, path: Path, key: str) -> None:
     try:
-        check_regular(path.stat(), path, LARGEST_BYTES)  # as it was when it was read
+        check_regular(path.stat(), path, LARGEST_BYTES)  # it may have changed since it was read
         s3.upload_file(str(path), bucket, key)
     except OSError as error:
-        raise TrainingFailed(f"{path} cannot be sent: {error.strerror}.") from error
+        raise TrainingFailed(f"{path} cannot be uploaded: {error.strerror}.") from error
 
 
-def place(split: str, example: Example, dataset: Dataset) -> str:
-    """Always by split and class, also where the split was taken out of another."""
+def key_in_dataset(split: str, example: Example, dataset: Dataset) -> str:
+    """By split and class, also if the split was taken from another."""
     label = dataset.labels[example.label]
     return "/".join((split, str(folder_of(label)), *inside(example.path, label)))
 
 
-def weights_sent(s3: "S3Client", bucket: str, source: str) -> str:
-    """A file of weights as a channel's place. Raises TrainingFailed where there is none."""
+def upload_weights(s3: "S3Client", bucket: str, source: str) -> str:
+    """Returns the s3:// address of a weights file. Raises TrainingFailed if there is none."""
     if source.startswith(S3):
-        if not next(_listed(s3, *split(source)), None):
+        if not next(_list_objects(s3, *split_uri(source)), None):
             raise TrainingFailed(f"There are no weights at {source}.")
         return source
     path = Path(source)
     if not path.is_file():
         raise TrainingFailed(
-            f"There is no file of weights at {source}; WEIGHTS is a file, s3://…, pretrained "
+            f"There is no weights file at {source}: --weights is a file, s3://…, pretrained "
             "or none."
         )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     key = keys.weights_key(digest, path.name)
-    if not _is_there(s3, bucket, key):
+    if not _exists(s3, bucket, key):
         s3.upload_file(str(path), bucket, key)
     return f"{S3}{bucket}/{key}"
 
 
-def fetched(s3: "S3Client", source: str, folder: Path, tick: Tick) -> tuple[str, ...]:
-    """The files of a prefix below `folder`; those that are there already are not fetched again.
+def download(s3: "S3Client", source: str, folder: Path, on_progress: OnProgress) -> tuple[str, ...]:
+    """The files of a prefix below `folder`; those that exist are not downloaded again.
 
     Returns why others were left out: keys that cannot be files below a folder, or that this disk
     cannot tell apart, and objects that are larger than an image may be. Raises TrainingFailed where
-    something in `folder` is no file or folder of ours: a link would lead out of it.
+    something in `folder` is neither a regular file nor a folder: a link would lead out of it.
     """
-    bucket, prefix = split(source)
+    bucket, prefix = split_uri(source)
     folder.mkdir(parents=True, exist_ok=True)
     names = Names(_ignores_case(folder))
-    wanted: list[tuple[PurePosixPath, str, int]] = []
+    objects: list[tuple[PurePosixPath, str, int]] = []
     left_out: list[str] = []
-    for key, size in _listed(s3, bucket, prefix):
+    for key, size in _list_objects(s3, bucket, prefix):
         try:
             path = below(prefix, key)
             names.add(path)
@@ -163,59 +167,59 @@ def fetched(s3: "S3Client", source: str, folder: Path, tick: Tick) -> tuple[str,
         if size > LARGEST_BYTES:
             left_out.append(f"{path}: larger than {LARGEST_BYTES:,} bytes")
         else:
-            wanted.append((path, key, size))
+            objects.append((path, key, size))
 
     def fetch(path: PurePosixPath, key: str, size: int) -> None:
-        if not _is_there_already(folder, path, size):
+        if not _is_downloaded(folder, path, size):
             s3.download_file(bucket, key, str(folder / path))
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for start in range(0, len(wanted), AT_ONCE):
-            some = wanted[start : start + AT_ONCE]
-            for number, _ in enumerate(pool.map(lambda one: fetch(*one), some), start + 1):
-                tick(number, len(wanted))
+        for start in range(0, len(objects), FILES_AT_ONCE):
+            chunk = objects[start : start + FILES_AT_ONCE]
+            for number, _ in enumerate(pool.map(lambda one: fetch(*one), chunk), start + 1):
+                on_progress(number, len(objects))
     return tuple(left_out)
 
 
-def _is_there_already(folder: Path, path: PurePosixPath, size: int) -> bool:
-    """A whole file; its folder is made. Raises TrainingFailed for anything else in the way."""
+def _is_downloaded(folder: Path, path: PurePosixPath, size: int) -> bool:
+    """Creates the parent folders. Raises TrainingFailed if anything but a file is in the way."""
     for above in [*reversed(path.parents)]:
         with suppress(FileExistsError):
             (folder / above).mkdir()
         if not stat.S_ISDIR((folder / above).lstat().st_mode):
-            raise TrainingFailed(f"{folder / above} is no folder, or a link to one: remove it.")
+            raise TrainingFailed(f"{folder / above} is not a folder, or a link to one: remove it.")
     try:
-        found = (folder / path).lstat()
+        status = (folder / path).lstat()
     except FileNotFoundError:
         return False
-    if not stat.S_ISREG(found.st_mode):
-        raise TrainingFailed(f"{folder / path} is no regular file: remove it.")
-    return found.st_size == size
+    if not stat.S_ISREG(status.st_mode):
+        raise TrainingFailed(f"{folder / path} is not a regular file: remove it.")
+    return status.st_size == size
 
 
 def _ignores_case(folder: Path) -> bool:
-    """Whether the disk takes A and a for one file, as macOS and Windows have it."""
+    """Whether the file system is case-insensitive, as on macOS and Windows."""
     with tempfile.NamedTemporaryFile(prefix="sortbox-", dir=folder) as probe:
         return os.path.lexists(Path(probe.name).with_name(Path(probe.name).name.upper()))
 
 
-def split(uri: str) -> tuple[str, str]:
+def split_uri(uri: str) -> tuple[str, str]:
     """Bucket and key."""
     bucket, _, key = uri.removeprefix(S3).partition("/")
     return bucket, key
 
 
-def _listed(s3: "S3Client", bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
-    """Keys and sizes, without folders' placeholders. Raises TrainingFailed for no such bucket."""
+def _list_objects(s3: "S3Client", bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
+    """Keys and sizes, without folders' placeholders. Raises TrainingFailed for a missing bucket."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     try:
         for page in pages:
-            for found in page.get("Contents", []):
-                if not found["Key"].endswith("/"):
-                    yield found["Key"], found["Size"]
+            for item in page.get("Contents", []):
+                if not item["Key"].endswith("/"):
+                    yield item["Key"], item["Size"]
     except ClientError as error:
         raise TrainingFailed(f"{S3}{bucket}/{prefix} cannot be listed: {error}") from error
 
 
-def _is_there(s3: "S3Client", bucket: str, key: str) -> bool:
-    return next(_listed(s3, bucket, key), ("", 0))[0] == key
+def _exists(s3: "S3Client", bucket: str, key: str) -> bool:
+    return next(_list_objects(s3, bucket, key), ("", 0))[0] == key

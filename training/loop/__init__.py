@@ -1,1 +1,1 @@
-"""The loop: state, optimizer, steps, checkpoints, and heads trained side by side."""
+"""The training loop: state, optimizer, steps, checkpoints, and heads trained side by side."""

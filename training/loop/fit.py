@@ -1,4 +1,4 @@
-"""The loop: step, judge, remember."""
+"""The training loop: steps, evaluation after each epoch, checkpoints."""
 
 import math
 import time
@@ -12,182 +12,175 @@ from torch.nn.parallel import DistributedDataParallel
 
 from training.config import metrics
 from training.config.errors import Interrupted, TrainingFailed
-from training.config.metrics import Curves
+from training.config.metrics import EpochMetrics
 from training.config.train_config import TrainConfig
-from training.data.augment import blended
-from training.data.sampling import Source, dice
-from training.debugger.interface import Watch
-from training.distributed import World
-from training.loop.optimizer import rate, set_rate
-from training.loop.state import Course
+from training.context import TrainContext
+from training.data.augment import mix_batch
+from training.data.sampling import rng_for
+from training.debugger.interface import Debugger
+from training.loop.setup import TrainSetup, compute_dtype
+from training.loop.state import TrainState
 from training.model import networks
 from training.profiler.profiler import BACKWARD, FORWARD, OPTIMIZER, OTHER
-from training.profiler.timing import Timing
+from training.profiler.timing import StepTimer
 
-EXPLODED = 3.0
-"""Times the loss of guessing: losses above this are wild."""
+DIVERGED_FACTOR = 3.0
+"""Times chance level: a mean loss above it has diverged."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """What stays the same from the first step to the last."""
-
-    config: TrainConfig
-    source: Source
-    splits: tuple[str, ...]
-    """What is judged after each epoch beside train."""
-    labels: int
+    context: TrainContext
+    setup: TrainSetup
     loss: nn.Module
-    """A module, so that what watches modules from outside sees the loss too."""
-    precision: torch.dtype
-    world: World
+    debugger: Debugger
+    timer: StepTimer
     save: Callable[[], None]
-    """A checkpoint."""
-    interrupted: Callable[[], bool]
-    say: Callable[[str], None]
-    watch: Watch
-    timing: Timing
+    """Writes a checkpoint."""
 
-    def run(self, course: Course) -> None:
-        """From wherever `course` is to its end. Raises TrainingFailed or Interrupted."""
-        while course.goes_on(self.config.epochs, self.config.patience):
-            self._epoch(course)
+    def run(self, state: TrainState) -> None:
+        """From `state` to the last epoch. Raises TrainingFailed or Interrupted."""
+        config, distributed = self.context.config, self.context.distributed
+        while state.should_continue(config.epochs, config.patience):
+            seconds = self._train_epoch(state)
+            self._evaluate_epoch(state, seconds)
             self._save()
-            if any(self.world.summed(self.watch.asks_to_stop())):
+            if any(distributed.all_reduce_sum(self.debugger.should_stop())):
                 break
-        course.settle()
+        state.load_best()
 
-    def _epoch(self, course: Course) -> None:
-        epoch, began = len(course.history), time.monotonic()
-        learner, saved = self._learner(course.module, epoch), began
-        batches = self.source.training(epoch, course.step - epoch * self.source.steps)
-        for inputs, targets in self.timing.steps(batches):
-            loss = self._step(course, learner, inputs.to(self.world.device), targets)
-            self._tell(course, loss)
-            if any(self.world.summed(self.interrupted())):
+    def _train_epoch(self, state: TrainState) -> float:
+        """The rest of the current epoch; returns its seconds."""
+        config, source = self.context.config, self.setup.source
+        epoch, began = len(state.history), time.monotonic()
+        model, saved = self._open_model(state.model, epoch), began
+        batches = source.train_batches(epoch, state.step - epoch * source.steps)
+        for inputs, targets in self.timer.steps(batches):
+            loss = self._step(state, model, inputs, targets)
+            if not math.isfinite(loss):
+                self.debugger.record_divergence(loss)
+                raise diverged(state, config, loss)
+            if state.step % config.log_every == 0:
+                self._log_step(state, loss)
+            if self.context.is_any_interrupted():
                 self._save()
                 raise Interrupted
-            if time.monotonic() - saved >= self.config.checkpoint_seconds:
+            if time.monotonic() - saved >= config.checkpoint_seconds:
                 self._save()
                 saved = time.monotonic()
-        self._judge(course, time.monotonic() - began)
+        return time.monotonic() - began
 
-    def _save(self) -> None:
-        if self.world.leads:
-            self.save()
-
-    def _learner(self, module: nn.Module, epoch: int) -> nn.Module:
-        """The module, with the layers open that learn in this epoch."""
-        most = max(1, len(networks.stages(module)) - self.config.frozen)
-        gradual = self.config.unfreeze == "gradual"
-        networks.open_stages(
-            module, networks.opened(epoch, self.config.epochs, most) if gradual else most
-        )
-        if self.world.size == 1:
-            return module
-        return DistributedDataParallel(
-            module, find_unused_parameters=networks.has_auxiliary_heads(module)
-        )
+    def _open_model(self, model: nn.Module, epoch: int) -> nn.Module:
+        """The model with the stages unfrozen that are trained in this epoch."""
+        config = self.context.config
+        stages = max(1, len(networks.stages(model)) - config.frozen)
+        if config.unfreeze == "gradual":
+            stages = networks.open_stage_count(epoch, config.epochs, stages)
+        networks.unfreeze_stages(model, stages)
+        if self.context.distributed.size == 1:
+            return model
+        has_unused = networks.has_auxiliary_heads(model)
+        return DistributedDataParallel(model, find_unused_parameters=has_unused)
 
     def _step(
-        self, course: Course, learner: nn.Module, inputs: torch.Tensor, targets: torch.Tensor
+        self, state: TrainState, model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor
     ) -> float:
-        """All chance comes from the number of the step: a resumed one meets the same."""
-        config, course.step = self.config, course.step + 1
-        chance = dice(config.seed, course.step, self.world.rank)
-        self.world.seed(chance.getrandbits(63))
-        wanted = targets = targets.to(self.world.device)
+        """Returns the loss. All randomness is seeded by the step, so that a resumed run repeats it.
+
+        `inputs`: (B, 3, H, W), or (B, features) for a head; `targets`: (B,).
+        """
+        config, distributed = self.context.config, self.context.distributed
+        state.step += 1
+        rng = rng_for(config.seed, state.step, distributed.rank)
+        distributed.seed(rng.getrandbits(63))
+        inputs, targets = inputs.to(distributed.device), targets.to(distributed.device)
+        mixed = targets
         if config.mixup or config.cutmix:
-            inputs, wanted = blended(
-                inputs, one_hot(targets, self.labels).float(), config.mixup, config.cutmix, chance
-            )
-        total = config.epochs * self.source.steps
-        set_rate(course.optimizer, rate(course.step - 1, total, config.warmup))
-        self.timing.mark(FORWARD)
-        with self._reduced():
-            scores = networks.logits(learner(inputs))
-            self.watch.labels(targets)
-            loss = self.loss(scores.float(), wanted)
-        self._move(course, loss)
+            classes = one_hot(targets, len(self.setup.dataset.labels)).float()  # (B, labels)
+            inputs, mixed = mix_batch(inputs, classes, config.mixup, config.cutmix, rng)
+
+        self.timer.mark(FORWARD)
+        with self._autocast():
+            logits = networks.logits(model(inputs))  # (B, labels)
+            self.debugger.record_labels(targets)
+            loss: torch.Tensor = self.loss(logits.float(), mixed)  # ()
+
+        self.timer.mark(BACKWARD)
+        state.optimizer.zero_grad()
+        state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+
+        self.timer.mark(OPTIMIZER)
+        state.optimizer_step(config, config.epochs * self.setup.source.steps)
+
+        self.timer.mark(OTHER)
         value = float(loss.detach())
-        course.loss += value * len(targets)
-        course.right += int((scores.argmax(1) == targets).sum())
-        course.seen += len(targets)
+        state.record_step(value, logits, targets)
         return value
 
-    def _move(self, course: Course, loss: torch.Tensor) -> None:
-        self.timing.mark(BACKWARD)
-        course.optimizer.zero_grad()
-        course.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        self.timing.mark(OPTIMIZER)
-        course.descend(self.config.clip)
-        self.timing.mark(OTHER)
+    def _log_step(self, state: TrainState, loss: float) -> None:
+        (total,) = self.context.distributed.all_reduce_sum(loss)
+        lr = state.optimizer.param_groups[0]["lr"]
+        mean = total / self.context.distributed.size
+        self.context.log(metrics.line({"step": state.step, "loss": mean, "lr": lr}))
 
-    def _reduced(self) -> torch.autocast:
-        enabled = self.precision != torch.float32
-        return torch.autocast(self.world.device.type, self.precision, enabled=enabled)
-
-    def _tell(self, course: Course, loss: float) -> None:
-        if not math.isfinite(loss):
-            self.watch.exploded(loss)
-            raise diverged(course, self.config, loss)
-        if course.step % self.config.log_every == 0:
-            (total,) = self.world.summed(loss)
-            lr = course.optimizer.param_groups[0]["lr"]
-            values = {"step": course.step, "loss": total / self.world.size, "lr": lr}
-            self.say(metrics.line(values))
-
-    def _judge(self, course: Course, seconds: float) -> None:
-        loss, right, seen = self.world.summed(course.loss, course.right, course.seen)
-        curves: Curves = {
-            "epoch": len(course.history) + 1,
-            "train_loss": loss / seen,
-            "train_accuracy": right / seen,
-        }
-        self.world.alike(course.module)
-        with course.judged() as module:
-            for split in self.splits:
-                curves |= self._measured(module, split, curves["train_loss"])
-        course.end_epoch(curves, self.config.patience)
-        self.say(metrics.line(curves | {"seconds": seconds}))
-        refuse_explosion(course, self.config, self.labels)
+    def _evaluate_epoch(self, state: TrainState, seconds: float) -> None:
+        config, distributed = self.context.config, self.context.distributed
+        epoch_metrics = state.train_metrics(distributed)
+        distributed.sync_buffers(state.model)
+        with state.eval_weights() as model:
+            for split in self.setup.dataset.splits:
+                if split != "train":
+                    epoch_metrics |= self._evaluate(model, split, epoch_metrics["train_loss"])
+        state.end_epoch(epoch_metrics, config.patience)
+        self.context.log(metrics.line(epoch_metrics | {"seconds": seconds}))
+        check_divergence(state, config, len(self.setup.dataset.labels))
 
     @torch.inference_mode()
-    def _measured(self, module: nn.Module, split: str, learnt: float) -> Curves:
-        loss = right = seen = 0.0
-        for inputs, targets in self.source.judged(split):
-            targets = targets.to(self.world.device)
-            with self._reduced():
-                scores = module(inputs.to(self.world.device)).float()
-            loss += float(cross_entropy(scores, targets, reduction="sum"))
-            right += int((scores.argmax(1) == targets).sum())
-            seen += len(targets)
-        loss, right, seen = self.world.summed(loss, right, seen)
-        self.watch.judged(split, loss / seen, learnt)
-        return {f"{split}_loss": loss / seen, f"{split}_accuracy": right / seen}
+    def _evaluate(self, model: nn.Module, split: str, train_loss: float) -> EpochMetrics:
+        device = self.context.distributed.device
+        loss = correct = images = 0.0
+        for inputs, targets in self.setup.source.eval_batches(split):
+            targets = targets.to(device)  # (B,)
+            with self._autocast():
+                logits = model(inputs.to(device)).float()  # (B, labels)
+            loss += float(cross_entropy(logits, targets, reduction="sum"))
+            correct += int((logits.argmax(1) == targets).sum())
+            images += len(targets)
+        loss, correct, images = self.context.distributed.all_reduce_sum(loss, correct, images)
+        self.debugger.record_evaluation(split, loss / images, train_loss)
+        return {f"{split}_loss": loss / images, f"{split}_accuracy": correct / images}
+
+    def _autocast(self) -> torch.autocast:
+        dtype = compute_dtype(self.context.config, self.context.distributed)
+        device = self.context.distributed.device.type
+        return torch.autocast(device, dtype, enabled=dtype != torch.float32)
+
+    def _save(self) -> None:
+        if self.context.distributed.is_main:
+            self.save()
 
 
-def diverged(course: Course, config: TrainConfig, loss: float) -> TrainingFailed:
-    """Of a step's loss that is no number any more."""
+def diverged(state: TrainState, config: TrainConfig, loss: float) -> TrainingFailed:
+    """For a loss that is NaN or infinite."""
     return TrainingFailed(
-        f"The loss became {loss} at step {course.step}: training diverged. Lower lr (it is "
+        f"The loss became {loss} at step {state.step}: training diverged. Lower lr (it is "
         f"{config.lr:g}), or set clip."
     )
 
 
-def refuse_explosion(course: Course, config: TrainConfig, labels: int) -> None:
-    """Raises TrainingFailed. A wild first epoch may recover; one that is no better than before, or
-    the last, not.
+def check_divergence(state: TrainState, config: TrainConfig, labels: int) -> None:
+    """Raises TrainingFailed. A first epoch above the limit may recover; the last, or one that is no
+    better than the epoch before it, does not.
     """
-    *before, last = course.history
-    guess = math.log(labels)
-    is_wild = min(last["train_loss"], last["validation_loss"]) > EXPLODED * guess
-    recovers = len(course.history) < config.epochs and (
+    *before, last = state.history
+    chance = math.log(labels)
+    is_high = min(last["train_loss"], last["validation_loss"]) > DIVERGED_FACTOR * chance
+    recovers = len(state.history) < config.epochs and (
         not before or last["train_loss"] < before[-1]["train_loss"]
     )
-    if is_wild and not recovers:
+    if is_high and not recovers:
         raise TrainingFailed(
-            f"The mean loss of epoch {last['epoch']:g} is {last['train_loss']:.4g}, and "
-            f"guessing would have {guess:.2f}: training runs away. Lower lr (it is "
+            f"Training diverged: the mean loss of epoch {last['epoch']:g} is "
+            f"{last['train_loss']:.4g}, and chance level is {chance:.2f}. Lower lr (it is "
             f"{config.lr:g})."
         )

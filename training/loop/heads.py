@@ -1,12 +1,12 @@
-"""Heads that learn side by side from one table of features.
+"""Heads that are trained side by side on one table of features.
 
-Those that take the same batches share one matrix product forward and one backward. All else is each
-head's own, by the code that a head alone learns by: optimizer, clipping, average, best epoch.
+Heads with the same batches share one matrix product forward and one backward. Everything else is
+per head, with the same code as for a single head: optimizer, clipping, EMA, best epoch.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -16,156 +16,146 @@ from torch.nn import functional
 
 from training.config import metrics
 from training.config.errors import TrainingFailed
-from training.config.metrics import Curves
+from training.config.metrics import EpochMetrics
 from training.config.train_config import TrainConfig
-from training.data.augment import blended
+from training.context import TrainContext
+from training.data.augment import mix_batch
 from training.data.dataset import Dataset
 from training.data.features import Features
-from training.data.sampling import Batch, dice
-from training.distributed import World
+from training.data.sampling import Batch, rng_for
 from training.loop import fit
-from training.loop.optimizer import rate, set_rate
-from training.loop.state import Course
+from training.loop.state import TrainState
 
 
 @dataclass
 class Head:
-    """A trial as it goes."""
+    """A trial in progress."""
 
     number: int
-    told: TrainConfig
-    course: Course
+    config: TrainConfig
+    state: TrainState
     loss: nn.Module
     failure: str = ""
 
     @property
-    def module(self) -> nn.Linear:
-        assert isinstance(self.course.module, nn.Linear)
-        return self.course.module
+    def linear(self) -> nn.Linear:
+        assert isinstance(self.state.model, nn.Linear)
+        return self.state.model
 
     @property
-    def goes_on(self) -> bool:
-        return not self.failure and self.course.goes_on(self.told.epochs, self.told.patience)
+    def should_continue(self) -> bool:
+        config = self.config
+        return not self.failure and self.state.should_continue(config.epochs, config.patience)
 
-    def line(self, values: Curves) -> str:
-        """With names that are no metrics of the job: only the best is its result."""
-        return metrics.line({f"{self.number}:{name}": each for name, each in values.items()})
+    def line(self, values: EpochMetrics) -> str:
+        """With a prefix, so that only the best trial's metrics become the job's."""
+        return metrics.line({f"{self.number}:{name}": value for name, value in values.items()})
 
-    def move(
-        self, steps: int, loss: torch.Tensor, scores: torch.Tensor, targets: torch.Tensor
+    def step(
+        self, total_steps: int, loss: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor
     ) -> None:
-        """One step, along gradients that are there. `steps`: in an epoch."""
-        course, value = self.course, float(loss.detach())
-        course.step += 1
+        """One step with the gradients that the head holds."""
+        state, value = self.state, float(loss.detach())
+        state.step += 1
         if not math.isfinite(value):
-            self.failure = str(fit.diverged(course, self.told, value))
+            self.failure = str(fit.diverged(state, self.config, value))
             return
-        set_rate(
-            course.optimizer, rate(course.step - 1, self.told.epochs * steps, self.told.warmup)
-        )
-        course.descend(self.told.clip)
-        course.loss += value * len(targets)
-        course.right += int((scores.argmax(1) == targets).sum())
-        course.seen += len(targets)
+        state.optimizer_step(self.config, total_steps)
+        state.record_step(value, logits, targets)
 
-    def end_epoch(self, curves: Curves, labels: int) -> None:
-        self.course.end_epoch(curves, self.told.patience)
+    def end_epoch(self, epoch_metrics: EpochMetrics, labels: int) -> None:
+        self.state.end_epoch(epoch_metrics, self.config.patience)
         try:
-            fit.refuse_explosion(self.course, self.told, labels)
+            fit.check_divergence(self.state, self.config, labels)
         except TrainingFailed as failure:
             self.failure = str(failure)
 
 
 @dataclass(frozen=True)
-class SideBySide:
-    told: TrainConfig
-    """What the heads have in common."""
+class ParallelHeads:
+    context: TrainContext
+    """Its configuration is what the heads have in common."""
     features: Features
     dataset: Dataset
-    world: World
-    go_on: Callable[[], None]
-    """Called each epoch, and may raise."""
-    say: Callable[[str], None]
 
-    def learn(self, heads: Sequence[Head]) -> None:
-        """To the end of each. They have one batch size."""
-        features = self.features.told(heads[0].told)
-        while active := [head for head in heads if head.goes_on]:
-            self.go_on()
-            began, epoch = time.monotonic(), len(active[0].course.history)
-            for inputs, targets in features.training(epoch, 0):
+    def train(self, heads: Sequence[Head]) -> None:
+        """Every head to its end. They have the same batch size."""
+        features = self.features.with_config(heads[0].config)
+        while active := [head for head in heads if head.should_continue]:
+            self.context.check_interrupt()
+            began, epoch = time.monotonic(), len(active[0].state.history)
+            for inputs, targets in features.train_batches(epoch, 0):
                 self._step(active, features.steps, inputs, targets)
                 active = [head for head in active if not head.failure]
                 if not active:
                     return
-            self._judge(active, features, began)
+            self._evaluate_epoch(active, features, began)
 
     def _step(
         self, heads: Sequence[Head], steps: int, inputs: torch.Tensor, targets: torch.Tensor
     ) -> None:
-        """As the loop makes it: all chance comes from the seed and the number of the step."""
-        inputs, targets = inputs.to(self.world.device), targets.to(self.world.device)
-        mixed, wanted = self._mixed(inputs, targets, heads[0].course.step + 1)
-        scores = _scores([head.module for head in heads], mixed)
-        losses = [head.loss(own, wanted) for head, own in zip(heads, scores, strict=True)]
+        """As in the loop: all randomness is seeded by the step.
+
+        `inputs`: (B, features), `targets`: (B,), `steps`: per epoch.
+        """
+        device = self.context.distributed.device
+        inputs, targets = inputs.to(device), targets.to(device)
+        inputs, mixed = self._mix(inputs, targets, heads[0].state.step + 1)
+        logits = _logits([head.linear for head in heads], inputs)
+        losses = [head.loss(own, mixed) for head, own in zip(heads, logits, strict=True)]
         for head in heads:
-            head.course.optimizer.zero_grad()
+            head.state.optimizer.zero_grad()
         torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
-        for head, own, loss in zip(heads, scores, losses, strict=True):
-            head.move(steps, loss, own, targets)
+        for head, own, loss in zip(heads, logits, losses, strict=True):
+            head.step(head.config.epochs * steps, loss, own, targets)
 
-    def _mixed(self, inputs: torch.Tensor, targets: torch.Tensor, step: int) -> Batch:
-        if not self.told.mixup:
+    def _mix(self, inputs: torch.Tensor, targets: torch.Tensor, step: int) -> Batch:
+        config = self.context.config
+        if not config.mixup:
             return inputs, targets
-        chance = dice(self.told.seed, step, self.world.rank)
-        chance.getrandbits(63)  # the loop's, for torch
-        every = functional.one_hot(targets, len(self.dataset.labels)).float()
-        return blended(inputs, every, self.told.mixup, 0, chance)
+        rng = rng_for(config.seed, step, self.context.distributed.rank)
+        rng.getrandbits(63)  # the loop seeds torch with it
+        classes = functional.one_hot(targets, len(self.dataset.labels)).float()  # (B, labels)
+        return mix_batch(inputs, classes, config.mixup, 0, rng)
 
-    def _judge(self, heads: Sequence[Head], features: Features, began: float) -> None:
+    def _evaluate_epoch(self, heads: Sequence[Head], features: Features, began: float) -> None:
+        distributed = self.context.distributed
         with ExitStack() as stack:
-            modules = [stack.enter_context(head.course.judged()) for head in heads]
-            found = [_learnt(head.course) for head in heads]
+            models = [stack.enter_context(head.state.eval_weights()) for head in heads]
+            by_head = [head.state.train_metrics(distributed) for head in heads]
             for split in self.dataset.splits:
                 if split != "train":
-                    self._measure(modules, features.judged(split), split, found)
-        for head, curves in zip(heads, found, strict=True):
-            head.end_epoch(curves, len(self.dataset.labels))
-            self.say(head.line(curves | {"seconds": time.monotonic() - began}))
+                    self._evaluate(models, features.eval_batches(split), split, by_head)
+        for head, epoch_metrics in zip(heads, by_head, strict=True):
+            head.end_epoch(epoch_metrics, len(self.dataset.labels))
+            seconds = time.monotonic() - began
+            self.context.log(head.line(epoch_metrics | {"seconds": seconds}))
 
     @torch.inference_mode()
-    def _measure(
+    def _evaluate(
         self,
-        modules: Sequence[nn.Module],
+        models: Sequence[nn.Module],
         batches: Iterable[Batch],
         split: str,
-        found: Sequence[Curves],
+        by_head: Sequence[EpochMetrics],
     ) -> None:
-        """Adds the split's loss and accuracy to what is `found` of each head."""
-        sums, seen = torch.zeros(2, len(modules), dtype=torch.float64), 0
+        """Adds the split's loss and accuracy to the metrics of every head."""
+        device = self.context.distributed.device
+        sums, images = torch.zeros(2, len(models), dtype=torch.float64), 0
         for inputs, targets in batches:
-            targets, seen = targets.to(self.world.device), seen + len(targets)
-            every = _scores(modules, inputs.to(self.world.device))
-            for number, scores in enumerate(every):
-                sums[0, number] += functional.cross_entropy(scores, targets, reduction="sum").cpu()
-                sums[1, number] += (scores.argmax(1) == targets).sum().cpu()
-        for number, curves in enumerate(found):
-            loss, right = (sums[:, number] / seen).tolist()
-            curves.update({f"{split}_loss": loss, f"{split}_accuracy": right})
+            targets, images = targets.to(device), images + len(targets)
+            for head, logits in enumerate(_logits(models, inputs.to(device))):
+                sums[0, head] += functional.cross_entropy(logits, targets, reduction="sum").cpu()
+                sums[1, head] += (logits.argmax(1) == targets).sum().cpu()
+        for head, epoch_metrics in enumerate(by_head):
+            loss, accuracy = (sums[:, head] / images).tolist()
+            epoch_metrics.update({f"{split}_loss": loss, f"{split}_accuracy": accuracy})
 
 
-def _learnt(course: Course) -> Curves:
-    return {
-        "epoch": len(course.history) + 1,
-        "train_loss": course.loss / course.seen,
-        "train_accuracy": course.right / course.seen,
-    }
-
-
-def _scores(modules: Sequence[nn.Module], inputs: torch.Tensor) -> Sequence[torch.Tensor]:
-    """(images, labels) of each head, from one product for all."""
-    heads = [module for module in modules if isinstance(module, nn.Linear)]
-    weights = torch.cat([head.weight.view_as(head.weight) for head in heads])
+def _logits(models: Sequence[nn.Module], inputs: torch.Tensor) -> Sequence[torch.Tensor]:
+    """(B, features) to one (B, labels) per head, by one matrix product."""
+    heads = [model for model in models if isinstance(model, nn.Linear)]
+    weights = torch.cat([head.weight.view_as(head.weight) for head in heads])  # (K * L, F)
     biases = [head.bias.view_as(head.bias) for head in heads if head.bias is not None]
-    bias = torch.cat(biases) if biases else None
+    bias = torch.cat(biases) if biases else None  # (K * L,)
     return torch.split(functional.linear(inputs, weights, bias), heads[0].out_features, 1)

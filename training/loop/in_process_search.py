@@ -1,10 +1,10 @@
-"""A whole search within one training job: places all over its space, and a head for each.
+"""A search within one training job: points that cover its space, and a head for each.
 
-Of the trials that are over only the best keeps its weights.
+Of the finished trials only the best keeps its weights.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -13,96 +13,89 @@ from torch import nn
 from training.config import search_space
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
-from training.config.trials import Trial, best, judged
-from training.data.dataset import Dataset
+from training.config.trials import Trial, best, finish_trial
+from training.context import TrainContext
 from training.data.features import Features
-from training.distributed import World
-from training.loop import setup
-from training.loop.heads import Head, SideBySide
-from training.loop.setup import Lesson
-from training.loop.state import Course
+from training.loop.heads import Head, ParallelHeads
+from training.loop.setup import TrainSetup, initial_state, make_loss
+from training.loop.state import TrainState
 
-AT_ONCE = 32
-"""Heads in memory: one of 1,280 features and 1,000 classes takes 20 MB with its moments."""
+HEADS_AT_ONCE = 32
+"""In memory: a head of 1,280 features and 1,000 classes takes 20 MB with its optimizer's state."""
 
-FOUND = {"search": "none", "tuned": "yes"}
-"""What a trial is told instead of the search that it is part of."""
+TRIAL_OVERRIDES = {"search": "none", "tuned": "yes"}
+"""A trial's own configuration is no search, and was chosen by validation."""
 
 
 @dataclass(frozen=True)
-class Found:
-    told: TrainConfig
+class SearchResult:
+    config: TrainConfig
     """With the best values."""
-    course: Course
+    state: TrainState
     """After its last step."""
     trials: tuple[Trial, ...]
 
 
-def searched(
-    told: TrainConfig,
-    prepared: Lesson,
-    dataset: Dataset,
-    world: World,
-    go_on: Callable[[], None],
-    say: Callable[[str], None],
-) -> Found:
-    """`go_on` is called each epoch, and may raise. Raises TrainingFailed where nothing is found."""
-    if world.size > 1:
+def search(context: TrainContext, setup: TrainSetup) -> SearchResult:
+    """Raises TrainingFailed if no trial succeeds."""
+    if context.distributed.size > 1:
         raise TrainingFailed("A search within one job runs in one process: set processes to 1.")
-    learner, features = prepared.learner, prepared.source
-    assert isinstance(learner, nn.Linear)
+    model, features = setup.model, setup.source
+    assert isinstance(model, nn.Linear)
     assert isinstance(features, Features)
-    together = SideBySide(told, features, dataset, world, go_on, say)
-    return _Search(told, learner, dataset, world, together).run()
+    heads = ParallelHeads(context, features, setup.dataset)
+    return _Search(context, setup, model, heads).run()
 
 
 @dataclass(frozen=True)
 class _Search:
-    told: TrainConfig
-    learner: nn.Linear
-    """As every head begins, and as the best is left."""
-    dataset: Dataset
-    world: World
-    together: SideBySide
-    over: list[Trial] = field(default_factory=list)
+    context: TrainContext
+    setup: TrainSetup
+    model: nn.Linear
+    """Every head starts as a copy of it, and the best is loaded into it."""
+    heads: ParallelHeads
+    trials: list[Trial] = field(default_factory=list)
 
-    def run(self) -> Found:
+    def run(self) -> SearchResult:
         kept: Head | None = None
-        for heads in self._turns():
-            self.together.learn(heads)
+        for heads in self._groups():
+            self.heads.train(heads)
             for head in heads:
-                kept = self._better(head, kept)
-        trials = tuple(sorted(self.over, key=lambda trial: int(trial.name)))
+                kept = self._keep_better(head, kept)
+        trials = tuple(sorted(self.trials, key=lambda trial: int(trial.name)))
         if kept is None:
-            raise TrainingFailed(
-                f"None of the {len(trials)} trials came to anything. The first: {trials[0].failure}"
-            )
-        self.learner.load_state_dict(kept.module.state_dict())
-        kept.course.module = self.learner
-        return Found(kept.told, kept.course, trials)
+            raise TrainingFailed(f"All {len(trials)} trials failed. The first: {trials[0].failure}")
+        self.model.load_state_dict(kept.linear.state_dict())
+        kept.state.model = self.model
+        return SearchResult(kept.config, kept.state, trials)
 
-    def _turns(self) -> Iterator[list[Head]]:
-        """Those that take the same batches together."""
-        space = search_space.read(self.told.search)
-        told = [
-            (number, TrainConfig.from_strings({**self.told.to_strings(), **values, **FOUND}))
-            for number, values in enumerate(
-                search_space.spread(space, self.told.trials, self.told.seed), 1
-            )
+    def _groups(self) -> Iterator[list[Head]]:
+        """Heads with the same batch size together."""
+        config = self.context.config
+        space = search_space.parse_space(config.search)
+        points = search_space.spread_points(space, config.trials, config.seed)
+        strings = config.to_strings()
+        trials = [
+            (number, TrainConfig.from_strings({**strings, **values, **TRIAL_OVERRIDES}))
+            for number, values in enumerate(points, 1)
         ]
-        told.sort(key=lambda each: each[1].batch_size)
-        for _, same in groupby(told, lambda each: each[1].batch_size):
-            every = list(same)
-            for start in range(0, len(every), AT_ONCE):
-                yield [self._head(number, own) for number, own in every[start : start + AT_ONCE]]
+        trials.sort(key=lambda trial: trial[1].batch_size)
+        for _, group in groupby(trials, lambda trial: trial[1].batch_size):
+            same_size = list(group)
+            for start in range(0, len(same_size), HEADS_AT_ONCE):
+                chunk = same_size[start : start + HEADS_AT_ONCE]
+                yield [self._head(number, trial_config) for number, trial_config in chunk]
 
-    def _head(self, number: int, told: TrainConfig) -> Head:
-        course = setup.begun(told, copy.deepcopy(self.learner), self.world)
-        return Head(number, told, course, setup.loss(told, self.dataset, self.world))
+    def _head(self, number: int, config: TrainConfig) -> Head:
+        distributed = self.context.distributed
+        state = initial_state(config, copy.deepcopy(self.model), distributed)
+        return Head(number, config, state, make_loss(config, self.setup.dataset, distributed))
 
-    def _better(self, head: Head, kept: Head | None) -> Head | None:
-        names = search_space.read(self.told.search)
-        values = {name: text for name, text in head.told.to_strings().items() if name in names}
-        trial = judged(str(head.number), values, head.course.history, head.told, head.failure)
-        self.over.append(trial)
-        return head if best(self.over, self.told.objective) is trial else kept
+    def _keep_better(self, head: Head, kept: Head | None) -> Head | None:
+        config = self.context.config
+        names = search_space.parse_space(config.search)
+        values = {name: text for name, text in head.config.to_strings().items() if name in names}
+        history = head.state.history
+        trial = finish_trial(str(head.number), values, history, head.config, head.failure)
+        self.trials.append(trial)
+        return head if best(self.trials, config.objective) is trial else kept

@@ -1,4 +1,4 @@
-"""How weights move: which learn how fast, the rate over time, and their running average."""
+"""Optimizer, learning rate schedule, and the moving average of weights."""
 
 import math
 from collections.abc import Iterable
@@ -10,13 +10,13 @@ from torch.optim import SGD, AdamW, Optimizer
 from training.config.train_config import TrainConfig
 
 
-def optimizer(config: TrainConfig, head: nn.Module, network: nn.Module) -> Optimizer:
-    """`network` holds `head`, or is it. Each group's `peak` is its step size at its largest."""
+def make_optimizer(config: TrainConfig, head: nn.Module, network: nn.Module) -> Optimizer:
+    """`network` contains `head`, or is it. A group's `peak` is its peak learning rate."""
     own = {id(parameter) for parameter in head.parameters()}
-    below = [each for each in network.parameters() if id(each) not in own]
+    backbone = [value for value in network.parameters() if id(value) not in own]
     groups = [
         *_groups(head.parameters(), config.lr, config.weight_decay),
-        *_groups(below, config.lr * config.backbone_lr, config.weight_decay),
+        *_groups(backbone, config.lr * config.backbone_lr, config.weight_decay),
     ]
     if config.optimizer == "sgd":
         return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
@@ -26,39 +26,39 @@ def optimizer(config: TrainConfig, head: nn.Module, network: nn.Module) -> Optim
 def _groups(
     parameters: Iterable[nn.Parameter], peak: float, decay: float
 ) -> list[dict[str, object]]:
-    every = list(parameters)
-    weights = [each for each in every if each.ndim > 1]
-    others = [each for each in every if each.ndim <= 1]
-    pairs = ((weights, decay), (others, 0.0))
-    return [{"params": some, "peak": peak, "weight_decay": each} for some, each in pairs if some]
+    """Biases and norms, which have one dimension, are not decayed."""
+    values = list(parameters)
+    decayed = {"params": [value for value in values if value.ndim > 1], "weight_decay": decay}
+    others = {"params": [value for value in values if value.ndim <= 1], "weight_decay": 0.0}
+    return [{**group, "peak": peak} for group in (decayed, others) if group["params"]]
 
 
-def rate(step: int, total: int, warmup: float) -> float:
-    """The share of its peak at which a step is made: a climb, then half a cosine down to nought.
+def lr_share(step: int, total: int, warmup: float) -> float:
+    """The learning rate as a share of its peak: linear warmup, then a cosine to zero.
 
     A function of the step alone, so that there is no scheduler to save and restore.
     """
-    climb = warmup * total
-    if step < climb:
-        return (step + 1) / (climb + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - climb) / max(1, total - climb)))
+    rise = warmup * total
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
 
 
-def set_rate(optimizer: Optimizer, share: float) -> None:
+def set_lr(optimizer: Optimizer, share: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = share * group["peak"]
 
 
-class Average:
+class EMA:
     """Exponential moving average of a module's weights and running statistics."""
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self._decay = decay
-        self.state = {name: each.detach().clone() for name, each in module.state_dict().items()}
+        self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
 
     @torch.no_grad()
     def update(self, module: nn.Module, step: int) -> None:
-        """A young average forgets faster: its first values are those of no training at all."""
+        """The decay starts low, because the first values are untrained."""
         decay = min(self._decay, (1 + step) / (10 + step))
         for name, value in module.state_dict().items():
             if value.is_floating_point():

@@ -1,4 +1,4 @@
-"""Who learns from what: a head from features, or a network from images."""
+"""What is trained on what: a head on features, or a network on images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,85 +7,100 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from training.config.errors import Interrupted
 from training.config.train_config import TrainConfig
-from training.data import feature_extractor, features
+from training.context import TrainContext
+from training.data import features
 from training.data.dataset import Dataset
+from training.data.feature_extractor import make_extractor
 from training.data.features import Features
 from training.data.loader import Images
-from training.data.sampling import Source
-from training.distributed import World
-from training.loop.optimizer import Average, optimizer
-from training.loop.state import Course
+from training.data.sampling import BatchSource
+from training.distributed import Distributed
+from training.loop.optimizer import EMA, make_optimizer
+from training.loop.state import TrainState
 from training.model import networks
-from training.model.pretrained import Start
+from training.model.pretrained import PretrainedModel
+
+PROGRESS_IMAGES = 1024
+"""Images between two lines of the log while features are computed."""
 
 
 @dataclass(frozen=True)
-class Lesson:
-    learner: nn.Module
-    """On its device."""
-    source: Source
-    whole: Callable[[], nn.Module]
-    """The network with what was learnt in its place."""
-    engine: str
+class TrainSetup:
+    model: nn.Module
+    """The whole network, or its head alone; on its device."""
+    source: BatchSource
+    dataset: Dataset
+    assemble_network: Callable[[], nn.Module]
+    """Returns the whole network with the trained layers in place."""
+    engine: str = ""
     """What the frozen layers ran on."""
 
 
-def whole_network(start: Start, images: Images, world: World) -> Lesson:
-    network = start.network.to(world.device).to(memory_format=torch.channels_last)
-    return Lesson(network, images, lambda: network, "")
+def setup_network(context: TrainContext, pretrained: PretrainedModel, images: Images) -> TrainSetup:
+    network = pretrained.network.to(context.distributed.device)
+    network = network.to(memory_format=torch.channels_last)
+    return TrainSetup(network, images, images.dataset, lambda: network)
 
 
-def head_alone(
-    config: TrainConfig,
-    start: Start,
-    dataset: Dataset,
-    images: Images,
-    scratch: Path,
-    world: World,
-    go_on: Callable[[int, int], None],
-) -> Lesson:
+def setup_head(
+    context: TrainContext, pretrained: PretrainedModel, images: Images, scratch: Path
+) -> TrainSetup:
     """Computes the features first. Raises TrainingFailed for a network without a linear head."""
-    network, numbers = start.network, start.preprocessing
+    network, distributed = pretrained.network, context.distributed
     name = networks.head_name(network)
     head = networks.detach_head(network)
-    look, engine = feature_extractor.embed_by(network, numbers.crop, world.device, exact=False)
-    table = scratch / f"features-{world.local_rank}.float32"
-    rows = features.compute(images, look, numbers, dataset, table, world, go_on)
+    side = pretrained.preprocessing.crop
+    extract, engine = make_extractor(network, side, distributed.device, exact=False)
+
+    def on_progress(completed: int, total: int) -> None:
+        if context.is_any_interrupted():
+            raise Interrupted
+        if completed == total or completed % PROGRESS_IMAGES == 0:
+            context.log(f"features of {completed} of {total} images")
+
+    table = scratch / f"features-{distributed.local_rank}.float32"
+    rows = features.compute(images, extract, table, distributed, on_progress)  # (N, features)
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a step of a head is over before a second thread is awake
+    torch.set_num_threads(1)  # a step of a head is shorter than waking a second thread
 
-    def whole() -> nn.Module:
+    def assemble_network() -> nn.Module:
         torch.set_num_threads(threads)
         networks.attach_head(network, head, name)
         return network
 
-    return Lesson(head.to(world.device), Features(rows, dataset, config, world), whole, engine)
+    source = Features(rows, images.dataset, context.config, distributed)
+    model = head.to(distributed.device)
+    return TrainSetup(model, source, images.dataset, assemble_network, engine)
 
 
-def begun(config: TrainConfig, learner: nn.Module, world: World) -> Course:
-    """A course before its first step."""
-    head = learner.get_submodule(networks.head_name(learner))
-    return Course(
-        learner,
-        optimizer(config, head, learner),
-        Average(learner, config.ema) if config.ema else None,
-        torch.amp.GradScaler("cuda", enabled=precision(config, world) == torch.float16),
+def initial_state(config: TrainConfig, model: nn.Module, distributed: Distributed) -> TrainState:
+    """Before the first step."""
+    head = model.get_submodule(networks.head_name(model))
+    uses_fp16 = compute_dtype(config, distributed) == torch.float16
+    return TrainState(
+        model,
+        make_optimizer(config, head, model),
+        EMA(model, config.ema) if config.ema else None,
+        torch.amp.GradScaler("cuda", enabled=uses_fp16),
     )
 
 
-def precision(config: TrainConfig, world: World) -> torch.dtype:
-    """On a CPU fp32: bf16 has not been measured there."""
-    if config.precision == "fp32" or world.device.type == "cpu":
+def compute_dtype(config: TrainConfig, distributed: Distributed) -> torch.dtype:
+    """fp32 on a CPU: bf16 has not been measured there."""
+    if config.precision == "fp32" or distributed.device.type == "cpu":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
 
 
-def loss(config: TrainConfig, dataset: Dataset, world: World) -> nn.Module:
-    """Balanced: each class weighs what it would with the same number of images in each."""
+def make_loss(config: TrainConfig, dataset: Dataset, distributed: Distributed) -> nn.Module:
+    """A module, so that a hook on modules sees the loss too. Balanced: every class has the weight
+    that it would have if all classes had the same number of images.
+    """
     weight = None
     if config.class_weights == "balanced":
-        counts = torch.tensor(dataset.counts("train"), dtype=torch.float32)
-        weight = (counts.sum() / (len(counts) * counts)).to(world.device)
+        counts = torch.tensor(dataset.counts("train"), dtype=torch.float32)  # (labels,)
+        weight = (counts.sum() / (len(counts) * counts)).to(distributed.device)
     return nn.CrossEntropyLoss(weight, label_smoothing=config.label_smoothing)

@@ -1,4 +1,4 @@
-"""A training run as far as it has come: all that changes, and all that a checkpoint holds."""
+"""The state of a training run: all that changes, and all that a checkpoint holds."""
 
 import math
 from collections.abc import Iterator
@@ -10,97 +10,114 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from training.config.metrics import Curves
-from training.loop.optimizer import Average
+from training.config.metrics import EpochMetrics
+from training.config.train_config import TrainConfig
+from training.distributed import Distributed
+from training.loop.optimizer import EMA, lr_share, set_lr
 
 Weights = dict[str, torch.Tensor]
 
 
 @dataclass
-class Course:
-    module: nn.Module
+class TrainState:
+    model: nn.Module
     """The whole network, or its head alone."""
     optimizer: Optimizer
-    average: Average | None
+    ema: EMA | None
     scaler: torch.amp.GradScaler
     step: int = 0
-    history: list[Curves] = field(default_factory=list)
+    history: list[EpochMetrics] = field(default_factory=list)
     loss: float = 0.0
-    """Summed over the images of the epoch so far, as this process saw them."""
-    right: int = 0
-    seen: int = 0
+    """Sum over the images of the current epoch, in this process."""
+    correct: int = 0
+    images: int = 0
     best: Weights | None = None
 
-    def state(self) -> dict[str, Any]:
+    def to_checkpoint(self) -> dict[str, Any]:
         return {
-            "module": self.module.state_dict(),
+            "module": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "average": self.average.state if self.average else None,
+            "average": self.ema.state if self.ema else None,
             "scaler": self.scaler.state_dict(),
             "step": self.step,
             "history": self.history,
-            "epoch": [self.loss, self.right, self.seen],
+            "epoch": [self.loss, self.correct, self.images],
             "best": self.best,
         }
 
-    def restore(self, state: dict[str, Any] | None) -> None:
-        """To where a checkpoint left off; to where it is, where there is none."""
-        if state is None:
+    def restore(self, checkpoint: dict[str, Any] | None) -> None:
+        """Does nothing without a checkpoint."""
+        if checkpoint is None:
             return
-        self.module.load_state_dict(state["module"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        if self.average:
-            self.average.restore(state["average"])
-        self.step, self.history = state["step"], state["history"]
-        self.loss, self.right, self.seen = state["epoch"]
-        self.best = state["best"]
+        self.model.load_state_dict(checkpoint["module"])
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.scaler.load_state_dict(checkpoint["scaler"])
+        if self.ema:
+            self.ema.restore(checkpoint["average"])
+        self.step, self.history = checkpoint["step"], checkpoint["history"]
+        self.loss, self.correct, self.images = checkpoint["epoch"]
+        self.best = checkpoint["best"]
 
-    def goes_on(self, epochs: int, patience: int) -> bool:
-        """Whether another epoch is to come. `patience`: epochs that may bring nothing better."""
+    def should_continue(self, epochs: int, patience: int) -> bool:
+        """Whether another epoch follows. `patience`: epochs without a lower validation loss."""
         losses = [epoch["validation_loss"] for epoch in self.history]
         if not losses or not patience:
             return len(losses) < epochs
         return len(losses) < epochs and len(losses) - 1 - losses.index(min(losses)) < patience
 
-    def descend(self, clip: float) -> None:
-        """A step along the gradients that the module holds."""
-        if clip:
+    def optimizer_step(self, config: TrainConfig, total_steps: int) -> None:
+        """Clip the gradients that the model holds, and update weights and EMA."""
+        set_lr(self.optimizer, lr_share(self.step - 1, total_steps, config.warmup))
+        if config.clip:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.module.parameters(), clip)
+            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        if self.average:
-            self.average.update(self.module, self.step)
+        if self.ema:
+            self.ema.update(self.model, self.step)
 
-    def end_epoch(self, curves: Curves, patience: int) -> None:
-        """With patience the weights are remembered where none were better."""
+    def record_step(self, loss: float, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        """`logits`: (B, labels), `targets`: (B,)."""
+        self.loss += loss * len(targets)
+        self.correct += int((logits.argmax(1) == targets).sum())
+        self.images += len(targets)
+
+    def train_metrics(self, distributed: Distributed) -> EpochMetrics:
+        """Of the current epoch, over all processes."""
+        loss, correct, images = distributed.all_reduce_sum(self.loss, self.correct, self.images)
+        return {
+            "epoch": len(self.history) + 1,
+            "train_loss": loss / images,
+            "train_accuracy": correct / images,
+        }
+
+    def end_epoch(self, epoch_metrics: EpochMetrics, patience: int) -> None:
+        """With patience, weights with the lowest validation loss so far are kept as the best."""
         before = (epoch["validation_loss"] for epoch in self.history)
-        if patience and curves["validation_loss"] < min(before, default=math.inf):
-            self.remember()
-        self.history.append(curves)
-        self.loss, self.right, self.seen = 0.0, 0, 0
+        if patience and epoch_metrics["validation_loss"] < min(before, default=math.inf):
+            self.keep_as_best()
+        self.history.append(epoch_metrics)
+        self.loss, self.correct, self.images = 0.0, 0, 0
 
     @contextmanager
-    def judged(self) -> Iterator[nn.Module]:
-        """The module with the weights that would be kept now, only looking."""
-        learning = {name: each.clone() for name, each in self.module.state_dict().items()}
-        if self.average:
-            self.module.load_state_dict(self.average.state)
-        self.module.eval()
+    def eval_weights(self) -> Iterator[nn.Module]:
+        """The model in eval mode with the weights that would be kept now: the EMA's, if any."""
+        training = {name: value.clone() for name, value in self.model.state_dict().items()}
+        if self.ema:
+            self.model.load_state_dict(self.ema.state)
+        self.model.eval()
         try:
-            yield self.module
+            yield self.model
         finally:
-            self.module.load_state_dict(learning)
+            self.model.load_state_dict(training)
 
-    def remember(self) -> None:
-        """The weights of this epoch are the best so far."""
-        with self.judged() as module:
-            self.best = {name: each.clone() for name, each in module.state_dict().items()}
+    def keep_as_best(self) -> None:
+        with self.eval_weights() as model:
+            self.best = {name: value.clone() for name, value in model.state_dict().items()}
 
-    def settle(self) -> None:
-        """Leaves in the module the weights that are kept: the best, else the last."""
-        kept = self.best or (self.average.state if self.average else None)
+    def load_best(self) -> None:
+        """Load the weights that are kept: the best, else the EMA's, else the last."""
+        kept = self.best or (self.ema.state if self.ema else None)
         if kept:
-            self.module.load_state_dict(kept)
-        self.module.eval()
+            self.model.load_state_dict(kept)
+        self.model.eval()

@@ -1,7 +1,7 @@
-"""SageMaker's own Debugger, for accounts that still have it: what a request asks of it.
+"""Request members for SageMaker's managed Debugger, for accounts that still have it.
 
-AWS has closed it to new customers. The container's rules and reports are there with it and without;
-with it, the job also shows DebugRuleEvaluationStatuses and ProfilerRuleEvaluationStatuses.
+AWS has closed it to new customers. The container's own rules and reports do not need it; with it,
+the job also has DebugRuleEvaluationStatuses and ProfilerRuleEvaluationStatuses.
 """
 
 import warnings
@@ -11,7 +11,7 @@ from training.config import hook_config
 from training.config.train_config import TrainConfig
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # its dependencies compile with them
+    warnings.simplefilter("ignore")  # emitted by its dependencies
     from sagemaker.core.debugger import (
         CollectionConfig,
         DebuggerHookConfig,
@@ -23,9 +23,9 @@ with warnings.catch_warnings():
     )
     from sagemaker.train import ModelTrainer
 
-MILLISECONDS = 500
-MAPS = frozenset({"rule_parameters", "collection_parameters", "hook_parameters"})
-"""Their keys are not ours to rename."""
+MONITOR_MILLISECONDS = 500
+VERBATIM_MAPS = frozenset({"rule_parameters", "collection_parameters", "hook_parameters"})
+"""Maps whose keys are not renamed."""
 
 RULES = (
     rule_configs.loss_not_decreasing,
@@ -41,24 +41,26 @@ RULES = (
 )
 
 
-class Managed(ModelTrainer):  # type: ignore[misc]
-    """The SDK's trainer, whose request has room for Debugger but no argument for it."""
+class ManagedTrainer(ModelTrainer):  # type: ignore[misc]
+    """The SDK's trainer has no argument for Debugger, so its request is extended."""
 
-    asks: dict[str, Any]
+    extra_request: dict[str, Any]
 
-    def _create_training_job_args(self, *given: Any, **named: Any) -> dict[str, Any]:
-        request: dict[str, Any] = super()._create_training_job_args(*given, **named)
-        return {**request, **self.asks}
+    def _create_training_job_args(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        request: dict[str, Any] = super()._create_training_job_args(*args, **kwargs)
+        return {**request, **self.extra_request}
 
 
-def request(told: TrainConfig, output: str, region: str) -> dict[str, Any]:
+def request_members(config: TrainConfig, output: str, region: str) -> dict[str, Any]:
     """Members of CreateTrainingJob; `output`: s3://…, below which tensors and profiles go."""
-    every = told.debug_interval or (
-        hook_config.HEAD if told.unfreeze == "head" else hook_config.WHOLE
+    interval_steps = config.debug_interval or (
+        hook_config.HEAD_INTERVAL if config.unfreeze == "head" else hook_config.NETWORK_INTERVAL
     )
     collections = [
-        CollectionConfig(name=each["CollectionName"], parameters=each["CollectionParameters"])
-        for each in hook_config.collections(every)
+        CollectionConfig(
+            name=collection["CollectionName"], parameters=collection["CollectionParameters"]
+        )
+        for collection in hook_config.collections(interval_steps)
     ]
     hook = DebuggerHookConfig(s3_output_path=output, collection_configs=collections)
     rules = [Rule.sagemaker(rule()) for rule in RULES]
@@ -66,9 +68,11 @@ def request(told: TrainConfig, output: str, region: str) -> dict[str, Any]:
     for rule in [*rules, profiler_rule]:
         rule.image_uri = get_rule_container_image_uri(rule.name, region)
     for rule in rules:
-        if told.stop_on == "any" or rule.name in told.stop_on.split(","):
+        if config.stop_on == "any" or rule.name in config.stop_on.split(","):
             rule.rule_parameters["action_json"] = rule_configs.StopTraining().serialize()
-    profiler = ProfilerConfig(s3_output_path=output, system_monitor_interval_millis=MILLISECONDS)
+    profiler = ProfilerConfig(
+        s3_output_path=output, system_monitor_interval_millis=MONITOR_MILLISECONDS
+    )
     return {
         "DebugHookConfig": hook._to_request_dict(),
         "DebugRuleConfigurations": [rule.to_debugger_rule_config_dict() for rule in rules],
@@ -77,21 +81,22 @@ def request(told: TrainConfig, output: str, region: str) -> dict[str, Any]:
     }
 
 
-def asks(told: TrainConfig, output: str, region: str) -> dict[str, Any]:
-    """The same as the SDK's trainer wants it."""
-    found: dict[str, Any] = _in_the_sdks_words(request(told, output, region))
-    return found
+def trainer_members(config: TrainConfig, output: str, region: str) -> dict[str, Any]:
+    """The same members in the names of the SDK's trainer."""
+    members: dict[str, Any] = _snake_case(request_members(config, output, region))
+    return members
 
 
-def _in_the_sdks_words(value: Any) -> Any:
-    """S3OutputPath becomes s3_output_path: the SDK's two halves do not speak alike."""
+def _snake_case(value: Any) -> Any:
+    """S3OutputPath becomes s3_output_path."""
     if isinstance(value, list):
-        return [_in_the_sdks_words(each) for each in value]
+        return [_snake_case(element) for element in value]
     if not isinstance(value, dict):
         return value
-    named = {_snake(name): each for name, each in value.items()}
+    named = {_snake(name): item for name, item in value.items()}
     return {
-        name: each if name in MAPS else _in_the_sdks_words(each) for name, each in named.items()
+        name: entry if name in VERBATIM_MAPS else _snake_case(entry)
+        for name, entry in named.items()
     }
 
 

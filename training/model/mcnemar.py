@@ -1,15 +1,15 @@
-"""Whether one model is better than another on the same images, or luckier."""
+"""Whether one model is significantly better than another on the same images."""
 
 import math
 from dataclasses import dataclass
 
 Z_95 = 1.6448536269514722
-"""Of a normal variable, the 95th percentile: one-sided."""
+"""The 95th percentile of the normal distribution: one-sided."""
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
-    """Two models on the same images, counted where exactly one of them is right."""
+class PairedCounts:
+    """Two models on the same images: the images on which exactly one of them is right."""
 
     wins: int
     """The candidate is right, the other wrong."""
@@ -17,7 +17,7 @@ class Paired:
 
     @property
     def p_value(self) -> float:
-        """Exact McNemar, two-sided: how often a fair coin falls as unevenly as this."""
+        """Exact McNemar test, two-sided."""
         count, fewer = self.wins + self.losses, min(self.wins, self.losses)
         ways = total = 1
         for k in range(1, fewer + 1):
@@ -25,7 +25,7 @@ class Paired:
             total += ways
         return min(1.0, float(2 * total / 2**count))
 
-    def most_lost(self, images: int) -> float:
+    def max_loss(self, images: int) -> float:
         """The accuracy lost, at most, with a confidence of 95 % (one-sided); from 0 to 1.
 
         Tango's score bound for a difference of paired proportions (Statistics in Medicine 17,
@@ -44,16 +44,16 @@ class Paired:
         return high
 
     def _score(self, images: int, loss: float) -> float:
-        """How far the counts lie from what a `loss` makes likely, in standard deviations."""
+        """Distance of the counts from those expected for a `loss`, in standard deviations."""
         a = 2 * images
         b = (2 * images - self.losses + self.wins) * loss - self.losses - self.wins
         c = -self.wins * loss * (1 - loss)
         rare = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)
         variance = images * (2 * rare + loss * (1 - loss))
-        found = self.losses - self.wins - images * loss
-        return found / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, found)
+        gap = self.losses - self.wins - images * loss
+        return gap / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, gap)
 
     @property
     def is_worse(self) -> bool:
-        """More than luck explains."""
+        """Significantly, at p < 0.05."""
         return self.losses > self.wins and self.p_value < 0.05

@@ -1,4 +1,4 @@
-"""What is the head of a network, what lies below it, and in which order layers are unfrozen."""
+"""The head of a network, the stages below it, and the order in which they are unfrozen."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,12 @@ from torch import nn
 
 from training.config.errors import TrainingFailed
 
-LARGE = 0.5
-"""A block with more than this share of all parameters is not one stage but several."""
+MAX_STAGE_SHARE = 0.5
+"""A block with more than this share of all parameters is split into several stages."""
 
 
-def outputs(network: nn.Module, labels: int) -> set[str]:
-    """The names of the parameters that give one number a label; of auxiliary heads as well."""
+def head_parameters(network: nn.Module, labels: int) -> set[str]:
+    """The names of the parameters of layers with one output per label, auxiliary heads included."""
     return {
         f"{name}.{kind}"
         for name, module in network.named_modules()
@@ -22,13 +22,16 @@ def outputs(network: nn.Module, labels: int) -> set[str]:
 
 
 def head_name(network: nn.Module) -> str:
-    """Of the last layer with weights. In torchvision it comes last in every classifier."""
+    """The name of the last layer with weights. It comes last in every torchvision classifier."""
     names: list[str] = [name for name, module in network.named_modules() if _width(module)]
     return names[-1]
 
 
 def detach_head(network: nn.Module) -> nn.Linear:
-    """Takes the last layer off, so that the network gives features. Raises TrainingFailed."""
+    """Replace the head by the identity, so that the network returns features (B, features).
+
+    Raises TrainingFailed for a head that is not linear.
+    """
     name = head_name(network)
     head = network.get_submodule(name)
     if not isinstance(head, nn.Linear):
@@ -51,19 +54,19 @@ def stages(network: nn.Module) -> list[list[nn.Module]]:
     return [[module] for module in _blocks(network, total) if module is not head] + [[head]]
 
 
-def open_stages(network: nn.Module, count: int) -> None:
-    """The last `count` stages learn; those below are frozen, their running statistics too."""
-    every = stages(network)
-    network.train().requires_grad_(count >= len(every))
-    for number, modules in enumerate(every):
-        learns = number >= len(every) - count
+def unfreeze_stages(network: nn.Module, count: int) -> None:
+    """Train the last `count` stages; freeze the others, running statistics included."""
+    all_stages = stages(network)
+    network.train().requires_grad_(count >= len(all_stages))
+    for number, modules in enumerate(all_stages):
+        learns = number >= len(all_stages) - count
         for module in modules:
             module.train(learns).requires_grad_(learns)
 
 
-def opened(epoch: int, epochs: int, every: int) -> int:
-    """How many of `every` stages learn in an epoch: the head first, all from half way on."""
-    return min(every, 1 + round((every - 1) * epoch / max(1, epochs // 2)))
+def open_stage_count(epoch: int, epochs: int, total: int) -> int:
+    """Stages of `total` that are trained in an epoch: the head first, all from half way on."""
+    return min(total, 1 + round((total - 1) * epoch / max(1, epochs // 2)))
 
 
 def has_auxiliary_heads(network: nn.Module) -> bool:
@@ -71,7 +74,7 @@ def has_auxiliary_heads(network: nn.Module) -> bool:
 
 
 def logits(output: object) -> torch.Tensor:
-    """GoogLeNet and Inception give auxiliary outputs beside their answer while they learn."""
+    """GoogLeNet and Inception return auxiliary outputs too in training mode."""
     if isinstance(output, torch.Tensor):
         return output
     answer = output.logits  # type: ignore[attr-defined]
@@ -81,7 +84,7 @@ def logits(output: object) -> torch.Tensor:
 
 def _blocks(module: nn.Module, total: int) -> Iterator[nn.Module]:
     for child in module.children():
-        if _size(child) > LARGE * total and any(True for _ in child.children()):
+        if _size(child) > MAX_STAGE_SHARE * total and any(True for _ in child.children()):
             yield from _blocks(child, total)
         elif _size(child):
             yield child

@@ -1,4 +1,4 @@
-"""A network as the two files that OpenVINO reads, and as a model card names them; no torch."""
+"""A network as OpenVINO's two files, and their entry on a model card; does not import torch."""
 
 import hashlib
 import tempfile
@@ -12,12 +12,14 @@ from serving.engines.openvino import openvino
 Files = dict[str, bytes]
 
 
-def named(card: ModelCard, precision: Precision, files: Files, *verdicts: Verdict) -> ModelCard:
+def add_to_card(
+    card: ModelCard, precision: Precision, files: Files, *verdicts: Verdict
+) -> ModelCard:
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     return replace(card, openvino=Compiled(precision, digests, verdicts))
 
 
-def packed(network: openvino.Model) -> Files:
+def save_network(network: openvino.Model) -> Files:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         openvino.save_model(network, path, compress_to_fp16=False)
@@ -25,7 +27,7 @@ def packed(network: openvino.Model) -> Files:
 
 
 def rename_layers(model: openvino.Model, name: str) -> openvino.Model:
-    """OpenVINO numbers what it makes on and on; the same network should be the same file."""
+    """OpenVINO numbers layers per process; the same network must be the same file."""
     model.set_friendly_name(name)
     for number, layer in enumerate(model.get_ordered_ops()):
         layer.set_friendly_name(f"{layer.get_type_name()}_{number}")

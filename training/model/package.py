@@ -1,7 +1,7 @@
 """`model.tar.gz`: the card, the weights and what the card names beside them.
 
 Byte for byte the same for the same model.
-Weights are noise to gzip, so it is asked for its fastest: 8 % smaller, in half a second.
+Weights hardly compress, so gzip runs at its fastest level: 8 % smaller, in half a second.
 """
 
 import gzip
@@ -61,9 +61,9 @@ def write(card: ModelCard, weights: bytes, folder: Path, compiled: Files = NONE)
 def _contents(card: ModelCard, weights: bytes, compiled: Files) -> dict[str, bytes]:
     """The card first. Raises PackageError."""
     files = {WEIGHTS: weights, **compiled}
-    found = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    named = {} if card.openvino is None else card.openvino.files
-    if found != {WEIGHTS: card.weights_sha256, **named}:
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    card_digests = {} if card.openvino is None else card.openvino.files
+    if digests != {WEIGHTS: card.weights_sha256, **card_digests}:
         raise PackageError("the card names other weights than these")
     try:
         return {CARD: card_bytes(card), **files}

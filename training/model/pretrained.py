@@ -1,4 +1,4 @@
-"""A network that starts from what others learnt, fitted with a last layer of its own."""
+"""A network with pretrained weights and a new head."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.data.folders import WEIGHTS_SUFFIXES
 from training.model import bundled
-from training.model.networks import outputs
+from training.model.networks import head_parameters
 
 NOT_PRETRAINED = "not pretrained"
 
@@ -24,23 +24,23 @@ State = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class PretrainedModel:
     network: nn.Module
     preprocessing: Preprocessing
     origin: str
-    """Where the weights come from, as it stands on the card."""
+    """Of the weights, as on the model card."""
 
 
-def start(config: TrainConfig, labels: int, channel: Path) -> Start:
-    """`channel`: the folder `weights`, which need not exist. Raises TrainingFailed."""
+def load_pretrained(config: TrainConfig, labels: int, channel: Path) -> PretrainedModel:
+    """`channel`: the folder `weights`, which may be absent. Raises TrainingFailed."""
     torch.manual_seed(config.seed)
     network = _network(config.arch, labels)
-    numbers = _resized(_preprocessing(config.arch), config.image_size)
+    preprocessing = _resize(_preprocessing(config.arch), config.image_size)
     if config.weights == "none":
-        return Start(network, numbers, NOT_PRETRAINED)
+        return PretrainedModel(network, preprocessing, NOT_PRETRAINED)
     state, origin = _pretrained(config.arch, channel)
-    _fit(network, state, labels, origin)
-    return Start(network, numbers, origin)
+    _load_weights(network, state, labels, origin)
+    return PretrainedModel(network, preprocessing, origin)
 
 
 def _network(arch: str, labels: int) -> nn.Module:
@@ -51,7 +51,7 @@ def _network(arch: str, labels: int) -> nn.Module:
 
 
 def _preprocessing(arch: str) -> Preprocessing:
-    """As the network's best published weights were judged by."""
+    """The preprocessing of the network's best published weights."""
     if arch == EFFICIENTNET_LITE0:
         return bundled.PREPROCESSING
     from torchvision.models import get_model_weights  # seconds to import
@@ -66,37 +66,39 @@ def _preprocessing(arch: str) -> Preprocessing:
     )
 
 
-def _resized(numbers: Preprocessing, crop: int) -> Preprocessing:
+def _resize(preprocessing: Preprocessing, crop: int) -> Preprocessing:
     """The same margin around a square of another size."""
     if not crop:
-        return numbers
-    resize = round(numbers.resize * crop / numbers.crop)
-    return Preprocessing(resize, crop, numbers.mean, numbers.std, numbers.interpolation)
+        return preprocessing
+    resize = round(preprocessing.resize * crop / preprocessing.crop)
+    return Preprocessing(
+        resize, crop, preprocessing.mean, preprocessing.std, preprocessing.interpolation
+    )
 
 
 def _pretrained(arch: str, channel: Path) -> tuple[State, str]:
-    """The channel first: whoever fills it means it."""
+    """From the channel if there is one, else bundled, else downloaded."""
     if channel.is_dir():
-        return _from_channel(channel)
+        return _read_channel(channel)
     if arch == EFFICIENTNET_LITE0:
         arrays = bundled.weights().items()
-        return {name: torch.from_numpy(each.copy()) for name, each in arrays}, bundled.origin()
-    return _downloaded(arch)
+        return {name: torch.from_numpy(value.copy()) for name, value in arrays}, bundled.origin()
+    return _download(arch)
 
 
-def _from_channel(channel: Path) -> tuple[State, str]:
-    files = [each for each in sorted(channel.iterdir()) if not each.name.startswith(".")]
+def _read_channel(channel: Path) -> tuple[State, str]:
+    files = [file for file in sorted(channel.iterdir()) if not file.name.startswith(".")]
     if len(files) != 1 or files[0].suffix not in WEIGHTS_SUFFIXES:
         raise TrainingFailed(
             "The channel weights must hold one file, .pth or .safetensors, not "
-            f"{', '.join(each.name for each in files[:5]) or 'nothing'}."
+            f"{', '.join(file.name for file in files[:5]) or 'nothing'}."
         )
     body = files[0].read_bytes()
     digest = hashlib.sha256(body).hexdigest()[:16]
-    return _loaded(files[0], body), f"channel {files[0].name} sha256:{digest}"
+    return _read_file(files[0], body), f"channel {files[0].name} sha256:{digest}"
 
 
-def _loaded(path: Path, body: bytes) -> State:
+def _read_file(path: Path, body: bytes) -> State:
     try:
         if path.suffix == ".safetensors":
             state = load_safetensors(body)
@@ -106,41 +108,41 @@ def _loaded(path: Path, body: bytes) -> State:
         raise TrainingFailed(f"The weights in {path.name} cannot be read: {error}") from error
     except UnpicklingError as error:
         raise TrainingFailed(
-            f"{path.name} holds more than tensors by name. Save model.state_dict() and send that."
+            f"{path.name} holds more than named tensors. Save model.state_dict() and use that file."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise TrainingFailed(f"{path.name} does not hold tensors by name, as a state_dict does.")
+        raise TrainingFailed(f"{path.name} is not a state_dict: it must map names to tensors.")
     return state
 
 
-def _downloaded(arch: str) -> tuple[State, str]:
+def _download(arch: str) -> tuple[State, str]:
     from torchvision.models import get_model_weights  # seconds to import
 
     published = get_model_weights(arch).DEFAULT
     try:
         return published.get_state_dict(progress=False, check_hash=True), f"torchvision {published}"
-    except (OSError, RuntimeError) as error:  # no network; a download that is not what it should be
+    except (OSError, RuntimeError) as error:  # no network, or a corrupt download
         raise TrainingFailed(
-            f"There are no pretrained weights for {arch}. There are three ways to them: let the "
-            f"job reach the network, and torchvision downloads them (it said: {error}); give the "
-            "job a channel `weights` with one file in torchvision's format, .pth or .safetensors; "
-            f"or use {EFFICIENTNET_LITE0}, whose weights are bundled. To start from random numbers "
-            "on purpose, set weights to none."
+            f"There are no pretrained weights for {arch}. Three ways to provide them: give the job "
+            f"network access, so that torchvision downloads them (its error: {error}); add a "
+            "channel `weights` with one file in torchvision's format, .pth or .safetensors; or use "
+            f"{EFFICIENTNET_LITE0}, whose weights are bundled. To start from random weights, set "
+            "weights to none."
         ) from error
 
 
-def _fit(network: nn.Module, state: State, labels: int, origin: str) -> None:
-    """Last layers of another number of classes are left as they are, random; all else must fit."""
+def _load_weights(network: nn.Module, state: State, labels: int, origin: str) -> None:
+    """Heads for another number of classes stay random; all other tensors must fit."""
     own = network.state_dict()
-    free = outputs(network, labels)
-    other = {n for n, t in state.items() if n in own and own[n].shape != t.shape}
+    free = head_parameters(network, labels)
+    reshaped = {n for n, t in state.items() if n in own and own[n].shape != t.shape}
     missing = set(own) - set(state) - free
-    misfits = sorted((other - free) | missing | (set(state) - set(own)))
+    misfits = sorted((reshaped - free) | missing | (set(state) - set(own)))
     misfits = [name for name in misfits if not name.endswith("num_batches_tracked")]
     if misfits:
         raise TrainingFailed(
-            f"The weights ({origin}) are of another network: {len(misfits)} tensors do not fit, "
+            f"The weights ({origin}) belong to another network: {len(misfits)} tensors do not fit, "
             f"such as {', '.join(misfits[:3])}."
         )
-    fitting = {name: t for name, t in state.items() if name in own and name not in other}
+    fitting = {name: t for name, t in state.items() if name in own and name not in reshaped}
     network.load_state_dict(fitting, strict=False)

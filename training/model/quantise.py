@@ -1,8 +1,7 @@
-"""The network as OpenVINO reads it, in int8, bf16 or fp32: the first of them that a guard passes.
+"""The network for OpenVINO, in the first of int8, bf16 and fp32 that passes an evaluation.
 
-The guard looks at photos that did not calibrate, and at each of them twice: answered by fp32, and
-as it would be served. Without some hundreds of photos with a label there is no verdict, and then
-nothing below fp32 is served.
+Held-out images that did not calibrate are predicted twice: in fp32, and as they would be served.
+With fewer than MIN_IMAGES labelled images nothing is evaluated, and fp32 is served.
 """
 
 import io
@@ -30,87 +29,88 @@ from serving.engines.openvino import OpenVino, openvino
 from serving.engines.pytorch import PyTorch
 from serving.networks import create_network
 from serving.preprocess import Pixels
-from training.model.mcnemar import Paired
-from training.model.openvino_files import Files, named, packed, rename_layers
+from training.model.mcnemar import PairedCounts
+from training.model.openvino_files import Files, add_to_card, rename_layers, save_network
 
-CALIBRATION = 300
-"""Photos that show NNCF how large activations become; more change nothing (its own default)."""
+CALIBRATION_IMAGES = 300
+"""Images that show NNCF the range of activations; more change nothing (its own default)."""
 
-JUDGED = 2_000
-"""Photos that are worth judging by: 0.3 GB of crops."""
+EVALUATION_IMAGES = 2_000
+"""At most: 0.3 GB of crops."""
 
-FEWEST = 300
-"""With fewer photos nothing is judged: even where none is lost, 1 point might be."""
+MIN_IMAGES = 300
+"""With fewer images even zero regressions are compatible with a loss of 1 point."""
 
-LOST = 0.005
-"""Of accuracy, as it was counted: no more than this, where that is a handful of photos."""
+MAX_COUNTED_LOSS = 0.005
+"""Of accuracy, as counted; ALLOWED_LOSSES images are always allowed."""
 
-HANDFUL = 5
-MOST_LOST = 0.02
+ALLOWED_LOSSES = 5
+MAX_LOSS_BOUND = 0.02
 """Of accuracy, as it might be in truth: `Paired.most_lost`."""
 
-CONFIDENT = 0.5
-AGREED = 0.995
-AT_ONCE = 8
+CONFIDENT_SCORE = 0.5
+MIN_AGREEMENT = 0.995
+IMAGES_PER_BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Photos:
-    """Cropped as they are served, with the number of the label that is true."""
+class LabelledPixels:
+    """Crops as in serving, (N, H, W, 3), and the index of the true label, (N,)."""
 
     pixels: Pixels
     truth: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Predictions:
     label: NDArray[np.int64]
     score: NDArray[np.float32]
 
 
-def compiled(
-    card: ModelCard, weights: bytes, calibration: Pixels, judged: Photos
+def compile_best(
+    card: ModelCard, weights: bytes, calibration: Pixels, held_out: LabelledPixels
 ) -> tuple[ModelCard, Files]:
-    """The card with every verdict on it, and the files it names beside the weights."""
-    network = converted(card, weights)
-    enough = len(judged.truth) >= FEWEST
-    before = _by_torch(card, weights, judged.pixels) if enough else None
+    """The card with every verdict, and the files it names beside the weights."""
+    network = convert(card, weights)
+    enough = len(held_out.truth) >= MIN_IMAGES
+    before = _predict_torch(card, weights, held_out.pixels) if enough else None
     verdicts: list[Verdict] = []
     for precision in _candidates():
         if before is None:
-            verdicts.append(unjudged(precision, len(judged.truth)))
+            verdicts.append(not_judged(precision, len(held_out.truth)))
             continue
-        files = packed(quantised(network, card, calibration) if precision == "int8" else network)
-        tried = named(card, precision, files)
-        verdicts.append(verdict(precision, judged.truth, before, _served(tried, files, judged)))
+        is_int8 = precision == "int8"
+        files = save_network(quantise_int8(network, card, calibration) if is_int8 else network)
+        after = _predict_served(add_to_card(card, precision, files), files, held_out)
+        verdicts.append(make_verdict(precision, held_out.truth, before, after))
         if verdicts[-1].outcome == "kept":
-            return named(card, precision, files, *verdicts), files
-    files = packed(network)
-    return named(card, "fp32", files, *verdicts), files
+            return add_to_card(card, precision, files, *verdicts), files
+    files = save_network(network)
+    return add_to_card(card, "fp32", files, *verdicts), files
 
 
-def exact(card: ModelCard, weights: bytes) -> tuple[ModelCard, Files]:
-    """In fp32, which needs no verdict: as PyTorch answers, but for the order of its sums."""
-    files = packed(converted(card, weights))
-    return named(card, "fp32", files), files
+def compile_fp32(card: ModelCard, weights: bytes) -> tuple[ModelCard, Files]:
+    """In fp32, which needs no evaluation: it equals PyTorch up to the order of sums."""
+    files = save_network(convert(card, weights))
+    return add_to_card(card, "fp32", files), files
 
 
-def unjudged(precision: Precision, photos: int) -> Verdict:
-    """Too few photos: nothing is compared, and so nothing counted."""
+def not_judged(precision: Precision, photos: int) -> Verdict:
+    """The verdict for too few images."""
     return Verdict(precision, "not judged", photos, 0, 0, 1.0, 0, 0)
 
 
-def verdict(
-    precision: Precision, truth: NDArray[np.int64], before: Answers, after: Answers
+def make_verdict(
+    precision: Precision, truth: NDArray[np.int64], before: Predictions, after: Predictions
 ) -> Verdict:
     right, still = before.label == truth, after.label == truth
     losses, wins = int((right & ~still).sum()), int((still & ~right).sum())
-    sure = before.score >= CONFIDENT
+    sure = before.score >= CONFIDENT_SCORE
     confident, agreed = int(sure.sum()), int((before.label == after.label)[sure].sum())
-    if len(truth) < FEWEST:
-        return unjudged(precision, len(truth))
-    paired = Paired(wins, losses)
-    good = _is_accurate(paired, len(truth)) and agreed >= AGREED * confident
+    if len(truth) < MIN_IMAGES:
+        return not_judged(precision, len(truth))
+    paired = PairedCounts(wins, losses)
+    good = _is_accurate(paired, len(truth)) and agreed >= MIN_AGREEMENT * confident
     return Verdict(
         precision,
         "not judged" if confident == 0 else "kept" if good else "refused",
@@ -123,20 +123,20 @@ def verdict(
     )
 
 
-def _is_accurate(paired: Paired, photos: int) -> bool:
-    """Both by what was counted, and by what might be behind it."""
-    counted = paired.losses - paired.wins <= max(HANDFUL, LOST * photos)
-    return counted and paired.most_lost(photos) <= MOST_LOST
+def _is_accurate(paired: PairedCounts, photos: int) -> bool:
+    """Both as counted and by the upper bound."""
+    counted = paired.losses - paired.wins <= max(ALLOWED_LOSSES, MAX_COUNTED_LOSS * photos)
+    return counted and paired.max_loss(photos) <= MAX_LOSS_BOUND
 
 
 def _candidates() -> list[Precision]:
-    """bf16 only where it is native: elsewhere it would be judged in fp32."""
+    """bf16 only if the CPU has it: otherwise OpenVINO would compute in fp32."""
     native = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ["int8", "bf16"] if native else ["int8"]
 
 
-def converted(card: ModelCard, weights: bytes) -> openvino.Model:
-    """From normalised inputs to probabilities."""
+def convert(card: ModelCard, weights: bytes) -> openvino.Model:
+    """From normalised inputs (B, 3, H, W) to probabilities (B, labels)."""
     network = create_network(card.architecture, len(card.labels))
     network.load_state_dict(load_safetensors(weights), strict=True)
     side = card.preprocessing.crop
@@ -149,42 +149,45 @@ def converted(card: ModelCard, weights: bytes) -> openvino.Model:
     return rename_layers(model, card.name)
 
 
-def quantised(network: openvino.Model, card: ModelCard, calibration: Pixels) -> openvino.Model:
-    with _quietly(), redirect_stdout(io.StringIO()):  # it draws bars, into a log too
+def quantise_int8(network: openvino.Model, card: ModelCard, calibration: Pixels) -> openvino.Model:
+    with _quietly(), redirect_stdout(io.StringIO()):  # it prints progress bars
         import nncf  # seconds
 
         prepare = partial(preprocess.normalise, preprocessing=card.preprocessing)
-        photos = calibration[:CALIBRATION, np.newaxis]
+        photos = calibration[:CALIBRATION_IMAGES, np.newaxis]
         model = nncf.quantize(network, nncf.Dataset(photos, prepare), subset_size=len(photos))
     return rename_layers(model, card.name)
 
 
-def _by_torch(card: ModelCard, weights: bytes, pixels: Pixels) -> Answers:
+def _predict_torch(card: ModelCard, weights: bytes, pixels: Pixels) -> Predictions:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / WEIGHTS).write_bytes(weights)
-        return answered(PyTorch(Archive(card, Path(folder)), torch.get_num_threads()), pixels)
+        return predict(PyTorch(Archive(card, Path(folder)), torch.get_num_threads()), pixels)
 
 
-def _served(card: ModelCard, files: Files, photos: Photos) -> Answers:
-    """By the very engine that will serve."""
-    assert card.openvino is not None, "named() has put it there"
+def _predict_served(card: ModelCard, files: Files, photos: LabelledPixels) -> Predictions:
+    """With the engine that will serve."""
+    assert card.openvino is not None, "add_to_card() has set it"
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / OPENVINO).mkdir()
         for name, content in files.items():
             (Path(folder) / name).write_bytes(content)
-        engine = OpenVino(Archive(card, Path(folder)), card.openvino, 1, AT_ONCE)
-    return answered(engine, photos.pixels)
+        engine = OpenVino(Archive(card, Path(folder)), card.openvino, 1, IMAGES_PER_BATCH)
+    return predict(engine, photos.pixels)
 
 
-def answered(engine: Engine, pixels: Pixels) -> Answers:
-    rows = [engine(pixels[at : at + AT_ONCE], True) for at in range(0, len(pixels), AT_ONCE)]
+def predict(engine: Engine, pixels: Pixels) -> Predictions:
+    rows = [
+        engine(pixels[at : at + IMAGES_PER_BATCH], True)
+        for at in range(0, len(pixels), IMAGES_PER_BATCH)
+    ]
     scores = np.concatenate(rows)
-    return Answers(scores.argmax(1), scores.max(1))
+    return Predictions(scores.argmax(1), scores.max(1))
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Tracing, which OpenVINO reads torch networks by, is what torch calls deprecated."""
+    """OpenVINO traces torch networks, which torch warns about as deprecated."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,1 +1,1 @@
-"""Where a step's time goes, and the profiler report."""
+"""Measures where the time of a step goes, and writes the profiler report."""

@@ -1,4 +1,4 @@
-"""A window of steps under torch's profiler: which operators the time went to."""
+"""Traces a window of steps with torch's profiler: the time of each operator."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from torch.autograd.profiler import profile, record_function
 
 PREFIX = "step: "
 PYTHON = "Python between operators"
-SHOWN = 15
+OPERATORS_SHOWN = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +18,16 @@ class Operator:
     name: str
     phase: str
     calls: float
-    """A step."""
+    """Per step."""
     milliseconds: float
-    """A step, of its own and not of what it calls."""
+    """Per step, without the operators it calls."""
     share: float
-    """Of the traced steps' time."""
+    """Of the time of the traced steps."""
 
 
 @dataclass
-class Window:
-    """torch allows one profiler at a time, and some systems none: `trouble` says so."""
+class TraceWindow:
+    """`trouble`: why nothing is traced; torch allows one profiler at a time, some systems none."""
 
     device: torch.device
     trouble: str = ""
@@ -39,17 +39,17 @@ class Window:
         return self._profile is not None
 
     def open(self) -> None:
-        """torch.profiler.profile would import torch's compiler first: 1.6 s, for nothing here."""
+        """Not torch.profiler.profile, which imports torch's compiler: 1.6 s."""
         try:
             opened = profile(use_device="cuda" if self.device.type == "cuda" else None)
             opened.__enter__()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
-            self.trouble = f"torch's profiler cannot be used here: {error}"
+            self.trouble = f"torch's profiler is not available: {error}"
         else:
             self._profile = opened
 
     def enter(self, phase: str) -> None:
-        """What comes next belongs to it."""
+        """Start a phase."""
         self._leave()
         if self.is_open:
             entered = record_function(PREFIX + phase)
@@ -57,7 +57,7 @@ class Window:
             self._ranges.append(entered)
 
     def close(self) -> Any:
-        """What `found` reads; None where nothing was recorded."""
+        """The input of `slowest_operators`; None if nothing was recorded."""
         self._leave()
         closed, self._profile = self._profile, None
         if closed is None:
@@ -65,7 +65,7 @@ class Window:
         try:
             closed.__exit__(None, None, None)
         except RuntimeError as error:
-            self.trouble = f"torch's profiler broke: {error}"
+            self.trouble = f"torch's profiler failed: {error}"
             return None
         return closed
 
@@ -74,7 +74,7 @@ class Window:
             self._ranges.pop().__exit__(None, None, None)
 
 
-def found(recorded: Any, steps: int, device: torch.device) -> list[Operator]:
+def slowest_operators(recorded: Any, steps: int, device: torch.device) -> list[Operator]:
     """The slowest first."""
     events = recorded.function_events
     phases = [
@@ -84,12 +84,12 @@ def found(recorded: Any, steps: int, device: torch.device) -> list[Operator]:
     ]
     whole = sum(end - start for start, end, _ in phases) or 1.0
     own: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for name, start, spent in _spent(events, device):
-        phase = next((each for since, until, each in phases if since <= start < until), "other")
+    for name, start, spent in _own_times(events, device):
+        phase = next((value for since, until, value in phases if since <= start < until), "other")
         row = own[name, phase]
         row[0] += 1
         row[1] += spent
-    slowest = sorted(own.items(), key=lambda row: -row[1][1])[:SHOWN]
+    slowest = sorted(own.items(), key=lambda row: -row[1][1])[:OPERATORS_SHOWN]
     return [
         Operator(name, phase, calls / steps, spent / 1000 / steps, spent / whole)
         for (name, phase), (calls, spent) in slowest
@@ -97,8 +97,8 @@ def found(recorded: Any, steps: int, device: torch.device) -> list[Operator]:
     ]
 
 
-def _spent(events: Any, device: torch.device) -> Iterator[tuple[str, float, float]]:
-    """(operator, when it began, microseconds of its own)"""
+def _own_times(events: Any, device: torch.device) -> Iterator[tuple[str, float, float]]:
+    """(operator, start, microseconds without the operators it calls)"""
     on_gpu = device.type == "cuda"
     for event in events:
         start = event.time_range.start

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.debugger.report import ISSUE, WORDS
-from training.profiler.rules import Profile, bottleneck, findings, lasting
+from training.profiler.rules import Profile, bottleneck, findings, format_seconds
 from training.profiler.system_metrics import CPU, GPU, GPU_MEMORY, PROCESS, WAITING
 from training.reports import page, plots
 
@@ -16,7 +16,7 @@ GB = 1e9
 
 
 def write(folder: Path, profile: Profile) -> None:
-    _write(folder / FOLDER, told(profile))
+    _write(folder / FOLDER, report_json(profile))
 
 
 def write_none(folder: Path, why: str) -> None:
@@ -31,13 +31,13 @@ def _write(folder: Path, content: dict[str, Any]) -> None:
     (folder / "profiler-report.html").write_text(_html(content))
 
 
-def told(profile: Profile) -> dict[str, Any]:
+def report_json(profile: Profile) -> dict[str, Any]:
     """profiler-report.json"""
-    found = findings(profile)
+    results = findings(profile)
     return {
         "state": "on",
-        "bottleneck": bottleneck(profile, found),
-        "rules": [asdict(each) for each in found],
+        "bottleneck": bottleneck(profile, results),
+        "rules": [asdict(result) for result in results],
         "steps": profile.steps,
         "seconds": {
             "whole run": round(profile.seconds, 3),
@@ -47,7 +47,7 @@ def told(profile: Profile) -> dict[str, Any]:
             "after the last step": round(profile.after_last, 3),
         },
         "step_milliseconds": {name: round(s * 1e3, 3) for name, s in profile.split.items()},
-        "operators": [asdict(each) for each in profile.operators],
+        "operators": [asdict(operator) for operator in profile.operators],
         "operators_missing": profile.trouble,
         "step_seconds": profile.step_seconds.points,
         "memory_bytes": profile.memory.points,
@@ -57,13 +57,13 @@ def told(profile: Profile) -> dict[str, Any]:
 
 
 def _html(content: dict[str, Any]) -> str:
-    said = f'<div class="reading"><b>Bottleneck.</b> {escape(content["bottleneck"])}</div>'
+    headline = f'<div class="reading"><b>Bottleneck.</b> {escape(content["bottleneck"])}</div>'
     if content["state"] == "off":
-        return page.document("Profiler report", [said])
+        return page.document("Profiler report", [headline])
     return page.document(
         "Profiler report",
         [
-            said,
+            headline,
             _figures(content),
             page.section("Rules", "".join(map(_rule, content["rules"]))),
             page.section("A step's time", _steps(content)),
@@ -76,10 +76,10 @@ def _html(content: dict[str, Any]) -> str:
 
 def _figures(content: dict[str, Any]) -> str:
     step = sum(content["step_milliseconds"].values()) / 1e3
-    issues = sum(each["state"] == ISSUE for each in content["rules"])
+    issues = sum(rule["state"] == ISSUE for rule in content["rules"])
     figures = (
         (f"{content['steps']:,}", "steps"),
-        (lasting(step), "a step"),
+        (format_seconds(step), "a step"),
         (f"{content['seconds']['whole run']:.0f} s", "in all"),
         (str(issues), "issue found" if issues == 1 else "issues found"),
     )
@@ -117,13 +117,13 @@ def _operators(content: dict[str, Any]) -> str:
         return f"<p>{escape(content['operators_missing'])}</p>"
     rows = [
         [
-            each["name"],
-            each["phase"],
-            f"{each['milliseconds']:.2f} ms",
-            f"{each['share']:.1%}",
-            f"{each['calls']:.1f}",
+            operator["name"],
+            operator["phase"],
+            f"{operator['milliseconds']:.2f} ms",
+            f"{operator['share']:.1%}",
+            f"{operator['calls']:.1f}",
         ]
-        for each in content["operators"]
+        for operator in content["operators"]
     ]
     heads = ("operator", "in", "of its own, a step", "share", "calls a step")
     return page.table(heads, rows) if rows else ""

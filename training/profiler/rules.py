@@ -1,4 +1,4 @@
-"""What a profile says: rules, by AWS's names and two of our own, and what to change first."""
+"""Rules on a profile, with AWS's names and two more, and the bottleneck of a run."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,34 +13,34 @@ from training.profiler.system_metrics import CPU, GPU, GPU_MEMORY, PROCESS, WAIT
 
 MB = 1e6
 
-WAITS = 0.2
-"""Of a step, for data: more, and the loader holds up the rest."""
+MAX_DATA_SHARE = 0.2
+"""Of a step: above it, the loader is the bottleneck."""
 
-SLOW = 0.25
+SLOW_SHARE = 0.25
 SLOW_MS = 2.0
-"""Of a step, for one operator that is not the network's own arithmetic."""
+"""Of a step, for one operator that is not arithmetic of the network."""
 
 ARITHMETIC = ("conv", "mm", "matmul", "linear", "attention", "norm", "pool", "relu", "hardtanh",
               "silu", "sigmoid", "_foreach", "_fused", "optimizer", "copy_", "to_copy")  # fmt: skip
 
-BUSY = 0.4
+MAX_OPTIMIZER_SHARE = 0.4
 """Of a step, for the optimizer."""
 
 LEAK_BYTES = 32 * MB
 LEAK_STEPS = 20
 LEAK_FIT = 0.9
-"""R² of a line through memory over steps: a leak is steady, what settles is not."""
+"""R² of a line through memory over steps: a leak grows steadily."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A run as the profiler saw it."""
+    """The measurements of a run."""
 
     split: Mapping[str, float]
     """Mean seconds of a step, by phase."""
     steps: int
     seconds: float
-    """Of everything; the next three are of it."""
+    """Of the whole run; the next three are parts of it."""
     in_steps: float
     before_first: float
     after_last: float
@@ -50,12 +50,12 @@ class Profile:
     gpu_memory: Series
     usage: Mapping[str, Series]
     decoders: int
-    """0 where no images are decoded in a step."""
+    """0 if no images are decoded in a step."""
     trouble: str
 
     @property
     def between(self) -> float:
-        """Judging after each epoch, saving, reading the debugger's rules."""
+        """Evaluation after each epoch, checkpoints, the debugger's rules."""
         return max(0.0, self.seconds - self.before_first - self.in_steps - self.after_last)
 
     @property
@@ -74,45 +74,43 @@ class Finding:
     advice: str = ""
 
 
-def lasting(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
 
 
 def findings(profile: Profile) -> list[Finding]:
     steps = (_dataloader, _slow_operator, _memory, _gpu_memory, _outliers)
-    machine = (_beginning, _disk, _others)
-    return [rule(profile) for rule in (*steps, *machine)] + _of_gpus(profile)
+    machine = (_initialization, _disk, _system_usage)
+    return [rule(profile) for rule in (*steps, *machine)] + _gpus(profile)
 
 
 def _dataloader(profile: Profile) -> Finding:
     share = profile.share(DATA)
-    waits = (
-        f"Each step waits {lasting(profile.split[DATA])} of its {lasting(profile.step)} "
-        f"({share:.0%}) for data."
-    )
+    wait, step = format_seconds(profile.split[DATA]), format_seconds(profile.step)
+    waits = f"Each step waits {wait} of its {step} ({share:.0%}) for data."
     cores = os.cpu_count() or 1
     if 0 < profile.decoders < cores:
         advice = f"Raise decoders: it is {profile.decoders}, and there are {cores} cores."
     else:
-        advice = "Store the images smaller, take a machine with more cores, or train the head only."
-    return _judged("Dataloader", share > WAITS, waits, advice)
+        advice = "Store smaller images, use a machine with more cores, or train the head only."
+    return _finding("Dataloader", share > MAX_DATA_SHARE, waits, advice)
 
 
 def _slow_operator(profile: Profile) -> Finding:
     if profile.trouble:
         return Finding("SlowOperator", NOT_APPLICABLE, profile.trouble)
     if not profile.operators:
-        return Finding("SlowOperator", NOT_APPLICABLE, "No step's operators were recorded.")
-    slow = next((each for each in profile.operators if _is_slow(each)), None)
+        return Finding("SlowOperator", NOT_APPLICABLE, "No operators were traced.")
+    slow = next((operator for operator in profile.operators if _is_slow(operator)), None)
     if slow is None:
         first = profile.operators[0]
-        return Finding("SlowOperator", NO_ISSUE, f"The slowest is {_told(first)}.")
+        return Finding("SlowOperator", NO_ISSUE, f"The slowest is {_describe(first)}.")
     advice = (
-        "Take out loops and conversions between layers, or compile them."
+        "Remove loops and conversions between layers, or compile them."
         if slow.name == PYTHON
-        else "Look for it in the network and the loss: do it once outside the step, or otherwise."
+        else "Find it in the network or the loss; compute it once outside the step, or replace it."
     )
-    return Finding("SlowOperator", ISSUE, f"{_told(slow)}.", advice)
+    return Finding("SlowOperator", ISSUE, f"{_describe(slow)}.", advice)
 
 
 def _is_slow(operator: Operator) -> bool:
@@ -120,22 +118,20 @@ def _is_slow(operator: Operator) -> bool:
     return (
         not ordinary
         and operator.phase in (FORWARD, BACKWARD)
-        and operator.share > SLOW
+        and operator.share > SLOW_SHARE
         and operator.milliseconds > SLOW_MS
     )
 
 
-def _told(operator: Operator) -> str:
-    return (
-        f"{operator.name} in {operator.phase}: {lasting(operator.milliseconds / 1e3)} a step, "
-        f"{operator.share:.0%} of it"
-    )
+def _describe(operator: Operator) -> str:
+    seconds = format_seconds(operator.milliseconds / 1e3)
+    return f"{operator.name} in {operator.phase}: {seconds} per step, {operator.share:.0%} of it"
 
 
 def _memory(profile: Profile) -> Finding:
     advice = (
-        "Something is kept from every step: look for lists of losses or outputs that were not "
-        "detached, and for caches without a bound."
+        "Something is kept from every step: sample for lists of losses or outputs that are not "
+        "detached, and for unbounded caches."
     )
     return _growth("MemoryIncrease", profile.memory, "The process's memory", advice)
 
@@ -143,21 +139,21 @@ def _memory(profile: Profile) -> Finding:
 def _gpu_memory(profile: Profile) -> Finding:
     if not profile.gpu_memory.points:
         return Finding("GPUMemoryIncrease", NOT_APPLICABLE, "There is no GPU.")
-    advice = "Detach what is kept from a step: it holds on to the step's whole graph."
+    advice = "Detach what is kept from a step: it references the step's whole graph."
     return _growth("GPUMemoryIncrease", profile.gpu_memory, "The GPU's memory", advice)
 
 
 def _growth(rule: str, series: Series, what: str, advice: str) -> Finding:
-    points = series.points[len(series.points) // 4 :]  # at first, caches fill
+    points = series.points[len(series.points) // 4 :]  # the first quarter fills caches
     if len(points) < LEAK_STEPS:
-        few = f"{len(series.points)} steps are too few to tell growth from settling."
+        few = f"{len(series.points)} steps are too few to detect a trend."
         return Finding(rule, NOT_APPLICABLE, few)
     line = trend(points)
     grown = line.slope * (points[-1][0] - points[0][0])
     steady = line.fit > LEAK_FIT and line.late_slope > line.slope / 2
-    told = f"{what} grew by {line.slope / MB:.2f} MB a step, {grown / MB:.0f} MB in all."
+    sentence = f"{what} grew by {line.slope / MB:.2f} MB per step, {grown / MB:.0f} MB in total."
     if grown > LEAK_BYTES and steady:
-        return Finding(rule, ISSUE, told, advice)
+        return Finding(rule, ISSUE, sentence, advice)
     return Finding(rule, NO_ISSUE, f"{what} ends at {points[-1][1] / MB:.0f} MB and is steady.")
 
 
@@ -166,71 +162,83 @@ def _outliers(profile: Profile) -> Finding:
     if len(times) < LEAK_STEPS:
         return Finding("StepOutlier", NOT_APPLICABLE, f"{len(times)} steps are too few.")
     usual = median(times)
-    long = [each for each in times if each > 3 * usual]
-    told = (
+    long = [seconds for seconds in times if seconds > 3 * usual]
+    sentence = (
         f"{len(long)} of {len(times)} steps took more than three times the usual "
-        f"{lasting(usual)}, {sum(long) / sum(times):.0%} of the time."
+        f"{format_seconds(usual)}, {sum(long) / sum(times):.0%} of the time."
     )
-    advice = "Look at what the machine did then, in the curves: other work, a disk, a slow image."
-    return _judged("StepOutlier", sum(long) > 0.1 * sum(times), told, advice)
+    advice = (
+        "Check the curves for what the machine did at that time: other processes, disk, a "
+        "slow image."
+    )
+    return _finding("StepOutlier", sum(long) > 0.1 * sum(times), sentence, advice)
 
 
-def _beginning(profile: Profile) -> Finding:
-    told = f"{profile.before_first:.0f} of {profile.seconds:.0f} s passed before the first step."
-    advice = "Reading images, weights and features takes it; more cores make it shorter."
-    return _judged("MaxInitializationTime", profile.before_first > 20 * 60, told, advice)
+def _initialization(profile: Profile) -> Finding:
+    sentence = (
+        f"{profile.before_first:.0f} of {profile.seconds:.0f} s passed before the first step."
+    )
+    advice = "It is spent on reading images, weights and features; more cores shorten it."
+    return _finding("MaxInitializationTime", profile.before_first > 20 * 60, sentence, advice)
 
 
 def _disk(profile: Profile) -> Finding:
-    looks = profile.usage[WAITING].values
-    if not looks:
-        return Finding("IOBottleneck", NOT_APPLICABLE, "The run was over before the first look.")
-    waited = fmean(each > 50 for each in looks)
-    told = f"In {waited:.0%} of the looks the processors mostly waited for the disk."
-    return _judged("IOBottleneck", waited > 0.5, told, "Take a faster volume, or smaller images.")
+    samples = profile.usage[WAITING].values
+    if not samples:
+        return Finding("IOBottleneck", NOT_APPLICABLE, "The run ended before the first sample.")
+    waited = fmean(sample > 50 for sample in samples)
+    sentence = f"In {waited:.0%} of the samples the processors mostly waited for the disk."
+    return _finding(
+        "IOBottleneck", waited > 0.5, sentence, "Use a faster volume, or smaller images."
+    )
 
 
-def _others(profile: Profile) -> Finding:
+def _system_usage(profile: Profile) -> Finding:
     every, own = profile.usage[CPU].values, profile.usage[PROCESS].values
     if len(every) < LEAK_STEPS:
-        return Finding("OverallSystemUsage", NOT_APPLICABLE, "The run was over in a few looks.")
+        return Finding("OverallSystemUsage", NOT_APPLICABLE, "The run ended after a few samples.")
     busy, ours = fmean(every), fmean(own)
-    told = f"The processors were {busy:.0f} % busy, {ours:.0f} % with this training."
-    advice = "Other work holds it up: end that, or train on a machine of its own."
-    return _judged("OverallSystemUsage", busy > 80 and ours < busy / 2, told, advice)
+    sentence = f"The processors were {busy:.0f} % busy, {ours:.0f} % with this training."
+    advice = "Other processes slow it down: stop them, or train on a dedicated machine."
+    return _finding("OverallSystemUsage", busy > 80 and ours < busy / 2, sentence, advice)
 
 
-def _of_gpus(profile: Profile) -> list[Finding]:
+def _gpus(profile: Profile) -> list[Finding]:
     names = ("LowGPUUtilization", "CPUBottleneck", "BatchSize")
     busy = profile.usage.get(GPU, Series()).values
     if len(busy) < 2:
-        why = "No GPU could be looked at."
+        why = "There is no GPU with NVML."
         return [Finding(name, NOT_APPLICABLE, why) for name in names]
     low, high = (quantiles(busy, n=20)[at] for at in (0, -1))
-    both = zip(busy, profile.usage[CPU].values, strict=False)  # the last look may be half done
+    both = zip(busy, profile.usage[CPU].values, strict=False)  # the last sample may be incomplete
     idle = fmean(gpu < 10 and cpu > 90 for gpu, cpu in both)
     fits = high < 70 and max(profile.usage[GPU_MEMORY].values) > 0
     span = f"The GPU was busy {low:.0f} to {high:.0f} % of the time (5th to 95th percentile)."
     return [
-        _judged(names[0], high < 70, span, "Feed it faster: batch-size, decoders."),
-        _judged(names[1], idle > 0.5, f"{idle:.0%} of the looks: CPU full, GPU idle.", "decoders"),
-        _judged(names[2], fits, span, "Raise batch-size until the GPU's memory is used."),
+        _finding(names[0], high < 70, span, "Raise batch-size or decoders."),
+        _finding(
+            names[1],
+            idle > 0.5,
+            f"In {idle:.0%} of the samples the CPU was busy and the GPU idle.",
+            "Raise decoders.",
+        ),
+        _finding(names[2], fits, span, "Raise batch-size until the GPU's memory is used."),
     ]
 
 
-def _judged(rule: str, is_issue: bool, sentence: str, advice: str) -> Finding:
+def _finding(rule: str, is_issue: bool, sentence: str, advice: str) -> Finding:
     return Finding(rule, ISSUE, sentence, advice) if is_issue else Finding(rule, NO_ISSUE, sentence)
 
 
-def bottleneck(profile: Profile, found: Sequence[Finding]) -> str:
+def bottleneck(profile: Profile, results: Sequence[Finding]) -> str:
     if not profile.steps:
         return "No step was made."
-    issues = {each.rule: each for each in found if each.state == ISSUE}
+    issues = {result.rule: result for result in results if result.state == ISSUE}
     if "OverallSystemUsage" in issues:
         return _sentence("Other processes", issues["OverallSystemUsage"])
     longest, what = max(_around(profile))
     if longest > profile.in_steps:
-        return f"No step: all of them take {profile.in_steps:.1f} s, and {what}"
+        return f"Not the steps: all of them take {profile.in_steps:.1f} s, and {what}"
     return _of_a_step(profile, issues)
 
 
@@ -238,7 +246,7 @@ def _of_a_step(profile: Profile, issues: Mapping[str, Finding]) -> str:
     for rule, what in (("Dataloader", "The data loader"), ("SlowOperator", "One operator")):
         if rule in issues:
             return _sentence(what, issues[rule])
-    if profile.share(OPTIMIZER) > BUSY:
+    if profile.share(OPTIMIZER) > MAX_OPTIMIZER_SHARE:
         return (
             f"The optimizer takes {profile.share(OPTIMIZER):.0%} of each step. Use larger "
             "batches, or freeze layers."
@@ -254,11 +262,12 @@ def _sentence(what: str, issue: Finding) -> str:
 
 
 def _around(profile: Profile) -> list[tuple[float, str]]:
-    """Seconds in no step, each with what to do about them."""
+    """Seconds outside of steps, with advice."""
     before, between, after = profile.before_first, profile.between, profile.after_last
     return [
-        (before, f"{before:.0f} s pass before the first. More cores read and embed images faster."),
+        (before, f"{before:.0f} s pass before the first. More cores read images and compute "
+        "features faster."),
         (between, f"{between:.0f} s pass between epochs. A smaller validation split shortens it."),
-        (after, f"{after:.0f} s pass after the last, in judging the network and what may serve in "
-                "its place. compile=none shortens it."),
+        (after, f"{after:.0f} s pass after the last, in evaluating and compiling the network. "
+                "compile=none shortens it."),
     ]  # fmt: skip

@@ -1,23 +1,23 @@
-"""Numbers over time in bounded memory, however long it lasts."""
+"""Time series in bounded memory, and their trend."""
 
 from dataclasses import dataclass, field
 
-MOST = 1000
+MAX_POINTS = 1000
 
 
 @dataclass
 class Series:
-    """Every number, then every second, then every fourth …"""
+    """Keeps every number, later every second, then every fourth …"""
 
     points: list[tuple[float, float]] = field(default_factory=list)
     _stride: int = 1
-    _came: int = 0
+    _count: int = 0
 
     def add(self, x: float, y: float) -> None:
-        if self._came % self._stride == 0:
+        if self._count % self._stride == 0:
             self.points.append((x, y))
-        self._came += 1
-        if len(self.points) >= MOST:
+        self._count += 1
+        if len(self.points) >= MAX_POINTS:
             self.points = self.points[::2]
             self._stride *= 2
 
@@ -43,7 +43,7 @@ def trend(points: list[tuple[float, float]]) -> Trend:
 
 def _line(points: list[tuple[float, float]]) -> tuple[float, float]:
     count = len(points)
-    mean_x, mean_y = (sum(each[axis] for each in points) / count for axis in (0, 1))
+    mean_x, mean_y = (sum(point[axis] for point in points) / count for axis in (0, 1))
     across = sum((x - mean_x) ** 2 for x, _ in points)
     both = sum((x - mean_x) * (y - mean_y) for x, y in points)
     up = sum((y - mean_y) ** 2 for _, y in points)

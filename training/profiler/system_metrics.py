@@ -1,4 +1,4 @@
-"""What a run takes of processors, memory and GPU while it lasts, looked at by a thread."""
+"""Samples the use of processors, memory and GPU in a thread."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,15 +11,15 @@ import torch
 
 from training.profiler.series import Series
 
-LOOK_SECONDS = 0.5
-"""SageMaker's own default."""
+SAMPLE_SECONDS = 0.5
+"""SageMaker's default."""
 
 CPU, PROCESS, WAITING, MEMORY = "cpu", "process", "waiting for disk", "memory"
 GPU, GPU_MEMORY = "gpu", "gpu memory"
 
 
-class Usage:
-    """Percentages, and memory in bytes; GPU only where NVML can be asked."""
+class SystemMetrics:
+    """Percentages, and memory in bytes; GPU only if NVML is available."""
 
     def __init__(
         self, device: torch.device, busy: Callable[[], float] = psutil.cpu_percent
@@ -27,15 +27,15 @@ class Usage:
         self._busy = busy
         self._process = psutil.Process()
         self._gpu = _nvml(device)
-        self._over = Event()
+        self._closed = Event()
         self._began = time.monotonic()
-        self._thread = Thread(target=self._look_on, name="usage", daemon=True)
+        self._thread = Thread(target=self._sample_until_closed, name="usage", daemon=True)
         self.series = {name: Series() for name in (CPU, PROCESS, WAITING, MEMORY)}
         self.series |= {name: Series() for name in (GPU, GPU_MEMORY) if self._gpu}
 
     @property
     def memory(self) -> int:
-        """Bytes of this process that are in memory now."""
+        """Resident bytes of this process."""
         resident: int = self._process.memory_info().rss
         return resident
 
@@ -44,23 +44,23 @@ class Usage:
         return self
 
     def __exit__(self, *trouble: object) -> None:
-        self._over.set()
+        self._closed.set()
         self._thread.join()
 
-    def _look_on(self) -> None:
-        self._look()  # the first percentages are of no time at all
-        while not self._over.wait(LOOK_SECONDS):
+    def _sample_until_closed(self) -> None:
+        self._sample()  # the first percentages cover no time
+        while not self._closed.wait(SAMPLE_SECONDS):
             seconds = time.monotonic() - self._began
-            for name, value in self._look().items():
+            for name, value in self._sample().items():
                 self.series[name].add(seconds, value)
 
-    def _look(self) -> Mapping[str, float]:
+    def _sample(self) -> Mapping[str, float]:
         return {
             CPU: self._busy(),
             PROCESS: self._process.cpu_percent() / (psutil.cpu_count() or 1),
             WAITING: getattr(psutil.cpu_times_percent(), "iowait", 0.0),
             MEMORY: float(self.memory),
-            **(self._gpu.look() if self._gpu else {}),
+            **(self._gpu.sample() if self._gpu else {}),
         }
 
 
@@ -69,7 +69,7 @@ class _Gpu:
         self._nvml = nvml
         self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
 
-    def look(self) -> Mapping[str, float]:
+    def sample(self) -> Mapping[str, float]:
         return {
             GPU: float(self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu),
             GPU_MEMORY: float(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used),

@@ -1,4 +1,4 @@
-"""Who times a training run for its profiler report: the profiler, or nobody."""
+"""Attaches the profiler to a training run, or a timer that does nothing."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,24 +7,24 @@ from typing import Protocol
 
 import torch
 
-from training.config.paths import Places
+from training.config.paths import ContainerPaths
 from training.config.train_config import TrainConfig
+from training.context import TrainContext
 from training.data.sampling import Batch
-from training.distributed import World
 from training.profiler import report
 from training.profiler.profiler import Profiler
 from training.profiler.rules import Profile
 
 
-class Timing(Protocol):
+class StepTimer(Protocol):
     def steps(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The same batches; a step lasts from asking for one to asking for the next."""
+        """The same batches; a step lasts from the request for one to the request for the next."""
 
     def mark(self, phase: str) -> None:
-        """Within a step: what comes next belongs to this phase."""
+        """Start a phase of the step."""
 
 
-class NoTiming:
+class NullTimer:
     def steps(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         return batches
 
@@ -33,60 +33,55 @@ class NoTiming:
 
 
 @contextmanager
-def profiled(
-    told: TrainConfig,
-    places: Places,
-    world: World,
-    say: Callable[[str], None],
-    profiler: Callable[[int, torch.device], Profiler] = Profiler,
-) -> Iterator[Timing]:
-    """The report is written however the run ends."""
-    if not world.leads:
-        yield NoTiming()
-    elif not told.profile_steps or _is_switched_off(places):
-        why = "profile-steps is 0" if not told.profile_steps else "the job says DisableProfiler"
-        report.write_none(places.reports, f"Not looked for: {why}.")
-        yield NoTiming()
+def attach_profiler(
+    context: TrainContext, profiler: Callable[[int, torch.device], Profiler] = Profiler
+) -> Iterator[StepTimer]:
+    """Writes the report however the run ends."""
+    config, paths = context.config, context.paths
+    if not context.distributed.is_main:
+        yield NullTimer()
+    elif not config.profile_steps or _is_disabled(paths):
+        why = "profile-steps is 0" if not config.profile_steps else "the job sets DisableProfiler"
+        report.write_none(paths.reports, f"Not profiled: {why}.")
+        yield NullTimer()
     else:
-        timing = profiler(told.profile_steps, world.device)
+        timer = profiler(config.profile_steps, context.distributed.device)
         try:
-            with timing:
-                yield timing
+            with timer:
+                yield timer
         finally:
-            _report(timing, told, places, say)
+            _write_report(timer, context)
 
 
-def _is_switched_off(places: Places) -> bool:
-    """By the job's ProfilerConfig, which SageMaker leaves beside the hyperparameters."""
-    path = places.config / "profilerconfig.json"
+def _is_disabled(paths: ContainerPaths) -> bool:
+    """By the job's ProfilerConfig, which SageMaker writes beside the hyperparameters."""
+    path = paths.config / "profilerconfig.json"
     return path.exists() and bool(json.loads(path.read_text()).get("DisableProfiler"))
 
 
-def _report(
-    profiler: Profiler, told: TrainConfig, places: Places, say: Callable[[str], None]
-) -> None:
+def _write_report(profiler: Profiler, context: TrainContext) -> None:
     try:
-        report.write(places.reports, _profile(profiler, told))
+        report.write(context.paths.reports, _make_profile(profiler, context.config))
     except OSError as error:
-        say(f"no profiler report: {error}")
+        context.log(f"profiler report not written: {error}")
     if profiler.trouble:
-        say(f"the profiler is in part off, and training goes on: {profiler.trouble}")
+        context.log(f"profiler incomplete, training continues: {profiler.trouble}")
 
 
-def _profile(profiler: Profiler, told: TrainConfig) -> Profile:
+def _make_profile(profiler: Profiler, config: TrainConfig) -> Profile:
     timed = max(1, profiler.split_steps)
     return Profile(
         split={phase: seconds / timed for phase, seconds in profiler.split.items()},
-        steps=profiler.made,
+        steps=profiler.steps_made,
         seconds=profiler.seconds,
         in_steps=profiler.total,
-        before_first=profiler.before_first if profiler.made else profiler.seconds,
+        before_first=profiler.before_first if profiler.steps_made else profiler.seconds,
         after_last=profiler.after_last,
         operators=profiler.operators(),
         step_seconds=profiler.steps_seconds,
         memory=profiler.memory,
         gpu_memory=profiler.gpu_memory,
         usage=profiler.usage.series,
-        decoders=told.decoders if told.unfreeze != "head" else 0,
+        decoders=config.decoders if config.unfreeze != "head" else 0,
         trouble=profiler.trouble,
     )

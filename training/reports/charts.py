@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config.metrics import Curves
+from training.config.metrics import EpochMetrics
 
 COLOURS = {"train": "#8a8f98", "validation": "#2f6fde", "test": "#d9772b"}
 WIDTH, HEIGHT, MARGIN = 460, 240, 44
@@ -14,7 +14,7 @@ NUMBERED = 25
 """Classes: with more, a cell is too small for a number in it."""
 
 
-def curves(history: Sequence[Curves], what: str) -> str:
+def curves(history: Sequence[EpochMetrics], what: str) -> str:
     """`what`: loss or accuracy; a line a split."""
     splits = [split for split in COLOURS if f"{split}_{what}" in history[0]]
     values = [[epoch[f"{split}_{what}"] for epoch in history] for split in splits]

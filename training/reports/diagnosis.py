@@ -1,84 +1,86 @@
-"""What the shape of the curves means, in sentences, each with the numbers it rests on."""
+"""Diagnoses a run by its metrics: sentences, each with the numbers it is based on."""
 
 from collections.abc import Sequence
 
-from training.config.metrics import Curves
+from training.config.metrics import EpochMetrics
 
-FEW = 20
-"""Images: a class with fewer is learnt from accidents of light and background."""
+FEW_IMAGES = 20
+"""In a class: with fewer, light and background dominate."""
 
-GAP = 0.10
-"""Of accuracy, between what was learnt and what was not seen: more is memory."""
+OVERFIT_GAP = 0.10
+"""Between training and validation accuracy."""
 
-RISE = 1.05
-"""Times its lowest: from there on a validation loss counts as rising."""
+OVERFIT_RISE = 1.05
+"""Times the minimum: above it, the validation loss counts as rising."""
 
-POOR = 0.80
-"""Accuracy on the training split: a network that fits has more."""
+UNDERFIT_ACCURACY = 0.80
+"""On the training split: a network that fits has more."""
 
-STILL = 0.98
-"""Times the epoch before: a loss that falls faster is not done."""
+CONVERGED_RATIO = 0.98
+"""Times the epoch before: a loss below it is still falling."""
 
 
-def read(history: Sequence[Curves], smallest: tuple[str, int]) -> list[str]:
+def diagnose(history: Sequence[EpochMetrics], smallest: tuple[str, int]) -> list[str]:
     """`smallest`: the class with the fewest training images, and how many. Never empty."""
-    found = [_few(*smallest), _over(history), _under(history), _unfinished(history)]
+    sentences = [_few(*smallest), _over(history), _under(history), _unfinished(history)]
     last = history[-1]
-    return [sentence for sentence in found if sentence] or [
-        f"Settled: after {last['epoch']:g} epochs validation loss ({last['validation_loss']:.3f}) "
+    return [sentence for sentence in sentences if sentence] or [
+        f"Converged: after {last['epoch']:g} epochs validation loss "
+        f"({last['validation_loss']:.3f}) "
         "no longer falls, and training accuracy is "
-        f"{last['train_accuracy'] - last['validation_accuracy']:+.1%} beside validation's."
+        f"{last['train_accuracy'] - last['validation_accuracy']:+.1%} relative to validation's."
     ]
 
 
 def _few(label: str, count: int) -> str:
-    if count >= FEW:
+    if count >= FEW_IMAGES:
         return ""
     return (
-        f"Too few data: {label} has {count} training images. Under {FEW}, expect its row to change "
-        "from run to run; more images help more than more epochs."
+        f"Too few data: {label} has {count} training images. Below {FEW_IMAGES}, its results "
+        "vary from run to run; more images help more than more epochs."
     )
 
 
-def _over(history: Sequence[Curves]) -> str:
+def _over(history: Sequence[EpochMetrics]) -> str:
     best = min(history, key=lambda epoch: epoch["validation_loss"])
     last = history[-1]
     gap = last["train_accuracy"] - last["validation_accuracy"]
-    if last["validation_loss"] > RISE * best["validation_loss"]:
+    if last["validation_loss"] > OVERFIT_RISE * best["validation_loss"]:
         return (
-            f"Over-fitted: validation loss was lowest in epoch {best['epoch']:g} "
+            f"Overfitted: validation loss was lowest in epoch {best['epoch']:g} "
             f"({best['validation_loss']:.3f}) and rose to {last['validation_loss']:.3f} while "
             f"training loss fell to {last['train_loss']:.3f}. Stop earlier (patience), or add "
             "images, augmentation or weight-decay."
         )
-    if gap > GAP:
+    if gap > OVERFIT_GAP:
         return (
-            f"Over-fitted a little: {last['train_accuracy']:.1%} right on what was learnt, "
+            f"Slightly overfitted: accuracy is {last['train_accuracy']:.1%} on train and "
             f"{last['validation_accuracy']:.1%} on validation. More images, augmentation or "
             "mixup narrow the gap."
         )
     return ""
 
 
-def _under(history: Sequence[Curves]) -> str:
+def _under(history: Sequence[EpochMetrics]) -> str:
     last = history[-1]
-    close = last["train_accuracy"] - last["validation_accuracy"] < GAP
-    if last["train_accuracy"] >= POOR or not close:
+    close = last["train_accuracy"] - last["validation_accuracy"] < OVERFIT_GAP
+    if last["train_accuracy"] >= UNDERFIT_ACCURACY or not close:
         return ""
     return (
-        f"Under-fitted: only {last['train_accuracy']:.1%} of the training images are right. Let "
-        "more layers learn (unfreeze), for longer (epochs), or faster (lr); with strong "
-        "augmentation a low figure here is expected."
+        f"Underfitted: training accuracy is only {last['train_accuracy']:.1%}. Train more layers "
+        "(unfreeze), for longer (epochs), or with a higher lr; with strong augmentation a low "
+        "value is expected."
     )
 
 
-def _unfinished(history: Sequence[Curves]) -> str:
+def _unfinished(history: Sequence[EpochMetrics]) -> str:
     if len(history) < 2:
-        return "One epoch says nothing about where the curves lead: train for more."
+        return "One epoch shows no trend: train for more."
     before, last = history[-2]["validation_loss"], history[-1]["validation_loss"]
-    if last >= STILL * before:
+    if last >= CONVERGED_RATIO * before:
         return ""
     return (
-        f"Not done: validation loss still fell from {before:.3f} to {last:.3f} in the last epoch. "
-        "More epochs would go on improving it."
+        f"Not converged: validation loss still fell from {before:.3f} to {last:.3f} in the last "
+        "epoch. "
+        "More epochs would improve it."
     )

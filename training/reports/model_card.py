@@ -1,4 +1,4 @@
-"""What the model card says of a training run."""
+"""The model card of a training run."""
 
 import hashlib
 import json
@@ -12,38 +12,42 @@ from domain.model import ModelCard
 from domain.version import VERSION
 from training.config.train_config import MACHINERY, TrainConfig
 from training.data.dataset import Dataset
-from training.evaluation.accuracy import Judgement
-from training.model.pretrained import Start
+from training.evaluation.accuracy import Evaluation
+from training.model.pretrained import PretrainedModel
 
 REPOSITORY = Path(__file__).parents[2]
 
 
-def identity(told: TrainConfig, dataset: Dataset, start: Start) -> dict[str, str]:
-    """Two runs with the same make the same model."""
-    config = {name: text for name, text in told.to_strings().items() if name not in MACHINERY}
-    return config | {"dataset": dataset.fingerprint, "starts from": start.origin}
+def identity(config: TrainConfig, dataset: Dataset, pretrained: PretrainedModel) -> dict[str, str]:
+    """Runs with the same identity make the same model."""
+    strings = {name: text for name, text in config.to_strings().items() if name not in MACHINERY}
+    return strings | {"dataset": dataset.fingerprint, "starts from": pretrained.origin}
 
 
-def made(
-    told: TrainConfig, start: Start, dataset: Dataset, final: Judgement, network: nn.Module
+def make_card(
+    config: TrainConfig,
+    pretrained: PretrainedModel,
+    dataset: Dataset,
+    evaluation: Evaluation,
+    network: nn.Module,
 ) -> tuple[ModelCard, bytes]:
-    """The card and the weights that it names. No date: the same training makes the same bytes."""
+    """The card and the weights it names. It has no date: the same run makes the same bytes."""
     state = network.state_dict().items()
     weights = save({name: tensor.cpu().contiguous() for name, tensor in state})
     card = ModelCard(
-        name=told.name,
-        architecture=told.arch,
+        name=config.name,
+        architecture=config.arch,
         labels=dataset.labels,
-        preprocessing=start.preprocessing,
+        preprocessing=pretrained.preprocessing,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
-        metrics=final.metrics(),
+        metrics=evaluation.metrics(),
         provenance={
             "dataset": dataset.fingerprint,
-            "judged_on": dataset.judge,
+            "judged_on": dataset.test_split,
             "sortbox": VERSION,
             "code": code_version(),
-            "weights": start.origin,
-            "hyperparameters": json.dumps(told.to_strings(), sort_keys=True),
+            "weights": pretrained.origin,
+            "hyperparameters": json.dumps(config.to_strings(), sort_keys=True),
         },
     )
     return card, weights

@@ -41,8 +41,8 @@ def section(title: str, body: str, note: str = "") -> str:
     """Nothing, where there is nothing to show. `body` is HTML."""
     if not body:
         return ""
-    told = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f'<h2>{escape(title)}</h2>{told}<div class="wide">{body}</div>'
+    shown = f'<p class="note">{escape(note)}</p>' if note else ""
+    return f'<h2>{escape(title)}</h2>{shown}<div class="wide">{body}</div>'
 
 
 def headline(content: dict[str, Any]) -> str:
@@ -62,7 +62,7 @@ def headline(content: dict[str, Any]) -> str:
 
 def data(content: dict[str, Any]) -> str:
     about, classes = content["data"], content["classes"]
-    learnt = [each["learnt"] for each in classes]
+    learnt = [row["learnt"] for row in classes]
     rows = [[split, f"{count:,} images"] for split, count in about["images"].items()]
     rows.append(["a class, in train", f"{min(learnt):,} to {max(learnt):,} images"])
     rows.append(["left out as unreadable", _left_out(about)])
@@ -82,32 +82,36 @@ def confused(pairs: Sequence[dict[str, Any]]) -> str:
 
 
 def classes(every: Sequence[dict[str, Any]]) -> str:
-    order = sorted(every, key=lambda each: (each["recall"] is None, each["recall"]))
+    order = sorted(every, key=lambda row: (row["recall"] is None, row["recall"]))
     rows = "".join(
-        f"<tr><td>{escape(each['label'])}</td>{_number(each['learnt'])}{_number(each['judged'])}"
-        f"<td>{_share(each['precision'])}</td><td>{_share(each['recall'])}</td></tr>"
-        for each in order
+        f"<tr><td>{escape(row['label'])}</td>{_number(row['learnt'])}{_number(row['judged'])}"
+        f"<td>{_share(row['precision'])}</td><td>{_share(row['recall'])}</td></tr>"
+        for row in order
     )
-    heads = "".join(f'<th class="n">{each}</th>' for each in ("learnt", "judged"))
+    heads = "".join(f'<th class="n">{head}</th>' for head in ("learnt", "judged"))
     return (
         f"<table><tr><th>class</th>{heads}<th>right, of what was called so (precision)</th>"
         f"<th>found, of what is so (recall)</th></tr>{rows}</table>"
     )
 
 
-def mistake(each: dict[str, Any], picture: str) -> str:
+def mistake(row: dict[str, Any], picture: str) -> str:
     """`picture`: a data URI."""
     return (
-        f'<figure><img src="{picture}" alt=""><figcaption><b>{escape(each["predicted"])}</b> '
-        f"{each['confidence']:.0%}, is {escape(each['label'])} ({each['label_probability']:.0%})"
-        f"<br>{escape(each['image'])}</figcaption></figure>"
+        f'<figure><img src="{picture}" alt=""><figcaption><b>{escape(row["predicted"])}</b> '
+        f"{row['confidence']:.0%}, is {escape(row['label'])} ({row['label_probability']:.0%})"
+        f"<br>{escape(row['image'])}</figcaption></figure>"
     )
 
 
 def provenance(content: dict[str, Any]) -> str:
     model = content["model"]
-    told = json.loads(model["provenance"]["hyperparameters"])
-    rows = [["digest", model["digest"]], ["code", model["provenance"]["code"]], *told.items()]
+    hyperparameters = json.loads(model["provenance"]["hyperparameters"])
+    rows = [
+        ["digest", model["digest"]],
+        ["code", model["provenance"]["code"]],
+        *hyperparameters.items(),
+    ]
     return table((), rows)
 
 

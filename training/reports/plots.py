@@ -8,7 +8,7 @@ from training.reports.charts import svg, text
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 620, 240, 62, 12, 34, 38
 COLOURS = ("#2f6fde", "#d9772b", "#1f7a4d", "#8a4fb8", "#c0392b", "#8a8f98")
-DRAWN = 600
+MAX_DRAWN_POINTS = 600
 """Points of a line: more are not seen, and make the file large."""
 
 MARKS = 4
@@ -48,7 +48,7 @@ def bars(shares: Mapping[str, float], label: str) -> str:
 
 def thinned(points: Points) -> Points:
     """Every so many, and the last."""
-    stride = max(1, math.ceil(len(points) / DRAWN))
+    stride = max(1, math.ceil(len(points) / MAX_DRAWN_POINTS))
     return [*points[:-1:stride], *points[-1:]]
 
 
@@ -56,8 +56,8 @@ def ticks(low: float, high: float) -> list[float]:
     """Round numbers, evenly apart, from one below to one above."""
     apart = (high - low or 1.0) / MARKS
     size = 10 ** math.floor(math.log10(apart))
-    step = next(size * each for each in (1, 2, 2.5, 5, 10) if size * each >= apart)
-    return [step * each for each in range(math.floor(low / step), math.ceil(high / step) + 1)]
+    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= apart)
+    return [step * number for number in range(math.floor(low / step), math.ceil(high / step) + 1)]
 
 
 def decades(low: float, high: float) -> list[float]:
@@ -91,10 +91,10 @@ class _Frame:
                 f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" '
                 'stroke="#e4e4e4"/>'
             )
-            parts.append(text(LEFT - 6, y + 4, _told(10**value if self.log else value), "end"))
+            parts.append(text(LEFT - 6, y + 4, _format(10**value if self.log else value), "end"))
         for value in self.across:
             if self.left <= value <= self.right:
-                parts.append(text(self._x(value), HEIGHT - BOTTOM + 16, _told(value), "middle"))
+                parts.append(text(self._x(value), HEIGHT - BOTTOM + 16, _format(value), "middle"))
         parts.append(text(WIDTH - RIGHT, HEIGHT - 6, below, "end"))
         return parts
 
@@ -131,7 +131,7 @@ def _legend(name: str, number: int, colour: str) -> list[str]:
     return [f'<circle cx="{x}" cy="12" r="4" fill="{colour}"/>', text(x + 9, 16, name)]
 
 
-def _told(value: float) -> str:
+def _format(value: float) -> str:
     if 0 < abs(value) < 0.01:
         return f"{value:.0e}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -21,17 +21,17 @@ from domain.route import LARGEST_BYTES
 from serving.decoding.bounds import MAX_PIXELS
 from serving.decoding.decode import decode
 from serving.files import read_regular
-from training.config.metrics import Curves
-from training.data.dataset import NAMED, Dataset
+from training.config.metrics import EpochMetrics
+from training.data.dataset import EXAMPLES_SHOWN, Dataset
 from training.evaluation import accuracy
-from training.evaluation.accuracy import Judgement
+from training.evaluation.accuracy import Evaluation
 from training.reports import charts, diagnosis, page
 
 MISTAKES = 24
 THUMBNAIL = 160
 """Pixels of the longer side."""
 
-DRAWN = 133
+MAX_DRAWN_CLASSES = 133
 """Classes: a larger matrix is given as its commonest confusions only."""
 
 PAIRS = 20
@@ -41,58 +41,58 @@ def write(
     folder: Path,
     card: ModelCard,
     dataset: Dataset,
-    history: Sequence[Curves],
-    final: Judgement,
+    history: Sequence[EpochMetrics],
+    evaluation: Evaluation,
 ) -> None:
     """report.html, report.json and predictions.csv."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = told(card, dataset, history, final)
+    content = report_json(card, dataset, history, evaluation)
     (folder / "report.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
-    examples = dataset.splits[dataset.judge]
-    accuracy.write(folder / "predictions.csv", final, examples, dataset.labels)
+    examples = dataset.splits[dataset.test_split]
+    accuracy.write_predictions(folder / "predictions.csv", evaluation, examples, dataset.labels)
     (folder / "report.html").write_text(_html(content, dataset))
 
 
-def told(
-    card: ModelCard, dataset: Dataset, history: Sequence[Curves], final: Judgement
+def report_json(
+    card: ModelCard, dataset: Dataset, history: Sequence[EpochMetrics], evaluation: Evaluation
 ) -> dict[str, Any]:
     """report.json"""
-    matrix = final.confusion(len(dataset.labels))
+    matrix = evaluation.confusion(len(dataset.labels))
     train = dataset.counts("train")
     scarcest = int(np.argmin(train))
     return {
         "model": json.loads(card.to_json()) | {"digest": card.digest},
-        "judged_on": dataset.judge,
-        "result": final.metrics(),
-        "reading": diagnosis.read(history, (dataset.labels[scarcest], train[scarcest])),
+        "judged_on": dataset.test_split,
+        "result": evaluation.metrics(),
+        "reading": diagnosis.diagnose(history, (dataset.labels[scarcest], train[scarcest])),
         "curves": list(history),
         "data": {
             "fingerprint": dataset.fingerprint,
             "images": {split: len(examples) for split, examples in dataset.splits.items()},
             "left_out": len(dataset.left_out),
-            "left_out_such_as": list(dataset.left_out[:NAMED]),
-            "learnt_and_judged": dataset.twins,
+            "left_out_such_as": list(dataset.left_out[:EXAMPLES_SHOWN]),
+            "learnt_and_judged": dataset.duplicates,
         },
         "classes": _classes(dataset, matrix),
         "confusion": matrix.tolist(),
         "confused": _confused(matrix, dataset.labels),
         "reliability": [
-            {"images": count, "confidence": said, "accuracy": was}
-            for count, said, was in final.reliability
+            {"images": count, "confidence": confidence, "accuracy": accuracy}
+            for count, confidence, accuracy in evaluation.reliability
         ],
-        "mistakes": _mistakes(dataset, final),
+        "mistakes": _mistakes(dataset, evaluation),
     }
 
 
 def _classes(dataset: Dataset, matrix: NDArray[np.int64]) -> list[dict[str, Any]]:
     train = dataset.counts("train")
-    right, true, said = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    right, true, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
     return [
         {
             "label": label,
             "learnt": train[row],
             "judged": int(true[row]),
-            "precision": round(float(right[row] / said[row]), 4) if said[row] else None,
+            "precision": round(float(right[row] / predicted[row]), 4) if predicted[row] else None,
             "recall": round(float(right[row] / true[row]), 4) if true[row] else None,
         }
         for row, label in enumerate(dataset.labels)
@@ -110,17 +110,17 @@ def _confused(matrix: NDArray[np.int64], labels: Sequence[str]) -> list[dict[str
     ]
 
 
-def _mistakes(dataset: Dataset, final: Judgement) -> list[dict[str, Any]]:
+def _mistakes(dataset: Dataset, final: Evaluation) -> list[dict[str, Any]]:
     """The most confident first."""
-    wrong = np.flatnonzero(~final.right)
+    wrong = np.flatnonzero(~final.correct)
     order = wrong[np.argsort(-final.confidence[wrong], kind="stable")][:MISTAKES]
     return [
         {
-            "image": dataset.splits[dataset.judge][row].path,
+            "image": dataset.splits[dataset.test_split][row].path,
             "label": dataset.labels[final.truth[row]],
             "predicted": dataset.labels[final.predicted[row]],
             "confidence": round(float(final.confidence[row]), 4),
-            "label_probability": round(float(final.own[row]), 4),
+            "label_probability": round(float(final.label_probability[row]), 4),
         }
         for row in order
     ]
@@ -142,7 +142,7 @@ def _html(content: dict[str, Any], dataset: Dataset) -> str:
         page.section("Data", page.data(content)),
         page.section(
             "Confusion",
-            charts.confusion(matrix, labels) if len(labels) <= DRAWN else "",
+            charts.confusion(matrix, labels) if len(labels) <= MAX_DRAWN_CLASSES else "",
             "A row a true class, a column what it was taken for; point at a cell for its numbers.",
         ),
         page.section("Most often confused", page.confused(content["confused"])),
@@ -155,7 +155,10 @@ def _html(content: dict[str, Any], dataset: Dataset) -> str:
         ),
         page.section(
             "Most confident mistakes",
-            "".join(page.mistake(each, _thumbnail(dataset, each)) for each in content["mistakes"]),
+            "".join(
+                page.mistake(mistake, _thumbnail(dataset, mistake))
+                for mistake in content["mistakes"]
+            ),
             "Look for wrong labels in the data first.",
         ),
         page.section("How it was made", page.provenance(content)),

@@ -16,12 +16,12 @@ BEST, OTHER, STOPPED = "#1f7a4d", "#8aa9dd", "#d9a0a0"
 
 
 def html(name: str, objective: str, space: str, every: Sequence[Trial]) -> str:
-    ranges, best = search_space.read(space), trials.best(every, objective)
-    edges = search_space.at_edges(ranges, best.values) if best else []
-    said = [f"{len(every)} trials over {space}, by {objective}.", *edges]
+    ranges, best = search_space.parse_space(space), trials.best(every, objective)
+    edges = search_space.edge_warnings(ranges, best.values) if best else []
+    sentences = [f"{len(every)} trials over {space}, by {objective}.", *edges]
     note = "Each point is a trial, at the value it tried; the best is green."
     sections = [
-        "".join(f'<div class="reading">{escape(sentence)}</div>' for sentence in said),
+        "".join(f'<div class="reading">{escape(sentence)}</div>' for sentence in sentences),
         page.section("Trials", _table(every, objective, list(ranges), best)),
         page.section("What was tried", _scatters(every, ranges, objective, best), note),
         page.section("Epoch by epoch", _curves(every, objective, best)),
@@ -34,7 +34,7 @@ def _table(every: Sequence[Trial], objective: str, names: Sequence[str], best: T
     rows = [
         [
             f"{number}{' ★' if trial is best else ''}",
-            *(trials.short(trial.values[name]) for name in names),
+            *(trials.shorten(trial.values[name]) for name in names),
             "" if trial.score is None else f"{trial.score:.4f}",
             trial.state,
             str(len(trial.curves)),
@@ -51,13 +51,15 @@ def _scatters(
     scored = [trial for trial in every if trial.score is not None]
     if not scored:
         return ""
-    return "".join(_scatter(scored, name, each, objective, best) for name, each in ranges.items())
+    return "".join(
+        _scatter(scored, name, dimension, objective, best) for name, dimension in ranges.items()
+    )
 
 
 def _scatter(
     scored: Sequence[Trial],
     name: str,
-    each: Continuous | Categorical,
+    dimension: Continuous | Categorical,
     objective: str,
     best: Trial | None,
 ) -> str:
@@ -65,12 +67,15 @@ def _scatter(
     low, high = _ends(scores)
     parts = _frame(objective, low, high)
     for trial, score in sorted(zip(scored, scores, strict=True), key=lambda pair: pair[0] is best):
-        x, y = _x(search_space.place(each, trial.values[name])), _y((score - low) / (high - low))
+        x, y = (
+            _x(search_space.position(dimension, trial.values[name])),
+            _y((score - low) / (high - low)),
+        )
         parts.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{_colour(trial, best)}">'
             f"<title>{escape(trial.values[name])}: {score:.4f}</title></circle>"
         )
-    for share, value in search_space.ticks(each):
+    for share, value in search_space.ticks(dimension):
         parts.append(text(_x(share), HEIGHT - MARGIN + 18, value, "middle"))
     parts.append(text(WIDTH - 10, HEIGHT - 8, name, "end"))
     return svg(WIDTH, HEIGHT, f"{objective} by {name}", parts)

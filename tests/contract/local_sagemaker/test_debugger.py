@@ -117,7 +117,7 @@ def test_the_sdks_trainer_is_asked_in_its_own_words() -> None:
     from training.managed_debugger import request
 
     told = TrainConfig.from_strings({"stop-on": "Overfit"})
-    asked = request.asks(told, "s3://bucket/jobs", "us-east-1")
+    asked = request.trainer_members(told, "s3://bucket/jobs", "us-east-1")
     hook = DebugHookConfig(**asked["debug_hook_config"])
     assert hook.s3_output_path == "s3://bucket/jobs"
     assert hook.collection_configurations[0].collection_name == "losses"

@@ -91,10 +91,10 @@ def test_the_log_is_in_cloudwatch_line_by_line(cloud: Cloud) -> None:
 
 
 def test_a_container_that_dies_says_why_in_the_failure_reason(cloud: Cloud) -> None:
-    told = {"die_at": "2", "failure": "There is one class only."}
+    told = {"die_at": "2", "failure": "There is only one class."}
     ended = cloud.trained(cloud.training(HyperParameters=told))
     assert ended["TrainingJobStatus"] == "Failed"
-    assert ended["FailureReason"] == "AlgorithmError: There is one class only., exit code: 3"
+    assert ended["FailureReason"] == "AlgorithmError: There is only one class., exit code: 3"
     assert "ModelArtifacts" not in ended
 
 

@@ -20,7 +20,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "int8 is kept by what was counted, however few photos counted it",
         "training/model/quantise.py",
-        "return counted and paired.most_lost(photos) <= MOST_LOST",
+        "return counted and paired.max_loss(photos) <= MAX_LOSS_BOUND",
         "return counted",
         f"{UNIT}/training/model/test_mcnemar.py",
     ),
@@ -275,8 +275,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a file that was sent by halves is not sent again",
         "training/launch/upload.py",
-        "        if there.get(prefix + key) != (dataset.root / each.path).stat().st_size\n",
-        "        if prefix + key not in there\n",
+        "        if existing.get(prefix + key) != (dataset.root / example.path).stat().st_size\n",
+        "        if prefix + key not in existing\n",
         f"{UNIT}/training/launch/test_upload.py::test_what_was_sent_in_another_size_is_sent_again",
     ),
     Mistake(

@@ -23,7 +23,7 @@ def random_model(folder: Path, *labels: str, seed: int = 0) -> ModelId:
         preprocessing=Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
     )
-    card, compiled = quantise.exact(card, weights)
+    card, compiled = quantise.compile_fp32(card, weights)
     folder.mkdir(parents=True, exist_ok=True)
     pack(card, weights, folder / "model.tar.gz", compiled)
     unpack(folder / "model.tar.gz", folder / "model")

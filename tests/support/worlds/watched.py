@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from training.config import hook_config
-from training.debugger.evaluator import OURS, Asked, Jury
+from training.debugger.evaluator import DEFAULT_CONFIGS, RuleConfig, RuleEvaluator
 from training.debugger.hook import Hook
-from training.debugger.report import ISSUE, Verdict
-from training.debugger.smdebug_compat import last_error, start_anew
+from training.debugger.report import ISSUE, RuleResult
+from training.debugger.smdebug_compat import last_error, reset_errors
 
 FEATURES, CLASSES, BATCH = 12, 3, 16
 
@@ -45,15 +45,15 @@ class Run:
         root: Path,
         network: nn.Module,
         every: int = 1,
-        rules: Sequence[Asked] = OURS,
+        rules: Sequence[RuleConfig] = DEFAULT_CONFIGS,
     ) -> None:
-        start_anew()
-        hook_config.write(root / hook_config.CONFIG, root / "tensors", every)
-        hook = Hook.of(root / hook_config.CONFIG, 0)
+        reset_errors()
+        hook_config.write(root / hook_config.CONFIG_FILE, root / "tensors", every)
+        hook = Hook.create(root / hook_config.CONFIG_FILE, 0)
         assert hook is not None
         self.hook, self.network, self.loss = hook, network, nn.CrossEntropyLoss()
-        self.hook.watch(network, self.loss)
-        self.jury = Jury(root / "tensors", rules)
+        self.hook.attach(network, self.loss)
+        self.jury = RuleEvaluator(root / "tensors", rules)
 
     def learn(
         self,
@@ -62,7 +62,7 @@ class Run:
         lrs: Sequence[float] = (0.05,) * 6,
         lr: float | None = None,
         pause: float = 0.0,
-    ) -> dict[str, Verdict]:
+    ) -> dict[str, RuleResult]:
         """What each rule says in the end; `lrs`: of each epoch."""
         for epoch, rate in enumerate(lrs):
             order = torch.randperm(len(train[1]), generator=torch.Generator().manual_seed(epoch))
@@ -79,30 +79,30 @@ class Run:
             if validation:
                 with torch.inference_mode():
                     judged = nn.functional.cross_entropy(self.network(validation[0]), validation[1])
-                self.hook.judged("validation", float(judged), learnt / steps)
+                self.hook.record_evaluation("validation", float(judged), learnt / steps)
             self.hook.flush()
-            self.jury.hear()
+            self.jury.evaluate()
         return self._ended()
 
     def _step(self, inputs: torch.Tensor, labels: torch.Tensor, lr: float) -> float:
         scores = self.network(inputs)
-        self.hook.labels(labels)
+        self.hook.record_labels(labels)
         loss = self.loss(scores, labels)
         self.network.zero_grad()
         loss.backward()
         torch.optim.SGD(self.network.parameters(), lr).step()
         value = float(loss.detach())
         if not math.isfinite(value):
-            self.hook.exploded(value)
+            self.hook.record_divergence(value)
         return value
 
-    def _ended(self) -> dict[str, Verdict]:
+    def _ended(self) -> dict[str, RuleResult]:
         self.hook.flush()
-        self.jury.hear()
+        self.jury.evaluate()
         self.hook.close()
         assert last_error() is None
-        return {verdict.rule: verdict for verdict in self.jury.verdicts()}
+        return {verdict.rule: verdict for verdict in self.jury.results()}
 
 
-def fired(verdicts: dict[str, Verdict]) -> set[str]:
+def fired(verdicts: dict[str, RuleResult]) -> set[str]:
     return {name for name, verdict in verdicts.items() if verdict.state == ISSUE}

@@ -116,7 +116,7 @@ def test_a_flag_takes_no_value() -> None:
         (["train", "photos", "--epochs", "many"], "a whole number from 1"),
         (["train", "photos", "--lr", "0.001:0.1"], "must be a number"),
         (["train", "photos", "--weights", "no-such.pth"], "must be one of pretrained, none"),
-        (["tune", "photos", "--lr", "0.1:0.01"], "must go up"),
+        (["tune", "photos", "--lr", "0.1:0.01"], "must be ascending"),
         (["tune", "photos", "--strategy", "bayesian"], "Did you mean 'Bayesian'?"),
         (["remove", "--stage", "dev", "--bucket", "delte"], "Did you mean 'delete'?"),
         (["reclassify", "--kind", "renewl"], "Did you mean 'renewal'?"),

@@ -11,7 +11,7 @@ from cli import errors
 from cli.stages import connect
 from domain.errors import SortboxError
 from infra.stage import Stage, StageError
-from training.launch.promote import Refused
+from training.launch.promote import PromotionRefused
 
 
 def client_error(code: str, message: str = "said AWS") -> aws.ClientError:
@@ -30,7 +30,7 @@ def raising(error: BaseException) -> Callable[[], object]:
     [
         (SortboxError("The sentence."), 1, "The sentence."),
         (StageError("Stage dev is not deployed here."), 1, "Stage dev is not deployed here."),
-        (Refused("It is worse."), 3, "It is worse."),
+        (PromotionRefused("It is worse."), 3, "It is worse."),
         (click.UsageError("wrong"), 2, "wrong"),
         (KeyboardInterrupt(), 130, "Interrupted."),
         (aws.NoRegionError(), 1, "Which region? Set AWS_REGION"),

@@ -1,6 +1,6 @@
-"""The debugger's rules, by the names that AWS gave its own, as smdebug's Rule.
+"""The base of the debugger's rules: smdebug's Rule, with AWS's names for the rules.
 
-Thresholds bear AWS's names where they mean the same. Each rule is invoked once at every saved step.
+Thresholds have AWS's names if they mean the same. A rule is invoked once per saved step.
 """
 
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from training.debugger import smdebug_compat
 from training.debugger.smdebug_compat import ModeKeys
-from training.debugger.tensors import Tensors
+from training.debugger.tensors import SavedTensors
 
-NAMED = 5
-"""Tensors: beyond these a count is told."""
+TENSORS_SHOWN = 5
+"""Beyond these a sentence has a count only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,50 +21,50 @@ class Finding:
     tensors: tuple[str, ...] = ()
 
 
-class Diagnosis(smdebug_compat.Rule):  # type: ignore[misc]
-    """One rule; its class variables are its parameters, which a job may set by their names."""
+class DebuggerRule(smdebug_compat.Rule):  # type: ignore[misc]
+    """One rule; its class variables are parameters that a job may set by name."""
 
     advice: ClassVar[str]
     needs: ClassVar[str]
-    """A collection of tensors without which the rule says nothing."""
+    """The collection of tensors that the rule reads."""
 
-    def __init__(self, tensors: Tensors, parameters: Mapping[str, str]) -> None:
+    def __init__(self, tensors: SavedTensors, parameters: Mapping[str, str]) -> None:
         super().__init__(tensors, action_str="")
         self.tensors = tensors
-        self.found: Finding | None = None
-        self.looks = 0
-        """Steps at which there was something for the rule to judge."""
+        self.finding: Finding | None = None
+        self.checks = 0
+        """Steps that had tensors for the rule."""
         for name, text in parameters.items():
             default = getattr(type(self), name, None)
             if isinstance(default, int | float):
                 setattr(self, name, type(default)(text))
-        self.begin()
+        self.reset_state()
 
-    def begin(self) -> None:
-        """What a rule remembers from look to look."""
+    def reset_state(self) -> None:
+        """State that a rule keeps between steps."""
 
     def invoke_at_step(self, step: int) -> bool:
-        mode, number = self.tensors.at(step)
+        mode, number = self.tensors.mode_at(step)
         if not self.tensors.names(step, self.needs):
             return False
-        self.looks += 1
-        self.found = self.look(mode, number, step)
-        return self.found is not None
+        self.checks += 1
+        self.finding = self.check(mode, number, step)
+        return self.finding is not None
 
-    def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
-        """`number`: of the step among those of its mode; `step`: among all."""
+    def check(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
+        """`number`: of the step within its mode; `step`: over all modes."""
         raise NotImplementedError
 
     @classmethod
-    def missed(cls, silent: float, parameters: Mapping[str, str]) -> str:
-        """What is wrong if for so many seconds nothing comes to look at; empty: nothing."""
+    def check_silence(cls, idle_seconds: float, parameters: Mapping[str, str]) -> str:
+        """The issue if no step came for `idle_seconds`; empty if there is none."""
         return ""
 
-    def lacks(self) -> str:
-        """Why a rule that found nothing has not really looked; empty where it has."""
-        return "" if self.looks else f"No {self.needs} were saved."
+    def missing_data(self) -> str:
+        """Why a rule without a finding is not applicable; empty if it is applicable."""
+        return "" if self.checks else f"No {self.needs} were saved."
 
 
-def named(tensors: list[str]) -> str:
-    more = len(tensors) - NAMED
-    return ", ".join(tensors[:NAMED]) + (f" and {more} more" if more > 0 else "")
+def summarize(tensors: list[str]) -> str:
+    more = len(tensors) - TENSORS_SHOWN
+    return ", ".join(tensors[:TENSORS_SHOWN]) + (f" and {more} more" if more > 0 else "")

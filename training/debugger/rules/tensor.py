@@ -1,204 +1,207 @@
-"""Rules that read gradients, weights, activations and labels."""
+"""Rules on gradients, weights, activations, labels and the time between batches."""
 
 import math
 from collections import Counter
 from collections.abc import Mapping
 
-from training.debugger.rules.base import Diagnosis, Finding, named
+from training.debugger.rules.base import DebuggerRule, Finding, summarize
 from training.debugger.smdebug_compat import ModeKeys
-from training.debugger.tensors import Numbers
+from training.debugger.tensors import Reductions
 
 
-class ExplodingTensor(Diagnosis):
-    """A loss, gradient or weight is no number any more."""
+class ExplodingTensor(DebuggerRule):
+    """A loss, gradient or weight is NaN or infinite."""
 
     needs = "losses"
-    advice = "Lower lr, or set clip; look for images or labels that no other resembles."
+    advice = "Lower lr, or set clip; look for outliers among images and labels."
 
-    def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
-        saved: Numbers = {}
-        saved |= self.tensors.numbers(step, "gradients", "mean", True)
-        saved |= self.tensors.numbers(step, "weights", "max", False)
+    def check(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
+        saved: Reductions = {}
+        saved |= self.tensors.reductions(step, "gradients", "mean", True)
+        saved |= self.tensors.reductions(step, "weights", "max", False)
         loss = self.tensors.loss(step)
         saved |= {"loss": loss} if loss is not None else {}
         broken = sorted(name for name, value in saved.items() if not math.isfinite(value))
         if not broken:
             return None
-        return Finding(f"No finite number any more: {named(broken)}.", tuple(broken))
+        return Finding(f"NaN or infinite: {summarize(broken)}.", tuple(broken))
 
 
-class Lasting(Diagnosis):
-    """A rule that believes only what it sees of a tensor at several looks in a row."""
+class PersistentRule(DebuggerRule):
+    """A rule that needs the same finding at several consecutive saved steps."""
 
     patience = 2
-    """Looks."""
+    """Saved steps."""
 
-    def begin(self) -> None:
+    def reset_state(self) -> None:
         self._times: Counter[str] = Counter()
 
-    def lasting(self, seen: list[str]) -> list[str]:
-        """Of the tensors that are ill at this look."""
-        self._times = Counter({name: self._times[name] + 1 for name in seen})
-        return sorted(name for name in seen if self._times[name] >= self.patience)
+    def persistent(self, tensors: list[str]) -> list[str]:
+        """Those of `tensors` that were passed at `patience` consecutive calls."""
+        self._times = Counter({name: self._times[name] + 1 for name in tensors})
+        return sorted(name for name in tensors if self._times[name] >= self.patience)
 
 
-class VanishingGradient(Lasting):
-    """A layer's gradients are next to nothing, and beside other layers' too."""
+class VanishingGradient(PersistentRule):
+    """A layer's gradients are close to zero, also relative to other layers'."""
 
     needs = "gradients"
     advice = (
-        "The signal does not reach these layers: prefer ReLU to sigmoid, batch norm, residual "
-        "connections or pretrained weights; freeze layers that need not learn."
+        "Gradients do not reach these layers: use ReLU instead of sigmoid, batch norm, residual "
+        "connections or pretrained weights; freeze layers that need no training."
     )
     threshold = 1e-7
     """Mean absolute gradient."""
     share = 1e-3
-    """Of the largest such mean: when all of them shrink, the network has learnt its lesson."""
+    """Of the largest such mean: if all of them shrink, training has converged."""
 
-    def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
-        means = self.tensors.numbers(step, "gradients", "mean", True)
+    def check(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
+        means = self.tensors.reductions(step, "gradients", "mean", True)
         limit = min(self.threshold, self.share * max(means.values()))
-        gone = self.lasting([name for name, mean in means.items() if mean < limit])
+        gone = self.persistent([name for name, mean in means.items() if mean < limit])
         if not gone:
             return None
         return Finding(
-            f"Mean absolute gradients below {self.threshold:g}, where the largest is "
-            f"{max(means.values()):.2g}: {named(gone)}.",
+            f"Mean absolute gradients below {self.threshold:g}, while the largest is "
+            f"{max(means.values()):.2g}: {summarize(gone)}.",
             tuple(gone),
         )
 
 
-class AllZero(Lasting):
-    """A layer's gradients are nothing at all."""
+class AllZero(PersistentRule):
+    """All gradients of a layer are zero."""
 
     needs = "gradients"
     advice = (
-        "No image can change these layers: look for dead ReLUs, for weights that began at zero, "
-        "and for outputs that the loss does not depend on."
+        "These layers do not learn: look for dead ReLUs, weights that were initialized with zeros, "
+        "and outputs that the loss does not depend on."
     )
 
-    def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
-        means = self.tensors.numbers(step, "gradients", "mean", True)
-        gone = self.lasting([name for name, mean in means.items() if mean == 0])
-        return Finding(f"All gradients are 0: {named(gone)}.", tuple(gone)) if gone else None
+    def check(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
+        means = self.tensors.reductions(step, "gradients", "mean", True)
+        gone = self.persistent([name for name, mean in means.items() if mean == 0])
+        return Finding(f"All gradients are 0: {summarize(gone)}.", tuple(gone)) if gone else None
 
 
-class PoorWeightInitialization(Diagnosis):
-    """As training begins, a layer's weights are alike, or its signal is lost or far too loud."""
+class PoorWeightInitialization(DebuggerRule):
+    """At the start, a layer's weights are all equal, or gradients or the loss are far too large."""
 
     needs = "weights"
     advice = (
-        "Begin with pretrained weights, or with Kaiming's for ReLU and Xavier's for others; never "
-        "with constants."
+        "Start from pretrained weights, or use Kaiming initialization for ReLU and Xavier for "
+        "other "
+        "activations; never constants."
     )
     steps = 3
-    """Looks that count as the beginning."""
+    """Saved steps that count as the start."""
     threshold = 1e5
-    """The largest layer's mean absolute gradient over the smallest's."""
+    """Ratio of the largest to the smallest mean absolute gradient of the layers."""
     loudest = 20.0
-    """A first loss: guessing among a thousand classes has 6.9."""
+    """Of the first loss: chance level for a thousand classes is 6.9."""
 
-    def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
-        if self.looks > self.steps:
+    def check(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
+        if self.checks > self.steps:
             return None
         loss = self.tensors.loss(step)
-        if self.looks == 1 and loss is not None and loss > self.loudest:
-            return Finding(f"The first loss is {loss:.4g}, and guessing among a thousand has 6.9.")
-        return self._alike(step) or self._uneven(step)
+        if self.checks == 1 and loss is not None and loss > self.loudest:
+            return Finding(
+                f"The first loss is {loss:.4g}; chance level for a thousand classes is 6.9."
+            )
+        return self._check_constant(step) or self._check_uneven(step)
 
-    def _alike(self, step: int) -> Finding | None:
-        lows = self.tensors.numbers(step, "weights", "min", False)
-        highs = self.tensors.numbers(step, "weights", "max", False)
-        alike = sorted(name for name in lows if lows[name] == highs[name])
-        if not alike:
+    def _check_constant(self, step: int) -> Finding | None:
+        lows = self.tensors.reductions(step, "weights", "min", False)
+        highs = self.tensors.reductions(step, "weights", "max", False)
+        constant = sorted(name for name in lows if lows[name] == highs[name])
+        if not constant:
             return None
-        return Finding(f"All weights of a layer are the same: {named(alike)}.", tuple(alike))
+        return Finding(f"All weights of a layer are equal: {summarize(constant)}.", tuple(constant))
 
-    def _uneven(self, step: int) -> Finding | None:
-        means = self.tensors.numbers(step, "gradients", "mean", True)
+    def _check_uneven(self, step: int) -> Finding | None:
+        means = self.tensors.reductions(step, "gradients", "mean", True)
         weights = {name: mean for name, mean in means.items() if name.endswith("weight")}
         if not weights or max(weights.values()) <= self.threshold * min(weights.values()):
             return None
         weakest = min(weights, key=lambda name: weights[name])
         return Finding(
-            f"As training begins, gradients reach from {weights[weakest]:.2g} ({weakest}) to "
+            f"At the start, gradients range from {weights[weakest]:.2g} ({weakest}) to "
             f"{max(weights.values()):.2g}.",
             (weakest,),
         )
 
 
-class DeadRelu(Lasting):
-    """More than half the channels of a ReLU are never above zero."""
+class DeadRelu(PersistentRule):
+    """More than half the channels of a ReLU are always zero."""
 
     needs = "dead_relu"
-    advice = "Lower lr, warm up for longer, or begin with other weights; LeakyReLU cannot die."
+    advice = "Lower lr, raise warmup, or use other initial weights; LeakyReLU cannot die."
     threshold_layer = 50.0
     """Percent of a layer's channels."""
     patience = 3
-    """A channel may have nothing to say about one batch."""
+    """A channel may be zero for a single batch."""
 
-    def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
+    def check(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
         shares = {
             name: 100 * float(self.tensors.value(name, step))
             for name in self.tensors.names(step, self.needs)
         }
-        dead = self.lasting([name for name in shares if shares[name] > self.threshold_layer])
+        dead = self.persistent([name for name in shares if shares[name] > self.threshold_layer])
         if not dead:
             return None
-        told = [f"{name.rpartition('_dead_')[0]} ({shares[name]:.0f} %)" for name in dead]
-        return Finding(f"Channels that never fire: {named(told)}.", tuple(dead))
+        shown = [f"{name.rpartition('_dead_')[0]} ({shares[name]:.0f} %)" for name in dead]
+        return Finding(f"Channels that are always zero: {summarize(shown)}.", tuple(dead))
 
-    def lacks(self) -> str:
-        return "" if self.looks else "No ReLU is among the layers that learn, or none was saved."
+    def missing_data(self) -> str:
+        return "" if self.checks else "There is no ReLU in the trained layers, or none was saved."
 
 
-class ClassImbalance(Diagnosis):
-    """Some classes are seen far more often than others."""
+class ClassImbalance(DebuggerRule):
+    """Some classes are far more frequent than others."""
 
     needs = "labels"
     advice = "Set class-weights=balanced, or collect images of the rare classes."
     threshold_imbalance = 10.0
-    """Images of the commonest class over those of the rarest."""
+    """Ratio of the most to the least frequent class."""
     samples = 200
-    """Labels to have seen before anything is said."""
+    """Minimum number of labels."""
 
-    def begin(self) -> None:
-        self._seen: Counter[int] = Counter()
+    def reset_state(self) -> None:
+        self._counts: Counter[int] = Counter()
 
-    def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
-        self._seen.update(int(label) for label in self.tensors.value("labels", step).flatten())
-        if self._seen.total() < self.samples:
+    def check(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
+        self._counts.update(int(label) for label in self.tensors.value("labels", step).flatten())
+        if self._counts.total() < self.samples:
             return None
-        (common, most), *_, (rare, least) = self._seen.most_common()
+        (common, most), *_, (rare, least) = self._counts.most_common()
         if most <= self.threshold_imbalance * least:
             return None
         return Finding(
-            f"Of {self._seen.total()} training labels, {most} are class {common} and {least} are "
+            f"Of {self._counts.total()} training labels, {most} are class {common} and {least} are "
             f"class {rare}.",
             (f"class {rare}",),
         )
 
-    def lacks(self) -> str:
-        few = f"{self._seen.total()} labels were saved, and {self.samples} are needed."
-        return super().lacks() or (few if self._seen.total() < self.samples else "")
+    def missing_data(self) -> str:
+        few = f"It needs {self.samples} labels; saved: {self._counts.total()}."
+        return super().missing_data() or (few if self._counts.total() < self.samples else "")
 
 
-class StalledTrainingRule(Diagnosis):
-    """A step was a long time in coming, or does not come at all."""
+class StalledTrainingRule(DebuggerRule):
+    """A step took too long to start, or does not start at all."""
 
     needs = "seconds"
-    advice = "Look at the loader, the disk and the network; the profiler report says who waited."
+    advice = "Check the loader, the disk and the network; the profiler report shows what waited."
     threshold = 1800.0
-    """Seconds between two batches, which learn or are judged."""
+    """Seconds between two batches of training or evaluation."""
 
-    def look(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
+    def check(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
         waited = float(self.tensors.value("seconds", step))
         if waited <= self.threshold:
             return None
         return Finding(f"{waited:.0f} s passed between two batches.")
 
     @classmethod
-    def missed(cls, silent: float, parameters: Mapping[str, str]) -> str:
-        if silent <= float(parameters.get("threshold", cls.threshold)):
+    def check_silence(cls, idle_seconds: float, parameters: Mapping[str, str]) -> str:
+        if idle_seconds <= float(parameters.get("threshold", cls.threshold)):
             return ""
-        return f"For {silent:.0f} s no batch has come, and training has not ended."
+        return f"No batch for {idle_seconds:.0f} s, and training has not ended."

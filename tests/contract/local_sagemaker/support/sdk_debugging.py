@@ -17,14 +17,14 @@ from sagemaker.core.shapes import OutputDataConfig
 from sagemaker.core.training.configs import Compute, InputData, StoppingCondition
 
 from training.config.train_config import TrainConfig
-from training.managed_debugger.request import Managed, asks
+from training.managed_debugger.request import ManagedTrainer, trainer_members
 
 
 def main(image: str, role: str, bucket: str, hyperparameters: str) -> dict[str, Any]:
     session = boto3.Session(region_name="us-east-1")
     told = TrainConfig.from_strings(json.loads(hyperparameters))
-    trainer = Managed(
-        asks=asks(told, f"s3://{bucket}/debugged", "us-east-1"),
+    trainer = ManagedTrainer(
+        asks=trainer_members(told, f"s3://{bucket}/debugged", "us-east-1"),
         training_image=image,
         role=role,
         sagemaker_session=Session(boto_session=session, default_bucket=bucket),

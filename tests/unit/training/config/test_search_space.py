@@ -14,7 +14,7 @@ from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
 from training.launch import tune
-from training.launch.tune import Asked, tuning_name
+from training.launch.tune import SearchOptions, TuningRequest, tuning_name
 from training.reports import trials_page
 
 SPACE: search_space.Space = {
@@ -23,84 +23,84 @@ SPACE: search_space.Space = {
 }
 
 
-def asked(*words: str, **given: Any) -> Asked:
-    named = dict(word.split("=", 1) for word in words)
-    job = launch.asked(Stage("dev"), "image@sha256:1", "photos", {})
-    return tune.asked(job, named, **given)
+def request(*words: str, **options: Any) -> TuningRequest:
+    hyperparameters = dict(word.split("=", 1) for word in words)
+    job = launch.job_request(Stage("dev"), "image@sha256:1", "photos", {})
+    return tune.tuning_request(job, hyperparameters, SearchOptions(**options))
 
 
 def test_lr_and_batch_size_are_searched_unless_something_else_is_said() -> None:
-    assert asked().space == SPACE
-    assert asked("lr=0.01").space == {"batch-size": SPACE["batch-size"]}
-    assert asked("lr=0.01").job.told.lr == 0.01
+    assert request().space == SPACE
+    assert request("lr=0.01").space == {"batch-size": SPACE["batch-size"]}
+    assert request("lr=0.01").job.config.lr == 0.01
 
 
 def test_ranges_and_choices_are_said_like_values() -> None:
-    wanted = asked("lr=0.0001:0.01", "optimizer=adamw,sgd", "epochs=4:8", "name=pets")
+    wanted = request("lr=0.0001:0.01", "optimizer=adamw,sgd", "epochs=4:8", "name=pets")
     assert wanted.space == {
         "lr": Continuous(0.0001, 0.01, "Logarithmic"),
         "epochs": Continuous(4, 8, "Linear"),
         "batch-size": SPACE["batch-size"],
         "optimizer": Categorical(("adamw", "sgd")),
     }
-    assert wanted.job.told.name == "pets"
+    assert wanted.job.config.name == "pets"
 
 
 def test_what_chose_the_values_does_not_judge_them() -> None:
-    assert asked().job.told.selects
-    assert asked().trial.told.selects
+    assert request().job.config.selects_by_validation
+    assert request().trial.config.selects_by_validation
 
 
 def test_watching_is_for_the_final_fit() -> None:
-    wanted = asked("debug=on")
-    assert (wanted.trial.told.debug, wanted.trial.told.profile_steps) == ("off", 0)
-    assert wanted.job.told.debug == "on"
-    assert wanted.job.told.profile_steps > 0
+    wanted = request("debug=on")
+    assert (wanted.trial.config.debug, wanted.trial.config.profile_steps) == ("off", 0)
+    assert wanted.job.config.debug == "on"
+    assert wanted.job.config.profile_steps > 0
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["lr=0.1:0.01"], "must go up"),
+        (["lr=0.1:0.01"], "must be ascending"),
         (["lr=0.01:fast"], "lr must be a number"),
         (["optimizer=adam,sgd"], "optimizer must be one of"),
-        (["optimizer=adamw:sgd"], "optimizer is no number"),
+        (["optimizer=adamw:sgd"], "optimizer is not a number"),
         (["lrr=0.1"], "Is lr meant"),
-        (["lr=0.1", "batch-size=8"], "Nothing is left to search"),
+        (["lr=0.1", "batch-size=8"], "There is nothing to search"),
     ],
 )
 def test_what_cannot_be_searched_is_told_before_anything_starts(
     words: list[str], sentence: str
 ) -> None:
     with pytest.raises(TrainingFailed, match=sentence):
-        asked(*words)
+        request(*words)
 
 
 def test_a_search_within_one_job_is_of_heads_alone() -> None:
-    assert asked(in_one_job=True).in_one_job
+    assert request(in_one_job=True).options.in_one_job
     with pytest.raises(TrainingFailed, match="needs unfreeze=head"):
-        asked("unfreeze=all", in_one_job=True)
+        request("unfreeze=all", in_one_job=True)
     with pytest.raises(TrainingFailed, match="image-size cannot be searched"):
-        asked("image-size=128,224", in_one_job=True)
+        request("image-size=128,224", in_one_job=True)
 
 
 def test_a_space_is_read_as_it_was_written_and_fits_a_hyperparameter() -> None:
-    for space in (SPACE, asked("epochs=4:8", "optimizer=adamw,sgd").space):
-        text = search_space.written(space)
-        assert search_space.read(text) == space
+    for space in (SPACE, request("epochs=4:8", "optimizer=adamw,sgd").space):
+        text = search_space.format_space(space)
+        assert search_space.parse_space(text) == space
         assert TrainConfig.from_strings({"search": text}).search == text
 
 
 def test_places_are_spread_from_end_to_end_and_choices_evenly() -> None:
-    places = search_space.spread(SPACE, 12, 0)
+    places = search_space.spread_points(SPACE, 12, 0)
     rates = [float(place["lr"]) for place in places]
     assert (rates[0], rates[-1]) == (0.001, 0.1)
     assert rates == sorted(rates)
     sizes = [place["batch-size"] for place in places]
     assert {size: sizes.count(size) for size in sizes} == {"32": 4, "64": 4, "128": 4}
-    assert search_space.spread(SPACE, 12, 0) == places
-    assert search_space.spread(SPACE, 12, 1) != places
-    assert [place["lr"] for place in search_space.spread(SPACE, 1, 0)] == ["0.01"]
+    assert search_space.spread_points(SPACE, 12, 0) == places
+    assert search_space.spread_points(SPACE, 12, 1) != places
+    assert [place["lr"] for place in search_space.spread_points(SPACE, 1, 0)] == ["0.01"]
 
 
 @pytest.mark.parametrize(
@@ -110,20 +110,20 @@ def test_places_are_spread_from_end_to_end_and_choices_evenly() -> None:
 def test_a_best_value_at_its_ranges_edge_is_told_with_where_to_look_next(
     lr: str, where: str, next_time: str
 ) -> None:
-    [sentence] = search_space.at_edges(SPACE, {"lr": lr, "batch-size": "128"})
+    [sentence] = search_space.edge_warnings(SPACE, {"lr": lr, "batch-size": "128"})
     assert where in sentence
     assert next_time in sentence
     low, _, high = sentence.rpartition(" ")[2].rstrip(".").partition(":")
-    assert search_space.parsed("lr", f"{low}:{high}") is not None
+    assert search_space.parse_range("lr", f"{low}:{high}") is not None
 
 
 def test_a_best_value_within_its_range_is_left_alone() -> None:
-    assert search_space.at_edges(SPACE, {"lr": "0.01", "batch-size": "32"}) == []
+    assert search_space.edge_warnings(SPACE, {"lr": "0.01", "batch-size": "32"}) == []
 
 
 def test_an_edge_beyond_which_nothing_is_allowed_is_no_warning() -> None:
     space = {"warmup": Continuous(0, 1, "Linear")}
-    assert search_space.at_edges(space, {"warmup": "0.0"}) == []
+    assert search_space.edge_warnings(space, {"warmup": "0.0"}) == []
 
 
 def test_tuning_jobs_have_names_that_aws_takes() -> None:
@@ -155,7 +155,7 @@ def test_a_trial_that_was_stopped_is_best_only_where_none_came_to_its_end() -> N
 
 def test_trials_are_read_as_they_were_written(tmp_path: Path) -> None:
     some = [trial("1", 0.8, 0.5), trial("2", None, 0.4, failure="It ran away.")]
-    trials.write(tmp_path, "validation_accuracy", search_space.written(SPACE), some)
+    trials.write(tmp_path, "validation_accuracy", search_space.format_space(SPACE), some)
     assert trials.read(tmp_path / trials.FILE) == some
     content = json.loads((tmp_path / trials.FILE).read_text())
     assert (content["best"], content["objective"]) == ("1", "validation_accuracy")
@@ -166,7 +166,7 @@ def test_the_page_shows_every_trial_and_escapes_what_it_is_told() -> None:
         trial("search-001", 0.8, 0.5, lr="0.001"),
         trial("search-002", None, 0.4, failure="<script>alert(1)</script>"),
     ]
-    page = trials_page.html("<b>", "validation_accuracy", search_space.written(SPACE), some)
+    page = trials_page.html("<b>", "validation_accuracy", search_space.format_space(SPACE), some)
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "search-001" in page
@@ -176,5 +176,5 @@ def test_the_page_shows_every_trial_and_escapes_what_it_is_told() -> None:
 
 
 def test_what_a_search_varies_is_taken_by_training_itself() -> None:
-    for place in search_space.spread(train_config.search_space(), 12, 3):
+    for place in search_space.spread_points(train_config.search_space(), 12, 3):
         TrainConfig.from_strings(dict(place))

@@ -32,7 +32,7 @@ def test_folders_named_by_split_are_used_as_they_are(validation: str, tmp_path: 
     dataset = prepared(breeds(tmp_path, validation))
     assert dataset.labels == ("001.Red", "002.Green", "003.Blue")
     assert sizes(dataset) == {"train": 12, "validation": 6, "test": 6}
-    assert dataset.judge == "test"
+    assert dataset.test_split == "test"
 
 
 @pytest.mark.parametrize("wrapping", ["DogImages", "training", "training/DogImages", "train"])
@@ -77,7 +77,7 @@ def test_a_label_is_what_its_folder_is_read_as(split: str, tmp_path: Path) -> No
     assert dataset.labels == LABELS
     assert [sum(row) for row in zip(*map(dataset.counts, dataset.splits), strict=True)] == [8] * 7
     places = [
-        PurePosixPath(upload.place(name, example, dataset)).relative_to(name)
+        PurePosixPath(upload.key_in_dataset(name, example, dataset)).relative_to(name)
         for name, examples in dataset.splits.items()
         for example in examples
     ]
@@ -100,7 +100,7 @@ def test_hidden_folders_that_hold_files_are_named(split: str, tmp_path: Path) ->
     (tmp_path / split / "__MACOSX" / "red" / "._1.png").write_bytes(b"Apple's")
     dataset = prepared(tmp_path)
     assert dataset.passed_over == ((PurePosixPath(split) / "_green").as_posix(),)
-    assert "_green (rename them to train on them)" in data.described(dataset)
+    assert "_green (rename them to train on them)" in data.describe(dataset)
 
 
 def test_a_hidden_folder_beside_the_data_set_is_named(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_every_image_is_an_image_by_its_content(tmp_path: Path) -> None:
     [
         ({}, r"holds no folders"),
         ({"cat.png": 1}, r"holds images but no folders"),
-        ({"red/1.png": 1}, r"one class only, 'red'"),
+        ({"red/1.png": 1}, r"only one class, 'red'"),
         ({"test/red/1.png": 1, "test/blue/1.png": 1, "valid/red/1.png": 1}, r"but no train"),
         (
             {f"{split}/{name}/1.png": 1 for split in ("train", "valid", "val") for name in "ab"},
@@ -194,8 +194,8 @@ def test_a_class_of_which_nothing_can_be_read_is_named(tmp_path: Path) -> None:
 def test_images_that_are_both_learnt_and_judged_are_counted(tmp_path: Path) -> None:
     folder(tmp_path / "train", {"red": 5, "blue": 5})
     folder(tmp_path / "validation", {"red": 3, "blue": 2})
-    assert prepared(tmp_path).twins == 5
-    assert prepared(data_set(tmp_path / "other")).twins == 0
+    assert prepared(tmp_path).duplicates == 5
+    assert prepared(data_set(tmp_path / "other")).duplicates == 0
 
 
 def test_the_fingerprint_is_of_content_class_and_split(tmp_path: Path) -> None:

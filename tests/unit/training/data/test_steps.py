@@ -15,9 +15,9 @@ from tests.support.builders.images import picture
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.data import augment, sampling
-from training.distributed import World
+from training.distributed import Distributed
 from training.loop import optimizer
-from training.loop.optimizer import Average, rate
+from training.loop.optimizer import EMA, lr_share
 
 NUMBERS = Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "bilinear")
 
@@ -34,7 +34,7 @@ def test_every_operation_takes_every_strength(
 def test_the_same_dice_alter_an_image_in_the_same_way() -> None:
     image = picture()
     one, two, other = (
-        augment.augmented(image, NUMBERS, "trivial", Random(seed)) for seed in (1, 1, 2)
+        augment.augment_image(image, NUMBERS, "trivial", Random(seed)) for seed in (1, 1, 2)
     )
     assert one.shape == (32, 32, 3)
     assert np.array_equal(one, two)
@@ -43,13 +43,13 @@ def test_the_same_dice_alter_an_image_in_the_same_way() -> None:
 
 def test_without_augmentation_training_sees_what_serving_sees() -> None:
     image = picture()
-    seen = augment.augmented(image, NUMBERS, "none", Random(0))
+    seen = augment.augment_image(image, NUMBERS, "none", Random(0))
     assert np.array_equal(seen, preprocess.crop(image, NUMBERS))
 
 
 @given(seed=st.integers(0, 10**6), width=st.integers(1, 300), height=st.integers(1, 300))
 def test_a_random_crop_stays_inside(seed: int, width: int, height: int) -> None:
-    pixels = augment.augmented(picture(width, height), NUMBERS, "flip", Random(seed))
+    pixels = augment.augment_image(picture(width, height), NUMBERS, "flip", Random(seed))
     assert pixels.shape == (32, 32, 3)
 
 
@@ -58,14 +58,14 @@ def test_blended_targets_tell_how_much_of_each_image_is_there(mixup: float, cutm
     inputs = torch.stack([torch.full((3, 16, 16), float(value)) for value in (0, 1)])
     targets = torch.eye(2)
     for seed in range(20):
-        seen, wanted = augment.blended(inputs, targets, mixup, cutmix, Random(seed))
+        seen, wanted = augment.mix_batch(inputs, targets, mixup, cutmix, Random(seed))
         torch.testing.assert_close(seen.mean((1, 2, 3)), wanted[:, 1])
         torch.testing.assert_close(wanted.sum(1), torch.ones(2))
 
 
 def test_nothing_is_blended_unless_asked() -> None:
     inputs, targets = torch.rand(2, 3, 4, 4), torch.eye(2)
-    assert augment.blended(inputs, targets, 0, 0, Random(0)) == (inputs, targets)
+    assert augment.mix_batch(inputs, targets, 0, 0, Random(0)) == (inputs, targets)
 
 
 @given(
@@ -79,9 +79,11 @@ def test_processes_together_make_the_batches_that_one_would(
 ) -> None:
     if count < size:
         return
-    whole, each = batch * size, [World(rank, size) for rank in range(size)]
-    plans = [list(sampling.planned(count, whole, 7, epoch, 0, world)) for world in each]
-    alone = list(sampling.planned(count, whole, 7, epoch, 0, World()))
+    whole, each = batch * size, [Distributed(rank, size) for rank in range(size)]
+    plans = [
+        list(sampling.plan_epoch(count, whole, 7, epoch, 0, distributed)) for distributed in each
+    ]
+    alone = list(sampling.plan_epoch(count, whole, 7, epoch, 0, Distributed()))
     assert {len(part) for plan in plans for part in plan} == {min(whole, count) // size}
     for step, parts in enumerate(zip(*plans, strict=True)):
         assert set(np.concatenate(parts)) <= set(alone[step])
@@ -90,41 +92,41 @@ def test_processes_together_make_the_batches_that_one_would(
 
 
 def test_an_epoch_taken_up_in_the_middle_goes_on_where_it_was() -> None:
-    whole = list(sampling.planned(40, 8, 1, 3, 0, World()))
-    rest = list(sampling.planned(40, 8, 1, 3, 2, World()))
+    whole = list(sampling.plan_epoch(40, 8, 1, 3, 0, Distributed()))
+    rest = list(sampling.plan_epoch(40, 8, 1, 3, 2, Distributed()))
     assert [list(part) for part in rest] == [list(part) for part in whole[2:]]
-    other = list(sampling.planned(40, 8, 1, 4, 0, World()))
+    other = list(sampling.plan_epoch(40, 8, 1, 4, 0, Distributed()))
     assert [list(part) for part in other] != [list(part) for part in whole]
 
 
 @given(count=st.integers(0, 100), size=st.integers(1, 8))
 def test_every_example_is_judged_by_one_process(count: int, size: int) -> None:
-    own = [sampling.part(count, World(rank, size)) for rank in range(size)]
+    own = [sampling.own_part(count, Distributed(rank, size)) for rank in range(size)]
     assert [number for part in own for number in part] == list(range(count))
-    assert sampling.parts(count, World(0, size)) == [len(part) for part in own]
+    assert sampling.part_sizes(count, Distributed(0, size)) == [len(part) for part in own]
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
     with pytest.raises(TrainingFailed, match="batch-size must be a multiple of the 4 processes"):
-        sampling.steps(100, 30, World(0, 4))
+        sampling.steps_per_epoch(100, 30, Distributed(0, 4))
     with pytest.raises(TrainingFailed, match="4 processes cannot share 3"):
-        sampling.steps(3, 4, World(0, 4))
+        sampling.steps_per_epoch(3, 4, Distributed(0, 4))
 
 
 def test_the_rate_climbs_to_its_peak_and_falls_to_nought() -> None:
-    rates = [rate(step, 100, 0.1) for step in range(100)]
+    rates = [lr_share(step, 100, 0.1) for step in range(100)]
     assert rates[:10] == sorted(rates[:10])
     assert max(rates) == rates[10] == 1.0
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0 < rates[-1] < 0.001
-    assert rate(0, 1, 0.0) == 1.0
+    assert lr_share(0, 1, 0.0) == 1.0
 
 
 def test_layers_below_the_head_learn_slower_and_biases_do_not_decay() -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
     config = TrainConfig(lr=0.1, backbone_lr=0.01, weight_decay=0.5)
-    made = optimizer.optimizer(config, network[1], network)
-    optimizer.set_rate(made, 0.5)
+    made = optimizer.make_optimizer(config, network[1], network)
+    optimizer.set_lr(made, 0.5)
     found = {
         tuple(group["params"][0].shape): (group["lr"], group["weight_decay"])
         for group in made.param_groups
@@ -140,7 +142,7 @@ def test_layers_below_the_head_learn_slower_and_biases_do_not_decay() -> None:
 def test_an_average_follows_slowly_and_forgets_its_beginning() -> None:
     module = nn.Linear(1, 1)
     nn.init.constant_(module.weight, 0.0)
-    average = Average(module, 0.9)
+    average = EMA(module, 0.9)
     nn.init.constant_(module.weight, 1.0)
     average.update(module, 1)
     assert float(average.state["weight"]) == pytest.approx(9 / 11)

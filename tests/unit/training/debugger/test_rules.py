@@ -12,12 +12,12 @@ from torch import nn
 
 from tests.support.worlds.watched import CLASSES, FEATURES, Run, fired, layers, made
 from training.config import hook_config
-from training.debugger.evaluator import EVERY, Asked
-from training.debugger.report import ERROR, ISSUE, NO_ISSUE, NOT_APPLICABLE, Verdict
-from training.debugger.rules.base import Diagnosis
+from training.debugger.evaluator import ALL_RULES, RuleConfig
+from training.debugger.report import ERROR, ISSUE, NO_ISSUE, NOT_APPLICABLE, RuleResult
+from training.debugger.rules.base import DebuggerRule
 from training.debugger.rules.tensor import ExplodingTensor, StalledTrainingRule
 from training.debugger.smdebug_compat import ModeKeys
-from training.debugger.tensors import Tensors
+from training.debugger.tensors import SavedTensors
 from training.managed_debugger import rule_job
 
 
@@ -30,20 +30,20 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def healthy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RuleResult]:
     run = Run(tmp_path_factory.mktemp("healthy"), layers(2))
     return run.learn(made(160, 2, 0.8), made(100, 3, 0.8))
 
 
 @pytest.mark.parametrize("rule", hook_config.RULES)
 def test_a_rule_is_silent_about_a_training_that_goes_well(
-    healthy: dict[str, Verdict], rule: str
+    healthy: dict[str, RuleResult], rule: str
 ) -> None:
     assert healthy[rule].state == NO_ISSUE, healthy[rule].sentence
 
 
 def test_rules_have_the_names_that_jobs_are_told() -> None:
-    assert tuple(rule.__name__ for rule in EVERY) == hook_config.RULES
+    assert tuple(rule.__name__ for rule in ALL_RULES) == hook_config.RULES
 
 
 def test_a_loss_that_stays_where_it_began_is_found(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_relus_that_never_fire_again_are_found(tmp_path: Path) -> None:
         network.get_parameter("0.bias").fill_(-30)
     verdicts = Run(tmp_path, network).learn(made(160, 2, 0.8), lrs=[0.01] * 2)
     assert {"DeadRelu", "AllZero"} <= fired(verdicts)
-    assert verdicts["DeadRelu"].sentence.startswith("Channels that never fire: 1 (100 %)")
+    assert verdicts["DeadRelu"].sentence.startswith("Channels that are always zero: 1 (100 %)")
 
 
 @pytest.mark.parametrize("spoil", [nn.init.zeros_, lambda weight: nn.init.normal_(weight, std=9)])
@@ -119,14 +119,14 @@ def test_classes_that_are_seen_alike_are_balanced(tmp_path: Path) -> None:
 
 
 def test_a_step_that_is_long_in_coming_is_found(tmp_path: Path) -> None:
-    impatient = [Asked(StalledTrainingRule, {"threshold": "0.3"})]
+    impatient = [RuleConfig(StalledTrainingRule, {"threshold": "0.3"})]
     run = Run(tmp_path, layers(1), rules=impatient)
     assert fired(run.learn(made(48, 2, 0.8), lrs=[0.05], pause=0.4)) == {"StalledTrainingRule"}
 
 
 def test_a_process_beside_a_training_that_falls_silent_names_it_at_once(tmp_path: Path) -> None:
     Run(tmp_path, layers(1)).learn(made(48, 2, 0.8), lrs=[0.05])
-    (tmp_path / "tensors" / rule_job.END).unlink()
+    (tmp_path / "tensors" / rule_job.END_FILE).unlink()
     told = {"RuleConfigurationName": "stall", "RuleParameters": {
         "rule_to_invoke": "StalledTrainingRule", "threshold": "0.3"}}  # fmt: skip
     statuses = tmp_path / "statuses.json"
@@ -138,27 +138,27 @@ def test_a_process_beside_a_training_that_falls_silent_names_it_at_once(tmp_path
             assert time.monotonic() < deadline
             time.sleep(0.02)
     finally:
-        (tmp_path / "tensors" / rule_job.END).touch()
+        (tmp_path / "tensors" / rule_job.END_FILE).touch()
         beside.join()
     [status] = json.loads(statuses.read_text())
-    assert status["StatusDetails"].endswith("no batch has come, and training has not ended.")
+    assert status["StatusDetails"].endswith("s, and training has not ended.")
 
 
 def test_a_head_alone_has_no_relus_to_watch(tmp_path: Path) -> None:
     head = nn.Linear(FEATURES, CLASSES)
     verdicts = Run(tmp_path, head).learn(made(160, 2, 0.8))
     assert verdicts["DeadRelu"].state == NOT_APPLICABLE
-    assert "No ReLU is among the layers that learn" in verdicts["DeadRelu"].sentence
+    assert "There is no ReLU in the trained layers" in verdicts["DeadRelu"].sentence
 
 
 def test_a_rule_that_breaks_leaves_the_others_and_the_training_alone(tmp_path: Path) -> None:
-    class Broken(Diagnosis):
+    class Broken(DebuggerRule):
         needs = "losses"
 
-        def look(self, mode: object, number: int, step: int) -> None:
+        def check(self, mode: object, number: int, step: int) -> None:
             raise ZeroDivisionError("no such thing")
 
-    run = Run(tmp_path, layers(1), rules=[Asked(Broken), Asked(ExplodingTensor)])
+    run = Run(tmp_path, layers(1), rules=[RuleConfig(Broken), RuleConfig(ExplodingTensor)])
     verdicts = run.learn(made(80, 2, 0.8))
     assert verdicts["Broken"].state == ERROR
     assert "ZeroDivisionError: no such thing" in verdicts["Broken"].sentence
@@ -168,7 +168,7 @@ def test_a_rule_that_breaks_leaves_the_others_and_the_training_alone(tmp_path: P
 def test_looks_are_taken_at_the_interval_and_at_every_pass(tmp_path: Path) -> None:
     run = Run(tmp_path, layers(1), every=4)
     run.learn(made(160, 2, 0.8), made(32, 3, 0.8), lrs=[0.05] * 2)
-    saved = Tensors(tmp_path / "tensors")
+    saved = SavedTensors(tmp_path / "tensors")
     assert saved.steps(ModeKeys.TRAIN) == [0, 4, 8, 12, 16]
     assert [made for made, _ in saved.curve(ModeKeys.EVAL)] == [10, 20]
 

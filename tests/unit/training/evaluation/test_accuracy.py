@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from training.data.dataset import Example
-from training.distributed import World
+from training.distributed import Distributed
 from training.evaluation import accuracy
-from training.evaluation.accuracy import Judgement
+from training.evaluation.accuracy import Evaluation
 from training.evaluation.archive import compare
-from training.model.mcnemar import Paired
+from training.model.mcnemar import PairedCounts
 
 SCORES = np.array([[0.9, 0.1], [0.2, 0.8], [0.65, 0.35], [0.4, 0.6]])
 TRUTH = np.array([0, 1, 1, 1])
 
 
-def judged(scores: NDArray[np.float64] = SCORES, truth: NDArray[np.int64] = TRUTH) -> Judgement:
+def judged(scores: NDArray[np.float64] = SCORES, truth: NDArray[np.int64] = TRUTH) -> Evaluation:
     batch = (torch.from_numpy(np.log(scores)).float(), torch.from_numpy(truth))
-    return accuracy.judged(lambda inputs: inputs, [batch], len(truth), World())
+    return accuracy.evaluate(lambda inputs: inputs, [batch], len(truth), Distributed())
 
 
 def test_a_judgement_counts_what_is_right() -> None:
@@ -48,7 +48,7 @@ def test_one_certain_mistake_is_no_infinite_loss() -> None:
 
 def test_predictions_are_written_a_row_an_image(tmp_path: Path) -> None:
     examples = [Example(f"{name}.png", 0, "") for name in 'a,"d']
-    accuracy.write(tmp_path / "p.csv", judged(), examples, ("cat", "chien é"))
+    accuracy.write_predictions(tmp_path / "p.csv", judged(), examples, ("cat", "chien é"))
     with (tmp_path / "p.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == ["a.png", ",.png", '".png', "d.png"]
@@ -63,8 +63,8 @@ def test_predictions_are_written_a_row_an_image(tmp_path: Path) -> None:
 
 def test_two_models_are_compared_where_one_alone_is_right() -> None:
     other = judged(SCORES[:, ::-1])
-    assert compare(judged(), other) == Paired(wins=3, losses=1)
-    assert compare(judged(), judged()) == Paired(0, 0)
+    assert compare(judged(), other) == PairedCounts(wins=3, losses=1)
+    assert compare(judged(), judged()) == PairedCounts(0, 0)
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_two_models_are_compared_where_one_alone_is_right() -> None:
 def test_worse_means_more_than_luck_explains(
     wins: int, losses: int, p_value: float, is_worse: bool
 ) -> None:
-    paired = Paired(wins, losses)
+    paired = PairedCounts(wins, losses)
     assert paired.p_value == pytest.approx(p_value)
     assert paired.is_worse == is_worse
 
 
 @given(wins=st.integers(0, 3000), losses=st.integers(0, 3000))
 def test_the_p_value_is_a_probability_whatever_the_counts(wins: int, losses: int) -> None:
-    assert 0 <= Paired(wins, losses).p_value <= 1
-    assert Paired(wins, losses).p_value == Paired(losses, wins).p_value
+    assert 0 <= PairedCounts(wins, losses).p_value <= 1
+    assert PairedCounts(wins, losses).p_value == PairedCounts(losses, wins).p_value

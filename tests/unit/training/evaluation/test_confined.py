@@ -48,14 +48,14 @@ def examples(root: Path) -> list[Example]:
     classes = {
         label: tuple(f"{label}/{p.name}" for p in (root / label).iterdir()) for label in LABELS
     }
-    found = dataset.examined(root, classes, LABELS, lambda: None)
+    found = dataset.examine(root, classes, LABELS, lambda: None)
     return [each for each in found if isinstance(each, Example)]
 
 
 def judge(root: Path, archive: Path, seconds: float, program: str) -> str:
     """The sentence of the refusal."""
     with pytest.raises(ModelLoadError) as refused:
-        confined.judged(archive, root, examples(root), LABELS, seconds, program)
+        confined.evaluate(archive, root, examples(root), LABELS, seconds, program)
     assert str(refused.value).isprintable(), "a terminal would obey it"
     return str(refused.value)
 
@@ -232,7 +232,7 @@ def test_a_good_model_is_judged_as_the_engine_answers(root: Path) -> None:
 
     random_model(root.parent / "random", *LABELS)
     own = examples(root)
-    card, rows = confined.judged(root.parent / "random" / "model.tar.gz", root, own, LABELS)
+    card, rows = confined.evaluate(root.parent / "random" / "model.tar.gz", root, own, LABELS)
     assert card.openvino is not None
     promised = ModelId(card.name, 1, card.digest)
     engine = OpenVino(archive.read(root.parent / "random" / "model", promised), card.openvino, 1, 4)
@@ -253,5 +253,7 @@ def test_a_good_model_is_judged_as_the_engine_answers(root: Path) -> None:
 
 def test_a_class_that_the_model_does_not_know_is_said_so(root: Path) -> None:
     pack(replace(CARD, labels=("cat", "wolf")), WEIGHTS, root.parent / "model.tar.gz")
-    with pytest.raises(confined.UnknownLabels, match="does not know 1 of the classes, such as dog"):
-        confined.judged(root.parent / "model.tar.gz", root, examples(root), LABELS)
+    with pytest.raises(
+        confined.UnknownLabelsError, match="does not know 1 of the classes, such as dog"
+    ):
+        confined.evaluate(root.parent / "model.tar.gz", root, examples(root), LABELS)

@@ -8,37 +8,37 @@ import pytest
 from infra.stage import Stage
 from tests.support.builders.packaged import KEY
 from training.config.errors import TrainingFailed
-from training.launch.job import Asked, asked, is_isolated, run_id, trainer
+from training.launch.job import JobRequest, is_isolated, job_request, run_id, trainer
 
 
-def given(**words: str) -> Asked:
+def request(**words: str) -> JobRequest:
     named = {name.replace("_", "-"): text for name, text in words.items()}
-    return asked(Stage("dev"), "image@sha256:1", "photos", named)
+    return job_request(Stage("dev"), "image@sha256:1", "photos", named)
 
 
 def test_hyperparameters_are_read_from_text() -> None:
-    told = given(lr="0.01", batch_size="64", arch="resnet50").told
-    assert (told.lr, told.batch_size, told.arch) == (0.01, 64, "resnet50")
+    config = request(lr="0.01", batch_size="64", arch="resnet50").config
+    assert (config.lr, config.batch_size, config.arch) == (0.01, 64, "resnet50")
 
 
 def test_weights_are_a_word_or_a_file() -> None:
-    assert given(weights="none").told.weights == "none"
-    asked = given(weights="resnet50.pth")
-    assert (asked.weights, asked.told.weights) == ("resnet50.pth", "pretrained")
+    assert request(weights="none").config.weights == "none"
+    from_file = request(weights="resnet50.pth")
+    assert (from_file.weights, from_file.config.weights) == ("resnet50.pth", "pretrained")
 
 
 def test_a_wrong_hyperparameter_is_told_before_anything_starts() -> None:
     with pytest.raises(TrainingFailed, match="Is lr meant"):
-        given(lrr="0.1")
+        request(lrr="0.1")
 
 
 def test_the_same_words_go_on_from_the_same_checkpoints_and_others_do_not() -> None:
     channels = {"data": "s3://bucket/data/1/"}
-    first = run_id(given(lr="0.1"), channels)
-    assert run_id(given(lr="0.1"), channels) == first
-    assert run_id(given(lr="0.1", decoders="4"), channels) == first
-    assert run_id(given(lr="0.2"), channels) != first
-    assert run_id(given(lr="0.1"), {"data": "s3://bucket/data/2/"}) != first
+    first = run_id(request(lr="0.1"), channels)
+    assert run_id(request(lr="0.1"), channels) == first
+    assert run_id(request(lr="0.1", decoders="4"), channels) == first
+    assert run_id(request(lr="0.2"), channels) != first
+    assert run_id(request(lr="0.1"), {"data": "s3://bucket/data/2/"}) != first
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_a_job_has_a_network_only_to_download_weights(
     words: dict[str, str], isolated: bool
 ) -> None:
     """SageMaker moves data and results itself; in isolation the container has no credentials."""
-    assert is_isolated(given(**words)) is isolated
-    assert not is_isolated(dataclasses.replace(given(**words), managed_debugger=True))
+    assert is_isolated(request(**words)) is isolated
+    assert not is_isolated(dataclasses.replace(request(**words), managed_debugger=True))
 
 
 class Encrypted(Stage):
@@ -76,7 +76,7 @@ def test_a_training_jobs_output_and_disks_are_under_the_stages_key(
 ) -> None:
     monkeypatch.setenv("SAGEMAKER_VALIDATE_ROLE", "false")  # as `main` has it: nobody is asked
     session = boto3.Session("AKIDEXAMPLE", "secret", region_name="eu-west-1")
-    wanted = dataclasses.replace(given(), stage=Encrypted("dev"), instance_type=kind)
+    wanted = dataclasses.replace(request(), stage=Encrypted("dev"), instance_type=kind)
     made = trainer(wanted, session, {"data": "s3://bucket/data/1/"})
     assert made.output_data_config.kms_key_id == KEY
     assert made.compute.volume_kms_key_id == disks

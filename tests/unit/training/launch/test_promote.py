@@ -11,7 +11,7 @@ from tests.support.fakes.aws import FakeS3
 from tests.support.worlds.activation import Endpoint, Here, remove
 from training.evaluation.archive import TestSet
 from training.launch.candidate import Candidate
-from training.launch.promote import Cloud, Wish, promote
+from training.launch.promote import PromotionContext, PromotionOptions, promote
 from training.model.package import pack
 
 IMAGE = f"image@sha256:{7:064x}"
@@ -33,13 +33,13 @@ def test_promoting_the_active_model_brings_its_endpoint_back(tmp_path: Path) -> 
     sagemaker: Any = endpoint
     archive = tmp_path / "model.tar.gz"
     pack(CARD, WEIGHTS, archive)
-    cloud = Cloud(Here("test"), s3, sagemaker, IMAGE)
+    cloud = PromotionContext(Here("test"), s3, sagemaker, IMAGE)
     active = serve(cloud.stage, s3, sagemaker, ModelId("pets", 1, CARD.digest), IMAGE)
     made = set(endpoint.made)
     remove(endpoint)
     said: list[str] = []
     wanted = Candidate(archive, "model.tar.gz", "photos")
-    assert promote(cloud, wanted, NO_IMAGES, Wish(), said.append).id == active.id
+    assert promote(cloud, wanted, NO_IMAGES, PromotionOptions(), said.append).id == active.id
     assert endpoint.made == made, "model, configuration and endpoint, or nothing answers"
-    assert "active already" in said[0]
+    assert "already active" in said[0]
     assert active_model.read(s3, "bucket").active == active, "the pointer stays"

@@ -10,13 +10,13 @@ from training.config.hyperparameter import Categorical, Continuous
 from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import tune_watch
-from training.launch.tune_watch import OneJob
+from training.launch.tune_watch import InProcessSearch
 
 SPACE: search_space.Space = {
     "lr": Continuous(0.001, 0.1, "Logarithmic"),
     "batch-size": Categorical(("32", "64")),
 }
-PLACES = search_space.spread(SPACE, 2, 0)
+PLACES = search_space.spread_points(SPACE, 2, 0)
 LINES = [
     "features of 10 of 10 images",
     "1:epoch=1 1:validation_loss=0.5 1:validation_accuracy=0.7 1:seconds=0.1",
@@ -50,19 +50,19 @@ class SageMaker:
         return {"TrainingJobStatus": self.status, "FailureReason": "The disk is full."}
 
 
-def watched(folder: Path) -> tuple[OneJob, SageMaker, Logs]:
+def watched(folder: Path) -> tuple[InProcessSearch, SageMaker, Logs]:
     sagemaker, logs = SageMaker(), Logs()
     clients: dict[str, Any] = {"sagemaker": sagemaker, "logs": logs}
-    return OneJob(**clients, name="job", places=PLACES, folder=folder), sagemaker, logs
+    return InProcessSearch(**clients, name="job", points=PLACES, folder=folder), sagemaker, logs
 
 
 def test_each_trial_has_the_epochs_that_the_log_has_told(tmp_path: Path) -> None:
     job, _, logs = watched(tmp_path)
-    assert [len(trial.curves) for trial in job.look().trials] == [0, 0]
+    assert [len(trial.curves) for trial in job.poll().trials] == [0, 0]
     logs.seen = 3
-    assert [len(trial.curves) for trial in job.look().trials] == [1, 1]
+    assert [len(trial.curves) for trial in job.poll().trials] == [1, 1]
     logs.seen = 4
-    first, second = job.look().trials
+    first, second = job.poll().trials
     assert [epoch["validation_accuracy"] for epoch in first.curves] == [0.7, 0.9]
     assert second.curves[0]["validation_loss"] == 0.4
     assert first.values == PLACES[0]
@@ -71,9 +71,9 @@ def test_each_trial_has_the_epochs_that_the_log_has_told(tmp_path: Path) -> None
 
 def test_a_search_that_failed_says_why(tmp_path: Path) -> None:
     job, sagemaker, _ = watched(tmp_path)
-    assert not job.look().is_over
+    assert not job.poll().is_over
     sagemaker.status = "Failed"
-    seen = job.look()
+    seen = job.poll()
     assert (seen.is_over, seen.reason) == (True, "The disk is full.")
 
 

@@ -66,34 +66,34 @@ class Uploads:
 
 def test_data_are_sent_by_split_and_class_and_only_once(tmp_path: Path) -> None:
     s3: Any = Uploads()
-    dataset = upload.looked_at(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
-    uri = upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    dataset = upload.inspect_source(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
+    uri = upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
     assert len(s3.sent) == 8
     below = {key.removeprefix(uri.removeprefix("s3://bucket/")) for key in s3.sent}
     assert {key.split("/")[0] for key in below} == {"train", "validation", "test"}
     assert {key.split("/")[1] for key in below} == {"cat", "dog"}
-    upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
     assert len(s3.sent) == 8
 
 
 def test_what_was_interrupted_sends_the_rest(tmp_path: Path) -> None:
     s3: Any = Uploads()
-    dataset = upload.looked_at(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
-    upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    dataset = upload.inspect_source(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
+    upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
     del s3.sizes[s3.sent[3]]
-    upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
     assert s3.sent[8:] == [s3.sent[3]]
 
 
 def test_what_was_sent_in_another_size_is_sent_again(tmp_path: Path) -> None:
     """By its name it is what was asked for; by its size it is what an upload that died left."""
     s3: Any = Uploads()
-    dataset = upload.looked_at(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
-    upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    dataset = upload.inspect_source(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
+    upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
     cut, longer = s3.sent[3], s3.sent[5]
     s3.sizes[cut] -= 1
     s3.sizes[longer] += 1
-    upload.sent(s3, "bucket", dataset, lambda done, of: None)
+    upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
     assert sorted(s3.sent[8:]) == sorted([cut, longer]), (
         "The job would learn from half an image, or count it as unreadable."
     )
@@ -107,10 +107,10 @@ def test_what_was_sent_is_the_same_data_set_to_the_job(tmp_path: Path) -> None:
         for name in classes("001.Affen", "002.Afghan", each=each)
     ]
     s3: Any = Uploads()
-    dataset = upload.looked_at(s3, str(photos(tmp_path / "here", *names)), TOLD)
+    dataset = upload.inspect_source(s3, str(photos(tmp_path / "here", *names)), TOLD)
     for split, examples in dataset.splits.items():
         for each in examples:
-            place = tmp_path / "job" / "data" / upload.place(split, each, dataset)
+            place = tmp_path / "job" / "data" / upload.key_in_dataset(split, each, dataset)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes((dataset.root / each.path).read_bytes())
     again = data.prepare(tmp_path / "job", True, 0.01, lambda: None)
@@ -120,7 +120,7 @@ def test_what_was_sent_is_the_same_data_set_to_the_job(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (classes("only"), "one class only"),
+        (classes("only"), "only one class"),
         (["a.png"], "no folders"),
         (classes("cat", "dog", each=1), "too few images"),
         ([f"train/{n}" for n in classes("cat", "dog")] + ["test/bird/1.png"], "differ"),
@@ -131,10 +131,10 @@ def test_a_layout_that_cannot_be_learnt_from_is_told_of_here_and_of_s3(
 ) -> None:
     s3: Any = Uploads()
     with pytest.raises(TrainingFailed, match=sentence):
-        upload.looked_at(s3, str(photos(tmp_path, *names)), TOLD)
+        upload.inspect_source(s3, str(photos(tmp_path, *names)), TOLD)
     s3.sizes = {f"some/where/{name}": 9 for name in names}
     with pytest.raises(TrainingFailed, match=sentence):
-        upload.looked_at(s3, "s3://bucket/some/where", TOLD)
+        upload.inspect_source(s3, "s3://bucket/some/where", TOLD)
 
 
 @pytest.mark.parametrize("below", ["", "cat/", "train/cat/"])
@@ -145,28 +145,28 @@ def test_a_key_that_climbs_out_of_its_dataset_makes_no_file(tmp_path: Path, belo
     names = [*classes("cat", "dog"), f"{below}{'../' * 20}{str(target).lstrip('/')}"]
     s3.sizes = {f"some/where/{name}": 9 for name in names}
     with pytest.raises(TrainingFailed, match=r"1 keys at .* cannot be files"):
-        upload.looked_at(s3, "s3://bucket/some/where", TOLD)
+        upload.inspect_source(s3, "s3://bucket/some/where", TOLD)
     assert not target.exists(), "The key wrote outside of the folder that was made for it."
 
 
 def test_a_prefix_with_nothing_below_it_is_said_so() -> None:
     s3: Any = Uploads()
     with pytest.raises(TrainingFailed, match="nothing at s3://bucket/none"):
-        upload.looked_at(s3, "s3://bucket/none", TOLD)
+        upload.inspect_source(s3, "s3://bucket/none", TOLD)
 
 
 def test_weights_that_are_nowhere_are_said_so(tmp_path: Path) -> None:
     s3: Any = Uploads()
-    with pytest.raises(TrainingFailed, match="no file of weights"):
-        upload.weights_sent(s3, "bucket", str(tmp_path / "resnet50.pth"))
+    with pytest.raises(TrainingFailed, match="no weights file"):
+        upload.upload_weights(s3, "bucket", str(tmp_path / "resnet50.pth"))
     with pytest.raises(TrainingFailed, match="no weights at"):
-        upload.weights_sent(s3, "bucket", "s3://bucket/resnet50.pth")
+        upload.upload_weights(s3, "bucket", "s3://bucket/resnet50.pth")
 
 
 def test_weights_are_sent_once_by_content(tmp_path: Path) -> None:
     s3: Any = Uploads()
     (tmp_path / "resnet50.pth").write_bytes(b"numbers")
-    uris = {upload.weights_sent(s3, "bucket", str(tmp_path / "resnet50.pth")) for _ in "ab"}
+    uris = {upload.upload_weights(s3, "bucket", str(tmp_path / "resnet50.pth")) for _ in "ab"}
     assert len(uris) == len(s3.sent) == 1
     assert uris.pop().endswith("/resnet50.pth")
 
@@ -199,20 +199,20 @@ def test_a_key_that_is_no_file_below_the_folder_is_left_out_by_name(
     s3: Any = Uploads()
     s3.sizes = {f"some/where/{name}": 9 for name in (*classes("cat", "dog"), key)}
     folder = tmp_path / "a" / "b" / "tests"
-    (left_out,) = upload.fetched(s3, f"s3://bucket/{prefix}", folder, lambda done, of: None)
+    (left_out,) = upload.download(s3, f"s3://bucket/{prefix}", folder, lambda done, of: None)
     assert left_out.isprintable()
     found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if not p.is_dir()}
     assert found == {f"a/b/tests/{name}" for name in classes("cat", "dog")}
     assert not Path("/planted").exists()
     with pytest.raises(TrainingFailed, match="cannot be files") as refused:
-        upload.looked_at(s3, f"s3://bucket/{prefix}", TOLD)
+        upload.inspect_source(s3, f"s3://bucket/{prefix}", TOLD)
     assert str(refused.value).isprintable()
 
 
 def test_a_prefix_that_ends_in_a_name_keeps_whole_names_as_the_job_does(tmp_path: Path) -> None:
     s3: Any = Uploads()
     s3.sizes = {f"data/pets{at}/cat/1.png": 9 for at in ("", "2")}
-    upload.fetched(s3, "s3://bucket/data/pets", tmp_path, lambda done, of: None)
+    upload.download(s3, "s3://bucket/data/pets", tmp_path, lambda done, of: None)
     found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.png")}
     assert found == {"cat/1.png", "pets2/cat/1.png"}
 
@@ -220,7 +220,7 @@ def test_a_prefix_that_ends_in_a_name_keeps_whole_names_as_the_job_does(tmp_path
 def test_an_object_that_is_larger_than_any_image_is_not_fetched(tmp_path: Path) -> None:
     s3: Any = Uploads()
     s3.sizes = {"data/cat/1.png": 9, "data/cat/2.png": 10**13}
-    (left_out,) = upload.fetched(s3, "s3://bucket/data", tmp_path, lambda done, of: None)
+    (left_out,) = upload.download(s3, "s3://bucket/data", tmp_path, lambda done, of: None)
     assert "cat/2.png: larger than" in left_out
 
 
@@ -257,7 +257,7 @@ def test_what_lies_in_the_folder_already_leads_nobody_out_of_it(tmp_path: Path, 
     s3: Any = Uploads()
     s3.sizes = {"data/cat/1.png": 9}
     with pytest.raises(TrainingFailed, match="remove it"):
-        upload.fetched(s3, "s3://bucket/data", folder, lambda done, of: None)
+        upload.download(s3, "s3://bucket/data", folder, lambda done, of: None)
     assert [p.read_bytes() for p in outside.iterdir()] in ([], [b"mine"])
 
 
@@ -267,7 +267,7 @@ def test_what_is_there_whole_is_not_fetched_again_and_what_is_cut_is(tmp_path: P
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "1.png").write_bytes(b"123456789")
     (tmp_path / "cat" / "2.png").write_bytes(b"1234")
-    upload.fetched(s3, "s3://bucket/data", tmp_path, lambda done, of: None)
+    upload.download(s3, "s3://bucket/data", tmp_path, lambda done, of: None)
     assert (tmp_path / "cat" / "1.png").read_bytes() == b"123456789"
     assert (tmp_path / "cat" / "2.png").read_bytes() == bytes(9)
 
@@ -317,12 +317,12 @@ def test_what_is_no_image_file_is_never_waited_for(
     put(tmp_path / "data" / "cat" / "odd.png")
     told = dataclasses.replace(TOLD, max_unreadable=0.2)
     s3: Any = Uploads()
-    dataset = within(30, lambda: upload.looked_at(s3, str(tmp_path / "data"), told))
+    dataset = within(30, lambda: upload.inspect_source(s3, str(tmp_path / "data"), told))
     (left_out,) = dataset.left_out
     assert "odd.png" in left_out
     assert sum(map(len, dataset.splits.values())) == 8
     with pytest.raises(TrainingFailed, match="1 or more of 9 images cannot be read"):
-        within(30, lambda: upload.looked_at(s3, str(tmp_path / "data"), TOLD))
+        within(30, lambda: upload.inspect_source(s3, str(tmp_path / "data"), TOLD))
 
 
 def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
 
 def test_a_folder_called_like_an_image_is_a_folder(tmp_path: Path) -> None:
     photos(tmp_path, *classes("cat", "dog"), "cat/x.jpg/1.png", "dog/empty.jpg/.keep")
-    dataset = upload.looked_at(Uploads(), str(tmp_path), TOLD)  # type: ignore[arg-type]
+    dataset = upload.inspect_source(Uploads(), str(tmp_path), TOLD)  # type: ignore[arg-type]
     paths = {each.path for split in dataset.splits.values() for each in split}
     assert len(paths) == 9
     assert "cat/x.jpg/1.png" in paths
@@ -346,11 +346,11 @@ def test_a_folder_called_like_an_image_is_a_folder(tmp_path: Path) -> None:
 
 def test_a_file_that_became_a_pipe_is_not_sent(tmp_path: Path) -> None:
     s3: Any = Uploads()
-    dataset = upload.looked_at(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
+    dataset = upload.inspect_source(s3, str(photos(tmp_path, *classes("cat", "dog"))), TOLD)
     (tmp_path / "cat" / "0.png").unlink()
     os.mkfifo(tmp_path / "cat" / "0.png")
     with pytest.raises(TrainingFailed, match="a named pipe"):
-        within(30, lambda: upload.sent(s3, "bucket", dataset, lambda done, of: None))
+        within(30, lambda: upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None))
 
 
 def test_folders_in_folders_without_end_are_looked_through_no_further(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_folders_in_folders_without_end_are_looked_through_no_further(tmp_path: 
         deep.mkdir()
     try:
         with pytest.raises(TrainingFailed, match=r"deep|one class"):
-            upload.looked_at(Uploads(), str(tmp_path), TOLD)  # type: ignore[arg-type]
+            upload.inspect_source(Uploads(), str(tmp_path), TOLD)  # type: ignore[arg-type]
     finally:  # Python's own rmtree recurses, and pytest's next session would end in its limit
         subprocess.run(["rm", "-rf", str(tmp_path / "a")], check=True)
 

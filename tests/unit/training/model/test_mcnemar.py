@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from domain.model import Verdict
-from training.model.mcnemar import Paired
+from training.model.mcnemar import PairedCounts
 
 pytestmark = pytest.mark.slow
 
 
 def verdict(photos: int, losses: int, wins: int, disagreed: int = 0, sure: int = 0) -> Verdict:
     """fp32 is wrong about the photos that are won and right about all others; labels are 0 to 2."""
-    from training.model.quantise import Answers
-    from training.model.quantise import verdict as judge
+    from training.model.quantise import Predictions
+    from training.model.quantise import make_verdict as judge
 
     truth = np.zeros(photos, np.int64)
     before, after = truth.copy(), truth.copy()
@@ -22,7 +22,7 @@ def verdict(photos: int, losses: int, wins: int, disagreed: int = 0, sure: int =
     score[photos - sure :] = 0.9
     if disagreed:
         before[-disagreed:], after[-disagreed:] = 1, 2
-    return judge("int8", truth, Answers(before, score), Answers(after, score))
+    return judge("int8", truth, Predictions(before, score), Predictions(after, score))
 
 
 @pytest.mark.parametrize(("losses", "wins", "p"), [(0, 0, 1), (5, 0, 1 / 16), (6, 0, 1 / 32)])
@@ -67,7 +67,7 @@ def test_what_is_lost_is_bounded_and_few_photos_bound_nothing(
     [(300, 0, 0, 2.7055 / 302.7055), (1000, 26, 21, 0.0167)],
 )
 def test_the_bound_on_a_loss_is_tangos(images: int, losses: int, wins: int, most: float) -> None:
-    assert Paired(wins, losses).most_lost(images) == pytest.approx(most, abs=2e-4)
+    assert PairedCounts(wins, losses).max_loss(images) == pytest.approx(most, abs=2e-4)
 
 
 @pytest.mark.parametrize(("lost", "won"), [(0.01, 0.01), (0.03, 0.01), (0.05, 0.03), (0.2, 0.1)])
@@ -75,7 +75,7 @@ def test_the_bound_holds_as_often_as_it_says(lost: float, won: float) -> None:
     """In 4,000 draws of 400 images; 94 and not 95 %: draws vary, and a score bound is not exact."""
     drawn = np.random.default_rng(0).multinomial(400, [lost, won, 1 - lost - won], 4_000)
     pairs, counts = np.unique(drawn[:, :2], axis=0, return_counts=True)
-    bounds = [Paired(int(wins), int(losses)).most_lost(400) for losses, wins in pairs]
+    bounds = [PairedCounts(int(wins), int(losses)).max_loss(400) for losses, wins in pairs]
     holds = sum(count for bound, count in zip(bounds, counts, strict=True) if bound >= lost - won)
     assert holds / 4_000 > 0.94
 

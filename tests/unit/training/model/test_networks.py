@@ -42,7 +42,7 @@ def test_layers_open_from_the_head_down(architecture: str) -> None:
     assert len(every) > 4, "one step of unfreezing must not open everything"
     learning = []
     for count in range(1, len(every) + 1):
-        networks.open_stages(network, count)
+        networks.unfreeze_stages(network, count)
         learning.append(sum(p.numel() for p in network.parameters() if p.requires_grad))
     assert learning == sorted(learning)
     assert learning[0] == sum(p.numel() for p in every[-1][0].parameters())
@@ -52,7 +52,7 @@ def test_layers_open_from_the_head_down(architecture: str) -> None:
 def test_statistics_of_frozen_layers_stand_still() -> None:
     network = create_network("resnet18", 3)
     before = {name: value.clone() for name, value in network.named_buffers()}
-    networks.open_stages(network, 2)
+    networks.unfreeze_stages(network, 2)
     network(torch.rand(4, 3, 64, 64))
     moved = {name for name, value in network.named_buffers() if not value.equal(before[name])}
     assert moved
@@ -60,12 +60,21 @@ def test_statistics_of_frozen_layers_stand_still() -> None:
 
 
 def test_unfreezing_begins_with_the_head_and_is_done_half_way() -> None:
-    assert [networks.opened(epoch, 8, 9) for epoch in range(8)] == [1, 3, 5, 7, 9, 9, 9, 9]
-    assert networks.opened(0, 1, 9) == 1
+    assert [networks.open_stage_count(epoch, 8, 9) for epoch in range(8)] == [
+        1,
+        3,
+        5,
+        7,
+        9,
+        9,
+        9,
+        9,
+    ]
+    assert networks.open_stage_count(0, 1, 9) == 1
 
 
 def test_a_head_alone_is_a_network_of_one_stage() -> None:
     head = nn.Linear(4, 2)
     assert networks.stages(head) == [[head]]
-    networks.open_stages(head, 1)
+    networks.unfreeze_stages(head, 1)
     assert head.weight.requires_grad

@@ -13,17 +13,20 @@ import pytest
 import torch
 from torch import nn
 
-from training.config.paths import Places
+from training.config.paths import ContainerPaths
 from training.config.train_config import TrainConfig
+from training.context import TrainContext
+from training.data.dataset import Dataset
 from training.data.sampling import Batch
 from training.debugger.interface import NullDebugger
 from training.debugger.report import ISSUE, NO_ISSUE, NOT_APPLICABLE
-from training.distributed import World
+from training.distributed import Distributed
 from training.loop.fit import Loop
-from training.loop.state import Course
+from training.loop.setup import TrainSetup
+from training.loop.state import TrainState
 from training.profiler.profiler import Profiler
-from training.profiler.series import MOST, Series, trend
-from training.profiler.timing import profiled
+from training.profiler.series import MAX_POINTS, Series, trend
+from training.profiler.timing import attach_profiler
 
 STEPS = 60
 SMALL: dict[str, Any] = {"steps": 16, "side": 8}
@@ -49,20 +52,20 @@ class Planted(nn.Module):
 
 
 class Noise:
-    """A source of examples, as slow as it is told to be."""
+    """A source of examples, of a given slowness."""
 
     def __init__(self, steps: int, side: int, seconds: float) -> None:
         self.steps = steps
         self._seconds = seconds
         self._batch = torch.randn(16, 3, side, side), torch.randint(0, 3, (16,))
 
-    def training(self, epoch: int, skip: int) -> Iterator[Batch]:
+    def train_batches(self, epoch: int, skip: int) -> Iterator[Batch]:
         for _ in range(skip, self.steps):
             if self._seconds:  # even a sleep of no time lets others go first
                 time.sleep(self._seconds)
             yield self._batch
 
-    def judged(self, split: str) -> Iterator[Batch]:
+    def eval_batches(self, split: str) -> Iterator[Batch]:
         yield self._batch
 
 
@@ -82,7 +85,7 @@ def profile(
     steps: int = STEPS,
     side: int = 40,
     profiler: Callable[[int, torch.device], Profiler] = Profiler,
-    **told: Any,
+    **hyperparameters: Any,
 ) -> dict[str, Any]:
     """profiler-report.json of a real training; on small images what is planted takes longest."""
     torch.manual_seed(0)
@@ -90,17 +93,17 @@ def profile(
         nn.Conv2d(3, 16, 3), nn.ReLU(), Planted(act), nn.Conv2d(16, 16, 5), nn.ReLU(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3),
     )  # fmt: skip
-    config = TrainConfig(epochs=1, unfreeze="all", **told)
-    places, world = Places(folder, folder, folder, folder, folder), World()
+    config = TrainConfig(epochs=1, unfreeze="all", **hyperparameters)
+    paths = ContainerPaths(folder, folder, folder, folder, folder)
+    context = TrainContext(config, paths, Distributed(), lambda: False, said.append)
+    dataset = Dataset(folder, ("a", "b", "c"), {"train": (), "validation": ()}, (), 0, (), "")
+    setup = TrainSetup(network, Noise(steps, side, wait), dataset, lambda: network)
     groups = [{"params": list(network.parameters()), "peak": 0.01}]
     scaler = torch.amp.GradScaler("cuda", enabled=False)
-    course = Course(network, torch.optim.SGD(groups, lr=0.01), None, scaler)
-    with profiled(config, places, world, said.append, profiler) as timing:
-        Loop(
-            config, Noise(steps, side, wait), ("validation",), 3, nn.CrossEntropyLoss(),
-            torch.float32, world, nothing, lambda: False, said.append,
-            NullDebugger("not watched"), timing,
-        ).run(course)  # fmt: skip
+    before = TrainState(network, torch.optim.SGD(groups, lr=0.01), None, scaler)
+    with attach_profiler(context, profiler) as timer:
+        debugger = NullDebugger("not watched")
+        Loop(context, setup, nn.CrossEntropyLoss(), debugger, timer, nothing).run(before)
     found: dict[str, Any] = json.loads((report(folder, "json")).read_text())
     return found
 
@@ -196,7 +199,7 @@ def test_memory_that_is_kept_from_every_step_is_named(tmp_path: Path) -> None:
     found = profile(tmp_path, keep)
     [leak] = [each for each in found["rules"] if each["rule"] == "MemoryIncrease"]
     assert leak["state"] == ISSUE
-    assert re.search(r"grew by [12]\.\d\d MB a step", leak["sentence"])
+    assert re.search(r"grew by [12]\.\d\d MB per step", leak["sentence"])
 
 
 def test_where_torch_cannot_record_the_rest_is_still_told(tmp_path: Path) -> None:
@@ -207,19 +210,19 @@ def test_where_torch_cannot_record_the_rest_is_still_told(tmp_path: Path) -> Non
     assert state(found, "SlowOperator") == NOT_APPLICABLE
     assert "torch's profiler" in found["operators_missing"]
     assert found["step_milliseconds"]["backward"] > 0
-    assert any("training goes on" in line for line in said)
+    assert any("training continues" in line for line in said)
     assert escape(found["operators_missing"]) in report(tmp_path, "html").read_text()
 
 
 def test_a_run_that_is_not_profiled_says_so(tmp_path: Path) -> None:
-    assert profile(tmp_path, profile_steps=0, **SMALL)["bottleneck"].startswith("Not looked for")
+    assert profile(tmp_path, profile_steps=0, **SMALL)["bottleneck"].startswith("Not profiled")
 
 
 def test_a_million_numbers_take_the_place_of_a_thousand() -> None:
     series = Series()
     for step in range(1_000_000):
         series.add(step, step)
-    assert MOST / 2 <= len(series.points) <= MOST
+    assert MAX_POINTS / 2 <= len(series.points) <= MAX_POINTS
     assert min(series.values) == 0
     assert max(series.values) > 990_000
 

@@ -10,14 +10,14 @@ import pytest
 
 from domain.model import ModelCard, Preprocessing
 from tests.support.worlds.jobs import data_set
-from training.config.metrics import Curves
+from training.config.metrics import EpochMetrics
 from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.data.dataset import Dataset
-from training.evaluation.accuracy import Judgement
+from training.evaluation.accuracy import Evaluation
 from training.reports import charts, diagnosis, training_report
 
-HISTORY: list[Curves] = [
+HISTORY: list[EpochMetrics] = [
     {
         "epoch": float(epoch),
         "train_loss": 1 / epoch,
@@ -46,11 +46,11 @@ def card(dataset: Dataset, name: str = "pets") -> ModelCard:
     )
 
 
-def judged(predicted: list[int]) -> Judgement:
+def judged(predicted: list[int]) -> Evaluation:
     """Twelve images of three classes, four of each, surer from one to the next."""
     truth = np.repeat([0, 1, 2], 4)
     confidence = np.linspace(0.5, 0.9, 12).astype(np.float32)
-    return Judgement(truth, np.array(predicted), confidence, 1 - confidence)
+    return Evaluation(truth, np.array(predicted), confidence, 1 - confidence)
 
 
 MISTAKEN = judged([0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 1, 0])
@@ -95,7 +95,9 @@ def test_the_report_tells_what_was_confused_with_what(tmp_path: Path) -> None:
 
 def test_a_class_that_is_never_predicted_has_no_precision(tmp_path: Path) -> None:
     dataset = prepared(tmp_path)
-    content = training_report.told(card(dataset), dataset, HISTORY, judged([0] * 8 + [1] * 4))
+    content = training_report.report_json(
+        card(dataset), dataset, HISTORY, judged([0] * 8 + [1] * 4)
+    )
     assert [each["precision"] for each in content["classes"]] == [0.5, 0.0, None]
 
 
@@ -145,7 +147,7 @@ def test_many_classes_are_told_by_their_commonest_confusions(tmp_path: Path) -> 
     ]
 
 
-def epochs(train: list[float], validation: list[float], losses: list[float]) -> list[Curves]:
+def epochs(train: list[float], validation: list[float], losses: list[float]) -> list[EpochMetrics]:
     return [
         {
             "epoch": number,
@@ -161,19 +163,23 @@ def epochs(train: list[float], validation: list[float], losses: list[float]) -> 
 @pytest.mark.parametrize(
     ("history", "smallest", "words"),
     [
-        (epochs([0.8, 0.9, 0.99], [0.8, 0.8, 0.79], [0.5, 0.4, 0.6]), 50, ["Over-fitted: "]),
-        (epochs([0.8, 0.9, 0.99], [0.8, 0.8, 0.8], [0.5, 0.4, 0.4]), 50, ["Over-fitted a little"]),
-        (epochs([0.3, 0.4, 0.4], [0.3, 0.4, 0.4], [1.5, 1.4, 1.4]), 50, ["Under-fitted"]),
-        (epochs([0.8, 0.9], [0.8, 0.9], [0.5, 0.3]), 50, ["Not done"]),
+        (epochs([0.8, 0.9, 0.99], [0.8, 0.8, 0.79], [0.5, 0.4, 0.6]), 50, ["Overfitted: "]),
+        (epochs([0.8, 0.9, 0.99], [0.8, 0.8, 0.8], [0.5, 0.4, 0.4]), 50, ["Slightly overfitted"]),
+        (epochs([0.3, 0.4, 0.4], [0.3, 0.4, 0.4], [1.5, 1.4, 1.4]), 50, ["Underfitted"]),
+        (epochs([0.8, 0.9], [0.8, 0.9], [0.5, 0.3]), 50, ["Not converged"]),
         (epochs([0.8], [0.8], [0.5]), 50, ["One epoch"]),
-        (epochs([0.8, 0.9, 0.9], [0.8, 0.9, 0.9], [0.5, 0.4, 0.4]), 50, ["Settled"]),
+        (epochs([0.8, 0.9, 0.9], [0.8, 0.9, 0.9], [0.5, 0.4, 0.4]), 50, ["Converged"]),
         (epochs([0.8, 0.9, 0.9], [0.8, 0.9, 0.9], [0.5, 0.4, 0.4]), 7, ["Too few data: hat has 7"]),
-        (epochs([0.3, 0.4], [0.3, 0.4], [1.5, 1.2]), 7, ["Too few", "Under-fitted", "Not done"]),
+        (
+            epochs([0.3, 0.4], [0.3, 0.4], [1.5, 1.2]),
+            7,
+            ["Too few", "Underfitted", "Not converged"],
+        ),
     ],
 )
 def test_the_shape_of_the_curves_is_put_in_words(
-    history: list[Curves], smallest: int, words: list[str]
+    history: list[EpochMetrics], smallest: int, words: list[str]
 ) -> None:
-    found = diagnosis.read(history, ("hat", smallest))
+    found = diagnosis.diagnose(history, ("hat", smallest))
     assert len(found) == len(words)
     assert all(each.startswith(word) for each, word in zip(found, words, strict=True))
