@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from aws.bucket import Bucket
-from batch.planning.page import PageRef
+from batch.planning.slice import PageRef
 from batch.reports.multipart import PART_CHARACTERS
 from domain import timestamps
 from domain.model import ActiveModel

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from batch.planning.page import PageRef
+from batch.planning.slice import PageRef
 from domain.errors import SortboxError
 from domain.keys import JobName, RunKeys, run_of
 from domain.scope import Kind

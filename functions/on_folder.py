@@ -13,7 +13,7 @@ from aws.bucket import Bucket
 from batch import lease
 from batch.claim import Run
 from batch.context import Cloud, Machines
-from batch.planning.page import PageRef
+from batch.planning.slice import PageRef
 from batch.reports.change_report import PAGE
 from batch.reports.changes import Changes
 from batch.run import Closed, Failed, Finished, Waiting, advance, begin, find

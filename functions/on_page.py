@@ -13,8 +13,7 @@ from aws.bucket import Bucket, Listed
 from batch.jobs.collect import NoReply, outputs, reply_in
 from batch.jobs.progress import done_key, failed_key, read_settled, write_settled
 from batch.outcome import Answer, Unanswered, answer_of, in_outbox, to_line
-from batch.planning.page import Row
-from batch.planning.slice import FEW_LARGE, Direct, Page, Transform, open_page
+from batch.planning.slice import FEW_LARGE, Direct, Page, Row, Transform, open_page
 from batch.unreadable import Others, Witness
 from domain import timestamps
 from domain.reply import Reply

@@ -17,7 +17,7 @@ from batch import claim, status
 from batch.claim import ContendedError, Run, RunClosed
 from batch.context import Cloud
 from batch.jobs import slots
-from batch.planning.pending import Reason
+from batch.planning.listing import Reason
 from batch.planning.plan import divide
 from batch.planning.slice import Transform
 from batch.planning.walk import Walk

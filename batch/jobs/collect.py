@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aws.bucket import Bucket, Listed
-from batch.planning.page import Row
+from batch.planning.slice import Row
 from domain import reply
 from domain.reply import Reply
 

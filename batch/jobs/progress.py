@@ -11,8 +11,7 @@ from batch.claim import Run
 from batch.context import Cloud
 from batch.jobs import slots, transform
 from batch.jobs.transform import Denied, Ended, Missing, NoCapacity, Order, Running, Stopped
-from batch.planning.page import PageRef, rows_from_text
-from batch.planning.slice import Direct, Slice, Transform
+from batch.planning.slice import Direct, PageRef, Slice, Transform, rows_from_text
 from batch.unreadable import Others
 from domain.errors import SortboxError
 from domain.keys import RunKeys

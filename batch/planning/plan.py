@@ -13,8 +13,19 @@ from dataclasses import replace
 from batch.claim import Run
 from batch.context import Cloud
 from batch.jobs.collect import output_order
-from batch.planning.page import Row, rows_to_text
-from batch.planning.slice import LARGE, MB, SMALL, Direct, Part, Road, Slice, inputs_of, read
+from batch.planning.slice import (
+    LARGE,
+    MB,
+    SMALL,
+    Direct,
+    Part,
+    Road,
+    Row,
+    Slice,
+    inputs_of,
+    read,
+    rows_to_text,
+)
 from batch.planning.walk import Walk, scope_of
 from batch.unreadable import Others
 from domain.keys import fits_manifest, result_key

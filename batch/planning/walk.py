@@ -12,9 +12,8 @@ from botocore.exceptions import ClientError
 from aws.bucket import Bucket, Listed
 from batch.context import Cloud
 from batch.outcome import result_at
-from batch.planning.listing import DOUBT, UNLISTED, Candidate, nobody, together
-from batch.planning.page import Row
-from batch.planning.pending import Reason, Wanted
+from batch.planning.listing import DOUBT, UNLISTED, Candidate, Reason, Wanted, nobody, together
+from batch.planning.slice import Row
 from batch.unreadable import Others, denial_of, is_alone
 from domain.keys import (
     INBOX,

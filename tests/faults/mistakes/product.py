@@ -426,10 +426,10 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "a job's answer counts for the same bytes written again",
-        "batch/planning/page.py",
+        "batch/planning/slice.py",
         "return is_same and self.last_modified == _instant(last_modified)",
         "return is_same",
-        f"{UNIT}/batch/planning/test_page.py {UNIT}/batch/test_run_races.py "
+        f"{UNIT}/batch/planning/test_slice.py {UNIT}/batch/test_run_races.py "
         f"{UNIT}/batch/test_run.py",
     ),
     Mistake(

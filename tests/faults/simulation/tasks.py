@@ -6,8 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket, Listed
-from batch.planning.listing import UNLISTED, Candidate
-from batch.planning.pending import Wanted
+from batch.planning.listing import UNLISTED, Candidate, Wanted
 from functions.inbox import Photo, fetch
 from functions.outbox import Unanswered, withdraw
 from tests.faults.simulation.steps import Told

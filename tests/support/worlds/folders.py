@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket
 from batch.context import Bounds, Cloud, Machines
-from batch.planning.page import PageRef
+from batch.planning.slice import PageRef
 from domain.keys import CLAIMS, JobName, beat_key, result_key
 from domain.result import How, Result, Source, from_json, metadata
 from domain.result import to_json as result_to_json

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.planning.page import PageRef
+from batch.planning.slice import PageRef
 from domain.keys import JobName, RunKeys
 from functions import messages
 from functions.allowance import Uploader

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from batch.jobs.progress import done_key
 from batch.outcome import Predicted, Unanswered, from_lines
-from batch.planning.page import PageRef
+from batch.planning.slice import PageRef
 from domain.keys import ACTIVE_MODEL
 from domain.result import Classified, Rejected
 from domain.scope import Scope

@@ -6,7 +6,7 @@ import pytest
 
 from aws.bucket import Bucket, Listed
 from batch.jobs.collect import NoReply, output_order, outputs, reply_in
-from batch.planning.page import Row
+from batch.planning.slice import Row
 from domain.reply import MAX_BYTES, to_json
 from tests.support.fakes.aws import FakeS3
 from tests.support.worlds.uploads import model, reply_to

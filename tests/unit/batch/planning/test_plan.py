@@ -8,18 +8,21 @@ import pytest
 
 from batch.claim import Run
 from batch.context import Bounds
-from batch.planning.page import PageRef, Row, rows_from_text, rows_to_text
 from batch.planning.plan import divide, plan, road_of
 from batch.planning.slice import (
     LARGE,
     SMALL,
     Direct,
+    PageRef,
     Part,
+    Row,
     Slice,
     inputs_of,
     latest,
     open_page,
     read,
+    rows_from_text,
+    rows_to_text,
 )
 from batch.run import advance, begin
 from domain.scope import Scope

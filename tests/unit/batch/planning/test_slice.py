@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from aws.bucket import Bucket, Listed
-from batch.planning.page import Row
+from batch.planning.slice import Row
 from domain.result import Version
 from tests.support.fakes.aws import FakeS3, StoredObject
 

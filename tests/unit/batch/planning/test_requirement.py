@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from aws.bucket import Bucket, Listed
-from batch.planning.listing import UNLISTED, Candidate
-from batch.planning.pending import Reason, Wanted
+from batch.planning.listing import UNLISTED, Candidate, Reason, Wanted
 from domain.result import MODEL_ID, SOURCE_ETAG
 from tests.support.fakes.aws import FakeS3
 
