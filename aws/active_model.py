@@ -16,7 +16,7 @@ RESTORES = "restores-version"
 """S3 metadata of a pointer that a rollback wrote: the version of the pointer that it repeats."""
 
 
-class PointerMoved(SortboxError):
+class PointerMovedError(SortboxError):
     """Somebody else moved the pointer since it was read."""
 
 
@@ -29,15 +29,17 @@ class Pointer:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class PreviousModel:
     active: ActiveModel
     version: str
     """Of the object in S3."""
 
 
 def read(s3: "S3Client", bucket: str) -> Pointer:
-    found = Bucket(s3, bucket).read(keys.ACTIVE_MODEL)
-    return Pointer(ActiveModel.from_json(found.body), found.etag) if found else Pointer(None, None)
+    stored = Bucket(s3, bucket).read(keys.ACTIVE_MODEL)
+    return (
+        Pointer(ActiveModel.from_json(stored.body), stored.etag) if stored else Pointer(None, None)
+    )
 
 
 def move(
@@ -45,16 +47,16 @@ def move(
     bucket: str,
     pointer: Pointer,
     active: ActiveModel,
-    restores: Earlier | None = None,
+    restores: PreviousModel | None = None,
 ) -> None:
     """Raises PointerMoved."""
     about = {RESTORES: restores.version} if restores else {}
     body = active.to_json().encode()
     if not Bucket(s3, bucket).replace(keys.ACTIVE_MODEL, body, pointer.etag, metadata=about):
-        raise PointerMoved(f"{keys.ACTIVE_MODEL} was moved by somebody else meanwhile")
+        raise PointerMovedError(f"{keys.ACTIVE_MODEL} was moved by somebody else meanwhile")
 
 
-def before(s3: "S3Client", bucket: str) -> Earlier | None:
+def before(s3: "S3Client", bucket: str) -> PreviousModel | None:
     """The model that was active before the present one, by the pointer's own history.
 
     Going back twice goes back two models: a pointer that repeats an earlier version stands where
@@ -67,11 +69,11 @@ def before(s3: "S3Client", bucket: str) -> Earlier | None:
         if stands_at is not None:  # what lies between was gone back from
             stands_at = None if version == stands_at else stands_at
             continue
-        found = s3.get_object(Bucket=bucket, Key=keys.ACTIVE_MODEL, VersionId=version)
-        active = ActiveModel.from_json(found["Body"].read())
-        stood_at = found["Metadata"].get(RESTORES, version)
+        stored = s3.get_object(Bucket=bucket, Key=keys.ACTIVE_MODEL, VersionId=version)
+        active = ActiveModel.from_json(stored["Body"].read())
+        stood_at = stored["Metadata"].get(RESTORES, version)
         if active.id != present.id:
-            return Earlier(active, stood_at)
+            return PreviousModel(active, stood_at)
         stands_at = None if stood_at == version else stood_at
     return None
 
@@ -82,6 +84,6 @@ def _versions(s3: "S3Client", bucket: str) -> Iterator[str]:
         Bucket=bucket, Prefix=keys.ACTIVE_MODEL
     )
     for page in pages:
-        for found in page.get("Versions", []):
-            if found["Key"] == keys.ACTIVE_MODEL:
-                yield found["VersionId"]
+        for version in page.get("Versions", []):
+            if version["Key"] == keys.ACTIVE_MODEL:
+                yield version["VersionId"]

@@ -37,13 +37,13 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredObject:
     body: bytes
     etag: str
 
 
 @dataclass(frozen=True, slots=True)
-class Headed:
+class ObjectHead:
     listed: Listed
     metadata: dict[str, str]
     version_id: str | None = None
@@ -71,7 +71,7 @@ class Bucket:
     client: "S3Client"
     name: str
 
-    def read(self, key: str) -> Stored | None:
+    def read(self, key: str) -> StoredObject | None:
         """The whole object: for our own small files only."""
         try:
             answer = self.client.get_object(Bucket=self.name, Key=key)
@@ -79,7 +79,7 @@ class Bucket:
             if is_absent(error):
                 return None
             raise
-        return Stored(answer["Body"].read(), answer["ETag"].strip('"'))
+        return StoredObject(answer["Body"].read(), answer["ETag"].strip('"'))
 
     def span(self, key: str, etag: str, first: int, size: int) -> bytes | None:
         """At most `size` bytes from byte `first` on, which there must be.
@@ -99,7 +99,7 @@ class Bucket:
             raise
         return answer["Body"].read()
 
-    def head(self, key: str) -> Headed | None:
+    def head(self, key: str) -> ObjectHead | None:
         try:
             answer = self.client.head_object(Bucket=self.name, Key=key)
         except ClientError as error:
@@ -107,7 +107,7 @@ class Bucket:
                 return None
             raise
         listed = _listed(key, answer["ETag"], answer["ContentLength"], answer["LastModified"])
-        return Headed(listed, answer["Metadata"], answer.get("VersionId"))
+        return ObjectHead(listed, answer["Metadata"], answer.get("VersionId"))
 
     def put(self, key: str, body: bytes | str) -> None:
         self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=JSON)
@@ -126,35 +126,35 @@ class Bucket:
     ) -> bool:
         """Whether the object was still as `etag` says (None: absent) and now is `body`."""
         condition: Any = {"IfMatch": f'"{etag}"'} if etag else {"IfNoneMatch": "*"}
-        about: Any = {"ContentType": content_type} | (
+        options: Any = {"ContentType": content_type} | (
             {"Metadata": dict(metadata)} if metadata else {}
         )
         try:
             if isinstance(body, Pieces) and body.keys:
-                self._assemble(key, body, about, condition)
+                self._assemble(key, body, options, condition)
                 return True
             whole = body.rest if isinstance(body, Pieces) else body
-            self.client.put_object(Bucket=self.name, Key=key, Body=whole, **about, **condition)
+            self.client.put_object(Bucket=self.name, Key=key, Body=whole, **options, **condition)
         except ClientError as error:
             if is_lost_race(error):
                 return False
             raise
         return True
 
-    def _assemble(self, key: str, body: Pieces, about: Any, condition: Any) -> None:
+    def _assemble(self, key: str, body: Pieces, options: Any, condition: Any) -> None:
         """S3 copies the pieces within itself. What is begun and not completed, a lifecycle rule
         removes: whoever lost a race must begin anew, as S3's reference asks for a 409."""
         target: Any = {"Bucket": self.name, "Key": key}
-        begun = self.client.create_multipart_upload(**target, **about)
-        target["UploadId"] = begun["UploadId"]
+        upload = self.client.create_multipart_upload(**target, **options)
+        target["UploadId"] = upload["UploadId"]
 
-        def copied(number: int, source: str) -> str:
+        def copy_part(number: int, source: str) -> str:
             place: Any = {"Bucket": self.name, "Key": source}
             answer = self.client.upload_part_copy(**target, PartNumber=number, CopySource=place)
             return answer["CopyPartResult"]["ETag"]
 
         with ThreadPoolExecutor(COPIES_AT_ONCE) as threads:
-            etags = [*threads.map(copied, range(1, len(body.keys) + 1), body.keys)]
+            etags = [*threads.map(copy_part, range(1, len(body.keys) + 1), body.keys)]
         if body.rest:
             last = self.client.upload_part(
                 **target, PartNumber=len(etags) + 1, Body=body.rest.encode()
@@ -178,8 +178,8 @@ class Bucket:
     def page(self, prefix: str, after: str = "") -> list[Listed]:
         """The first thousand of `walk`, in one call."""
         more: dict[str, Any] = {"StartAfter": _at_most_a_key(after)} if after else {}
-        found = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, **more)
-        return list(_contents(found))
+        response = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, **more)
+        return list(_contents(response))
 
     def walk(self, prefix: str, after: str = "") -> Iterator[Listed]:
         """Every object below `prefix` whose key sorts after `after`; a thousand are held at a time.
@@ -196,13 +196,13 @@ class Bucket:
 
 
 def _contents(page: Any) -> Iterator[Listed]:
-    for found in page.get("Contents", []):
+    for item in page.get("Contents", []):
         yield _listed(
-            found["Key"],
-            found["ETag"],
-            found["Size"],
-            found["LastModified"],
-            found.get("StorageClass", STANDARD),
+            item["Key"],
+            item["ETag"],
+            item["Size"],
+            item["LastModified"],
+            item.get("StorageClass", STANDARD),
         )
 
 

@@ -76,14 +76,14 @@ def is_unchanged(error: ClientError) -> bool:
 
 def container_status(error: ClientError) -> int | None:
     """What the endpoint's container answered (0: nothing); None where SageMaker does not say."""
-    about: dict[str, object] = dict(error.response)
-    status = about.get("OriginalStatusCode")
+    details: dict[str, object] = dict(error.response)
+    status = details.get("OriginalStatusCode")
     return status if code_of(error) == "ModelError" and isinstance(status, int) else None
 
 
 def container_message(error: ClientError) -> str:
-    about: dict[str, object] = dict(error.response)
-    return str(about.get("OriginalMessage", ""))
+    details: dict[str, object] = dict(error.response)
+    return str(details.get("OriginalMessage", ""))
 
 
 def is_evidence(error: Exception) -> bool:

@@ -11,26 +11,26 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from aws.bucket import JSON, Bucket, Pieces
-from batch.context import Cloud
+from batch.context import Context
 from domain import timestamps
 from domain.errors import SortboxError
-from domain.keys import RunKeys, claim_key, folder_file, sweep_file
+from domain.keys import RunKeys, claim_key, folder_file, reclassification_file
 from domain.scope import Kind, Scope
 
 SUMMARY = "_summary.json"
 
-ROUNDS = 8
+WRITE_ATTEMPTS = 8
 """Each is lost to another process that opened, marked or closed the same run in between."""
 
-MOST_WAITING = 20
+MOST_QUEUED = 20
 """Sweeps that wait for the live one; beyond these a sweep of the whole inbox stands for all."""
 
 
-Waiting = tuple[str, Kind, bool]
+QueuedScope = tuple[str, Kind, bool]
 """Path and kind of a sweep that was asked for, and whether a person has confirmed it."""
 
 
-class RunClosed(SortboxError):
+class RunClosedError(SortboxError):
     """Another process has finished this run; what it wrote stands."""
 
 
@@ -54,7 +54,7 @@ class Run:
     kind: Kind = "uploads"
     confirmed: bool = False
     paused: bool = False
-    waiting: tuple[Waiting, ...] = ()
+    waiting: tuple[QueuedScope, ...] = ()
 
     @property
     def scope(self) -> Scope:
@@ -66,8 +66,8 @@ class Run:
 
     def file(self, name: str) -> str:
         """A file about the run for people to read."""
-        if self.scope.is_sweep:
-            return sweep_file(self.started_at, self.nonce, name)
+        if self.scope.is_reclassification:
+            return reclassification_file(self.started_at, self.nonce, name)
         return folder_file(self.scope, name)
 
     def to_json(self) -> str:
@@ -88,76 +88,82 @@ class Claim:
     etag: str
 
 
-def claim(cloud: Cloud, scope: Scope, confirmed: bool = False) -> Run:
+def claim(context: Context, scope: Scope, confirmed: bool = False) -> Run:
     """The scope's run: the open one, which then knows that it was asked again, or a new one."""
-    for _ in range(ROUNDS):
-        found = read(cloud.bucket, scope.token)
-        run = _asked_again(found.run, scope, confirmed) if found else _new(cloud, scope, confirmed)
-        if found and run == found.run:
+    for _ in range(WRITE_ATTEMPTS):
+        current = read(context.bucket, scope.token)
+        run = (
+            _merge_request(current.run, scope, confirmed)
+            if current
+            else _new_run(context, scope, confirmed)
+        )
+        if current and run == current.run:
             return run
-        etag = found.etag if found else None
-        if cloud.bucket.replace(claim_key(scope.token), run.to_json(), etag):
+        etag = current.etag if current else None
+        if context.bucket.replace(claim_key(scope.token), run.to_json(), etag):
             return run
-    raise ContendedError(f"the claim of {scope.path!r} changed {ROUNDS} times")
+    raise ContendedError(f"the claim of {scope.path!r} changed {WRITE_ATTEMPTS} times")
 
 
 def read(bucket: Bucket, token: str) -> Claim | None:
-    found = bucket.read(claim_key(token))
-    return Claim(Run.from_json(found.body), found.etag) if found else None
+    stored = bucket.read(claim_key(token))
+    return Claim(Run.from_json(stored.body), stored.etag) if stored else None
 
 
 def change(bucket: Bucket, token: str, changed: Callable[[Run], Run]) -> Run | None:
     """The live run as it is after the change; None where there is none."""
-    for _ in range(ROUNDS):
-        found = read(bucket, token)
-        if found is None:
+    for _ in range(WRITE_ATTEMPTS):
+        current = read(bucket, token)
+        if current is None:
             return None
-        run = changed(found.run)
-        if bucket.replace(claim_key(token), run.to_json(), found.etag):
+        run = changed(current.run)
+        if bucket.replace(claim_key(token), run.to_json(), current.etag):
             return run
-    raise ContendedError(f"the claim {token!r} changed {ROUNDS} times")
+    raise ContendedError(f"the claim {token!r} changed {WRITE_ATTEMPTS} times")
 
 
-def _new(cloud: Cloud, scope: Scope, confirmed: bool) -> Run:
-    is_single = not (scope.is_folder or scope.is_sweep)
+def _new_run(context: Context, scope: Scope, confirmed: bool) -> Run:
+    is_single = not (scope.is_folder or scope.is_reclassification)
     return Run(
         path=scope.path,
-        nonce=cloud.new_nonce(),
-        started_at=timestamps.to_text(cloud.now()),
+        nonce=context.new_nonce(),
+        started_at=timestamps.to_text(context.now()),
         first=is_single
-        or (scope.is_folder and cloud.bucket.head(folder_file(scope, SUMMARY)) is None),
+        or (scope.is_folder and context.bucket.head(folder_file(scope, SUMMARY)) is None),
         kind=scope.kind,
         confirmed=confirmed,
     )
 
 
-def _asked_again(run: Run, scope: Scope, confirmed: bool) -> Run:
-    if not scope.is_sweep:
+def _merge_request(run: Run, scope: Scope, confirmed: bool) -> Run:
+    if not scope.is_reclassification:
         return replace(run, again=True)
     # A schedule that comes round does not resume what a person has stopped; a person does.
     run = replace(run, paused=run.paused and not confirmed)
     if run.scope.covers(scope):
         return replace(run, confirmed=run.confirmed or confirmed)
-    return replace(run, waiting=_with(run.waiting, scope, confirmed))
+    return replace(run, waiting=_enqueue(run.waiting, scope, confirmed))
 
 
-def _with(waiting: tuple[Waiting, ...], scope: Scope, confirmed: bool) -> tuple[Waiting, ...]:
+def _enqueue(
+    waiting: tuple[QueuedScope, ...], scope: Scope, confirmed: bool
+) -> tuple[QueuedScope, ...]:
     covering = [Scope(path, kind).covers(scope) for path, kind, _ in waiting]
     if any(covering):
         return tuple(
             (path, kind, sure or (covers and confirmed))
             for (path, kind, sure), covers in zip(waiting, covering, strict=True)
         )
-    if len(waiting) >= MOST_WAITING:
+    if len(waiting) >= MOST_QUEUED:
         return (("", "renewal", confirmed or any(sure for _, _, sure in waiting)),)
     return (*waiting, (scope.path, scope.kind, confirmed))
 
 
-def _own(bucket: Bucket, run: Run) -> Claim:
-    found = read(bucket, run.scope.token)
-    if found is None or found.run.nonce != run.nonce:
-        raise RunClosed(run.nonce)
-    return found
+def _read_own(bucket: Bucket, run: Run) -> Claim:
+    current = read(bucket, run.scope.token)
+    if current is None or current.run.nonce != run.nonce:
+        raise RunClosedError(run.nonce)
+    return current
 
 
 def publish(
@@ -167,22 +173,22 @@ def publish(
 
     What stands is looked at before the claim: a later run that wrote in between has changed it.
     """
-    for _ in range(ROUNDS):
-        standing = bucket.head(key)
-        _own(bucket, run)
-        if bucket.replace(key, body, standing.listed.etag if standing else None, content_type):
+    for _ in range(WRITE_ATTEMPTS):
+        head = bucket.head(key)
+        _read_own(bucket, run)
+        if bucket.replace(key, body, head.listed.etag if head else None, content_type):
             return
-    raise ContendedError(f"{key!r} changed {ROUNDS} times")
+    raise ContendedError(f"{key!r} changed {WRITE_ATTEMPTS} times")
 
 
-def close(cloud: Cloud, run: Run, again: bool = False) -> None:
+def close(context: Context, run: Run, again: bool = False) -> None:
     """Ends the run; what was asked for meanwhile, or is to be done `again`, is sent first."""
-    for _ in range(ROUNDS):
-        claimed = _own(cloud.bucket, run)
+    for _ in range(WRITE_ATTEMPTS):
+        claimed = _read_own(context.bucket, run)
         if claimed.run.again or again:
-            cloud.look_later(run.scope, claimed.run.confirmed)
+            context.look_later(run.scope, claimed.run.confirmed)
         for path, kind, confirmed in claimed.run.waiting:
-            cloud.look_later(Scope(path, kind), confirmed)
-        if cloud.bucket.delete(claim_key(run.scope.token), claimed.etag):
+            context.look_later(Scope(path, kind), confirmed)
+        if context.bucket.delete(claim_key(run.scope.token), claimed.etag):
             return
-    raise ContendedError(f"the claim of {run.path!r} changed {ROUNDS} times")
+    raise ContendedError(f"the claim of {run.path!r} changed {WRITE_ATTEMPTS} times")

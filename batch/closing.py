@@ -14,7 +14,7 @@ from aws.bucket import Bucket
 from batch.claim import Run
 
 
-class Overtaken(Exception):
+class ClosingConflictError(Exception):
     """Another process has gone on with the end of this run."""
 
 
@@ -35,13 +35,13 @@ class Closing:
 
 
 def read(bucket: Bucket, run: Run) -> Closing | None:
-    found = bucket.read(run.keys.closing)
-    return replace(Closing(**json.loads(found.body)), etag=found.etag) if found else None
+    stored = bucket.read(run.keys.closing)
+    return replace(Closing(**json.loads(stored.body)), etag=stored.etag) if stored else None
 
 
 def write(bucket: Bucket, run: Run, closing: Closing) -> None:
     """Raises Overtaken where it is not as `closing.etag` says (None: absent)."""
-    told = {each.name: getattr(closing, each.name) for each in fields(closing)}
-    del told["etag"]
-    if not bucket.replace(run.keys.closing, json.dumps(told, ensure_ascii=False), closing.etag):
-        raise Overtaken(run.nonce)
+    document = {item.name: getattr(closing, item.name) for item in fields(closing)}
+    del document["etag"]
+    if not bucket.replace(run.keys.closing, json.dumps(document, ensure_ascii=False), closing.etag):
+        raise ClosingConflictError(run.nonce)

@@ -1,4 +1,4 @@
-"""What a run works with: the clients, the settings and the bounds, handed in as one value."""
+"""The context of a run: clients, settings and limits, passed as one frozen value."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Machines:
-    """What a transform job runs on."""
+class TransformResources:
+    """The instances of a transform job."""
 
     type: "TransformInstanceTypeType"
     count: int
@@ -28,8 +28,8 @@ class Machines:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one step may take on, whatever the size of the folder.
+class Limits:
+    """The limits of one step, whatever the size of the folder.
 
     A million images are 20 slices, 2,000 pages and, attempt by attempt, 2,000 LISTs of the two
     prefixes; a slice in memory is some 20 MB.
@@ -58,8 +58,8 @@ class Bounds:
     attempts: int = 3
     resend_seconds: int = 3600
     report_reads: int = 5_000
-    sweep_rows: int = 10_000
-    """A sweep's slices are small: a job of minutes, 20 pages, and fresh work comes in between."""
+    reclassify_rows: int = 10_000
+    """Slices of a reclassification are small (a job of minutes): new folders go in between."""
     heads_at_once: int = 16
     grace_seconds: int = 900
     """A younger image without an answer is left to its event; a folder's timer may run so long."""
@@ -70,7 +70,7 @@ class Bounds:
     """Of a sweep's answers for a folder's table in one object: some 5 MB are held at a time."""
     table_folders: int = 10_000
     """Whose tables follow one sweep, by a write and a message each."""
-    table_sweeps: int = 20
+    table_reclassifications: int = 20
     """The latest that a report reads; what earlier ones did, the table has had time to take in."""
     reserved_seconds: int = 1_800
     """So long a slot is kept for a job that does not exist yet: two invocations of on_folder."""
@@ -81,19 +81,20 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Cloud:
-    """`look_later(scope, confirmed)` has the scope looked at again when it has been quiet.
+class Context:
+    """The clients, settings and limits that every step of a run uses.
 
-    `thumbnail(key)`: a small JPEG of an inbox image, where one can be had. `jobs_at_once`: how many
-    transform jobs the stage runs at once; `sweep_jobs`: how many of them a sweep. `ask_above`: more
-    images than these are not swept before somebody has confirmed it. `review_below`: a score that
-    is lower is listed for review.
+    `look_later(scope, confirmed)` queues another look at the scope for when it has been quiet.
+    `thumbnail(key)`: a small JPEG of an inbox image, or None. `jobs_at_once`: the maximum number of
+    concurrent transform jobs of the stage; `reclassify_jobs`: how many of them a reclassification
+    may use. `confirm_above`: a reclassification of more images waits for a person's confirmation.
+    `review_below`: answers with a lower score are listed for review.
     """
 
     bucket: Bucket
     sagemaker: "SageMakerClient"
     stage: str
-    machines: Machines
+    resources: TransformResources
     folder_depth: int
     endpoint_max_late: int
     endpoint_max_first: int
@@ -102,13 +103,13 @@ class Cloud:
     look_later: Callable[[Scope, bool], None]
     now: Callable[[], datetime]
     new_nonce: Callable[[], str]
-    go_on: Callable[[str], None]
+    advance_later: Callable[[str], None]
     thumbnail: Callable[[str], bytes | None]
     jobs_at_once: int
-    sweep_jobs: int
-    ask_above: int
+    reclassify_jobs: int
+    confirm_above: int
     review_below: float
-    bounds: Bounds = Bounds()
+    limits: Limits = Limits()
 
     def is_overdue(self, started_at: str, patience_seconds: int) -> bool:
         age = self.now() - timestamps.parse(started_at)
@@ -116,5 +117,5 @@ class Cloud:
 
     def pictures(self) -> Callable[[str], bytes | None]:
         """`thumbnail`, until its time is up."""
-        until = self.now() + timedelta(seconds=self.bounds.pictures_seconds)
+        until = self.now() + timedelta(seconds=self.limits.pictures_seconds)
         return lambda image: self.thumbnail(image) if self.now() < until else None

@@ -15,12 +15,12 @@ from threading import Event, Thread
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from batch.claim import ROUNDS, ContendedError
-from batch.context import Cloud
+from batch.claim import WRITE_ATTEMPTS, ContendedError
+from batch.context import Context
 from domain.keys import lease_key
 
-SECONDS = 30
-RENEWED_SECONDS = 10
+LEASE_SECONDS = 30
+RENEWAL_SECONDS = 10
 """Of real time; a step that is over sooner is never renewed."""
 
 
@@ -33,51 +33,51 @@ class Lease:
     again: bool = False
 
 
-def take(cloud: Cloud, token: str) -> str | None:
+def acquire(context: Context, token: str) -> str | None:
     """The holder's name; None where another holds it, who then knows that somebody came."""
-    holder = cloud.new_nonce()
-    for _ in range(ROUNDS):
-        found = cloud.bucket.read(lease_key(token))
-        held = Lease(**json.loads(found.body)) if found else None
-        is_free = held is None or datetime.fromisoformat(held.until) <= cloud.now()
+    holder = context.new_nonce()
+    for _ in range(WRITE_ATTEMPTS):
+        stored = context.bucket.read(lease_key(token))
+        held = Lease(**json.loads(stored.body)) if stored else None
+        is_free = held is None or datetime.fromisoformat(held.until) <= context.now()
         if held and held.again and not is_free:
             return None
-        lease = Lease(holder, _end(cloud)) if is_free or not held else replace(held, again=True)
-        if cloud.bucket.replace(lease_key(token), _text(lease), found.etag if found else None):
+        lease = Lease(holder, _end(context)) if is_free or not held else replace(held, again=True)
+        if context.bucket.replace(lease_key(token), _text(lease), stored.etag if stored else None):
             return holder if is_free else None
-    raise ContendedError(f"the lease of {token!r} changed {ROUNDS} times")
+    raise ContendedError(f"the lease of {token!r} changed {WRITE_ATTEMPTS} times")
 
 
-def give_back(cloud: Cloud, token: str, holder: str) -> bool:
+def release(context: Context, token: str, holder: str) -> bool:
     """Whether somebody came meanwhile."""
-    for _ in range(ROUNDS):
-        found = cloud.bucket.read(lease_key(token))
-        if found is None:
+    for _ in range(WRITE_ATTEMPTS):
+        stored = context.bucket.read(lease_key(token))
+        if stored is None:
             return False
-        held = Lease(**json.loads(found.body))
+        held = Lease(**json.loads(stored.body))
         if held.holder != holder:
             return False  # it ended, and another has taken it, who has looked since
-        if cloud.bucket.delete(lease_key(token), found.etag):
+        if context.bucket.delete(lease_key(token), stored.etag):
             return held.again
-    raise ContendedError(f"the lease of {token!r} changed {ROUNDS} times")
+    raise ContendedError(f"the lease of {token!r} changed {WRITE_ATTEMPTS} times")
 
 
 @contextmanager
-def renewed(
-    cloud: Cloud, token: str, holder: str, every: float = RENEWED_SECONDS
+def keep_renewed(
+    context: Context, token: str, holder: str, interval_seconds: float = RENEWAL_SECONDS
 ) -> Iterator[None]:
     """Keeps the lease from ending, as long as the process lives."""
     is_over = Event()
 
     def renew() -> None:
-        while not is_over.wait(every):
+        while not is_over.wait(interval_seconds):
             try:
-                found = cloud.bucket.read(lease_key(token))
-                held = Lease(**json.loads(found.body)) if found else None
-                if not found or not held or held.holder != holder:
+                stored = context.bucket.read(lease_key(token))
+                held = Lease(**json.loads(stored.body)) if stored else None
+                if not stored or not held or held.holder != holder:
                     return
-                longer = replace(held, until=_end(cloud))
-                cloud.bucket.replace(lease_key(token), _text(longer), found.etag)
+                longer = replace(held, until=_end(context))
+                context.bucket.replace(lease_key(token), _text(longer), stored.etag)
             except (BotoCoreError, ClientError):
                 continue  # two more may fail before it ends
 
@@ -90,8 +90,8 @@ def renewed(
         thread.join()
 
 
-def _end(cloud: Cloud) -> str:
-    return (cloud.now() + timedelta(seconds=SECONDS)).isoformat()
+def _end(context: Context) -> str:
+    return (context.now() + timedelta(seconds=LEASE_SECONDS)).isoformat()
 
 
 def _text(lease: Lease) -> str:

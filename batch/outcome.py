@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from aws.bucket import Bucket
-from batch.unreadable import is_out_of_reach
+from batch.unreadable import is_certainly_denied
 from domain import result
 from domain.foreign import escape_cell, unescape_cell
 from domain.keys import result_key
 from domain.reply import Label
 from domain.result import Classified, Previous, Rejected, Result
 
-TOP = 3
+TOP_LABELS = 3
 """Labels that a line keeps; the result in the outbox has them all."""
 
 COLUMNS = (
@@ -25,13 +25,13 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class PreviousAnswer:
     """What another model had said about the same image: a label, or the code of a rejection.
 
     `score` is None for a rejection.
     """
 
-    said: str
+    label_or_code: str
     score: float | None
     model: str
 
@@ -45,7 +45,7 @@ class Predicted:
     labels: tuple[Label, ...]
     model: str
     at: str
-    before: Before | None = None
+    before: PreviousAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Refusal:
     message: str
     model: str | None
     at: str
-    before: Before | None = None
+    before: PreviousAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,34 +74,36 @@ Answer = Predicted | Refusal | Unanswered
 A = TypeVar("A", Predicted, Refusal, Unanswered)
 
 
-def answer_of(settled: Result) -> Predicted | Refusal:
-    image, etag, at = settled.image, settled.source.etag, settled.how.at
-    before = _before(settled.previous) if settled.previous else None
-    match settled:
+def answer_of(outcome: Result) -> Predicted | Refusal:
+    image, etag, at = outcome.image, outcome.source.etag, outcome.how.at
+    before = _before(outcome.previous) if outcome.previous else None
+    match outcome:
         case Classified():
-            return Predicted(image, etag, settled.labels[:TOP], str(settled.by.model), at, before)
+            return Predicted(
+                image, etag, outcome.labels[:TOP_LABELS], str(outcome.by.model), at, before
+            )
         case Rejected():
-            model = str(settled.by.model) if settled.by else None
-            return Refusal(image, etag, settled.code, settled.message, model, at, before)
+            model = str(outcome.by.model) if outcome.by else None
+            return Refusal(image, etag, outcome.code, outcome.message, model, at, before)
 
 
-def _before(previous: Previous) -> Before:
+def _before(previous: Previous) -> PreviousAnswer:
     match previous.said:
         case Label(label, score):
-            return Before(label, score, str(previous.model))
+            return PreviousAnswer(label, score, str(previous.model))
         case code:
-            return Before(code, None, str(previous.model))
+            return PreviousAnswer(code, None, str(previous.model))
 
 
 def in_outbox(bucket: Bucket, image: str) -> Predicted | Refusal | None:
     """What the outbox says about an image; nothing where that is archived or unknown."""
     try:
-        found = result_of(bucket, image)
+        stored = result_of(bucket, image)
     except ClientError as error:
-        if not is_out_of_reach(error):
+        if not is_certainly_denied(error):
             raise
         return None
-    return answer_of(found) if found else None
+    return answer_of(stored) if stored else None
 
 
 def result_of(bucket: Bucket, image: str) -> Result | None:
@@ -110,17 +112,18 @@ def result_of(bucket: Bucket, image: str) -> Result | None:
 
 def result_at(bucket: Bucket, key: str) -> Result | None:
     """Nothing where it is not of the schema known here."""
-    found = bucket.read(key)
+    stored = bucket.read(key)
     try:
-        return result.from_json(found.body) if found else None
+        return result.from_json(stored.body) if stored else None
     except ValueError:
         return None
 
 
 def to_line(answer: Answer) -> str:
     fields = asdict(answer)
-    if fields.get("before", ...) is None:
-        del fields["before"]
+    before = fields.pop("before", None)
+    if before:
+        fields["before"] = {"said": before.pop("label_or_code"), **before}
     return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
@@ -128,7 +131,8 @@ def from_line(line: str) -> Answer:
     """The inverse of `to_line`."""
     fields: dict[str, Any] = json.loads(line)
     if "before" in fields:
-        fields["before"] = Before(**fields["before"])
+        before = fields.pop("before")
+        fields["before"] = PreviousAnswer(before.pop("said"), **before)
     match fields:
         case {"why": _}:
             return Unanswered(**fields)
@@ -150,8 +154,8 @@ def of_kind(kind: type[A], lines: Iterable[str]) -> list[A]:
 
 
 def to_csv(answer: Predicted) -> list[str]:
-    cells = [cell for each in answer.labels for cell in (each.label, repr(each.score))]
-    cells += [""] * (2 * TOP - len(cells))
+    cells = [cell for best in answer.labels for cell in (best.label, repr(best.score))]
+    cells += [""] * (2 * TOP_LABELS - len(cells))
     row = [answer.image, *cells, answer.model, answer.etag, answer.at]
     return [escape_cell(cell) for cell in row]
 

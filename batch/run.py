@@ -16,10 +16,10 @@ from itertools import count
 
 from batch import claim, reclassify, status
 from batch import closing as closings
-from batch.claim import Run, RunClosed
-from batch.closing import Closing, Overtaken
-from batch.context import Cloud
-from batch.jobs.progress import NothingAnswered, Stage, push
+from batch.claim import Run, RunClosedError
+from batch.closing import Closing, ClosingConflictError
+from batch.context import Context
+from batch.jobs.progress import JobFailedError, Stage, push
 from batch.planning import slice
 from batch.planning.plan import plan
 from batch.planning.slice import Slice
@@ -28,9 +28,9 @@ from batch.reports.changes import Changes
 from batch.reports.folder_report import Counts, Unfinished
 from batch.status import State
 from domain import timestamps
-from domain.scope import SWEEP, Scope
+from domain.scope import RECLASSIFICATION, Scope
 
-LACKING: dict[Stage, State] = {
+STATE_OF_STAGE: dict[Stage, State] = {
     Stage.NO_SLOT: "waiting for other jobs",
     Stage.NO_CAPACITY: "waiting for capacity",
 }
@@ -65,68 +65,68 @@ class Closed:
 Progress = Waiting | Finished | Failed | Closed
 
 
-def begin(cloud: Cloud, scope: Scope, confirmed: bool = False) -> Run:
+def begin(context: Context, scope: Scope, confirmed: bool = False) -> Run:
     """The scope's one live run; where it is open, it will have the scope looked at once more.
 
     There is one live sweep. Where it covers the scope, it is what was asked for.
     """
-    return claim.claim(cloud, scope, confirmed)
+    return claim.claim(context, scope, confirmed)
 
 
-def find(cloud: Cloud, token: str) -> Run | None:
+def find(context: Context, token: str) -> Run | None:
     """The live run of the scope with this token."""
-    found = claim.read(cloud.bucket, token)
-    return found.run if found else None
+    current = claim.read(context.bucket, token)
+    return current.run if current else None
 
 
-def advance(cloud: Cloud, run: Run) -> Progress:
+def advance(context: Context, run: Run) -> Progress:
     try:
-        return _advance(cloud, run)
-    except RunClosed:
+        return _advance(context, run)
+    except RunClosedError:
         return Closed()
-    except Overtaken:
+    except ClosingConflictError:
         return Waiting(None)
 
 
-def _advance(cloud: Cloud, run: Run) -> Progress:
+def _advance(context: Context, run: Run) -> Progress:
     try:
-        return _step(cloud, run)
-    except NothingAnswered as trouble:
-        return _end(cloud, run, Closing(attempt=0, reason=str(trouble)))
+        return _step(context, run)
+    except JobFailedError as error:
+        return _end(context, run, Closing(attempt=0, reason=str(error)))
 
 
-def _step(cloud: Cloud, run: Run) -> Progress:
+def _step(context: Context, run: Run) -> Progress:
     """Plans on for a few minutes at most: a folder of millions goes on with the clock's next tick.
 
     A message to oneself would be quicker, and is what AWS's recursion detection cuts after 16 hops.
     """
-    closing = closings.read(cloud.bucket, run) or _too_old(cloud, run)
+    closing = closings.read(context.bucket, run) or _too_old(context, run)
     if closing:
-        return _end(cloud, run, closing)
-    until = cloud.now() + timedelta(seconds=cloud.bounds.planning_seconds)
-    jobs = cloud.sweep_jobs if run.scope.is_sweep else 1
-    planned = slice.latest(cloud.bucket, run.keys, jobs + 1) or (_plan_first(cloud, run),)
+        return _end(context, run, closing)
+    until = context.now() + timedelta(seconds=context.limits.planning_seconds)
+    jobs = context.reclassify_jobs if run.scope.is_reclassification else 1
+    planned = slice.latest(context.bucket, run.keys, jobs + 1) or (_plan_first(context, run),)
     for further in count():
-        stages = [push(cloud, run, each) for each in planned]
+        stages = [push(context, run, one) for one in planned]
         newest = planned[-1]
         if not _is_time_for_more(newest, stages, jobs):
-            return _wait(cloud, run, planned, stages)
-        if newest.last and (newest.rows == 0 or newest.attempt == cloud.bounds.attempts):
+            return _wait(context, run, planned, stages)
+        if newest.last and (newest.rows == 0 or newest.attempt == context.limits.attempts):
             counted = 0 if newest.rows else None  # who planned nothing has left nothing
-            return _end(cloud, run, Closing(newest.attempt, counted=counted))
-        held = reclassify.holds_back(cloud, run, newest)
+            return _end(context, run, Closing(newest.attempt, counted=counted))
+        held = reclassify.hold_reason(context, run, newest)
         if held:
-            return _wait(cloud, run, planned, stages, held)
-        if further and cloud.now() > until:
+            return _wait(context, run, planned, stages, held)
+        if further and context.now() > until:
             break  # one slice an invocation at least, however long it was to come here
-        planned = _plan_next(cloud, run, planned)[-(jobs + 1) :]
+        planned = _plan_next(context, run, planned)[-(jobs + 1) :]
     return Waiting(None)
 
 
-def _too_old(cloud: Cloud, run: Run) -> Closing | None:
+def _too_old(context: Context, run: Run) -> Closing | None:
     """The files of a run expire; what is left of it by then is done by the run that follows it."""
-    days = cloud.bounds.oldest_run_days
-    if cloud.now() - timestamps.parse(run.started_at) < timedelta(days=days):
+    days = context.limits.oldest_run_days
+    if context.now() - timestamps.parse(run.started_at) < timedelta(days=days):
         return None
     return Closing(attempt=0, reason=f"not finished within {days} days; it begins again")
 
@@ -143,95 +143,97 @@ def _is_time_for_more(newest: Slice, stages: list[Stage], jobs: int) -> bool:
     )
 
 
-def _plan_first(cloud: Cloud, run: Run) -> Slice:
-    _tell(cloud, run, "running")
-    return plan(cloud, run, attempt=1, previous=None)
+def _plan_first(context: Context, run: Run) -> Slice:
+    _write_status(context, run, "running")
+    return plan(context, run, attempt=1, previous=None)
 
 
-def _plan_next(cloud: Cloud, run: Run, planned: tuple[Slice, ...]) -> tuple[Slice, ...]:
+def _plan_next(context: Context, run: Run, planned: tuple[Slice, ...]) -> tuple[Slice, ...]:
     newest = planned[-1]
     if newest.last:
-        return (plan(cloud, run, newest.attempt + 1, previous=None),)
-    return *planned, plan(cloud, run, newest.attempt, previous=newest)
+        return (plan(context, run, newest.attempt + 1, previous=None),)
+    return *planned, plan(context, run, newest.attempt, previous=newest)
 
 
 def _wait(
-    cloud: Cloud,
+    context: Context,
     run: Run,
     planned: tuple[Slice, ...],
     stages: list[Stage],
     held: State | None = None,
 ) -> Waiting:
-    state = held or LACKING.get(min(stages), "running")
-    if run.scope.is_sweep:
-        reclassify.tell(cloud, run, state, planned, stages)
+    state = held or STATE_OF_STAGE.get(min(stages), "running")
+    if run.scope.is_reclassification:
+        reclassify.write_status(context, run, state, planned, stages)
     else:
-        _tell(cloud, run, state)
+        _write_status(context, run, state)
     return Waiting(min(stages))
 
 
-def _end(cloud: Cloud, run: Run, closing: Closing) -> Progress:
+def _end(context: Context, run: Run, closing: Closing) -> Progress:
     """What was answered is reported, of a run that fails too; in turns, where it is much."""
-    until = cloud.now() + timedelta(seconds=cloud.bounds.report_seconds)
-    closing = _count_left(cloud, run, closing, until)
+    until = context.now() + timedelta(seconds=context.limits.report_seconds)
+    closing = _count_left(context, run, closing, until)
     if closing.counted is not None:
-        closings.write(cloud.bucket, run, closing)
+        closings.write(context.bucket, run, closing)
         return Waiting(None)
     if closing.left and closing.reason is None:
-        told = f"no answer after {closing.attempt} attempts: {closing.left} images"
-        closing = replace(closing, attempt=0, reason=told)
-    counts = _report(cloud, run, closing, until)
+        reason = f"no answer after {closing.attempt} attempts: {closing.left} images"
+        closing = replace(closing, attempt=0, reason=reason)
+    counts = _report(context, run, closing, until)
     if isinstance(counts, Unfinished):
-        closings.write(cloud.bucket, run, replace(closing, place=counts.place))
+        closings.write(context.bucket, run, replace(closing, place=counts.place))
         return Waiting(None)
-    _close(cloud, run, closing)
+    _close(context, run, closing)
     return Finished(counts) if closing.reason is None else Failed(closing.reason)
 
 
-def _count_left(cloud: Cloud, run: Run, closing: Closing, until: datetime) -> Closing:
+def _count_left(context: Context, run: Run, closing: Closing, until: datetime) -> Closing:
     """Up to the end, or as many slices as there is time for: at least one."""
     if closing.counted is None:
         return closing
-    bucket, left = cloud.bucket, closing.left
-    for planned in outcomes.slices(bucket, run, closing.attempt, closing.counted):
-        left += outcomes.left_over(bucket, run, planned, cloud.bounds.heads_at_once)
-        if cloud.now() > until:
+    bucket, left = context.bucket, closing.left
+    for planned in outcomes.read_slices(bucket, run, closing.attempt, closing.counted):
+        left += outcomes.count_unanswered(bucket, run, planned, context.limits.heads_at_once)
+        if context.now() > until:
             return replace(closing, left=left, counted=planned.index + 1)
     return replace(closing, left=left, counted=None)
 
 
 def _report(
-    cloud: Cloud, run: Run, closing: Closing, until: datetime
+    context: Context, run: Run, closing: Closing, until: datetime
 ) -> Counts | Changes | Unfinished:
     """The report, then the status that says that it is there."""
     state: State = "finished" if closing.reason is None else "failed"
-    if not run.scope.is_sweep:
-        counts = folder_report.write(cloud, run, closing.place, until)
+    if not run.scope.is_reclassification:
+        counts = folder_report.write(context, run, closing.place, until)
         if not isinstance(counts, Unfinished):
-            _tell(cloud, run, state, closing.reason)
+            _write_status(context, run, state, closing.reason)
         return counts
-    changes = change_report.write(cloud, run, closing.place, until)
+    changes = change_report.write(context, run, closing.place, until)
     if not isinstance(changes, Unfinished):
-        tally = reclassify.final(cloud, run, closing.attempt or cloud.bounds.attempts, changes)
-        status.write(cloud.bucket, run, state, _now(cloud), closing.reason, tally)
+        tally = reclassify.final_tally(
+            context, run, closing.attempt or context.limits.attempts, changes
+        )
+        status.write(context.bucket, run, state, _now(context), closing.reason, tally)
     return changes
 
 
-def _close(cloud: Cloud, run: Run, closing: Closing) -> None:
+def _close(context: Context, run: Run, closing: Closing) -> None:
     """A sweep that held back for this folder need not wait for the next tick.
 
     Who is given up for its age is begun again, but for a sweep that a person has stopped.
     """
-    is_old = _too_old(cloud, run) is not None and not run.paused
-    again = is_old or reclassify.was_overtaken(cloud, run, closing.attempt)
-    claim.close(cloud, run, again=again)
-    if not run.scope.is_sweep and find(cloud, SWEEP):
-        cloud.go_on(SWEEP)
+    is_old = _too_old(context, run) is not None and not run.paused
+    again = is_old or reclassify.is_model_replaced(context, run, closing.attempt)
+    claim.close(context, run, again=again)
+    if not run.scope.is_reclassification and find(context, RECLASSIFICATION):
+        context.advance_later(RECLASSIFICATION)
 
 
-def _tell(cloud: Cloud, run: Run, state: State, reason: str | None = None) -> None:
-    status.write(cloud.bucket, run, state, _now(cloud), reason)
+def _write_status(context: Context, run: Run, state: State, reason: str | None = None) -> None:
+    status.write(context.bucket, run, state, _now(context), reason)
 
 
-def _now(cloud: Cloud) -> str:
-    return timestamps.to_text(cloud.now())
+def _now(context: Context) -> str:
+    return timestamps.to_text(context.now())

@@ -63,30 +63,30 @@ def write(
     tally: Tally | None = None,
 ) -> None:
     """Raises RunClosed where the run is no longer the folder's; a single has no such file."""
-    if not (run.scope.gathers or run.scope.is_sweep):
+    if not (run.scope.gathers or run.scope.is_reclassification):
         return
     key = run.file(STATUS)
-    standing = read_if_allowed(bucket, key)
-    told = asdict(tally) if tally else None
-    if standing and _is_told(json.loads(standing.body), run, state, reason, told):
+    stored = read_if_allowed(bucket, key)
+    progress = asdict(tally) if tally else None
+    if stored and _is_unchanged(json.loads(stored.body), run, state, reason, progress):
         return
     status = Status(1, INBOX + run.path, state, reason, run.nonce, run.started_at, at)
-    document = asdict(status) | ({"kind": run.kind, "progress": told} if told else {})
+    document = asdict(status) | ({"kind": run.kind, "progress": progress} if progress else {})
     publish(bucket, run, key, json.dumps(document, ensure_ascii=False, indent=1))
 
 
-def is_older(bucket: Bucket, run: Run, than: datetime) -> bool:
+def is_outdated(bucket: Bucket, run: Run, than: datetime) -> bool:
     """Whether it is time to tell of a sweep again, where only its numbers may have changed."""
-    standing = bucket.head(run.file(STATUS))
-    return standing is None or standing.listed.last_modified < than
+    head = bucket.head(run.file(STATUS))
+    return head is None or head.listed.last_modified < than
 
 
-def _is_told(
-    standing: dict[str, Any],
+def _is_unchanged(
+    document: dict[str, Any],
     run: Run,
     state: State,
     reason: str | None,
     tally: dict[str, Any] | None,
 ) -> bool:
-    found = (standing["run"], standing["state"], standing["reason"], standing.get("progress"))
-    return found == (run.nonce, state, reason, tally)
+    current = (document["run"], document["state"], document["reason"], document.get("progress"))
+    return current == (run.nonce, state, reason, tally)

@@ -21,11 +21,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from aws.bucket import ARCHIVES, Bucket, Listed, Stored
+from aws.bucket import ARCHIVES, Bucket, Listed, StoredObject
 from aws.errors import code_of, is_absent, message_of, status_of
 
-PASSING_STATUSES = (404, 408, 409, 412, 416, 429)
-PASSING_CODES = frozenset(
+TRANSIENT_STATUSES = (404, 408, 409, 412, 416, 429)
+TRANSIENT_CODES = frozenset(
     {
         "NoSuchBucket",
         "RequestTimeout",
@@ -63,11 +63,11 @@ class Denial:
 def denial_of(error: ClientError) -> Denial | None:
     """None where the error says nothing about the object."""
     status, code, message = status_of(error), code_of(error), message_of(error)
-    if not 400 <= status < 500 or status in PASSING_STATUSES or code in PASSING_CODES:
+    if not 400 <= status < 500 or status in TRANSIENT_STATUSES or code in TRANSIENT_CODES:
         return None
     if code == "InvalidObjectState":
-        told: dict[str, Any] = {**error.response["Error"], **error.response}
-        kind = told.get("AccessTier") or told.get("StorageClass")
+        details: dict[str, Any] = {**error.response["Error"], **error.response}
+        kind = details.get("AccessTier") or details.get("StorageClass")
         return Denial(
             True,
             f"The image is archived{f' ({kind})' if kind else ''} and cannot be read. Restore it "
@@ -93,13 +93,13 @@ def denial_of(error: ClientError) -> Denial | None:
     )
 
 
-def is_out_of_reach(error: ClientError) -> bool:
+def is_certainly_denied(error: ClientError) -> bool:
     """Whether S3 says of this very object that it cannot be read."""
     denial = denial_of(error)
     return denial is not None and denial.certain
 
 
-def read_if_allowed(bucket: Bucket, key: str) -> Stored | None:
+def read_if_allowed(bucket: Bucket, key: str) -> StoredObject | None:
     """Of what is only consulted before it is replaced: a denied object is as good as absent."""
     try:
         return bucket.read(key)
@@ -110,7 +110,7 @@ def read_if_allowed(bucket: Bucket, key: str) -> Stored | None:
 
 
 @dataclass
-class Witness:
+class LastRead:
     """The object that a process has read last. It keeps one for as long as it lives.
 
     Of one sender's objects that are denied there may be more than are looked at; they would be
@@ -121,7 +121,7 @@ class Witness:
 
 
 @dataclass
-class Others:
+class OtherObjects:
     """Whether objects beside one that cannot be read can be read just now.
 
     Three LISTs and a dozen GETs of one byte at most, or HEADs, which a role may lose alone; who was
@@ -130,25 +130,29 @@ class Others:
 
     bucket: Bucket
     by_head: bool = False
-    witness: Witness = field(default_factory=Witness)
+    witness: LastRead = field(default_factory=LastRead)
 
-    def are_read(self, key: str) -> bool:
+    def are_readable(self, key: str) -> bool:
         """Raises what says nothing about objects, throttling for one: that is no evidence."""
         known = self.witness.key
         if known not in (None, key) and self._is_read(str(known)):
             return True
-        for other in self._beside(key):
+        for other in self._samples(key):
             if self._is_read(other):
                 self.witness.key = other
                 return True
         return False
 
-    def _beside(self, key: str) -> Iterator[str]:
+    def _samples(self, key: str) -> Iterator[str]:
         """Of those that follow it, of its folder, and of all: in each some, spread evenly."""
         top = key.partition("/")[0] + "/"
         tried = {key}
         for prefix, after in ((top, key), (key.rpartition("/")[0] + "/", ""), (top, "")):
-            page = [each.key for each in self.bucket.page(prefix, after) if _may_do(each)]
+            page = [
+                listed.key
+                for listed in self.bucket.page(prefix, after)
+                if _is_usable_sample(listed)
+            ]
             step = max(1, len(page) // SAMPLES)
             for other in page[::step][:SAMPLES]:
                 if other not in tried:
@@ -163,8 +167,8 @@ class Others:
         return self.denial(key) is not None
 
     def denial(self, key: str) -> Denial | None:
-        found = self._denial(key)
-        return found if isinstance(found, Denial) else None
+        denial = self._denial(key)
+        return denial if isinstance(denial, Denial) else None
 
     def _denial(self, key: str) -> Denial | str | None:
         """Why an object is not read: it is denied, or `absent`; None where it is."""
@@ -185,12 +189,12 @@ class Others:
         return None
 
 
-def is_alone(bucket: Bucket, key: str) -> bool:
+def is_denied_alone(bucket: Bucket, key: str) -> bool:
     """Whether a GET says of this very object that it cannot be read: HEAD has no words for it."""
-    denial = Others(bucket).denial(key)
+    denial = OtherObjects(bucket).denial(key)
     return denial is not None and denial.certain
 
 
-def _may_do(other: Listed) -> bool:
+def _is_usable_sample(other: Listed) -> bool:
     """An empty object has no first byte; one that is archived cannot be read in any case."""
     return other.size > 0 and other.storage_class not in ARCHIVES

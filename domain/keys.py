@@ -22,7 +22,7 @@ CLAIMS = f"{WORK}claims/"
 RUNS = f"{WORK}runs/"
 LEASES = f"{WORK}leases/"
 BEATS = f"{WORK}beats/"
-RENEWED = f"{WORK}renewed/"
+RECLASSIFIED = f"{WORK}renewed/"
 LARGE_MARKERS = f"{WORK}large/"
 SINGLES = f"{OUTBOX}_singles/"
 SLOTS = f"{WORK}slots/"
@@ -104,21 +104,21 @@ def timeouts_key(image_key: str) -> str:
     return f"{TIMEOUTS}{hashlib.sha256(image_key.encode()).hexdigest()}.json"
 
 
-def renewed_prefix(folder: Scope) -> str:
+def reclassified_prefix(folder: Scope) -> str:
     """What sweeps answered in a folder, until the folder's table has it."""
-    return f"{RENEWED}{folder.token}/"
+    return f"{RECLASSIFIED}{folder.token}/"
 
 
-def renewed_key(folder: Scope, sweep: str, part: int) -> str:
-    return f"{renewed_prefix(folder)}{sweep}-{part:06}.jsonl"
+def reclassified_key(folder: Scope, sweep: str, part: int) -> str:
+    return f"{reclassified_prefix(folder)}{sweep}-{part:06}.jsonl"
 
 
-def renewed_sweep(key: str) -> str:
+def reclassification_of(key: str) -> str:
     """The sweep's nonce."""
     return key.rpartition("/")[2].partition("-")[0]
 
 
-def sweep_file(started_at: str, nonce: str, name: str) -> str:
+def reclassification_file(started_at: str, nonce: str, name: str) -> str:
     """A file about one sweep. `started_at` is ISO 8601, so that the sweeps sort by their start."""
     return f"{SWEEPS}{re.sub('[^0-9]', '', started_at)[:14]}-{nonce}/{name}"
 
@@ -151,7 +151,7 @@ def lease_key(token: str) -> str:
     return f"{LEASES}{token}.json"
 
 
-def beat_key(token: str) -> str:
+def debounce_key(token: str) -> str:
     """The last sign of life of a folder that is still being filled."""
     return f"{BEATS}{token}.json"
 

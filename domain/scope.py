@@ -11,7 +11,7 @@ Kind = Literal["uploads", "unanswered", "renewal"]
 """What a run is there for: what a folder was given; what nobody answered; that, and what a model
 answered that is no longer the active one. The last two are sweeps."""
 
-SWEEP = "sweep"
+RECLASSIFICATION = "sweep"
 """The token of every sweep: so there is one at a time, and no two cover the same images."""
 
 
@@ -28,16 +28,16 @@ class Scope:
     kind: Kind = "uploads"
 
     @property
-    def is_sweep(self) -> bool:
+    def is_reclassification(self) -> bool:
         return self.kind != "uploads"
 
     @property
     def is_folder(self) -> bool:
-        return not self.is_sweep and self.path.endswith("/")
+        return not self.is_reclassification and self.path.endswith("/")
 
     @property
     def is_large_singles(self) -> bool:
-        return not self.is_sweep and self.path == ""
+        return not self.is_reclassification and self.path == ""
 
     @property
     def gathers(self) -> bool:
@@ -55,13 +55,13 @@ class Scope:
         A hash, because a path may take 1,018 bytes of any character and a job name 63 of few; a
         slug before it, because people read job names.
         """
-        if self.is_sweep:
-            return SWEEP
+        if self.is_reclassification:
+            return RECLASSIFICATION
         return f"{self.slug}-{hashlib.sha256(self.path.encode()).hexdigest()[:16]}"
 
     @property
     def slug(self) -> str:
-        if self.is_sweep:
+        if self.is_reclassification:
             return self.kind
         if self.is_large_singles:
             return "large-singles"

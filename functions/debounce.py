@@ -16,7 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from aws.bucket import Bucket
-from domain.keys import beat_key, waiting_key
+from domain.keys import debounce_key, waiting_key
 from domain.scope import Scope
 from functions.messages import Quiet
 from functions.sqs import send
@@ -69,7 +69,7 @@ class Beats:
         quiet = Quiet(folder.path, self._new_nonce())
         self._s3.put_object(
             Bucket=self._bucket,
-            Key=beat_key(folder.token),
+            Key=debounce_key(folder.token),
             Body=json.dumps({"path": quiet.path, "nonce": quiet.nonce}).encode(),
             ContentType="application/json",
         )
@@ -121,5 +121,5 @@ def stop_waiting(s3: "S3Client", bucket: str, folder: Scope) -> None:
 
 def last_timer(s3: "S3Client", bucket: str, folder: Scope) -> Quiet | None:
     """The timer of the folder's last beat; None where beats have expired, or there was none."""
-    found = Bucket(s3, bucket).read(beat_key(folder.token))
+    found = Bucket(s3, bucket).read(debounce_key(folder.token))
     return Quiet(folder.path, json.loads(found.body)["nonce"]) if found else None

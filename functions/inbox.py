@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from aws.bucket import Bucket
 from aws.errors import is_absent
-from batch.unreadable import Others, denial_of
+from batch.unreadable import OtherObjects, denial_of
 from domain.result import Source
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def peek(s3: "S3Client", bucket: str, key: str) -> Image | Absent:
 
 
 def fetch(
-    s3: "S3Client", bucket: str, key: str, limit: int, others: Others | None = None
+    s3: "S3Client", bucket: str, key: str, limit: int, others: OtherObjects | None = None
 ) -> Image | Absent:
     """A Photo; an image of more than `limit` bytes comes without them.
 
@@ -79,7 +79,7 @@ def fetch(
         denial = denial_of(error)
         if denial is None:
             return absent(error)
-        if not denial.certain and (others is None or not others.are_read(key)):
+        if not denial.certain and (others is None or not others.are_readable(key)):
             raise
         return _unreadable(s3, bucket, key, error)
     source = _source(bucket, found)

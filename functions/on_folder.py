@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws.bucket import Bucket
 from batch import lease
 from batch.claim import Run
-from batch.context import Cloud, Machines
+from batch.context import Context, TransformResources
 from batch.planning.slice import PageRef
 from batch.reports.change_report import PAGE
 from batch.reports.changes import Changes
@@ -53,63 +53,63 @@ AGAIN_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    cloud: Cloud
+    context: Context
     flip_alarm_percent: int
     longest_wait_seconds: int
 
     def accept(self, record: SQSRecord) -> None:
-        match parse_folder(record.body, self.cloud.stage):
+        match parse_folder(record.body, self.context.stage):
             case Quiet(path) as timer:
                 if self._is_due(timer):
                     self._begin(Scope(path))
             case Start(path):
                 self._begin(Scope(path))
             case Sweep(path, kind, confirmed):
-                self._advance(begin(self.cloud, Scope(path, kind), confirmed))
+                self._advance(begin(self.context, Scope(path, kind), confirmed))
             case Advance(token):
-                self._advance(find(self.cloud, token))
+                self._advance(find(self.context, token))
             case JobChanged(run):
                 # A hint to look at the live run, even where the job was an earlier one's.
-                self._advance(find(self.cloud, run.token))
+                self._advance(find(self.context, run.token))
             case NotOurs(job):
                 logger.info("not our job", job=job)
             case never:
                 assert_never(never)
 
     def _is_due(self, timer: Quiet) -> bool:
-        s3, bucket = self.cloud.bucket.client, self.cloud.bucket.name
+        s3, bucket = self.context.bucket.client, self.context.bucket.name
         if is_quiet(s3, bucket, timer):
             return True
         wait = self.longest_wait_seconds
-        return is_overdue(s3, bucket, Scope(timer.path), self.cloud.now(), wait)
+        return is_overdue(s3, bucket, Scope(timer.path), self.context.now(), wait)
 
     def _begin(self, scope: Scope) -> None:
         """A run that was open already lists no more: who came since waits on, for the next one."""
-        run = begin(self.cloud, scope)
+        run = begin(self.context, scope)
         if scope.gathers and not run.again:
-            stop_waiting(self.cloud.bucket.client, self.cloud.bucket.name, scope)
+            stop_waiting(self.context.bucket.client, self.context.bucket.name, scope)
         self._advance(run)
 
     def _advance(self, run: Run | None) -> None:
         """Alone; who comes meanwhile has it looked at once more, or else the next tick does."""
-        until = self.cloud.now() + timedelta(seconds=AGAIN_SECONDS)
+        until = self.context.now() + timedelta(seconds=AGAIN_SECONDS)
         asked = True
         while run and asked:
             token = run.scope.token
-            holder = lease.take(self.cloud, token)
+            holder = lease.acquire(self.context, token)
             if holder is None:
                 logger.info("another process is at it", folder=run.path, run=run.nonce)
                 return
             try:
-                with lease.renewed(self.cloud, token, holder):
+                with lease.keep_renewed(self.context, token, holder):
                     self._step(run)
             finally:
-                asked = lease.give_back(self.cloud, token, holder)
-            run = find(self.cloud, token) if asked and self.cloud.now() < until else None
+                asked = lease.release(self.context, token, holder)
+            run = find(self.context, token) if asked and self.context.now() < until else None
         logger.info("nothing more to do")
 
     def _step(self, run: Run) -> None:
-        progress = advance(self.cloud, run)
+        progress = advance(self.context, run)
         logger.info("advanced", folder=run.path, run=run.nonce, progress=type(progress).__name__)
         match progress:
             case Finished(counts):
@@ -133,21 +133,21 @@ class Folders:
             count("ManyFlipped")
 
 
-def cloud(
+def make_context(
     settings: OnFolder,
     s3: "S3Client",
     sqs: "SQSClient",
     sagemaker: "SageMakerClient",
     endpoint: "SageMakerRuntimeClient",
-) -> Cloud:
+) -> Context:
     pointer = Pointer(s3, settings.bucket, max_age=0)  # a sweep may be the promotion's own
     machines = cast("TransformInstanceTypeType", settings.transform_instance_type)
     kms_key = None if settings.kms_key == "none" else settings.kms_key
-    return Cloud(
+    return Context(
         bucket=Bucket(s3, settings.bucket),
         sagemaker=sagemaker,
         stage=settings.stage,
-        machines=Machines(machines, settings.transform_instance_count, kms_key),
+        resources=TransformResources(machines, settings.transform_instance_count, kms_key),
         folder_depth=settings.folder_depth,
         endpoint_max_late=settings.endpoint_max_late,
         endpoint_max_first=settings.endpoint_max_first,
@@ -156,11 +156,11 @@ def cloud(
         look_later=partial(look_later, settings, s3, sqs),
         now=runtime.now,
         new_nonce=partial(secrets.token_hex, 5),
-        go_on=partial(_go_on, settings, sqs),
+        advance_later=partial(_go_on, settings, sqs),
         thumbnail=Thumbnails(s3, settings.bucket, endpoint, pointer.model).of,
         jobs_at_once=settings.transform_jobs,
-        sweep_jobs=settings.reclassify_jobs,
-        ask_above=settings.reclassify_ask_above,
+        reclassify_jobs=settings.reclassify_jobs,
+        confirm_above=settings.reclassify_ask_above,
         review_below=settings.review_below_percent / 100,
     )
 
@@ -177,7 +177,7 @@ def look_later(
     settings: OnFolder, s3: "S3Client", sqs: "SQSClient", scope: Scope, confirmed: bool
 ) -> None:
     """The timer of the last beat once more: if the folder still lives, a later one will do."""
-    if scope.is_sweep:
+    if scope.is_reclassification:
         message = Sweep(scope.path, scope.kind, confirmed)
         send(sqs, settings.folder_queue_url, message, SWEEP_DELAY_SECONDS)
         return
@@ -193,7 +193,7 @@ def door(
     endpoint: "SageMakerRuntimeClient",
 ) -> Intake:
     folders = Folders(
-        cloud(settings, s3, sqs, sagemaker, endpoint),
+        make_context(settings, s3, sqs, sagemaker, endpoint),
         settings.flip_alarm_percent,
         settings.folder_longest_wait_seconds,
     )

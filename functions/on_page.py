@@ -11,10 +11,10 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket, Listed
 from batch.jobs.collect import NoReply, outputs, reply_in
-from batch.jobs.progress import done_key, failed_key, read_settled, write_settled
+from batch.jobs.progress import done_key, failed_key, read_answered, write_answered
 from batch.outcome import Answer, Unanswered, answer_of, in_outbox, to_line
-from batch.planning.slice import FEW_LARGE, Direct, Page, Row, Transform, open_page
-from batch.unreadable import Others, Witness
+from batch.planning.slice import FEW_LARGE, Page, Row, ViaEndpoint, ViaTransform, open_page
+from batch.unreadable import LastRead, OtherObjects
 from domain import timestamps
 from domain.reply import Reply
 from domain.result import How, Rejected, Result
@@ -59,14 +59,14 @@ class Pages:
     threads: int = THREADS
     probe: "SageMakerRuntimeClient | None" = None
     readiness: Readiness = field(default_factory=Readiness)
-    witness: Witness = field(default_factory=Witness)
+    witness: LastRead = field(default_factory=LastRead)
 
     @property
     def bucket(self) -> Bucket:
         return Bucket(self.outbox.s3, self.outbox.bucket)
 
-    def _others(self, by_head: bool = False) -> Others:
-        return Others(self.bucket, by_head, self.witness)
+    def _others(self, by_head: bool = False) -> OtherObjects:
+        return OtherObjects(self.bucket, by_head, self.witness)
 
     @property
     def timeouts(self) -> Timeouts:
@@ -89,7 +89,7 @@ class Pages:
         What is settled by then is kept in one object beside the marker, so that the next try costs
         the calls of the rows that are left. In the end those are given up, and not the page.
         """
-        settled = read_settled(self.bucket, page.ref)
+        settled = read_answered(self.bucket, page.ref)
         left = [row for row in page.rows if row.key not in settled]
         answer_row = self._answerer(page, self._others(), received)
         with ThreadPoolExecutor(self.threads) as threads:
@@ -102,7 +102,7 @@ class Pages:
         logger.info("page tried", run=page.ref.nonce, rows=len(left), failed=len(failed))
         if failed and not self._are_to_blame(failed, page, received):
             if len(failed) < len(left):
-                write_settled(self.bucket, page.ref, settled)
+                write_answered(self.bucket, page.ref, settled)
             raise next(iter(failed.values()))
         for row in left:
             if row.key in failed:
@@ -122,17 +122,17 @@ class Pages:
         if len(failed) > max(FEW, len(page.rows) // 2):
             return False
         one = next(iter(failed))
-        are_read = self._others().are_read(one) and self._others(by_head=True).are_read(one)
+        are_read = self._others().are_readable(one) and self._others(by_head=True).are_readable(one)
         return are_read and self.timeouts.is_healthy(self.outbox.active())
 
     def _answerer(
-        self, page: Page, others: Others, received: int
+        self, page: Page, others: OtherObjects, received: int
     ) -> Callable[[Row], Answer | None]:
         believed = others if received >= BELIEVED_RECEIVES else None
-        match page.road:
-            case Direct():
+        match page.route:
+            case ViaEndpoint():
                 return partial(self._ask_endpoint, page, believed)
-            case Transform():
+            case ViaTransform():
                 found = outputs(self.bucket, page.inputs, page.output, page.rows)
                 has_failed = len(found) < len(page.rows) and bool(
                     self.bucket.head(failed_key(page.ref))
@@ -146,7 +146,7 @@ class Pages:
             case never:
                 assert_never(never)
 
-    def _ask_endpoint(self, page: Page, others: Others | None, row: Row) -> Answer | None:
+    def _ask_endpoint(self, page: Page, others: OtherObjects | None, row: Row) -> Answer | None:
         """Answers the image as it is now, whatever it was when the page was planned."""
         self.readiness.check(self.probe or self.endpoint, self.outbox.active())
         look = partial(
@@ -224,7 +224,7 @@ class Collected:
     """
 
     page: Page
-    others: Others | None
+    others: OtherObjects | None
     found: Mapping[str, Listed]
     has_failed: bool
     has_others: bool

@@ -10,7 +10,7 @@ from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from aws.bucket import Bucket, Listed
-from batch.context import Bounds
+from batch.context import Limits
 from batch.jobs import slots
 from domain.keys import CLAIMS, TICK, claimed_token, ticket_since
 from functions import runtime
@@ -56,7 +56,7 @@ def _in_turn(bucket: Bucket) -> Iterator[Listed]:
 
 def measure_line(bucket: Bucket, now: datetime) -> None:
     """Tells how many runs wait for a transform job, and how many seconds the oldest has."""
-    line = slots.waiting(bucket, now, Bounds())
+    line = slots.waiting(bucket, now, Limits())
     oldest = (now - ticket_since(line[0].key)).total_seconds() if line else 0.0
     count("RunsWaiting", len(line))
     metrics.add_metric(name="LongestRunWait", unit="Seconds", value=oldest)

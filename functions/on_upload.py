@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket
-from batch.unreadable import Others, Witness
+from batch.unreadable import LastRead, OtherObjects
 from domain import timestamps
 from domain.keys import large_key
 from domain.result import How, Rejected, Result
@@ -53,7 +53,7 @@ class Uploads:
     now: Callable[[], datetime]
     allowances: Allowances
     readiness: Readiness = field(default_factory=Readiness)
-    witness: Witness = field(default_factory=Witness)
+    witness: LastRead = field(default_factory=LastRead)
     probe: "SageMakerRuntimeClient | None" = None
 
     def accept(self, record: SQSRecord) -> None:
@@ -134,7 +134,7 @@ class Uploads:
             if isinstance(image, Absent) or image.source.bytes > ENDPOINT_BYTES:
                 return image
         self.readiness.check(self.probe or self.endpoint, self.outbox.active())
-        others = Others(self._bucket, witness=self.witness)
+        others = OtherObjects(self._bucket, witness=self.witness)
         believed = others if attempt >= BELIEVED_RECEIVES else None
         image = fetch(self.outbox.s3, self.outbox.bucket, key, ENDPOINT_BYTES, believed)
         if isinstance(image, Photo):

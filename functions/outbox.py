@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from aws.bucket import Bucket
-from batch.unreadable import is_out_of_reach
+from batch.unreadable import is_certainly_denied
 from domain.errors import SortboxError
 from domain.keys import result_key
 from domain.model import ActiveModel
@@ -250,7 +250,7 @@ def previous_answer(s3: "S3Client", bucket: str, image: str, etag: str) -> Previ
     try:
         found = s3.get_object(Bucket=bucket, Key=result_key(image))
     except ClientError as error:
-        return None if is_out_of_reach(error) else absent(error)
+        return None if is_certainly_denied(error) else absent(error)
     if found["ETag"].strip('"') != etag:
         return Absent()
     try:

@@ -14,17 +14,17 @@ from botocore.exceptions import ClientError
 
 from aws.errors import is_missing
 from batch import claim, status
-from batch.claim import ContendedError, Run, RunClosed
-from batch.context import Cloud
+from batch.claim import ContendedError, Run, RunClosedError
+from batch.context import Context
 from batch.jobs import slots
 from batch.planning.listing import Reason
 from batch.planning.plan import divide
-from batch.planning.slice import Transform
+from batch.planning.slice import ViaTransform
 from batch.planning.walk import Walk
 from domain import timestamps
 from domain.errors import SortboxError
 from domain.keys import INBOX
-from domain.scope import SWEEP, Kind, Scope
+from domain.scope import RECLASSIFICATION, Kind, Scope
 from functions import on_folder
 from functions.messages import Sweep, to_json
 from functions.settings import OnFolder, from_env
@@ -58,7 +58,7 @@ class Plan:
     hours: float
     cost: float
     prices: Prices
-    ask_above: int
+    confirm_above: int
     slots: int
     at_once: int
     in_line: int
@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def is_large(self) -> bool:
-        return self.stale > self.ask_above
+        return self.stale > self.confirm_above
 
     @property
     def _pace(self) -> str:
@@ -95,7 +95,7 @@ class Plan:
 class Desk:
     """A stage as its folder function sees it."""
 
-    cloud: Cloud
+    context: Context
     sqs: "SQSClient"
     folder_queue_url: str
 
@@ -112,27 +112,29 @@ class Desk:
         settings = from_env(OnFolder, deployed["Environment"]["Variables"])
         many = Config(max_pool_connections=HEADS_AT_ONCE)
         sqs = boto3.client("sqs")
-        cloud = on_folder.cloud(
+        context = on_folder.make_context(
             settings,
             boto3.client("s3", config=many),
             sqs,
             boto3.client("sagemaker"),
             boto3.client("sagemaker-runtime"),
         )
-        bounds = replace(cloud.bounds, heads_at_once=HEADS_AT_ONCE)
-        return cls(replace(cloud, bounds=bounds), sqs, settings.folder_queue_url)
+        bounds = replace(context.limits, heads_at_once=HEADS_AT_ONCE)
+        return cls(replace(context, limits=bounds), sqs, settings.folder_queue_url)
 
     def plan(self, scope: Scope, table: Prices, given: Assumptions) -> Plan:
         """Reads every listing below the scope, and a result an image: minutes for a million."""
-        model = str(self.cloud.active_model().id)
+        model = str(self.context.active_model().id)
         reasons: Counter[Reason] = Counter()
         images, jobs, after, is_last = 0, 0, "", False
         while not is_last:
-            walk = Walk(self.cloud, scope, model if scope.kind == "renewal" else None, after).run()
+            walk = Walk(
+                self.context, scope, model if scope.kind == "renewal" else None, after
+            ).run()
             after, is_last = walk.cursor, walk.last
             images += walk.images
             reasons += walk.reasons
-            jobs += _jobs(walk, self.cloud.endpoint_max_late)
+            jobs += _jobs(walk, self.context.endpoint_max_late)
         takes = cost.sweep(table, images, reasons.total(), jobs, given)
         return Plan(
             scope,
@@ -143,10 +145,10 @@ class Desk:
             takes.hours,
             takes.cost,
             table,
-            self.cloud.ask_above,
-            self.cloud.jobs_at_once,
-            min(jobs, self.cloud.sweep_jobs, self.cloud.jobs_at_once),
-            len(slots.waiting(self.cloud.bucket, self.cloud.now(), self.cloud.bounds)),
+            self.context.confirm_above,
+            self.context.jobs_at_once,
+            min(jobs, self.context.reclassify_jobs, self.context.jobs_at_once),
+            len(slots.waiting(self.context.bucket, self.context.now(), self.context.limits)),
         )
 
     def start(self, scope: Scope) -> None:
@@ -156,25 +158,27 @@ class Desk:
 
     def stop(self) -> Run | None:
         """What runs already goes on to its end, and nothing follows it."""
-        return claim.change(self.cloud.bucket, SWEEP, lambda run: replace(run, paused=True))
+        return claim.change(
+            self.context.bucket, RECLASSIFICATION, lambda run: replace(run, paused=True)
+        )
 
     def end(self) -> Run | None:
         """Gives up a sweep: what is answered stays, what is not is left to the next one."""
-        found = claim.read(self.cloud.bucket, SWEEP)
+        found = claim.read(self.context.bucket, RECLASSIFICATION)
         if found is None:
             return None
         try:
-            now = timestamps.to_text(self.cloud.now())
-            status.write(self.cloud.bucket, found.run, "given up", now)
-            claim.close(self.cloud, found.run)
-        except (RunClosed, ContendedError) as error:
+            now = timestamps.to_text(self.context.now())
+            status.write(self.context.bucket, found.run, "given up", now)
+            claim.close(self.context, found.run)
+        except (RunClosedError, ContendedError) as error:
             raise ReclassifyError("it changed at this very moment; try again") from error
         return found.run
 
 
 def _jobs(walk: Walk, most_late: int) -> int:
     groups = divide(walk.rows, most_late if walk.last else 0)
-    return sum(isinstance(road, Transform) for road, _ in groups)
+    return sum(isinstance(road, ViaTransform) for road, _ in groups)
 
 
 def scope_of(prefix: str, kind: Kind = "renewal") -> Scope:
@@ -202,16 +206,16 @@ def run(desk: Desk, asked: Asked, ask: Callable[[str], bool]) -> Iterator[str]:
     if asked.stop or asked.end:
         yield _halt(desk, asked)
         return
-    given = Assumptions(instance=desk.cloud.machines.type, rate=asked.rate)
+    given = Assumptions(instance=desk.context.resources.type, rate=asked.rate)
     plan = desk.plan(scope_of(asked.prefix, asked.kind), cost.load_prices(), given)
     yield str(plan)
     if plan.images == 0:
         yield "There is nothing there."
     elif asked.dry_run:
         yield "A dry run: nothing was started."
-    elif plan.stale == 0 and claim.read(desk.cloud.bucket, SWEEP) is None:
+    elif plan.stale == 0 and claim.read(desk.context.bucket, RECLASSIFICATION) is None:
         yield "Everything is up to date."
-    elif plan.is_large and not asked.yes and not ask(f"More than {plan.ask_above:,}. Start?"):
+    elif plan.is_large and not asked.yes and not ask(f"More than {plan.confirm_above:,}. Start?"):
         raise ReclassifyError("Not started. Pass --yes to start it without asking.")
     else:
         desk.start(plan.scope)

@@ -31,16 +31,16 @@ def outputs(
     `inputs` is the manifest's prefix and `output` the job's. An output's name is the input's,
     beyond the prefix, and `.out`; what is not there was not answered.
     """
-    wanted = {output + row.key.removeprefix(inputs) + SUFFIX: row.key for row in rows}
-    first, final = min(wanted), max(wanted)
-    found: dict[str, Listed] = {}
+    image_of = {output + row.key.removeprefix(inputs) + SUFFIX: row.key for row in rows}
+    first, final = min(image_of), max(image_of)
+    listing: dict[str, Listed] = {}
     # A listing starts after a key: the first, less its last letter, sorts just before it.
     for listed in bucket.walk(output, after=first[:-1]):
         if listed.key > final:
             break
-        if listed.key in wanted:
-            found[wanted[listed.key]] = listed
-    return found
+        if listed.key in image_of:
+            listing[image_of[listed.key]] = listed
+    return listing
 
 
 def reply_in(bucket: Bucket, listed: Listed | None) -> Reply | NoReply:
@@ -48,10 +48,10 @@ def reply_in(bucket: Bucket, listed: Listed | None) -> Reply | NoReply:
         return NoReply("the transform job wrote nothing for it")
     if listed.size > reply.MAX_BYTES:
         return NoReply(f"the transform job wrote {listed.size} bytes for it")
-    found = bucket.read(listed.key)
-    if found is None:
+    stored = bucket.read(listed.key)
+    if stored is None:
         return NoReply("what the transform job wrote for it is gone")
     try:
-        return reply.from_json(found.body)
+        return reply.from_json(stored.body)
     except ValueError as error:
         return NoReply(f"the transform job wrote {error}")

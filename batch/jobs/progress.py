@@ -8,16 +8,24 @@ from enum import IntEnum
 
 from aws.bucket import Bucket
 from batch.claim import Run
-from batch.context import Cloud
+from batch.context import Context
 from batch.jobs import slots, transform
-from batch.jobs.transform import Denied, Ended, Missing, NoCapacity, Order, Running, Stopped
-from batch.planning.slice import Direct, PageRef, Slice, Transform, rows_from_text
-from batch.unreadable import Others
+from batch.jobs.transform import (
+    Denied,
+    Ended,
+    Missing,
+    NoCapacity,
+    Running,
+    Stopped,
+    TransformRequest,
+)
+from batch.planning.slice import PageRef, Slice, ViaEndpoint, ViaTransform, rows_from_text
+from batch.unreadable import OtherObjects
 from domain.errors import SortboxError
 from domain.keys import RunKeys
 
 DONE = ".jsonl"
-SETTLED = ".settled"
+ANSWERED = ".settled"
 
 
 class Stage(IntEnum):
@@ -35,21 +43,21 @@ class NoSlot:
     """As many jobs of the stage run as may; the run stands in line for the next slot."""
 
 
-class NothingAnswered(SortboxError):
+class JobFailedError(SortboxError):
     """A job could not start, or failed without an output: our trouble, no verdict on images."""
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Markers:
     """What is written below a slice's progress prefix: at most a few more than its pages."""
 
     times: dict[str, datetime]
 
     def sent_at(self, part: int) -> datetime | None:
-        return self.times.get(_sent(part))
+        return self.times.get(_sent_marker(part))
 
     def is_stopped(self, part: int) -> bool:
-        return _stopped(part) in self.times
+        return _stopped_marker(part) in self.times
 
     @property
     def done(self) -> int:
@@ -57,85 +65,87 @@ class Marks:
         return sum(name.endswith(DONE) for name in self.times)
 
     def missing(self, part: int, pages: int) -> list[int]:
-        return [page for page in range(pages) if _done(part, page) not in self.times]
+        return [page for page in range(pages) if _done_marker(part, page) not in self.times]
 
 
-def _sent(part: int) -> str:
+def _sent_marker(part: int) -> str:
     return f"{part}-sent"
 
 
-def _stopped(part: int) -> str:
+def _stopped_marker(part: int) -> str:
     return f"{part}-stopped"
 
 
-def _failed(part: int) -> str:
+def _failed_marker(part: int) -> str:
     return f"{part}-failed"
 
 
-def _done(part: int, page: int) -> str:
+def _done_marker(part: int, page: int) -> str:
     return f"{part}-{page:04}{DONE}"
 
 
 def done_key(ref: PageRef) -> str:
     """The marker that a page is done; it holds the page's answers, for the report."""
     prefix = RunKeys(ref.token, ref.nonce).progress(ref.attempt, ref.index)
-    return prefix + _done(ref.part, ref.page)
+    return prefix + _done_marker(ref.part, ref.page)
 
 
 def failed_key(ref: PageRef) -> str:
     """The marker that a page's job failed, which it does where one of its objects does."""
     prefix = RunKeys(ref.token, ref.nonce).progress(ref.attempt, ref.index)
-    return prefix + _failed(ref.part)
+    return prefix + _failed_marker(ref.part)
 
 
-def settled_key(ref: PageRef) -> str:
+def answered_key(ref: PageRef) -> str:
     """What is settled of a page that is not done yet."""
-    return done_key(ref).removesuffix(DONE) + SETTLED
+    return done_key(ref).removesuffix(DONE) + ANSWERED
 
 
-def read_settled(bucket: Bucket, ref: PageRef) -> dict[str, str]:
+def read_answered(bucket: Bucket, ref: PageRef) -> dict[str, str]:
     """The line of each row that is settled, by its image's key; empty where there is no answer."""
-    found = bucket.read(settled_key(ref))
-    lines: dict[str, str] = json.loads(found.body) if found else {}
+    stored = bucket.read(answered_key(ref))
+    lines: dict[str, str] = json.loads(stored.body) if stored else {}
     return lines
 
 
-def write_settled(bucket: Bucket, ref: PageRef, lines: dict[str, str]) -> None:
+def write_answered(bucket: Bucket, ref: PageRef, lines: dict[str, str]) -> None:
     """At most a page's rows, some 500 kB. Of two who write at once one is lost, and done again."""
-    bucket.put(settled_key(ref), json.dumps(lines, ensure_ascii=False))
+    bucket.put(answered_key(ref), json.dumps(lines, ensure_ascii=False))
 
 
-def marks(bucket: Bucket, run: RunKeys, planned: Slice) -> Marks:
+def list_markers(bucket: Bucket, run: RunKeys, planned: Slice) -> Markers:
     prefix = run.progress(planned.attempt, planned.index)
-    return Marks(
-        {each.key.removeprefix(prefix): each.last_modified for each in bucket.walk(prefix)}
+    return Markers(
+        {marker.key.removeprefix(prefix): marker.last_modified for marker in bucket.walk(prefix)}
     )
 
 
-def push(cloud: Cloud, run: Run, planned: Slice) -> Stage:
+def push(context: Context, run: Run, planned: Slice) -> Stage:
     """Does what can be done for the slice now. Raises NothingAnswered."""
-    seen = marks(cloud.bucket, run.keys, planned)
-    stages = [_push_part(cloud, run, planned, part, seen) for part in range(len(planned.parts))]
+    markers = list_markers(context.bucket, run.keys, planned)
+    stages = [
+        _push_part(context, run, planned, part, markers) for part in range(len(planned.parts))
+    ]
     return min(stages, default=Stage.COLLECTED)
 
 
-def _push_part(cloud: Cloud, run: Run, planned: Slice, part: int, seen: Marks) -> Stage:
-    if seen.is_stopped(part):
+def _push_part(context: Context, run: Run, planned: Slice, part: int, markers: Markers) -> Stage:
+    if markers.is_stopped(part):
         return Stage.COLLECTED
-    missing = seen.missing(part, planned.parts[part].pages)
+    missing = markers.missing(part, planned.parts[part].pages)
     if not missing:
         return Stage.COLLECTED
-    sent_at = seen.sent_at(part)
+    sent_at = markers.sent_at(part)
     if sent_at is None:
-        return _push_unsent(cloud, run, planned, part)
+        return _push_unsent(context, run, planned, part)
     # A page this late was lost, or is held up by trouble of ours; to do it twice is harmless.
-    if cloud.now() - sent_at > timedelta(seconds=cloud.bounds.resend_seconds):
-        _send(cloud, run, planned, part, missing)
+    if context.now() - sent_at > timedelta(seconds=context.limits.resend_seconds):
+        _send(context, run, planned, part, missing)
     return Stage.COLLECTING
 
 
-def _push_unsent(cloud: Cloud, run: Run, planned: Slice, part: int) -> Stage:
-    job = _ask(cloud, run, planned, part)
+def _push_unsent(context: Context, run: Run, planned: Slice, part: int) -> Stage:
+    job = _find_or_start_job(context, run, planned, part)
     match job:
         case NoSlot():
             return Stage.NO_SLOT
@@ -144,40 +154,42 @@ def _push_unsent(cloud: Cloud, run: Run, planned: Slice, part: int) -> Stage:
         case Missing() | Running():
             return Stage.TRANSFORMING
         case Denied(reason):
-            slots.give_back(cloud, planned.job(run.keys, cloud.stage, part))
-            raise NothingAnswered(f"a transform job could not be started: {reason}")
+            slots.release(context, planned.job(run.keys, context.stage, part))
+            raise JobFailedError(f"a transform job could not be started: {reason}")
         case Stopped():
-            cloud.bucket.put(_mark_key(run, planned, _stopped(part)), "")
+            context.bucket.put(_mark_key(run, planned, _stopped_marker(part)), "")
             return Stage.COLLECTED
         case Ended(failure):
             if failure is not None:
-                cloud.bucket.put(_mark_key(run, planned, _failed(part)), failure)
-            _send(cloud, run, planned, part, list(range(planned.parts[part].pages)))
+                context.bucket.put(_mark_key(run, planned, _failed_marker(part)), failure)
+            _send(context, run, planned, part, list(range(planned.parts[part].pages)))
             return Stage.COLLECTING
 
 
-def _ask(cloud: Cloud, run: Run, planned: Slice, part: int) -> transform.Job | NoSlot:
+def _find_or_start_job(
+    context: Context, run: Run, planned: Slice, part: int
+) -> transform.Job | NoSlot:
     """The state of the part's job, which is started where there is none; direct parts have none."""
-    road = planned.parts[part].road
-    if isinstance(road, Direct):
+    route = planned.parts[part].route
+    if isinstance(route, ViaEndpoint):
         return Ended(None)
-    name = planned.job(run.keys, cloud.stage, part)
-    job = transform.describe(cloud.sagemaker, name)
+    name = planned.job(run.keys, context.stage, part)
+    job = transform.describe(context.sagemaker, name)
     if isinstance(job, Missing):
-        if not slots.take(cloud, run, name):
+        if not slots.acquire(context, run, name):
             return NoSlot()
-        order = order_of(cloud, run, planned, part, road)
-        return transform.start(cloud.sagemaker, order)
+        request = transform_request(context, run, planned, part, route)
+        return transform.start(context.sagemaker, request)
     if isinstance(job, Ended | Stopped):
-        slots.call_next(cloud)
+        slots.call_next(context)
     if isinstance(job, Ended) and job.failure is not None:
-        if transform.is_passing(job.failure) and not cloud.bucket.page(run.keys.output(name)):
+        if transform.is_passing(job.failure) and not context.bucket.page(run.keys.output(name)):
             return Stopped()  # no machine, or trouble of AWS's: the attempt is lost, not the run
-        _check_answers(cloud, run, planned, part, job.failure)
+        _check_answers(context, run, planned, part, job.failure)
     return job
 
 
-def _check_answers(cloud: Cloud, run: Run, planned: Slice, part: int, failure: str) -> None:
+def _check_answers(context: Context, run: Run, planned: Slice, part: int, failure: str) -> None:
     """Raises NothingAnswered where the job is the trouble, and not one of its images.
 
     An image that it could not read may fail the whole job: then the pages find out which. A few
@@ -185,48 +197,51 @@ def _check_answers(cloud: Cloud, run: Run, planned: Slice, part: int, failure: s
     such that nothing can be answered: then the pages count how often. A few large ones alone are
     tried once more, beside a companion.
     """
-    name = planned.job(run.keys, cloud.stage, part)
-    written = (run.keys.output(name), *planned.outputs_beside(run.keys, cloud.stage, part))
+    name = planned.job(run.keys, context.stage, part)
+    written = (run.keys.output(name), *planned.outputs_beside(run.keys, context.stage, part))
     if planned.attempt > 1:
         written = (run.keys.outputs,)
     elif planned.is_alone(part):
         return
-    if any(cloud.bucket.page(output) for output in written):
+    if any(context.bucket.page(output) for output in written):
         return
-    if not _has_unreadable(cloud, run, planned, part):
-        raise NothingAnswered(f"transform job {name} failed and answered nothing: {failure}")
+    if not _has_unreadable(context, run, planned, part):
+        raise JobFailedError(f"transform job {name} failed and answered nothing: {failure}")
 
 
-def _has_unreadable(cloud: Cloud, run: Run, planned: Slice, part: int) -> bool:
+def _has_unreadable(context: Context, run: Run, planned: Slice, part: int) -> bool:
     """One GET of a byte an image, until one is denied, and not all are; 50,000 at most."""
-    others, at_once = Others(cloud.bucket), cloud.bounds.heads_at_once
+    others, at_once = OtherObjects(context.bucket), context.limits.heads_at_once
     with ThreadPoolExecutor(at_once) as threads:
         for page in range(planned.parts[part].pages):
-            found = cloud.bucket.read(planned.page_key(run.keys, part, page))
-            keys = [row.key for row in rows_from_text(found.body)] if found else []
+            stored = context.bucket.read(planned.page_key(run.keys, part, page))
+            keys = [row.key for row in rows_from_text(stored.body)] if stored else []
             for key, denial in zip(keys, threads.map(others.denial, keys), strict=True):
-                if denial and (denial.certain or others.are_read(key)):
+                if denial and (denial.certain or others.are_readable(key)):
                     return True
     return False
 
 
-def order_of(cloud: Cloud, run: Run, planned: Slice, part: int, road: Transform) -> Order:
-    name = planned.job(run.keys, cloud.stage, part)
-    return Order(
+def transform_request(
+    context: Context, run: Run, planned: Slice, part: int, route: ViaTransform
+) -> TransformRequest:
+    name = planned.job(run.keys, context.stage, part)
+    return TransformRequest(
         name=name,
-        manifest=f"s3://{cloud.bucket.name}/{planned.manifest_key(run.keys, part)}",
-        output=f"s3://{cloud.bucket.name}/{run.keys.output(name)}",
-        model=cloud.active_model().sagemaker_model,
-        road=road,
-        machines=cloud.machines,
+        manifest=f"s3://{context.bucket.name}/{planned.manifest_key(run.keys, part)}",
+        output=f"s3://{context.bucket.name}/{run.keys.output(name)}",
+        model=context.active_model().sagemaker_model,
+        route=route,
+        resources=context.resources,
     )
 
 
-def _send(cloud: Cloud, run: Run, planned: Slice, part: int, pages: list[int]) -> None:
+def _send(context: Context, run: Run, planned: Slice, part: int, pages: list[int]) -> None:
     """The pages, then the mark: a crash between them sends the pages once more."""
     for page in pages:
-        cloud.send_page(planned.page(run.keys, part, page))
-    cloud.bucket.put(_mark_key(run, planned, _sent(part)), json.dumps({"pages": len(pages)}))
+        context.send_page(planned.page(run.keys, part, page))
+    marker = _mark_key(run, planned, _sent_marker(part))
+    context.bucket.put(marker, json.dumps({"pages": len(pages)}))
 
 
 def _mark_key(run: Run, planned: Slice, mark: str) -> str:

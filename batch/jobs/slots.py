@@ -17,7 +17,7 @@ from itertools import islice
 
 from aws.bucket import Bucket, Listed
 from batch.claim import Run, read
-from batch.context import Bounds, Cloud
+from batch.context import Context, Limits
 from batch.jobs import transform
 from batch.jobs.transform import Ended, Missing, Stopped
 from domain.keys import (
@@ -48,103 +48,103 @@ class Slot:
     is_old: bool = False
 
 
-def take(cloud: Cloud, run: Run, job: JobName) -> bool:
+def acquire(context: Context, run: Run, job: JobName) -> bool:
     """Whether `job`, which does not exist yet, may be started now; if not, its run is in line."""
-    tickets = _line(cloud)
-    mine = [each for each in tickets if ticket_token(each.key) == run.scope.token]
-    ahead = [each for each in tickets if not mine or each.key < mine[0].key]
-    slots = [] if mine and len(ahead) >= cloud.jobs_at_once else _slots(cloud)
+    tickets = _line(context)
+    mine = [ticket for ticket in tickets if ticket_token(ticket.key) == run.scope.token]
+    ahead = [ticket for ticket in tickets if not mine or ticket.key < mine[0].key]
+    slots = [] if mine and len(ahead) >= context.jobs_at_once else _slots(context)
     for slot in slots:
-        if slot.job == str(job) and (not slot.is_old or _occupy(cloud, slot, job)):
+        if slot.job == str(job) and (not slot.is_old or _occupy(context, slot, job)):
             return True
     free = [slot for slot in slots if slot.is_free and slot.job != str(job)]
-    alive = (each for each in ahead if _still_waits(cloud, each))
+    alive = (ticket for ticket in ahead if _still_waits(context, ticket))
     first = list(islice(alive, len(free)))
     for slot in free[len(first) :]:
-        if _occupy(cloud, slot, job):
+        if _occupy(context, slot, job):
             for ticket in mine:
-                cloud.bucket.delete(ticket.key, ticket.etag)
+                context.bucket.delete(ticket.key, ticket.etag)
             return True
-    _call(cloud, first)
-    _stand_in_line(cloud, run, mine)
+    _call(context, first)
+    _stand_in_line(context, run, mine)
     return False
 
 
-def give_back(cloud: Cloud, job: JobName) -> None:
+def release(context: Context, job: JobName) -> None:
     """Frees the slot of a job that SageMaker will never start, and calls the next run."""
-    for slot in _slots(cloud):
+    for slot in _slots(context):
         if slot.job == str(job) and slot.etag:
-            cloud.bucket.delete(slot.key, slot.etag)
-    call_next(cloud)
+            context.bucket.delete(slot.key, slot.etag)
+    call_next(context)
 
 
-def call_next(cloud: Cloud) -> None:
+def call_next(context: Context) -> None:
     """Has the runs at the head of the line ask again: a job has ended."""
-    _call(cloud, waiting(cloud.bucket, cloud.now(), cloud.bounds, CALLED))
+    _call(context, waiting(context.bucket, context.now(), context.limits, CALLED))
 
 
-def waiting(bucket: Bucket, now: datetime, bounds: Bounds, most: int | None = None) -> list[Listed]:
+def waiting(bucket: Bucket, now: datetime, limits: Limits, most: int | None = None) -> list[Listed]:
     """The tickets of runs that wait for a slot, oldest first.
 
     Without those of runs that have not come by for long: such a run may never come.
     """
-    alive = (each for each in bucket.walk(TICKETS) if not _is_lapsed(each, now, bounds))
-    return list(islice(alive, bounds.tickets if most is None else most))
+    alive = (ticket for ticket in bucket.walk(TICKETS) if not _is_lapsed(ticket, now, limits))
+    return list(islice(alive, limits.tickets if most is None else most))
 
 
-def _is_lapsed(ticket: Listed, now: datetime, bounds: Bounds) -> bool:
-    return now - ticket.last_modified > timedelta(seconds=bounds.ticket_seconds)
+def _is_lapsed(ticket: Listed, now: datetime, limits: Limits) -> bool:
+    return now - ticket.last_modified > timedelta(seconds=limits.ticket_seconds)
 
 
-def _line(cloud: Cloud) -> list[Listed]:
+def _line(context: Context) -> list[Listed]:
     """As `waiting`; takes away some tickets that have lapsed, which the line is read past."""
     alive: list[Listed] = []
     lapsed: list[Listed] = []
-    for ticket in cloud.bucket.walk(TICKETS):
-        (lapsed if _is_lapsed(ticket, cloud.now(), cloud.bounds) else alive).append(ticket)
-        if len(alive) == cloud.bounds.tickets:
+    for ticket in context.bucket.walk(TICKETS):
+        (lapsed if _is_lapsed(ticket, context.now(), context.limits) else alive).append(ticket)
+        if len(alive) == context.limits.tickets:
             break
     for ticket in lapsed[:CLEARED]:
-        cloud.bucket.delete(ticket.key, ticket.etag)
+        context.bucket.delete(ticket.key, ticket.etag)
     return alive
 
 
-def _call(cloud: Cloud, tickets: list[Listed]) -> None:
+def _call(context: Context, tickets: list[Listed]) -> None:
     for ticket in tickets:
-        cloud.go_on(ticket_token(ticket.key))
+        context.advance_later(ticket_token(ticket.key))
 
 
-def _still_waits(cloud: Cloud, ticket: Listed) -> bool:
+def _still_waits(context: Context, ticket: Listed) -> bool:
     """A run that ended in another way than by a job has left its ticket: it is taken away."""
-    if read(cloud.bucket, ticket_token(ticket.key)):
+    if read(context.bucket, ticket_token(ticket.key)):
         return True
-    cloud.bucket.delete(ticket.key, ticket.etag)
+    context.bucket.delete(ticket.key, ticket.etag)
     return False
 
 
-def _stand_in_line(cloud: Cloud, run: Run, mine: list[Listed]) -> None:
-    key = mine[0].key if mine else ticket_key(cloud.now(), run.scope.token)
-    cloud.bucket.put(key, json.dumps({"run": run.nonce}))
+def _stand_in_line(context: Context, run: Run, mine: list[Listed]) -> None:
+    key = mine[0].key if mine else ticket_key(context.now(), run.scope.token)
+    context.bucket.put(key, json.dumps({"run": run.nonce}))
 
 
-def _slots(cloud: Cloud) -> list[Slot]:
-    known = {each.key: each for each in cloud.bucket.walk(SLOTS)}
+def _slots(context: Context) -> list[Slot]:
+    known = {listed.key: listed for listed in context.bucket.walk(SLOTS)}
     return [
-        _look(cloud, slot_key(number), known.get(slot_key(number)))
-        for number in range(cloud.jobs_at_once)
+        _look(context, slot_key(number), known.get(slot_key(number)))
+        for number in range(context.jobs_at_once)
     ]
 
 
-def _look(cloud: Cloud, key: str, listed: Listed | None) -> Slot:
+def _look(context: Context, key: str, listed: Listed | None) -> Slot:
     if listed is None:
         return Slot(key, None, None, is_free=True)
-    found = cloud.bucket.read(key)
-    if found is None or found.etag != listed.etag:  # somebody has taken it just now
+    stored = context.bucket.read(key)
+    if stored is None or stored.etag != listed.etag:  # somebody has taken it just now
         return Slot(key, listed.etag, None, is_free=False)
-    job = json.loads(found.body)["job"]
-    age = cloud.now() - listed.last_modified
-    reserved = timedelta(seconds=cloud.bounds.reserved_seconds)
-    match transform.describe(cloud.sagemaker, JobName.parse(job)):
+    job = json.loads(stored.body)["job"]
+    age = context.now() - listed.last_modified
+    reserved = timedelta(seconds=context.limits.reserved_seconds)
+    match transform.describe(context.sagemaker, JobName.parse(job)):
         case Ended() | Stopped():
             is_free = True
         case Missing():  # taken, and whoever took it may be about to create the job
@@ -152,10 +152,10 @@ def _look(cloud: Cloud, key: str, listed: Listed | None) -> Slot:
         case _:
             is_free = False
     # Refreshed in time: a process that saw its own slot is dead before another may take it.
-    return Slot(key, found.etag, job, is_free, is_old=age > reserved / 2)
+    return Slot(key, stored.etag, job, is_free, is_old=age > reserved / 2)
 
 
-def _occupy(cloud: Cloud, slot: Slot, job: JobName) -> bool:
+def _occupy(context: Context, slot: Slot, job: JobName) -> bool:
     """The time makes each taking another object, so that If-Match tells them apart."""
-    body = json.dumps({"job": str(job), "at": cloud.now().isoformat(), "by": cloud.new_nonce()})
-    return cloud.bucket.replace(slot.key, body, slot.etag)
+    body = json.dumps({"job": str(job), "at": context.now().isoformat(), "by": context.new_nonce()})
+    return context.bucket.replace(slot.key, body, slot.etag)

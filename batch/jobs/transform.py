@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from aws.errors import code_of, is_missing
-from batch.context import Machines
-from batch.planning.slice import Transform
+from batch.context import TransformResources
+from batch.planning.slice import ViaTransform
 from domain.errors import SortboxError
 from domain.instance import has_local_storage
 from domain.keys import JobName
@@ -34,15 +34,15 @@ class NameTakenError(SortboxError):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TransformRequest:
     """One transform job to be. `manifest` and `output` are S3 URIs."""
 
     name: JobName
     manifest: str
     output: str
     model: str
-    road: Transform
-    machines: Machines
+    route: ViaTransform
+    resources: TransformResources
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,45 +82,45 @@ class Ended:
 Job = Missing | Running | NoCapacity | Denied | Stopped | Ended
 
 
-def request_for(order: Order) -> "CreateTransformJobRequestTypeDef":
-    request: CreateTransformJobRequestTypeDef = {
-        "TransformJobName": str(order.name),
-        "ModelName": order.model,
-        "MaxPayloadInMB": order.road.payload_mb,
+def request_for(request: TransformRequest) -> "CreateTransformJobRequestTypeDef":
+    arguments: CreateTransformJobRequestTypeDef = {
+        "TransformJobName": str(request.name),
+        "ModelName": request.model,
+        "MaxPayloadInMB": request.route.payload_mb,
         "ModelClientConfig": {
             "InvocationsTimeoutInSeconds": INVOCATION_SECONDS,
             "InvocationsMaxRetries": INVOCATION_RETRIES,
         },
         "TransformInput": {
             "DataSource": {
-                "S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": order.manifest},
+                "S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": request.manifest},
             },
             "ContentType": "application/x-image",
             "SplitType": "None",
             "CompressionType": "None",
         },
         "TransformOutput": {
-            "S3OutputPath": order.output,
+            "S3OutputPath": request.output,
             "Accept": "application/json",
             "AssembleWith": "None",
         },
         "TransformResources": {
-            "InstanceType": order.machines.type,
-            "InstanceCount": order.machines.count,
+            "InstanceType": request.resources.type,
+            "InstanceCount": request.resources.count,
         },
         "Tags": [
             {"Key": "app", "Value": "sortbox"},
-            {"Key": "stage", "Value": order.name.stage},
+            {"Key": "stage", "Value": request.name.stage},
         ],
     }
-    if order.machines.kms_key is not None:
+    if request.resources.kms_key is not None:
         # Without it SageMaker would write under the account's own key for S3, not the bucket's.
-        request["TransformOutput"]["KmsKeyId"] = order.machines.kms_key
-        if not has_local_storage(order.machines.type):
-            request["TransformResources"]["VolumeKmsKeyId"] = order.machines.kms_key
-    if order.road.concurrency is not None:
-        request["MaxConcurrentTransforms"] = order.road.concurrency
-    return request
+        arguments["TransformOutput"]["KmsKeyId"] = request.resources.kms_key
+        if not has_local_storage(request.resources.type):
+            arguments["TransformResources"]["VolumeKmsKeyId"] = request.resources.kms_key
+    if request.route.concurrency is not None:
+        arguments["MaxConcurrentTransforms"] = request.route.concurrency
+    return arguments
 
 
 def describe(sagemaker: "SageMakerClient", name: JobName) -> Job:
@@ -146,10 +146,10 @@ def is_passing(failure: str) -> bool:
     return failure.startswith(PASSING_FAILURES)
 
 
-def start(sagemaker: "SageMakerClient", order: Order) -> Job:
+def start(sagemaker: "SageMakerClient", request: TransformRequest) -> Job:
     """Starts the job unless that was done already; NameTakenError where the name is another's."""
     try:
-        sagemaker.create_transform_job(**request_for(order))
+        sagemaker.create_transform_job(**request_for(request))
     except ClientError as error:
         match code_of(error):
             case "ResourceLimitExceeded":
@@ -157,14 +157,14 @@ def start(sagemaker: "SageMakerClient", order: Order) -> Job:
             case "ValidationException" | "AccessDeniedException":
                 return Denied(str(error))
             case "ResourceInUse":
-                _check_same(sagemaker, order)
+                _check_same(sagemaker, request)
             case _:
                 raise
     return Running()
 
 
-def _check_same(sagemaker: "SageMakerClient", order: Order) -> None:
-    job = sagemaker.describe_transform_job(TransformJobName=str(order.name))
+def _check_same(sagemaker: "SageMakerClient", request: TransformRequest) -> None:
+    job = sagemaker.describe_transform_job(TransformJobName=str(request.name))
     manifest = job["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
-    if manifest != order.manifest:
-        raise NameTakenError(f"{order.name} exists, of {manifest} and not of {order.manifest}")
+    if manifest != request.manifest:
+        raise NameTakenError(f"{request.name} exists, of {manifest} and not of {request.manifest}")

@@ -34,12 +34,12 @@ Unmatched = Callable[[Listed], bool]
 """Is told of a result that no image of the walk has; after the last image, whether to read on."""
 
 
-def nobody(result: Listed) -> bool:
+def ignore_unmatched(result: Listed) -> bool:
     return False
 
 
-def together(
-    images: Iterator[Listed], results: Iterator[Listed], unmatched: Unmatched = nobody
+def match_results(
+    images: Iterator[Listed], results: Iterator[Listed], unmatched: Unmatched = ignore_unmatched
 ) -> Iterator[Candidate]:
     """Both listings in the order of result keys, which is not the order of image keys.
 
@@ -49,14 +49,14 @@ def together(
     reading on to their places may mean reading the whole outbox.
     """
     held: list[tuple[str, Listed]] = []
-    seen, matched = next(results, None), ""
+    result, matched = next(results, None), ""
     for image in images:
         while held and held[0][0] <= OUTBOX + image.key.removeprefix(INBOX):
             key, first = heapq.heappop(held)
-            seen = _pass_over(results, seen, key, matched, unmatched)
-            if seen is not None and seen.key == key:
+            result = _skip_to(results, result, key, matched, unmatched)
+            if result is not None and result.key == key:
                 matched = key
-            yield Candidate(first, seen if matched == key else None)
+            yield Candidate(first, result if matched == key else None)
         key = result_key(image.key)
         if key.startswith(LONG):
             yield Candidate(image, UNLISTED)
@@ -65,19 +65,23 @@ def together(
     for _, image in sorted(held):
         yield Candidate(image, UNLISTED)
     theirs = {matched, *(key for key, _ in held)}
-    while unmatched is not nobody and seen is not None and (seen.key in theirs or unmatched(seen)):
-        seen = next(results, None)
+    while (
+        unmatched is not ignore_unmatched
+        and result is not None
+        and (result.key in theirs or unmatched(result))
+    ):
+        result = next(results, None)
 
 
-def _pass_over(
-    results: Iterator[Listed], seen: Listed | None, until: str, matched: str, unmatched: Unmatched
+def _skip_to(
+    results: Iterator[Listed], result: Listed | None, until: str, matched: str, unmatched: Unmatched
 ) -> Listed | None:
     """The first result from `until` on. `matched`: the one before it that has an image."""
-    while seen is not None and seen.key < until:
-        if seen.key != matched:
-            unmatched(seen)
-        seen = next(results, None)
-    return seen
+    while result is not None and result.key < until:
+        if result.key != matched:
+            unmatched(result)
+        result = next(results, None)
+    return result
 
 
 def is_settled_by_listing(candidate: Candidate) -> bool:
@@ -99,7 +103,7 @@ NO_MODEL = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AnswerRequirement:
     """An answer for the present ETag, by whatever model; or by `model`, where one is given."""
 
     model: str | None = None

@@ -76,7 +76,7 @@ def rows_from_text(text: bytes) -> tuple[Row, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Transform:
+class ViaTransform:
     """A transform job. One size class a job, because payload times concurrency is at most 100 MB.
 
     `concurrency` None leaves it to the container's `/execution-parameters`.
@@ -87,13 +87,13 @@ class Transform:
 
 
 @dataclass(frozen=True, slots=True)
-class Direct:
+class ViaEndpoint:
     """Pages that go to the endpoint image by image."""
 
 
-Road = Transform | Direct
-SMALL = Transform(payload_mb=6, concurrency=None)
-LARGE = Transform(payload_mb=LARGEST_BYTES // MB, concurrency=1)
+PartRoute = ViaTransform | ViaEndpoint
+SMALL = ViaTransform(payload_mb=6, concurrency=None)
+LARGE = ViaTransform(payload_mb=LARGEST_BYTES // MB, concurrency=1)
 
 
 FEW_LARGE = 20
@@ -102,13 +102,13 @@ FEW_LARGE = 20
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    road: Road
+    route: PartRoute
     rows: int
     pages: int
 
     @property
     def is_few_large(self) -> bool:
-        return self.road == LARGE and self.rows <= FEW_LARGE
+        return self.route == LARGE and self.rows <= FEW_LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,27 +153,31 @@ class Slice:
         return tuple(
             run.output(self.job(run, stage, other))
             for other, about in enumerate(self.parts)
-            if other != part and isinstance(about.road, Transform)
+            if other != part and isinstance(about.route, ViaTransform)
         )
 
     def is_alone(self, part: int) -> bool:
         """Whether the part is a few large images, and the slice has no other job."""
-        others = (about.road for other, about in enumerate(self.parts) if other != part)
-        is_only_job = not any(isinstance(road, Transform) for road in others)
+        others = (about.route for other, about in enumerate(self.parts) if other != part)
+        is_only_job = not any(isinstance(route, ViaTransform) for route in others)
         return self.parts[part].is_few_large and is_only_job
 
     def page(self, run: RunKeys, part: int, page: int) -> PageRef:
         return PageRef(run.token, run.nonce, self.attempt, self.index, part, page)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False)
+        fields = asdict(self)
+        fields["parts"] = [{"road": part.pop("route"), **part} for part in fields["parts"]]
+        return json.dumps(fields, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: bytes) -> "Slice":
         fields = json.loads(text)
         parts = tuple(
             Part(
-                Transform(**part["road"]) if part["road"] else Direct(), part["rows"], part["pages"]
+                ViaTransform(**part["road"]) if part["road"] else ViaEndpoint(),
+                part["rows"],
+                part["pages"],
             )
             for part in fields.pop("parts")
         )
@@ -181,8 +185,8 @@ class Slice:
 
 
 def read(bucket: Bucket, run: RunKeys, attempt: int, index: int) -> Slice | None:
-    found = bucket.read(run.slice(attempt, index))
-    return Slice.from_json(found.body) if found else None
+    stored = bucket.read(run.slice(attempt, index))
+    return Slice.from_json(stored.body) if stored else None
 
 
 def latest(bucket: Bucket, run: RunKeys, most: int = 2) -> tuple[Slice, ...]:
@@ -191,9 +195,9 @@ def latest(bucket: Bucket, run: RunKeys, most: int = 2) -> tuple[Slice, ...]:
     One LIST for a thousand slices, which are fifty million images.
     """
     newest = deque(bucket.walk(f"{run.prefix}slices/"), maxlen=most)
-    found = [bucket.read(listed.key) for listed in newest]
-    slices = [Slice.from_json(stored.body) for stored in found if stored]
-    return tuple(each for each in slices if each.attempt == slices[-1].attempt)
+    objects = [bucket.read(listed.key) for listed in newest]
+    slices = [Slice.from_json(stored.body) for stored in objects if stored]
+    return tuple(planned for planned in slices if planned.attempt == slices[-1].attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,7 @@ class Page:
     """
 
     ref: PageRef
-    road: Road
+    route: PartRoute
     rows: tuple[Row, ...]
     job: JobName
     inputs: str
@@ -218,14 +222,14 @@ def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
     """None where the run's files have expired: it ended, or was given up, long ago."""
     run = RunKeys(ref.token, ref.nonce)
     planned = read(bucket, run, ref.attempt, ref.index)
-    found = planned and bucket.read(planned.page_key(run, ref.part, ref.page))
-    if not planned or not found:
+    stored = planned and bucket.read(planned.page_key(run, ref.part, ref.page))
+    if not planned or not stored:
         return None
     job = planned.job(run, stage, ref.part)
     return Page(
         ref=ref,
-        road=planned.parts[ref.part].road,
-        rows=rows_from_text(found.body),
+        route=planned.parts[ref.part].route,
+        rows=rows_from_text(stored.body),
         job=job,
         inputs=inputs_of(planned.scope),
         output=run.output(job),

@@ -10,11 +10,19 @@ from itertools import islice
 from botocore.exceptions import ClientError
 
 from aws.bucket import Bucket, Listed
-from batch.context import Cloud
+from batch.context import Context
 from batch.outcome import result_at
-from batch.planning.listing import DOUBT, UNLISTED, Candidate, Reason, Wanted, nobody, together
+from batch.planning.listing import (
+    DOUBT,
+    UNLISTED,
+    AnswerRequirement,
+    Candidate,
+    Reason,
+    ignore_unmatched,
+    match_results,
+)
 from batch.planning.slice import Row
-from batch.unreadable import Others, denial_of, is_alone
+from batch.unreadable import OtherObjects, denial_of, is_denied_alone
 from domain.keys import (
     INBOX,
     LARGE_MARKERS,
@@ -41,7 +49,7 @@ class Walk:
     What is held at a time is the slice's rows and a thousand keys of each listing.
     """
 
-    cloud: Cloud
+    context: Context
     scope: Scope
     model: str | None
     after: str
@@ -53,35 +61,41 @@ class Walk:
     cost: int = 0
     rows: list[Row] = field(default_factory=list)
     reasons: Counter[Reason] = field(default_factory=Counter)
-    _busy: tuple[Scope, bool] | None = None
-    _witnesses: Others | None = None
+    _live_run: tuple[Scope, bool] | None = None
+    _other_objects: OtherObjects | None = None
     _unmatched: list[Listed] = field(default_factory=list)
-    _is_through: bool = False
-    _not_for_jobs: set[str] = field(default_factory=set)
+    _images_exhausted: bool = False
+    _denied_keys: set[str] = field(default_factory=set)
 
     def run(self) -> "Walk":
         """Looks are taken side by side in a sweep, which takes one at every result."""
         self.cursor = self.after
-        candidates, wanted = self._candidates(), Wanted(self.model)
-        width = self.cloud.bounds.heads_at_once if self.scope.is_sweep else 1
+        candidates, requirement = self._candidates(), AnswerRequirement(self.model)
+        width = self.context.limits.heads_at_once if self.scope.is_reclassification else 1
         with ThreadPoolExecutor(width) as threads:
             while chunk := list(islice(candidates, width)):
-                looked_at = [each for each in chunk if not wanted.is_settled_by_listing(each)]
-                self.cost += sum(HEAD_COST for each in looked_at if each.result) // width
-                reasons = threads.map(lambda each: self._reason(wanted, each), looked_at)
-                for candidate, reason in zip(looked_at, reasons, strict=True):
-                    if reason and not self._is_left_to_its_event(candidate.image, reason):
+                doubtful = [
+                    candidate
+                    for candidate in chunk
+                    if not requirement.is_settled_by_listing(candidate)
+                ]
+                self.cost += sum(HEAD_COST for candidate in doubtful if candidate.result) // width
+                reasons = threads.map(
+                    lambda candidate: self._reason(requirement, candidate), doubtful
+                )
+                for candidate, reason in zip(doubtful, reasons, strict=True):
+                    if reason and not self._leaves_to_event(candidate.image, reason):
                         self.reasons[reason] += 1
-                        is_denied = candidate.image.key in self._not_for_jobs
+                        is_denied = candidate.image.key in self._denied_keys
                         self.rows.append(replace(Row.of(candidate.image), denied=is_denied))
             self.rows += self._without_images(threads)
-        self._pin()
+        self._pin_versions()
         return self
 
     def _without_images(self, threads: ThreadPoolExecutor) -> list[Row]:
         """Rows of results whose image is gone, and whose page withdraws them: an event was lost."""
-        found = threads.map(self._image_of, self._unmatched)
-        keys = [key for key in found if key is not None and self._is_an_image(key)]
+        images = threads.map(self._image_of, self._unmatched)
+        keys = [key for key in images if key is not None and self._is_an_image(key)]
         gone = threads.map(self._is_gone, keys)
         return [Row.of_nothing(key) for key, is_gone in zip(keys, gone, strict=True) if is_gone]
 
@@ -90,96 +104,100 @@ class Walk:
         if not result.key.startswith(LONG):
             return image_key(result.key)
         try:
-            told = result_at(self._bucket, result.key)
+            answer = result_at(self._bucket, result.key)
         except ClientError as error:
             if denial_of(error) is None:
                 raise
             return None
-        return told.image if told else None
+        return answer.image if answer else None
 
     def _is_gone(self, key: str) -> bool:
         """An image that HEAD is denied is there; so is one that an earlier slice went through."""
         try:
             return self._bucket.head(key) is None
         except ClientError as error:
-            if self._is_gone_on_from(error, key):
+            if self._can_skip(error, key):
                 return False
             raise
 
     def _note_unmatched(self, result: Listed) -> bool:
         """After the last image a sweep reads on to the results' end, or to where images ended."""
-        if self._is_through and not self.last and result.key > OUTBOX + self.cursor[len(INBOX) :]:
+        if (
+            self._images_exhausted
+            and not self.last
+            and result.key > OUTBOX + self.cursor[len(INBOX) :]
+        ):
             return False
-        if self._is_through and self.last and self._is_enough():
+        if self._images_exhausted and self.last and self._is_enough():
             self.last = False
             self.cursor = max(self.cursor, INBOX + result.key.removeprefix(OUTBOX))
             return False
-        age = self.cloud.now() - result.last_modified
+        age = self.context.now() - result.last_modified
         image = image_key(result.key)
         is_answer = self._is_an_image(image) if image else result.key.startswith(LONG)
         if is_answer and age > self._grace and image != self.after:  # the last of the slice before
-            self.cost += HEAD_COST // self.cloud.bounds.heads_at_once
+            self.cost += HEAD_COST // self.context.limits.heads_at_once
             self._unmatched.append(result)
         return True
 
     def _is_an_image(self, key: str) -> bool:
         """And no file about a folder, whose name is hidden."""
-        return isinstance(route(key, self.cloud.folder_depth), InFolder | Single)
+        return isinstance(route(key, self.context.folder_depth), InFolder | Single)
 
     def _is_enough(self) -> bool:
-        bounds = self.cloud.bounds
-        most_rows = bounds.sweep_rows if self.scope.is_sweep else bounds.slice_rows
-        return self.cost >= bounds.walk_keys or len(self.rows) + len(self._unmatched) >= most_rows
+        limits = self.context.limits
+        most_rows = limits.reclassify_rows if self.scope.is_reclassification else limits.slice_rows
+        return self.cost >= limits.walk_keys or len(self.rows) + len(self._unmatched) >= most_rows
 
     @property
     def _grace(self) -> timedelta:
-        return timedelta(seconds=self.cloud.bounds.grace_seconds)
+        return timedelta(seconds=self.context.limits.grace_seconds)
 
-    def _reason(self, wanted: Wanted, candidate: Candidate) -> Reason | None:
+    def _reason(self, requirement: AnswerRequirement, candidate: Candidate) -> Reason | None:
         """Where HEAD is denied for one object, and not for others, its page is to judge it."""
         try:
-            return wanted.reason(self._bucket, candidate)
+            return requirement.reason(self._bucket, candidate)
         except ClientError as error:
-            if self._is_gone_on_from(error, result_key(candidate.image.key)):
+            if self._can_skip(error, result_key(candidate.image.key)):
                 return "no answer"
             raise
 
-    def _pin(self) -> None:
+    def _pin_versions(self) -> None:
         """Notes version ids where another object of the same bytes could bear the same time.
 
         Those are images of the last two seconds, and those in parts, whose time is their start.
         A million images in parts are a million HEADs: 0.40 dollars, and some minutes in all.
         """
-        young = (self.cloud.now() - DOUBT).astimezone(UTC).isoformat()
+        young = (self.context.now() - DOUBT).astimezone(UTC).isoformat()
         doubtful = [
             at for at, row in enumerate(self.rows) if "-" in row.etag or row.last_modified >= young
         ]
-        with ThreadPoolExecutor(self.cloud.bounds.heads_at_once) as threads:
-            pinned = threads.map(lambda at: self._pinned(self.rows[at]), doubtful)
+        with ThreadPoolExecutor(self.context.limits.heads_at_once) as threads:
+            pinned = threads.map(lambda at: self._pin_version(self.rows[at]), doubtful)
             for at, row in zip(doubtful, pinned, strict=True):
                 self.rows[at] = row
 
-    def _pinned(self, row: Row) -> Row:
+    def _pin_version(self, row: Row) -> Row:
         try:
-            found = self._bucket.head(row.key)
+            head = self._bucket.head(row.key)
         except ClientError as error:
-            if self._is_gone_on_from(error, row.key):
+            if self._can_skip(error, row.key):
                 return row
             raise
-        if found is None or not Version(row.etag).is_same(Version(found.listed.etag)):
+        if head is None or not Version(row.etag).is_same(Version(head.listed.etag)):
             return row  # it has changed since: no answer will count for this row
-        return replace(row, version=found.version_id)
+        return replace(row, version=head.version_id)
 
     @property
     def _bucket(self) -> Bucket:
-        return self.cloud.bucket
+        return self.context.bucket
 
     @property
-    def _others(self) -> Others:
-        self._witnesses = self._witnesses or Others(self._bucket, by_head=True)
-        return self._witnesses
+    def _others(self) -> OtherObjects:
+        self._other_objects = self._other_objects or OtherObjects(self._bucket, by_head=True)
+        return self._other_objects
 
-    def _is_gone_on_from(self, error: ClientError, key: str) -> bool:
+    def _can_skip(self, error: ClientError, key: str) -> bool:
         """Whether a denied HEAD is left to the page, which judges it; else planning waits.
 
         It waits while all may be denied, and not for ever: there may be more objects of one sender
@@ -187,26 +205,28 @@ class Walk:
         """
         if denial_of(error) is None:
             return False
-        return self.is_overdue or is_alone(self._bucket, key) or self._others.are_read(key)
+        return (
+            self.is_overdue or is_denied_alone(self._bucket, key) or self._others.are_readable(key)
+        )
 
     def _candidates(self) -> Iterator[Candidate]:
         if self.scope.is_large_singles:
-            return self._large()
-        if not (self.scope.is_folder or self.scope.is_sweep):
-            return _one(self._bucket, INBOX + self.scope.path)
+            return self._large_singles()
+        if not (self.scope.is_folder or self.scope.is_reclassification):
+            return _single(self._bucket, INBOX + self.scope.path)
         results = self._bucket.walk(OUTBOX + self.scope.path, _result_side(self.after))
-        unmatched = self._note_unmatched if self.scope.is_sweep else nobody
-        return together(self._images(), self._counted(results), unmatched)
+        unmatched = self._note_unmatched if self.scope.is_reclassification else ignore_unmatched
+        return match_results(self._images(), self._count_cost(results), unmatched)
 
-    def _large(self) -> Iterator[Candidate]:
+    def _large_singles(self) -> Iterator[Candidate]:
         """The singles that markers name; those that need no answer of this run lose their marker.
 
         A marker that was written since for another image of that name has another ETag, and stays.
         One that is denied is a row, whose page judges it and whose job does without it.
         """
-        until = self.cloud.now() + timedelta(seconds=self.cloud.bounds.walk_seconds)
+        until = self.context.now() + timedelta(seconds=self.context.limits.walk_seconds)
         for marker in self._bucket.walk(LARGE_MARKERS, self.after):
-            if len(self.rows) >= self.cloud.bounds.large_rows or self.cloud.now() > until:
+            if len(self.rows) >= self.context.limits.large_rows or self.context.now() > until:
                 self.last = False
                 return
             self.cost += HEAD_COST
@@ -215,14 +235,14 @@ class Walk:
                 headed = self._bucket.head(large_image(marker.key))
                 image = headed.listed if headed else None
             except ClientError as error:
-                if not self._is_gone_on_from(error, large_image(marker.key)):
+                if not self._can_skip(error, large_image(marker.key)):
                     raise
                 image = self._denied(large_image(marker.key))
             candidate = Candidate(image, UNLISTED) if image else None
             if (
                 candidate is None
                 or candidate.image.size <= ENDPOINT_BYTES
-                or self._reason(Wanted(), candidate) is None
+                or self._reason(AnswerRequirement(), candidate) is None
             ):
                 self._bucket.delete(marker.key, marker.etag)
                 continue
@@ -231,53 +251,53 @@ class Walk:
 
     def _denied(self, key: str) -> Listed | None:
         """An image that HEAD does not show, as the listing has it."""
-        self._not_for_jobs.add(key)
-        return next((each for each in self._bucket.page(key)[:1] if each.key == key), None)
+        self._denied_keys.add(key)
+        return next((listed for listed in self._bucket.page(key)[:1] if listed.key == key), None)
 
     def _images(self) -> Iterator[Listed]:
-        until = self.cloud.now() + timedelta(seconds=self.cloud.bounds.walk_seconds)
+        until = self.context.now() + timedelta(seconds=self.context.limits.walk_seconds)
         is_late = False
         for listed in self._bucket.walk(INBOX + self.scope.path, self.after):
             if self._is_enough() or is_late:
-                self.last, self._is_through = False, True
+                self.last, self._images_exhausted = False, True
                 return
             self.cost += 1
-            self.cursor, is_late = listed.key, self.cloud.now() > until
-            if self._is_ours(listed):
+            self.cursor, is_late = listed.key, self.context.now() > until
+            if self._is_in_scope(listed):
                 self.images += 1
                 yield listed
-        self._is_through = True
+        self._images_exhausted = True
 
-    def _is_ours(self, listed: Listed) -> bool:
-        match route(listed.key, self.cloud.folder_depth):
+    def _is_in_scope(self, listed: Listed) -> bool:
+        match route(listed.key, self.context.folder_depth):
             case InFolder(folder=folder):
-                return self.scope.is_sweep or folder == self.scope
+                return self.scope.is_reclassification or folder == self.scope
             case Single():
-                return self.scope.is_sweep
+                return self.scope.is_reclassification
             case Ignored():
                 self.ignored += 1
         return False
 
-    def _is_left_to_its_event(self, image: Listed, reason: Reason) -> bool:
+    def _leaves_to_event(self, image: Listed, reason: Reason) -> bool:
         """A sweep keeps out of the way of what an upload has set in motion, or is about to.
 
         Only where there is no answer for the image as it is: nobody else renews an older model's.
         """
-        if not self.scope.is_sweep or reason == "older model":
+        if not self.scope.is_reclassification or reason == "older model":
             return False
-        age = self.cloud.now() - image.last_modified
-        return age < self._grace or self._is_busy(image)
+        age = self.context.now() - image.last_modified
+        return age < self._grace or self._has_live_run(image)
 
-    def _is_busy(self, image: Listed) -> bool:
+    def _has_live_run(self, image: Listed) -> bool:
         """Whether the image's folder has a live run; asked once a folder, as keys are in order."""
-        scope = scope_of(image.key, self.cloud.folder_depth)
+        scope = scope_of(image.key, self.context.folder_depth)
         if not scope.is_folder and image.size > ENDPOINT_BYTES:
             scope = LARGE_SINGLES
-        if self._busy is None or self._busy[0] != scope:
-            self._busy = scope, self._bucket.head(claim_key(scope.token)) is not None
-        return self._busy[1]
+        if self._live_run is None or self._live_run[0] != scope:
+            self._live_run = scope, self._bucket.head(claim_key(scope.token)) is not None
+        return self._live_run[1]
 
-    def _counted(self, results: Iterator[Listed]) -> Iterator[Listed]:
+    def _count_cost(self, results: Iterator[Listed]) -> Iterator[Listed]:
         for result in results:
             self.cost += 1
             yield result
@@ -297,7 +317,7 @@ def _result_side(after: str) -> str:
     return OUTBOX + after.removeprefix(INBOX) if after else ""
 
 
-def _one(bucket: Bucket, key: str) -> Iterator[Candidate]:
+def _single(bucket: Bucket, key: str) -> Iterator[Candidate]:
     image = bucket.head(key)
     if image:
         yield Candidate(image.listed, UNLISTED)

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from batch.claim import Run, publish
-from batch.context import Cloud
+from batch.context import Context
 from batch.outcome import Answer, Unanswered
 from batch.reports import change_page, outcomes
-from batch.reports.changes import Change, Changes, merged
+from batch.reports.changes import Change, Changes, merge_attempts
 from batch.reports.folder_report import Unfinished
 from batch.reports.multipart import PartedFile
-from batch.reports.reclassified import Renewed
+from batch.reports.reclassified import ReclassifiedAnswers
 from batch.reports.review import Review, key_of
 from domain.foreign import escape_cell
 from domain.keys import INBOX
@@ -33,11 +33,11 @@ MOST_ROWS = 1_000_000
 
 
 @dataclass
-class Sweeping:
+class ChangeReport:
     """What becomes of a sweep's report. `after`: the last image that is counted in it."""
 
     table: PartedFile
-    tables: Renewed
+    tables: ReclassifiedAnswers
     review: Review
     changes: Changes = field(default_factory=Changes)
     after: str = ""
@@ -65,54 +65,54 @@ class Sweeping:
             "is_filled": self.is_filled,
         }
 
-    def go_on(self, told: dict[str, Any]) -> None:
-        self.table.go_on(told["table"])
-        self.tables.go_on(told["tables"])
-        self.review.go_on(told["review"])
-        self.changes.go_on(told["changes"])
-        self.after, self.is_filled = told["after"], told["is_filled"]
+    def resume(self, document: dict[str, Any]) -> None:
+        self.table.resume(document["table"])
+        self.tables.resume(document["tables"])
+        self.review.resume(document["review"])
+        self.changes.resume(document["changes"])
+        self.after, self.is_filled = document["after"], document["is_filled"]
 
 
 def write(
-    cloud: Cloud, run: Run, place: dict[str, Any] | None, until: datetime
+    context: Context, run: Run, place: dict[str, Any] | None, until: datetime
 ) -> Changes | Unfinished:
     """Raises RunClosed where the run is no longer the live sweep."""
-    prefix = run.keys.part(f"flips-{cloud.new_nonce()}-")
-    table = PartedFile(cloud.bucket, prefix, cloud.bounds.part_characters)
-    sweeping = Sweeping(table, Renewed(cloud, run), Review(cloud.review_below))
+    prefix = run.keys.part(f"flips-{context.new_nonce()}-")
+    table = PartedFile(context.bucket, prefix, context.limits.part_characters)
+    sweeping = ChangeReport(table, ReclassifiedAnswers(context, run), Review(context.review_below))
     if place is None:
         csv.writer(table).writerow(COLUMNS)
     else:
-        sweeping.go_on(place)
+        sweeping.resume(place)
     if not sweeping.is_filled:
-        _fill(cloud, run, sweeping, until)
-        if cloud.now() > until - timedelta(seconds=cloud.bounds.report_seconds / 2):
+        _fill(context, run, sweeping, until)
+        if context.now() > until - timedelta(seconds=context.limits.report_seconds / 2):
             return Unfinished(sweeping.to_json())
     if sweeping.changes.images or run.kind != "unanswered":  # that comes every day
-        _publish(cloud, run, sweeping)
+        _publish(context, run, sweeping)
     return sweeping.changes
 
 
-def _publish(cloud: Cloud, run: Run, sweeping: Sweeping) -> None:
-    bucket, changes = cloud.bucket, sweeping.changes
+def _publish(context: Context, run: Run, sweeping: ChangeReport) -> None:
+    bucket, changes = context.bucket, sweeping.changes
     about = {"schema": 1, "prefix": INBOX + run.path, "run": run.nonce, "kind": run.kind}
     about |= {"started_at": run.started_at}
     summary = json.dumps(about | changes.to_json(), ensure_ascii=False, indent=1) + "\n"
-    page = change_page.page(run, changes, cloud.pictures())
+    page = change_page.page(run, changes, context.pictures())
     publish(bucket, run, run.file(FLIPS), sweeping.table.pieces, "text/csv")
     publish(bucket, run, key_of(run.scope), sweeping.review.table(), "text/csv")
     publish(bucket, run, run.file(SUMMARY), summary)
     publish(bucket, run, run.file(PAGE), page, "text/html; charset=utf-8")
 
 
-def _answers(cloud: Cloud, run: Run, after: str) -> Iterator[Answer]:
-    bounds, bucket = cloud.bounds, cloud.bucket
-    told = outcomes.of_run(bucket, run, bounds.attempts, bounds.heads_at_once, after)
-    return (answer for answer in told if answer.image > after)
+def _answers(context: Context, run: Run, after: str) -> Iterator[Answer]:
+    limits, bucket = context.limits, context.bucket
+    answers = outcomes.read_run(bucket, run, limits.attempts, limits.heads_at_once, after)
+    return (answer for answer in answers if answer.image > after)
 
 
-def _fill(cloud: Cloud, run: Run, sweeping: Sweeping, until: datetime) -> None:
-    for answer, before in merged(_answers(cloud, run, sweeping.after)):
+def _fill(context: Context, run: Run, sweeping: ChangeReport, until: datetime) -> None:
+    for answer, before in merge_attempts(_answers(context, run, sweeping.after)):
         sweeping.after = answer.image
         if not isinstance(answer, Unanswered):
             sweeping.review.add(answer)
@@ -120,7 +120,7 @@ def _fill(cloud: Cloud, run: Run, sweeping: Sweeping, until: datetime) -> None:
         change = sweeping.changes.add(answer, before)
         if change:
             sweeping.add(change)
-        if cloud.now() > until:
+        if context.now() > until:
             return
     sweeping.tables.close()
     sweeping.is_filled = True

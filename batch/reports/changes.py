@@ -11,9 +11,9 @@ from dataclasses import astuple, dataclass, field, fields
 from itertools import groupby
 from typing import Any
 
-from batch.outcome import Answer, Before, Predicted, Refusal, Unanswered
+from batch.outcome import Answer, Predicted, PreviousAnswer, Refusal, Unanswered
 
-MOST_SAID = 2_000
+MOST_COUNTED = 2_000
 """Labels and codes that are counted one by one; with more of them the rest is OTHERS."""
 
 MOST_PAIRS = 20_000
@@ -75,33 +75,35 @@ class Changes:
         """Flips, the surest first."""
         return sorted(self.flips, key=lambda flip: (-flip.sure, flip.image))
 
-    def add(self, answer: Answer, before: Before | None) -> Change | None:
+    def add(self, answer: Answer, before: PreviousAnswer | None) -> Change | None:
         """Returns the change where there was an answer before."""
         self.images += 1
         if isinstance(answer, Unanswered):
             self.unanswered += 1
             return None
-        said, score = _said(answer)
-        self._count_after(answer, said, score)
+        label, score = _label_or_code(answer)
+        self._count_after(answer, label, score)
         if before is None:
             self.first += 1
             return None
-        change = Change(score or 0.0, answer.image, before.said, before.score, said, score)
+        change = Change(
+            score or 0.0, answer.image, before.label_or_code, before.score, label, score
+        )
         self._compare(change)
         return change
 
-    def _count_after(self, answer: Predicted | Refusal, said: str, score: float | None) -> None:
+    def _count_after(self, answer: Predicted | Refusal, label: str, score: float | None) -> None:
         if isinstance(answer, Refusal):
             self.rejected += 1
-            _tally(self.codes, said, MOST_SAID, OTHERS)
+            _tally(self.codes, label, MOST_COUNTED, OTHERS)
         else:
-            _tally(self.after, said, MOST_SAID, OTHERS)
+            _tally(self.after, label, MOST_COUNTED, OTHERS)
             self.scores_after[_bin(score)] += 1
-        _tally(self.models, answer.model or "", MOST_SAID, OTHERS)
+        _tally(self.models, answer.model or "", MOST_COUNTED, OTHERS)
 
     def _compare(self, change: Change) -> None:
         self.renewed += 1
-        _tally(self.before, change.before, MOST_SAID, OTHERS)
+        _tally(self.before, change.before, MOST_COUNTED, OTHERS)
         if change.before_score is not None:
             self.scores_before[_bin(change.before_score)] += 1
         _tally(self.matrix, (change.before, change.after), MOST_PAIRS, (OTHERS, OTHERS))
@@ -118,20 +120,20 @@ class Changes:
             heapq.heappop(self.flips)
 
     def place(self) -> dict[str, Any]:
-        """All of it, for another process to go on with; `go_on` is the inverse."""
-        told = {each.name: getattr(self, each.name) for each in fields(self)}
-        told["matrix"] = [(before, after, n) for (before, after), n in self.matrix.items()]
+        """All of it, for another process to go on with; `resume` is the inverse."""
+        document = {item.name: getattr(self, item.name) for item in fields(self)}
+        document["matrix"] = [(before, after, n) for (before, after), n in self.matrix.items()]
         for name in ("scores_before", "scores_after"):
-            told[name] = [*getattr(self, name).items()]
-        return told | {"flips": [astuple(flip) for flip in self.flips]}
+            document[name] = [*getattr(self, name).items()]
+        return document | {"flips": [astuple(flip) for flip in self.flips]}
 
-    def go_on(self, told: dict[str, Any]) -> None:
-        for name, value in told.items():
+    def resume(self, document: dict[str, Any]) -> None:
+        for name, value in document.items():
             setattr(self, name, Counter(value) if isinstance(value, dict) else value)
-        self.matrix = Counter({(before, after): n for before, after, n in told["matrix"]})
-        self.scores_before = Counter(dict(told["scores_before"]))
-        self.scores_after = Counter(dict(told["scores_after"]))
-        self.flips = [Change(*flip) for flip in told["flips"]]
+        self.matrix = Counter({(before, after): n for before, after, n in document["matrix"]})
+        self.scores_before = Counter(dict(document["scores_before"]))
+        self.scores_after = Counter(dict(document["scores_after"]))
+        self.flips = [Change(*flip) for flip in document["flips"]]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -151,29 +153,31 @@ class Changes:
                 {"from": pair[0], "to": pair[1], "images": count}
                 for pair, count in self.matrix.most_common()
             ],
-            "scores_before": [self.scores_before[each] for each in range(BINS)],
-            "scores_after": [self.scores_after[each] for each in range(BINS)],
+            "scores_before": [self.scores_before[number] for number in range(BINS)],
+            "scores_after": [self.scores_after[number] for number in range(BINS)],
         }
 
 
-def merged(answers: Iterable[Answer]) -> Iterator[tuple[Answer, Before | None]]:
+def merge_attempts(answers: Iterable[Answer]) -> Iterator[tuple[Answer, PreviousAnswer | None]]:
     """One answer an image, of the last attempt, with what the first attempt found before it.
 
     `answers` are in the order of keys, of one image the latest attempt's first. A model promoted in
     the middle of a sweep answers anew what the sweep had answered; what counts is the whole way.
     """
     for _, group in groupby(answers, key=lambda answer: answer.image):
-        told = list(group)
-        last = next((each for each in told if not isinstance(each, Unanswered)), told[0])
-        earliest = (_before(each) for each in reversed(told) if each.etag == last.etag)
+        attempts = list(group)
+        last = next(
+            (answer for answer in attempts if not isinstance(answer, Unanswered)), attempts[0]
+        )
+        earliest = (_before(answer) for answer in reversed(attempts) if answer.etag == last.etag)
         yield last, next((before for before in earliest if before), None)
 
 
-def _before(answer: Answer) -> Before | None:
+def _before(answer: Answer) -> PreviousAnswer | None:
     return None if isinstance(answer, Unanswered) else answer.before
 
 
-def _said(answer: Predicted | Refusal) -> tuple[str, float | None]:
+def _label_or_code(answer: Predicted | Refusal) -> tuple[str, float | None]:
     match answer:
         case Predicted(labels=(best, *_)):
             return best.label, best.score

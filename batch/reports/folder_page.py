@@ -48,18 +48,20 @@ class Gallery:
                     heapq.heappop(self.unsure)  # the surest goes
 
     def to_json(self) -> dict[str, Any]:
-        """Some megabytes at most; `go_on` is the inverse."""
+        """Some megabytes at most; `resume` is the inverse."""
         return {
             "next": next(self._order),
             "unsure": [(score, at, to_line(answer)) for score, at, answer in self.unsure],
             "refused": [to_line(answer) for answer in self.refused],
         }
 
-    def go_on(self, told: dict[str, Any]) -> None:
-        self._order = count(told["next"], -1)
-        scores, order, lines = zip(*told["unsure"], strict=True) if told["unsure"] else ((),) * 3
+    def resume(self, document: dict[str, Any]) -> None:
+        self._order = count(document["next"], -1)
+        scores, order, lines = (
+            zip(*document["unsure"], strict=True) if document["unsure"] else ((),) * 3
+        )
         self.unsure = [*zip(scores, order, of_kind(Predicted, lines), strict=True)]
-        self.refused = of_kind(Refusal, told["refused"])
+        self.refused = of_kind(Refusal, document["refused"])
 
     @property
     def least_sure_first(self) -> list[Predicted]:
@@ -82,8 +84,8 @@ def page(key: str, summary: dict[str, Any], gallery: Gallery, thumbnail: Thumbna
 
 
 def _rejections(gallery: Gallery, up: str) -> "Iterator[Markup]":
-    for each in gallery.refused:
-        yield fragment(PARTS, "rejection", each, each.image.removeprefix(INBOX), up)
+    for refusal in gallery.refused:
+        yield fragment(PARTS, "rejection", refusal, refusal.image.removeprefix(INBOX), up)
 
 
 def _cards(gallery: Gallery, thumbnail: Thumbnail, up: str) -> "Iterator[Markup]":

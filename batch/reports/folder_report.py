@@ -19,14 +19,14 @@ from botocore.exceptions import ClientError
 
 from aws.bucket import Listed
 from batch.claim import SUMMARY, Run, publish
-from batch.context import Cloud
+from batch.context import Context
 from batch.outcome import COLUMNS, Predicted, Refusal, answer_of, result_of, to_csv, to_line
 from batch.reports import folder_page
 from batch.reports.folder_page import PAGE, Gallery
-from batch.reports.known import ERRORS, PREDICTIONS, Known
+from batch.reports.known import ERRORS, PREDICTIONS, KnownAnswers
 from batch.reports.multipart import PartedFile
 from batch.reports.review import Review, key_of
-from batch.unreadable import Others, denial_of, is_alone
+from batch.unreadable import OtherObjects, denial_of, is_denied_alone
 from domain.keys import INBOX, folder_file, result_key
 from domain.result import Result, Version
 from domain.route import Ignored, InFolder, route
@@ -50,14 +50,14 @@ class Counts:
     looked_up: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """`go_on` is the inverse."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        """`resume` is the inverse."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
 
-    def go_on(self, told: dict[str, Any]) -> None:
-        for name, value in told.items():
+    def resume(self, document: dict[str, Any]) -> None:
+        for name, value in document.items():
             setattr(self, name, Counter(value) if isinstance(value, dict) else value)
 
-    def told(self, run: Run) -> dict[str, Any]:
+    def summary(self, run: Run) -> dict[str, Any]:
         """What `_summary.json` says."""
         counts: dict[str, Any] = {"schema": 1, "folder": INBOX + run.path, "run": run.nonce}
         for name in ("images", "classified", "rejected", "unanswered", "unlisted", "ignored"):
@@ -77,7 +77,7 @@ class Unfinished:
 
 
 @dataclass
-class Reports:
+class FolderReport:
     """The files of one report while they are written. `after`: the last image that is in them."""
 
     table: PartedFile
@@ -108,7 +108,7 @@ class Reports:
                 self.counts.codes[code] += 1
 
     def to_json(self) -> dict[str, Any]:
-        """Some megabytes at most; `go_on` is the inverse."""
+        """Some megabytes at most; `resume` is the inverse."""
         return {
             "table": self.table.to_json(),
             "errors": self.errors.to_json(),
@@ -119,17 +119,17 @@ class Reports:
             "is_filled": self.is_filled,
         }
 
-    def go_on(self, told: dict[str, Any]) -> None:
-        self.table.go_on(told["table"])
-        self.errors.go_on(told["errors"])
-        self.review.go_on(told["review"])
-        self.counts.go_on(told["counts"])
-        self.gallery.go_on(told["gallery"])
-        self.after, self.is_filled = told["after"], told["is_filled"]
+    def resume(self, document: dict[str, Any]) -> None:
+        self.table.resume(document["table"])
+        self.errors.resume(document["errors"])
+        self.review.resume(document["review"])
+        self.counts.resume(document["counts"])
+        self.gallery.resume(document["gallery"])
+        self.after, self.is_filled = document["after"], document["is_filled"]
 
 
 def write(
-    cloud: Cloud, run: Run, place: dict[str, Any] | None, until: datetime
+    context: Context, run: Run, place: dict[str, Any] | None, until: datetime
 ) -> Counts | Unfinished:
     """Raises RunClosed where the run is no longer the folder's; a single has no report.
 
@@ -137,47 +137,49 @@ def write(
     """
     if not run.scope.is_folder:
         return Counts()
-    reports = Reports(_file(cloud, run, "table"), _file(cloud, run, "errors"))
-    reports.review.below = cloud.review_below
+    reports = FolderReport(_file(context, run, "table"), _file(context, run, "errors"))
+    reports.review.below = context.review_below
     if place is None:
         reports.begin()
     else:
-        reports.go_on(place)
+        reports.resume(place)
     if not reports.is_filled:
-        known = Known(cloud, run, reports.after, place and place["known"])
-        _fill(cloud, run, reports, known, until)
-        if cloud.now() > until - timedelta(seconds=cloud.bounds.report_seconds / 2):
+        known = KnownAnswers(context, run, reports.after, place and place["known"])
+        _fill(context, run, reports, known, until)
+        if context.now() > until - timedelta(seconds=context.limits.report_seconds / 2):
             return Unfinished(reports.to_json() | {"known": known.place()})
-    _publish(cloud, run, reports)
+    _publish(context, run, reports)
     return reports.counts
 
 
-def _file(cloud: Cloud, run: Run, name: str) -> PartedFile:
-    prefix = run.keys.part(f"{name}-{cloud.new_nonce()}-")
-    return PartedFile(cloud.bucket, prefix, cloud.bounds.part_characters)
+def _file(context: Context, run: Run, name: str) -> PartedFile:
+    prefix = run.keys.part(f"{name}-{context.new_nonce()}-")
+    return PartedFile(context.bucket, prefix, context.limits.part_characters)
 
 
-def _fill(cloud: Cloud, run: Run, reports: Reports, known: Known, until: datetime) -> None:
-    for listed in cloud.bucket.walk(INBOX + run.path, reports.after):
+def _fill(
+    context: Context, run: Run, reports: FolderReport, known: KnownAnswers, until: datetime
+) -> None:
+    for listed in context.bucket.walk(INBOX + run.path, reports.after):
         reports.after = listed.key
-        match route(listed.key, cloud.folder_depth):
+        match route(listed.key, context.folder_depth):
             case InFolder(folder=folder) if folder == run.scope:
                 reports.counts.images += 1
-                answer = known.latest(listed) or _read_answer(cloud, run, listed, reports.counts)
+                answer = known.latest(listed) or _read_answer(context, run, listed, reports.counts)
                 if answer:
                     reports.add(answer)
             case Ignored():
                 reports.counts.ignored += 1
-        if cloud.now() > until:
+        if context.now() > until:
             return
     reports.is_filled = True
 
 
-def _publish(cloud: Cloud, run: Run, reports: Reports) -> None:
-    bucket, scope = cloud.bucket, run.scope
-    summary = reports.counts.told(run)
+def _publish(context: Context, run: Run, reports: FolderReport) -> None:
+    bucket, scope = context.bucket, run.scope
+    summary = reports.counts.summary(run)
     text = json.dumps(summary, ensure_ascii=False, indent=1)
-    page = folder_page.page(run.file(PAGE), summary, reports.gallery, cloud.pictures())
+    page = folder_page.page(run.file(PAGE), summary, reports.gallery, context.pictures())
     table, errors = reports.table.pieces, reports.errors.pieces
     publish(bucket, run, folder_file(scope, PREDICTIONS), table, "text/csv")
     publish(bucket, run, folder_file(scope, ERRORS), errors, "application/jsonl")
@@ -187,48 +189,50 @@ def _publish(cloud: Cloud, run: Run, reports: Reports) -> None:
 
 
 def _read_answer(
-    cloud: Cloud, run: Run, image: Listed, counts: Counts
+    context: Context, run: Run, image: Listed, counts: Counts
 ) -> Predicted | Refusal | None:
     """What the outbox says about an image that no stream knows; only so many are looked up."""
-    if counts.looked_up >= cloud.bounds.report_reads:
+    if counts.looked_up >= context.limits.report_reads:
         counts.unlisted += 1
         return None
     counts.looked_up += 1
     try:
-        found = result_of(cloud.bucket, image.key)
+        result = result_of(context.bucket, image.key)
     except ClientError as error:
         # One answer that cannot be read is no reason to hold up the report of all the others.
-        if not _is_gone_on_from(cloud, run, error, Others(cloud.bucket), result_key(image.key)):
+        if not _can_skip(context, run, error, OtherObjects(context.bucket), result_key(image.key)):
             raise
         counts.unlisted += 1
         return None
-    if found is None or not _is_about(cloud, run, found, image):
+    if result is None or not _is_about(context, run, result, image):
         counts.unanswered += 1
         return None
-    return answer_of(found)
+    return answer_of(result)
 
 
-def _is_gone_on_from(cloud: Cloud, run: Run, error: ClientError, others: Others, key: str) -> bool:
+def _can_skip(
+    context: Context, run: Run, error: ClientError, others: OtherObjects, key: str
+) -> bool:
     """Whether the report goes without this object, because it alone is denied, or for too long."""
     denial = denial_of(error)
     return denial is not None and (
         denial.certain
-        or cloud.is_overdue(run.started_at, cloud.bounds.report_patience_seconds)
-        or is_alone(cloud.bucket, key)
-        or others.are_read(key)
+        or context.is_overdue(run.started_at, context.limits.report_patience_seconds)
+        or is_denied_alone(context.bucket, key)
+        or others.are_readable(key)
     )
 
 
-def _is_about(cloud: Cloud, run: Run, found: Result, image: Listed) -> bool:
+def _is_about(context: Context, run: Run, result: Result, image: Listed) -> bool:
     """A listing tells no version id; a HEAD does."""
-    answered = found.source.version
+    answered = result.source.version
     if not answered.id or not answered.is_same(Version(image.etag)):
         return answered.is_same(Version(image.etag))
     try:
-        present = cloud.bucket.head(image.key)
+        present = context.bucket.head(image.key)
     except ClientError as error:
-        others = Others(cloud.bucket, by_head=True)
-        if _is_gone_on_from(cloud, run, error, others, image.key):
+        others = OtherObjects(context.bucket, by_head=True)
+        if _can_skip(context, run, error, others, image.key):
             return True  # of an image that HEAD does not show, the ETag is all there is
         raise
     return present is not None and answered.is_same(present.version)

@@ -12,12 +12,12 @@ from botocore.exceptions import ClientError
 
 from aws.bucket import Bucket, Listed
 from batch.claim import Run
-from batch.context import Cloud
+from batch.context import Context
 from batch.outcome import Answer, Predicted, Refusal, Unanswered, from_csv, predictions, refusals
 from batch.planning.listing import DOUBT
 from batch.reports import outcomes as answers
 from batch.reports import reclassified
-from batch.unreadable import denial_of, is_out_of_reach
+from batch.unreadable import denial_of, is_certainly_denied
 from domain import timestamps
 from domain.keys import folder_file
 
@@ -29,7 +29,7 @@ LONGEST_LINE = 2**20
 """Bytes; ours have some thousands. A file that has a longer one is no longer read."""
 
 
-class Sorted:
+class AnswerStream:
     """Answers in the order of image keys, asked for in that order.
 
     `gave_up`: the last word on the image that was asked for is that it could not be answered.
@@ -43,17 +43,17 @@ class Sorted:
 
     def at(self, image: Listed) -> Predicted | Refusal | None:
         """The first answer for the image as it is; what precedes the image is passed over."""
-        found: Predicted | Refusal | None = None
+        latest: Predicted | Refusal | None = None
         self.gave_up = False
         while self._next is not None and self._next.image <= image.key:
             answer = self._next
             is_its = answer.image == image.key and answer.etag == image.etag
             if is_its and isinstance(answer, Unanswered):
-                self.gave_up |= found is None
-            elif is_its and found is None and not isinstance(answer, Unanswered):
-                found = answer
+                self.gave_up |= latest is None
+            elif is_its and latest is None and not isinstance(answer, Unanswered):
+                latest = answer
             self._next = next(self._answers, None)
-        return found
+        return latest
 
 
 @dataclass
@@ -109,30 +109,32 @@ class Lines:
             yield rest.decode(errors="replace")
 
 
-class Known:
+class KnownAnswers:
     """This run's answers, those of sweeps that went through the folder, and the previous files."""
 
-    def __init__(self, cloud: Cloud, run: Run, after: str, place: dict[str, Any] | None) -> None:
+    def __init__(
+        self, context: Context, run: Run, after: str, place: dict[str, Any] | None
+    ) -> None:
         """`place`: as `place` told it when the image `after` had been asked for."""
-        bounds = cloud.bounds
-        own = answers.of_run(cloud.bucket, run, bounds.attempts, bounds.heads_at_once, after)
+        limits = context.limits
+        own = answers.read_run(context.bucket, run, limits.attempts, limits.heads_at_once, after)
         keys = {name: folder_file(run.scope, name) for name in (PREDICTIONS, ERRORS)}
         if place is None:
-            files = {name: _whole(cloud.bucket, key) for name, key in keys.items()}
-            self._sweeps = reclassified.sweeps(cloud, run.scope)
+            files = {name: _whole(context.bucket, key) for name, key in keys.items()}
+            self._sweeps = reclassified.read_reclassified(context, run.scope)
         else:
-            told = {name: place[name] for name in keys}
+            places = {name: place[name] for name in keys}
             files = {
-                name: Lines(cloud.bucket, key, *told[name]) if told[name] else None
+                name: Lines(context.bucket, key, *places[name]) if places[name] else None
                 for name, key in keys.items()
             }
-            self._sweeps = [reclassified.go_on(cloud, run.scope, key) for key in place["sweeps"]]
-        self._files = {name: file and _if_read(cloud, run, file) for name, file in files.items()}
+            self._sweeps = [reclassified.resume(context, run.scope, key) for key in place["sweeps"]]
+        self._files = {name: file and _if_read(context, run, file) for name, file in files.items()}
         self._streams = (
-            Sorted(own),
-            *(Sorted(sweep.answers()) for sweep in self._sweeps),
-            Sorted(_table(self._files[PREDICTIONS])),
-            Sorted(_errors(self._files[ERRORS])),
+            AnswerStream(own),
+            *(AnswerStream(sweep.answers()) for sweep in self._sweeps),
+            AnswerStream(_table(self._files[PREDICTIONS])),
+            AnswerStream(_errors(self._files[ERRORS])),
         )
 
     def latest(self, image: Listed) -> Predicted | Refusal | None:
@@ -142,10 +144,10 @@ class Known:
         to be asked: an ETag alone does not tell an image from the one before it, but that was
         answered before this one came; and what the run could not answer had no answer then.
         """
-        given = [answer for stream in self._streams if (answer := stream.at(image))]
-        if not given or any(stream.gave_up for stream in self._streams):
+        answers = [answer for stream in self._streams if (answer := stream.at(image))]
+        if not answers or any(stream.gave_up for stream in self._streams):
             return None
-        last = max(given, key=lambda answer: answer.at)
+        last = max(answers, key=lambda answer: answer.at)
         return None if _is_older(last, image) else last
 
     def place(self) -> dict[str, Any]:
@@ -165,22 +167,22 @@ def _is_older(answer: Predicted | Refusal, image: Listed) -> bool:
 
 
 def _whole(bucket: Bucket, key: str) -> Lines | None:
-    standing = bucket.head(key)
-    return Lines(bucket, key, standing.listed.etag, standing.listed.size) if standing else None
+    head = bucket.head(key)
+    return Lines(bucket, key, head.listed.etag, head.listed.size) if head else None
 
 
-def _if_read(cloud: Cloud, run: Run, file: Lines) -> Lines | None:
+def _if_read(context: Context, run: Run, file: Lines) -> Lines | None:
     """None where S3 denies the file: what it had is looked up in the outbox.
 
     A lifecycle rule may have archived it, or its KMS key may be gone.
     """
     try:
         if file.size:
-            cloud.bucket.span(file.key, file.etag, 0, 1)
+            context.bucket.span(file.key, file.etag, 0, 1)
     except ClientError as error:
-        patience = cloud.bounds.report_patience_seconds
-        is_overdue = denial_of(error) and cloud.is_overdue(run.started_at, patience)
-        if not is_out_of_reach(error) and not is_overdue:
+        patience = context.limits.report_patience_seconds
+        is_overdue = denial_of(error) and context.is_overdue(run.started_at, patience)
+        if not is_certainly_denied(error) and not is_overdue:
             raise
         return None
     return file

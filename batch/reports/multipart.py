@@ -43,7 +43,7 @@ class PartedFile:
     def to_json(self) -> dict[str, Any]:
         return {"parts": self.parts, "rest": "".join(self._texts)}
 
-    def go_on(self, told: dict[str, Any]) -> None:
+    def resume(self, document: dict[str, Any]) -> None:
         """From where another process left it. Its parts stay where they are."""
-        self.parts = list(told["parts"])
-        self._texts, self._characters = [told["rest"]], len(told["rest"])
+        self.parts = list(document["parts"])
+        self._texts, self._characters = [document["rest"]], len(document["rest"])

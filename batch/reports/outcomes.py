@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aws.bucket import Bucket
 from batch.claim import Run
-from batch.jobs.progress import done_key, marks
+from batch.jobs.progress import done_key, list_markers
 from batch.outcome import Answer, Unanswered, from_lines
 from batch.planning.slice import Slice, read
 
 
-def of_run(
+def read_run(
     bucket: Bucket, run: Run, attempts: int, at_once: int = 1, after: str = ""
 ) -> Iterator[Answer]:
     """Merged over the attempts; of one image the latest attempt's answer comes first.
@@ -20,20 +20,20 @@ def of_run(
     are read side by side. `after`: what is about images up to this key need not be given.
     """
     streams = [
-        of_attempt(bucket, run, attempt, at_once, after) for attempt in range(attempts, 0, -1)
+        read_attempt(bucket, run, attempt, at_once, after) for attempt in range(attempts, 0, -1)
     ]
     return heapq.merge(*streams, key=lambda answer: answer.image)
 
 
-def of_attempt(
+def read_attempt(
     bucket: Bucket, run: Run, attempt: int, at_once: int, after: str
 ) -> Iterator[Answer]:
-    for planned in slices(bucket, run, attempt, _first_beyond(bucket, run, attempt, after)):
-        found = of_slice(bucket, run, planned, at_once)
-        yield from sorted(found, key=lambda answer: answer.image)
+    for planned in read_slices(bucket, run, attempt, _first_beyond(bucket, run, attempt, after)):
+        answers = read_slice_answers(bucket, run, planned, at_once)
+        yield from sorted(answers, key=lambda answer: answer.image)
 
 
-def slices(bucket: Bucket, run: Run, attempt: int, first: int = 0) -> Iterator[Slice]:
+def read_slices(bucket: Bucket, run: Run, attempt: int, first: int = 0) -> Iterator[Slice]:
     """In key order: each begins where the one before it ends."""
     index = first
     while planned := read(bucket, run.keys, attempt, index):
@@ -59,7 +59,9 @@ def _first_beyond(bucket: Bucket, run: Run, attempt: int, after: str) -> int:
     return low
 
 
-def of_slice(bucket: Bucket, run: Run, planned: Slice, at_once: int = 1) -> Iterator[Answer]:
+def read_slice_answers(
+    bucket: Bucket, run: Run, planned: Slice, at_once: int = 1
+) -> Iterator[Answer]:
     keys = [
         done_key(planned.page(run.keys, part, page))
         for part, about in enumerate(planned.parts)
@@ -71,13 +73,14 @@ def of_slice(bucket: Bucket, run: Run, planned: Slice, at_once: int = 1) -> Iter
                 yield from from_lines(marker.body.decode())
 
 
-def left_over(bucket: Bucket, run: Run, planned: Slice, at_once: int = 1) -> int:
+def count_unanswered(bucket: Bucket, run: Run, planned: Slice, at_once: int = 1) -> int:
     """How many images a slice was to answer and did not."""
     return _stopped_rows(bucket, run, planned) + sum(
-        isinstance(answer, Unanswered) for answer in of_slice(bucket, run, planned, at_once)
+        isinstance(answer, Unanswered)
+        for answer in read_slice_answers(bucket, run, planned, at_once)
     )
 
 
 def _stopped_rows(bucket: Bucket, run: Run, planned: Slice) -> int:
-    seen = marks(bucket, run.keys, planned)
-    return sum(about.rows for part, about in enumerate(planned.parts) if seen.is_stopped(part))
+    markers = list_markers(bucket, run.keys, planned)
+    return sum(about.rows for part, about in enumerate(planned.parts) if markers.is_stopped(part))

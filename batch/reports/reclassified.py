@@ -12,18 +12,18 @@ from typing import Any
 
 from aws.bucket import Bucket, Listed
 from batch.claim import Run
-from batch.context import Cloud
+from batch.context import Context
 from batch.outcome import Answer, Predicted, Refusal, from_lines, to_line
 from batch.planning.walk import scope_of
-from domain.keys import renewed_key, renewed_prefix, renewed_sweep
+from domain.keys import reclassification_of, reclassified_key, reclassified_prefix
 from domain.scope import Scope
 
 
 @dataclass
-class Renewed:
+class ReclassifiedAnswers:
     """Takes a sweep's answers in the order of image keys. Done again, it does the same again."""
 
-    cloud: Cloud
+    context: Context
     run: Run
     _folder: Scope | None = None
     _lines: list[str] = field(default_factory=list)
@@ -31,15 +31,15 @@ class Renewed:
     _parts: int = 0
 
     def add(self, answer: Predicted | Refusal) -> None:
-        scope = scope_of(answer.image, self.cloud.folder_depth)
+        scope = scope_of(answer.image, self.context.folder_depth)
         if scope != self._folder:
             self.close()
-            follows = scope.is_folder and self._folders < self.cloud.bounds.table_folders
+            follows = scope.is_folder and self._folders < self.context.limits.table_folders
             self._folder = scope if follows else None
         if self._folder is None:
             return
         self._lines.append(to_line(answer))
-        if len(self._lines) == self.cloud.bounds.table_lines:
+        if len(self._lines) == self.context.limits.table_lines:
             self._write(self._folder)
 
     def close(self) -> None:
@@ -49,12 +49,12 @@ class Renewed:
         if self._lines:
             self._write(self._folder)
         self._folders += 1
-        self.cloud.look_later(self._folder, False)
+        self.context.look_later(self._folder, False)
         self._folder = None
 
     def _write(self, folder: Scope) -> None:
-        key = renewed_key(folder, self.run.nonce, self._parts)
-        self.cloud.bucket.put(key, "".join(self._lines))
+        key = reclassified_key(folder, self.run.nonce, self._parts)
+        self.context.bucket.put(key, "".join(self._lines))
         self._parts += 1
         self._lines.clear()
 
@@ -67,13 +67,17 @@ class Renewed:
             "parts": self._parts,
         }
 
-    def go_on(self, told: dict[str, Any]) -> None:
-        self._folder = None if told["folder"] is None else Scope(told["folder"])
-        self._lines, self._folders, self._parts = told["lines"], told["folders"], told["parts"]
+    def resume(self, document: dict[str, Any]) -> None:
+        self._folder = None if document["folder"] is None else Scope(document["folder"])
+        self._lines, self._folders, self._parts = (
+            document["lines"],
+            document["folders"],
+            document["parts"],
+        )
 
 
 @dataclass
-class Sweep:
+class ReclassifiedFolder:
     """What one sweep answered in a folder, in parts by image key; `place`: the one being read."""
 
     bucket: Bucket
@@ -82,23 +86,25 @@ class Sweep:
 
     def answers(self) -> Iterator[Answer]:
         for part in self.parts:
-            found = self.bucket.read(part.key)
+            stored = self.bucket.read(part.key)
             self.place = part.key
-            if found:
-                yield from from_lines(found.body.decode())
+            if stored:
+                yield from from_lines(stored.body.decode())
 
 
-def sweeps(cloud: Cloud, folder: Scope) -> list[Sweep]:
+def read_reclassified(context: Context, folder: Scope) -> list[ReclassifiedFolder]:
     """What the latest sweeps answered in the folder, the newest first, each by image key."""
-    listed = cloud.bucket.walk(renewed_prefix(folder))
-    each = [list(parts) for _, parts in groupby(listed, lambda part: renewed_sweep(part.key))]
-    each.sort(key=lambda parts: parts[-1].last_modified, reverse=True)
-    latest = each[: cloud.bounds.table_sweeps]
-    return [Sweep(cloud.bucket, parts, parts[0].key) for parts in latest]
+    listed = context.bucket.walk(reclassified_prefix(folder))
+    groups = [
+        list(parts) for _, parts in groupby(listed, lambda part: reclassification_of(part.key))
+    ]
+    groups.sort(key=lambda parts: parts[-1].last_modified, reverse=True)
+    latest = groups[: context.limits.table_reclassifications]
+    return [ReclassifiedFolder(context.bucket, parts, parts[0].key) for parts in latest]
 
 
-def go_on(cloud: Cloud, folder: Scope, place: str) -> Sweep:
+def resume(context: Context, folder: Scope, place: str) -> ReclassifiedFolder:
     """The sweep of this part, from this part on."""
-    of_sweep = f"{renewed_prefix(folder)}{renewed_sweep(place)}-"
-    parts = [part for part in cloud.bucket.walk(of_sweep) if part.key >= place]
-    return Sweep(cloud.bucket, parts, place)
+    of_sweep = f"{reclassified_prefix(folder)}{reclassification_of(place)}-"
+    parts = [part for part in context.bucket.walk(of_sweep) if part.key >= place]
+    return ReclassifiedFolder(context.bucket, parts, place)

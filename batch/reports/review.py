@@ -47,18 +47,18 @@ class Review:
         _keep(self._drawn, -_lot(answer), answer, SAMPLE)
 
     def to_json(self) -> dict[str, Any]:
-        """Some hundred answers; `go_on` is the inverse."""
+        """Some hundred answers; `resume` is the inverse."""
         heaps = {"unsure": self._unsure, "drawn": self._drawn}
         return {
-            name: [(each.rank, to_line(each.answer)) for each in heap]
+            name: [(ranked.rank, to_line(ranked.answer)) for ranked in heap]
             for name, heap in heaps.items()
         }
 
-    def go_on(self, told: dict[str, Any]) -> None:
+    def resume(self, document: dict[str, Any]) -> None:
         self._unsure, self._drawn = (
             [
                 Ranked(rank, answer.image, answer)
-                for rank, line in told[name]
+                for rank, line in document[name]
                 for answer in of_kind(Predicted, [line])
             ]
             for name in ("unsure", "drawn")
@@ -69,11 +69,13 @@ class Review:
         text = io.StringIO(newline="")
         rows = csv.writer(text)
         rows.writerow(COLUMNS)
-        unsure = [each.answer for each in sorted(self._unsure, reverse=True)]
+        unsure = [ranked.answer for ranked in sorted(self._unsure, reverse=True)]
         rows.writerows(_row(answer, "low score") for answer in unsure)
-        seen = {answer.image for answer in unsure}
-        drawn = sorted((each.answer for each in self._drawn), key=lambda answer: answer.image)
-        rows.writerows(_row(each, "sample") for each in drawn if each.image not in seen)
+        unsure_images = {answer.image for answer in unsure}
+        drawn = sorted((ranked.answer for ranked in self._drawn), key=lambda answer: answer.image)
+        rows.writerows(
+            _row(ranked, "sample") for ranked in drawn if ranked.image not in unsure_images
+        )
         return text.getvalue()
 
 

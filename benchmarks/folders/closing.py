@@ -5,7 +5,7 @@
 The bucket is simulated: listings, slices and what the pages left are made when they are asked for,
 and the table's parts are looked through and forgotten, or kept in a file for `--again`, a second
 run that has that table to begin from. The report is the product's own, turn after turn, each of
-them with nothing but the place that the one before it left. A turn is `Bounds.report_seconds` of
+them with nothing but the place that the one before it left. A turn is `Limits.report_seconds` of
 processor time, the simulation's included; what S3 would take for the calls is printed beside it.
 """
 
@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 
 from aws.bucket import Bucket
 from batch.claim import Run
-from batch.context import Bounds, Cloud
+from batch.context import Context, Limits
 from batch.planning.slice import SMALL, Part, Slice
 from batch.reports import folder_report
 from batch.reports.folder_report import Unfinished
@@ -159,12 +159,12 @@ def _listed(name: str, size: int) -> dict[str, Any]:
     return {"Key": name, "ETag": ETAG, "Size": size, "LastModified": NOON}
 
 
-def write(simulated: Simulated, cloud: Cloud) -> list[float]:
+def write(simulated: Simulated, cloud: Context) -> list[float]:
     """The seconds of each turn."""
     turns, place = [], None
     while True:
         began = time.process_time()
-        until = cloud.now() + timedelta(seconds=cloud.bounds.report_seconds)
+        until = cloud.now() + timedelta(seconds=cloud.limits.report_seconds)
         outcome = folder_report.write(cloud, simulated.run, place, until)
         if isinstance(outcome, Unfinished):
             text = json.dumps(outcome.place)
@@ -193,7 +193,7 @@ def main(arguments: list[str]) -> int:
         scale.cloud(cast("Any", simulated)),
         bucket=Bucket(cast("Any", simulated), "bucket"),
         now=lambda: NOON + timedelta(seconds=time.process_time()),
-        bounds=Bounds(),
+        limits=Limits(),
         thumbnail=lambda image: None,
     )
     with tempfile.TemporaryFile() as kept:
@@ -209,7 +209,7 @@ def main(arguments: list[str]) -> int:
 def _tell(what: str, simulated: Simulated, turns: list[float]) -> None:
     calls = simulated.calls
     waits = {name: calls[name] * each for name, each in SECONDS.items()}
-    waits["GET"] /= Bounds().heads_at_once
+    waits["GET"] /= Limits().heads_at_once
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{simulated.images:,} images {what}: {len(turns)} turns, {sum(turns):.0f} s of a core")
     print(f"peak {peak:.0f} MB; calls {dict(calls)}: about {sum(waits.values()):.0f} s on AWS")

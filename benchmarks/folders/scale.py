@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from aws.bucket import Bucket
 from batch.claim import Run
-from batch.context import Bounds, Cloud, Machines
+from batch.context import Context, Limits, TransformResources
 from batch.planning.plan import plan
 from domain.model import ActiveModel, ModelId
 from domain.result import MODEL_ID, SOURCE_ETAG
@@ -74,13 +74,13 @@ def _none(*_: Any) -> Any:
     raise AssertionError("planning asks for nothing of the kind")
 
 
-def cloud(simulated: Simulated) -> Cloud:
+def cloud(simulated: Simulated) -> Context:
     unused = cast("Any", None)
-    return Cloud(
+    return Context(
         bucket=Bucket(cast("Any", simulated), "bucket"),
         sagemaker=unused,
         stage="bench",
-        machines=Machines("ml.m5.xlarge", 1),
+        resources=TransformResources("ml.m5.xlarge", 1),
         folder_depth=1,
         endpoint_max_late=0,
         endpoint_max_first=0,
@@ -89,13 +89,13 @@ def cloud(simulated: Simulated) -> Cloud:
         look_later=_none,
         now=lambda: NOON + timedelta(days=1),
         new_nonce=lambda: "0123456789",
-        go_on=_none,
+        advance_later=_none,
         thumbnail=_none,
         jobs_at_once=1,
-        sweep_jobs=1,
-        ask_above=0,
+        reclassify_jobs=1,
+        confirm_above=0,
         review_below=0.5,
-        bounds=Bounds(heads_at_once=4),
+        limits=Limits(heads_at_once=4),
     )
 
 

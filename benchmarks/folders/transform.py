@@ -18,8 +18,8 @@ from typing import Any
 import aiohttp
 import uvloop
 
-from batch.context import Machines
-from batch.jobs.transform import Order, request_for
+from batch.context import TransformResources
+from batch.jobs.transform import TransformRequest, request_for
 from batch.planning.slice import SMALL
 from benchmarks import servers
 from benchmarks.client import closed_loop
@@ -70,7 +70,9 @@ AT_ONCE = 16
 WARM_SECONDS = 1.5
 NAME = JobName("bench", "memory", "0123456789", 1, 0, 0)
 IMAGE = "serving"
-ORDER = Order(NAME, "s3://m/manifest", "s3://m/out/", IMAGE, SMALL, Machines("ml.m5.large", 1))
+ORDER = TransformRequest(
+    NAME, "s3://m/manifest", "s3://m/out/", IMAGE, SMALL, TransformResources("ml.m5.large", 1)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from aws import active_model
-from aws.bucket import Bucket, Headed
+from aws.bucket import Bucket, ObjectHead
 from aws.errors import is_missing
 from batch import claim
 from batch.claim import Run
-from batch.context import Bounds
+from batch.context import Limits
 from batch.jobs import slots
 from batch.status import STATUS
-from batch.unreadable import Others, denial_of
+from batch.unreadable import OtherObjects, denial_of
 from domain import keys, result, timestamps
 from domain.model import ActiveModel
 from domain.result import Classified, Rejected
@@ -114,7 +114,7 @@ def _counts(look: Lookout, name: str) -> tuple[int, int, int] | None:
     )
 
 
-def head_of(look: Lookout, key: str) -> Headed | None:
+def head_of(look: Lookout, key: str) -> ObjectHead | None:
     """As the listing has it where HEAD does not show it, as it does not of SSE-C."""
     try:
         return look.bucket.head(key)
@@ -122,17 +122,17 @@ def head_of(look: Lookout, key: str) -> Headed | None:
         listed = next(iter(look.bucket.page(key)), None)
         if denial_of(error) is None or listed is None or listed.key != key:
             raise
-        return Headed(listed, {})
+        return ObjectHead(listed, {})
 
 
 def of_access(look: Lookout, key: str) -> Iterator[Finding]:
     """Whether the image can be read by who asks: the functions have roles of their own."""
-    denial = Others(look.bucket).denial(key)
+    denial = OtherObjects(look.bucket).denial(key)
     if denial:
         yield Finding("access", f"With your credentials: {denial.why}", {"why": denial.why})
 
 
-def of_image(key: str, image: Headed | None) -> Finding:
+def of_image(key: str, image: ObjectHead | None) -> Finding:
     if image is None:
         return Finding("image", f"There is no {key}.", {"exists": False})
     seen = image.listed
@@ -144,7 +144,9 @@ def of_image(key: str, image: Headed | None) -> Finding:
     )
 
 
-def of_answer(look: Lookout, key: str, image: Headed | None, active: ActiveModel | None) -> Finding:
+def of_answer(
+    look: Lookout, key: str, image: ObjectHead | None, active: ActiveModel | None
+) -> Finding:
     """`current`: the answer is for the image as it is now, whichever model gave it."""
     where = keys.result_key(key)
     stored = look.bucket.read(where)
@@ -188,7 +190,7 @@ def of_run(look: Lookout, scope: Scope) -> Iterator[Finding]:
         reason = f": {status['reason']}" if status["reason"] else ""
         sentence = f"The last run is {status['state']} since {status['updated_at']}{reason}."
         yield Finding("run", sentence, {"open": False} | status)
-    beat = look.bucket.head(keys.beat_key(scope.token))
+    beat = look.bucket.head(keys.debounce_key(scope.token))
     if beat is not None and (
         status is None or beat.listed.last_modified > timestamps.parse(status["updated_at"])
     ):
@@ -251,7 +253,7 @@ def _is_answer(key: str) -> bool:
 def of_open_runs(look: Lookout) -> Iterator[Finding]:
     for listed in islice(look.bucket.walk(keys.CLAIMS), SHOWN):
         found = claim.read(look.bucket, keys.claimed_token(listed.key))
-        if found is not None and not found.run.scope.is_sweep:
+        if found is not None and not found.run.scope.is_reclassification:
             large = "The singles that are too large for the endpoint"
             whose = large if found.run.scope.is_large_singles else keys.INBOX + found.run.path
             sentence = f"{whose} {'have' if whose is large else 'has'} a run, since "
@@ -262,7 +264,7 @@ def of_open_runs(look: Lookout) -> Iterator[Finding]:
 def of_jobs(look: Lookout) -> Iterator[Finding]:
     """Who waits for a transform job; nothing where nobody does."""
     now = datetime.now(UTC)
-    line = slots.waiting(look.bucket, now, Bounds())
+    line = slots.waiting(look.bucket, now, Limits())
     if line:
         since = timestamps.to_text(keys.ticket_since(line[0].key))
         held = sum(1 for _ in look.bucket.walk(keys.SLOTS))

@@ -18,7 +18,7 @@ from domain import keys
 from domain.keys import INBOX, SWEEPS, RunKeys, claim_key
 from domain.result import UNREADABLE
 from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Ready, Single, route
-from domain.scope import LARGE_SINGLES, SWEEP, Scope
+from domain.scope import LARGE_SINGLES, RECLASSIFICATION, Scope
 from functions.endpoint.expensive import TOO_EXPENSIVE
 from infra.diagnostics import findings
 from infra.diagnostics.findings import Finding, Lookout
@@ -89,7 +89,7 @@ KINDS = {"renewal": "reclassification", "unanswered": "search for unanswered ima
 
 def of_sweeps(bucket: Bucket) -> Iterator[Finding]:
     """Nothing where there has never been one. Lists what sweeps left: some four keys each."""
-    found = claim.read(bucket, SWEEP)
+    found = claim.read(bucket, RECLASSIFICATION)
     if found is not None:
         yield _of_live(bucket, found.run)
     reports = (each.key for each in bucket.walk(SWEEPS) if each.key.endswith(PAGE))

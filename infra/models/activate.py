@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from aws import active_model
-from aws.active_model import Earlier, PointerMoved
+from aws.active_model import PointerMovedError, PreviousModel
 from domain import keys, timestamps
 from domain.archive import ArchiveError, read_model
 from domain.errors import SortboxError
@@ -46,7 +46,7 @@ def serve(
     sagemaker: "SageMakerClient",
     model: ModelId,
     image: str,
-    restores: Earlier | None = None,
+    restores: PreviousModel | None = None,
 ) -> ActiveModel:
     """Bring a model whose archive is in the bucket up with this image; as `activate` otherwise."""
     bucket, container = stage.bucket, container_digest(image)
@@ -62,7 +62,7 @@ def serve(
             active_model.move(s3, bucket, before, active, restores)
     except EndpointError as error:
         raise ActivationError(str(error)) from error
-    except PointerMoved as error:
+    except PointerMovedError as error:
         raise ActivationError(f"{error}; run this again") from error
     return active
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from aws import active_model
-from aws.active_model import Earlier
+from aws.active_model import PreviousModel
 from aws.errors import is_missing
 from domain.model import ActiveModel
 from infra.models.activate import ActivationError, serve
@@ -35,7 +35,7 @@ def roll_back(
         raise ActivationError(f"{error}\n--image …@sha256:… serves it by another image.") from error
 
 
-def _image_of(sagemaker: "SageMakerClient", earlier: Earlier) -> str:
+def _image_of(sagemaker: "SageMakerClient", earlier: PreviousModel) -> str:
     name = earlier.active.sagemaker_model
     try:
         return sagemaker.describe_model(ModelName=name)["PrimaryContainer"]["Image"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batch.context import Bounds
+from batch.context import Limits
 from domain.keys import RUNS, result_key, run_of
 from functions.runtime import logger
 from tests.faults.cloud.expected import verdict_on
@@ -26,7 +26,7 @@ WAIT = ON_FOLDER.folder_longest_wait_seconds
 JOB = 600.0 + SWEEP_SECONDS
 """The longest job of the simulation, and the clock, where the event of its end was lost."""
 
-BOUND = WAIT + 2 * ON_FOLDER.folder_quiet_seconds + 2 * Bounds().attempts * JOB
+BOUND = WAIT + 2 * ON_FOLDER.folder_quiet_seconds + 2 * Limits().attempts * JOB
 """The longest wait, and a timer that looks. Who comes just after a run has listed waits for all of
 its attempts, and then for those of its own run; here each may be a job, by more than 20 images."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from domain import keys
 from domain.model import ModelId
-from domain.scope import SWEEP
+from domain.scope import RECLASSIFICATION
 from infra.local import cloud as local
 from infra.local.place import REPOSITORY, VARIABLE
 from tests.flow.conftest import STAND_IN, Activate, Knobs, archive
@@ -78,12 +78,12 @@ def name(number: int) -> str:
 
 
 def is_over(cloud: Cloud) -> bool | None:
-    return cloud.read(keys.claim_key(SWEEP)) is None or None
+    return cloud.read(keys.claim_key(RECLASSIFICATION)) is None or None
 
 
 def outputs(cloud: Cloud) -> int:
     """Files that the sweep's jobs have written so far."""
-    found = cloud.s3.list_objects_v2(Bucket=cloud.bucket, Prefix=f"{keys.RUNS}{SWEEP}/")
+    found = cloud.s3.list_objects_v2(Bucket=cloud.bucket, Prefix=f"{keys.RUNS}{RECLASSIFICATION}/")
     return sum(each["Key"].endswith(".out") for each in found.get("Contents", []))
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.context import Machines
-from batch.jobs.transform import Order, request_for
-from batch.planning.slice import LARGE, SMALL, Transform
+from batch.context import TransformResources
+from batch.jobs.transform import TransformRequest, request_for
+from batch.planning.slice import LARGE, SMALL, ViaTransform
 from domain.keys import JobName
 from infra.local.sagemaker.containers.containers import ArchiveRefused
 from infra.local.sagemaker.containers.containers import unpack as unpack_archive
@@ -131,11 +131,16 @@ def test_concurrency_times_payload_is_bounded() -> None:
 
 @pytest.mark.parametrize(("road", "at_once"), [(SMALL, 16), (LARGE, 1)])
 def test_our_server_asks_our_jobs_for_full_batches_on_both_cores(
-    road: Transform, at_once: int
+    road: ViaTransform, at_once: int
 ) -> None:
     """What the request leaves open must not reach the container as a setting of somebody's."""
-    name, machines = JobName("test", "trip", "0123456789", 1, 0, 0), Machines("ml.m5.xlarge", 1)
-    request = request_for(Order(name, "s3://bucket/m", "s3://bucket/out/", "m", road, machines))
+    name, machines = (
+        JobName("test", "trip", "0123456789", 1, 0, 0),
+        TransformResources("ml.m5.xlarge", 1),
+    )
+    request = request_for(
+        TransformRequest(name, "s3://bucket/m", "s3://bucket/out/", "m", road, machines)
+    )
     plan = TransformPlan.of(dict(request))
     model = {"SORTBOX_MODEL_ID": f"pets:1:sha256:{'ab' * 32}", "SORTBOX_CONTAINER": "sha256:cd"}
     server = Settings.from_env({**model, **plan.container_environment}, processors=2)
@@ -148,9 +153,11 @@ def test_a_key_for_disks_that_the_machine_encrypts_itself_is_refused(
     kind: Any, taken: bool
 ) -> None:
     """As the API reference says of TransformResources and ResourceConfig."""
-    name, machines = JobName("test", "trip", "0123456789", 1, 0, 0), Machines(kind, 1)
+    name, machines = JobName("test", "trip", "0123456789", 1, 0, 0), TransformResources(kind, 1)
     request: Any = request_for(
-        Order(name, "s3://bucket/work/m", "s3://bucket/work/out/", "model", SMALL, machines)
+        TransformRequest(
+            name, "s3://bucket/work/m", "s3://bucket/work/out/", "model", SMALL, machines
+        )
     )
     request["TransformResources"]["VolumeKmsKeyId"] = "alias/mine"
     if taken:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from domain.keys import ACTIVE_MODEL, beat_key, claim_key
+from domain.keys import ACTIVE_MODEL, claim_key, debounce_key
 from domain.model import ActiveModel, ModelId
 from domain.scope import Scope
 from functions.active import MAX_AGE_SECONDS
@@ -74,7 +74,7 @@ def promoted(stage: Stage) -> Flow:
 def beating(stage: Stage) -> Flow:
     cloud = stage.cloud
     folder = f"beat{next(numbers)}"
-    key = beat_key(Scope(f"{folder}/").token)
+    key = debounce_key(Scope(f"{folder}/").token)
     return Flow(
         lambda: cloud.drop(f"inbox/{folder}/1.jpg", b"1"), lambda: cloud.read(key) is not None
     )

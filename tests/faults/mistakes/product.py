@@ -104,14 +104,14 @@ OF_THE_PRODUCT = (
     Mistake(
         "who comes while a run is worked on is forgotten",
         "functions/on_folder.py",
-        "                asked = lease.give_back(self.cloud, token, holder)\n",
-        "                asked = lease.give_back(self.cloud, token, holder) < 0\n",
+        "                asked = lease.release(self.context, token, holder)\n",
+        "                asked = lease.release(self.context, token, holder) < 0\n",
         f"{UNIT}/batch/test_lease.py",
     ),
     Mistake(
         "a lease never ends",
         "batch/lease.py",
-        "held is None or datetime.fromisoformat(held.until) <= cloud.now()",
+        "held is None or datetime.fromisoformat(held.until) <= context.now()",
         "held is None",
         f"{UNIT}/batch/test_lease.py",
     ),
@@ -179,27 +179,27 @@ OF_THE_PRODUCT = (
         "a claim is deleted before those who wait in it are told",
         "batch/claim.py",
         "        for path, kind, confirmed in claimed.run.waiting:\n"
-        "            cloud.look_later(Scope(path, kind), confirmed)\n"
-        "        if cloud.bucket.delete(claim_key(run.scope.token), claimed.etag):\n"
+        "            context.look_later(Scope(path, kind), confirmed)\n"
+        "        if context.bucket.delete(claim_key(run.scope.token), claimed.etag):\n"
         "            return\n",
-        "        if cloud.bucket.delete(claim_key(run.scope.token), claimed.etag):\n"
+        "        if context.bucket.delete(claim_key(run.scope.token), claimed.etag):\n"
         "            for path, kind, confirmed in claimed.run.waiting:\n"
-        "                cloud.look_later(Scope(path, kind), confirmed)\n"
+        "                context.look_later(Scope(path, kind), confirmed)\n"
         "            return\n",
         f"{UNIT}/batch/test_claim.py::test_the_claim_is_still_there_while_those_who_wait_are_told",
     ),
     Mistake(
         "a run looks at its claim before it looks at the file that it replaces",
         "batch/claim.py",
-        "        standing = bucket.head(key)\n        _own(bucket, run)\n",
-        "        _own(bucket, run)\n        standing = bucket.head(key)\n",
+        "        head = bucket.head(key)\n        _read_own(bucket, run)\n",
+        "        _read_own(bucket, run)\n        head = bucket.head(key)\n",
         f"{UNIT}/batch/test_claim.py"
         "::test_a_file_that_a_later_run_wrote_is_not_replaced_by_an_earlier_one",
     ),
     Mistake(
         "an open claim is any run's",
         "batch/claim.py",
-        " or found.run.nonce != run.nonce:",
+        " or current.run.nonce != run.nonce:",
         ":",
         f"{UNIT}/batch/test_claim.py::test_a_run_that_is_over_writes_nothing_while_the_next_is_open",
     ),
@@ -213,7 +213,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "a sweep asks for what a folder's run is answering",
         "batch/planning/walk.py",
-        " or self._is_busy(image)",
+        " or self._has_live_run(image)",
         "",
         f"{UNIT}/batch/test_reclassify_manners.py::test_images_whose_folder_has_a_live_run_are_left_to_it",
     ),
@@ -305,7 +305,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "what denies every image rejects each",
         "functions/inbox.py",
-        "(others is None or not others.are_read(key))",
+        "(others is None or not others.are_readable(key))",
         "others is None",
         f"{UNIT}/batch/test_unreadable.py::test_what_denies_all_images_is_trouble_and_rejects_none",
     ),
@@ -399,8 +399,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a slot for a transform job is taken whoever has it",
         "batch/jobs/slots.py",
-        "    return cloud.bucket.replace(slot.key, body, slot.etag)\n",
-        "    cloud.bucket.put(slot.key, body)\n    return True\n",
+        "    return context.bucket.replace(slot.key, body, slot.etag)\n",
+        "    context.bucket.put(slot.key, body)\n    return True\n",
         f"{UNIT}/batch/jobs/test_slots.py",
     ),
     Mistake(
@@ -435,8 +435,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "outputs are matched by their position",
         "batch/jobs/collect.py",
-        "            found[wanted[listed.key]] = listed\n",
-        "            found[rows[len(found)].key] = listed\n",
+        "            listing[image_of[listed.key]] = listed\n",
+        "            listing[rows[len(listing)].key] = listed\n",
         f"{UNIT}/batch/jobs/test_collect.py",
     ),
     Mistake(
@@ -449,12 +449,12 @@ OF_THE_PRODUCT = (
     Mistake(
         "pages are marked as sent before they are sent",
         "batch/jobs/progress.py",
-        "    for page in pages:\n        cloud.send_page(planned.page(run.keys, part, page))\n"
-        '    cloud.bucket.put(_mark_key(run, planned, _sent(part)), json.dumps({"pages":'
-        " len(pages)}))\n",
-        '    cloud.bucket.put(_mark_key(run, planned, _sent(part)), json.dumps({"pages":'
-        " len(pages)}))\n"
-        "    for page in pages:\n        cloud.send_page(planned.page(run.keys, part, page))\n",
+        "    for page in pages:\n        context.send_page(planned.page(run.keys, part, page))\n"
+        "    marker = _mark_key(run, planned, _sent_marker(part))\n"
+        '    context.bucket.put(marker, json.dumps({"pages": len(pages)}))\n',
+        "    marker = _mark_key(run, planned, _sent_marker(part))\n"
+        '    context.bucket.put(marker, json.dumps({"pages": len(pages)}))\n'
+        "    for page in pages:\n        context.send_page(planned.page(run.keys, part, page))\n",
         f"{UNIT}/batch/test_run_killed.py",
     ),
     Mistake(
@@ -520,8 +520,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a table keeps the answer that it knew first",
         "batch/reports/known.py",
-        "last = max(given, key=",
-        "last = min(given, key=",
+        "last = max(answers, key=",
+        "last = min(answers, key=",
         f"{UNIT}/batch/test_reclassify_tables.py",
     ),
     Mistake(
@@ -548,7 +548,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "a folder that never falls quiet is never begun",
         "functions/on_folder.py",
-        "        return is_overdue(s3, bucket, Scope(timer.path), self.cloud.now(), wait)\n",
+        "        return is_overdue(s3, bucket, Scope(timer.path), self.context.now(), wait)\n",
         "        return wait < 0\n",
         f"{UNIT}/functions/test_on_folder.py",
     ),
@@ -597,7 +597,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "two processes write the place of one report",
         "batch/closing.py",
-        "        raise Overtaken(run.nonce)\n",
+        "        raise ClosingConflictError(run.nonce)\n",
         "        return\n",
         f"{UNIT}/batch/test_closing.py",
     ),
@@ -611,8 +611,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a run goes on for ever, and its files expire",
         "batch/run.py",
-        "closings.read(cloud.bucket, run) or _too_old(cloud, run)",
-        "closings.read(cloud.bucket, run)",
+        "closings.read(context.bucket, run) or _too_old(context, run)",
+        "closings.read(context.bucket, run)",
         f"{UNIT}/batch/test_closing.py",
     ),
     Mistake(
@@ -653,14 +653,14 @@ OF_THE_PRODUCT = (
     Mistake(
         "an image in parts is planned without its version",
         "batch/planning/walk.py",
-        "        return replace(row, version=found.version_id)\n",
+        "        return replace(row, version=head.version_id)\n",
         "        return row\n",
         f"{UNIT}/functions/test_inbox.py",
     ),
     Mistake(
         "what denies every image is held against each",
         "functions/inbox.py",
-        "if not denial.certain and (others is None or not others.are_read(key)):",
+        "if not denial.certain and (others is None or not others.are_readable(key)):",
         "if not denial.certain and others is None:",
         f"{UNIT}/batch/test_unreadable.py",
     ),
@@ -674,8 +674,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "planning waits for ever while more objects are denied than are looked at",
         "batch/planning/walk.py",
-        "return self.is_overdue or is_alone(self._bucket, key) or",
-        "return",
+        "self.is_overdue or is_denied_alone(self._bucket, key) or",
+        "",
         f"{UNIT}/batch/test_unreadable.py",
     ),
     Mistake(
@@ -723,7 +723,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "a sweep passes over answers to nothing",
         "batch/planning/listing.py",
-        "        if seen.key != matched:\n            unmatched(seen)\n",
+        "        if result.key != matched:\n            unmatched(result)\n",
         "",
         f"{UNIT}/batch/test_reclassify_orphans.py",
     ),

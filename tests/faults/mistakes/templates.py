@@ -294,7 +294,7 @@ _PLANTED = (
     (
         "a transform's output is left to the account's key",
         "batch/jobs/transform.py",
-        '        request["TransformOutput"]["KmsKeyId"] = order.machines.kms_key\n',
+        '        arguments["TransformOutput"]["KmsKeyId"] = request.resources.kms_key\n',
         "",
         f"{UNIT}/batch/jobs/test_transform.py",
     ),

@@ -10,10 +10,10 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket
 from batch import claim
-from batch.context import Bounds, Cloud
+from batch.context import Context, Limits
 from domain import timestamps
 from domain.model import ActiveModel
-from domain.scope import SWEEP, Scope
+from domain.scope import RECLASSIFICATION, Scope
 from functions import on_folder
 from functions.allowance import Allowances
 from functions.debounce import Beats
@@ -41,7 +41,7 @@ BURST = 2
 """Who drops a quarter of the uploads has two a minute and a process, and often more."""
 
 SETTINGS_OF_FOLDERS = replace(ON_FOLDER, endpoint_max_late=20, reclassify_jobs=2, transform_jobs=2)
-BOUNDS = Bounds(slice_rows=200, page_rows=50, sweep_rows=400, heads_at_once=1)
+BOUNDS = Limits(slice_rows=200, page_rows=50, reclassify_rows=400, heads_at_once=1)
 """One look at a time: with several threads a seed would not decide all."""
 
 Accept = Callable[[SQSRecord], None]
@@ -76,7 +76,7 @@ class Doors:
         return sweep(self._bucket, self._sqs, FOLDER)
 
     def halt(self, for_good: bool) -> None:
-        desk = Desk(self._cloud(), self._sqs, FOLDER)
+        desk = Desk(self._context(), self._sqs, FOLDER)
         if for_good:
             if ended := desk.end():
                 self.given_up[ended.nonce] = (ended.started_at, timestamps.to_text(self._clock()))
@@ -85,7 +85,7 @@ class Doors:
 
     def waits_for_somebody(self) -> Scope | None:
         """The live sweep's, if it was stopped, or is larger than what nobody confirmed may be."""
-        found = claim.read(self._bucket, SWEEP)
+        found = claim.read(self._bucket, RECLASSIFICATION)
         return found.run.scope if found and (found.run.paused or not found.run.confirmed) else None
 
     @property
@@ -110,7 +110,7 @@ class Doors:
             return self._uploads[process].accept
         if url == FOLDER:
             flips, wait = ON_FOLDER.flip_alarm_percent, ON_FOLDER.folder_longest_wait_seconds
-            return Folders(self._cloud(), flips, wait).accept
+            return Folders(self._context(), flips, wait).accept
         endpoint = cast(Any, self.endpoint)
         return Pages(ON_PAGE, self._outbox(), self._sqs, endpoint, self._clock, threads=1).accept
 
@@ -126,15 +126,15 @@ class Doors:
     def _outbox(self) -> Outbox:
         return Outbox(self._bucket.client, "bucket", self._model, leave_to_reclassify)
 
-    def _cloud(self) -> Cloud:
+    def _context(self) -> Context:
         sagemaker, endpoint = cast(Any, self.jobs), cast(Any, self.endpoint)
         return replace(
-            on_folder.cloud(
+            on_folder.make_context(
                 SETTINGS_OF_FOLDERS, self._bucket.client, self._sqs, sagemaker, endpoint
             ),
             thumbnail=lambda image: None,  # pictures in a page, and no answers
             active_model=self._model,
             now=self._clock,
             new_nonce=lambda: f"{next(self._nonces):010x}",
-            bounds=BOUNDS,
+            limits=BOUNDS,
         )

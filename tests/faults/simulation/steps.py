@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.support.fakes.aws import FakeS3, StoredObject, error
+from tests.support.fakes.aws import FakeObject, FakeS3, error
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 ELSEWHERE = "work/"
@@ -32,11 +32,11 @@ class Stored:
     metadata: Items
 
     @classmethod
-    def of(cls, whole: StoredObject) -> "Stored":
+    def of(cls, whole: FakeObject) -> "Stored":
         return cls(whole.body, whole.etag, tuple(sorted(whole.metadata.items())))
 
-    def whole(self) -> StoredObject:
-        return StoredObject(self.body, self.etag, "", EPOCH, dict(self.metadata), "")
+    def whole(self) -> FakeObject:
+        return FakeObject(self.body, self.etag, "", EPOCH, dict(self.metadata), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Told:
     def delete_object(self, *, Bucket: str, Key: str, **about: Any) -> None:
         self._ask(Call("delete_object", Key, tuple(sorted(about.items()))))
 
-    def _read(self, operation: str, key: str) -> StoredObject:
+    def _read(self, operation: str, key: str) -> FakeObject:
         found = self._ask(Call(operation, key))
         assert isinstance(found, Stored)
         return found.whole()

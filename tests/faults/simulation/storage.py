@@ -9,17 +9,17 @@ from itertools import takewhile
 from typing import Any, assert_never
 
 from tests.faults.cloud.traffic import Ready, Remove, Revert, Touch, Upload
-from tests.support.fakes.aws import FakeS3, StoredObject, no_hook
+from tests.support.fakes.aws import FakeObject, FakeS3, no_hook
 
 
-class SortedObjects(dict[str, StoredObject]):
+class SortedObjects(dict[str, FakeObject]):
     """The objects of a bucket, with their keys in order below each first segment."""
 
     def __init__(self) -> None:
         super().__init__()
         self._keys: dict[str, list[str]] = defaultdict(list)
 
-    def __setitem__(self, key: str, stored: StoredObject) -> None:
+    def __setitem__(self, key: str, stored: FakeObject) -> None:
         if key not in self:
             insort(self._keys[_first(key)], key)
         super().__setitem__(key, stored)
@@ -46,8 +46,8 @@ class Storage(FakeS3):
 
     began: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     after: Callable[[str, str], None] = no_hook
-    objects: dict[str, StoredObject] = field(default_factory=SortedObjects)
-    before_it: dict[str, StoredObject] = field(default_factory=dict)
+    objects: dict[str, FakeObject] = field(default_factory=SortedObjects)
+    before_it: dict[str, FakeObject] = field(default_factory=dict)
     first_seen: dict[tuple[str, str], float] = field(default_factory=dict)
     """Seconds after `began` at which a key first had this version."""
 

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket, Listed
-from batch.planning.listing import UNLISTED, Candidate, Wanted
+from batch.planning.listing import UNLISTED, AnswerRequirement, Candidate
 from functions.inbox import Photo, fetch
 from functions.outbox import Unanswered, withdraw
 from tests.faults.simulation.steps import Told
@@ -54,7 +54,9 @@ class Look:
         if not isinstance(image, Photo):
             return None
         listed = Listed(self.key, image.source.etag, image.source.bytes, image.last_modified)
-        reason = Wanted().reason(Bucket(seen.s3, seen.bucket), Candidate(listed, UNLISTED))
+        reason = AnswerRequirement().reason(
+            Bucket(seen.s3, seen.bucket), Candidate(listed, UNLISTED)
+        )
         row = Row(self.key, image.source.etag, image.content, 1)
         return Send(Collect(row)) if reason else None
 

@@ -36,7 +36,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class StoredObject:
+class FakeObject:
     body: bytes
     etag: str
     version_id: str
@@ -87,7 +87,7 @@ class FakeS3:
     bucket: str = "bucket"
     clock: Clock = field(default_factory=Clock)
     hook: Hook = no_hook
-    objects: dict[str, StoredObject] = field(default_factory=dict)
+    objects: dict[str, FakeObject] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     page_size: int = 1000
     least_part: int = 5 * 2**20
@@ -122,7 +122,7 @@ class FakeS3:
             if isinstance(Body, str)
             else Body.read()
         )
-        stored = StoredObject(
+        stored = FakeObject(
             body=body,
             etag=hashlib.md5(body, usedforsecurity=False).hexdigest(),
             version_id=f"v{next(self._versions)}",
@@ -206,7 +206,7 @@ class FakeS3:
         del self.uploads[UploadId]
         digests = b"".join(hashlib.md5(each, usedforsecurity=False).digest() for each in bodies)
         whole = hashlib.md5(digests, usedforsecurity=False).hexdigest()
-        self.objects[Key] = StoredObject(
+        self.objects[Key] = FakeObject(
             body=b"".join(bodies),
             etag=f"{whole}-{len(bodies)}",
             version_id=f"v{next(self._versions)}",
@@ -264,7 +264,7 @@ class FakeS3:
             "LastModified": stored.last_modified.replace(microsecond=0),
         }
 
-    def _find(self, operation: str, key: str, code: str) -> StoredObject:
+    def _find(self, operation: str, key: str, code: str) -> FakeObject:
         if key not in self.objects:
             raise error(operation, 404, code)
         return self.objects[key]

@@ -12,9 +12,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket
-from batch.context import Bounds, Cloud, Machines
+from batch.context import Context, Limits, TransformResources
 from batch.planning.slice import PageRef
-from domain.keys import CLAIMS, JobName, beat_key, result_key
+from domain.keys import CLAIMS, JobName, debounce_key, result_key
 from domain.result import How, Result, Source, from_json, metadata
 from domain.result import to_json as result_to_json
 from domain.scope import Kind, Scope
@@ -55,7 +55,7 @@ ON_PAGE = OnPage(
     folder_queue_url="http://queues/folder",
     retry_base_seconds=5,
 )
-SMALL = Bounds(slice_rows=4, page_rows=2, walk_keys=200, sweep_rows=4, heads_at_once=1)
+SMALL = Limits(slice_rows=4, page_rows=2, walk_keys=200, reclassify_rows=4, heads_at_once=1)
 
 
 def record(body: str) -> SQSRecord:
@@ -70,7 +70,7 @@ class World:
     sqs: FakeSQS = field(default_factory=FakeSQS)
     endpoint: FakeEndpoint = field(default_factory=FakeEndpoint)
     active_number: int = 1
-    bounds: Bounds = SMALL
+    limits: Limits = SMALL
     settings: OnFolder = ON_FOLDER
     threads: int = 1
     sagemaker: FakeSageMaker = field(init=False)
@@ -82,15 +82,15 @@ class World:
         self.sagemaker = FakeSageMaker(self.s3)
 
     @property
-    def cloud(self) -> Cloud:
+    def cloud(self) -> Context:
         s3: Any = self.s3
         sqs: Any = self.sqs
         sagemaker: Any = self.sagemaker
-        return Cloud(
+        return Context(
             bucket=Bucket(s3, "bucket"),
             sagemaker=sagemaker,
             stage=self.settings.stage,
-            machines=Machines("ml.m5.xlarge", 1),
+            resources=TransformResources("ml.m5.xlarge", 1),
             folder_depth=self.settings.folder_depth,
             endpoint_max_late=self.settings.endpoint_max_late,
             endpoint_max_first=self.settings.endpoint_max_first,
@@ -99,13 +99,13 @@ class World:
             look_later=partial(look_later, self.settings, s3, sqs),
             now=lambda: self.s3.clock.now,
             new_nonce=lambda: next(self.nonces),
-            go_on=lambda token: self.send(Advance(token)),
+            advance_later=lambda token: self.send(Advance(token)),
             thumbnail=self.thumbnails.get,
             jobs_at_once=self.settings.transform_jobs,
-            sweep_jobs=self.settings.reclassify_jobs,
+            reclassify_jobs=self.settings.reclassify_jobs,
             review_below=self.settings.review_below_percent / 100,
-            ask_above=self.settings.reclassify_ask_above,
-            bounds=self.bounds,
+            confirm_above=self.settings.reclassify_ask_above,
+            limits=self.limits,
         )
 
     def _send_page(self, page: PageRef) -> None:
@@ -156,7 +156,7 @@ class World:
     def beat(self, path: str, nonce: str) -> Quiet:
         """The folder's last sign of life, and the timer that comes with it."""
         text = json.dumps({"path": path, "nonce": nonce})
-        self.put(beat_key(Scope(path).token), text.encode())
+        self.put(debounce_key(Scope(path).token), text.encode())
         return Quiet(path, nonce)
 
     def deliver(self) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws import active_model
-from aws.active_model import Pointer, PointerMoved
+from aws.active_model import Pointer, PointerMovedError
 from domain.keys import ACTIVE_MODEL
 from domain.model import ActiveModel, ModelId
 from tests.support.fakes.aws import error
@@ -138,7 +138,7 @@ def test_the_first_pointer_is_not_written_over_another_first_one() -> None:
     seen = active_model.read(s3, "b")
     assert seen == Pointer(None, None)
     activate(s3, 1)
-    with pytest.raises(PointerMoved, match=r"models/active\.json was moved by somebody else"):
+    with pytest.raises(PointerMovedError, match=r"models/active\.json was moved by somebody else"):
         active_model.move(s3, "b", seen, model(2))
     assert active_model.read(s3, "b").active == model(1)
 
@@ -177,7 +177,7 @@ class Refusing(Versions):
 def test_a_lost_race_for_the_pointer_says_so(status: int, code: str, seen: Pointer) -> None:
     """As S3's documentation tells of conditional writes: 412, 409 and 404."""
     s3: Any = Refusing(status, code)
-    with pytest.raises(PointerMoved, match="by somebody else"):
+    with pytest.raises(PointerMovedError, match="by somebody else"):
         active_model.move(s3, "b", seen, model(2))
 
 
@@ -196,5 +196,5 @@ def test_a_pointer_that_moved_meanwhile_is_not_overwritten() -> None:
     activate(s3, 1)
     seen = active_model.read(s3, "b")
     activate(s3, 2)
-    with pytest.raises(PointerMoved):
+    with pytest.raises(PointerMovedError):
         active_model.move(s3, "b", seen, model(3))

@@ -10,10 +10,10 @@ import pytest
 
 from aws.bucket import Bucket
 from batch import claim
-from batch.claim import ContendedError, Run, RunClosed
+from batch.claim import ContendedError, Run, RunClosedError
 from domain import timestamps
 from domain.keys import claim_key
-from domain.scope import SWEEP, Kind, Scope
+from domain.scope import RECLASSIFICATION, Kind, Scope
 from functions.messages import Start, Sweep, to_json
 from tests.support.fakes.aws import error, no_hook
 from tests.support.worlds.folders import World
@@ -42,7 +42,7 @@ def take_over(world: World) -> Run:
 
 @pytest.mark.parametrize("waiting", [TRIP, Scope("trip/", "renewal")])
 def test_a_run_that_cannot_tell_those_who_wait_stays_open(world: World, waiting: Scope) -> None:
-    live = Scope("a/", "renewal") if waiting.is_sweep else waiting
+    live = Scope("a/", "renewal") if waiting.is_reclassification else waiting
     run = claim.claim(world.cloud, live)
     claim.claim(world.cloud, waiting)
     send = world.sqs.send_message
@@ -69,7 +69,7 @@ def test_the_claim_is_still_there_while_those_who_wait_are_told(world: World) ->
     send, there = world.sqs.send_message, list[bool]()
 
     def look(**message: Any) -> dict[str, Any]:
-        there.append(claim_key(SWEEP) in world.s3.objects)
+        there.append(claim_key(RECLASSIFICATION) in world.s3.objects)
         return send(**message)
 
     world.sqs.send_message = look  # type: ignore[method-assign]
@@ -90,7 +90,7 @@ def test_a_file_that_a_later_run_wrote_is_not_replaced_by_an_earlier_one(world: 
             claim.publish(bucket(world), taken[-1], TABLE, "second")
 
     world.s3.hook = meanwhile
-    with pytest.raises(RunClosed):
+    with pytest.raises(RunClosedError):
         claim.publish(bucket(world), first, TABLE, "first, once more")
     assert world.s3.objects[TABLE].body == b"second", (
         "The claim has to be looked at after what stands, or a run that is over overwrites the "
@@ -110,7 +110,7 @@ def test_whenever_a_later_run_writes_its_file_stays(world: World, operation: str
             claim.publish(bucket(world), take_over(world), TABLE, "second")
 
     world.s3.hook = meanwhile
-    with pytest.raises(RunClosed):
+    with pytest.raises(RunClosedError):
         claim.publish(bucket(world), first, TABLE, "first, once more")
     assert world.s3.objects[TABLE].body == b"second"
 
@@ -118,7 +118,7 @@ def test_whenever_a_later_run_writes_its_file_stays(world: World, operation: str
 def test_a_run_that_is_over_writes_nothing_while_the_next_is_open(world: World) -> None:
     first = claim.claim(world.cloud, TRIP)
     take_over(world)
-    with pytest.raises(RunClosed):
+    with pytest.raises(RunClosedError):
         claim.publish(bucket(world), first, TABLE, "first")
     assert TABLE not in world.s3.objects, (
         "An open claim is not enough: its nonce says whose it is, and this run's is another."
@@ -128,7 +128,7 @@ def test_a_run_that_is_over_writes_nothing_while_the_next_is_open(world: World) 
 def test_a_run_that_is_over_does_not_end_the_next(world: World) -> None:
     first = claim.claim(world.cloud, TRIP)
     second = take_over(world)
-    with pytest.raises(RunClosed):
+    with pytest.raises(RunClosedError):
         claim.close(world.cloud, first)
     claimed = claim.read(bucket(world), TRIP.token)
     assert claimed is not None
@@ -169,12 +169,12 @@ def told(world: World) -> list[str]:
     return [json.dumps(body) for _, body, _ in world.sqs.sent]
 
 
-def waiting_after(world: World, *asked: tuple[str, Kind, bool]) -> tuple[claim.Waiting, ...]:
+def waiting_after(world: World, *asked: tuple[str, Kind, bool]) -> tuple[claim.QueuedScope, ...]:
     """Who waits in the claim of a sweep of `a/` once these have been asked for."""
     claim.claim(world.cloud, Scope("a/", "unanswered"))
     for path, kind, confirmed in asked:
         claim.claim(world.cloud, Scope(path, kind), confirmed)
-    found = claim.read(bucket(world), SWEEP)
+    found = claim.read(bucket(world), RECLASSIFICATION)
     assert found is not None
     return found.run.waiting
 
@@ -212,7 +212,7 @@ def test_what_was_confirmed_stays_so_when_it_is_asked_for_again_by_a_schedule(wo
 def test_one_sweep_of_all_stands_for_many_and_is_confirmed_if_one_of_them_was(
     world: World, early: bool, late: bool, confirmed: bool
 ) -> None:
-    many = [(f"{number:03}/", "renewal", early) for number in range(claim.MOST_WAITING)]
+    many = [(f"{number:03}/", "renewal", early) for number in range(claim.MOST_QUEUED)]
     asked: list[tuple[str, Kind, bool]] = [*many, ("z/", "unanswered", late)]  # type: ignore[list-item]
     assert waiting_after(world, *asked) == (("", "renewal", confirmed),)
 
@@ -249,7 +249,7 @@ def test_a_claim_that_changes_under_every_attempt_is_left_to_the_queue(world: Wo
         before = len(seen)
         with pytest.raises(ContendedError, match=f"^{re.escape(sentence)}$"):
             attempt()
-        assert len(seen) - before == claim.ROUNDS
+        assert len(seen) - before == claim.WRITE_ATTEMPTS
     with pytest.raises(ContendedError, match=r"^the claim of 'trip/' changed 8 times$"):
         claim.claim(world.cloud, TRIP)
 
@@ -268,7 +268,7 @@ def test_a_file_that_changes_under_every_attempt_is_left_to_the_queue(world: Wor
     world.s3.hook = change_it
     with pytest.raises(ContendedError, match=f"^{TABLE!r} changed 8 times$"):
         claim.publish(bucket(world), run, TABLE, "mine")
-    assert len(seen) == claim.ROUNDS
+    assert len(seen) == claim.WRITE_ATTEMPTS
 
 
 def test_a_claim_is_read_as_it_was_written_and_as_earlier_versions_wrote_it() -> None:
@@ -299,7 +299,7 @@ def test_a_new_run_says_what_it_is_about(
     began = timestamps.to_text(world.s3.clock.now)
     assert run == Run(scope.path, "0000000001", began, first, kind=scope.kind, confirmed=True)
     asked = claim.claim(world.cloud, scope)
-    assert asked == (run if scope.is_sweep else replace(run, again=True))
+    assert asked == (run if scope.is_reclassification else replace(run, again=True))
 
 
 def test_a_change_is_written_to_the_run_as_it_is(world: World) -> None:
@@ -341,7 +341,7 @@ def test_a_person_resumes_and_confirms_a_sweep_and_a_schedule_does_neither(
 ) -> None:
     scope = Scope("a/", "renewal")
     claim.claim(world.cloud, scope, confirmed)
-    claim.change(bucket(world), SWEEP, lambda run: replace(run, paused=paused))
+    claim.change(bucket(world), RECLASSIFICATION, lambda run: replace(run, paused=paused))
     run = claim.claim(world.cloud, scope, confirmed=asked)
     assert (run.confirmed, run.paused) == (then, paused and not asked)
 
@@ -357,5 +357,5 @@ def test_a_file_is_published_as_what_it_is(world: World) -> None:
 def test_a_run_that_is_over_is_named(world: World) -> None:
     run = claim.claim(world.cloud, TRIP)
     claim.close(world.cloud, run)
-    with pytest.raises(RunClosed, match=f"^{run.nonce}$"):
+    with pytest.raises(RunClosedError, match=f"^{run.nonce}$"):
         claim.close(world.cloud, run)

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from aws.bucket import Bucket, Pieces
 from batch import claim, closing
-from batch.closing import Overtaken
-from batch.context import Cloud
+from batch.closing import ClosingConflictError
+from batch.context import Context
 from batch.reports.known import Lines
 from batch.reports.multipart import PartedFile
 from batch.run import Closed, advance, find
 from domain.keys import JobName
-from domain.scope import SWEEP, Scope
+from domain.scope import RECLASSIFICATION, Scope
 from tests.support.fakes.aws import FakeS3, no_hook
 from tests.support.worlds.folders import SMALL, World
 from tests.support.worlds.mortality import Killed
@@ -35,7 +35,7 @@ class Slow(World):
     seconds: float = 0
 
     @property
-    def cloud(self) -> Cloud:
+    def cloud(self) -> Context:
         return replace(super().cloud, now=self.later)
 
     def later(self) -> datetime:
@@ -54,7 +54,7 @@ class Slow(World):
 
 def slow(seconds: float) -> Slow:
     bounds = replace(SMALL, report_seconds=30, part_characters=600, pictures_seconds=10**6)
-    world = Slow(seconds=seconds, bounds=bounds)
+    world = Slow(seconds=seconds, limits=bounds)
     world.s3.least_part = 1
     world.s3.page_size = 3
     world.thumbnails = {"inbox/trip/03.jpg": b"\xff\xd8\xff"}
@@ -167,7 +167,7 @@ def test_of_two_processes_that_end_a_run_at_once_one_is_too_late() -> None:
         assert world.open_runs(), "the report was written at once, and left no place"
         world.tick()
     closing.write(world.cloud.bucket, run, replace(place, left=1))
-    with pytest.raises(Overtaken):
+    with pytest.raises(ClosingConflictError):
         closing.write(world.cloud.bucket, run, replace(place, left=2))
 
 
@@ -189,7 +189,7 @@ def test_the_table_of_a_run_that_is_over_is_not_published_by_who_was_late() -> N
 
 def test_left_overs_are_counted_in_turns_too() -> None:
     world = slow(5)
-    world.bounds = replace(world.bounds, attempts=1)
+    world.limits = replace(world.limits, attempts=1)
     world.fill(*(f"inbox/trip/{number:02}.jpg" for number in range(20)))
     world.start("trip/")
     turns = 0
@@ -291,7 +291,7 @@ def test_a_sweep_that_was_stopped_and_grows_too_old_is_given_up_for_good() -> No
     world.run("trip/")
     world.promote(2)
     world.sweep("trip/")
-    claim.change(world.cloud.bucket, SWEEP, lambda run: replace(run, paused=True))
+    claim.change(world.cloud.bucket, RECLASSIFICATION, lambda run: replace(run, paused=True))
     world.s3.clock.tick(46 * 86_400)
     world.tick()
     assert world.open_runs() == [], "who stopped it did not ask for another"

@@ -21,7 +21,7 @@ BIG = b"x" * (ENDPOINT_BYTES + 1)
 
 @pytest.fixture
 def world() -> World:
-    return World(bounds=replace(SMALL, large_rows=100))
+    return World(limits=replace(SMALL, large_rows=100))
 
 
 def keys(count: int) -> list[str]:
@@ -41,7 +41,7 @@ def markers(world: World) -> list[str]:
 
 
 def test_two_hundred_share_one_job_and_have_an_answer_each(world: World) -> None:
-    world.bounds = replace(SMALL, large_rows=1_000, page_rows=500)
+    world.limits = replace(SMALL, large_rows=1_000, page_rows=500)
     upload(world, *keys(200))
     world.drain()
     (job,) = world.sagemaker.jobs
@@ -71,7 +71,7 @@ def test_they_wait_for_a_job_of_the_stage_as_folders_do(world: World) -> None:
 
 
 def test_more_than_a_bound_are_several_jobs_one_after_the_other(world: World) -> None:
-    world.bounds = replace(SMALL, large_rows=3)
+    world.limits = replace(SMALL, large_rows=3)
     upload(world, *keys(8))
     world.drain()
     assert len(world.sagemaker.running()) == 1
@@ -126,7 +126,7 @@ def test_a_search_for_unanswered_images_leaves_them_to_their_open_run(world: Wor
     upload(world, *keys(2))
     world.drain()
     assert claim_key(LARGE_SINGLES.token) in world.s3.objects
-    world.s3.clock.now += timedelta(seconds=world.bounds.grace_seconds + 1)
+    world.s3.clock.now += timedelta(seconds=world.limits.grace_seconds + 1)
     world.sweep(kind="unanswered")
     assert len(world.sagemaker.jobs) == 1
     world.finish_jobs()
@@ -154,6 +154,6 @@ def test_the_marker_tells_versions_of_an_image_apart(world: World) -> None:
 def test_their_scope_is_no_folder_and_no_sweep() -> None:
     assert LARGE_SINGLES.gathers
     assert not LARGE_SINGLES.is_folder
-    assert not LARGE_SINGLES.is_sweep
+    assert not LARGE_SINGLES.is_reclassification
     assert not Scope("", "renewal").is_large_singles
     assert LARGE_SINGLES.token.startswith("large-singles-")

@@ -23,46 +23,46 @@ def world() -> World:
 
 
 def test_one_takes_it_and_gives_it_back(world: World) -> None:
-    holder = lease.take(world.cloud, TOKEN)
+    holder = lease.acquire(world.cloud, TOKEN)
     assert holder
-    assert not lease.give_back(world.cloud, TOKEN, holder), "nobody came meanwhile"
+    assert not lease.release(world.cloud, TOKEN, holder), "nobody came meanwhile"
     assert KEY not in world.s3.objects
 
 
 def test_another_leaves_word_once_however_often_it_comes(world: World) -> None:
-    holder = lease.take(world.cloud, TOKEN)
+    holder = lease.acquire(world.cloud, TOKEN)
     assert holder
-    assert [lease.take(world.cloud, TOKEN) for _ in range(2)] == [None, None]
+    assert [lease.acquire(world.cloud, TOKEN) for _ in range(2)] == [None, None]
     writes = world.s3.calls["PutObject"]
-    assert lease.take(world.cloud, TOKEN) is None
+    assert lease.acquire(world.cloud, TOKEN) is None
     assert world.s3.calls["PutObject"] == writes, "a thousand pages leave word a thousand times"
-    assert lease.give_back(world.cloud, TOKEN, holder)
+    assert lease.release(world.cloud, TOKEN, holder)
 
 
 def test_a_dead_holders_lease_ends_and_its_ghost_gives_nothing_back(world: World) -> None:
-    ghost = lease.take(world.cloud, TOKEN)
+    ghost = lease.acquire(world.cloud, TOKEN)
     assert ghost
-    world.s3.clock.tick(lease.SECONDS - 1)
-    assert lease.take(world.cloud, TOKEN) is None
+    world.s3.clock.tick(lease.LEASE_SECONDS - 1)
+    assert lease.acquire(world.cloud, TOKEN) is None
     world.s3.clock.tick(2)
-    holder = lease.take(world.cloud, TOKEN)
+    holder = lease.acquire(world.cloud, TOKEN)
     assert holder
-    assert not lease.give_back(world.cloud, TOKEN, ghost)
+    assert not lease.release(world.cloud, TOKEN, ghost)
     assert KEY in world.s3.objects, "it is another's now"
-    assert not lease.give_back(world.cloud, TOKEN, holder)
+    assert not lease.release(world.cloud, TOKEN, holder)
 
 
 def test_word_that_is_left_while_it_is_given_back_is_found(world: World) -> None:
-    holder = lease.take(world.cloud, TOKEN)
+    holder = lease.acquire(world.cloud, TOKEN)
     assert holder
 
     def come(operation: str, key: str) -> None:
         if operation == "DeleteObject":
             world.s3.hook = lambda *_: None
-            assert lease.take(world.cloud, TOKEN) is None
+            assert lease.acquire(world.cloud, TOKEN) is None
 
     world.s3.hook = come
-    assert lease.give_back(world.cloud, TOKEN, holder)
+    assert lease.release(world.cloud, TOKEN, holder)
     assert KEY not in world.s3.objects
 
 
@@ -72,15 +72,15 @@ def test_two_that_take_it_at_once_are_one(world: World) -> None:
     def come(operation: str, key: str) -> None:
         if operation == "PutObject":
             world.s3.hook = lambda *_: None
-            rival.append(lease.take(world.cloud, TOKEN))
+            rival.append(lease.acquire(world.cloud, TOKEN))
 
     world.s3.hook = come
-    assert lease.take(world.cloud, TOKEN) is None
+    assert lease.acquire(world.cloud, TOKEN) is None
     assert rival[0]
 
 
 def test_a_long_step_keeps_its_lease(world: World) -> None:
-    holder = lease.take(world.cloud, TOKEN)
+    holder = lease.acquire(world.cloud, TOKEN)
     assert holder
     renewals, changed = 0, Event()
 
@@ -91,14 +91,14 @@ def test_a_long_step_keeps_its_lease(world: World) -> None:
             changed.set()
 
     world.s3.hook = count
-    with lease.renewed(world.cloud, TOKEN, holder, every=0.01):
+    with lease.keep_renewed(world.cloud, TOKEN, holder, interval_seconds=0.01):
         for _ in range(4):
             assert changed.wait(PATIENCE_SECONDS), "the lease ends while its holder works"
             changed.clear()
-            world.s3.clock.tick(lease.SECONDS / 2)
+            world.s3.clock.tick(lease.LEASE_SECONDS / 2)
     assert renewals >= 4
-    assert lease.take(world.cloud, TOKEN) is None
-    assert lease.give_back(world.cloud, TOKEN, holder)
+    assert lease.acquire(world.cloud, TOKEN) is None
+    assert lease.release(world.cloud, TOKEN, holder)
 
 
 def test_of_two_steps_at_once_one_is_taken_and_then_the_other(world: World) -> None:

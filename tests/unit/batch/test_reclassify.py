@@ -145,7 +145,7 @@ def test_an_image_that_changes_in_the_middle_of_a_sweep_ends_with_its_present_an
     world: World, change: Callable[[World], None], when: str
 ) -> None:
     for after in range(1, 60, 4):
-        each = World(bounds=replace(SMALL, grace_seconds=0))
+        each = World(limits=replace(SMALL, grace_seconds=0))
         each.fill(*ALL)
         each.answer(*ALL)
         each.promote(2)

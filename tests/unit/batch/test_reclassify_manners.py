@@ -8,7 +8,7 @@ import pytest
 from aws.bucket import Bucket
 from batch import claim
 from domain.keys import SWEEPS
-from domain.scope import SWEEP, Kind
+from domain.scope import RECLASSIFICATION, Kind
 from tests.support.worlds.folders import World, with_late
 from tests.support.worlds.sweeps import ALL, SINGLES, TRIP, answered_long_ago, by, models, status
 
@@ -116,7 +116,7 @@ def test_what_the_live_sweep_does_not_cover_follows_it(world: World) -> None:
 
 def test_of_many_that_wait_a_sweep_of_everything_comes_in_place(world: World) -> None:
     world.sweep("trip/day 1/")
-    for number in range(claim.MOST_WAITING + 1):
+    for number in range(claim.MOST_QUEUED + 1):
         world.sweep(f"nothing {number:02}/")
     world.finish_jobs()
     assert models(world) == by(2, ALL)
@@ -125,7 +125,7 @@ def test_of_many_that_wait_a_sweep_of_everything_comes_in_place(world: World) ->
 def test_a_sweep_is_stopped_after_what_runs_and_resumed(world: World) -> None:
     world.sweep()
     s3: Any = world.s3
-    claim.change(Bucket(s3, "bucket"), SWEEP, lambda run: replace(run, paused=True))
+    claim.change(Bucket(s3, "bucket"), RECLASSIFICATION, lambda run: replace(run, paused=True))
     world.finish_jobs()
     world.tick()
     assert len(world.sagemaker.jobs) == 1
@@ -142,7 +142,7 @@ def test_a_person_who_asks_for_more_resumes_what_was_stopped(world: World) -> No
     """Else what was stopped would hold up what was asked for until it is named itself."""
     world.sweep("trip/", confirmed=False)
     s3: Any = world.s3
-    claim.change(Bucket(s3, "bucket"), SWEEP, lambda run: replace(run, paused=True))
+    claim.change(Bucket(s3, "bucket"), RECLASSIFICATION, lambda run: replace(run, paused=True))
     world.finish_jobs()
     world.sweep(confirmed=True)
     world.finish_jobs()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from batch.context import Bounds
+from batch.context import Limits
 from domain.keys import result_key
 from domain.scope import Kind
 from tests.support.worlds.folders import SMALL, World
@@ -15,8 +15,8 @@ LONG = "inbox/" + "x" * 1017
 HOUR = 3_600
 
 
-def world_with(keys: tuple[str, ...], gone: tuple[str, ...], bounds: Bounds = SMALL) -> World:
-    world = World(bounds=bounds)
+def world_with(keys: tuple[str, ...], gone: tuple[str, ...], bounds: Limits = SMALL) -> World:
+    world = World(limits=bounds)
     world.fill(*keys, *gone)
     world.answer(*keys, *gone)
     world.s3.clock.tick(HOUR)
@@ -33,7 +33,7 @@ def results(world: World) -> set[str]:
 @pytest.mark.parametrize("rows", [2, 4, 100])
 def test_answers_to_nothing_are_withdrawn_and_no_others(kind: Kind, rows: int) -> None:
     """In the middle, before all images and after them; of a slice of any size."""
-    world = world_with((*KEPT, LONG), GONE, replace(SMALL, sweep_rows=rows))
+    world = world_with((*KEPT, LONG), GONE, replace(SMALL, reclassify_rows=rows))
     world.sweep("", kind)
     for key in (*KEPT, LONG):
         assert result_key(key) in world.s3.objects, key
@@ -51,7 +51,7 @@ def test_an_answer_under_a_hash_goes_too() -> None:
 @pytest.mark.parametrize("cost", [50, 200, 10_000])
 def test_an_empty_inbox_has_no_answers_in_the_end(cost: int) -> None:
     gone = tuple(f"inbox/{number:03}.jpg" for number in range(60))
-    world = world_with((), gone, replace(SMALL, walk_keys=cost, sweep_rows=20))
+    world = world_with((), gone, replace(SMALL, walk_keys=cost, reclassify_rows=20))
     world.sweep("", "unanswered")
     assert results(world) == set()
     assert world.open_runs() == []

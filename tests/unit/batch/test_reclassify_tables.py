@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.keys import RENEWED
+from domain.keys import RECLASSIFIED
 from tests.support.worlds.folders import SMALL, World, with_late
 from tests.support.worlds.sweeps import DEEP, SINGLES, TRIP
 from tests.support.worlds.uploads import model
@@ -100,9 +100,9 @@ def test_images_that_no_event_told_of_come_into_the_table(world: World) -> None:
 
 
 def test_a_folder_of_many_answers_is_laid_out_in_parts(world: World) -> None:
-    world.bounds = replace(SMALL, table_lines=2)
+    world.limits = replace(SMALL, table_lines=2)
     swept(world)
-    assert len([key for key in world.s3.objects if key.startswith(f"{RENEWED}trip")]) == 5
+    assert len([key for key in world.s3.objects if key.startswith(f"{RECLASSIFIED}trip")]) == 5
     assert as_told(world, "trip/") == as_answered(world, "trip/")
 
 
@@ -118,7 +118,7 @@ def test_a_shallow_folder_around_a_deep_one_is_told_whole(world: World) -> None:
 
 
 def test_only_so_many_tables_follow_one_sweep(world: World) -> None:
-    world.bounds = replace(SMALL, table_folders=1)
+    world.limits = replace(SMALL, table_folders=1)
     swept(world)
     assert [table_models(world, each) for each in ("camp/", "trip/")] == [
         {str(model(2))},
@@ -127,11 +127,11 @@ def test_only_so_many_tables_follow_one_sweep(world: World) -> None:
 
 
 def test_only_the_latest_sweeps_are_read(world: World) -> None:
-    world.bounds = replace(SMALL, table_sweeps=1)
+    world.limits = replace(SMALL, table_reclassifications=1)
     read: set[str] = set()
 
     def note(operation: str, key: str) -> None:
-        if operation == "GetObject" and key.startswith(f"{RENEWED}trip"):
+        if operation == "GetObject" and key.startswith(f"{RECLASSIFIED}trip"):
             read.add(key)
 
     for number in (2, 1, 2):
@@ -140,6 +140,6 @@ def test_only_the_latest_sweeps_are_read(world: World) -> None:
         read.clear()
         world.s3.hook = note
         swept(world)
-    assert len([key for key in world.s3.objects if key.startswith(f"{RENEWED}trip")]) == 3
+    assert len([key for key in world.s3.objects if key.startswith(f"{RECLASSIFIED}trip")]) == 3
     assert len(read) == 1
     assert table_models(world, "trip/") == {str(model(2))}

@@ -85,7 +85,7 @@ def test_few_late_images_in_a_part_of_a_long_walk_are_not_taken_for_all(world: W
     """Four late images, of which at most three may go direct, in slices of one."""
     world.fill("inbox/trip/1.jpg")
     world.run("trip/")
-    world.bounds = replace(SMALL, slice_rows=1)
+    world.limits = replace(SMALL, slice_rows=1)
     world.fill(*(f"inbox/trip/late-{number}.jpg" for number in range(4)))
 
     world.run("trip/")
@@ -95,7 +95,7 @@ def test_few_late_images_in_a_part_of_a_long_walk_are_not_taken_for_all(world: W
 
 
 def test_no_more_than_two_slices_are_open_at_once() -> None:
-    world = World(bounds=replace(SMALL, slice_rows=1))
+    world = World(limits=replace(SMALL, slice_rows=1))
     world.fill(*(f"inbox/trip/{number}.jpg" for number in range(8)))
     run = begin(world.cloud, Scope("trip/"))
     for _ in range(4):
@@ -127,7 +127,7 @@ STRANGE = [
 
 
 def test_strange_keys_are_answered_under_matching_keys(world: World) -> None:
-    world.bounds = replace(SMALL, slice_rows=100)
+    world.limits = replace(SMALL, slice_rows=100)
     world.fill(*STRANGE[:-1])
     world.put(STRANGE[-1], b"")
 
@@ -145,7 +145,7 @@ def test_neighbours_in_name_get_each_its_own_answer(world: World) -> None:
         *("inbox/in/a.json", "inbox/in/a.out", "inbox/in/a/deeper.jpg", "inbox/in/a.jpg.json"),
     ]
     for bounds in (replace(SMALL, slice_rows=1, page_rows=1), replace(SMALL, slice_rows=100)):
-        world = World(bounds=bounds)
+        world = World(limits=bounds)
         world.fill(*keys)
         world.run("in/")
         labels = {

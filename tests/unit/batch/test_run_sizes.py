@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.keys import beat_key
+from domain.keys import debounce_key
 from domain.result import Rejected
 from domain.scope import Scope
 from tests.support.worlds.folders import ON_FOLDER, SMALL, World
@@ -28,7 +28,7 @@ def test_a_single_too_large_for_the_endpoint_is_a_run_of_its_own(world: World) -
 
 
 def test_sizes_that_a_small_job_cannot_take_are_a_job_of_their_own(world: World) -> None:
-    world.bounds = replace(SMALL, slice_rows=100)
+    world.limits = replace(SMALL, slice_rows=100)
     world.fill("inbox/trip/small.jpg")
     world.put("inbox/trip/large.jpg", b"x" * 6_300_000)
 
@@ -67,7 +67,7 @@ def test_the_timer_that_is_sent_again_is_that_of_the_last_beat(world: World) -> 
     again, single = (body for _, body, _ in world.sqs.sent)
     assert again == {"quiet": {"path": timer.path, "nonce": timer.nonce}}
     assert single == {"start": {"path": "big.jpg"}}
-    assert beat_key(Scope("trip/").token) in world.s3.objects
+    assert debounce_key(Scope("trip/").token) in world.s3.objects
 
 
 @pytest.mark.parametrize(("images", "jobs"), [(1, 0), (3, 0), (4, 1)])

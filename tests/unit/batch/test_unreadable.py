@@ -359,7 +359,7 @@ def test_a_page_that_is_tried_again_asks_only_about_what_is_left(
         if operation == "PutObject" and key == "outbox/trip/2.jpg.json":
             raise error("PutObject", 503, "SlowDown")
 
-    folder.bounds = replace(folder.bounds, page_rows=4)
+    folder.limits = replace(folder.limits, page_rows=4)
     denied.then = refuse
     folder.send(Start("trip/"))
     folder.drain()
@@ -392,7 +392,7 @@ def test_a_page_of_which_nothing_can_be_done_ends_before_its_message_is_dead(
             raise error("PutObject", 403, "AccessDenied")
 
     denied.then = refuse
-    folder.bounds = replace(folder.bounds, page_rows=4)
+    folder.limits = replace(folder.limits, page_rows=4)
     folder.send(Start("trip/"))
     rest(folder, denied, rounds=PAGE_RECEIVES * 3 + 50)
     assert folder.status("trip/")["state"] == "failed"
@@ -415,7 +415,7 @@ def outnumbered(folder: Folder) -> Folder:
     """More objects of one sender that nobody reads than are looked at, before all others."""
     upload_in_parts(folder, *MANY)
     folder.s3.page_size = 8
-    folder.bounds = replace(folder.bounds, slice_rows=100, sweep_rows=100, page_rows=50)
+    folder.limits = replace(folder.limits, slice_rows=100, reclassify_rows=100, page_rows=50)
     folder.s3.clock.tick(3600)
     return folder
 
@@ -442,7 +442,7 @@ def test_planning_waits_for_an_hour_where_everything_may_be_denied(
     outnumbered.send(message)
     with pytest.raises(ClientError):
         outnumbered.drain()
-    outnumbered.s3.clock.tick(outnumbered.bounds.planning_patience_seconds + 1)
+    outnumbered.s3.clock.tick(outnumbered.limits.planning_patience_seconds + 1)
     outnumbered.deliver()
     assert outnumbered.sagemaker.running()
 
@@ -499,7 +499,7 @@ def test_a_table_whose_key_is_gone_holds_up_its_folder_for_a_day_at_most(
     folder.send(Start("trip/"))
     with pytest.raises(AssertionError, match="not at rest"):
         rest(folder, denied, rounds=20)
-    folder.s3.clock.tick(folder.bounds.report_patience_seconds + 1)
+    folder.s3.clock.tick(folder.limits.report_patience_seconds + 1)
     folder.tick()
     assert folder.open_runs() == []
     assert "inbox/trip/5.jpg" in [row["image"] for row in folder.table("trip/")]

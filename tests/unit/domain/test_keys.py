@@ -23,9 +23,9 @@ from domain.keys import (
     WORK,
     JobName,
     RunKeys,
-    beat_key,
     claim_key,
     claimed_token,
+    debounce_key,
     fits_manifest,
     folder_file,
     image_key,
@@ -144,7 +144,7 @@ def test_a_claim_leads_back_to_its_token(path: str) -> None:
     token = Scope(path).token
     assert claimed_token(claim_key(token)) == token
     assert claim_key(token).startswith(CLAIMS)
-    assert beat_key(token).startswith(BEATS)
+    assert debounce_key(token).startswith(BEATS)
 
 
 @given(some.paths, some.nonces, st.integers(1, 9), st.integers(0, 999_999), st.integers(0, 9))
@@ -280,7 +280,7 @@ HASHED = hashlib.sha256(f"inbox/{LONG_PATH}".encode()).hexdigest()
         (keys.timeouts_key("inbox/é.jpg"), f"work/timeouts/{HASHED_NAME}.json"),
         (RUN.closing, "work/runs/trip-0123/0123456789/closing.json"),
         (RUN.part("table-"), "work/runs/trip-0123/0123456789/report/table-"),
-        (beat_key("trip-0123"), "work/beats/trip-0123.json"),
+        (debounce_key("trip-0123"), "work/beats/trip-0123.json"),
         (RUN.prefix, "work/runs/trip-0123/0123456789/"),
         (RUN.slice(2, 13), "work/runs/trip-0123/0123456789/slices/2/000013.json"),
         (RUN.slices(2), "work/runs/trip-0123/0123456789/slices/2/"),
@@ -289,7 +289,7 @@ HASHED = hashlib.sha256(f"inbox/{LONG_PATH}".encode()).hexdigest()
         (RUN.output(JOB), "work/runs/trip-0123/0123456789/output/2-000013-1/"),
         (str(JOB), "sortbox-dev-trip-0123456789-2-13-1"),
         (
-            keys.sweep_file("2026-01-02T03:04:05+00:00", "ab", "_status.json"),
+            keys.reclassification_file("2026-01-02T03:04:05+00:00", "ab", "_status.json"),
             "outbox/_reclassify/20260102030405-ab/_status.json",
         ),
     ],
@@ -324,10 +324,10 @@ def test_a_large_singles_marker_leads_back_to_it(key: str) -> None:
 
 def test_what_a_sweep_left_for_a_table_leads_back_to_the_sweep() -> None:
     trip = Scope("trip/")
-    key = keys.renewed_key(trip, "0123456789", 13)
+    key = keys.reclassified_key(trip, "0123456789", 13)
     assert key == f"work/renewed/{trip.token}/0123456789-000013.jsonl"
-    assert key.startswith(keys.renewed_prefix(trip))
-    assert keys.renewed_sweep(key) == "0123456789"
+    assert key.startswith(keys.reclassified_prefix(trip))
+    assert keys.reclassification_of(key) == "0123456789"
 
 
 @pytest.mark.parametrize("more", ["", "é", "🐈"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.keys import beat_key, waiting_key
+from domain.keys import debounce_key, waiting_key
 from domain.scope import Scope
 from functions.debounce import REMEMBERED, Beats, is_quiet
 from functions.messages import Quiet
@@ -36,7 +36,7 @@ def shore() -> Shore:
 def test_a_beat_is_written_before_its_timer_is_sent(shore: Shore) -> None:
     shore.s3.hook = lambda operation, key: void(shore.sqs.sent and pytest.fail("sent too early"))
     shore.beats.beat(TRIP)
-    assert json.loads(shore.s3.objects[beat_key(TRIP.token)].body)["path"] == "trip/"
+    assert json.loads(shore.s3.objects[debounce_key(TRIP.token)].body)["path"] == "trip/"
     assert [delay for _, _, delay in shore.sqs.sent] == [60]
 
 

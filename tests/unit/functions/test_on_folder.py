@@ -9,7 +9,7 @@ import pytest
 from domain.keys import ACTIVE_MODEL, JobName, waiting_key
 from domain.scope import Scope
 from functions.messages import Advance, Malformed, Start, to_json
-from functions.on_folder import cloud, door
+from functions.on_folder import door, make_context
 from tests.support.fakes.sagemaker import no_one
 from tests.support.worlds.folders import ON_FOLDER, World, record
 from tests.support.worlds.uploads import active, sqs_event
@@ -156,7 +156,7 @@ def test_a_promotion_is_seen_by_the_step_that_follows_it(world: World) -> None:
     world.put(ACTIVE_MODEL, active(1).to_json().encode())
     s3: Any = world.s3
     nobody: Any = None
-    made = cloud(ON_FOLDER, s3, nobody, nobody, nobody)
+    made = make_context(ON_FOLDER, s3, nobody, nobody, nobody)
     assert made.active_model() == active(1)
     world.put(ACTIVE_MODEL, active(2).to_json().encode())
     assert made.active_model() == active(2), (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.keys import beat_key, large_key
+from domain.keys import debounce_key, large_key
 from domain.result import Classified, Rejected
 from domain.route import ENDPOINT_BYTES
 from domain.scope import LARGE_SINGLES, Scope
@@ -66,7 +66,7 @@ def test_an_image_of_a_folder_is_a_beat_and_not_a_request(world: World) -> None:
     world.put("inbox/trip/day1/a.jpg", b"cat")
     assert world.failed(notification("inbox/trip/day1/a.jpg")) == []
     assert world.endpoint.asked == []
-    beat = json.loads(world.s3.objects[beat_key(Scope("trip/").token)].body)
+    beat = json.loads(world.s3.objects[debounce_key(Scope("trip/").token)].body)
     assert world.sqs.sent == [(SETTINGS.folder_queue_url, {"quiet": beat}, 60)]
     assert beat["path"] == "trip/"
 
@@ -101,7 +101,7 @@ def test_a_single_too_large_for_the_endpoint_is_left_to_the_run_of_such(world: W
     assert world.failed(notification(CAT)) == []
     assert world.endpoint.asked == []
     assert large_key(CAT) in world.s3.objects
-    beat = json.loads(world.s3.objects[beat_key(LARGE_SINGLES.token)].body)
+    beat = json.loads(world.s3.objects[debounce_key(LARGE_SINGLES.token)].body)
     assert world.sqs.sent == [(SETTINGS.folder_queue_url, {"quiet": beat}, 60)]
 
 

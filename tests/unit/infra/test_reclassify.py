@@ -9,7 +9,7 @@ import pytest
 
 from batch.status import STATUS
 from domain.keys import SWEEPS, claim_key, ticket_key
-from domain.scope import SWEEP, Scope
+from domain.scope import RECLASSIFICATION, Scope
 from infra.diagnostics.cost import TYPICAL, load_prices
 from infra.reclassify import Asked, Desk, Plan, ReclassifyError, run, scope_of
 from tests.support.worlds.folders import World
@@ -127,7 +127,7 @@ def test_one_is_stopped_and_another_call_resumes_it(world: World) -> None:
 def test_one_is_given_up(world: World) -> None:
     world.sweep()
     assert "ended" in say(world, Asked(end=True))
-    assert claim_key(SWEEP) not in world.s3.objects
+    assert claim_key(RECLASSIFICATION) not in world.s3.objects
     assert status(world)["state"] == "given up"
     with pytest.raises(ReclassifyError, match="no reclassification"):
         say(world, Asked(end=True))
@@ -163,4 +163,4 @@ def test_what_is_no_prefix_of_the_inbox_is_refused(prefix: str) -> None:
 def test_the_message_is_one_that_the_queue_reads(world: World) -> None:
     say(world)
     world.deliver()
-    assert json.loads(world.s3.objects[claim_key(SWEEP)].body)["confirmed"] is True
+    assert json.loads(world.s3.objects[claim_key(RECLASSIFICATION)].body)["confirmed"] is True

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batch.jobs import slots
-from batch.jobs.slots import take
+from batch.jobs.slots import acquire
 from batch.run import begin
 from domain.keys import SLOTS, TICKETS, JobName, ticket_key, ticket_since, ticket_token
 from domain.scope import Scope
@@ -97,10 +97,10 @@ def test_of_two_that_take_the_last_slot_at_the_same_moment_one_waits() -> None:
     def meddle(operation: str, key: str) -> None:
         if operation == "PutObject" and key.startswith(SLOTS):
             world.s3.hook = lambda operation, key: None
-            taken.append(take(world.cloud, other, job(2)))
+            taken.append(acquire(world.cloud, other, job(2)))
 
     world.s3.hook = meddle
-    taken.append(take(world.cloud, one, job(1)))
+    taken.append(acquire(world.cloud, one, job(1)))
     assert taken == [True, False]
 
 
@@ -108,25 +108,25 @@ def test_a_job_asked_for_twice_takes_one_slot() -> None:
     world = world_of(jobs=2)
     world.fill("inbox/a/1.jpg")
     run = begin(world.cloud, Scope("a/"))
-    assert take(world.cloud, run, job(1))
-    assert take(world.cloud, run, job(1))
-    assert take(world.cloud, run, job(2))
-    assert not take(world.cloud, run, job(3))
+    assert acquire(world.cloud, run, job(1))
+    assert acquire(world.cloud, run, job(1))
+    assert acquire(world.cloud, run, job(2))
+    assert not acquire(world.cloud, run, job(3))
 
 
 def test_a_slot_whose_job_was_never_created_is_kept_for_it_and_then_free() -> None:
     """A process that died, or is slow: it may still create its job until its time is up."""
     world = world_of(jobs=1)
     run, other = begin(world.cloud, Scope("a/")), begin(world.cloud, Scope("b/"))
-    assert take(world.cloud, run, job(1))
+    assert acquire(world.cloud, run, job(1))
     wait(world, 1_700)
-    assert not take(world.cloud, other, job(2))
-    assert take(world.cloud, run, job(1)), "it is its own, and is kept for as long again"
+    assert not acquire(world.cloud, other, job(2))
+    assert acquire(world.cloud, run, job(1)), "it is its own, and is kept for as long again"
     wait(world, 1_700)
-    assert not take(world.cloud, other, job(2))
+    assert not acquire(world.cloud, other, job(2))
     wait(world, 200)
-    assert take(world.cloud, other, job(2))
-    assert not take(world.cloud, run, job(1))
+    assert acquire(world.cloud, other, job(2))
+    assert not acquire(world.cloud, run, job(1))
 
 
 def test_a_folder_of_many_jobs_goes_to_the_end_of_the_line_after_each() -> None:
@@ -175,24 +175,24 @@ def test_a_run_that_never_comes_to_take_its_slot_loses_its_place() -> None:
     """Its messages fail before it asks: what is held up elsewhere holds up nobody here."""
     world = world_of(jobs=1)
     stuck, other = begin(world.cloud, Scope("a/")), begin(world.cloud, Scope("b/"))
-    assert take(world.cloud, begin(world.cloud, Scope("c/")), job(1))
-    assert not take(world.cloud, stuck, job(2))
+    assert acquire(world.cloud, begin(world.cloud, Scope("c/")), job(1))
+    assert not acquire(world.cloud, stuck, job(2))
     wait(world, 60)
-    assert not take(world.cloud, other, job(3))
+    assert not acquire(world.cloud, other, job(3))
     world.s3.objects.pop(next(key for key in world.s3.objects if key.startswith(SLOTS)))
-    assert not take(world.cloud, other, job(3)), "the slot is free, and another's turn"
+    assert not acquire(world.cloud, other, job(3)), "the slot is free, and another's turn"
     wait(world, 1_900)
-    assert take(world.cloud, other, job(3))
+    assert acquire(world.cloud, other, job(3))
 
 
 def test_a_run_that_ended_while_it_waited_is_taken_out_of_the_line() -> None:
     world = world_of(jobs=1)
     gone, other = begin(world.cloud, Scope("a/")), begin(world.cloud, Scope("b/"))
-    assert take(world.cloud, begin(world.cloud, Scope("c/")), job(1))
-    assert not take(world.cloud, gone, job(2))
+    assert acquire(world.cloud, begin(world.cloud, Scope("c/")), job(1))
+    assert not acquire(world.cloud, gone, job(2))
     world.s3.objects.pop(f"work/claims/{gone.scope.token}.json")
     world.s3.objects.pop(next(key for key in world.s3.objects if key.startswith(SLOTS)))
-    assert take(world.cloud, other, job(3))
+    assert acquire(world.cloud, other, job(3))
     assert tickets(world) == []
 
 
@@ -202,7 +202,7 @@ def test_the_end_of_a_job_wakes_those_at_the_head_of_the_line() -> None:
         world.fill(f"inbox/{name}/1.jpg")
         world.start(f"{name}/")
     sent: list[str] = []
-    slots.call_next(replace(world.cloud, go_on=sent.append))
+    slots.call_next(replace(world.cloud, advance_later=sent.append))
     assert sent == [Scope("b/").token, Scope("c/").token]
 
 
@@ -225,9 +225,9 @@ def test_a_run_far_back_in_the_line_asks_with_one_list() -> None:
     world = world_of(jobs=1)
     runs = [begin(world.cloud, Scope(f"f{number}/")) for number in range(4)]
     for number, run in enumerate(runs):
-        take(world.cloud, run, job(number))
+        acquire(world.cloud, run, job(number))
     before = dict(world.s3.calls)
-    assert not take(world.cloud, runs[3], job(3))
+    assert not acquire(world.cloud, runs[3], job(3))
     spent = {name: count - before.get(name, 0) for name, count in world.s3.calls.items()}
     assert {name: count for name, count in spent.items() if count} == {
         "ListObjectsV2": 1,
@@ -265,14 +265,14 @@ def test_the_clock_and_status_tell_how_many_runs_wait_and_since_when() -> None:
 def test_tickets_that_lapsed_are_taken_away_and_hide_nobody_in_line() -> None:
     """More runs wait than come by within a ticket's life, each time under another ticket."""
     world = world_of(jobs=1, late=0)
-    world.bounds = replace(world.bounds, tickets=5)
+    world.limits = replace(world.limits, tickets=5)
     for number in range(15):
         world.fill(f"inbox/f{number:02}/a.jpg")
         world.start(f"f{number:02}/")
     for _ in range(3):
-        wait(world, world.bounds.ticket_seconds + 100)
+        wait(world, world.limits.ticket_seconds + 100)
         world.tick()
-    assert slots.waiting(world.cloud.bucket, world.cloud.now(), world.cloud.bounds)
+    assert slots.waiting(world.cloud.bucket, world.cloud.now(), world.cloud.limits)
     assert len(tickets(world)) <= 15 + 5
     world.finish_jobs(rounds=100)
     for _ in range(15):
@@ -280,7 +280,7 @@ def test_tickets_that_lapsed_are_taken_away_and_hide_nobody_in_line() -> None:
         world.tick()
         world.finish_jobs(rounds=100)
     assert world.open_runs() == []
-    wait(world, world.bounds.ticket_seconds + 100)
+    wait(world, world.limits.ticket_seconds + 100)
     world.fill("inbox/last/a.jpg")
     world.run("last/")
     assert tickets(world) == []

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from batch.context import Machines
+from batch.context import TransformResources
 from batch.jobs.transform import (
     Denied,
     Ended,
     Missing,
     NameTakenError,
     NoCapacity,
-    Order,
     Running,
     Stopped,
+    TransformRequest,
     describe,
     request_for,
     start,
@@ -29,10 +29,12 @@ from tests.support.fakes.sagemaker import FakeSageMaker
 NAME = JobName("test", "trip", "0123456789", 1, 0, 0)
 
 
-def order(manifest: str = "s3://bucket/work/m", large: bool = False) -> Order:
+def order(manifest: str = "s3://bucket/work/m", large: bool = False) -> TransformRequest:
     road = LARGE if large else SMALL
-    machines = Machines("ml.m5.xlarge", 2)
-    return Order(NAME, manifest, "s3://bucket/work/out/", "sortbox-test-1", road, machines)
+    machines = TransformResources("ml.m5.xlarge", 2)
+    return TransformRequest(
+        NAME, manifest, "s3://bucket/work/out/", "sortbox-test-1", road, machines
+    )
 
 
 def sagemaker() -> Any:
@@ -157,8 +159,8 @@ def test_a_describe_that_is_refused_is_not_a_missing_job() -> None:
 def test_output_and_disks_are_under_the_stages_key_where_the_machine_takes_one(
     kind: Any, disks: bool
 ) -> None:
-    under = replace(order(), machines=Machines(kind, 1, KEY))
+    under = replace(order(), resources=TransformResources(kind, 1, KEY))
     request = request_for(under)
     assert request["TransformOutput"].pop("KmsKeyId") == KEY
     assert request["TransformResources"].pop("VolumeKmsKeyId", None) == (KEY if disks else None)
-    assert request == request_for(replace(under, machines=Machines(kind, 1)))
+    assert request == request_for(replace(under, resources=TransformResources(kind, 1)))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws.bucket import Listed
-from batch.planning.listing import UNLISTED, Candidate, is_settled_by_listing, together
+from batch.planning.listing import UNLISTED, Candidate, is_settled_by_listing, match_results
 from domain.keys import result_key
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -30,7 +30,7 @@ def listing(keys: set[str]) -> Iterator[Listed]:
 
 
 def joined(images: set[str], results: set[str]) -> list[Candidate]:
-    return list(together(listing(images), listing(results)))
+    return list(match_results(listing(images), listing(results)))
 
 
 @given(folders, st.data())
@@ -78,20 +78,20 @@ def test_what_is_held_does_not_grow_with_the_listing() -> None:
             yield listed(key)
 
     most = 0
-    for given_out, _ in enumerate(together(images(), iter(()))):
+    for given_out, _ in enumerate(match_results(images(), iter(()))):
         most = max(most, read - given_out)
     assert most <= 3
 
 
 def test_results_are_read_no_further_than_the_images_need() -> None:
     results = iter([listed(f"outbox/f/{number:03}.jpg.json") for number in range(100)])
-    list(together(iter([listed("inbox/f/000.jpg"), listed("inbox/f/001.jpg")]), results))
+    list(match_results(iter([listed("inbox/f/000.jpg"), listed("inbox/f/001.jpg")]), results))
     assert next(results).key == "outbox/f/001.jpg.json"
 
 
 def test_a_result_under_a_hash_is_left_to_a_head() -> None:
     image = listed("inbox/f/" + "x" * 1014)
-    assert list(together(iter([image]), iter(()))) == [Candidate(image, UNLISTED)]
+    assert list(match_results(iter([image]), iter(()))) == [Candidate(image, UNLISTED)]
 
 
 @pytest.mark.parametrize(

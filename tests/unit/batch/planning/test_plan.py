@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from batch.claim import Run
-from batch.context import Bounds
-from batch.planning.plan import divide, plan, road_of
+from batch.context import Limits
+from batch.planning.plan import divide, plan, route_of
 from batch.planning.slice import (
     LARGE,
     SMALL,
-    Direct,
     PageRef,
     Part,
     Row,
     Slice,
+    ViaEndpoint,
     inputs_of,
     latest,
     open_page,
@@ -76,7 +76,7 @@ class ManyKeys(FakeS3):
 def test_a_hundred_and_twenty_thousand_images_are_three_slices_of_bounded_pages() -> None:
     s3 = ManyKeys()
     s3.count = 120_000
-    world = World(s3=s3, bounds=Bounds())
+    world = World(s3=s3, limits=Limits())
     run = begin(world.cloud, TRIP)
 
     slices = all_slices(world, run)
@@ -95,7 +95,7 @@ def test_a_hundred_and_twenty_thousand_images_are_three_slices_of_bounded_pages(
 
 
 def test_a_folder_whose_images_are_all_answered_is_walked_in_bounded_steps() -> None:
-    world = World(bounds=Bounds(slice_rows=50, page_rows=10, walk_keys=20))
+    world = World(limits=Limits(slice_rows=50, page_rows=10, walk_keys=20))
     for number in range(40):
         world.fill(f"inbox/trip/{number:02}.jpg")
     world.s3.clock.tick(60)
@@ -112,7 +112,7 @@ def test_a_folder_whose_images_are_all_answered_is_walked_in_bounded_steps() -> 
 
 
 def test_looks_at_single_results_count_more_than_listed_keys() -> None:
-    world = World(bounds=Bounds(walk_keys=100))
+    world = World(limits=Limits(walk_keys=100))
     for number in range(40):
         world.fill(f"inbox/trip/{number:02}.jpg")
     world.answer(*world.images())
@@ -127,7 +127,7 @@ def test_looks_at_single_results_count_more_than_listed_keys() -> None:
 @pytest.mark.parametrize("slice_rows", [1, 2, 3, 7, 100])
 def test_slices_cover_every_image_once_wherever_they_are_cut(slice_rows: int) -> None:
     names = ["a", "a-1", "a-2", "a.jpg", "a/b", "aa", "cat", "cat (1).jpg", "cat.json", "z"]
-    world = World(bounds=Bounds(slice_rows=slice_rows, page_rows=2))
+    world = World(limits=Limits(slice_rows=slice_rows, page_rows=2))
     world.fill(*(f"inbox/trip/{name}" for name in names))
     # Some are answered already, so that the other listing matters wherever a slice begins.
     answered = {"a", "cat", "cat (1).jpg"}
@@ -145,27 +145,27 @@ def test_what_cannot_go_into_a_job_goes_direct() -> None:
         row("inbox/trip/a.jpg", 6_000_000): SMALL,
         row("inbox/trip/a.jpg", 6_000_001): LARGE,
         row("inbox/trip/a.jpg", 100_000_000): LARGE,
-        row("inbox/trip/a.jpg", 100_000_001): Direct(),
-        row("inbox/trip/a.jpg", 0): Direct(),
-        row("inbox/trip//a.jpg"): Direct(),
-        row("inbox/trip/a\n.jpg"): Direct(),
+        row("inbox/trip/a.jpg", 100_000_001): ViaEndpoint(),
+        row("inbox/trip/a.jpg", 0): ViaEndpoint(),
+        row("inbox/trip//a.jpg"): ViaEndpoint(),
+        row("inbox/trip/a\n.jpg"): ViaEndpoint(),
     }
-    assert {each: road_of(each) for each in roads} == roads
+    assert {each: route_of(each) for each in roads} == roads
 
 
 def test_up_to_so_many_late_images_go_direct() -> None:
     rows = [row(f"inbox/trip/{number}") for number in range(3)]
-    assert [road for road, _ in divide(rows, most_late=3)] == [Direct()]
-    assert [road for road, _ in divide(rows, most_late=2)] == [SMALL]
+    assert [road for road, _ in divide(rows, endpoint_max=3)] == [ViaEndpoint()]
+    assert [road for road, _ in divide(rows, endpoint_max=2)] == [SMALL]
 
 
 def test_late_images_that_are_large_still_need_a_job() -> None:
     rows = [row("inbox/trip/a"), row("inbox/trip/b", 7_000_000)]
-    assert [road for road, _ in divide(rows, most_late=3)] == [LARGE, Direct()]
+    assert [road for road, _ in divide(rows, endpoint_max=3)] == [LARGE, ViaEndpoint()]
 
 
 def test_rows_are_paged_in_the_order_of_their_outputs() -> None:
-    ((_, rows),) = divide([row("inbox/trip/a"), row("inbox/trip/a.k")], most_late=0)
+    ((_, rows),) = divide([row("inbox/trip/a"), row("inbox/trip/a.k")], endpoint_max=0)
     assert [each.key for each in rows] == ["inbox/trip/a.k", "inbox/trip/a"]
 
 
@@ -199,13 +199,13 @@ def test_a_slice_is_read_as_it_was_written() -> None:
     world.fill("inbox/trip/1.jpg", "inbox/trip//odd")
     run = begin(world.cloud, TRIP)
     planned = plan(world.cloud, run, 1, None)
-    assert {type(part.road) for part in planned.parts} == {type(SMALL), Direct}
+    assert {type(part.route) for part in planned.parts} == {type(SMALL), ViaEndpoint}
     assert read(world.cloud.bucket, run.keys, 1, 0) == planned
     assert latest(world.cloud.bucket, run.keys) == (planned,)
 
 
 def test_only_slices_of_the_latest_attempt_may_be_open() -> None:
-    world = World(bounds=replace(Bounds(), slice_rows=1))
+    world = World(limits=replace(Limits(), slice_rows=1))
     world.fill(*(f"inbox/trip/{number}.jpg" for number in range(6)))
     run = begin(world.cloud, TRIP)
     slices = all_slices(world, run)
@@ -227,7 +227,7 @@ def test_a_page_of_a_run_whose_files_have_expired_is_nothing() -> None:
 
 def test_planning_stops_in_time_and_goes_on_with_the_next_tick() -> None:
     """A folder so long that one invocation cannot walk it."""
-    world = World(bounds=Bounds(walk_keys=10, planning_seconds=60))
+    world = World(limits=Limits(walk_keys=10, planning_seconds=60))
     world.fill(*(f"inbox/trip/{number:02}.jpg" for number in range(40)))
     world.s3.clock.tick(60)
     world.answer(*world.images())

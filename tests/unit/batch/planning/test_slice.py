@@ -7,7 +7,7 @@ from typing import Any
 from aws.bucket import Bucket, Listed
 from batch.planning.slice import Row
 from domain.result import Version
-from tests.support.fakes.aws import FakeS3, StoredObject
+from tests.support.fakes.aws import FakeObject, FakeS3
 
 
 def test_the_same_time_in_another_zone_is_the_same_time() -> None:
@@ -21,7 +21,7 @@ def test_the_same_time_in_another_zone_is_the_same_time() -> None:
 def test_listed_times_are_compared_in_whole_seconds() -> None:
     s3: Any = FakeS3()
     s3.put_object(Bucket="bucket", Key="inbox/a")
-    stored: StoredObject = s3.objects["inbox/a"]
+    stored: FakeObject = s3.objects["inbox/a"]
     (listed,) = Bucket(s3, "bucket").walk("inbox/")
     assert listed == Listed("inbox/a", stored.etag, 0, stored.last_modified.replace(microsecond=0))
     assert Row.of(listed).is_still(

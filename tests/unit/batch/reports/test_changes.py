@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from batch.outcome import Answer, Before, Predicted, Refusal, Unanswered
+from batch.outcome import Answer, Predicted, PreviousAnswer, Refusal, Unanswered
 from batch.reports import changes
-from batch.reports.changes import OTHERS, Changes, merged
+from batch.reports.changes import OTHERS, Changes, merge_attempts
 from domain.keys import SWEEPS
 from domain.reply import Label
 from tests.support.worlds.folders import World, with_late
@@ -110,12 +110,14 @@ def test_many_flips_raise_an_alarm(world: World, counted: dict[str, Any]) -> Non
     assert "ManyFlipped" in counted
 
 
-def predicted(image: str, label: str, before: Before | None = None, etag: str = "e") -> Predicted:
+def predicted(
+    image: str, label: str, before: PreviousAnswer | None = None, etag: str = "e"
+) -> Predicted:
     return Predicted(image, etag, (Label(label, 0.5),), "m2", "t", before)
 
 
 def test_an_image_that_was_answered_twice_in_a_sweep_is_counted_once_and_the_whole_way() -> None:
-    first, second = Before("cat", 0.5, "m1"), Before("dog", 0.5, "m2")
+    first, second = PreviousAnswer("cat", 0.5, "m1"), PreviousAnswer("dog", 0.5, "m2")
     told: list[Answer] = [
         predicted("a", "fox", second),
         predicted("a", "dog", first),
@@ -123,7 +125,7 @@ def test_an_image_that_was_answered_twice_in_a_sweep_is_counted_once_and_the_who
         Unanswered("c", "e", "why"),
         predicted("c", "cat", first),
     ]
-    assert list(merged(told)) == [
+    assert list(merge_attempts(told)) == [
         (told[0], first),
         (told[2], None),
         (told[4], first),
@@ -131,24 +133,24 @@ def test_an_image_that_was_answered_twice_in_a_sweep_is_counted_once_and_the_who
 
 
 def test_what_was_said_of_an_earlier_image_under_the_same_key_does_not_count() -> None:
-    earlier = predicted("a", "dog", Before("cat", 0.5, "m1"), etag="old")
-    assert list(merged([predicted("a", "dog"), earlier])) == [(predicted("a", "dog"), None)]
+    earlier = predicted("a", "dog", PreviousAnswer("cat", 0.5, "m1"), etag="old")
+    assert list(merge_attempts([predicted("a", "dog"), earlier])) == [(predicted("a", "dog"), None)]
 
 
 def test_any_number_of_labels_is_counted_in_bounded_memory() -> None:
     counted = Changes()
     for number in range(changes.MOST_PAIRS + 1000):
-        before = Before(f"old {number}", 0.5, "m1")
+        before = PreviousAnswer(f"old {number}", 0.5, "m1")
         counted.add(predicted(f"{number}", f"new {number}", before), before)
-    assert len(counted.after) == changes.MOST_SAID + 1
+    assert len(counted.after) == changes.MOST_COUNTED + 1
     assert len(counted.matrix) == changes.MOST_PAIRS + 1
-    assert counted.after[OTHERS] == changes.MOST_PAIRS + 1000 - changes.MOST_SAID
+    assert counted.after[OTHERS] == changes.MOST_PAIRS + 1000 - changes.MOST_COUNTED
     assert len(counted.flips) == changes.MOST_FLIPS
     assert counted.flipped == changes.MOST_PAIRS + 1000
 
 
 def test_a_label_that_became_a_rejection_is_a_flip() -> None:
-    counted, before = Changes(), Before("cat", 0.5, "m1")
+    counted, before = Changes(), PreviousAnswer("cat", 0.5, "m1")
     counted.add(Refusal("a", "e", "not_an_image", "why", "m2", "t"), before)
     assert (counted.flipped, counted.rejected) == (1, 1)
     assert dict(counted.matrix) == {("cat", "not_an_image"): 1}

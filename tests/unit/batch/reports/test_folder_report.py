@@ -28,8 +28,8 @@ from batch.outcome import (
 )
 from batch.planning.plan import plan
 from batch.reports import outcomes as answers_of
-from batch.reports.folder_report import MOST_LABELS, Counts, Reports
-from batch.reports.known import Sorted
+from batch.reports.folder_report import MOST_LABELS, Counts, FolderReport
+from batch.reports.known import AnswerStream
 from batch.reports.multipart import PartedFile
 from batch.run import begin
 from domain.reply import Label
@@ -53,7 +53,7 @@ def test_lines_are_read_as_they_were_written(answers: list[Answer]) -> None:
 
 def report_of(*answers: Predicted | Refusal) -> tuple[str, str, Counts]:
     bucket: Any = None  # nothing here is so large that it is written before its end
-    reports = Reports(PartedFile(bucket, "table"), PartedFile(bucket, "errors"))
+    reports = FolderReport(PartedFile(bucket, "table"), PartedFile(bucket, "errors"))
     reports.begin()
     for answer in answers:
         reports.add(answer)
@@ -92,7 +92,7 @@ def prediction(key: str, etag: str = "e", label: str = "cat") -> Predicted:
 
 
 def test_an_answer_counts_for_the_etag_that_it_carries() -> None:
-    stream = Sorted([prediction("a", "old"), prediction("a", "e"), prediction("b", "old")])
+    stream = AnswerStream([prediction("a", "old"), prediction("a", "e"), prediction("b", "old")])
     assert stream.at(listed("a")) == prediction("a", "e")
     assert stream.at(listed("b")) is None
     assert stream.at(listed("c")) is None
@@ -101,7 +101,7 @@ def test_an_answer_counts_for_the_etag_that_it_carries() -> None:
 def test_the_first_of_several_answers_counts_and_none_is_not_an_answer() -> None:
     latest: list[Answer] = [Unanswered("a", "e", "?")]
     latest += [prediction("a", label="dog"), prediction("a", label="cat")]
-    assert Sorted(latest).at(listed("a")) == prediction("a", label="dog")
+    assert AnswerStream(latest).at(listed("a")) == prediction("a", label="dog")
 
 
 def test_the_latest_attempts_answer_comes_first() -> None:
@@ -113,7 +113,7 @@ def test_the_latest_attempts_answer_comes_first() -> None:
         line = to_line(prediction("inbox/trip/1.jpg", label=label))
         world.put(done_key(page), line.encode())
 
-    merged = answers_of.of_run(world.cloud.bucket, run, attempts=3)
+    merged = answers_of.read_run(world.cloud.bucket, run, attempts=3)
 
     assert [answer.labels[0].label for answer in merged if isinstance(answer, Predicted)] == [
         "dog",
@@ -122,7 +122,7 @@ def test_the_latest_attempts_answer_comes_first() -> None:
 
 
 def test_images_that_left_are_passed_over() -> None:
-    stream = Sorted([prediction(key) for key in "abcd"])
+    stream = AnswerStream([prediction(key) for key in "abcd"])
     assert stream.at(listed("c")) == prediction("c")
 
 
@@ -131,7 +131,7 @@ def test_the_summary_counts_the_most_frequent_labels_and_the_rest_as_one_number(
     counts.labels.update({f"label {number:05}": 1 for number in range(MOST_LABELS + 5)})
     counts.labels["cat"] = 7
     run = begin(World().cloud, Scope("trip/"))
-    told = counts.told(run)
+    told = counts.summary(run)
     assert next(iter(told["labels"].items())) == ("cat", 7)
     assert len(told["labels"]) == MOST_LABELS
     assert told["other_labels"] == 6
@@ -185,7 +185,7 @@ def test_an_answer_that_no_stream_knows_is_read_from_the_outbox() -> None:
 
 
 def test_only_so_many_are_read_from_the_outbox_and_the_rest_are_counted() -> None:
-    world = World(bounds=replace(SMALL, report_reads=2))
+    world = World(limits=replace(SMALL, report_reads=2))
     world.fill(*(f"inbox/trip/{number}.jpg" for number in range(5)))
     world.answer(*world.images())
 

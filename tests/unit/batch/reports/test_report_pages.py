@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import pytest
 
 from batch.claim import Run
-from batch.outcome import Before, Predicted, Refusal
+from batch.outcome import Predicted, Refusal
 from batch.reports import change_page, folder_page
 from batch.reports.changes import Changes
 from batch.reports.folder_page import Gallery
@@ -46,7 +46,7 @@ def folder(*answers: Predicted | Refusal, labels: dict[str, int] | None = None) 
 def changed(names: list[str]) -> str:
     changes = Changes()
     for name in names:
-        before = Before(name, 0.5, name)
+        before = PreviousAnswer(name, 0.5, name)
         changes.add(predicted(name, f"new {name}"), before)
         changes.add(Refusal(f"inbox/{name}", "e", name, name, name, "t"), None)
     run = Run(f"{names[0]}/", "0123456789", "2026-01-01T00:00:00", first=False, kind="renewal")

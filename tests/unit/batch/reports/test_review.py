@@ -12,7 +12,7 @@ from batch.reports import review
 from batch.reports.review import Review, key_of
 from domain.class_folders import folder_of
 from domain.reply import Label
-from domain.scope import SWEEP, Scope
+from domain.scope import RECLASSIFICATION, Scope
 from infra.review import Listed, ReviewError, corrected, fetch, file_name, lists, parse
 from tests.support.builders.pages import HOSTILE
 from tests.support.worlds.folders import World, with_late
@@ -55,7 +55,7 @@ def test_a_sweep_lists_what_it_answered(world: World) -> None:
     world.promote(2)
     world.sweep()
     world.finish_jobs()
-    assert key_of(Scope("", "renewal")) == f"outbox/_review/{SWEEP}.csv"
+    assert key_of(Scope("", "renewal")) == f"outbox/_review/{RECLASSIFICATION}.csv"
     assert len(table(world, Scope("", "renewal"))) == review.SAMPLE
 
 

@@ -161,7 +161,7 @@ def test_a_page_for_an_endpoint_that_does_not_answer_fetches_one_image_and_no_mo
     settings = replace(ON_FOLDER, endpoint_max_first=10)
     bounds = replace(folders.SMALL, slice_rows=100, page_rows=100)
     endpoint = FakeEndpoint(trouble=down)
-    world = folders.World(settings=settings, endpoint=endpoint, bounds=bounds)
+    world = folders.World(settings=settings, endpoint=endpoint, limits=bounds)
     world.fill(*(f"inbox/trip/{number}.jpg" for number in range(8)))
     with pytest.raises(ClientError):
         world.start("trip/")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aws.bucket import Bucket
-from batch.context import Bounds
+from batch.context import Limits
 from domain.scope import Scope
 from functions.messages import Start
 from infra.diagnostics.findings import Lookout, head_of, of_access
@@ -23,7 +23,7 @@ def look_at(world: World) -> Lookout:
 
 
 def test_a_folder_tells_how_many_could_not_be_read_and_the_first_of_them() -> None:
-    world = World(bounds=Bounds(heads_at_once=1), settings=with_late(30))
+    world = World(limits=Limits(heads_at_once=1), settings=with_late(30))
     world.put("outbox/trip/_summary.json", b"{}")
     keys = [f"inbox/trip/{number:02}.jpg" for number in range(SHOWN + 4)]
     world.fill(*keys, "inbox/trip/fine.jpg")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from batch import claim
-from domain.scope import SWEEP
+from domain.scope import RECLASSIFICATION
 from infra.diagnostics.status import of_sweeps
 from tests.support.worlds.folders import World
 from tests.support.worlds.sweeps import ALL, answered_long_ago
@@ -30,7 +30,7 @@ def test_the_live_one_says_how_far_it_is_and_that_it_will_stop() -> None:
     assert "attempt 1, 5 of 10 planned so far answered, 1 jobs running, 0.04 images/s" in told(
         world
     )
-    claim.change(world.cloud.bucket, SWEEP, lambda run: replace(run, paused=True))
+    claim.change(world.cloud.bucket, RECLASSIFICATION, lambda run: replace(run, paused=True))
     assert "and stops after what runs now" in told(world)
     world.finish_jobs()
     assert "is stopped since" in told(world)

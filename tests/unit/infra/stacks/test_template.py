@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batch.context import Bounds
+from batch.context import Limits
 from functions.messages import Sweep, parse_folder
 from functions.on_folder import AGAIN_SECONDS
 from functions.settings import OnFolder, OnPage, OnSchedule, OnUpload, variables
@@ -70,7 +70,7 @@ def test_a_step_of_a_folder_ends_before_its_function_does(template: Template) ->
 
     A second step is begun within the margin, or not at all.
     """
-    bounds, margin = Bounds(), 60 + AGAIN_SECONDS
+    bounds, margin = Limits(), 60 + AGAIN_SECONDS
     planning = bounds.planning_seconds + bounds.walk_seconds
     reporting = bounds.report_seconds + bounds.pictures_seconds
     assert max(planning, reporting) + margin < functions(template)["onFolder"]["Timeout"]

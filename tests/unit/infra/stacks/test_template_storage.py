@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from batch.context import Bounds
-from domain.keys import ACTIVE_MODEL, CLAIMS, RENEWED, RUNS, archive_key, evaluation_key
+from batch.context import Limits
+from domain.keys import ACTIVE_MODEL, CLAIMS, RECLASSIFIED, RUNS, archive_key, evaluation_key
 from domain.model import ModelId
 from functions.messages import Changed, parse_inbox
 from tests.support.builders.packaged import STORAGE, of_type, storage
@@ -104,8 +104,8 @@ def test_no_run_outlives_its_claim_or_its_files() -> None:
     }
     assert not [prefix for prefix in kept if CLAIMS.startswith(prefix)], "a run is forgotten"
     margin = 14  # days for the clock to come to it, and for its end, however large it is
-    assert kept[RUNS] >= Bounds().oldest_run_days + margin
-    assert kept[RENEWED] >= Bounds().oldest_run_days + margin
+    assert kept[RUNS] >= Limits().oldest_run_days + margin
+    assert kept[RECLASSIFIED] >= Limits().oldest_run_days + margin
 
 
 def test_what_a_rollback_goes_back_to_never_expires() -> None:
