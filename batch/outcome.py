@@ -148,7 +148,7 @@ def from_lines(text: str) -> list[Answer]:
     return [from_line(line) for line in text.split("\n") if line]
 
 
-def of_kind(kind: type[A], lines: Iterable[str]) -> list[A]:
+def answers_of_type(kind: type[A], lines: Iterable[str]) -> list[A]:
     """The answers of one kind in these lines."""
     return [answer for line in lines if isinstance(answer := from_line(line), kind)]
 

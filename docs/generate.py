@@ -237,7 +237,7 @@ def stage_parameters() -> Iterator[Parameter]:
         yield Parameter(name, default, local[name], meanings[name], tuple(dict.fromkeys(used)))
 
 
-def variable_rules(kind: type[Any]) -> dict[str, functions.Within | functions.Spelled]:
+def variable_rules(kind: type[Any]) -> dict[str, functions.IntegerRange | functions.TextPattern]:
     hints = get_type_hints(kind, include_extras=True)
     return {name.upper(): get_args(hint)[1] for name, hint in hints.items()}
 
@@ -248,8 +248,8 @@ def _bounds(variables: tuple[str, ...]) -> str:
     return next((_rule(rules[name]) for name in variables if name in rules), "")
 
 
-def _rule(rule: functions.Within | functions.Spelled) -> str:
-    if isinstance(rule, functions.Within):
+def _rule(rule: functions.IntegerRange | functions.TextPattern) -> str:
+    if isinstance(rule, functions.IntegerRange):
         return f"{rule.least:,} to {rule.most:,}"
     named = re.fullmatch(r"(.+?)(?:, or |: )(.+)", rule.example)
     if named is None or "://" in rule.example:

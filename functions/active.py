@@ -19,7 +19,7 @@ class NoActiveModelError(SortboxError):
     """Nothing can be answered until a model is activated."""
 
 
-class Pointer(BaseProvider):
+class CachedPointer(BaseProvider):
     """Reads the pointer at most every few seconds; absence is not remembered."""
 
     def __init__(self, s3: "S3Client", bucket: str, max_age: int = MAX_AGE_SECONDS) -> None:

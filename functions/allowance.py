@@ -17,10 +17,10 @@ from threading import Lock
 
 WINDOW_SECONDS = 60
 
-OF_A_PRINCIPAL = 4
+ALLOWANCES_PER_IDENTITY = 4
 """Allowances that all who upload with one IAM identity have together."""
 
-REMEMBERED = 10_000
+MOST_UPLOADERS = 10_000
 """Uploaders beyond the last so many are forgotten, and have a new allowance."""
 
 
@@ -49,30 +49,31 @@ class Uploader:
         return hashlib.sha256(self.identity.encode()).hexdigest()[:32]
 
 
-NOBODY = Uploader()
+UNKNOWN_UPLOADER = Uploader()
 """Of an event that does not tell: all such uploads are one uploader's."""
 
 
 class Allowances:
-    """`each`: uploads of one uploader in a minute that this process answers at once."""
+    """`uploads_per_minute`: what one uploader may send before this process calls it noisy."""
 
-    def __init__(self, each: int, now: Callable[[], float] = time.time) -> None:
-        self._each = each
+    def __init__(self, uploads_per_minute: int, now: Callable[[], float] = time.time) -> None:
+        self._uploads_per_minute = uploads_per_minute
         self._now = now
-        self._uploaders = Counts()
-        self._identities = Counts()
+        self._uploaders = UploadCounts()
+        self._identities = UploadCounts()
         self._lock = Lock()
 
     def has_more(self, uploader: Uploader) -> bool:
         """Whether this upload is within the allowances; it is counted either way."""
         window = int(self._now() // WINDOW_SECONDS)
         with self._lock:
-            return self._uploaders.add(uploader, window) <= self._each and (
-                self._identities.add(uploader.identity, window) <= OF_A_PRINCIPAL * self._each
+            return self._uploaders.add(uploader, window) <= self._uploads_per_minute and (
+                self._identities.add(uploader.identity, window)
+                <= ALLOWANCES_PER_IDENTITY * self._uploads_per_minute
             )
 
 
-class Counts:
+class UploadCounts:
     """The larger of this minute's count and the last one's, by key; the oldest keys are dropped."""
 
     def __init__(self) -> None:
@@ -83,6 +84,6 @@ class Counts:
         if at != window:
             count, before = 0, count if at == window - 1 else 0
         self._counts[key] = (window, count + 1, before)
-        while len(self._counts) > REMEMBERED:
+        while len(self._counts) > MOST_UPLOADERS:
             self._counts.popitem(last=False)
         return max(count + 1, before)

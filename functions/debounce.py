@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 from aws.bucket import Bucket
 from domain.keys import debounce_key, waiting_key
 from domain.scope import Scope
-from functions.messages import Quiet
+from functions.messages import QuietTimer
 from functions.sqs import send
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_sqs.client import SQSClient
 
-REMEMBERED = 1_000
+MOST_FOLDERS = 1_000
 """Folders beyond the last thousand are forgotten: they beat more often than they need, no worse."""
 
 
@@ -33,7 +33,7 @@ def _new_nonce() -> str:
     return secrets.token_hex(5)
 
 
-class Beats:
+class Debouncer:
     """At most one beat a folder in every 10 s (or half its quiet time) of this process.
 
     Wall clock, not monotonic: a frozen Lambda's monotonic clock may stand still, and a beat that
@@ -60,13 +60,13 @@ class Beats:
         self._last: OrderedDict[str, float] = OrderedDict()
         self._lock = Lock()
 
-    def beat(self, folder: Scope) -> None:
+    def debounce(self, folder: Scope) -> None:
         """The objects, then the timer, then the memory: what fails in between is done again."""
         if self.is_recent(folder):
             return
         now = self._now()
         self._wait(folder)
-        quiet = Quiet(folder.path, self._new_nonce())
+        quiet = QuietTimer(folder.path, self._new_nonce())
         self._s3.put_object(
             Bucket=self._bucket,
             Key=debounce_key(folder.token),
@@ -92,11 +92,11 @@ class Beats:
         with self._lock:
             self._last[path] = now
             self._last.move_to_end(path)
-            while len(self._last) > REMEMBERED:
+            while len(self._last) > MOST_FOLDERS:
                 self._last.popitem(last=False)
 
 
-def is_quiet(s3: "S3Client", bucket: str, timer: Quiet) -> bool:
+def is_quiet(s3: "S3Client", bucket: str, timer: QuietTimer) -> bool:
     """Whether no beat came after this timer's own; a beat that has expired is an old one."""
     return last_timer(s3, bucket, Scope(timer.path)) in (timer, None)
 
@@ -119,7 +119,7 @@ def stop_waiting(s3: "S3Client", bucket: str, folder: Scope) -> None:
     s3.delete_object(Bucket=bucket, Key=waiting_key(folder.token))
 
 
-def last_timer(s3: "S3Client", bucket: str, folder: Scope) -> Quiet | None:
+def last_timer(s3: "S3Client", bucket: str, folder: Scope) -> QuietTimer | None:
     """The timer of the folder's last beat; None where beats have expired, or there was none."""
-    found = Bucket(s3, bucket).read(debounce_key(folder.token))
-    return Quiet(folder.path, json.loads(found.body)["nonce"]) if found else None
+    stored = Bucket(s3, bucket).read(debounce_key(folder.token))
+    return QuietTimer(folder.path, json.loads(stored.body)["nonce"]) if stored else None

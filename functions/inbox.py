@@ -32,7 +32,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo(Image):
+class FetchedImage(Image):
     """An image with its bytes."""
 
     content: bytes
@@ -74,7 +74,7 @@ def fetch(
     one of the `others` is read meanwhile. Without them that is trouble, and is raised.
     """
     try:
-        found = s3.get_object(Bucket=bucket, Key=key)
+        response = s3.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
         denial = denial_of(error)
         if denial is None:
@@ -82,11 +82,11 @@ def fetch(
         if not denial.certain and (others is None or not others.are_readable(key)):
             raise
         return _unreadable(s3, bucket, key, error)
-    source = _source(bucket, found)
-    with closing(found["Body"]) as body:
+    source = _source(bucket, response)
+    with closing(response["Body"]) as body:
         if source.bytes > limit:
-            return Image(key, source, found["LastModified"])
-        return Photo(key, source, found["LastModified"], body.read())
+            return Image(key, source, response["LastModified"])
+        return FetchedImage(key, source, response["LastModified"], body.read())
 
 
 def _unreadable(s3: "S3Client", bucket: str, key: str, error: ClientError) -> Unreadable | Absent:

@@ -12,10 +12,10 @@ from batch.planning.slice import PageRef
 from domain.errors import SortboxError
 from domain.keys import JobName, RunKeys, run_of
 from domain.scope import Kind
-from functions.allowance import NOBODY, Uploader
+from functions.allowance import UNKNOWN_UPLOADER, Uploader
 
 
-class Malformed(SortboxError, ValueError):
+class MalformedError(SortboxError, ValueError):
     """No message that this queue is meant to carry."""
 
 
@@ -30,7 +30,7 @@ class Changed:
     key: str
     removed: bool
     size: int | None = None
-    uploader: Uploader = NOBODY
+    uploader: Uploader = UNKNOWN_UPLOADER
     moved: bool = False
     restored: bool = False
 
@@ -44,15 +44,15 @@ class LookAgain:
 
 
 @dataclass(frozen=True, slots=True)
-class SwitchedOn:
+class NotificationsEnabled:
     """S3's test event, sent once when notifications are switched on."""
 
 
-InboxMessage = Changed | LookAgain | SwitchedOn
+InboxMessage = Changed | LookAgain | NotificationsEnabled
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
+class QuietTimer:
     """A folder's timer: the folder is complete if its beat still has this nonce."""
 
     path: str
@@ -74,7 +74,7 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class Reclassify:
     """A schedule or a person wants all below a prefix of the inbox answered, or answered anew.
 
     `confirmed`: a person has seen what it costs.
@@ -95,14 +95,14 @@ class JobChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class NotOurs:
+class ForeignJob:
     """A transform job of another stage, or of somebody else in this account."""
 
     job: str
 
 
-FolderMessage = Quiet | Start | Advance | Sweep | JobChanged | NotOurs
-OurMessage = Changed | LookAgain | Quiet | Start | Advance | Sweep | PageRef
+FolderMessage = QuietTimer | Start | Advance | Reclassify | JobChanged | ForeignJob
+OurMessage = Changed | LookAgain | QuietTimer | Start | Advance | Reclassify | PageRef
 
 
 REMOVALS = ("ObjectRemoved", "LifecycleExpiration")
@@ -111,10 +111,10 @@ REMOVALS = ("ObjectRemoved", "LifecycleExpiration")
 NAMES: dict[type[OurMessage], str] = {
     Changed: "moved",
     LookAgain: "look",
-    Quiet: "quiet",
+    QuietTimer: "quiet",
     Start: "start",
     Advance: "advance",
-    Sweep: "sweep",
+    Reclassify: "sweep",
     PageRef: "page",
 }
 
@@ -133,8 +133,8 @@ def parse_inbox(body: str) -> tuple[InboxMessage, ...]:
             restored = change.get("restored", False) is True  # not told by those who knew no such
             return (Changed(key, removed, size, moved=True, restored=restored),)
         case {"Event": "s3:TestEvent"}:
-            return (SwitchedOn(),)
-    raise Malformed(f"not a message of the inbox queue: {sorted(message)}")
+            return (NotificationsEnabled(),)
+    raise MalformedError(f"not a message of the inbox queue: {sorted(message)}")
 
 
 def _changed(record: object) -> Changed:
@@ -144,8 +144,8 @@ def _changed(record: object) -> Changed:
             if restored or kind in ("ObjectCreated", *REMOVALS):
                 is_removal = kind in REMOVALS
                 return Changed(unquote_plus(key), is_removal, *_details(record), restored=restored)
-            raise Malformed(f"not an event that the inbox subscribes to: {event!r}")
-    raise Malformed("not an S3 event record")
+            raise MalformedError(f"not an event that the inbox subscribes to: {event!r}")
+    raise MalformedError("not an S3 event record")
 
 
 def _details(record: object) -> tuple[int | None, Uploader]:
@@ -168,7 +168,7 @@ def parse_folder(body: str, stage: str) -> FolderMessage:
     message = _object(body)
     match message:
         case {"quiet": {"path": str(path), "nonce": str(nonce)}}:
-            return Quiet(path, nonce)
+            return QuietTimer(path, nonce)
         case {"start": {"path": str(path)}}:
             return Start(path)
         case {"advance": {"token": str(token)}}:
@@ -180,28 +180,28 @@ def parse_folder(body: str, stage: str) -> FolderMessage:
                 "confirmed": bool(confirmed),
             }
         }:
-            return Sweep(path, kind, confirmed)
+            return Reclassify(path, kind, confirmed)
         case {"source": "aws.sagemaker", "detail": {"TransformJobName": str(job)} as detail}:
             return _job_changed(job, detail, stage)
-    raise Malformed(f"not a message of the folder queue: {sorted(message)}")
+    raise MalformedError(f"not a message of the folder queue: {sorted(message)}")
 
 
-def _job_changed(name: str, detail: dict[str, Any], stage: str) -> JobChanged | NotOurs:
+def _job_changed(name: str, detail: dict[str, Any], stage: str) -> JobChanged | ForeignJob:
     """The detail mirrors DescribeTransformJob; the manifest's address names the run."""
     try:
         job = JobName.parse(name)
     except ValueError:
-        return NotOurs(name)
+        return ForeignJob(name)
     if job.stage != stage:
-        return NotOurs(name)
+        return ForeignJob(name)
     match detail:
         case {
             "TransformJobStatus": str(status),
             "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": str(uri)}}},
         }:
             run = run_of(uri)
-            return JobChanged(run, job, status) if run else NotOurs(name)
-    raise Malformed(f"the event of {name} does not tell its status and its input")
+            return JobChanged(run, job, status) if run else ForeignJob(name)
+    raise MalformedError(f"the event of {name} does not tell its status and its input")
 
 
 def parse_page(body: str) -> PageRef:
@@ -217,7 +217,7 @@ def parse_page(body: str) -> PageRef:
             }
         }:
             return PageRef(token, nonce, attempt, index, part, page)
-    raise Malformed("not a message of the page queue")
+    raise MalformedError("not a message of the page queue")
 
 
 def to_json(message: OurMessage) -> str:
@@ -228,7 +228,7 @@ def _object(body: str) -> dict[str, Any]:
     try:
         message = json.loads(body)
     except ValueError as error:
-        raise Malformed(f"not JSON: {error}") from error
+        raise MalformedError(f"not JSON: {error}") from error
     if not isinstance(message, dict):
-        raise Malformed("not a JSON object")
+        raise MalformedError("not a JSON object")
     return message

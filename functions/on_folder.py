@@ -19,21 +19,21 @@ from batch.reports.changes import Changes
 from batch.run import Closed, Failed, Finished, Waiting, advance, begin, find
 from domain.scope import Scope
 from functions import runtime
-from functions.active import Pointer
+from functions.active import CachedPointer
 from functions.debounce import is_overdue, is_quiet, last_timer, stop_waiting
 from functions.endpoint.thumbnails import Thumbnails
 from functions.messages import (
     Advance,
+    ForeignJob,
     JobChanged,
-    NotOurs,
-    Quiet,
+    QuietTimer,
+    Reclassify,
     Start,
-    Sweep,
     parse_folder,
 )
 from functions.runtime import count, logger
 from functions.settings import OnFolder, from_env
-from functions.sqs import Intake, send
+from functions.sqs import SqsBatch, send
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 
-SWEEP_DELAY_SECONDS = 5
+RECLASSIFY_DELAY_SECONDS = 5
 """By then the claim of the sweep before it is gone."""
 
 
-AGAIN_SECONDS = 30
+REPEAT_STEP_SECONDS = 30
 """So long after its beginning an invocation takes another step, which may take six minutes."""
 
 
@@ -59,24 +59,24 @@ class Folders:
 
     def accept(self, record: SQSRecord) -> None:
         match parse_folder(record.body, self.context.stage):
-            case Quiet(path) as timer:
+            case QuietTimer(path) as timer:
                 if self._is_due(timer):
                     self._begin(Scope(path))
             case Start(path):
                 self._begin(Scope(path))
-            case Sweep(path, kind, confirmed):
+            case Reclassify(path, kind, confirmed):
                 self._advance(begin(self.context, Scope(path, kind), confirmed))
             case Advance(token):
                 self._advance(find(self.context, token))
             case JobChanged(run):
                 # A hint to look at the live run, even where the job was an earlier one's.
                 self._advance(find(self.context, run.token))
-            case NotOurs(job):
+            case ForeignJob(job):
                 logger.info("not our job", job=job)
             case never:
                 assert_never(never)
 
-    def _is_due(self, timer: Quiet) -> bool:
+    def _is_due(self, timer: QuietTimer) -> bool:
         s3, bucket = self.context.bucket.client, self.context.bucket.name
         if is_quiet(s3, bucket, timer):
             return True
@@ -92,9 +92,9 @@ class Folders:
 
     def _advance(self, run: Run | None) -> None:
         """Alone; who comes meanwhile has it looked at once more, or else the next tick does."""
-        until = self.context.now() + timedelta(seconds=AGAIN_SECONDS)
-        asked = True
-        while run and asked:
+        until = self.context.now() + timedelta(seconds=REPEAT_STEP_SECONDS)
+        again = True
+        while run and again:
             token = run.scope.token
             holder = lease.acquire(self.context, token)
             if holder is None:
@@ -104,8 +104,8 @@ class Folders:
                 with lease.keep_renewed(self.context, token, holder):
                     self._step(run)
             finally:
-                asked = lease.release(self.context, token, holder)
-            run = find(self.context, token) if asked and self.context.now() < until else None
+                again = lease.release(self.context, token, holder)
+            run = find(self.context, token) if again and self.context.now() < until else None
         logger.info("nothing more to do")
 
     def _step(self, run: Run) -> None:
@@ -140,7 +140,7 @@ def make_context(
     sagemaker: "SageMakerClient",
     endpoint: "SageMakerRuntimeClient",
 ) -> Context:
-    pointer = Pointer(s3, settings.bucket, max_age=0)  # a sweep may be the promotion's own
+    pointer = CachedPointer(s3, settings.bucket, max_age=0)  # a sweep may be the promotion's own
     machines = cast("TransformInstanceTypeType", settings.transform_instance_type)
     kms_key = None if settings.kms_key == "none" else settings.kms_key
     return Context(
@@ -178,33 +178,33 @@ def look_later(
 ) -> None:
     """The timer of the last beat once more: if the folder still lives, a later one will do."""
     if scope.is_reclassification:
-        message = Sweep(scope.path, scope.kind, confirmed)
-        send(sqs, settings.folder_queue_url, message, SWEEP_DELAY_SECONDS)
+        message = Reclassify(scope.path, scope.kind, confirmed)
+        send(sqs, settings.folder_queue_url, message, RECLASSIFY_DELAY_SECONDS)
         return
     timer = last_timer(s3, settings.bucket, scope) or Start(scope.path)
     send(sqs, settings.folder_queue_url, timer, settings.folder_quiet_seconds)
 
 
-def door(
+def make_batch(
     settings: OnFolder,
     s3: "S3Client",
     sqs: "SQSClient",
     sagemaker: "SageMakerClient",
     endpoint: "SageMakerRuntimeClient",
-) -> Intake:
+) -> SqsBatch:
     folders = Folders(
         make_context(settings, s3, sqs, sagemaker, endpoint),
         settings.flip_alarm_percent,
         settings.folder_longest_wait_seconds,
     )
     accept = folders.accept
-    return Intake(sqs, settings.folder_queue_url, settings.retry_base_seconds, accept)
+    return SqsBatch(sqs, settings.folder_queue_url, settings.retry_base_seconds, accept)
 
 
-def build(environ: Mapping[str, str]) -> Intake:
+def build(environ: Mapping[str, str]) -> SqsBatch:
     settings = from_env(OnFolder, environ)
     clients = runtime.s3(), runtime.sqs(), runtime.sagemaker(), runtime.sagemaker_runtime()
-    return door(settings, *clients)
+    return make_batch(settings, *clients)
 
 
 handler = runtime.lambda_handler(build)

@@ -20,17 +20,26 @@ from domain.reply import Reply
 from domain.result import How, Rejected, Result
 from domain.route import ENDPOINT_BYTES
 from functions import runtime
-from functions.active import Pointer
+from functions.active import CachedPointer
 from functions.answer import result_of, too_large, unreadable
 from functions.endpoint.expensive import MOST_TIMEOUTS, Timeouts, refusal
 from functions.endpoint.readiness import Readiness
-from functions.inbox import BELIEVED_RECEIVES, Image, Photo, Unreadable, fetch, peek
+from functions.inbox import BELIEVED_RECEIVES, FetchedImage, Image, Unreadable, fetch, peek
 from functions.messages import Advance, parse_page
-from functions.outbox import Current, Gone, Look, Outbox, Outcome, Published, settle, withdraw
-from functions.outbox import Unanswered as NoAnswer
+from functions.outbox import (
+    Current,
+    Gone,
+    Look,
+    NoAnswer,
+    Outbox,
+    Outcome,
+    Published,
+    delete_result,
+    reconcile,
+)
 from functions.runtime import THREADS, count, logger
 from functions.settings import OnPage, from_env
-from functions.sqs import Intake, receives, send
+from functions.sqs import SqsBatch, receives, send
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -43,7 +52,7 @@ ROW_RECEIVES = 20
 PAGE_RECEIVES = 400
 """From this one on, 5 to 10 hours, they are in any case: the page's run is to end, and say why."""
 
-FEW = 3
+FEW_ROWS = 3
 """Of so few rows all may fail for reasons of their own; of more, most of them do not."""
 
 WHY_CHARACTERS = 500
@@ -89,59 +98,59 @@ class Pages:
         What is settled by then is kept in one object beside the marker, so that the next try costs
         the calls of the rows that are left. In the end those are given up, and not the page.
         """
-        settled = read_answered(self.bucket, page.ref)
-        left = [row for row in page.rows if row.key not in settled]
-        answer_row = self._answerer(page, self._others(), received)
+        lines_by_key = read_answered(self.bucket, page.ref)
+        left = [row for row in page.rows if row.key not in lines_by_key]
+        answer_row = self._answer_function(page, self._others(), received)
         with ThreadPoolExecutor(self.threads) as threads:
             futures = {row.key: threads.submit(answer_row, row) for row in left}
-        failed = {key: why for key, each in futures.items() if (why := each.exception())}
-        for key, each in futures.items():
+        failed = {key: why for key, future in futures.items() if (why := future.exception())}
+        for key, future in futures.items():
             if key not in failed:
-                answer = each.result()
-                settled[key] = to_line(answer) if answer else ""
+                answer = future.result()
+                lines_by_key[key] = to_line(answer) if answer else ""
         logger.info("page tried", run=page.ref.nonce, rows=len(left), failed=len(failed))
-        if failed and not self._are_to_blame(failed, page, received):
+        if failed and not self._gives_up(failed, page, received):
             if len(failed) < len(left):
-                write_answered(self.bucket, page.ref, settled)
+                write_answered(self.bucket, page.ref, lines_by_key)
             raise next(iter(failed.values()))
         for row in left:
             if row.key in failed:
                 count("GivenUp")
                 reason = f"{type(failed[row.key]).__name__}: {failed[row.key]}"[:WHY_CHARACTERS]
                 logger.warning("gave a row up", key=row.key, receives=received, why=reason)
-                settled[row.key] = to_line(Unanswered(row.key, row.etag, reason))
-        return [settled[row.key] for row in page.rows]
+                lines_by_key[row.key] = to_line(Unanswered(row.key, row.etag, reason))
+        return [lines_by_key[row.key] for row in page.rows]
 
-    def _are_to_blame(self, failed: Mapping[str, BaseException], page: Page, received: int) -> bool:
+    def _gives_up(self, failed: Mapping[str, BaseException], page: Page, received: int) -> bool:
         """Whether rows that failed are given up: each for a reason of its own, as far as is seen.
 
         So it is where other images are read, the endpoint answers, and most rows do not fail.
         """
         if received < ROW_RECEIVES or received >= PAGE_RECEIVES:
             return received >= PAGE_RECEIVES
-        if len(failed) > max(FEW, len(page.rows) // 2):
+        if len(failed) > max(FEW_ROWS, len(page.rows) // 2):
             return False
-        one = next(iter(failed))
-        are_read = self._others().are_readable(one) and self._others(by_head=True).are_readable(one)
+        key = next(iter(failed))
+        are_read = self._others().are_readable(key) and self._others(by_head=True).are_readable(key)
         return are_read and self.timeouts.is_healthy(self.outbox.active())
 
-    def _answerer(
+    def _answer_function(
         self, page: Page, others: OtherObjects, received: int
     ) -> Callable[[Row], Answer | None]:
-        believed = others if received >= BELIEVED_RECEIVES else None
+        other_objects = others if received >= BELIEVED_RECEIVES else None
         match page.route:
             case ViaEndpoint():
-                return partial(self._ask_endpoint, page, believed)
+                return partial(self._ask_endpoint, page, other_objects)
             case ViaTransform():
-                found = outputs(self.bucket, page.inputs, page.output, page.rows)
-                has_failed = len(found) < len(page.rows) and bool(
+                listing = outputs(self.bucket, page.inputs, page.output, page.rows)
+                has_failed = len(listing) < len(page.rows) and bool(
                     self.bucket.head(failed_key(page.ref))
                 )
                 healthy = (page.output, *page.beside) if page.ref.attempt == 1 else (page.outputs,)
                 beside = has_failed and any(self.bucket.page(other) for other in healthy)
-                collected = Collected(page, believed, found, has_failed, beside)
+                collected = TransformOutputs(page, other_objects, listing, has_failed, beside)
                 return lambda row: self._collect(
-                    collected, row, reply_in(self.bucket, found.get(row.key))
+                    collected, row, reply_in(self.bucket, listing.get(row.key))
                 )
             case never:
                 assert_never(never)
@@ -153,19 +162,21 @@ class Pages:
             fetch, self.outbox.s3, self.outbox.bucket, limit=ENDPOINT_BYTES, others=others
         )
         answer = partial(self._by_endpoint, page)
-        return self._line(row, settle(self.outbox, row.key, look, answer), "it has grown too large")
+        return self._line(
+            row, reconcile(self.outbox, row.key, look, answer), "it has grown too large"
+        )
 
-    def _collect(self, job: "Collected", row: Row, reply: Reply | NoReply) -> Answer | None:
+    def _collect(self, job: "TransformOutputs", row: Row, reply: Reply | NoReply) -> Answer | None:
         """Where the job has no answer the image is read, as far as its first bytes, to see why."""
         look: Look = partial(peek, self.outbox.s3, self.outbox.bucket)
         if isinstance(reply, NoReply):
             look = partial(fetch, self.outbox.s3, self.outbox.bucket, limit=-1, others=job.others)
         answer = partial(self._by_job, job, row, reply)
         why = reply.why if isinstance(reply, NoReply) else "the image has changed"
-        return self._line(row, settle(self.outbox, row.key, look, answer), why)
+        return self._line(row, reconcile(self.outbox, row.key, look, answer), why)
 
     def _by_job(
-        self, job: "Collected", row: Row, reply: Reply | NoReply, image: Image
+        self, job: "TransformOutputs", row: Row, reply: Reply | NoReply, image: Image
     ) -> Result | None:
         how = How("batch", str(job.page.job), job.page.ref.attempt, timestamps.to_text(self.now()))
         if isinstance(image, Unreadable):
@@ -185,7 +196,7 @@ class Pages:
         how = How("endpoint", None, page.ref.attempt, timestamps.to_text(self.now()))
         if isinstance(image, Unreadable):
             return unreadable(image, how)
-        if isinstance(image, Photo):
+        if isinstance(image, FetchedImage):
             with self.readiness.watch():
                 reply = self.timeouts.ask(self.endpoint, self.outbox.active(), image)
             return result_of(image.key, image.source, reply, how)
@@ -204,9 +215,9 @@ class Pages:
                 return in_outbox(self.bucket, row.key)
             case NoAnswer(image):
                 if row.is_still(image.source.version, image.last_modified):
-                    withdraw(self.outbox, row.key)  # of what the image was before it was this
+                    delete_result(self.outbox, row.key)  # of what the image was before it was this
                     return Unanswered(row.key, row.etag, why)
-                withdraw(self.outbox, row.key)
+                delete_result(self.outbox, row.key)
                 return None
             case Gone():
                 return None
@@ -215,7 +226,7 @@ class Pages:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class TransformOutputs:
     """A page of a job that has ended, and what the job wrote for it.
 
     `others`: whom to read where an image is denied; None while a denial is not believed yet.
@@ -225,14 +236,14 @@ class Collected:
 
     page: Page
     others: OtherObjects | None
-    found: Mapping[str, Listed]
+    listing: Mapping[str, Listed]
     has_failed: bool
     has_others: bool
 
     @property
     def has_neighbours(self) -> bool:
         """Whether most of the page was answered: what was not is no trouble of the job's."""
-        return 2 * len(self.found) >= len(self.page.rows)
+        return 2 * len(self.listing) >= len(self.page.rows)
 
     def is_odd(self, row: Row) -> bool:
         """Whether the job gave the row up, though it answered others or had but a few large ones.
@@ -242,7 +253,7 @@ class Collected:
         """
         is_few = len(self.page.rows) <= FEW_LARGE and row.size > ENDPOINT_BYTES
         alone = is_few and self.has_others
-        gave_up = self.has_failed and row.key not in self.found
+        gave_up = self.has_failed and row.key not in self.listing
         return gave_up and (self.has_neighbours or alone)
 
 
@@ -251,22 +262,23 @@ def leave_to_reclassify(key: str) -> None:
     count("AnsweredByAnotherModel")
 
 
-def door(
+def make_batch(
     settings: OnPage,
     s3: "S3Client",
     sqs: "SQSClient",
     endpoint: "SageMakerRuntimeClient",
     probe: "SageMakerRuntimeClient | None" = None,
-) -> Intake:
-    outbox = Outbox(s3, settings.bucket, Pointer(s3, settings.bucket).model, leave_to_reclassify)
+) -> SqsBatch:
+    active = CachedPointer(s3, settings.bucket).model
+    outbox = Outbox(s3, settings.bucket, active, leave_to_reclassify)
     pages = Pages(settings, outbox, sqs, endpoint, runtime.now, probe=probe)
-    return Intake(sqs, settings.page_queue_url, settings.retry_base_seconds, pages.accept)
+    return SqsBatch(sqs, settings.page_queue_url, settings.retry_base_seconds, pages.accept)
 
 
-def build(environ: Mapping[str, str]) -> Intake:
+def build(environ: Mapping[str, str]) -> SqsBatch:
     settings = from_env(OnPage, environ)
     endpoint, probe = runtime.sagemaker_runtime(), runtime.sagemaker_probe()
-    return door(settings, runtime.s3(), runtime.sqs(), endpoint, probe)
+    return make_batch(settings, runtime.s3(), runtime.sqs(), endpoint, probe)
 
 
 handler = runtime.lambda_handler(build)

@@ -22,24 +22,24 @@ from functions.sqs import send
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-MOST = 2_000
+RUNS_PER_TICK = 2_000
 """Runs that one tick asks: some 20 s of sending, and three LISTs. The others have their timers, job
 events and pages, and the next tick."""
 
-EACH = 100
+RUNS_PER_CHECKPOINT = 100
 """Runs after which the place is written down, so that a tick that dies is gone on with."""
 
 
-def sweep(bucket: Bucket, sqs: "SQSClient", folder_queue_url: str) -> int:
+def advance_runs(bucket: Bucket, sqs: "SQSClient", folder_queue_url: str) -> int:
     """Returns how many runs were asked to go on."""
-    asked = 0
-    for asked, claim in enumerate(islice(_in_turn(bucket), MOST), start=1):
+    sent = 0
+    for sent, claim in enumerate(islice(_in_turn(bucket), RUNS_PER_TICK), start=1):
         send(sqs, folder_queue_url, Advance(claimed_token(claim.key)))
-        if asked % EACH == 0:
+        if sent % RUNS_PER_CHECKPOINT == 0:
             bucket.put(TICK, claim.key)
-    logger.info("swept", open_runs=asked)
-    count("OpenRuns", asked)
-    return asked
+    logger.info("swept", open_runs=sent)
+    count("OpenRuns", sent)
+    return sent
 
 
 def _in_turn(bucket: Bucket) -> Iterator[Listed]:
@@ -48,13 +48,13 @@ def _in_turn(bucket: Bucket) -> Iterator[Listed]:
     The place is looked for in a listing: this role may list nothing else, and without that right an
     absent key cannot be told from a forbidden one.
     """
-    found = bucket.read(TICK) if any(bucket.walk(TICK)) else None
-    last = found.body.decode() if found else ""
+    stored = bucket.read(TICK) if any(bucket.walk(TICK)) else None
+    last = stored.body.decode() if stored else ""
     earlier = takewhile(lambda claim: claim.key <= last, bucket.walk(CLAIMS)) if last else ()
     return chain(bucket.walk(CLAIMS, last), earlier)
 
 
-def measure_line(bucket: Bucket, now: datetime) -> None:
+def measure_queue(bucket: Bucket, now: datetime) -> None:
     """Tells how many runs wait for a transform job, and how many seconds the oldest has."""
     line = slots.waiting(bucket, now, Limits())
     oldest = (now - ticket_since(line[0].key)).total_seconds() if line else 0.0
@@ -67,8 +67,8 @@ def build(environ: Mapping[str, str]) -> Callable[[Event], Any]:
     bucket = Bucket(runtime.s3(), settings.bucket)
 
     def tick(event: Event) -> int:
-        measure_line(bucket, runtime.now())
-        return sweep(bucket, runtime.sqs(), settings.folder_queue_url)
+        measure_queue(bucket, runtime.now())
+        return advance_runs(bucket, runtime.sqs(), settings.folder_queue_url)
 
     return tick
 

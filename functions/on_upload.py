@@ -18,25 +18,25 @@ from domain.result import How, Rejected, Result
 from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Ready, Single, route
 from domain.scope import LARGE_SINGLES
 from functions import runtime
-from functions.active import Pointer
+from functions.active import CachedPointer
 from functions.allowance import Allowances
 from functions.answer import result_of, too_large, unreadable
-from functions.debounce import Beats
+from functions.debounce import Debouncer
 from functions.endpoint.expensive import Timeouts
 from functions.endpoint.readiness import Readiness
-from functions.inbox import BELIEVED_RECEIVES, Absent, Image, Photo, Unreadable, fetch, peek
+from functions.inbox import BELIEVED_RECEIVES, Absent, FetchedImage, Image, Unreadable, fetch, peek
 from functions.messages import (
     Changed,
     InboxMessage,
     LookAgain,
+    NotificationsEnabled,
     Start,
-    SwitchedOn,
     parse_inbox,
 )
-from functions.outbox import Current, Gone, Outbox, Published, Unanswered, settle, withdraw
-from functions.runtime import Event, about, count, logger
+from functions.outbox import Current, Gone, NoAnswer, Outbox, Published, delete_result, reconcile
+from functions.runtime import Event, count, log_context, logger
 from functions.settings import OnUpload, from_env
-from functions.sqs import Intake, look_again, move, receives, send
+from functions.sqs import SqsBatch, look_again, move_to_backlog, receives, send
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 class Uploads:
     settings: OnUpload
     outbox: Outbox
-    beats: Beats
+    debouncer: Debouncer
     sqs: "SQSClient"
     endpoint: "SageMakerRuntimeClient"
     now: Callable[[], datetime]
@@ -65,18 +65,18 @@ class Uploads:
     def _take(self, message: InboxMessage, attempt: int) -> None:
         match message:
             case Changed():
-                with about(message.key):
+                with log_context(message.key):
                     if self._is_within_allowance(message):
                         if message.restored:
-                            withdraw(self.outbox, message.key, is_restored=True)
+                            delete_result(self.outbox, message.key, is_restored=True)
                         self._changed(message, attempt)
                     else:
-                        move(self.sqs, self.settings.backlog_queue_url, message)
+                        move_to_backlog(self.sqs, self.settings.backlog_queue_url, message)
                         count("MovedToBacklog")
             case LookAgain(key, times):
-                with about(key):
+                with log_context(key):
                     self._settle(key, times, attempt)
-            case SwitchedOn():
+            case NotificationsEnabled():
                 logger.info("notifications are switched on")
             case never:
                 assert_never(never)
@@ -87,7 +87,7 @@ class Uploads:
             case Single():
                 costs = True
             case InFolder(_, folder):
-                costs = change.removed or change.restored or not self.beats.is_recent(folder)
+                costs = change.removed or change.restored or not self.debouncer.is_recent(folder)
             case _:
                 costs = False
         return change.moved or not costs or self.allowances.has_more(change.uploader)
@@ -100,8 +100,8 @@ class Uploads:
                 self._settle(key, times=0, attempt=attempt)
             case InFolder(key, folder):
                 if change.removed:
-                    withdraw(self.outbox, key)
-                self.beats.beat(folder)
+                    delete_result(self.outbox, key)
+                self.debouncer.debounce(folder)
             case Ready(folder):
                 if not change.removed:
                     send(self.sqs, self.settings.folder_queue_url, Start(folder.path))
@@ -115,12 +115,12 @@ class Uploads:
         again = partial(look_again, self.sqs, self.settings.inbox_queue_url, times)
         look = partial(self._look, attempt)
         answer = partial(self._classify, attempt=attempt)
-        outcome = settle(replace(self.outbox, look_again=again), key, look, answer)
+        outcome = reconcile(replace(self.outbox, look_again=again), key, look, answer)
         match outcome:
             case Published(result):
                 logger.info("answered", key=key, status=type(result).__name__)
                 count(type(result).__name__)
-            case Unanswered(image):
+            case NoAnswer(image):
                 self._leave_to_batch(image)
             case Current() | Gone():
                 logger.info("nothing to do", key=key, outcome=type(outcome).__name__)
@@ -135,9 +135,9 @@ class Uploads:
                 return image
         self.readiness.check(self.probe or self.endpoint, self.outbox.active())
         others = OtherObjects(self._bucket, witness=self.witness)
-        believed = others if attempt >= BELIEVED_RECEIVES else None
-        image = fetch(self.outbox.s3, self.outbox.bucket, key, ENDPOINT_BYTES, believed)
-        if isinstance(image, Photo):
+        other_objects = others if attempt >= BELIEVED_RECEIVES else None
+        image = fetch(self.outbox.s3, self.outbox.bucket, key, ENDPOINT_BYTES, other_objects)
+        if isinstance(image, FetchedImage):
             self.witness.key = key
         return image
 
@@ -152,20 +152,20 @@ class Uploads:
         """
         match route(image.key, self.settings.folder_depth):
             case InFolder(_, folder):
-                self.beats.beat(folder)
+                self.debouncer.debounce(folder)
             case _:
                 marker = {
                     "version": asdict(image.source),
                     "at": timestamps.to_text(image.last_modified),
                 }
                 self._bucket.put(large_key(image.key), json.dumps(marker))
-                self.beats.beat(LARGE_SINGLES)
+                self.debouncer.debounce(LARGE_SINGLES)
 
     def _classify(self, image: Image, attempt: int) -> Result | None:
         how = How("endpoint", None, attempt, timestamps.to_text(self.now()))
         if isinstance(image, Unreadable):
             return unreadable(image, how)
-        if not isinstance(image, Photo):
+        if not isinstance(image, FetchedImage):
             why = too_large(image)
             return Rejected(image.key, image.source, None, how, "too_large", why) if why else None
         timeouts = Timeouts(self._bucket, self.probe or self.endpoint)
@@ -183,21 +183,21 @@ def build(environ: Mapping[str, str]) -> Callable[[Event], Any]:
     settings = from_env(OnUpload, environ)
     s3, sqs = runtime.s3(), runtime.sqs()
     folder_queue = settings.folder_queue_url
-    beats = Beats(s3, settings.bucket, sqs, folder_queue, settings.folder_quiet_seconds)
-    pointer = Pointer(s3, settings.bucket)
+    beats = Debouncer(s3, settings.bucket, sqs, folder_queue, settings.folder_quiet_seconds)
+    pointer = CachedPointer(s3, settings.bucket)
     again = partial(look_again, sqs, settings.inbox_queue_url, 0)
     outbox = Outbox(s3, settings.bucket, pointer.model, again)
     allowances = Allowances(settings.uploader_burst)
     endpoint, probe = runtime.sagemaker_runtime(), runtime.sagemaker_probe()
     uploads = Uploads(settings, outbox, beats, sqs, endpoint, runtime.now, allowances, probe=probe)
-    return door(settings, sqs, uploads)
+    return make_batch(settings, sqs, uploads)
 
 
-def door(settings: OnUpload, sqs: "SQSClient", uploads: Uploads) -> Callable[[Event], Any]:
+def make_batch(settings: OnUpload, sqs: "SQSClient", uploads: Uploads) -> Callable[[Event], Any]:
     """One function takes from both queues; an event's messages are of one of them."""
     seconds = settings.retry_base_seconds
     intakes = {
-        url.rpartition("/")[2]: Intake(sqs, url, seconds, uploads.accept)
+        url.rpartition("/")[2]: SqsBatch(sqs, url, seconds, uploads.accept)
         for url in (settings.inbox_queue_url, settings.backlog_queue_url)
     }
 

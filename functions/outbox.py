@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from aws.bucket import Bucket
+from batch.claim import ContendedError
 from batch.unreadable import is_certainly_denied
-from domain.errors import SortboxError
 from domain.keys import result_key
 from domain.model import ActiveModel
 from domain.result import (
@@ -37,12 +37,8 @@ from functions.inbox import Absent, Image, absent, peek
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-ROUNDS = 8
+WRITE_ATTEMPTS = 8
 """Each round is lost to somebody else's write; beyond so many the queue tries again later."""
-
-
-class ContendedError(SortboxError):
-    """The image or its result changed in every round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +59,17 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
+class NoAnswer:
     """The caller has no answer for the image as it is now."""
 
     image: Image
 
 
-Outcome = Published | Current | Gone | Unanswered
+Outcome = Published | Current | Gone | NoAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Overtaken:
+class Conflict:
     """Something changed in between: look again from the start."""
 
 
@@ -95,7 +91,7 @@ class Outbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CurrentResult:
     """The result that is in the outbox now, as HEAD tells it; `etag` is the result's own."""
 
     etag: str
@@ -116,128 +112,130 @@ Look = Callable[[str], Image | Absent]
 Answer = Callable[[Image], Result | None]
 
 
-def settle(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome:
+def reconcile(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome:
     """Bring the result of `key` in line with the image as it is now, asking `answer` if need be.
 
     `answer` gives None where it has none for that very image. Raises ContendedError, NoActiveModel,
     and whatever S3 and `answer` raise: none of that is ever an answer.
     """
-    for _ in range(ROUNDS):
-        outcome = _settle_once(outbox, key, look, answer)
-        if not isinstance(outcome, Overtaken):
+    for _ in range(WRITE_ATTEMPTS):
+        outcome = _reconcile_once(outbox, key, look, answer)
+        if not isinstance(outcome, Conflict):
             return outcome
-    raise ContendedError(f"{key} changed in each of {ROUNDS} rounds")
+    raise ContendedError(f"{key} changed in each of {WRITE_ATTEMPTS} rounds")
 
 
-def withdraw(outbox: Outbox, key: str, is_restored: bool = False) -> Current | Gone:
+def delete_result(outbox: Outbox, key: str, is_restored: bool = False) -> Current | Gone:
     """Delete the result of `key` unless it answers the image as it is now.
 
     A removal may bring an older version back: then its answer, if it is that one's, stays. Where
     the image `is_restored`, that it could not be read is no answer any more.
     """
-    for _ in range(ROUNDS):
-        standing = _standing(outbox, key)
+    for _ in range(WRITE_ATTEMPTS):
+        current = _read_current(outbox, key)
         image = peek(outbox.s3, outbox.bucket, key)
-        if not isinstance(standing, Standing):
+        if not isinstance(current, CurrentResult):
             return Gone()
-        if standing.is_about(image) and not (is_restored and standing.is_unreadable):
+        if current.is_about(image) and not (is_restored and current.is_unreadable):
             return Current()
-        if outbox.store.delete(result_key(key), standing.etag):
+        if outbox.store.delete(result_key(key), current.etag):
             return Gone()
-    raise ContendedError(f"{key} changed in each of {ROUNDS} rounds")
+    raise ContendedError(f"{key} changed in each of {WRITE_ATTEMPTS} rounds")
 
 
-def _settle_once(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome | Overtaken:
-    standing = _standing(outbox, key)
+def _reconcile_once(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome | Conflict:
+    current = _read_current(outbox, key)
     # What comes twice, and what a page that is tried again has done, is not downloaded.
     if (
-        isinstance(standing, Standing)
-        and not standing.is_unreadable
-        and standing.is_by(outbox.active())
-        and standing.is_about(peek(outbox.s3, outbox.bucket, key))
+        isinstance(current, CurrentResult)
+        and not current.is_unreadable
+        and current.is_by(outbox.active())
+        and current.is_about(peek(outbox.s3, outbox.bucket, key))
     ):
         return Current()
     image = look(key)
     if isinstance(image, Absent):
-        return _remove(outbox, key, standing)
+        return _remove(outbox, key, current)
     result = answer(image)
     if result is None:
-        return Unanswered(image)
-    return _publish(outbox, standing, image, result)
+        return NoAnswer(image)
+    return _publish(outbox, current, image, result)
 
 
 def _publish(
-    outbox: Outbox, standing: Standing | Absent, image: Image, result: Result
-) -> Outcome | Overtaken:
+    outbox: Outbox, current: CurrentResult | Absent, image: Image, result: Result
+) -> Outcome | Conflict:
     active = outbox.active()
     if result.by is not None and result.by.model != active.id:
         # First, so that a crash between the two costs a repeat and not a stale answer.
         outbox.look_again(image.key)
-    if not _says_more(result, standing, active):
+    if not _replaces(result, current, active):
         return Current()
-    result_now = _remembering(outbox, standing, result)
-    if isinstance(result_now, Overtaken):
-        return Overtaken()
-    if not _put(outbox, image.key, standing, result_now):
-        return Overtaken()
+    result_now = _with_previous(outbox, current, result)
+    if isinstance(result_now, Conflict):
+        return Conflict()
+    if not _put(outbox, image.key, current, result_now):
+        return Conflict()
     now = peek(outbox.s3, outbox.bucket, image.key)
     if isinstance(now, Absent) or not now.source.version.is_same(image.source.version):
-        return Overtaken()
-    return Published(result_now) if outbox.active().id == active.id else Overtaken()
+        return Conflict()
+    return Published(result_now) if outbox.active().id == active.id else Conflict()
 
 
-def _remembering(outbox: Outbox, standing: Standing | Absent, result: Result) -> Result | Overtaken:
+def _with_previous(
+    outbox: Outbox, current: CurrentResult | Absent, result: Result
+) -> Result | Conflict:
     """With what another model had said about the same source, where this answer replaces it."""
     if (
-        isinstance(standing, Absent)
+        isinstance(current, Absent)
         or result.by is None
-        or not standing.source.is_same(result.source.version)
-        or standing.model in ("", str(result.by.model))
+        or not current.source.is_same(result.source.version)
+        or current.model in ("", str(result.by.model))
     ):
         return result
-    before = previous_answer(outbox.s3, outbox.bucket, result.image, standing.etag)
-    return Overtaken() if isinstance(before, Absent) else replace(result, previous=before)
+    before = previous_answer(outbox.s3, outbox.bucket, result.image, current.etag)
+    return Conflict() if isinstance(before, Absent) else replace(result, previous=before)
 
 
-def _remove(outbox: Outbox, key: str, standing: Standing | Absent) -> Gone | Overtaken:
-    if isinstance(standing, Absent):
+def _remove(outbox: Outbox, key: str, current: CurrentResult | Absent) -> Gone | Conflict:
+    if isinstance(current, Absent):
         return Gone()
-    if not outbox.store.delete(result_key(key), standing.etag):
-        return Overtaken()
-    return Gone() if isinstance(peek(outbox.s3, outbox.bucket, key), Absent) else Overtaken()
+    if not outbox.store.delete(result_key(key), current.etag):
+        return Conflict()
+    return Gone() if isinstance(peek(outbox.s3, outbox.bucket, key), Absent) else Conflict()
 
 
-def _says_more(result: Result, standing: Standing | Absent, active: ActiveModel) -> bool:
+def _replaces(result: Result, current: CurrentResult | Absent, active: ActiveModel) -> bool:
     """Where another model's answer stands, or none: of rejections the active model's alone."""
-    if isinstance(standing, Absent) or not standing.source.is_same(result.source.version):
+    if isinstance(current, Absent) or not current.source.is_same(result.source.version):
         return True
-    if standing.is_unreadable:
+    if current.is_unreadable:
         return metadata(result).get(CODE) != UNREADABLE
-    if standing.is_by(active):
+    if current.is_by(active):
         return False
-    if isinstance(result, Rejected) and standing.status == "classified":
+    if isinstance(result, Rejected) and current.status == "classified":
         return result.by is not None and result.by.model == active.id
-    said = metadata(result)
-    return (standing.model, standing.status) != (said[MODEL_ID], said[STATUS])
+    details = metadata(result)
+    return (current.model, current.status) != (details[MODEL_ID], details[STATUS])
 
 
-def _standing(outbox: Outbox, key: str) -> Standing | Absent:
+def _read_current(outbox: Outbox, key: str) -> CurrentResult | Absent:
     head = outbox.store.head(result_key(key))
     if head is None:
         return Absent()
-    about = head.metadata
-    return Standing(
+    details = head.metadata
+    return CurrentResult(
         etag=head.listed.etag,
-        source=source_version(about),
-        model=about.get(MODEL_ID, "unknown"),
-        status=about.get(STATUS, ""),
-        is_unreadable=about.get(CODE) == UNREADABLE,
+        source=source_version(details),
+        model=details.get(MODEL_ID, "unknown"),
+        status=details.get(STATUS, ""),
+        is_unreadable=details.get(CODE) == UNREADABLE,
     )
 
 
-def _put(outbox: Outbox, key: str, standing: Standing | Absent, result: Result) -> bool:
+def _put(outbox: Outbox, key: str, current: CurrentResult | Absent, result: Result) -> bool:
     """Whether the result that stood there still did."""
-    etag = standing.etag if isinstance(standing, Standing) else None
+    etag = current.etag if isinstance(current, CurrentResult) else None
     body = to_json(result).encode()
     return outbox.store.replace(result_key(key), body, etag, metadata=metadata(result))
 
@@ -248,12 +246,12 @@ def previous_answer(s3: "S3Client", bucket: str, image: str, etag: str) -> Previ
     None where it says nothing: archived, or of an unknown schema, it is replaced all the same.
     """
     try:
-        found = s3.get_object(Bucket=bucket, Key=result_key(image))
+        response = s3.get_object(Bucket=bucket, Key=result_key(image))
     except ClientError as error:
         return None if is_certainly_denied(error) else absent(error)
-    if found["ETag"].strip('"') != etag:
+    if response["ETag"].strip('"') != etag:
         return Absent()
     try:
-        return previous(from_json(found["Body"].read()))
+        return previous(from_json(response["Body"].read()))
     except ValueError:
         return None

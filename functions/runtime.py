@@ -38,7 +38,7 @@ def lambda_handler(build: Callable[[Mapping[str, str]], Callable[[Event], Any]])
     """A handler that is built from the environment by its first event, and then kept."""
 
     @cache
-    def built() -> Callable[[Event], Any]:
+    def build_once() -> Callable[[Event], Any]:
         handle = build(os.environ)
         metrics.set_default_dimensions(stage=os.environ["STAGE"])  # an account may hold several
         return handle
@@ -46,7 +46,7 @@ def lambda_handler(build: Callable[[Mapping[str, str]], Callable[[Event], Any]])
     @logger.inject_lambda_context
     @metrics.log_metrics
     def handler(event: Event, context: Any) -> Any:
-        return built()(event)
+        return build_once()(event)
 
     return handler
 
@@ -56,7 +56,7 @@ def now() -> datetime:
 
 
 @contextmanager
-def about(subject: str) -> Iterator[None]:
+def log_context(subject: str) -> Iterator[None]:
     """What is logged and raised in here carries the name of the image, or of the folder."""
     logger.thread_safe_append_keys(correlation_id=subject)
     try:

@@ -18,7 +18,7 @@ class SettingsError(SortboxError, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
+class IntegerRange:
     """A whole number from `least` to `most`."""
 
     least: int
@@ -32,7 +32,7 @@ class Within:
 
 
 @dataclass(frozen=True, slots=True)
-class Spelled:
+class TextPattern:
     """A text of one form."""
 
     pattern: str
@@ -44,21 +44,21 @@ class Spelled:
         return text
 
 
-Name = Annotated[str, Spelled(r"[^\s/]+", "sortbox-dev-111122223333-eu-west-1")]
-Url = Annotated[str, Spelled(r"https?://\S+", "https://sqs.eu-west-1.amazonaws.com/1/name")]
+Name = Annotated[str, TextPattern(r"[^\s/]+", "sortbox-dev-111122223333-eu-west-1")]
+Url = Annotated[str, TextPattern(r"https?://\S+", "https://sqs.eu-west-1.amazonaws.com/1/name")]
 KmsKey = Annotated[
     str,
-    Spelled(
+    TextPattern(
         r"none|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+",
         "none, or arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     ),
 ]
 # The stage is part of every job name, and 63 characters have to hold them all.
-Stage = Annotated[str, Spelled(r"[a-z0-9]{1,8}", "dev: 1 to 8 of a-z and 0-9")]
-Depth = Annotated[int, Within(1, 10)]
+Stage = Annotated[str, TextPattern(r"[a-z0-9]{1,8}", "dev: 1 to 8 of a-z and 0-9")]
+Depth = Annotated[int, IntegerRange(1, 10)]
 # SQS delays a message by 15 minutes at most.
-QuietSeconds = Annotated[int, Within(1, 900)]
-RetrySeconds = Annotated[int, Within(1, 900)]
+QuietSeconds = Annotated[int, IntegerRange(1, 900)]
+RetrySeconds = Annotated[int, IntegerRange(1, 900)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class OnUpload:
     folder_depth: Depth
     folder_quiet_seconds: QuietSeconds
     retry_base_seconds: RetrySeconds
-    uploader_burst: Annotated[int, Within(1, 1_000_000)]
+    uploader_burst: Annotated[int, IntegerRange(1, 1_000_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +82,20 @@ class OnFolder:
     page_queue_url: Url
     folder_depth: Depth
     folder_quiet_seconds: QuietSeconds
-    folder_longest_wait_seconds: Annotated[int, Within(1, 604_800)]
-    endpoint_max_late: Annotated[int, Within(0, 10_000)]
-    endpoint_max_first: Annotated[int, Within(0, 10_000)]
-    transform_instance_type: Annotated[str, Spelled(r"ml\.[a-z0-9-]+\.[a-z0-9]+", "ml.m5.xlarge")]
-    transform_instance_count: Annotated[int, Within(1, 100)]
-    transform_jobs: Annotated[int, Within(1, 100)]
+    folder_longest_wait_seconds: Annotated[int, IntegerRange(1, 604_800)]
+    endpoint_max_late: Annotated[int, IntegerRange(0, 10_000)]
+    endpoint_max_first: Annotated[int, IntegerRange(0, 10_000)]
+    transform_instance_type: Annotated[
+        str, TextPattern(r"ml\.[a-z0-9-]+\.[a-z0-9]+", "ml.m5.xlarge")
+    ]
+    transform_instance_count: Annotated[int, IntegerRange(1, 100)]
+    transform_jobs: Annotated[int, IntegerRange(1, 100)]
     retry_base_seconds: RetrySeconds
     kms_key: KmsKey
-    reclassify_jobs: Annotated[int, Within(1, 20)]
-    reclassify_ask_above: Annotated[int, Within(0, 999_999_999)]
-    flip_alarm_percent: Annotated[int, Within(0, 100)]
-    review_below_percent: Annotated[int, Within(0, 100)]
+    reclassify_jobs: Annotated[int, IntegerRange(1, 20)]
+    reclassify_ask_above: Annotated[int, IntegerRange(0, 999_999_999)]
+    flip_alarm_percent: Annotated[int, IntegerRange(0, 100)]
+    review_below_percent: Annotated[int, IntegerRange(0, 100)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,6 @@ def from_env(settings: type[S], environ: Mapping[str, str]) -> S:
     )
 
 
-def _rule(hint: Any) -> Within | Spelled:
-    rule: Within | Spelled = get_args(hint)[1]
+def _rule(hint: Any) -> IntegerRange | TextPattern:
+    rule: IntegerRange | TextPattern = get_args(hint)[1]
     return rule

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class SqsBatch:
     """`accept` handles one record, or raises: then the record waits longer each time it fails."""
 
     sqs: "SQSClient"
@@ -39,7 +39,7 @@ class Intake:
         logger.thread_safe_append_keys(message_id=record.message_id, receives=receives(record))
         await asyncio.wrap_future(in_thread(self.accept, record))
 
-    def put_off(self, record: SQSRecord) -> None:
+    def set_visibility(self, record: SQSRecord) -> None:
         count("Retried")
         seconds = wait_seconds(self.retry_base_seconds, receives(record))
         try:
@@ -58,17 +58,17 @@ def receives(record: SQSRecord) -> int:
 
 
 class _Retrying(AsyncBatchProcessor):
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: SqsBatch) -> None:
         super().__init__(EventType.SQS, raise_on_entire_batch_failure=False)
         self._intake = intake
 
     def failure_handler(self, record: Any, exception: Any) -> Any:
         logger.warning("a message failed and will be tried again", exc_info=exception)
-        self._intake.put_off(record)
+        self._intake.set_visibility(record)
         return super().failure_handler(record, exception)
 
 
-LONGEST_SECONDS = 90
+LONGEST_WAIT_SECONDS = 90
 
 
 def wait_seconds(base_seconds: int, receives: int, chance: Callable[[], float] = random) -> int:
@@ -77,7 +77,7 @@ def wait_seconds(base_seconds: int, receives: int, chance: Callable[[], float] =
     So everything is tried again within a minute and a half of the end of any trouble. The waits
     between a queue's 500 receives add up to more than six hours, and to half a day at most.
     """
-    doubled = min(LONGEST_SECONDS, base_seconds << min(receives - 1, 10))
+    doubled = min(LONGEST_WAIT_SECONDS, base_seconds << min(receives - 1, 10))
     return max(1, round(doubled * (0.5 + chance() / 2)))
 
 
@@ -89,7 +89,7 @@ def send(sqs: "SQSClient", queue_url: str, message: OurMessage, delay_seconds: i
     sqs.send_message(QueueUrl=queue_url, MessageBody=to_json(message), DelaySeconds=delay_seconds)
 
 
-def move(sqs: "SQSClient", backlog_queue_url: str, change: Changed) -> None:
+def move_to_backlog(sqs: "SQSClient", backlog_queue_url: str, change: Changed) -> None:
     """To the backlog, where SQS gives each group its share: it is a fair queue by that."""
     sqs.send_message(
         QueueUrl=backlog_queue_url,

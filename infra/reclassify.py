@@ -26,7 +26,7 @@ from domain.errors import SortboxError
 from domain.keys import INBOX
 from domain.scope import RECLASSIFICATION, Kind, Scope
 from functions import on_folder
-from functions.messages import Sweep, to_json
+from functions.messages import Reclassify, to_json
 from functions.settings import OnFolder, from_env
 from infra.diagnostics import cost
 from infra.diagnostics.cost import TYPICAL, Assumptions, Prices
@@ -153,7 +153,7 @@ class Desk:
 
     def start(self, scope: Scope) -> None:
         """By a message, as a schedule does; a person has confirmed it."""
-        message = to_json(Sweep(scope.path, scope.kind, confirmed=True))
+        message = to_json(Reclassify(scope.path, scope.kind, confirmed=True))
         self.sqs.send_message(QueueUrl=self.folder_queue_url, MessageBody=message)
 
     def stop(self) -> Run | None:

@@ -14,9 +14,9 @@ from batch.claim import Run
 from batch.context import Context
 from batch.jobs.collect import output_order
 from batch.planning.slice import (
-    LARGE,
+    LARGE_IMAGES,
     MB,
-    SMALL,
+    SMALL_IMAGES,
     Part,
     PartRoute,
     Row,
@@ -95,11 +95,11 @@ def _mark_denied(context: Context, rows: Sequence[Row]) -> list[Row]:
 
 def divide(rows: Sequence[Row], endpoint_max: int) -> list[tuple[PartRoute, list[Row]]]:
     """Group rows by route; up to `endpoint_max` small images go to the endpoint, not to a job."""
-    routes: dict[PartRoute, list[Row]] = {SMALL: [], LARGE: [], ViaEndpoint(): []}
+    routes: dict[PartRoute, list[Row]] = {SMALL_IMAGES: [], LARGE_IMAGES: [], ViaEndpoint(): []}
     for row in rows:
         routes[route_of(row)].append(row)
-    if len(routes[SMALL]) <= endpoint_max:
-        routes[ViaEndpoint()] += routes.pop(SMALL)
+    if len(routes[SMALL_IMAGES]) <= endpoint_max:
+        routes[ViaEndpoint()] += routes.pop(SMALL_IMAGES)
     return [
         (part_route, sorted(rows, key=output_order)) for part_route, rows in routes.items() if rows
     ]
@@ -110,11 +110,11 @@ def route_of(row: Row) -> PartRoute:
 
     So do objects that a job would read in vain: one of them may fail it for all the others.
     """
-    if row.size == 0 or row.size > LARGE.payload_mb * MB or not fits_manifest(row.key):
+    if row.size == 0 or row.size > LARGE_IMAGES.payload_mb * MB or not fits_manifest(row.key):
         return ViaEndpoint()
-    if row.denied or (row.archived and row.size <= SMALL.payload_mb * MB):
+    if row.denied or (row.archived and row.size <= SMALL_IMAGES.payload_mb * MB):
         return ViaEndpoint()
-    return SMALL if row.size <= SMALL.payload_mb * MB else LARGE
+    return SMALL_IMAGES if row.size <= SMALL_IMAGES.payload_mb * MB else LARGE_IMAGES
 
 
 def _needs_companion(context: Context, run: Run, planned: Slice, part: int) -> bool:
@@ -132,7 +132,11 @@ def _find_companion(context: Context, run: Run) -> list[Row]:
     for image in context.bucket.page(inputs_of(run.scope))[:COMPANION_CANDIDATES]:
         is_routed = isinstance(route(image.key, context.folder_depth), InFolder | Single)
         row = Row.of(image)
-        if not is_routed or not 0 < row.size <= SMALL.payload_mb * MB or route_of(row) != SMALL:
+        if (
+            not is_routed
+            or not 0 < row.size <= SMALL_IMAGES.payload_mb * MB
+            or route_of(row) != SMALL_IMAGES
+        ):
             continue
         result = context.bucket.head(result_key(row.key))
         about = result.metadata if result else {}

@@ -92,8 +92,8 @@ class ViaEndpoint:
 
 
 PartRoute = ViaTransform | ViaEndpoint
-SMALL = ViaTransform(payload_mb=6, concurrency=None)
-LARGE = ViaTransform(payload_mb=LARGEST_BYTES // MB, concurrency=1)
+SMALL_IMAGES = ViaTransform(payload_mb=6, concurrency=None)
+LARGE_IMAGES = ViaTransform(payload_mb=LARGEST_BYTES // MB, concurrency=1)
 
 
 FEW_LARGE = 20
@@ -108,7 +108,7 @@ class Part:
 
     @property
     def is_few_large(self) -> bool:
-        return self.route == LARGE and self.rows <= FEW_LARGE
+        return self.route == LARGE_IMAGES and self.rows <= FEW_LARGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from batch.outcome import Predicted, Refusal, of_kind, to_line
+from batch.outcome import Predicted, Refusal, answers_of_type, to_line
 from domain.keys import INBOX
 from pages.render import fitting, fragment, render
 
@@ -60,8 +60,8 @@ class Gallery:
         scores, order, lines = (
             zip(*document["unsure"], strict=True) if document["unsure"] else ((),) * 3
         )
-        self.unsure = [*zip(scores, order, of_kind(Predicted, lines), strict=True)]
-        self.refused = of_kind(Refusal, document["refused"])
+        self.unsure = [*zip(scores, order, answers_of_type(Predicted, lines), strict=True)]
+        self.refused = answers_of_type(Refusal, document["refused"])
 
     @property
     def least_sure_first(self) -> list[Predicted]:

@@ -11,7 +11,7 @@ import io
 from dataclasses import dataclass, field
 from typing import Any
 
-from batch.outcome import Predicted, Refusal, of_kind, to_line
+from batch.outcome import Predicted, Refusal, answers_of_type, to_line
 from domain.foreign import escape_cell
 from domain.scope import Scope
 
@@ -59,7 +59,7 @@ class Review:
             [
                 Ranked(rank, answer.image, answer)
                 for rank, line in document[name]
-                for answer in of_kind(Predicted, [line])
+                for answer in answers_of_type(Predicted, [line])
             ]
             for name in ("unsure", "drawn")
         )

@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError
 from aws.bucket import Bucket
 from batch.claim import Run
 from batch.context import Context, Limits
-from batch.planning.slice import SMALL, Part, Slice
+from batch.planning.slice import SMALL_IMAGES, Part, Slice
 from batch.reports import folder_report
 from batch.reports.folder_report import Unfinished
 from benchmarks.folders import scale
@@ -111,7 +111,7 @@ class Simulated:
 
     def _slice(self, index: int) -> Slice:
         first, end = index * SLICE_ROWS, min((index + 1) * SLICE_ROWS, self.images)
-        part = Part(SMALL, end - first, -(-(end - first) // PAGE_ROWS))
+        part = Part(SMALL_IMAGES, end - first, -(-(end - first) // PAGE_ROWS))
         after = key(first - 1) if first else ""
         last = end == self.images
         return Slice(FOLDER, 1, index, "p", after, key(end - 1), last, 0, end, (part,))

@@ -20,7 +20,7 @@ import uvloop
 
 from batch.context import TransformResources
 from batch.jobs.transform import TransformRequest, request_for
-from batch.planning.slice import SMALL
+from batch.planning.slice import SMALL_IMAGES
 from benchmarks import servers
 from benchmarks.client import closed_loop
 from domain.keys import JobName
@@ -71,7 +71,12 @@ WARM_SECONDS = 1.5
 NAME = JobName("bench", "memory", "0123456789", 1, 0, 0)
 IMAGE = "serving"
 ORDER = TransformRequest(
-    NAME, "s3://m/manifest", "s3://m/out/", IMAGE, SMALL, TransformResources("ml.m5.large", 1)
+    NAME,
+    "s3://m/manifest",
+    "s3://m/out/",
+    IMAGE,
+    SMALL_IMAGES,
+    TransformResources("ml.m5.large", 1),
 )
 
 

@@ -39,11 +39,11 @@ def _refusal(error: ClientError, active: ActiveModel) -> Refused:
     if not is_evidence(error):
         raise error
     try:
-        said = reply.from_json(container_message(error))
+        container_reply = reply.from_json(container_message(error))
     except ValueError:
-        said = None
-    if isinstance(said, Refused):
-        return said
+        container_reply = None
+    if isinstance(container_reply, Refused):
+        return container_reply
     # A container that is not ours says 4xx in words of its own.
     sentence = f"The endpoint refused this image with HTTP status {container_status(error)}."
     return Refused(Server(str(active.id), "unknown"), "refused", sentence)

@@ -23,7 +23,7 @@ from domain.model import ActiveModel
 from domain.reply import Refused, Reply, Server
 from functions.endpoint.classify import ask
 from functions.endpoint.readiness import NO_ANSWER, PROBE
-from functions.inbox import Image, Photo
+from functions.inbox import FetchedImage, Image
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
@@ -32,7 +32,7 @@ TOO_EXPENSIVE = "too_expensive"
 
 MOST_TIMEOUTS = 3
 
-BUSY = (429, 503)
+BUSY_STATUSES = (429, 503)
 """What a container says that has other work: nothing about this image."""
 
 
@@ -43,7 +43,9 @@ class Timeouts:
     bucket: Bucket
     probe: "SageMakerRuntimeClient"
 
-    def ask(self, endpoint: "SageMakerRuntimeClient", active: ActiveModel, image: Photo) -> Reply:
+    def ask(
+        self, endpoint: "SageMakerRuntimeClient", active: ActiveModel, image: FetchedImage
+    ) -> Reply:
         """What the endpoint says; Refused at the third time-out. Raises as `classify.ask` does."""
         try:
             return ask(endpoint, active, image.content)
@@ -69,22 +71,22 @@ class Timeouts:
         note at the same moment one is not counted.
         """
         key = timeouts_key(image.key)
-        about = {
+        version = {
             "image": image.key,
             "etag": image.source.etag,
             "version_id": image.source.version_id,
             "model": str(active.id),
         }
-        found = self.bucket.read(key)
-        told = json.loads(found.body) if found else {}
-        seen: list[str] = told.pop("events", [])
-        if told != about:
-            seen = []
-        if event not in seen and len(seen) < MOST_TIMEOUTS:
-            seen = [*seen, event]
-            body = json.dumps(about | {"events": seen}, ensure_ascii=False)
-            self.bucket.replace(key, body, found.etag if found else None)
-        return len(seen)
+        stored = self.bucket.read(key)
+        document = json.loads(stored.body) if stored else {}
+        events: list[str] = document.pop("events", [])
+        if document != version:
+            events = []
+        if event not in events and len(events) < MOST_TIMEOUTS:
+            events = [*events, event]
+            body = json.dumps(version | {"events": events}, ensure_ascii=False)
+            self.bucket.replace(key, body, stored.etag if stored else None)
+        return len(events)
 
 
 def is_timeout(error: Exception) -> bool:
@@ -95,7 +97,7 @@ def is_timeout(error: Exception) -> bool:
         return False
     status = container_status(error)
     return status is None or (
-        not 100 <= status < 500 and status not in BUSY  # 0: it closed the connection
+        not 100 <= status < 500 and status not in BUSY_STATUSES  # 0: it closed the connection
     )
 
 

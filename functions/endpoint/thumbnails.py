@@ -10,7 +10,7 @@ from aws.errors import is_evidence
 from batch.unreadable import denial_of
 from domain.model import ActiveModel
 from domain.route import ENDPOINT_BYTES
-from functions.inbox import Photo, fetch
+from functions.inbox import FetchedImage, fetch
 from functions.runtime import logger
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MOST_BYTES = 12_000
 
 JPEG_START = b"\xff\xd8\xff"
 
-PATIENCE = 2
+MOST_FAILURES = 2
 """Troubles after which a process asks for no more: a report without pictures is a report too."""
 
 
@@ -34,18 +34,18 @@ class Thumbnails:
     bucket: str
     endpoint: "SageMakerRuntimeClient"
     active: Callable[[], ActiveModel]
-    troubles: int = field(default=0)
+    failures: int = field(default=0)
 
     def of(self, key: str) -> bytes | None:
-        if self.troubles >= PATIENCE:
+        if self.failures >= MOST_FAILURES:
             return None
         try:
             photo = fetch(self.s3, self.bucket, key, ENDPOINT_BYTES)
         except (BotoCoreError, ClientError) as error:
-            self.troubles += not (isinstance(error, ClientError) and denial_of(error))
+            self.failures += not (isinstance(error, ClientError) and denial_of(error))
             logger.info("no thumbnail", key=key, why=str(error))
             return None
-        return self._ask(key, photo.content) if isinstance(photo, Photo) else None
+        return self._ask(key, photo.content) if isinstance(photo, FetchedImage) else None
 
     def _ask(self, key: str, content: bytes) -> bytes | None:
         try:
@@ -56,7 +56,7 @@ class Thumbnails:
                 Accept="image/jpeg",
             )
         except (BotoCoreError, ClientError) as error:
-            self.troubles += not is_evidence(error)  # it refused this image, or makes none
+            self.failures += not is_evidence(error)  # it refused this image, or makes none
             logger.info("no thumbnail", key=key, why=str(error))
             return None
         jpeg = answer["Body"].read(MOST_BYTES + 1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from batch.context import TransformResources
 from batch.jobs.transform import TransformRequest, request_for
-from batch.planning.slice import LARGE, SMALL, ViaTransform
+from batch.planning.slice import LARGE_IMAGES, SMALL_IMAGES, ViaTransform
 from domain.keys import JobName
 from infra.local.sagemaker.containers.containers import ArchiveRefused
 from infra.local.sagemaker.containers.containers import unpack as unpack_archive
@@ -129,7 +129,7 @@ def test_concurrency_times_payload_is_bounded() -> None:
         Limits(concurrency=11, payload_mb=10)
 
 
-@pytest.mark.parametrize(("road", "at_once"), [(SMALL, 16), (LARGE, 1)])
+@pytest.mark.parametrize(("road", "at_once"), [(SMALL_IMAGES, 16), (LARGE_IMAGES, 1)])
 def test_our_server_asks_our_jobs_for_full_batches_on_both_cores(
     road: ViaTransform, at_once: int
 ) -> None:
@@ -156,7 +156,7 @@ def test_a_key_for_disks_that_the_machine_encrypts_itself_is_refused(
     name, machines = JobName("test", "trip", "0123456789", 1, 0, 0), TransformResources(kind, 1)
     request: Any = request_for(
         TransformRequest(
-            name, "s3://bucket/work/m", "s3://bucket/work/out/", "model", SMALL, machines
+            name, "s3://bucket/work/m", "s3://bucket/work/out/", "model", SMALL_IMAGES, machines
         )
     )
     request["TransformResources"]["VolumeKmsKeyId"] = "alias/mine"

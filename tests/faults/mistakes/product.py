@@ -104,8 +104,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "who comes while a run is worked on is forgotten",
         "functions/on_folder.py",
-        "                asked = lease.release(self.context, token, holder)\n",
-        "                asked = lease.release(self.context, token, holder) < 0\n",
+        "                again = lease.release(self.context, token, holder)\n",
+        "                again = lease.release(self.context, token, holder) < 0\n",
         f"{UNIT}/batch/test_lease.py",
     ),
     Mistake(
@@ -133,7 +133,7 @@ OF_THE_PRODUCT = (
         "an image that came back while its answer was removed is left without one",
         "functions/outbox.py",
         "    return Gone() if isinstance(peek(outbox.s3, outbox.bucket, key), Absent)"
-        " else Overtaken()\n",
+        " else Conflict()\n",
         "    return Gone()\n",
         "tests/faults/test_interleavings.py",
     ),
@@ -157,8 +157,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a rejection replaces labels",
         "functions/outbox.py",
-        '    if isinstance(result, Rejected) and standing.status == "classified":\n',
-        '    if isinstance(result, Rejected) and standing.status == "never":\n',
+        '    if isinstance(result, Rejected) and current.status == "classified":\n',
+        '    if isinstance(result, Rejected) and current.status == "never":\n',
         f"{UNIT}/functions/outbox/test_outbox.py {UNIT}/functions/outbox/test_outbox_models.py",
     ),
     Mistake(
@@ -290,8 +290,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a result without a model's id counts as nobody's rejection",
         "functions/outbox.py",
-        'about.get(MODEL_ID, "unknown")',
-        'about.get(MODEL_ID, "")',
+        'details.get(MODEL_ID, "unknown")',
+        'details.get(MODEL_ID, "")',
         f"{UNIT}/functions/outbox/test_outbox_models.py::test_a_result_that_does_not_say_its_model_is_renewed",
     ),
     Mistake(
@@ -312,15 +312,15 @@ OF_THE_PRODUCT = (
     Mistake(
         "a tick asks every open run",
         "functions/on_schedule.py",
-        "islice(_in_turn(bucket), MOST)",
+        "islice(_in_turn(bucket), RUNS_PER_TICK)",
         "_in_turn(bucket)",
         f"{UNIT}/functions/test_on_schedule.py::test_a_tick_reaches_so_many_runs_and_no_more",
     ),
     Mistake(
         "a tick asks more runs than it has time for",
         "functions/on_schedule.py",
-        "MOST = 2_000",
-        "MOST = 20_000",
+        "RUNS_PER_TICK = 2_000",
+        "RUNS_PER_TICK = 20_000",
         f"{UNIT}/functions/test_on_schedule.py::test_a_tick_has_time_for_the_runs_that_it_asks",
     ),
     Mistake(
@@ -476,7 +476,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "a stale answer is left when an image goes",
         "functions/on_upload.py",
-        "                if change.removed:\n                    withdraw(self.outbox, key)\n",
+        "                if change.removed:\n                    delete_result(self.outbox, key)\n",
         "",
         f"{UNIT}/functions/test_on_upload.py {UNIT}/functions/outbox/test_outbox_orders.py",
     ),
@@ -490,8 +490,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "trouble is waited for an hour and no longer",
         "functions/sqs.py",
-        "LONGEST_SECONDS = 90",
-        "LONGEST_SECONDS = 9",
+        "LONGEST_WAIT_SECONDS = 90",
+        "LONGEST_WAIT_SECONDS = 9",
         f"{UNIT}/functions/test_sqs.py",
     ),
     Mistake(
@@ -504,9 +504,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "the rows of a run are queued to be looked at again",
         "functions/on_page.py",
-        "    outbox = Outbox(s3, settings.bucket, Pointer(s3, settings.bucket).model,"
-        " leave_to_reclassify)\n",
-        "    outbox = Outbox(s3, settings.bucket, Pointer(s3, settings.bucket).model,\n"
+        "    outbox = Outbox(s3, settings.bucket, active, leave_to_reclassify)\n",
+        "    outbox = Outbox(s3, settings.bucket, active,\n"
         "        lambda key: sqs.send_message(QueueUrl='http://inbox', MessageBody='{}'))\n",
         f"{UNIT}/functions/test_on_page.py",
     ),
@@ -562,8 +561,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "the clock begins with the first run at every tick",
         "functions/on_schedule.py",
-        '    last = found.body.decode() if found else ""\n',
-        '    last = found.body.decode()[:0] if found else ""\n',
+        '    last = stored.body.decode() if stored else ""\n',
+        '    last = stored.body.decode()[:0] if stored else ""\n',
         f"{UNIT}/functions/test_on_schedule.py",
     ),
     Mistake(
@@ -667,7 +666,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "an image that could not be read is never looked at again",
         "functions/outbox.py",
-        "        and not standing.is_unreadable\n",
+        "        and not current.is_unreadable\n",
         "",
         f"{UNIT}/batch/test_unreadable.py",
     ),
@@ -709,7 +708,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "a row that fails holds up its page for good",
         "functions/on_page.py",
-        "        if failed and not self._are_to_blame(failed, page, received):\n",
+        "        if failed and not self._gives_up(failed, page, received):\n",
         "        if failed:\n",
         f"{UNIT}/batch/test_unreadable.py",
     ),

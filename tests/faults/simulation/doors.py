@@ -16,14 +16,14 @@ from domain.model import ActiveModel
 from domain.scope import RECLASSIFICATION, Scope
 from functions import on_folder
 from functions.allowance import Allowances
-from functions.debounce import Beats
+from functions.debounce import Debouncer
 from functions.endpoint.readiness import Readiness
 from functions.on_folder import Folders
 from functions.on_page import Pages, leave_to_reclassify
-from functions.on_schedule import sweep
+from functions.on_schedule import advance_runs
 from functions.on_upload import Uploads
 from functions.outbox import Outbox
-from functions.sqs import Intake
+from functions.sqs import SqsBatch
 from infra.reclassify import Desk
 from tests.faults.simulation.jobs import Jobs
 from tests.faults.simulation.queues import Queues
@@ -66,14 +66,14 @@ class Doors:
     def __post_init__(self) -> None:
         self._uploads = [self._upload_process() for _ in range(PROCESSES)]
 
-    def intake(self, url: str, process: int) -> Intake:
-        return Intake(self._sqs, url, RETRY_BASE_SECONDS, self._accept(url, process))
+    def intake(self, url: str, process: int) -> SqsBatch:
+        return SqsBatch(self._sqs, url, RETRY_BASE_SECONDS, self._accept(url, process))
 
     def restart(self, process: int) -> None:
         self._uploads[process] = self._upload_process()
 
-    def sweep(self) -> int:
-        return sweep(self._bucket, self._sqs, FOLDER)
+    def advance_runs(self) -> int:
+        return advance_runs(self._bucket, self._sqs, FOLDER)
 
     def halt(self, for_good: bool) -> None:
         desk = Desk(self._context(), self._sqs, FOLDER)
@@ -116,7 +116,7 @@ class Doors:
 
     def _upload_process(self) -> Uploads:
         s3, sqs, endpoint = self._bucket.client, self._sqs, cast(Any, self.endpoint)
-        beats = Beats(s3, "bucket", sqs, FOLDER, SETTINGS.folder_quiet_seconds, self.now)
+        beats = Debouncer(s3, "bucket", sqs, FOLDER, SETTINGS.folder_quiet_seconds, self.now)
         outbox, readiness = self._outbox(), Readiness(self.now)
         allowances = Allowances(BURST, self.now)
         return Uploads(

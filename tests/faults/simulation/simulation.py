@@ -16,9 +16,10 @@ from zlib import crc32
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from functions.messages import Sweep, to_json
+from functions.messages import Reclassify as ReclassifyMessage
+from functions.messages import to_json
 from functions.runtime import metrics
-from functions.sqs import Intake
+from functions.sqs import SqsBatch
 from tests.faults.cloud.traffic import (
     Act,
     Halt,
@@ -146,7 +147,7 @@ class Simulation:
                     self.endpoint.number = number
                     self._later(30, partial(self._point_to, number))
                 case Reclassify(path, kind, is_person):
-                    self._deliver(FOLDER, to_json(Sweep(path, kind, is_person)))
+                    self._deliver(FOLDER, to_json(ReclassifyMessage(path, kind, is_person)))
                     self.seen[f"asked for {kind}"] += 1
                 case Halt(for_good):
                     self.doors.halt(for_good)
@@ -208,7 +209,7 @@ class Simulation:
 
     def _sweep(self) -> None:
         with self.weather.aside():
-            is_open = self.doors.sweep() > 0
+            is_open = self.doors.advance_runs() > 0
             left_to_people = None if self._plan else self.doors.waits_for_somebody()
         if left_to_people:  # who else would come; asking for another sweep would not resume it
             self._act(Reclassify(left_to_people.path, left_to_people.kind))
@@ -232,7 +233,7 @@ class Simulation:
             queue.delete(handle)
             self.last_done[queue.url] = self.now()
 
-    def _take(self, intake: Intake, record: SQSRecord) -> bool:
+    def _take(self, intake: SqsBatch, record: SQSRecord) -> bool:
         self.seen["deliveries"] += 1
         fate = self._fate(intake.queue_url)
         self.weather.fates.append(fate)
@@ -240,7 +241,7 @@ class Simulation:
             intake.accept(record)
             self.weather.at_the_end(fate)
         except Exception:  # as Lambda's batch processor: whatever a record raises is its own
-            intake.put_off(record)
+            intake.set_visibility(record)
             return False
         finally:
             self.weather.fates.pop()

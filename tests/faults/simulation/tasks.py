@@ -7,8 +7,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket, Listed
 from batch.planning.listing import UNLISTED, AnswerRequirement, Candidate
-from functions.inbox import Photo, fetch
-from functions.outbox import Unanswered, withdraw
+from functions.inbox import FetchedImage, fetch
+from functions.outbox import NoAnswer, delete_result
 from tests.faults.simulation.steps import Told
 from tests.support.worlds.collecting import Row, collect
 from tests.support.worlds.uploads import World, notification, sqs_event
@@ -51,7 +51,7 @@ class Look:
     def work(self, s3: Told) -> Send | None:
         seen = _world(s3).uploads().outbox
         image = fetch(seen.s3, seen.bucket, self.key, limit=100)
-        if not isinstance(image, Photo):
+        if not isinstance(image, FetchedImage):
             return None
         listed = Listed(self.key, image.source.etag, image.source.bytes, image.last_modified)
         reason = AnswerRequirement().reason(
@@ -67,7 +67,7 @@ class Collect:
 
     def work(self, s3: Told) -> Then | None:
         outcome = collect(_world(s3).uploads().outbox, self.row)
-        return Then(Withdraw(self.row.key)) if isinstance(outcome, Unanswered) else None
+        return Then(Withdraw(self.row.key)) if isinstance(outcome, NoAnswer) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Withdraw:
     key: str
 
     def work(self, s3: Told) -> Send:
-        withdraw(_world(s3).uploads().outbox, self.key)
+        delete_result(_world(s3).uploads().outbox, self.key)
         return Send(Look(self.key))
 
 

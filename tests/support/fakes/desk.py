@@ -8,7 +8,7 @@ from domain.keys import result_key
 from domain.result import How, Rejected, Result
 from functions.answer import result_of
 from functions.inbox import Image, peek
-from functions.outbox import Outbox, Outcome, settle
+from functions.outbox import Outbox, Outcome, reconcile
 from tests.support.fakes.aws import FakeS3
 from tests.support.worlds.uploads import active, model, reply_to
 
@@ -38,8 +38,8 @@ class Desk:
     def upload(self, content: bytes = b"cat", key: str = KEY) -> None:
         self.s3.put_object(Bucket="bucket", Key=key, Body=content)
 
-    def settle(self, answer: Callable[[Image], Result | None]) -> Outcome:
-        return settle(self.outbox, KEY, partial(peek, self.outbox.s3, "bucket"), answer)
+    def reconcile(self, answer: Callable[[Image], Result | None]) -> Outcome:
+        return reconcile(self.outbox, KEY, partial(peek, self.outbox.s3, "bucket"), answer)
 
     def stands(self) -> dict[str, str] | None:
         stored = self.s3.objects.get(result_key(KEY))

@@ -6,7 +6,7 @@ from functools import partial
 from domain.result import How, Result
 from functions.answer import result_of
 from functions.inbox import Image, peek
-from functions.outbox import Outbox, Outcome, settle
+from functions.outbox import Outbox, Outcome, reconcile
 from tests.support.worlds.uploads import model, reply_to
 
 HOW = How("batch", "job", 1, "2026-01-01T00:00:00Z")
@@ -28,4 +28,4 @@ def collect(outbox: Outbox, row: Row) -> Outcome:
             return None
         return result_of(row.key, image.source, reply_to(row.content, model(row.number)), HOW)
 
-    return settle(outbox, row.key, partial(peek, outbox.s3, outbox.bucket), answer)
+    return reconcile(outbox, row.key, partial(peek, outbox.s3, outbox.bucket), answer)

@@ -19,7 +19,7 @@ from domain.result import How, Result, Source, from_json, metadata
 from domain.result import to_json as result_to_json
 from domain.scope import Kind, Scope
 from functions.answer import result_of
-from functions.messages import Advance, OurMessage, Quiet, Start, Sweep, to_json
+from functions.messages import Advance, OurMessage, QuietTimer, Reclassify, Start, to_json
 from functions.on_folder import Folders, look_later
 from functions.on_page import Pages
 from functions.outbox import Outbox
@@ -153,11 +153,11 @@ class World:
     def send(self, message: OurMessage) -> None:
         self.sqs.send_message(QueueUrl=self.settings.folder_queue_url, MessageBody=to_json(message))
 
-    def beat(self, path: str, nonce: str) -> Quiet:
+    def debounce(self, path: str, nonce: str) -> QuietTimer:
         """The folder's last sign of life, and the timer that comes with it."""
         text = json.dumps({"path": path, "nonce": nonce})
         self.put(debounce_key(Scope(path).token), text.encode())
-        return Quiet(path, nonce)
+        return QuietTimer(path, nonce)
 
     def deliver(self) -> None:
         """The next message; trouble leaves it in its queue."""
@@ -180,7 +180,7 @@ class World:
         self.endpoint.number = self.active_number = number
 
     def sweep(self, path: str = "", kind: Kind = "renewal", confirmed: bool = True) -> None:
-        self.send(Sweep(path, kind, confirmed))
+        self.send(Reclassify(path, kind, confirmed))
         self.drain()
 
     def tick(self) -> None:

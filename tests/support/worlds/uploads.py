@@ -16,12 +16,12 @@ from domain.model import ActiveModel, ModelId
 from domain.reply import Label, Labelled, Refused, Reply, Server, to_json
 from domain.result import Result, from_json
 from functions.allowance import Allowances
-from functions.debounce import Beats
+from functions.debounce import Debouncer
 from functions.endpoint.readiness import Readiness
 from functions.on_upload import Uploads
 from functions.outbox import Outbox
 from functions.settings import OnUpload
-from functions.sqs import Intake
+from functions.sqs import SqsBatch
 from tests.support.fakes.aws import FakeS3, FakeSQS, error
 
 SETTINGS = OnUpload(
@@ -128,7 +128,7 @@ class World:
         s3: Any = self.s3
         sqs: Any = self.sqs
         endpoint: Any = self.endpoint
-        beats = Beats(s3, "bucket", sqs, SETTINGS.folder_queue_url, 60, now=lambda: 0.0)
+        beats = Debouncer(s3, "bucket", sqs, SETTINGS.folder_queue_url, 60, now=lambda: 0.0)
         outbox = Outbox(s3, "bucket", lambda: active(self.active_number), lambda key: None)
         return Uploads(
             SETTINGS,
@@ -141,9 +141,9 @@ class World:
             readiness=readiness or Readiness(),
         )
 
-    def intake(self, readiness: Readiness | None = None) -> Intake:
+    def intake(self, readiness: Readiness | None = None) -> SqsBatch:
         sqs: Any = self.sqs
-        return Intake(sqs, SETTINGS.inbox_queue_url, 5, self.uploads(readiness).accept)
+        return SqsBatch(sqs, SETTINGS.inbox_queue_url, 5, self.uploads(readiness).accept)
 
     def put(self, key: str, content: bytes) -> None:
         self.s3.put_object(Bucket="bucket", Key=key, Body=content)
@@ -151,7 +151,7 @@ class World:
     def remove(self, key: str) -> None:
         self.s3.delete_object(Bucket="bucket", Key=key)
 
-    def failed(self, *bodies: str, receives: int = 1, process: Intake | None = None) -> list[str]:
+    def failed(self, *bodies: str, receives: int = 1, process: SqsBatch | None = None) -> list[str]:
         """Deliver one batch; the ids of the messages that will come again."""
         answer = (process or self.intake())(sqs_event(*bodies, receives=receives))
         return [item["itemIdentifier"] for item in answer["batchItemFailures"]]

@@ -14,7 +14,7 @@ from batch.claim import ContendedError, Run, RunClosedError
 from domain import timestamps
 from domain.keys import claim_key
 from domain.scope import RECLASSIFICATION, Kind, Scope
-from functions.messages import Start, Sweep, to_json
+from functions.messages import Reclassify, Start, to_json
 from tests.support.fakes.aws import error, no_hook
 from tests.support.worlds.folders import World
 
@@ -139,7 +139,7 @@ def test_who_asked_meanwhile_is_told_once_and_by_the_timer_that_is_left(world: W
     run = claim.claim(world.cloud, TRIP)
     claim.claim(world.cloud, TRIP)
     claim.claim(world.cloud, TRIP)
-    timer = world.beat("trip/", "0123456789")
+    timer = world.debounce("trip/", "0123456789")
     claim.close(world.cloud, run)
     assert told(world) == [to_json(timer)]
 
@@ -160,8 +160,8 @@ def test_sweeps_that_wait_are_told_as_they_were_asked_for(world: World) -> None:
     claim.claim(world.cloud, Scope("c/", "unanswered"))
     claim.close(world.cloud, run)
     assert told(world) == [
-        to_json(Sweep("b/", "renewal", True)),
-        to_json(Sweep("c/", "unanswered", False)),
+        to_json(Reclassify("b/", "renewal", True)),
+        to_json(Reclassify("c/", "unanswered", False)),
     ]
 
 
@@ -222,8 +222,8 @@ def test_a_sweep_that_is_to_be_done_again_keeps_its_confirmation(world: World) -
         scope = Scope("a/", "renewal")
         claim.close(world.cloud, claim.claim(world.cloud, scope, confirmed), again=True)
     assert told(world) == [
-        to_json(Sweep("a/", "renewal", True)),
-        to_json(Sweep("a/", "renewal", False)),
+        to_json(Reclassify("a/", "renewal", True)),
+        to_json(Reclassify("a/", "renewal", False)),
     ]
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from batch.planning.slice import LARGE
+from batch.planning.slice import LARGE_IMAGES
 from domain.keys import LARGE_MARKERS, claim_key, large_image, large_key
 from domain.result import Classified
 from domain.route import ENDPOINT_BYTES
@@ -45,7 +45,7 @@ def test_two_hundred_share_one_job_and_have_an_answer_each(world: World) -> None
     upload(world, *keys(200))
     world.drain()
     (job,) = world.sagemaker.jobs
-    assert world.sagemaker.jobs[job].request["MaxPayloadInMB"] == LARGE.payload_mb
+    assert world.sagemaker.jobs[job].request["MaxPayloadInMB"] == LARGE_IMAGES.payload_mb
     assert world.sagemaker.images(job) == keys(200)
     assert "-large-singles-" in job
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.messages import Sweep
+from functions.messages import Reclassify
 from tests.support.worlds.folders import World
 from tests.support.worlds.mortality import Death, calls_of, lived_through
 from tests.support.worlds.sweeps import ALL, answered_long_ago, by, models, status
@@ -10,7 +10,7 @@ from tests.support.worlds.sweeps import ALL, answered_long_ago, by, models, stat
 
 def story(death: Death) -> World:
     world = answered_long_ago(*ALL)
-    world.send(Sweep("", "renewal", confirmed=True))
+    world.send(Reclassify("", "renewal", confirmed=True))
     return lived_through(world, death, rounds=8)
 
 

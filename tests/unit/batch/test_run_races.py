@@ -28,7 +28,7 @@ def test_a_repeated_start_has_one_run_and_one_job(world: World) -> None:
 
 def test_ready_and_the_quiet_timer_at_once_have_one_job(world: World) -> None:
     world.fill("inbox/trip/1.jpg")
-    timer = world.beat("trip/", "0123456789")
+    timer = world.debounce("trip/", "0123456789")
     world.send(timer)
     world.send(Start("trip/"))
     world.drain()
@@ -41,8 +41,8 @@ def test_ready_and_the_quiet_timer_at_once_have_one_job(world: World) -> None:
 
 def test_a_timer_whose_folder_lived_on_is_dropped(world: World) -> None:
     world.fill("inbox/trip/1.jpg")
-    outdated = world.beat("trip/", "0000000001")
-    world.beat("trip/", "0000000002")
+    outdated = world.debounce("trip/", "0000000001")
+    world.debounce("trip/", "0000000002")
 
     world.send(outdated)
     world.drain()
@@ -56,7 +56,7 @@ def test_an_image_that_comes_while_the_run_is_open_is_answered_after_it(world: W
     (job,) = world.sagemaker.jobs
     world.sagemaker.end(job)
     world.fill("inbox/trip/2.jpg")
-    world.send(world.beat("trip/", "0000000002"))
+    world.send(world.debounce("trip/", "0000000002"))
     world.drain()
 
     assert world.answered() == ["inbox/trip/1.jpg", "inbox/trip/2.jpg"]

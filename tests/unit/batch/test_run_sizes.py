@@ -61,7 +61,7 @@ def test_a_folder_with_nothing_to_do_ends_at_once_and_does_not_start_again(world
 
 
 def test_the_timer_that_is_sent_again_is_that_of_the_last_beat(world: World) -> None:
-    timer = world.beat("trip/", "0123456789")
+    timer = world.debounce("trip/", "0123456789")
     world.cloud.look_later(Scope("trip/"), False)
     world.cloud.look_later(Scope("big.jpg"), False)
     again, single = (body for _, body, _ in world.sqs.sent)

@@ -8,15 +8,15 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
+from batch.claim import ContendedError
 from batch.unreadable import denial_of
 from domain.keys import LARGE_MARKERS, large_key, result_key
 from domain.result import Classified, Rejected
 from domain.route import ENDPOINT_BYTES
 from domain.scope import Scope
 from functions.endpoint.thumbnails import Thumbnails
-from functions.messages import Advance, Start, Sweep
+from functions.messages import Advance, Reclassify, Start
 from functions.on_page import PAGE_RECEIVES, ROW_RECEIVES
-from functions.outbox import ContendedError
 from tests.support.fakes.aws import error
 from tests.support.fakes.sagemaker import no_one
 from tests.support.fakes.unreadable import KINDS, Denied
@@ -300,7 +300,7 @@ def test_a_report_and_a_sweep_end_though_an_answered_image_cannot_be_read_any_mo
     before = folder.result(TRIP[1])
     denied.kinds[TRIP[1]] = KINDS[name]
     folder.promote(2)
-    folder.send(Sweep("", "renewal", confirmed=True))
+    folder.send(Reclassify("", "renewal", confirmed=True))
     rest(folder, denied)
     assert folder.open_runs() == []
     assert folder.result(TRIP[1]) == before, "labels stand"
@@ -331,7 +331,7 @@ def test_no_thumbnail_of_an_image_that_cannot_be_read_and_the_next_is_asked_for(
     endpoint: Any = folder.endpoint
     made = Thumbnails(s3, "bucket", endpoint, lambda: active(1))
     assert [made.of(key) for key in TRIP] == [None] * 4
-    assert made.troubles == 0
+    assert made.failures == 0
 
 
 def test_a_row_that_fails_for_ever_is_given_up_and_its_page_is_not(
@@ -420,12 +420,12 @@ def outnumbered(folder: Folder) -> Folder:
     return folder
 
 
-ALL_OF_IT = (Sweep("", "unanswered", confirmed=True), Start("!evil/"))
+ALL_OF_IT = (Reclassify("", "unanswered", confirmed=True), Start("!evil/"))
 
 
 @pytest.mark.parametrize("message", ALL_OF_IT)
 def test_planning_passes_any_number_of_objects_that_only_their_uploader_can_read(
-    outnumbered: Folder, denied: Denied, message: Sweep | Start
+    outnumbered: Folder, denied: Denied, message: Reclassify | Start
 ) -> None:
     denied.kinds |= dict.fromkeys(MANY, KINDS["SSE-C"])
     outnumbered.send(message)
@@ -436,7 +436,7 @@ def test_planning_passes_any_number_of_objects_that_only_their_uploader_can_read
 
 @pytest.mark.parametrize("message", ALL_OF_IT)
 def test_planning_waits_for_an_hour_where_everything_may_be_denied(
-    outnumbered: Folder, denied: Denied, message: Sweep | Start
+    outnumbered: Folder, denied: Denied, message: Reclassify | Start
 ) -> None:
     denied.kinds |= dict.fromkeys(MANY, KINDS["policy"])
     outnumbered.send(message)
@@ -511,7 +511,7 @@ def test_an_archived_answer_is_renewed(folder: Folder, denied: Denied) -> None:
     folder.s3.clock.tick(3600)
     denied.kinds |= {result_key(key): KINDS["archived"] for key in TRIP}
     folder.promote(2)
-    folder.send(Sweep("", "renewal", confirmed=True))
+    folder.send(Reclassify("", "renewal", confirmed=True))
     rest(folder, denied)
     renewed = [folder.result(key) for key in TRIP]
     assert [each.by.model.version for each in renewed if each and each.by] == [2] * 4
@@ -527,7 +527,7 @@ def test_a_sweep_ends_though_a_long_named_answer_is_archived(
     folder.remove(long)
     folder.s3.clock.tick(3600)
     denied.kinds[result_key(long)] = KINDS["archived"]
-    folder.send(Sweep("", "unanswered", confirmed=True))
+    folder.send(Reclassify("", "unanswered", confirmed=True))
     rest(folder, denied)
     assert folder.open_runs() == []
 

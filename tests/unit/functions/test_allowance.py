@@ -8,9 +8,16 @@ import pytest
 
 from domain.keys import result_key
 from domain.result import Classified, How, Rejected, Source, metadata, to_json
-from functions.allowance import NOBODY, OF_A_PRINCIPAL, REMEMBERED, Allowances, Counts, Uploader
+from functions.allowance import (
+    ALLOWANCES_PER_IDENTITY,
+    MOST_UPLOADERS,
+    UNKNOWN_UPLOADER,
+    Allowances,
+    UploadCounts,
+    Uploader,
+)
 from functions.messages import Changed, parse_inbox
-from functions.on_upload import Uploads, door
+from functions.on_upload import Uploads, make_batch
 from tests.support.worlds.folders import record
 from tests.support.worlds.uploads import SETTINGS, World, notification, sqs_event
 
@@ -56,9 +63,9 @@ def test_whoever_has_a_name_for_each_image_has_a_few_allowances_and_no_more() ->
     allowances = Allowances(10, lambda: 0.0)
     passed = sum(
         allowances.has_more(Uploader(f"AWS:AROABAD:{number}", f"10.0.{number}"))
-        for number in range(REMEMBERED + 1_000)
+        for number in range(MOST_UPLOADERS + 1_000)
     )
-    assert passed == 10 * OF_A_PRINCIPAL
+    assert passed == 10 * ALLOWANCES_PER_IDENTITY
     assert allowances.has_more(FEW)
 
 
@@ -73,23 +80,25 @@ def test_those_who_are_no_identities_of_iams_are_told_apart() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    counts = Counts()
-    for number in range(REMEMBERED + 10):
+    counts = UploadCounts()
+    for number in range(MOST_UPLOADERS + 10):
         counts.add(number, 0)
-    assert len(counts._counts) == REMEMBERED
+    assert len(counts._counts) == MOST_UPLOADERS
 
 
 @pytest.mark.parametrize("told", [{}, {"userIdentity": 1}, {"userIdentity": {"principalId": None}}])
 def test_an_event_that_does_not_tell_is_nobodys_and_is_read_all_the_same(told: Any) -> None:
     event = json.loads(notification("inbox/a.jpg"))
     event["Records"][0] |= told
-    assert parse_inbox(json.dumps(event)) == (Changed("inbox/a.jpg", False, uploader=NOBODY),)
+    assert parse_inbox(json.dumps(event)) == (
+        Changed("inbox/a.jpg", False, uploader=UNKNOWN_UPLOADER),
+    )
 
 
 def test_a_group_is_one_that_sqs_takes_whatever_the_identity() -> None:
     assert Uploader("AWS:AROA:one").group == Uploader("AWS:AROA:two").group
     assert MANY.group != FEW.group
-    for uploader in (NOBODY, MANY, Uploader("ü \n" * 1_000)):
+    for uploader in (UNKNOWN_UPLOADER, MANY, Uploader("ü \n" * 1_000)):
         assert uploader.group.isalnum()
         assert len(uploader.group) <= 128
 
@@ -162,7 +171,7 @@ def test_what_costs_next_to_nothing_is_not_counted() -> None:
 def test_messages_that_fail_are_put_off_in_the_queue_they_came_from() -> None:
     world = World()
     sqs: Any = world.sqs
-    take = door(SETTINGS, sqs, world.uploads())
+    take = make_batch(SETTINGS, sqs, world.uploads())
     for queue in ("inbox", "backlog"):
         event = sqs_event("no JSON")
         event["Records"][0]["eventSourceARN"] = f"arn:aws:sqs:eu-west-1:1:{queue}"

@@ -81,7 +81,7 @@ def test_an_image_that_changes_under_the_write_is_answered_as_it_is_then() -> No
         seen.append(image.source.version_id)
         return by(1)(image)
 
-    desk.settle(answer)
+    desk.reconcile(answer)
     stands = desk.stands()
     assert stands is not None
     assert source_version(stands).id == seen[-1]

@@ -17,14 +17,14 @@ from functions.messages import (
     Advance,
     Changed,
     FolderMessage,
+    ForeignJob,
     JobChanged,
     LookAgain,
-    Malformed,
-    NotOurs,
-    Quiet,
+    MalformedError,
+    NotificationsEnabled,
+    QuietTimer,
+    Reclassify,
     Start,
-    Sweep,
-    SwitchedOn,
     parse_folder,
     parse_inbox,
     parse_page,
@@ -58,7 +58,7 @@ def test_one_notification_may_tell_of_several_objects() -> None:
 
 def test_the_event_that_s3_sends_when_notifications_are_switched_on_is_known() -> None:
     body = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b", "RequestId": "1"}
-    assert parse_inbox(json.dumps(body)) == (SwitchedOn(),)
+    assert parse_inbox(json.dumps(body)) == (NotificationsEnabled(),)
 
 
 @given(st.builds(LookAgain, texts, counts))
@@ -66,15 +66,20 @@ def test_a_look_again_is_read_back(message: LookAgain) -> None:
     assert parse_inbox(messages.to_json(message)) == (message,)
 
 
-sweeps = st.builds(Sweep, texts, st.sampled_from(["unanswered", "renewal"]), st.booleans())
+sweeps = st.builds(Reclassify, texts, st.sampled_from(["unanswered", "renewal"]), st.booleans())
 
 
 @given(
     st.one_of(
-        st.builds(Quiet, texts, texts), st.builds(Start, texts), st.builds(Advance, texts), sweeps
+        st.builds(QuietTimer, texts, texts),
+        st.builds(Start, texts),
+        st.builds(Advance, texts),
+        sweeps,
     )
 )
-def test_the_folder_queues_messages_are_read_back(message: Quiet | Start | Advance | Sweep) -> None:
+def test_the_folder_queues_messages_are_read_back(
+    message: QuietTimer | Start | Advance | Reclassify,
+) -> None:
     assert parse_folder(messages.to_json(message), "dev") == message
 
 
@@ -83,8 +88,8 @@ def test_the_page_queues_messages_are_read_back(message: PageRef) -> None:
     assert parse_page(messages.to_json(message)) == message
 
 
-@given(st.one_of(st.builds(Quiet, texts, texts), st.builds(LookAgain, texts, counts)))
-def test_a_message_holds_only_what_sqs_carries(message: Quiet | LookAgain) -> None:
+@given(st.one_of(st.builds(QuietTimer, texts, texts), st.builds(LookAgain, texts, counts)))
+def test_a_message_holds_only_what_sqs_carries(message: QuietTimer | LookAgain) -> None:
     assert messages.to_json(message).isascii()
 
 
@@ -121,7 +126,7 @@ def test_a_job_event_leads_to_its_run() -> None:
 )
 def test_a_job_that_is_not_ours_is_told_apart(event: Any, whose: str) -> None:
     parsed: FolderMessage = parse_folder(json.dumps(event), "dev")
-    assert parsed == NotOurs(whose)
+    assert parsed == ForeignJob(whose)
 
 
 MALFORMED = [
@@ -147,12 +152,12 @@ MALFORMED = [
 @pytest.mark.parametrize("body", MALFORMED)
 def test_what_is_malformed_is_left_to_the_dead_letters(body: str) -> None:
     for parse in (parse_inbox, parse_page, lambda body: parse_folder(body, "dev")):
-        with pytest.raises(Malformed):
+        with pytest.raises(MalformedError):
             parse(body)
 
 
 def test_an_event_that_the_inbox_does_not_subscribe_to_is_malformed() -> None:
-    with pytest.raises(Malformed, match="ObjectRestore:Post"):
+    with pytest.raises(MalformedError, match="ObjectRestore:Post"):
         parse_inbox(notification("inbox/a", "ObjectRestore:Post"))
 
 
@@ -222,7 +227,7 @@ def test_every_event_that_the_inbox_subscribes_to_is_known(name: str, expected: 
     ["ObjectRestore:Post", "ObjectRestore:Delete", "ObjectTagging:Put", "ObjectCreatedX:Put", ""],
 )
 def test_no_other_event_is_taken_for_one_of_them(name: str) -> None:
-    with pytest.raises(Malformed, match=f"subscribes to: {name!r}$"):
+    with pytest.raises(MalformedError, match=f"subscribes to: {name!r}$"):
         parse_inbox(notification("inbox/a", name))
 
 
@@ -253,7 +258,7 @@ def test_no_other_event_is_taken_for_one_of_them(name: str) -> None:
     ],
 )
 def test_what_is_malformed_says_what_it_is(parse: Callable[[], object], sentence: str) -> None:
-    with pytest.raises(Malformed, match=sentence):
+    with pytest.raises(MalformedError, match=sentence):
         parse()
 
 
@@ -269,5 +274,5 @@ def test_what_was_moved_is_read_as_it_was_sent(told: dict[str, bool], size: int 
 
 def test_what_was_moved_and_tells_no_size_or_none_that_is_a_number_is_malformed() -> None:
     for change in ({"key": "inbox/a", "removed": True}, {"key": "a", "removed": True, "size": "7"}):
-        with pytest.raises(Malformed):
+        with pytest.raises(MalformedError):
             parse_inbox(json.dumps({"moved": change}))

@@ -8,8 +8,8 @@ import pytest
 
 from domain.keys import ACTIVE_MODEL, JobName, waiting_key
 from domain.scope import Scope
-from functions.messages import Advance, Malformed, Start, to_json
-from functions.on_folder import door, make_context
+from functions.messages import Advance, MalformedError, Start, to_json
+from functions.on_folder import make_batch, make_context
 from tests.support.fakes.sagemaker import no_one
 from tests.support.worlds.folders import ON_FOLDER, World, record
 from tests.support.worlds.uploads import active, sqs_event
@@ -23,13 +23,13 @@ def world() -> World:
 
 
 def test_a_folder_that_stayed_quiet_begins_its_run(world: World) -> None:
-    world.send(world.beat("trip/", "0123456789"))
+    world.send(world.debounce("trip/", "0123456789"))
     world.drain()
     assert len(world.open_runs()) == 1
 
 
 def test_a_timer_whose_beat_has_expired_begins_the_run(world: World) -> None:
-    timer = world.beat("trip/", "0123456789")
+    timer = world.debounce("trip/", "0123456789")
     for key in [key for key in world.s3.objects if "/beats/" in key]:
         world.remove(key)
     world.send(timer)
@@ -41,8 +41,8 @@ def waited(world: World, seconds: int) -> None:
     """The folder's first image came so long ago; it has lived on ever since."""
     world.put(waiting_key(Scope("trip/").token))
     world.s3.clock.tick(seconds)
-    outdated = world.beat("trip/", "0000000001")
-    world.beat("trip/", "0000000002")
+    outdated = world.debounce("trip/", "0000000001")
+    world.debounce("trip/", "0000000002")
     world.send(outdated)
 
 
@@ -116,7 +116,7 @@ def test_an_event_of_an_earlier_run_does_not_touch_the_present_one(world: World)
 
 
 def test_what_is_no_message_is_raised(world: World) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedError):
         world.folders().accept(record("[]"))
 
 
@@ -139,7 +139,7 @@ def test_the_door_takes_the_queues_events_and_names_those_that_failed(world: Wor
     sqs: Any = world.sqs
     sagemaker: Any = world.sagemaker
     endpoint: Any = world.endpoint
-    take_in = door(ON_FOLDER, s3, sqs, sagemaker, endpoint)
+    take_in = make_batch(ON_FOLDER, s3, sqs, sagemaker, endpoint)
 
     assert take_in(sqs_event(to_json(Start("trip/")))) == {"batchItemFailures": []}
     ((name, job),) = world.sagemaker.jobs.items()

@@ -16,8 +16,8 @@ from domain.result import Classified, Rejected
 from domain.scope import Scope
 from functions.answer import too_large
 from functions.inbox import Image
-from functions.messages import Advance, Malformed, to_json
-from functions.on_page import door
+from functions.messages import Advance, MalformedError, to_json
+from functions.on_page import make_batch
 from tests.support.fakes.aws import error
 from tests.support.worlds.folders import ON_PAGE, World, record, with_late
 from tests.support.worlds.uploads import active, sqs_event
@@ -44,7 +44,7 @@ def late() -> World:
     world = World(settings=with_late(3))
     world.put("outbox/trip/_summary.json", b"{}")
     world.fill(*KEYS)
-    world.send(world.beat("trip/", "0123456789"))
+    world.send(world.debounce("trip/", "0123456789"))
     world.deliver()
     return world
 
@@ -185,7 +185,7 @@ def test_a_page_of_an_expired_run_is_dropped_with_a_word(world: World) -> None:
 
 
 def test_what_is_no_page_is_raised(world: World) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedError):
         world.pages().accept(record('{"start": {"path": "trip/"}}'))
 
 
@@ -217,7 +217,7 @@ def test_the_door_takes_the_queues_events_and_names_those_that_failed(world: Wor
     s3: Any = world.s3
     sqs: Any = world.sqs
     endpoint: Any = world.endpoint
-    take_in = door(ON_PAGE, s3, sqs, endpoint)
+    take_in = make_batch(ON_PAGE, s3, sqs, endpoint)
 
     assert take_in(sqs_event(to_json(PAGE))) == {"batchItemFailures": []}
     assert world.answered() == sorted(KEYS)
@@ -231,7 +231,7 @@ def test_a_model_that_moves_during_a_run_queues_none_of_its_rows(world: World) -
     s3: Any = world.s3
     sqs: Any = world.sqs
     endpoint: Any = world.endpoint
-    door(ON_PAGE, s3, sqs, endpoint)(sqs_event(to_json(PAGE)))
+    make_batch(ON_PAGE, s3, sqs, endpoint)(sqs_event(to_json(PAGE)))
 
     assert world.answered() == sorted(KEYS)
     assert [url for url, _, _ in world.sqs.sent[before:]] == [ON_PAGE.folder_queue_url]

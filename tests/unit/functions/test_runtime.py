@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from functions.active import Pointer
+from functions.active import CachedPointer
 from functions.outbox import Outbox
 from functions.runtime import count, lambda_handler
-from functions.sqs import LONGEST_SECONDS, Intake
+from functions.sqs import LONGEST_WAIT_SECONDS, SqsBatch
 from tests.support.builders.packaged import of_type, packaged
 from tests.support.fakes.aws import error
 from tests.support.worlds.uploads import World, notification, sqs_event
@@ -45,9 +45,9 @@ CAT = "inbox/cat.jpg"
 def no_active_model(world: World) -> Callable[[Any], Any]:
     s3: Any = world.s3
     sqs: Any = world.sqs
-    outbox = Outbox(s3, "bucket", Pointer(s3, "bucket").model, lambda key: None)
+    outbox = Outbox(s3, "bucket", CachedPointer(s3, "bucket").model, lambda key: None)
     uploads = replace(world.uploads(), outbox=outbox)
-    return Intake(sqs, "http://queues/inbox", 5, uploads.accept)
+    return SqsBatch(sqs, "http://queues/inbox", 5, uploads.accept)
 
 
 def no_endpoint(world: World) -> Callable[[Any], Any]:
@@ -93,6 +93,6 @@ def test_trouble_that_is_waited_out_rings_within_a_quarter_of_an_hour(
         assert written[dimension["Name"]] == dimension["Value"]
     assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0)
     longest_call = of_type(packaged("dev"), "AWS::Lambda::Function")["OnUploadLambdaFunction"]
-    again = max(seconds, LONGEST_SECONDS) + longest_call["Timeout"]
+    again = max(seconds, LONGEST_WAIT_SECONDS) + longest_call["Timeout"]
     assert alarm["Period"] > again, "each period sees it tried again"
     assert alarm["Period"] * alarm["EvaluationPeriods"] <= QUARTER_OF_AN_HOUR

@@ -11,7 +11,7 @@ from batch.jobs.slots import acquire
 from batch.run import begin
 from domain.keys import SLOTS, TICKETS, JobName, ticket_key, ticket_since, ticket_token
 from domain.scope import Scope
-from functions.on_schedule import measure_line
+from functions.on_schedule import measure_queue
 from functions.runtime import metrics
 from infra.diagnostics.findings import Lookout, of_jobs
 from infra.stage import Stage
@@ -251,7 +251,7 @@ def test_the_clock_and_status_tell_how_many_runs_wait_and_since_when() -> None:
         world.start(f"{name}/")
     wait(world, 120)
     metrics.clear_metrics()
-    measure_line(world.cloud.bucket, world.cloud.now())
+    measure_queue(world.cloud.bucket, world.cloud.now())
     told: Any = metrics.serialize_metric_set()
     metrics.clear_metrics()
     assert told["RunsWaiting"] == [2]

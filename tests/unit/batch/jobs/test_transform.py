@@ -20,7 +20,7 @@ from batch.jobs.transform import (
     request_for,
     start,
 )
-from batch.planning.slice import LARGE, SMALL
+from batch.planning.slice import LARGE_IMAGES, SMALL_IMAGES
 from domain.keys import JobName
 from tests.support.builders.packaged import KEY
 from tests.support.fakes.aws import FakeS3, error
@@ -30,7 +30,7 @@ NAME = JobName("test", "trip", "0123456789", 1, 0, 0)
 
 
 def order(manifest: str = "s3://bucket/work/m", large: bool = False) -> TransformRequest:
-    road = LARGE if large else SMALL
+    road = LARGE_IMAGES if large else SMALL_IMAGES
     machines = TransformResources("ml.m5.xlarge", 2)
     return TransformRequest(
         NAME, manifest, "s3://bucket/work/out/", "sortbox-test-1", road, machines

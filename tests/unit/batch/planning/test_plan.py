@@ -10,8 +10,8 @@ from batch.claim import Run
 from batch.context import Limits
 from batch.planning.plan import divide, plan, route_of
 from batch.planning.slice import (
-    LARGE,
-    SMALL,
+    LARGE_IMAGES,
+    SMALL_IMAGES,
     PageRef,
     Part,
     Row,
@@ -82,9 +82,9 @@ def test_a_hundred_and_twenty_thousand_images_are_three_slices_of_bounded_pages(
     slices = all_slices(world, run)
 
     assert [each.parts for each in slices] == [
-        (Part(SMALL, 50_001, 101),),
-        (Part(SMALL, 50_001, 101),),
-        (Part(SMALL, 19_998, 40),),
+        (Part(SMALL_IMAGES, 50_001, 101),),
+        (Part(SMALL_IMAGES, 50_001, 101),),
+        (Part(SMALL_IMAGES, 19_998, 40),),
     ]
     keys = planned_keys(world, run, slices)
     assert len(keys) == 120_000
@@ -141,10 +141,10 @@ def test_slices_cover_every_image_once_wherever_they_are_cut(slice_rows: int) ->
 
 def test_what_cannot_go_into_a_job_goes_direct() -> None:
     roads = {
-        row("inbox/trip/a.jpg"): SMALL,
-        row("inbox/trip/a.jpg", 6_000_000): SMALL,
-        row("inbox/trip/a.jpg", 6_000_001): LARGE,
-        row("inbox/trip/a.jpg", 100_000_000): LARGE,
+        row("inbox/trip/a.jpg"): SMALL_IMAGES,
+        row("inbox/trip/a.jpg", 6_000_000): SMALL_IMAGES,
+        row("inbox/trip/a.jpg", 6_000_001): LARGE_IMAGES,
+        row("inbox/trip/a.jpg", 100_000_000): LARGE_IMAGES,
         row("inbox/trip/a.jpg", 100_000_001): ViaEndpoint(),
         row("inbox/trip/a.jpg", 0): ViaEndpoint(),
         row("inbox/trip//a.jpg"): ViaEndpoint(),
@@ -156,12 +156,12 @@ def test_what_cannot_go_into_a_job_goes_direct() -> None:
 def test_up_to_so_many_late_images_go_direct() -> None:
     rows = [row(f"inbox/trip/{number}") for number in range(3)]
     assert [road for road, _ in divide(rows, endpoint_max=3)] == [ViaEndpoint()]
-    assert [road for road, _ in divide(rows, endpoint_max=2)] == [SMALL]
+    assert [road for road, _ in divide(rows, endpoint_max=2)] == [SMALL_IMAGES]
 
 
 def test_late_images_that_are_large_still_need_a_job() -> None:
     rows = [row("inbox/trip/a"), row("inbox/trip/b", 7_000_000)]
-    assert [road for road, _ in divide(rows, endpoint_max=3)] == [LARGE, ViaEndpoint()]
+    assert [road for road, _ in divide(rows, endpoint_max=3)] == [LARGE_IMAGES, ViaEndpoint()]
 
 
 def test_rows_are_paged_in_the_order_of_their_outputs() -> None:
@@ -199,7 +199,7 @@ def test_a_slice_is_read_as_it_was_written() -> None:
     world.fill("inbox/trip/1.jpg", "inbox/trip//odd")
     run = begin(world.cloud, TRIP)
     planned = plan(world.cloud, run, 1, None)
-    assert {type(part.route) for part in planned.parts} == {type(SMALL), ViaEndpoint}
+    assert {type(part.route) for part in planned.parts} == {type(SMALL_IMAGES), ViaEndpoint}
     assert read(world.cloud.bucket, run.keys, 1, 0) == planned
     assert latest(world.cloud.bucket, run.keys) == (planned,)
 

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import pytest
 
 from batch.claim import Run
-from batch.outcome import Predicted, Refusal
+from batch.outcome import Predicted, PreviousAnswer, Refusal
 from batch.reports import change_page, folder_page
 from batch.reports.changes import Changes
 from batch.reports.folder_page import Gallery

@@ -5,18 +5,18 @@ from collections.abc import Callable
 import pytest
 from botocore.exceptions import ClientError
 
+from batch.claim import ContendedError
 from domain.keys import result_key
 from domain.result import Classified, Result, Source, metadata, to_json
 from functions.answer import unreadable
 from functions.inbox import Image, Unreadable, peek
 from functions.outbox import (
-    ContendedError,
     Current,
     Gone,
+    NoAnswer,
     Published,
-    Unanswered,
-    settle,
-    withdraw,
+    delete_result,
+    reconcile,
 )
 from tests.support.fakes.aws import error
 from tests.support.fakes.desk import HOW, KEY, Desk, by
@@ -30,7 +30,7 @@ def desk() -> Desk:
 
 def test_an_answer_is_published_with_its_source_and_its_model(desk: Desk) -> None:
     desk.upload()
-    outcome = desk.settle(by(1))
+    outcome = desk.reconcile(by(1))
     assert isinstance(outcome, Published)
     assert desk.stands() == metadata(outcome.result)
     assert desk.s3.objects[result_key(KEY)].body == to_json(outcome.result).encode()
@@ -39,48 +39,48 @@ def test_an_answer_is_published_with_its_source_and_its_model(desk: Desk) -> Non
 
 def test_a_repeat_asks_nobody(desk: Desk) -> None:
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
 
     def nobody(image: Image) -> Result:
         raise AssertionError("the model was asked again")
 
-    assert desk.settle(nobody) == Current()
+    assert desk.reconcile(nobody) == Current()
 
 
 def test_the_bytes_of_an_answered_image_are_not_read_again(desk: Desk) -> None:
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
 
     def look(key: str) -> Image:
         raise AssertionError("the image was downloaded again")
 
-    assert settle(desk.outbox, KEY, look, by(1)) == Current()
+    assert reconcile(desk.outbox, KEY, look, by(1)) == Current()
 
 
 def test_nothing_is_asked_about_an_image_that_is_gone(desk: Desk) -> None:
-    assert desk.settle(by(1)) == Gone()
+    assert desk.reconcile(by(1)) == Gone()
 
 
 def test_a_result_goes_with_its_image(desk: Desk) -> None:
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     del desk.s3.objects[KEY]
-    assert desk.settle(by(1)) == Gone()
+    assert desk.reconcile(by(1)) == Gone()
     assert desk.stands() is None
 
 
 def test_a_caller_without_an_answer_changes_nothing(desk: Desk) -> None:
     desk.upload()
-    outcome = desk.settle(lambda image: None)
-    assert isinstance(outcome, Unanswered)
+    outcome = desk.reconcile(lambda image: None)
+    assert isinstance(outcome, NoAnswer)
     assert outcome.image == peek(desk.outbox.s3, "bucket", KEY)
     assert desk.stands() is None
 
 
 def test_a_result_written_in_between_is_not_overwritten(desk: Desk) -> None:
     desk.upload()
-    desk.before("PutObject", lambda: desk.settle(by(1)))
-    assert desk.settle(by(2)) == Current()
+    desk.before("PutObject", lambda: desk.reconcile(by(1)))
+    assert desk.reconcile(by(2)) == Current()
     assert desk.stands() is not None
     assert desk.stands()["model-id"] == str(model(1))  # type: ignore[index]
     assert desk.s3.calls["PutObject"] == 3, "the upload, the one that won, the one that lost"
@@ -88,17 +88,17 @@ def test_a_result_written_in_between_is_not_overwritten(desk: Desk) -> None:
 
 def test_a_result_written_in_between_is_not_deleted(desk: Desk) -> None:
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     del desk.s3.objects[KEY]
     seen: list[bool] = []
 
     def somebody_publishes() -> None:
         desk.upload(b"dog")
-        desk.settle(by(1, b"dog"))
+        desk.reconcile(by(1, b"dog"))
 
     desk.before("DeleteObject", somebody_publishes)
     desk.s3.hook = watching(desk, seen)
-    assert desk.settle(by(1, b"dog")) == Current()
+    assert desk.reconcile(by(1, b"dog")) == Current()
     assert all(seen), "the new result was away for a moment"
 
 
@@ -122,7 +122,7 @@ def test_an_image_changed_while_it_was_classified_is_answered_as_it_is_now(desk:
     desk.upload(b"cat")
     contents = iter([b"cat", b"dog"])
     desk.before("PutObject", lambda: desk.upload(b"dog"))
-    outcome = desk.settle(lambda image: by(1, next(contents))(image))
+    outcome = desk.reconcile(lambda image: by(1, next(contents))(image))
     assert isinstance(outcome, Published)
     assert outcome.result.source.etag == desk.s3.objects[KEY].etag
 
@@ -132,29 +132,29 @@ def test_an_image_that_never_rests_is_left_to_the_queue(desk: Desk) -> None:
     numbers = iter(range(1000))
     desk.before("PutObject", lambda: desk.upload(b"%d" % next(numbers)), times=1000)
     with pytest.raises(ContendedError, match=r"inbox/cat\.jpg changed in each of 8 rounds"):
-        desk.settle(by(1))
+        desk.reconcile(by(1))
 
 
 def test_withdrawing_takes_the_answer_of_an_image_that_is_gone(desk: Desk) -> None:
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     del desk.s3.objects[KEY]
-    assert withdraw(desk.outbox, KEY) == Gone()
+    assert delete_result(desk.outbox, KEY) == Gone()
     assert desk.stands() is None
 
 
 def test_withdrawing_takes_the_answer_that_an_older_version_does_not_have(desk: Desk) -> None:
     desk.upload(b"cat")
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     desk.upload(b"dog")
-    assert withdraw(desk.outbox, KEY) == Gone()
+    assert delete_result(desk.outbox, KEY) == Gone()
     assert desk.stands() is None
 
 
 def test_withdrawing_keeps_the_answer_of_the_image_as_it_is(desk: Desk) -> None:
     desk.upload()
-    desk.settle(by(1))
-    assert withdraw(desk.outbox, KEY) == Current()
+    desk.reconcile(by(1))
+    assert delete_result(desk.outbox, KEY) == Current()
     assert desk.stands() is not None
 
 
@@ -166,7 +166,7 @@ def test_a_lost_race_is_another_round(desk: Desk, code: int) -> None:
         raise error("PutObject", code, "Whatever")
 
     desk.before("PutObject", lost)
-    assert isinstance(desk.settle(by(1)), Published)
+    assert isinstance(desk.reconcile(by(1)), Published)
 
 
 @pytest.mark.parametrize("operation", ["HeadObject", "PutObject"])
@@ -178,7 +178,7 @@ def test_a_missing_permission_is_never_an_absence(desk: Desk, operation: str) ->
 
     desk.before(operation, refuse)
     with pytest.raises(ClientError, match="AccessDenied"):
-        desk.settle(by(1))
+        desk.reconcile(by(1))
 
 
 def test_a_missing_bucket_is_not_an_absent_image(desk: Desk) -> None:
@@ -187,13 +187,13 @@ def test_a_missing_bucket_is_not_an_absent_image(desk: Desk) -> None:
 
     desk.before("HeadObject", missing)
     with pytest.raises(ClientError, match="NoSuchBucket"):
-        desk.settle(by(1))
+        desk.reconcile(by(1))
 
 
 def test_a_result_that_is_not_ours_is_replaced(desk: Desk) -> None:
     desk.upload()
     desk.s3.put_object(Bucket="bucket", Key=result_key(KEY), Body=b"somebody's note")
-    outcome = desk.settle(by(1))
+    outcome = desk.reconcile(by(1))
     assert isinstance(outcome, Published)
     assert isinstance(outcome.result, Classified)
     assert outcome.result.source == Source("bucket", desk.s3.objects[KEY].etag, "v1", 3)
@@ -201,7 +201,7 @@ def test_a_result_that_is_not_ours_is_replaced(desk: Desk) -> None:
 
 def test_a_withdrawal_that_is_overtaken_each_time_is_left_to_the_queue(desk: Desk) -> None:
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     del desk.s3.objects[KEY]
     numbers = iter(range(1000))
 
@@ -210,7 +210,7 @@ def test_a_withdrawal_that_is_overtaken_each_time_is_left_to_the_queue(desk: Des
 
     desk.before("DeleteObject", rewrite, times=1000)
     with pytest.raises(ContendedError, match=r"^inbox/cat\.jpg changed in each of 8 rounds$"):
-        withdraw(desk.outbox, KEY)
+        delete_result(desk.outbox, KEY)
     assert next(numbers) == 8
 
 
@@ -219,14 +219,14 @@ def test_a_withdrawal_that_is_overtaken_once_is_done_in_another_round(
     desk: Desk, code: int
 ) -> None:
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     del desk.s3.objects[KEY]
 
     def lost() -> None:
         raise error("DeleteObject", code, "Whatever")
 
     desk.before("DeleteObject", lost)
-    assert withdraw(desk.outbox, KEY) == Gone()
+    assert delete_result(desk.outbox, KEY) == Gone()
     assert desk.stands() is None
 
 
@@ -237,7 +237,7 @@ def test_trouble_with_a_write_is_no_lost_race(
 ) -> None:
     desk.upload()
     if operation == "DeleteObject":
-        desk.settle(by(1))
+        desk.reconcile(by(1))
         del desk.s3.objects[KEY]
 
     def trouble() -> None:
@@ -245,7 +245,7 @@ def test_trouble_with_a_write_is_no_lost_race(
 
     desk.before(operation, trouble)
     with pytest.raises(ClientError, match=code):
-        desk.settle(by(1))
+        desk.reconcile(by(1))
 
 
 def unread(image: Image) -> Result:
@@ -254,50 +254,50 @@ def unread(image: Image) -> Result:
 
 def test_what_could_not_be_read_is_looked_at_again_and_said_once(desk: Desk) -> None:
     desk.upload()
-    assert isinstance(desk.settle(unread), Published)
+    assert isinstance(desk.reconcile(unread), Published)
     written = desk.s3.objects[result_key(KEY)]
-    assert desk.settle(unread) == Current(), "a sweep would write the same rejection each time"
+    assert desk.reconcile(unread) == Current(), "a sweep would write the same rejection each time"
     assert desk.s3.objects[result_key(KEY)] == written
-    outcome = desk.settle(by(1))
+    outcome = desk.reconcile(by(1))
     assert isinstance(outcome, Published), "once it can be read it is answered"
     assert isinstance(outcome.result, Classified)
 
 
 def test_an_image_that_was_answered_keeps_its_answer_when_it_cannot_be_read(desk: Desk) -> None:
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     desk.number = 2
-    assert desk.settle(unread) == Current()
+    assert desk.reconcile(unread) == Current()
     assert desk.stands() is not None
 
 
 @pytest.mark.parametrize("restored", [True, False])
 def test_a_restore_withdraws_that_an_image_could_not_be_read(desk: Desk, restored: bool) -> None:
     desk.upload()
-    desk.settle(unread)
-    outcome = withdraw(desk.outbox, KEY, is_restored=restored)
+    desk.reconcile(unread)
+    outcome = delete_result(desk.outbox, KEY, is_restored=restored)
     assert outcome == (Gone() if restored else Current())
     assert (desk.stands() is None) == restored
 
 
 def test_a_restore_withdraws_no_other_answer(desk: Desk) -> None:
     desk.upload()
-    desk.settle(by(1))
-    assert withdraw(desk.outbox, KEY, is_restored=True) == Current()
+    desk.reconcile(by(1))
+    assert delete_result(desk.outbox, KEY, is_restored=True) == Current()
 
 
 def test_there_is_nothing_to_withdraw_where_nothing_stands(desk: Desk) -> None:
     desk.upload()
-    assert withdraw(desk.outbox, KEY) == Gone()
+    assert delete_result(desk.outbox, KEY) == Gone()
     assert "DeleteObject" not in desk.s3.calls
 
 
 def test_an_image_that_comes_back_while_its_answer_goes_is_answered(desk: Desk) -> None:
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     del desk.s3.objects[KEY]
     desk.before("DeleteObject", desk.upload)
-    assert isinstance(desk.settle(by(1)), Published), (
+    assert isinstance(desk.reconcile(by(1)), Published), (
         "Its event may have been handled already, by somebody who saw the answer still standing."
     )
     assert desk.stands() is not None
@@ -305,5 +305,5 @@ def test_an_image_that_comes_back_while_its_answer_goes_is_answered(desk: Desk) 
 
 def test_a_removal_is_no_restore(desk: Desk) -> None:
     desk.upload()
-    desk.settle(unread)
-    assert withdraw(desk.outbox, KEY) == Current()
+    desk.reconcile(unread)
+    assert delete_result(desk.outbox, KEY) == Current()

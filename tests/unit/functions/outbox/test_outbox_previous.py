@@ -23,46 +23,46 @@ def refused(number: int, image: Image) -> Result:
 def test_a_label_by_another_model_is_remembered_with_its_score() -> None:
     desk = Desk()
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     desk.number = 2
-    desk.settle(by(2))
+    desk.reconcile(by(2))
     assert stands(desk).previous == Previous(model(1), Label(what_is_on(b"cat"), 0.75))
 
 
 def test_a_rejection_by_another_model_is_remembered_with_its_code() -> None:
     desk = Desk()
     desk.upload()
-    desk.settle(partial(refused, 1))
+    desk.reconcile(partial(refused, 1))
     desk.number = 2
-    desk.settle(by(2))
+    desk.reconcile(by(2))
     assert stands(desk).previous == Previous(model(1), "not_an_image")
 
 
 def test_another_image_s_answer_is_not_this_one_s_previous() -> None:
     desk = Desk()
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     desk.upload(b"dog")
     desk.number = 2
-    desk.settle(by(2, b"dog"))
+    desk.reconcile(by(2, b"dog"))
     assert stands(desk).previous is None
 
 
 def test_an_answer_of_a_schema_that_is_not_known_is_replaced_without_a_memory() -> None:
     desk = Desk()
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     stored = desk.s3.objects[result_key(KEY)]
     desk.s3.put_object(Bucket="bucket", Key=result_key(KEY), Body=b"{}", Metadata=stored.metadata)
     desk.number = 2
-    desk.settle(by(2))
+    desk.reconcile(by(2))
     assert stands(desk).previous is None
 
 
 def test_an_answer_that_changes_while_it_is_read_is_looked_at_again() -> None:
     desk = Desk()
     desk.upload()
-    desk.settle(by(1))
+    desk.reconcile(by(1))
     desk.number = 2
 
     def somebody_answers() -> None:
@@ -72,5 +72,5 @@ def test_an_answer_that_changes_while_it_is_read_is_looked_at_again() -> None:
         s3.put_object(Bucket="bucket", Key=result_key(KEY), Body=body, Metadata=stored.metadata)
 
     desk.before("GetObject", somebody_answers)
-    desk.settle(by(2))
+    desk.reconcile(by(2))
     assert stands(desk).previous == Previous(model(1), Label(what_is_on(b"cat"), 0.5))

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from batch.context import Limits
-from functions.messages import Sweep, parse_folder
-from functions.on_folder import AGAIN_SECONDS
+from functions.messages import Reclassify, parse_folder
+from functions.on_folder import REPEAT_STEP_SECONDS
 from functions.settings import OnFolder, OnPage, OnSchedule, OnUpload, variables
 from tests.support.builders.packaged import Template, of_type, packaged, storage
 
@@ -70,7 +70,7 @@ def test_a_step_of_a_folder_ends_before_its_function_does(template: Template) ->
 
     A second step is begun within the margin, or not at all.
     """
-    bounds, margin = Limits(), 60 + AGAIN_SECONDS
+    bounds, margin = Limits(), 60 + REPEAT_STEP_SECONDS
     planning = bounds.planning_seconds + bounds.walk_seconds
     reporting = bounds.report_seconds + bounds.pictures_seconds
     assert max(planning, reporting) + margin < functions(template)["onFolder"]["Timeout"]
@@ -135,8 +135,8 @@ def test_schedules_send_to_the_folder_queue_what_it_can_read() -> None:
     schedules = of_type(template, "AWS::Scheduler::Schedule")
     told = {name: each["Target"] for name, each in schedules.items()}
     assert {name: parse_folder(target["Input"], "dev") for name, target in told.items()} == {
-        "Reclassify": Sweep("", "renewal"),
-        "Unanswered": Sweep("", "unanswered"),
+        "Reclassify": Reclassify("", "renewal"),
+        "Unanswered": Reclassify("", "unanswered"),
     }
     for target in told.values():
         assert target["Arn"] == {"Fn::GetAtt": ["FolderQueue", "Arn"]}
