@@ -259,7 +259,7 @@ def test_what_an_error_of_aws_means_is_said_in_one_place() -> None:
 
 
 HOLD_FRACTIONS = {"batch/lease.py", "batch/jobs/slots.py"}
-HOLD_FRACTIONS |= {"batch/planning/page.py", "batch/planning/walk.py"}
+HOLD_FRACTIONS |= {"batch/planning/slice.py", "batch/planning/walk.py"}
 
 
 def test_times_are_written_and_read_in_one_place() -> None:

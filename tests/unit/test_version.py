@@ -31,7 +31,8 @@ def test_the_script_is_the_command_line() -> None:
 
 def test_nobody_writes_it_a_second_time() -> None:
     places = [REPOSITORY / "package.json", REPOSITORY / "serverless.yml"]
-    for package in ("aws", "batch", "cli", "domain", "functions", "infra", "serving", "training"):
+    packages = ("aws", "batch", "cli", "domain", "functions", "infra", "pages", "serving")
+    for package in (*packages, "training"):
         places += (REPOSITORY / package).rglob("*.py")
     found = [path for path in places if f'"{VERSION}"' in path.read_text()]
     assert found == [REPOSITORY / "domain" / "version.py"]

@@ -183,8 +183,8 @@ _PLANTED = (
     (
         "promoting the active model leaves its endpoint as it is",
         "training/launch/promote.py",
-        "        return serve(cloud.stage, cloud.s3, cloud.sagemaker, before.id, cloud.image)\n",
-        "        return before\n",
+        "return serve(context.stage, context.s3, context.sagemaker, before.id, context.image)\n",
+        "return before\n",
         f"{UNIT}/training/launch/test_promote.py",
     ),
     (
