@@ -275,6 +275,35 @@ def test_times_are_written_and_read_in_one_place() -> None:
     none(offenders, "use domain.timestamps: people and scripts compare them as text")
 
 
+MANAGED_DEBUGGER = ("infra.local.sagemaker.debugger", "training.managed_debugger")
+ITS_HOOKS = {
+    ("training/launch/job.py", "training.managed_debugger"),
+    ("infra/local/container_image.py", "training.managed_debugger"),
+    ("infra/local/sagemaker/training/request.py", "infra.local.sagemaker.debugger"),
+    ("infra/local/sagemaker/training/run.py", "infra.local.sagemaker.debugger"),
+}
+"""Which module uses which of the two folders."""
+
+
+def test_the_managed_debugger_can_be_deleted() -> None:
+    """Two folders, used in the four places that docs/reference/training.md names."""
+    uses = set()
+    for path in sources(*PRODUCT):
+        texts = {
+            node.value
+            for node in ast.walk(tree(path))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        for folder in MANAGED_DEBUGGER:
+            if name(path).startswith(folder.replace(".", "/")):
+                continue
+            if any(is_within(text, {folder}) for text in (*imports(path), *texts)):
+                uses.add((name(path), folder))
+    assert uses == ITS_HOOKS
+    documented = (REPOSITORY / "docs/reference/training.md").read_text()
+    assert all(file in documented for file, _ in ITS_HOOKS)
+
+
 def loaded_by(*statements: str) -> set[str]:
     """The modules of a fresh interpreter without any environment, after these statements."""
     script = f"import sys, json; sys.path.insert(0, {str(REPOSITORY)!r})\n"

@@ -12,6 +12,7 @@ registry    model package groups and their versions
 transform   batch transform: objects (inputs) through a container to S3
 training    training jobs: channels from S3, a folder for /opt/ml (folder), the log with its metrics
             (log), model and checkpoints to S3
+debugger    the managed Debugger's rules beside a training job; this folder can be deleted
 tuning      hyperparameter tuning: training jobs with values (search) from ranges (ranges), until
             decision ends the search; their scores and counters (trials)
 containers  an image's command, a model archive and a port (containers); S3 transfers

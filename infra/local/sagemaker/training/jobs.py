@@ -87,7 +87,8 @@ class TrainingJobs:
         if len(self._runs) >= self._limit:
             raise ResourceLimitExceeded(_quota(plan, self._limit, len(self._runs)))
         job = self._store.create(
-            TRAINING_JOB, {**asked, **plan.debug.begun(), "TrainingJobStatus": "InProgress"}
+            TRAINING_JOB,
+            {**asked, **plan.debug.initial_statuses(), "TrainingJobStatus": "InProgress"},
         )
         self._enter(plan.name, "Starting")
         enter, heard = partial(self._enter, plan.name), partial(self._tell, plan.name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from infra.local.sagemaker.containers.transfers import Location
 from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.store import Record
-from infra.local.sagemaker.training.debugger_request import DebugPlan
+from infra.local.sagemaker.debugger.request import DebuggerRequest
 from infra.local.sagemaker.transform.request import refuse_key_for_local_storage
 
 MAX_RUNTIME_SECONDS = 86_400
@@ -64,7 +64,7 @@ class TrainingPlan:
     instance_type: str
     max_seconds: float
     is_isolated: bool
-    debug: DebugPlan
+    debug: DebuggerRequest
 
     @classmethod
     def of(cls, job: Record) -> "TrainingPlan":
@@ -91,7 +91,7 @@ class TrainingPlan:
                     "MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS
                 ),
                 is_isolated=job.get("EnableNetworkIsolation", False),
-                debug=DebugPlan.of(job),
+                debug=DebuggerRequest.of(job),
             )._checked()
         except KeyError as error:
             raise ValidationException(f"The local SageMaker needs {error.args[0]}.") from error

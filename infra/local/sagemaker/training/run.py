@@ -19,10 +19,10 @@ from infra.local.sagemaker.containers.images import Image
 from infra.local.sagemaker.containers.transfers import Seen
 from infra.local.sagemaker.core.errors import ApiError
 from infra.local.sagemaker.core.store import Record
+from infra.local.sagemaker.debugger.rule_jobs import RuleJobs
 from infra.local.sagemaker.training.folder import TrainingFolder
 from infra.local.sagemaker.training.log import JobLog
 from infra.local.sagemaker.training.request import TrainingPlan
-from infra.local.sagemaker.training.rule_jobs import RuleJobs
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
@@ -92,15 +92,12 @@ class Training:
         self._enter("Downloading")
         await asyncio.to_thread(self._fill, folder)
         self._enter("Training")
-        plan = self._plan
-        rules = RuleJobs(
-            plan.name, plan.debug, image, folder, self._containers, self._judged, self.stop
-        )
+        rules = RuleJobs(self._plan.debug, image, folder, self._containers, self._judged, self.stop)
         following = asyncio.ensure_future(rules.follow())
         try:
             ended = await self._train(image, folder)
         except asyncio.CancelledError:
-            rules.let_go()
+            rules.terminate()
             raise
         finally:
             following.cancel()

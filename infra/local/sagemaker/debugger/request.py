@@ -1,4 +1,4 @@
-"""What CreateTrainingJob asks of SageMaker Debugger: its hook, its rules, its profiler."""
+"""The Debugger members of a CreateTrainingJob request: hook, rules, profiler."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,22 +10,23 @@ from infra.local.sagemaker.containers.transfers import Location
 from infra.local.sagemaker.core.store import Record
 
 REPORT = "ProfilerReport"
-"""The only profiler rule that is evaluated: it holds what all the others find."""
+"""The only profiler rule that is evaluated: it covers all the others."""
 
-DETAILS = 1024
+DETAILS_CHARACTERS = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class DebugPlan:
+class DebuggerRequest:
+    job: str
     hook: Record | None
     rules: tuple[Record, ...]
     profiler: Record | None
     profiler_rules: tuple[Record, ...]
     output: Location
-    """`<S3OutputPath>/<job>`: below it lies what names no place of its own."""
+    """`<S3OutputPath>/<job>`: the default location of reports."""
 
     @classmethod
-    def of(cls, job: Record) -> "DebugPlan":
+    def of(cls, job: Record) -> "DebuggerRequest":
         """Raises ValueError for what cannot be evaluated."""
         rules = tuple(job.get("DebugRuleConfigurations", []))
         hook = job.get("DebugHookConfig")
@@ -33,6 +34,7 @@ class DebugPlan:
             raise ValueError("DebugRuleConfigurations need a DebugHookConfig.")
         output = Location.parse(job["OutputDataConfig"]["S3OutputPath"])
         return cls(
+            job["TrainingJobName"],
             hook,
             rules,
             job.get("ProfilerConfig"),
@@ -44,20 +46,17 @@ class DebugPlan:
     def tensors(self) -> Location | None:
         if self.hook is None:
             return None
-        place = Location.parse(self.hook["S3OutputPath"])
-        return _below(place, f"{self.output.key.rpartition('/')[2]}/debug-output")
+        return _below(Location.parse(self.hook["S3OutputPath"]), f"{self.job}/debug-output")
 
     def report_of(self, rule: Record) -> Location:
         name = rule["RuleConfigurationName"]
-        place = rule.get("S3OutputPath")
+        uri = rule.get("S3OutputPath")
         return (
-            _below(Location.parse(place), name)
-            if place
-            else _below(self.output, f"rule-output/{name}")
+            _below(Location.parse(uri), name) if uri else _below(self.output, f"rule-output/{name}")
         )
 
     def configuration(self, tensors: Path) -> Mapping[str, object]:
-        """By file name: what SageMaker writes beside hyperparameters.json."""
+        """The files that SageMaker writes beside hyperparameters.json, by name."""
         files: dict[str, object] = {}
         if self.hook is not None:
             files["debughookconfig"] = {**self.hook, "LocalPath": str(tensors)}
@@ -65,15 +64,15 @@ class DebugPlan:
             files["profilerconfig"] = self.profiler
         return files
 
-    def begun(self) -> Record:
-        """Every rule is in progress; nothing, where none was asked for."""
+    def initial_statuses(self) -> Record:
+        """Every rule is in progress; empty without rules."""
         return {
             **_statuses("DebugRuleEvaluationStatuses", self.rules),
             **_statuses("ProfilerRuleEvaluationStatuses", self.profiler_rules),
         }
 
-    def _checked(self) -> "DebugPlan":
-        names = [each["RuleConfigurationName"] for each in (*self.rules, *self.profiler_rules)]
+    def _checked(self) -> "DebuggerRequest":
+        names = [rule["RuleConfigurationName"] for rule in (*self.rules, *self.profiler_rules)]
         if len(set(names)) < len(names):
             raise ValueError(f"Rule configuration names must be unique: {', '.join(names)}")
         return self
@@ -81,25 +80,25 @@ class DebugPlan:
 
 def status(rule: Record, state: str, details: str = "") -> Record:
     """An item of DebugRuleEvaluationStatuses."""
-    told = {"StatusDetails": details[:DETAILS]} if details else {}
+    optional = {"StatusDetails": details[:DETAILS_CHARACTERS]} if details else {}
     return {
         "RuleConfigurationName": rule["RuleConfigurationName"],
         "RuleEvaluationStatus": state,
         "LastModifiedTime": time(),
-        **told,
+        **optional,
     }
 
 
-def stops(rule: Record) -> bool:
-    """Whether the job is to be stopped when the rule finds an issue."""
+def stops_training(rule: Record) -> bool:
+    """Whether the rule stops the job when it finds an issue."""
     actions = json.loads(rule.get("RuleParameters", {}).get("action_json", "[]"))
-    each = actions if isinstance(actions, list) else [actions]
-    return any(str(action.get("name", "")).lower() == "stoptraining" for action in each)
+    actions = actions if isinstance(actions, list) else [actions]
+    return any(str(action.get("name", "")).lower() == "stoptraining" for action in actions)
 
 
 def _statuses(member: str, rules: Sequence[Record]) -> Record:
-    return {member: [status(each, "InProgress") for each in rules]} if rules else {}
+    return {member: [status(rule, "InProgress") for rule in rules]} if rules else {}
 
 
-def _below(place: Location, name: str) -> Location:
-    return Location(place.bucket, f"{place.key.rstrip('/')}/{name}".lstrip("/"))
+def _below(folder: Location, name: str) -> Location:
+    return Location(folder.bucket, f"{folder.key.rstrip('/')}/{name}".lstrip("/"))
