@@ -20,7 +20,7 @@ from benchmarks.flow import exists, state
 from domain import keys
 from domain.scope import Scope
 from infra.local import container_image
-from infra.local.cloud import Cloud, local_cloud
+from infra.local.cloud import LocalCloud, local_cloud
 from infra.local.place import VARIABLE
 
 UPLOADS = 8
@@ -113,7 +113,7 @@ def whole(archive: Path, bodies: Sequence[bytes], root: Path) -> list[Leg]:
         return [_uploaded(cloud, bodies), _answered(cloud, len(bodies))]
 
 
-def _uploaded(cloud: Cloud, bodies: Sequence[bytes]) -> Leg:
+def _uploaded(cloud: LocalCloud, bodies: Sequence[bytes]) -> Leg:
     s3 = cloud.client("s3")
 
     def put(number: int) -> None:
@@ -126,7 +126,7 @@ def _uploaded(cloud: Cloud, bodies: Sequence[bytes]) -> Leg:
     return _leg("upload", began, meter, len(bodies))
 
 
-def _answered(cloud: Cloud, images: int) -> Leg:
+def _answered(cloud: LocalCloud, images: int) -> Leg:
     """From `_READY` to the folder's finished status. Raises RuntimeError unless all are."""
     s3, scope = cloud.client("s3"), Scope(f"{FOLDER}/")
     status = keys.folder_file(scope, STATUS)

@@ -25,11 +25,11 @@ from benchmarks import servers
 from benchmarks.client import closed_loop
 from domain.keys import JobName
 from infra.local.sagemaker.containers.containers import Containers, Definition
-from infra.local.sagemaker.containers.images import Images
+from infra.local.sagemaker.containers.images import ContainerImages
 from infra.local.sagemaker.containers.transfers import Location
-from infra.local.sagemaker.service import THREADS
-from infra.local.sagemaker.transform.request import TransformPlan
-from infra.local.sagemaker.transform.run import Transform
+from infra.local.sagemaker.service import WORKER_THREADS
+from infra.local.sagemaker.transform.request import TransformJobRequest
+from infra.local.sagemaker.transform.run import TransformRun
 
 
 class NoSuchKey(KeyError):
@@ -115,17 +115,17 @@ async def _transformed(s3: MemoryS3, model: Path, folder: Path) -> None:
     command = {"argv": [str(servers.OURS), "-m", "serving"], "cwd": str(servers.REPOSITORY)}
     images.write_text(json.dumps({IMAGE: command}))
     named = {name: told[name] for name in ("SORTBOX_MODEL_ID", "SORTBOX_CONTAINER")}
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(WORKER_THREADS))
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
         timeout=aiohttp.ClientTimeout(total=None),
         auto_decompress=False,
     ) as http:
-        place = Images(images), folder, folder / "logs", "us-east-1", 120.0
+        place = ContainerImages(images), folder, folder / "logs", "us-east-1", 120.0
         containers = Containers(*place, s3, http)  # type: ignore[arg-type]
-        plan = TransformPlan.of(dict(request_for(ORDER)))
+        plan = TransformJobRequest.of(dict(request_for(ORDER)))
         definition = Definition(IMAGE, Location("m", "model.tar.gz"), named)
-        await Transform(plan, containers).run(definition)
+        await TransformRun(plan, containers).run(definition)
 
 
 def own_rate(model: Path, bodies: Sequence[bytes], seconds: float, logs: Path) -> float:

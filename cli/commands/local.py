@@ -12,7 +12,7 @@ from cli.output import say
 from cli.parameters import REPOSITORY, Command
 
 if TYPE_CHECKING:
-    from infra.local.cloud import Cloud
+    from infra.local.cloud import LocalCloud
 
 ARCHIVE = REPOSITORY / "build" / "imagenet.tar.gz"
 MADE_OF = (
@@ -69,7 +69,7 @@ def down() -> None:
     cloud.down(Place.named(os.environ), say)
 
 
-def _up(keep: bool) -> "Cloud":
+def _up(keep: bool) -> "LocalCloud":
     """The local cloud, up and with an active model; `keep`: whichever is active already."""
     from cli.stages import connect
     from infra.local import cloud, container_image

@@ -33,12 +33,12 @@ class AccessKey:
         try:
             return cls(**json.loads(place.keys.read_text()))
         except FileNotFoundError:
-            made = cls(
+            key = cls(
                 "AKIA" + "".join(secrets.choice(KEY_ID_CHARACTERS) for _ in range(16)),
                 secrets.token_urlsafe(30),
             )
-            write_private(place.keys, json.dumps(asdict(made)))
-            return made
+            write_private(place.keys, json.dumps(asdict(key)))
+            return key
 
 
 CONFIG = """\
@@ -73,6 +73,6 @@ def environment(place: Place, ports: Ports, ours: Mapping[str, str]) -> dict[str
 
 def exports(place: Place, ports: Ports) -> str:
     """The same for a shell, to be sourced."""
-    told = client_environment(place, ports)
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in told.items()]
+    variables = client_environment(place, ports)
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     return "\n".join(["unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN", *lines, ""])

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from domain.errors import SortboxError
 from infra.local import account, container_image, supervisor
 from infra.local.account import REGION, STAGE, AccessKey, environment
-from infra.local.container_image import Command
+from infra.local.container_image import ImageCommand
 from infra.local.place import REPOSITORY, VARIABLE, Place, Ports, choose_ports, write_private
 from infra.local.processes import MARK
 from infra.stacks import bundle
@@ -31,7 +31,7 @@ STOP_SECONDS = supervisor.DRAIN_SECONDS + supervisor.SAVE_SECONDS + 5
 ORPHAN_SECONDS = 15
 """What is left of a cloud whose supervisor was killed ends within a leash's grace, or two."""
 
-BETWEEN_LOOKS_SECONDS = 0.05
+POLL_SECONDS = 0.05
 
 
 _SUPERVISOR = (sys.executable, "-m", "infra.local.supervisor")
@@ -42,7 +42,7 @@ class CloudError(SortboxError):
 
 
 @dataclass(frozen=True, slots=True)
-class Cloud:
+class LocalCloud:
     """A running local cloud with Sortbox deployed in it."""
 
     place: Place
@@ -76,9 +76,9 @@ class Cloud:
 def up(
     place: Place,
     say: Say,
-    images: Mapping[str, Command] | None = None,
+    images: Mapping[str, ImageCommand] | None = None,
     enforce_roles: bool = False,
-) -> Cloud:
+) -> LocalCloud:
     """Start the cloud and deploy into it; quick where it stands already. Raises CloudError.
 
     Where it fails or is interrupted, what it started is stopped again. `images` are containers
@@ -92,10 +92,10 @@ def up(
         container_image.write_commands(place, images or {})
         running = _running(place, say)
         if running is not None:
-            return _deployed(place, running)
+            return _deploy_into(place, running)
         started = _start(place, say, enforce_roles)
         try:
-            return _deployed(place, started)
+            return _deploy_into(place, started)
         except BaseException:
             _stop(place, say)
             raise
@@ -113,8 +113,8 @@ def down(place: Place, say: Say) -> None:
 
 @contextmanager
 def local_cloud(
-    root: Path, images: Mapping[str, Command] | None = None, enforce_roles: bool = False
-) -> Iterator[Cloud]:
+    root: Path, images: Mapping[str, ImageCommand] | None = None, enforce_roles: bool = False
+) -> Iterator[LocalCloud]:
     """A cloud of one's own below `root`, beside any other; down again at the end."""
     place = Place(root.resolve())
     cloud = up(place, print, images, enforce_roles)
@@ -124,17 +124,17 @@ def local_cloud(
         down(place, print)
 
 
-def _deployed(place: Place, running: Ports) -> Cloud:
+def _deploy_into(place: Place, running: Ports) -> LocalCloud:
     _deploy(place, running)
     write_private(place.environment_file, account.exports(place, running))
-    return Cloud(place, running)
+    return LocalCloud(place, running)
 
 
 def _running(place: Place, say: Say) -> Ports | None:
     """The ports of a cloud that answers; one that does not, or half of one, is cleared away."""
-    held, found = place.holder() is not None, Ports.read(place.ports)
-    if held and found is not None and supervisor.is_ready(found):
-        return found
+    held, ports = place.holder() is not None, Ports.read(place.ports)
+    if held and ports is not None and supervisor.is_ready(ports):
+        return ports
     if held or _processes(place):
         say("A half-started or crashed cloud is here; clearing it away.")
         _stop(place, say)
@@ -146,9 +146,9 @@ def _start(place: Place, say: Say, enforce_roles: bool) -> Ports:
     AccessKey.of(place)
     write_private(place.aws_config, account.CONFIG)
     place.logs.mkdir(mode=0o700, exist_ok=True)
-    said = place.logs / "supervisor.log"
-    said.touch(0o600)
-    with said.open("ab") as log:
+    log_path = place.logs / "supervisor.log"
+    log_path.touch(0o600)
+    with log_path.open("ab") as log:
         process = subprocess.Popen(
             [*_SUPERVISOR, str(place.root), *([supervisor.ENFORCE_ROLES] if enforce_roles else [])],
             cwd=REPOSITORY,
@@ -177,39 +177,39 @@ def _stop(place: Place, say: Say) -> None:
     if holder is not None:
         with suppress(ProcessLookupError):
             os.kill(holder, signal.SIGTERM)
-        if not _within(STOP_SECONDS, lambda: place.holder() is None):
+        if not _wait_until(STOP_SECONDS, lambda: place.holder() is None):
             say(f"Process {holder} does not end when asked; killing it.")
             with suppress(ProcessLookupError):
                 os.kill(holder, signal.SIGKILL)
-    if _within(ORPHAN_SECONDS, lambda: not _processes(place)):
+    if _wait_until(ORPHAN_SECONDS, lambda: not _processes(place)):
         return
     for process in _processes(place):
         say(f"Killing process {process.pid}, which was left behind.")
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    if not _within(ORPHAN_SECONDS, lambda: not _processes(place)):
+    if not _wait_until(ORPHAN_SECONDS, lambda: not _processes(place)):
         raise CloudError(f"Processes are left: {_processes(place)}")
 
 
-def _within(seconds: float, done: Callable[[], bool]) -> bool:
+def _wait_until(seconds: float, condition: Callable[[], bool]) -> bool:
     """Whether it was done in time. These are not our children: the kernel does not tell us."""
     deadline = time.monotonic() + seconds
-    while not done():
+    while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(BETWEEN_LOOKS_SECONDS)
+        time.sleep(POLL_SECONDS)
     return True
 
 
 def _processes(place: Place) -> list[psutil.Process]:
     """Every live process of this cloud, whoever its parent is now."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             environ = process.environ()
             if MARK in environ and environ.get(VARIABLE) == str(place.root):
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes
 
 
 def _deploy(place: Place, ports: Ports) -> None:

@@ -13,7 +13,7 @@ from infra.local.place import REPOSITORY, VARIABLE, Place, write_private
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 
-class Command(TypedDict):
+class ImageCommand(TypedDict):
     """What stands for an image: see infra/local/sagemaker/containers/images.py."""
 
     argv: list[str]
@@ -45,9 +45,9 @@ def _python(room: str) -> Iterable[Path]:
     return sorted((REPOSITORY / room).rglob("*.py"))
 
 
-def write_commands(place: Place, others: Mapping[str, Command]) -> None:
-    """Images `others` stand beside ours; every container can be found by the place's name."""
-    ours: Command = {
+def write_commands(place: Place, others: Mapping[str, ImageCommand]) -> None:
+    """Write images.json: our image and `others`; each command carries the name of the place."""
+    ours: ImageCommand = {
         "argv": [sys.executable, "-m", "serving"],
         "train": [sys.executable, "-m", "training.train"],
         "rules": [sys.executable, "-m", "training.managed_debugger.rule_job"],

@@ -21,27 +21,27 @@ from domain.foreign import visible
 from domain.result import Classified, Result
 from domain.scope import Scope
 from infra.local import photos
-from infra.local.photos import Photo
+from infra.local.photos import DemoPhoto
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-PATIENCE_SECONDS = 240
-LOOK_SECONDS = 0.3
+TIMEOUT_SECONDS = 240
+POLL_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class Upload:
     """A photograph in the inbox; `at` is a monotonic time in seconds."""
 
-    photo: Photo
+    photo: DemoPhoto
     key: str
     at: float
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    dropped: Dropped
+class TimedAnswer:
+    upload: Upload
     answer: Result
     seconds: float
 
@@ -65,46 +65,46 @@ def demo(s3: "S3Client", bucket: str, console: Console) -> int:
     return _verdict(answers, len(singles) + len(folder), status, console)
 
 
-def _drop(s3: "S3Client", bucket: str, prefix: str, photo: Photo) -> Dropped:
+def _drop(s3: "S3Client", bucket: str, prefix: str, photo: DemoPhoto) -> Upload:
     key = prefix + photo.name
     s3.put_object(Bucket=bucket, Key=key, Body=photo.body)
-    return Dropped(photo, key, time.monotonic())
+    return Upload(photo, key, time.monotonic())
 
 
 def _answers(
     s3: "S3Client",
     bucket: str,
-    singles: list[Dropped],
-    folder: list[Dropped],
+    singles: list[Upload],
+    folder: list[Upload],
     console: Console,
-) -> Iterator[Answered]:
+) -> Iterator[TimedAnswer]:
     """Answers as they come, then the folder's finish, with a bar for each road."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         endpoint = progress.add_task("singles, by the endpoint", total=len(singles))
         batch = progress.add_task("folder, by batch transform", total=len(folder))
-        waiting = {dropped.key: (dropped, endpoint) for dropped in singles}
-        waiting |= {dropped.key: (dropped, batch) for dropped in folder}
+        waiting = {upload.key: (upload, endpoint) for upload in singles}
+        waiting |= {upload.key: (upload, batch) for upload in folder}
         scope = Scope(folder[0].key.removeprefix(keys.INBOX).partition("/")[0] + "/")
 
         def settled() -> bool:
             return not waiting and _folder_status(s3, bucket, scope) != "running"
 
-        for _ in _patiently(settled):
-            for dropped, task in list(waiting.values()):
-                if answer := _read(s3, bucket, keys.result_key(dropped.key)):
-                    del waiting[dropped.key]
+        for _ in _poll(settled):
+            for upload, task in list(waiting.values()):
+                if answer := _read(s3, bucket, keys.result_key(upload.key)):
+                    del waiting[upload.key]
                     progress.advance(task)
-                    seconds = time.monotonic() - dropped.at
-                    yield Answered(dropped, result.from_json(answer), seconds)
+                    seconds = time.monotonic() - upload.at
+                    yield TimedAnswer(upload, result.from_json(answer), seconds)
 
 
-def _patiently(done: Callable[[], bool]) -> Iterator[None]:
+def _poll(is_done: Callable[[], bool]) -> Iterator[None]:
     """A look every moment, until done or out of patience."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not done() and time.monotonic() < end:
+    end = time.monotonic() + TIMEOUT_SECONDS
+    while not is_done() and time.monotonic() < end:
         yield
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _read(s3: "S3Client", bucket: str, key: str) -> bytes | None:
@@ -117,15 +117,19 @@ def _folder_status(s3: "S3Client", bucket: str, scope: Scope) -> str:
     return json.loads(document)["state"] if document else "running"
 
 
-def _table(answers: list[Answered], *prefixes: str) -> Table:
+def _table(answers: list[TimedAnswer], *prefixes: str) -> Table:
     columns = "image", "top label", "score", "road", "ms", "after"
     table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for each in sorted(answers, key=lambda each: (each.answer.how.route, each.dropped.key)):
-        name = each.dropped.key
+    for answered in sorted(answers, key=_by_route):
+        name = answered.upload.key
         for prefix in prefixes:
             name = name.removeprefix(prefix)
-        table.add_row(name, *_cells(each.answer), f"{each.seconds:.1f} s")
+        table.add_row(name, *_cells(answered.answer), f"{answered.seconds:.1f} s")
     return table
+
+
+def _by_route(answered: TimedAnswer) -> tuple[str, str]:
+    return answered.answer.how.route, answered.upload.key
 
 
 def _cells(answer: Result) -> tuple[str, str, str, str]:
@@ -137,22 +141,22 @@ def _cells(answer: Result) -> tuple[str, str, str, str]:
             return "rejected", "", answer.how.route, ""
 
 
-def _verdict(answers: list[Answered], dropped: int, status: str, console: Console) -> int:
+def _verdict(answers: list[TimedAnswer], upload: int, status: str, console: Console) -> int:
     """Every image answered; at least five known subjects named rightly, alike on both roads."""
     roads: dict[str, dict[str, str]] = {"endpoint": {}, "batch": {}}
-    for each in answers:
-        if each.dropped.photo.expected and isinstance(each.answer, Classified):
-            label = each.answer.labels[0].label
-            roads[each.answer.how.route][each.dropped.photo.name] = label
-    known = photos.EXPECTED
-    right = [name for name, label in roads["endpoint"].items() if label in known[name]]
+    for answered in answers:
+        if answered.upload.photo.expected and isinstance(answered.answer, Classified):
+            label = answered.answer.labels[0].label
+            roads[answered.answer.how.route][answered.upload.photo.name] = label
+    expected = photos.EXPECTED
+    right = [name for name, label in roads["endpoint"].items() if label in expected[name]]
     alike = [name for name in right if roads["batch"].get(name) == roads["endpoint"][name]]
     console.print(
-        f"{len(answers)} of {dropped} images answered; "
-        f"{len(right)} of {len(known)} known subjects named rightly, "
+        f"{len(answers)} of {upload} images answered; "
+        f"{len(right)} of {len(expected)} known subjects named rightly, "
         f"{len(alike)} of them alike on both roads."
     )
-    good = len(answers) == dropped and len(alike) >= 5 and status == "finished"
+    good = len(answers) == upload and len(alike) >= 5 and status == "finished"
     if not good:
         console.print("Not as expected. `./sortbox status` shows what waits for what.")
     return 0 if good else 1

@@ -43,8 +43,8 @@ compiled = iam_evaluator._fnmatch_compile
 
 @cache
 def compiled_with_line_breaks(pattern: str, ignore_case: bool) -> re.Pattern[str]:
-    found = compiled(pattern, ignore_case)
-    return re.compile(found.pattern, found.flags | re.DOTALL)
+    resolved = compiled(pattern, ignore_case)
+    return re.compile(resolved.pattern, resolved.flags | re.DOTALL)
 
 
 iam_evaluator._fnmatch_compile = compiled_with_line_breaks
@@ -96,10 +96,10 @@ def resolve(key_id: str) -> Credential:
         raise guard.unknown_key()
     account = responses._account_from_sts_session(key_id)
     account = account or iam_evaluator.find_iam_access_key_account(key_id)
-    found = iam_evaluator.resolve_credential(key_id, account)
-    if isinstance(found, iam_evaluator.CredentialResolutionError):
+    resolved = iam_evaluator.resolve_credential(key_id, account)
+    if isinstance(resolved, iam_evaluator.CredentialResolutionError):
         raise guard.unknown_key()
-    return Credential(found.secret_access_key, found.session_token or "")
+    return Credential(resolved.secret_access_key, resolved.session_token or "")
 
 
 async def find(key_id: str) -> Credential:

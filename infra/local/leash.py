@@ -23,7 +23,7 @@ LOG_BYTES = 8 * 1024 * 1024
 NOT_STARTED = 127
 
 
-class Log:
+class LogFile:
     """The latest output, in at most two files of `LOG_BYTES`: PATH and, before it, PATH.1."""
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +42,7 @@ class Log:
 
 
 def main(name: str, log_path: str, *command: str) -> int:
-    log = Log(Path(log_path))
+    log = LogFile(Path(log_path))
     try:
         child = subprocess.Popen(
             command,
@@ -55,7 +55,7 @@ def main(name: str, log_path: str, *command: str) -> int:
         log.write(f"{name} cannot start: {error}\n".encode())
         return NOT_STARTED
     signal.signal(signal.SIGTERM, lambda *_: _signal_group(child.pid, signal.SIGTERM))
-    threading.Thread(target=_end_when_let_go, args=(child.pid,), daemon=True).start()
+    threading.Thread(target=_end_when_released, args=(child.pid,), daemon=True).start()
     copier = threading.Thread(target=_copy, args=(child.stdout, log))
     copier.start()
     status = child.wait()
@@ -64,7 +64,7 @@ def main(name: str, log_path: str, *command: str) -> int:
     return status if status >= 0 else 128 - status
 
 
-def _end_when_let_go(group: int) -> None:
+def _end_when_released(group: int) -> None:
     """The holder's last words are the grace it allows in seconds; one that was killed has none."""
     last_words = os.read(sys.stdin.fileno(), 32)
     _signal_group(group, signal.SIGTERM)
@@ -72,7 +72,7 @@ def _end_when_let_go(group: int) -> None:
     _signal_group(group, signal.SIGKILL)
 
 
-def _copy(output: IO[bytes], log: Log) -> None:
+def _copy(output: IO[bytes], log: LogFile) -> None:
     while chunk := os.read(output.fileno(), 65536):
         log.write(chunk)
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class DemoPhoto:
     """A file to drop, and the ImageNet labels a person would accept (none where tastes differ)."""
 
     name: str
@@ -39,23 +39,23 @@ EXPECTED = {
 }
 
 
-def singles() -> list[Photo]:
+def singles() -> list[DemoPhoto]:
     """The photographs as they are shipped."""
     package = distribution("scikit-image")  # its files alone: what it imports is not installed
     folder = Path(str(package.locate_file("skimage/data")))
     return [
-        Photo(name, (folder / shipped).read_bytes(), EXPECTED.get(name, frozenset()))
+        DemoPhoto(name, (folder / shipped).read_bytes(), EXPECTED.get(name, frozenset()))
         for name, shipped in SHIPPED.items()
     ]
 
 
-def folder() -> list[Photo]:
+def folder() -> list[DemoPhoto]:
     """The same photographs, each in other forms that people's folders hold, and a stray note."""
     variants = [variant for photo in singles() for variant in _variants(photo)]
-    return [*singles(), *variants, Photo("day 2/notes.jpg", b"Sunny, 21 degrees. Saw a cat.")]
+    return [*singles(), *variants, DemoPhoto("day 2/notes.jpg", b"Sunny, 21 degrees. Saw a cat.")]
 
 
-def _variants(photo: Photo) -> Iterator[Photo]:
+def _variants(photo: DemoPhoto) -> Iterator[DemoPhoto]:
     """Formats and edits that leave the subject alone; only the first is sure to keep the label."""
     with Image.open(io.BytesIO(photo.body)) as opened:
         image = opened.convert("RGB")
@@ -69,4 +69,4 @@ def _variants(photo: Photo) -> Iterator[Photo]:
     for name, (edit, format_) in edits.items():
         buffer = io.BytesIO()
         edit(image).save(buffer, format_, quality=92)
-        yield Photo(name, buffer.getvalue())
+        yield DemoPhoto(name, buffer.getvalue())

@@ -14,7 +14,7 @@ import psutil
 from infra.local import leash
 
 MARK = "SORTBOX_PROCESS"
-"""In the environment of every child and of what it starts, so that `running` finds them all."""
+"""An environment variable of every child and its descendants; `find_running` looks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Child:
     def is_alive(self) -> bool:
         return not self.exited.done()
 
-    def let_go(self, grace: float = 30.0) -> None:
+    def terminate(self, grace: float = 30.0) -> None:
         """Ask the process group to end, and have it killed after `grace` seconds; do not wait."""
         held = self._leash.stdin
         if held is not None:
@@ -39,13 +39,13 @@ class Child:
             held.close()
 
     def stop(self, grace: float = 30.0) -> int:
-        """As `let_go`, then wait for the end; returns the exit status."""
-        self.let_go(grace)
+        """As `terminate`, then wait for the end; returns the exit status."""
+        self.terminate(grace)
         return self.exited.result()
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningProcess:
     pid: int
     name: str
 
@@ -77,15 +77,15 @@ def start(
     return child
 
 
-def running(name_prefix: str = "") -> list[Running]:
+def find_running(name_prefix: str = "") -> list[RunningProcess]:
     """Every live process of ours on this machine and what it started, whoever its parent is now."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             name = process.environ().get(MARK)
             if name is not None and name.startswith(name_prefix):
-                found.append(Running(process.pid, name))
-    return found
+                processes.append(RunningProcess(process.pid, name))
+    return processes
 
 
 def _report_exit(child: Child) -> None:

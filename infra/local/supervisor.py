@@ -26,7 +26,7 @@ from infra.local.processes import Child
 logger = logging.getLogger("supervisor")
 
 READY_SECONDS = 60
-BETWEEN_LOOKS_SECONDS = 0.05
+POLL_SECONDS = 0.05
 SAVE_SECONDS = 20
 """The emulator writes its state down when it is asked to end, and at no other time."""
 
@@ -115,7 +115,7 @@ def _until_ready(ports: Ports, over: Event, children: list[Child]) -> str:
         ended = [child for child in children if not child.is_alive]
         if ended:
             return f"{ended[0].name} ended at once; its last words are in {ended[0].log}"
-        if over.wait(BETWEEN_LOOKS_SECONDS):
+        if over.wait(POLL_SECONDS):
             return "it was stopped while it started"
         if time.monotonic() > deadline:
             over.set()

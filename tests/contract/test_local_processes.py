@@ -125,9 +125,9 @@ def test_a_child_is_found_by_name_while_it_lives(ties: Ties, tmp_path: Path) -> 
     name = f"test-found-{os.getpid()}"
     child = processes.start([sys.executable, *hanging(ties)], {}, tmp_path / "log", name)
     ties.accept().close()
-    assert {found.name for found in processes.running(name)} == {name}
+    assert {found.name for found in processes.find_running(name)} == {name}
     child.stop()
-    assert processes.running(name) == []
+    assert processes.find_running(name) == []
 
 
 def test_output_of_both_kinds_lands_in_the_log(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_command_that_does_not_exist_says_so_in_the_log(tmp_path: Path) -> Non
 
 
 def test_a_log_keeps_the_latest_output_within_its_bound(tmp_path: Path) -> None:
-    log = leash.Log(tmp_path / "log")
+    log = leash.LogFile(tmp_path / "log")
     for number in range(5):
         log.write(bytes([number]) * (leash.LOG_BYTES // 2))
     log.write(b"last")

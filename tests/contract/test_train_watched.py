@@ -162,7 +162,7 @@ class Hanging:
     process: "subprocess.Popen[bytes]"
     lease: IO[bytes]
 
-    def let_go(self) -> None:
+    def terminate(self) -> None:
         fcntl.fcntl(self.lease, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
@@ -187,7 +187,7 @@ def test_a_loader_that_hangs_is_named_while_it_hangs(job: Job, tmp_path: Path) -
         assert state(job, "StalledTrainingRule") == ISSUE
         assert re.search(r"StalledTrainingRule: No batch for \d+ s", log.read_text())
         assert process.poll() is None
-        held.let_go()
+        held.terminate()
         assert process.wait(SECONDS) == 0, log.read_text()
     assert_done(job, 0)
     assert state(job, "StalledTrainingRule") == ISSUE

@@ -25,7 +25,7 @@ MEGABYTE = 1_000_000
 
 
 @pytest.fixture
-def deployed(cloud: Cloud, running: local.Cloud) -> Deployed:
+def deployed(cloud: Cloud, running: local.LocalCloud) -> Deployed:
     return Deployed(cloud, running)
 
 

@@ -69,7 +69,7 @@ def test_the_example_ends_well_in_memory() -> None:
 
 
 @pytest.mark.faults
-def test_a_history_is_played_in_the_cloud(cloud: Cloud, running: local.Cloud) -> None:
+def test_a_history_is_played_in_the_cloud(cloud: Cloud, running: local.LocalCloud) -> None:
     told = os.environ.get(VARIABLE)
     history = from_json(Path(told).read_text()) if told else EXAMPLE
     deployed = Deployed(cloud, running)

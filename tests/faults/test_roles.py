@@ -112,7 +112,7 @@ class Roles:
 
 
 @pytest.fixture(scope="module")
-def roles(running: local.Cloud) -> Roles:
+def roles(running: local.LocalCloud) -> Roles:
     return Roles(running.client("iam"), running.client("logs"))
 
 
@@ -129,7 +129,7 @@ def test_every_statement_of_a_function_has_a_flow_or_a_reason() -> None:
 
 
 @pytest.fixture
-def stage(cloud: Cloud, knobs: Knobs, running: local.Cloud) -> Iterator[Stage]:
+def stage(cloud: Cloud, knobs: Knobs, running: local.LocalCloud) -> Iterator[Stage]:
     """Queues forget in seconds: a function that may not put a message off has to wait for it."""
     with Deployed(cloud, running).forgetful_queues():
         yield Stage(cloud, knobs, running.client("lambda"))
@@ -188,7 +188,9 @@ PLACES = (
 
 
 @pytest.fixture(params=FUNCTIONS)
-def holder(request: pytest.FixtureRequest, running: local.Cloud, roles: Roles) -> tuple[str, Any]:
+def holder(
+    request: pytest.FixtureRequest, running: local.LocalCloud, roles: Roles
+) -> tuple[str, Any]:
     """(role, an S3 client of somebody who holds that role's policy and nothing else)."""
     iam, role = roles.iam, request.param
     policy = json.dumps(roles.policy(role))

@@ -21,7 +21,7 @@ PRODUCTION = 10
 
 
 @pytest.fixture
-def deployed(cloud: Cloud, running: local.Cloud) -> Deployed:
+def deployed(cloud: Cloud, running: local.LocalCloud) -> Deployed:
     return Deployed(cloud, running)
 
 

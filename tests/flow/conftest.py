@@ -11,7 +11,7 @@ import pytest
 
 from domain.model import ModelCard, Preprocessing
 from infra.local import cloud as local
-from infra.local.container_image import Command
+from infra.local.container_image import ImageCommand
 from infra.local.place import REPOSITORY
 from tests.flow.support.drive import Cloud
 from tests.stand_in.live import Knobs as Turned
@@ -50,8 +50,8 @@ def knobs(live: Live) -> Iterator[Knobs]:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory, live: Live) -> Iterator[local.Cloud]:
-    stand_in = Command(
+def running(tmp_path_factory: pytest.TempPathFactory, live: Live) -> Iterator[local.LocalCloud]:
+    stand_in = ImageCommand(
         argv=[sys.executable, "-m", "tests.stand_in"],
         train=[sys.executable, "-m", "tests.stand_in.train"],
         cwd=str(REPOSITORY),
@@ -63,7 +63,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, live: Live) -> Iterator[lo
 
 
 @pytest.fixture(scope="session")
-def activate(running: local.Cloud) -> Activate:
+def activate(running: local.LocalCloud) -> Activate:
     """Makes an archive the active model, served by an image."""
 
     def run(model: Path, image: str) -> None:
@@ -75,7 +75,7 @@ def activate(running: local.Cloud) -> Activate:
 
 @pytest.fixture(scope="session")
 def cloud(
-    running: local.Cloud, activate: Activate, tmp_path_factory: pytest.TempPathFactory
+    running: local.LocalCloud, activate: Activate, tmp_path_factory: pytest.TempPathFactory
 ) -> Cloud:
     activate(archive(tmp_path_factory.mktemp("model") / "stand-in.tar.gz", "stand-in"), STAND_IN)
     return Cloud(

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from infra.local import cloud as local
-from infra.local.cloud import Cloud, down, up
+from infra.local.cloud import LocalCloud, down, up
 from infra.local.place import REPOSITORY, VARIABLE, Place, Ports
 from infra.local.processes import MARK
 from tests.flow.support.drive import eventually
@@ -39,7 +39,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.fixture
-def running(place: Place) -> Cloud:
+def running(place: Place) -> LocalCloud:
     return up(place, print)
 
 
@@ -69,11 +69,11 @@ def nothing_runs(place: Place) -> None:
     eventually(lambda: not processes(place) or None, "no process left")
 
 
-def put(cloud: Cloud, body: bytes) -> None:
+def put(cloud: LocalCloud, body: bytes) -> None:
     cloud.client("s3").put_object(Bucket=cloud.bucket, Key=KEY, Body=body)
 
 
-def got(cloud: Cloud) -> bytes:
+def got(cloud: LocalCloud) -> bytes:
     body: bytes = cloud.client("s3").get_object(Bucket=cloud.bucket, Key=KEY)["Body"].read()
     return body
 
@@ -90,14 +90,14 @@ def emulator(place: Place) -> psutil.Process:
     raise AssertionError("nothing listens")
 
 
-def test_a_second_up_finds_the_cloud_and_changes_nothing(place: Place, running: Cloud) -> None:
+def test_a_second_up_finds_the_cloud_and_changes_nothing(place: Place, running: LocalCloud) -> None:
     before = servers(place)
     again = up(place, print)
     assert again == running
     assert servers(place) == before
 
 
-def test_it_listens_on_this_machine_only(place: Place, running: Cloud) -> None:
+def test_it_listens_on_this_machine_only(place: Place, running: LocalCloud) -> None:
     listening = {
         connection.laddr.ip
         for entry in processes(place)
@@ -107,7 +107,7 @@ def test_it_listens_on_this_machine_only(place: Place, running: Cloud) -> None:
     assert listening == {"127.0.0.1"}
 
 
-def test_nobody_else_on_this_machine_can_read_it(place: Place, running: Cloud) -> None:
+def test_nobody_else_on_this_machine_can_read_it(place: Place, running: LocalCloud) -> None:
     put(running, b"private")
     running.client("lambda").invoke(FunctionName="sortbox-local-onSchedule")
     kept = [path for path in place.root.rglob("*") if not path.is_symlink()]
@@ -121,7 +121,7 @@ def test_nobody_else_on_this_machine_can_read_it(place: Place, running: Cloud) -
     assert log.stat().st_mode & 0o777 == 0o600, "up closes what was opened"
 
 
-def test_a_shell_that_sources_the_file_reaches_the_cloud(place: Place, running: Cloud) -> None:
+def test_a_shell_that_sources_the_file_reaches_the_cloud(place: Place, running: LocalCloud) -> None:
     put(running, b"for the shell")
     script = (
         "import boto3, os; print(boto3.client('s3').get_object("
@@ -137,7 +137,7 @@ def test_a_shell_that_sources_the_file_reaches_the_cloud(place: Place, running: 
     assert done.stdout.strip() == "for the shell"
 
 
-def test_objects_and_addresses_survive_down_and_up(place: Place, running: Cloud) -> None:
+def test_objects_and_addresses_survive_down_and_up(place: Place, running: LocalCloud) -> None:
     put(running, b"kept")
     down(place, print)
     assert processes(place) == []
@@ -154,7 +154,7 @@ def test_down_where_nothing_runs_says_so(tmp_path: Path) -> None:
 
 
 def test_a_killed_supervisor_leaves_no_process_and_up_starts_again(
-    place: Place, running: Cloud
+    place: Place, running: LocalCloud
 ) -> None:
     put(running, b"before the kill")
     holder = place.holder()
@@ -165,7 +165,7 @@ def test_a_killed_supervisor_leaves_no_process_and_up_starts_again(
 
 
 def test_an_emulator_that_dies_takes_the_cloud_down_aloud_and_up_mends_it(
-    place: Place, running: Cloud
+    place: Place, running: LocalCloud
 ) -> None:
     put(running, b"before the crash")
     emulator(place).kill()
@@ -178,7 +178,7 @@ def test_an_emulator_that_dies_takes_the_cloud_down_aloud_and_up_mends_it(
 
 
 def test_a_cloud_that_no_longer_answers_is_cleared_away_and_started_again(
-    place: Place, running: Cloud
+    place: Place, running: LocalCloud
 ) -> None:
     emulator(place).suspend()
     heard = Heard()
@@ -189,7 +189,7 @@ def test_a_cloud_that_no_longer_answers_is_cleared_away_and_started_again(
 
 
 def test_a_port_taken_meanwhile_is_told_and_another_one_serves(
-    place: Place, running: Cloud
+    place: Place, running: LocalCloud
 ) -> None:
     put(running, b"moved")
     queue = running.client("sqs").get_queue_url(QueueName="sortbox-local-page-dead")["QueueUrl"]
@@ -264,7 +264,9 @@ def _listen_to_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_two_places_do_not_know_of_each_other(place: Place, running: Cloud, tmp_path: Path) -> None:
+def test_two_places_do_not_know_of_each_other(
+    place: Place, running: LocalCloud, tmp_path: Path
+) -> None:
     put(running, b"ours")
     with local.local_cloud(tmp_path) as other:
         theirs, ours = other.ports, running.ports

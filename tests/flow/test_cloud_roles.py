@@ -5,12 +5,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.local.account import REGION
-from infra.local.cloud import Cloud
+from infra.local.cloud import LocalCloud
 
 pytestmark = pytest.mark.flow
 
 
-def test_whoever_has_no_permission_is_denied(running: Cloud) -> None:
+def test_whoever_has_no_permission_is_denied(running: LocalCloud) -> None:
     iam = running.client("iam")
     iam.create_user(UserName="nobody")
     key = iam.create_access_key(UserName="nobody")["AccessKey"]

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.flow
 
 
 @pytest.fixture
-def kill(running: local.Cloud) -> Kill:
+def kill(running: local.LocalCloud) -> Kill:
     return killer(running)
 
 

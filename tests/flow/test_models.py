@@ -48,7 +48,7 @@ def test_photographs_get_the_active_model_s_labels_and_another_model_s_after_a_c
     assert second == {name: labels[label] for name, label in first.items()}
 
 
-def _drop(cloud: Cloud, when: str, photo: photos.Photo) -> str:
+def _drop(cloud: Cloud, when: str, photo: photos.DemoPhoto) -> str:
     key = f"inbox/{when} {photo.name}"
     answer = cloud.answered(key, cloud.drop(key, photo.body))
     assert answer.by is not None

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from infra.local import cloud as local
-from infra.local.container_image import Command
+from infra.local.container_image import ImageCommand
 from infra.local.place import REPOSITORY, VARIABLE
 from infra.stage import Stage
 from tests.flow.conftest import STAND_IN, archive
@@ -29,10 +29,10 @@ QUEUES = ("inbox", "backlog", "folder", "page")
 
 
 @contextmanager
-def a_cloud(root: Path) -> Iterator[local.Cloud]:
+def a_cloud(root: Path) -> Iterator[local.LocalCloud]:
     live = root / "live"
     live.mkdir()
-    stand_in = Command(
+    stand_in = ImageCommand(
         argv=[sys.executable, "-m", "tests.stand_in"],
         cwd=str(REPOSITORY),
         env={"STAND_IN_LIVE": str(live)},
@@ -41,7 +41,7 @@ def a_cloud(root: Path) -> Iterator[local.Cloud]:
         yield running
 
 
-def sortbox(running: local.Cloud, command: str, *arguments: str) -> str:
+def sortbox(running: local.LocalCloud, command: str, *arguments: str) -> str:
     """What the command prints. The doctor may find something missing; nothing else may fail."""
     words = [sys.executable, str(REPOSITORY / "cli"), command, "--stage", running.stage, *arguments]
     environment = running.environment | {VARIABLE: str(running.place.root)}
@@ -52,7 +52,7 @@ def sortbox(running: local.Cloud, command: str, *arguments: str) -> str:
     return done.stdout
 
 
-def made_key(running: local.Cloud) -> str:
+def made_key(running: local.LocalCloud) -> str:
     """As docs/how-to/own-key.md says."""
     cloudformation = running.client("cloudformation")
     cloudformation.create_stack(
@@ -68,7 +68,7 @@ def made_key(running: local.Cloud) -> str:
     return str(arn)
 
 
-def encrypt_bucket(running: local.Cloud, key: str) -> None:
+def encrypt_bucket(running: local.LocalCloud, key: str) -> None:
     (bucket,) = of_type(storage(key), "AWS::S3::Bucket").values()
     [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     default = {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
@@ -111,7 +111,7 @@ def test_a_stage_goes_under_a_key_and_answers_a_single_and_a_folder(tmp_path: Pa
         everything_is_under(key, running, cloud)
 
 
-def everything_is_under(key: str, running: local.Cloud, cloud: Cloud) -> None:
+def everything_is_under(key: str, running: local.LocalCloud, cloud: Cloud) -> None:
     keys = ("inbox/cat.jpg", "outbox/cat.jpg.json", "outbox/trip/a.jpg.json", "models/active.json")
     for name in keys:
         head = cloud.s3.head_object(Bucket=cloud.bucket, Key=name)

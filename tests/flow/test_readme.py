@@ -26,7 +26,7 @@ def desk(tmp_path: Path) -> Path:
 
 
 def test_the_python_client_prints_its_answer(
-    cloud: Cloud, running: local.Cloud, desk: Path
+    cloud: Cloud, running: local.LocalCloud, desk: Path
 ) -> None:
     (client,) = (block for block in blocks("python") if "upload_file" in block)
     cloud.remove("inbox/cat.jpg")
@@ -44,7 +44,7 @@ def test_the_python_client_prints_its_answer(
 
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed here")
-def test_the_aws_cli_uploads_and_reads(cloud: Cloud, running: local.Cloud, desk: Path) -> None:
+def test_the_aws_cli_uploads_and_reads(cloud: Cloud, running: local.LocalCloud, desk: Path) -> None:
     cloud.drop("inbox/cat.jpg", b"the README's cat")
     cloud.answered("inbox/cat.jpg")
     lines = [line for line in commands() if line.startswith("aws s3")]

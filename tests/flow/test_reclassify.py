@@ -52,7 +52,7 @@ def _hide(cloud: Cloud, name: str, seconds: str) -> None:
     cloud.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": seconds})
 
 
-def reclassify(running: local.Cloud, *arguments: str) -> str:
+def reclassify(running: local.LocalCloud, *arguments: str) -> str:
     """What the command prints."""
     command = [sys.executable, "-m", "cli", "reclassify", "--stage", running.stage, *arguments]
     environment = running.environment | {VARIABLE: str(running.place.root)}
@@ -89,7 +89,7 @@ def outputs(cloud: Cloud) -> int:
 
 def test_at_rest_every_answer_is_by_the_new_model_and_for_the_image_as_it_is(
     cloud: Cloud,
-    running: local.Cloud,
+    running: local.LocalCloud,
     alternative: Callable[[], None],
     knobs: Knobs,
     live: Live,
@@ -130,7 +130,7 @@ def test_at_rest_every_answer_is_by_the_new_model_and_for_the_image_as_it_is(
 
 
 def test_a_schedule_fires_by_itself(
-    cloud: Cloud, running: local.Cloud, alternative: Callable[[], None]
+    cloud: Cloud, running: local.LocalCloud, alternative: Callable[[], None]
 ) -> None:
     images = {f"inbox/scheduled {number}.jpg": f"s {number}".encode() for number in range(3)}
     for key, body in images.items():
@@ -145,7 +145,7 @@ def test_a_schedule_fires_by_itself(
 
 
 @contextmanager
-def enabled(running: local.Cloud, prefix: str) -> Iterator[None]:
+def enabled(running: local.LocalCloud, prefix: str) -> Iterator[None]:
     """The deployed schedule, every minute and of a prefix, and switched off again."""
     scheduler = running.client("scheduler")
     found = scheduler.get_schedule(Name=f"sortbox-{running.stage}-reclassify")

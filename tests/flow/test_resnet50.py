@@ -61,7 +61,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("classes", [3, 32, 64])
 def test_resnet50_is_trained_promoted_and_answers_like_its_endpoint(
     classes: int,
-    running: local.Cloud,
+    running: local.LocalCloud,
     cloud: Cloud,
     weights: Path,
     activate: Activate,

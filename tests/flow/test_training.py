@@ -22,7 +22,7 @@ LABELS = {"cat": "cat", "cup": "coffee", "moped": "motorcycle"}
 
 
 @pytest.fixture(scope="module")
-def person(running: local.Cloud, tmp_path_factory: pytest.TempPathFactory) -> Person:
+def person(running: local.LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Person:
     return Person(running, tmp_path_factory.mktemp("person"))
 
 
@@ -71,7 +71,7 @@ def test_training_says_how_good_the_model_is_and_where_its_report_is(
 
 
 def test_the_job_tells_sagemaker_its_metrics_and_its_log(
-    running: local.Cloud, trained: tuple[str, str]
+    running: local.LocalCloud, trained: tuple[str, str]
 ) -> None:
     job = running.client("sagemaker").describe_training_job(TrainingJobName=trained[0])
     metrics = {each["MetricName"]: each["Value"] for each in job["FinalMetricDataList"]}
@@ -84,7 +84,7 @@ def test_the_job_tells_sagemaker_its_metrics_and_its_log(
 
 
 def test_data_that_are_there_are_not_sent_again(
-    running: local.Cloud, trained: tuple[str, str], photos: Path
+    running: local.LocalCloud, trained: tuple[str, str], photos: Path
 ) -> None:
     job = running.client("sagemaker").describe_training_job(TrainingJobName=trained[0])
     [channel] = job["InputDataConfig"]
@@ -176,7 +176,7 @@ print(json.dumps({{
 
 @pytest.fixture(scope="module")
 def worse(
-    running: local.Cloud, promoted: str, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+    running: local.LocalCloud, promoted: str, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The active model with its labels in another order: nearly always wrong."""
     folder = tmp_path_factory.mktemp("worse")

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def person(running: local.Cloud, tmp_path_factory: pytest.TempPathFactory) -> Person:
+def person(running: local.LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Person:
     return Person(running, tmp_path_factory.mktemp("tuner"))
 
 
@@ -39,7 +39,7 @@ def found(said: str, what: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def trials(running: local.Cloud, said: str) -> list[dict[str, Any]]:
+def trials(running: local.LocalCloud, said: str) -> list[dict[str, Any]]:
     sagemaker = running.client("sagemaker")
     listed = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
         HyperParameterTuningJobName=found(said, "tuning job")
@@ -51,7 +51,7 @@ def trials(running: local.Cloud, said: str) -> list[dict[str, Any]]:
 
 
 def test_the_best_values_are_named_and_the_final_fit_is_with_them(
-    running: local.Cloud, said: str, trials: list[dict[str, Any]]
+    running: local.LocalCloud, said: str, trials: list[dict[str, Any]]
 ) -> None:
     told = [trial["HyperParameters"] for trial in trials]
     best = min(told, key=lambda each: max(float(each["lr"]) / BEST, BEST / float(each["lr"])))
@@ -65,7 +65,7 @@ def test_the_best_values_are_named_and_the_final_fit_is_with_them(
 
 
 def test_watching_and_compiling_are_for_the_final_fit(
-    running: local.Cloud, said: str, trials: list[dict[str, Any]]
+    running: local.LocalCloud, said: str, trials: list[dict[str, Any]]
 ) -> None:
     final = running.client("sagemaker").describe_training_job(
         TrainingJobName=found(said, "final fit")
@@ -76,7 +76,7 @@ def test_watching_and_compiling_are_for_the_final_fit(
 
 
 def test_a_test_split_is_taken_out_because_validation_chose(
-    running: local.Cloud, trials: list[dict[str, Any]]
+    running: local.LocalCloud, trials: list[dict[str, Any]]
 ) -> None:
     uris = {
         channel["DataSource"]["S3DataSource"]["S3Uri"]

@@ -13,11 +13,11 @@ import uvicorn
 from infra.local.access.guard import Guard
 from infra.local.access.keys import Keys
 from infra.local.sagemaker.app import application
-from infra.local.sagemaker.service import Settings
+from infra.local.sagemaker.service import SageMakerSettings
 
 KEEPALIVE_SECONDS = 65
 DRAIN_SECONDS = 5
-SIGNED_FOR = frozenset({"sagemaker"})
+SIGNED_SERVICES = frozenset({"sagemaker"})
 UNVERIFIED_BYTES = 32 * 1024 * 1024
 """More than either limit of the application, which says so in AWS's words."""
 
@@ -26,7 +26,7 @@ def main() -> None:
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    settings = Settings(
+    settings = SageMakerSettings(
         state=arguments.state.resolve(),
         images=arguments.images.resolve(),
         region=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
@@ -42,7 +42,7 @@ def main() -> None:
         settings.region,
     )
     config = uvicorn.Config(
-        Guard(application(settings), arguments.port, keys.find, UNVERIFIED_BYTES, SIGNED_FOR),
+        Guard(application(settings), arguments.port, keys.find, UNVERIFIED_BYTES, SIGNED_SERVICES),
         host="127.0.0.1",
         port=arguments.port,
         http="h11",  # it shows the guard a request target as it was sent, and refuses two hosts
@@ -52,12 +52,12 @@ def main() -> None:
         timeout_keep_alive=KEEPALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    with _alone(settings.state), config.bind_socket() as listening:
+    with _exclusive(settings.state), config.bind_socket() as listening:
         uvicorn.Server(config).run(sockets=[listening])
 
 
 @contextmanager
-def _alone(state: Path) -> Iterator[None]:
+def _exclusive(state: Path) -> Iterator[None]:
     """Two servers over one state would each clear away what the other runs."""
     state.mkdir(parents=True, exist_ok=True)
     with (state / "lock").open("w") as lock:

@@ -1,4 +1,4 @@
-"""The HTTP door: what every SageMaker client speaks."""
+"""The HTTP interface: SageMaker's JSON protocol and its runtime."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from starlette.routing import Route
 from infra.local.sagemaker.core import operations
 from infra.local.sagemaker.core.errors import ApiError, ValidationException
 from infra.local.sagemaker.hosting import runtime
-from infra.local.sagemaker.service import Service, Settings, running
+from infra.local.sagemaker.service import SageMakerService, SageMakerSettings, run_service
 
 TARGET = "SageMaker."
 REQUEST_BYTES = 4 * 1024 * 1024
@@ -29,13 +29,13 @@ class TooLarge(Exception):
 
 
 class State(TypedDict):
-    service: Service
+    service: SageMakerService
 
 
-def application(settings: Settings) -> Starlette:
+def application(settings: SageMakerSettings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
-        async with running(settings) as service:
+        async with run_service(settings) as service:
             yield {"service": service}
 
     return Starlette(
@@ -54,11 +54,11 @@ async def ping(request: Request) -> Response:
 
 async def perform(request: Request) -> Response:
     """One operation of the JSON 1.1 protocol."""
-    service: Service = request.state.service
+    service: SageMakerService = request.state.service
     name = request.headers.get("X-Amz-Target", "").removeprefix(TARGET)
     try:
-        asked = _members(await _body(request, REQUEST_BYTES))
-        answer = operations.perform(service.table, name, asked)
+        members = _members(await _body(request, REQUEST_BYTES))
+        answer = operations.perform(service.table, name, members)
     except TooLarge:
         return _refusal(ValidationException(f"a request exceeds {REQUEST_BYTES} bytes"))
     except ApiError as error:
@@ -69,7 +69,7 @@ async def perform(request: Request) -> Response:
 
 async def invoke(request: Request) -> Response:
     """Bodies pass through as they are and appear in no log."""
-    service: Service = request.state.service
+    service: SageMakerService = request.state.service
     endpoint: str = request.path_params["endpoint"]
     try:
         body = await _body(request, runtime.BODY_BYTES)

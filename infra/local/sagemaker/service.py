@@ -1,4 +1,4 @@
-"""The parts put together, and taken apart."""
+"""Wire the server's parts, and close them."""
 
 import asyncio
 import shutil
@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 
 from infra.local.sagemaker.containers.containers import Containers
-from infra.local.sagemaker.containers.images import Images
+from infra.local.sagemaker.containers.images import ContainerImages
 from infra.local.sagemaker.core.events import Events
 from infra.local.sagemaker.core.operations import Table
 from infra.local.sagemaker.core.store import Store
@@ -26,7 +26,7 @@ from infra.local.sagemaker.training.jobs import TrainingJobs
 from infra.local.sagemaker.transform.jobs import TransformJobs
 from infra.local.sagemaker.tuning.jobs import TuningJobs
 
-THREADS = 32
+WORKER_THREADS = 32
 """For S3 and disk: more than that many transfers at once gain nothing on one machine."""
 
 CONTAINER_KEEPALIVE_SECONDS = 4.0
@@ -34,7 +34,7 @@ CONTAINER_KEEPALIVE_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SageMakerSettings:
     state: Path
     images: Path
     region: str
@@ -45,15 +45,15 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class SageMakerService:
     table: Table
     runtime: Runtime
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Service]:
+async def run_service(settings: SageMakerSettings) -> AsyncIterator[SageMakerService]:
     """Within, the last run's endpoints are coming back up; at its end every container stops."""
-    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blocking")
+    threads = ThreadPoolExecutor(WORKER_THREADS, thread_name_prefix="blocking")
     asyncio.get_running_loop().set_default_executor(threads)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=CONTAINER_KEEPALIVE_SECONDS)
     timeout = aiohttp.ClientTimeout(total=None)
@@ -61,7 +61,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         connector=connector, timeout=timeout, auto_decompress=False
     ) as http:
         store = Store(settings.state / "records", settings.region)
-        images = Images(settings.images)
+        images = ContainerImages(settings.images)
         containers = _containers(settings, images, http)
         events = Events(boto3.client("events", region_name=settings.region))
         endpoints = Endpoints(store, containers)
@@ -84,17 +84,21 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         trainings.resume()
         tunings.resume()
         try:
-            yield Service(table, Runtime(endpoints, containers, settings.invocation_seconds))
+            yield SageMakerService(
+                table, Runtime(endpoints, containers, settings.invocation_seconds)
+            )
         finally:
             await tunings.close()
             await asyncio.gather(endpoints.close(), transforms.close(), trainings.close())
 
 
-def _containers(settings: Settings, images: Images, http: aiohttp.ClientSession) -> Containers:
+def _containers(
+    settings: SageMakerSettings, images: ContainerImages, http: aiohttp.ClientSession
+) -> Containers:
     folder = settings.state / "containers"
     shutil.rmtree(folder, ignore_errors=True)  # a server that was killed left its models there
     folder.mkdir(parents=True)
-    config = Config(max_pool_connections=THREADS)
+    config = Config(max_pool_connections=WORKER_THREADS)
     return Containers(
         images=images,
         folder=folder,

@@ -66,7 +66,7 @@ def test_each_rule_has_a_state_from_the_first_moment_to_the_last(cloud: Cloud) -
     assert ended["TrainingJobStatus"] == "Completed"
     assert statuses(ended) == {"Overfit": "IssuesFound", "DeadRelu": "NoIssuesFound"}
     assert ended["DebugRuleEvaluationStatuses"][0]["StatusDetails"] == "told to"
-    assert processes.running(f"{job}-rules") == []
+    assert processes.find_running(f"{job}-rules") == []
 
 
 def test_a_rule_may_stop_its_job(cloud: Cloud) -> None:

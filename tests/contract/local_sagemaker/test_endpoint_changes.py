@@ -68,12 +68,12 @@ def test_a_container_that_dies_is_restarted_and_calls_meanwhile_are_model_errors
 
 def test_a_deleted_endpoint_is_gone_with_its_process(cloud: Cloud) -> None:
     endpoint = cloud.serving()
-    assert processes.running(endpoint)
+    assert processes.find_running(endpoint)
     cloud.sagemaker.delete_endpoint(EndpointName=endpoint)
     cloud.sagemaker.get_waiter("endpoint_deleted").wait(
         EndpointName=endpoint, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
     )
-    assert processes.running(endpoint) == []
+    assert processes.find_running(endpoint) == []
 
 
 def test_an_endpoint_being_created_can_be_neither_invoked_nor_changed(cloud: Cloud) -> None:

@@ -20,7 +20,7 @@ from infra.local.sagemaker.containers.containers import unpack as unpack_archive
 from infra.local.sagemaker.core import shapes
 from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.transform import inputs
-from infra.local.sagemaker.transform.request import Limits, TransformPlan
+from infra.local.sagemaker.transform.request import PayloadLimits, TransformJobRequest
 from serving.settings import Settings
 from tests.contract.local_sagemaker.support.cloud import archive as packed
 from tests.contract.local_sagemaker.support.cloud import archive_of
@@ -124,9 +124,9 @@ def test_every_pattern_of_the_service_model_is_understood() -> None:
 
 
 def test_concurrency_times_payload_is_bounded() -> None:
-    assert Limits(concurrency=10, payload_mb=10).concurrency == 10
+    assert PayloadLimits(concurrency=10, payload_mb=10).concurrency == 10
     with pytest.raises(ValueError, match="exceeds 100 MB"):
-        Limits(concurrency=11, payload_mb=10)
+        PayloadLimits(concurrency=11, payload_mb=10)
 
 
 @pytest.mark.parametrize(("road", "at_once"), [(SMALL_IMAGES, 16), (LARGE_IMAGES, 1)])
@@ -141,7 +141,7 @@ def test_our_server_asks_our_jobs_for_full_batches_on_both_cores(
     request = request_for(
         TransformRequest(name, "s3://bucket/m", "s3://bucket/out/", "m", road, machines)
     )
-    plan = TransformPlan.of(dict(request))
+    plan = TransformJobRequest.of(dict(request))
     model = {"SORTBOX_MODEL_ID": f"pets:1:sha256:{'ab' * 32}", "SORTBOX_CONTAINER": "sha256:cd"}
     server = Settings.from_env({**model, **plan.container_environment}, processors=2)
     asked = {"MaxConcurrentTransforms": server.max_concurrent_transforms}
@@ -161,7 +161,7 @@ def test_a_key_for_disks_that_the_machine_encrypts_itself_is_refused(
     )
     request["TransformResources"]["VolumeKmsKeyId"] = "alias/mine"
     if taken:
-        TransformPlan.of(request)
+        TransformJobRequest.of(request)
     else:
         with pytest.raises(ValidationException, match="local storage"):
-            TransformPlan.of(request)
+            TransformJobRequest.of(request)

@@ -15,7 +15,7 @@ def test_a_restart_brings_models_tags_and_endpoints_back(own_cloud: Cloud) -> No
         ResourceArn=before["EndpointArn"], Tags=[{"Key": "stage", "Value": "dev"}]
     )
     own_cloud.server.stop()
-    assert processes.running(endpoint) == []
+    assert processes.find_running(endpoint) == []
     own_cloud.server.start()
     after = own_cloud.settled(endpoint)
     assert after["EndpointStatus"] == "InService"
@@ -31,7 +31,7 @@ def test_a_job_cut_off_by_the_servers_death_has_failed_and_says_so(own_cloud: Cl
     job = own_cloud.transform(own_cloud.manifest(folder, images), model)
     until(lambda: own_cloud.keys(f"out/{job}/"))
     own_cloud.server.kill()
-    until(lambda: not processes.running(job))
+    until(lambda: not processes.find_running(job))
     own_cloud.server.start()
     ended = own_cloud.finished(job)
     assert ended["TransformJobStatus"] == "Failed"
@@ -41,7 +41,7 @@ def test_a_job_cut_off_by_the_servers_death_has_failed_and_says_so(own_cloud: Cl
 def test_a_killed_server_leaves_no_process_and_its_endpoints_come_back(own_cloud: Cloud) -> None:
     endpoint = own_cloud.serving()
     own_cloud.server.kill()
-    until(lambda: not processes.running(endpoint))
+    until(lambda: not processes.find_running(endpoint))
     own_cloud.server.start()
     assert own_cloud.settled(endpoint)["EndpointStatus"] == "InService"
     assert own_cloud.label(endpoint, b"x") == label_of(b"x")

@@ -35,7 +35,7 @@ def test_a_job_reads_its_channels_and_leaves_a_model_and_a_report(cloud: Cloud) 
     at = f"s3://{BUCKET}/trained/{job}/output"
     assert ended["ModelArtifacts"]["S3ModelArtifacts"] == f"{at}/model.tar.gz"
     assert cloud.archived(f"{at}/output.tar.gz") == {"report.txt": b"a report"}
-    assert processes.running(job) == []
+    assert processes.find_running(job) == []
 
 
 def test_a_job_is_told_of_its_hyperparameters_channels_and_machine(cloud: Cloud) -> None:
@@ -144,7 +144,7 @@ def test_a_job_that_the_servers_death_cut_off_has_failed_and_its_checkpoints_are
     job = checkpointed(own_cloud, at, HyperParameters={"steps": "1000", "step_ms": "50"})
     until(lambda: "step" in own_cloud.keys(f"{at}/"))
     own_cloud.server.kill()
-    until(lambda: not processes.running(job))
+    until(lambda: not processes.find_running(job))
     own_cloud.server.start()
     ended = own_cloud.trained(job)
     assert ended["TrainingJobStatus"] == "Failed"
@@ -156,7 +156,7 @@ def test_a_server_that_ends_takes_its_trainings_with_it(own_cloud: Cloud) -> Non
     job = own_cloud.training(HyperParameters={"steps": "1000", "step_ms": "50"})
     until_step(own_cloud, job, 1)
     own_cloud.server.stop()
-    assert processes.running(job) == []
+    assert processes.find_running(job) == []
     own_cloud.server.start()
     assert own_cloud.trained(job)["TrainingJobStatus"] == "Failed"
 
@@ -215,7 +215,7 @@ ELSEWHERE = {"CheckpointConfig": {"S3Uri": "s3://bucket/c", "LocalPath": "/tmp/e
     [
         (algorithm(TrainingImage="no/such:image"), "image no/such:image not found"),
         (algorithm(TrainingInputMode="Pipe"), "'Pipe' is not supported by the local SageMaker"),
-        (algorithm(MetricDefinitions=[{"Name": "m", "Regex": "("}]), "no regular expression"),
+        (algorithm(MetricDefinitions=[{"Name": "m", "Regex": "("}]), "not a valid regex"),
         (algorithm(ContainerEntrypoint=["/bin/bash"]), "ContainerEntrypoint .* takes none"),
         (resources(InstanceCount=2), "InstanceCount 2 is not supported"),
         (resources(InstanceType="ml.nope"), "enum value set"),

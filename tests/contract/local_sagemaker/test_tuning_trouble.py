@@ -44,7 +44,7 @@ def test_a_stopped_search_stops_its_trials_and_keeps_what_it_found(cloud: Cloud)
     assert ended["HyperParameterTuningJobStatus"] == "Stopped"
     assert ended["TrainingJobStatusCounters"]["Stopped"] == 1
     assert ended["BestTrainingJob"]["TrainingJobName"] == trial["TrainingJobName"]
-    assert processes.running(trial["TrainingJobName"]) == []
+    assert processes.find_running(trial["TrainingJobName"]) == []
     with refused("ValidationException", "in status Stopped"):
         stop(cloud, job)
 
@@ -79,7 +79,7 @@ def test_a_search_whose_image_went_away_has_failed_and_says_so(own_cloud: Cloud)
     slow = definition(own_cloud, steps="5", step_ms="100")
     job = tuning(own_cloud, limits(3), TrainingJobDefinition=slow)
     [first] = started(own_cloud, job)
-    until(lambda: processes.running(first["TrainingJobName"]))
+    until(lambda: processes.find_running(first["TrainingJobName"]))
     own_cloud.server.images.write_text("{}")
     ended = tuned(own_cloud, job)
     assert ended["HyperParameterTuningJobStatus"] == "Failed"
@@ -92,7 +92,7 @@ def test_a_search_goes_on_after_the_server_died(own_cloud: Cloud) -> None:
     job = tuning(own_cloud, limits(3), TrainingJobDefinition=slow)
     first, _ = started(own_cloud, job, 2)
     own_cloud.server.kill()
-    until(lambda: not processes.running(first["TrainingJobName"]))
+    until(lambda: not processes.find_running(first["TrainingJobName"]))
     own_cloud.server.start()
     ended = tuned(own_cloud, job)
     assert ended["HyperParameterTuningJobStatus"] == "Completed"
@@ -143,7 +143,7 @@ def test_a_search_that_makes_no_sense_is_refused_before_it_starts(
     ("members", "sentence"),
     [
         ({"MetricDefinitions": []}, "Provide a metric in the metric definitions"),
-        ({"MetricDefinitions": [SCORE | {"Regex": "("}]}, "no regular expression"),
+        ({"MetricDefinitions": [SCORE | {"Regex": "("}]}, "not a valid regex"),
         ({"TrainingImage": "no/such:image"}, "image no/such:image not found"),
     ],
 )

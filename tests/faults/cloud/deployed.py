@@ -36,7 +36,7 @@ class Deployed:
     """`functions` is Lambda's client."""
 
     cloud: Cloud
-    running: local.Cloud
+    running: local.LocalCloud
 
     @contextmanager
     def behind(self, *rules: Rule) -> Iterator[Proxy]:

@@ -14,7 +14,7 @@ from tests.flow.support.drive import eventually
 Kill = Callable[[str], None]
 
 
-def killer(running: local.Cloud) -> Kill:
+def killer(running: local.LocalCloud) -> Kill:
     """Kills every process of this cloud whose command line holds a text, once there is one."""
     root = str(running.place.root)
 

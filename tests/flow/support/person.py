@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.cloud import Cloud
+from infra.local.cloud import LocalCloud
 from infra.local.place import REPOSITORY, VARIABLE
 
 
@@ -14,7 +14,7 @@ from infra.local.place import REPOSITORY, VARIABLE
 class Person:
     """Types commands in an empty folder."""
 
-    cloud: Cloud
+    cloud: LocalCloud
     folder: Path
 
     @property

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from domain.archive import ArchiveError, members
 from infra.local import processes
-from infra.local.sagemaker.containers.images import Images
+from infra.local.sagemaker.containers.images import ContainerImages
 from infra.local.sagemaker.containers.transfers import Location
 from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.store import Record
@@ -85,7 +85,7 @@ class Container:
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL when the grace that SageMaker grants is over."""
-        self.child.let_go(STOP_SECONDS)
+        self.child.terminate(STOP_SECONDS)
         await self.exited()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
@@ -112,7 +112,7 @@ class Container:
 class Containers:
     """Starts them."""
 
-    images: Images
+    images: ContainerImages
     folder: Path
     logs: Path
     region: str

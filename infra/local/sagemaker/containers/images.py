@@ -9,7 +9,7 @@ from infra.local.sagemaker.core.errors import ValidationException
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class ContainerImage:
     argv: tuple[str, ...]
     """What stands for `serve`."""
     train: tuple[str, ...]
@@ -21,7 +21,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Images:
+class ContainerImages:
     """A file, read anew each time, that says what stands for an image:
 
     `{"URI": {"argv": ["..."], "train": ["..."], "rules": ["..."], "env": {...}, "cwd": "..."}}`
@@ -29,15 +29,17 @@ class Images:
 
     file: Path
 
-    def find(self, uri: str) -> Image:
+    def find(self, uri: str) -> ContainerImage:
         """Raises ValidationException for an image that is not there, as for one missing in ECR."""
         try:
-            known = json.loads(self.file.read_text())
-            if uri not in known:
+            images = json.loads(self.file.read_text())
+            if uri not in images:
                 raise ValidationException(f"Requested image {uri} not found.")
-            image = known[uri]
+            image = images[uri]
             cwd = Path(image["cwd"]) if "cwd" in image else None
             train, rules = tuple(image.get("train", ())), tuple(image.get("rules", ()))
-            return Image(tuple(image["argv"]), train, rules, dict(image.get("env", {})), cwd)
+            return ContainerImage(
+                tuple(image["argv"]), train, rules, dict(image.get("env", {})), cwd
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValidationException(f"{self.file} does not describe images: {error!r}") from error

@@ -32,11 +32,11 @@ class Location:
         return f"s3://{self.bucket}/{self.key}"
 
 
-THREADS = 8
-AT_ONCE = 1000
+TRANSFER_THREADS = 8
+KEYS_PER_BATCH = 1000
 """Keys handed to the threads together: one page of a listing."""
 
-Seen = tuple[int, int]
+FileVersion = tuple[int, int]
 """Of a file: when it was written, in nanoseconds, and its size."""
 
 
@@ -48,10 +48,10 @@ def download(s3: "S3Client", prefix: Location, folder: Path) -> int:
     """Every object of the prefix as a file; returns how many. Raises TransferRefused."""
     count = 0
     keys = _keys(s3, prefix)
-    with ThreadPoolExecutor(THREADS) as pool:
-        while some := list(islice(keys, AT_ONCE)):
-            list(pool.map(lambda key: _fetch(s3, prefix, key, folder), some))
-            count += len(some)
+    with ThreadPoolExecutor(TRANSFER_THREADS) as pool:
+        while batch := list(islice(keys, KEYS_PER_BATCH)):
+            list(pool.map(lambda key: _fetch(s3, prefix, key, folder), batch))
+            count += len(batch)
     return count
 
 
@@ -66,9 +66,9 @@ def relative(prefix: str, key: str) -> PurePosixPath:
 def _keys(s3: "S3Client", prefix: Location) -> Iterator[str]:
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
     for page in pages:
-        for found in page.get("Contents", []):
-            if not found["Key"].endswith("/"):
-                yield found["Key"]
+        for item in page.get("Contents", []):
+            if not item["Key"].endswith("/"):
+                yield item["Key"]
 
 
 def _fetch(s3: "S3Client", prefix: Location, key: str, folder: Path) -> None:
@@ -77,27 +77,29 @@ def _fetch(s3: "S3Client", prefix: Location, key: str, folder: Path) -> None:
     s3.download_file(prefix.bucket, key, str(target))
 
 
-def upload_changed(s3: "S3Client", folder: Path, to: Location, kept: dict[Path, Seen]) -> None:
-    """Each file that is not as it was `kept`, and is from then on.
+def upload_changed(
+    s3: "S3Client", folder: Path, to: Location, uploaded: dict[Path, FileVersion]
+) -> None:
+    """Each file that is not as it was `uploaded`, and is from then on.
 
     Files that went away stay in S3, as they do in SageMaker. One that goes away meanwhile is left.
     """
-    for path, now in seen(folder).items():
+    for path, version in file_versions(folder).items():
         key = f"{to.key.rstrip('/')}/{path.relative_to(folder).as_posix()}".lstrip("/")
-        if kept.get(path) != now:
+        if uploaded.get(path) != version:
             with suppress(FileNotFoundError):
                 s3.upload_file(str(path), to.bucket, key)
-                kept[path] = now
+                uploaded[path] = version
 
 
-def seen(folder: Path) -> dict[Path, Seen]:
+def file_versions(folder: Path) -> dict[Path, FileVersion]:
     """Each file as it is now."""
-    found = {}
+    versions = {}
     for path in _files(folder):
         with suppress(FileNotFoundError):
             stat = path.stat()
-            found[path] = (stat.st_mtime_ns, stat.st_size)
-    return found
+            versions[path] = (stat.st_mtime_ns, stat.st_size)
+    return versions
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -1,4 +1,4 @@
-"""Work that outlives the request that asked for it."""
+"""Background tasks that outlive the request that started them."""
 
 import asyncio
 import logging

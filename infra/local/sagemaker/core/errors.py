@@ -24,7 +24,7 @@ class ResourceNotFound(ApiError):
 
 
 class ResourceInUse(ApiError):
-    """A job of this name exists already; names live for ever."""
+    """A job of this name exists already; names are never free again."""
 
 
 class ResourceLimitExceeded(ApiError):

@@ -1,4 +1,4 @@
-"""What SageMaker tells EventBridge."""
+"""Send status changes to EventBridge."""
 
 import asyncio
 import json

@@ -13,7 +13,7 @@ from infra.local.sagemaker.core.resources import Kind
 from infra.local.sagemaker.core.shapes import summary
 from infra.local.sagemaker.core.store import Record
 
-PAGE = 10
+DEFAULT_PAGE_SIZE = 10
 
 Position = tuple[Any, str]
 
@@ -26,23 +26,23 @@ def page(kind: Kind, records: Iterable[Record], request: Mapping[str, Any]) -> R
     """
     position = _position(kind, request.get("SortBy", "CreationTime"))
     descending = request.get("SortOrder", "Descending") == "Descending"
-    found = [record for record in records if _wanted(kind, record, request)]
-    found.sort(key=position, reverse=descending)
+    items = [record for record in records if _matches(kind, record, request)]
+    items.sort(key=position, reverse=descending)
     if "NextToken" in request:
         last = _decode(request["NextToken"])
-        found = [
+        items = [
             item
-            for item in found
+            for item in items
             if (position(item) < last if descending else position(item) > last)
         ]
-    size = request.get("MaxResults", PAGE)
-    answer: Record = {kind.listed: [summary(kind.summary, record) for record in found[:size]]}
-    if len(found) > size:
-        answer["NextToken"] = _encode(position(found[size - 1]))
+    size = request.get("MaxResults", DEFAULT_PAGE_SIZE)
+    answer: Record = {kind.listed: [summary(kind.summary, record) for record in items[:size]]}
+    if len(items) > size:
+        answer["NextToken"] = _encode(position(items[size - 1]))
     return answer
 
 
-def _wanted(kind: Kind, record: Record, request: Mapping[str, Any]) -> bool:
+def _matches(kind: Kind, record: Record, request: Mapping[str, Any]) -> bool:
     if request.get("NameContains", "").lower() not in record[kind.name_field].lower():
         return False
     if request.get("StatusEquals", record.get(kind.status_field)) != record.get(kind.status_field):

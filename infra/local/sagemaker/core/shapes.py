@@ -52,7 +52,7 @@ def validate(name: str, request: Mapping[str, Any]) -> None:
         raise ValidationException(report.generate_report())
     broken = [
         f"Value '{value}' at '{path}' failed to satisfy constraint: {constraint}"
-        for path, value, constraint in _broken(shape, request, "")
+        for path, value, constraint in _violations(shape, request, "")
     ]
     if broken:
         count = f"{len(broken)} validation error{'s' * (len(broken) > 1)} detected"
@@ -93,15 +93,15 @@ def _cut(shape: Shape, value: Any) -> Any:
             return value
 
 
-Broken = tuple[str, object, str]
+Violation = tuple[str, object, str]
 
 
-def _broken(shape: Shape, value: Any, path: str) -> Iterator[Broken]:
+def _violations(shape: Shape, value: Any, path: str) -> Iterator[Violation]:
     """What ParamValidator does not look at: enumerations, patterns, and upper bounds."""
     for constraint in _violated(shape, value):
         yield path, value, constraint
     for inner_shape, inner_value, inner_path in _inside(shape, value, path):
-        yield from _broken(inner_shape, inner_value, inner_path)
+        yield from _violations(inner_shape, inner_value, inner_path)
 
 
 def _inside(shape: Shape, value: Any, path: str) -> Iterator[tuple[Shape, Any, str]]:

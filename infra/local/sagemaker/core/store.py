@@ -40,8 +40,8 @@ class Store:
     def update(self, kind: Kind, name: str, **changes: Any) -> Record:
         """A change to None takes the member away."""
         changed = {**self.get(kind, name), **changes, "LastModifiedTime": time.time()}
-        kept = {member: value for member, value in changed.items() if value is not None}
-        return self._write(kind, kept)
+        members = {member: value for member, value in changed.items() if value is not None}
+        return self._write(kind, members)
 
     def delete(self, kind: Kind, name: str) -> None:
         self.get(kind, name)

@@ -5,7 +5,7 @@ from infra.local.sagemaker.core.operations import Request, Table
 from infra.local.sagemaker.core.resources import KINDS, Kind
 from infra.local.sagemaker.core.store import Record, Store
 
-LIMIT = 50
+MAX_TAGS = 50
 
 
 class Tags:
@@ -19,8 +19,8 @@ class Tags:
     def add(self, request: Request) -> Record:
         added = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
         tags = self._of(request["ResourceArn"]) | added
-        if len(tags) > LIMIT:
-            raise ValidationException(f"A resource has at most {LIMIT} tags.")
+        if len(tags) > MAX_TAGS:
+            raise ValidationException(f"A resource has at most {MAX_TAGS} tags.")
         return self._replace(request["ResourceArn"], tags)
 
     def list(self, request: Request) -> Record:
@@ -29,8 +29,8 @@ class Tags:
 
     def delete(self, request: Request) -> Record:
         tags = self._of(request["ResourceArn"])
-        kept = {key: value for key, value in tags.items() if key not in request["TagKeys"]}
-        self._replace(request["ResourceArn"], kept)
+        remaining = {key: value for key, value in tags.items() if key not in request["TagKeys"]}
+        self._replace(request["ResourceArn"], remaining)
         return {}
 
     def _of(self, arn: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.local import processes
 from infra.local.sagemaker.containers import transfers
 from infra.local.sagemaker.containers.containers import Containers
-from infra.local.sagemaker.containers.images import Image
+from infra.local.sagemaker.containers.images import ContainerImage
 from infra.local.sagemaker.core.store import Record
 from infra.local.sagemaker.debugger.request import DebuggerRequest, status, stops_training
 from infra.local.sagemaker.training.folder import TrainingFolder
@@ -31,7 +31,7 @@ class RuleJobs:
     def __init__(
         self,
         request: DebuggerRequest,
-        image: Image,
+        image: ContainerImage,
         folder: TrainingFolder,
         containers: Containers,
         update_job: Callable[[Record], None],
@@ -46,7 +46,7 @@ class RuleJobs:
         self._statuses: list[Record] = []
         self._child = self._start(image) if request.rules and image.rules else None
 
-    def _start(self, image: Image) -> processes.Child:
+    def _start(self, image: ContainerImage) -> processes.Child:
         name = f"{self._request.job}-rules"
         self._rules_file.write_text(json.dumps(self._request.rules))
         arguments = [self._folder.tensors, self._rules_file, self._statuses_file]
@@ -67,7 +67,7 @@ class RuleJobs:
     def terminate(self) -> None:
         """Kill the process without waiting for a last status: the server is stopping."""
         if self._child is not None:
-            self._child.let_go(0)
+            self._child.terminate(0)
 
     async def finish(self) -> None:
         """Wait for the final statuses once training has ended; upload reports and tensors."""
@@ -75,7 +75,7 @@ class RuleJobs:
             self._folder.tensors.mkdir(exist_ok=True)
             (self._folder.tensors / END_FILE).touch()
             await asyncio.wait({asyncio.wrap_future(self._child.exited)}, timeout=FINISH_SECONDS)
-            self._child.let_go(0)
+            self._child.terminate(0)
             await asyncio.wrap_future(self._child.exited)
             self._poll()
         self._report([self._final_status(rule) for rule in self._request.rules])

@@ -11,10 +11,10 @@ from infra.local.sagemaker.core.errors import ApiError, ValidationException
 from infra.local.sagemaker.core.operations import Request, Table
 from infra.local.sagemaker.core.resources import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from infra.local.sagemaker.core.store import Record, Store
-from infra.local.sagemaker.hosting.variant import Deployed, Variant
+from infra.local.sagemaker.hosting.variant import Deployment, Variant
 
-REASON_LENGTH = 1024
-SETTLED = frozenset({"InService", "Failed"})
+REASON_CHARACTERS = 1024
+TERMINAL_STATUSES = frozenset({"InService", "Failed"})
 
 
 class Endpoints:
@@ -95,7 +95,7 @@ class Endpoints:
 
     def _settled(self, name: str) -> Record:
         record = self._store.get(ENDPOINT, name)
-        if record["EndpointStatus"] not in SETTLED:
+        if record["EndpointStatus"] not in TERMINAL_STATUSES:
             raise ValidationException(
                 f'Cannot update in-progress endpoint "{record["EndpointArn"]}".'
             )
@@ -110,7 +110,7 @@ class Endpoints:
         failure = None if deployment.cancelled() else deployment.exception()
         if failure is not None:
             status = "InService" if name in self._live else "Failed"
-            reason = str(failure)[:REASON_LENGTH]
+            reason = str(failure)[:REASON_CHARACTERS]
             self._store.update(ENDPOINT, name, EndpointStatus=status, FailureReason=reason)
 
     async def _deploy(self, name: str, config_name: str) -> None:
@@ -135,10 +135,10 @@ class Endpoints:
             await variant.retire()
         self._store.delete(ENDPOINT, name)
 
-    def _deployment(self, name: str, config: Record) -> Deployed:
+    def _deployment(self, name: str, config: Record) -> Deployment:
         [variant] = config["ProductionVariants"]
         model = self._store.get(MODEL, variant["ModelName"])
-        return Deployed(name, variant["VariantName"], Definition.of(model))
+        return Deployment(name, variant["VariantName"], Definition.of(model))
 
 
 def _summary(config: Record) -> Record:

@@ -1,7 +1,7 @@
 """Models, and the endpoint configurations that name them."""
 
 from infra.local.sagemaker.containers.containers import Definition
-from infra.local.sagemaker.containers.images import Images
+from infra.local.sagemaker.containers.images import ContainerImages
 from infra.local.sagemaker.core import listing
 from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.operations import Request, Table
@@ -10,7 +10,7 @@ from infra.local.sagemaker.core.store import Record, Store
 
 
 class Models:
-    def __init__(self, store: Store, images: Images) -> None:
+    def __init__(self, store: Store, images: ContainerImages) -> None:
         self._store = store
         self._images = images
 

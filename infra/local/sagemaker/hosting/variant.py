@@ -1,4 +1,4 @@
-"""A production variant: the container behind an endpoint, kept alive."""
+"""A production variant: the container behind an endpoint, restarted when it exits."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ RESTART_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class Deployment:
     """What an endpoint configuration puts behind an endpoint."""
 
     endpoint: str
@@ -30,7 +30,7 @@ class Deployed:
 
 
 class Variant:
-    def __init__(self, containers: Containers, deployed: Deployed, container: Container) -> None:
+    def __init__(self, containers: Containers, deployed: Deployment, container: Container) -> None:
         self.name = deployed.variant
         self._containers = containers
         self._deployed = deployed
@@ -42,7 +42,7 @@ class Variant:
         self._background.start(self._keep_alive())
 
     @classmethod
-    async def start(cls, containers: Containers, deployed: Deployed) -> "Variant":
+    async def start(cls, containers: Containers, deployed: Deployment) -> "Variant":
         """Raises ContainerFailed."""
         container = await containers.start(deployed.model, deployed.endpoint, {})
         return cls(containers, deployed, container)

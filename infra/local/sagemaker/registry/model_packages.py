@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from infra.local.sagemaker.containers.images import Images
+from infra.local.sagemaker.containers.images import ContainerImages
 from infra.local.sagemaker.core import listing
 from infra.local.sagemaker.core.errors import ConflictException, ValidationException
 from infra.local.sagemaker.core.operations import Request, Table
@@ -11,7 +11,7 @@ from infra.local.sagemaker.core.store import Record, Store
 
 
 class ModelPackages:
-    def __init__(self, store: Store, images: Images) -> None:
+    def __init__(self, store: Store, images: ContainerImages) -> None:
         self._store = store
         self._images = images
 
@@ -76,10 +76,10 @@ class ModelPackages:
 
     def update(self, request: Request) -> Record:
         version = _name(request["ModelPackageArn"])
-        kept = self._store.get(MODEL_PACKAGE, version).get("CustomerMetadataProperties", {})
+        properties = self._store.get(MODEL_PACKAGE, version).get("CustomerMetadataProperties", {})
         removed = request.get("CustomerMetadataPropertiesToRemove", [])
-        kept = kept | request.get("CustomerMetadataProperties", {})
-        metadata = {name: value for name, value in kept.items() if name not in removed}
+        properties = properties | request.get("CustomerMetadataProperties", {})
+        metadata = {name: value for name, value in properties.items() if name not in removed}
         plain = ("ModelApprovalStatus", "ApprovalDescription", "SourceUri")
         changes = {member: request[member] for member in plain if member in request}
         return self._store.update(
@@ -91,20 +91,22 @@ class ModelPackages:
         return {}
 
     def list(self, request: Request) -> Record:
-        found = self._store.all(MODEL_PACKAGE)
+        packages = self._store.all(MODEL_PACKAGE)
         if "ModelPackageGroupName" in request:
             group = self._group(request["ModelPackageGroupName"])
-            found = self._versions_of(group["ModelPackageGroupName"])
+            packages = self._versions_of(group["ModelPackageGroupName"])
         status = request.get("ModelApprovalStatus")
-        wanted = (each for each in found if status in (None, each["ModelApprovalStatus"]))
-        return listing.page(MODEL_PACKAGE, wanted, request)
+        matching = (
+            package for package in packages if status in (None, package["ModelApprovalStatus"])
+        )
+        return listing.page(MODEL_PACKAGE, matching, request)
 
     def _group(self, name_or_arn: str) -> Record:
         return self._store.get(MODEL_PACKAGE_GROUP, _name(name_or_arn))
 
     def _versions_of(self, group: str) -> Iterable[Record]:
         packages = self._store.all(MODEL_PACKAGE)
-        return (each for each in packages if each["ModelPackageGroupName"] == group)
+        return (package for package in packages if package["ModelPackageGroupName"] == group)
 
 
 def _group_of(request: Request) -> str:

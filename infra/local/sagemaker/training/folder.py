@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.sagemaker.training.request import TrainingPlan
+from infra.local.sagemaker.training.request import TrainingJobRequest
 
-HOST = "algo-1"
+HOST_NAME = "algo-1"
 FAILURE_CHARACTERS = 1024
 
 
@@ -15,16 +15,16 @@ FAILURE_CHARACTERS = 1024
 class TrainingFolder:
     root: Path
 
-    def make(self, plan: TrainingPlan) -> None:
+    def make(self, request: TrainingJobRequest) -> None:
         """The folders, and the three files that say what was asked for."""
         for folder in (self.config, self.model, self.data, self.checkpoints):
             folder.mkdir(parents=True)
-        for channel in plan.channels:
+        for channel in request.channels:
             self.channel(channel.name).mkdir(parents=True)
-        self._write("hyperparameters", dict(plan.hyperparameters))
-        self._write("inputdataconfig", _input_data_config(plan))
-        self._write("resourceconfig", _resource_config(plan))
-        for name, content in plan.debug.configuration(self.tensors).items():
+        self._write("hyperparameters", dict(request.hyperparameters))
+        self._write("inputdataconfig", _input_data_config(request))
+        self._write("resourceconfig", _resource_config(request))
+        for name, content in request.debug.configuration(self.tensors).items():
             self._write(name, content)
 
     @property
@@ -76,7 +76,7 @@ class TrainingFolder:
         (self.config / f"{name}.json").write_text(json.dumps(content, indent=1))
 
 
-def _input_data_config(plan: TrainingPlan) -> Mapping[str, Mapping[str, str]]:
+def _input_data_config(request: TrainingJobRequest) -> Mapping[str, Mapping[str, str]]:
     fixed = {
         "TrainingInputMode": "File",
         "S3DistributionType": "FullyReplicated",
@@ -85,21 +85,21 @@ def _input_data_config(plan: TrainingPlan) -> Mapping[str, Mapping[str, str]]:
     return {
         channel.name: fixed
         | ({"ContentType": channel.content_type} if channel.content_type else {})
-        for channel in plan.channels
+        for channel in request.channels
     }
 
 
-def _resource_config(plan: TrainingPlan) -> Mapping[str, object]:
+def _resource_config(request: TrainingJobRequest) -> Mapping[str, object]:
     group = {
         "instance_group_name": "homogeneousCluster",
-        "instance_type": plan.instance_type,
-        "hosts": [HOST],
+        "instance_type": request.instance_type,
+        "hosts": [HOST_NAME],
     }
     return {
-        "current_host": HOST,
-        "current_instance_type": plan.instance_type,
+        "current_host": HOST_NAME,
+        "current_instance_type": request.instance_type,
         "current_group_name": "homogeneousCluster",
-        "hosts": [HOST],
+        "hosts": [HOST_NAME],
         "instance_groups": [group],
         "network_interface_name": "lo",
     }

@@ -1,4 +1,4 @@
-"""Training jobs: one run each in the background, every change told to EventBridge."""
+"""Training jobs: each runs in the background; every status change is sent to EventBridge."""
 
 import asyncio
 import time
@@ -14,20 +14,25 @@ from infra.local.sagemaker.core.events import Events
 from infra.local.sagemaker.core.operations import Request, Table
 from infra.local.sagemaker.core.resources import TRAINING_JOB
 from infra.local.sagemaker.core.store import Record, Store
-from infra.local.sagemaker.training.request import MAX_RUNTIME_SECONDS, TrainingPlan
-from infra.local.sagemaker.training.run import Ended, Training, TrainingFailed
+from infra.local.sagemaker.training.request import MAX_RUNTIME_SECONDS, TrainingJobRequest
+from infra.local.sagemaker.training.run import (
+    RunListener,
+    RunOutcome,
+    TrainingJobFailed,
+    TrainingRun,
+)
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
 
-REASON_LENGTH = 1024
+REASON_CHARACTERS = 1024
 RUNNING = frozenset({"InProgress", "Stopping"})
 
 OBJECTIVE = "_tuning_objective_metric"
-"""The hyperparameter by which SageMaker tells a container what it is tuned for."""
+"""The hyperparameter in which SageMaker passes a tuning job's objective to the container."""
 
-SERIES_KEPT = "ObjectiveSeries"
-"""A member of our own; answers are cut to AWS's, so nobody sees it."""
+SERIES_MEMBER = "ObjectiveSeries"
+"""A member of our own; answers are cut to AWS's members, so no client sees it."""
 
 MESSAGES = {
     "Starting": "Starting the training job",
@@ -57,9 +62,9 @@ class TrainingJobs:
         self._logs = logs
         self._events = events
         self._limit = limit
-        self._runs: dict[str, Training] = {}
-        self._heard: list[Callable[[str], None]] = []
-        self._background = Background(TrainingFailed)
+        self._runs: dict[str, TrainingRun] = {}
+        self._listeners: list[Callable[[str], None]] = []
+        self._background = Background(TrainingJobFailed)
 
     @property
     def operations(self) -> Table:
@@ -70,40 +75,43 @@ class TrainingJobs:
             "ListTrainingJobs": self.list,
         }
 
-    def watch(self, heard: Callable[[str], None]) -> None:
-        """`heard` is told the name of each job that has said more, or has ended."""
-        self._heard.append(heard)
+    def add_listener(self, listener: Callable[[str], None]) -> None:
+        """`listener` gets the name of each job that has new log lines, or has ended."""
+        self._listeners.append(listener)
 
     def series(self, name: str, metric: str) -> list[float]:
-        """What a metric has been so far; of a job that has ended, of what it was tuned for."""
+        """Values of a metric so far; of an ended job, of its tuning objective only."""
         if name in self._runs:
             return self._runs[name].series(metric)
-        kept: list[float] = self._store.get(TRAINING_JOB, name).get(SERIES_KEPT, [])
-        return kept
+        values: list[float] = self._store.get(TRAINING_JOB, name).get(SERIES_MEMBER, [])
+        return values
 
     def create(self, request: Request) -> Record:
-        asked = _with_defaults(request)
-        plan = self.check(asked)
+        complete = _with_defaults(request)
+        job = self.check(complete)
         if len(self._runs) >= self._limit:
-            raise ResourceLimitExceeded(_quota(plan, self._limit, len(self._runs)))
-        job = self._store.create(
-            TRAINING_JOB,
-            {**asked, **plan.debug.initial_statuses(), "TrainingJobStatus": "InProgress"},
+            raise ResourceLimitExceeded(_quota(job, self._limit, len(self._runs)))
+        statuses = {**job.debug.initial_statuses(), "TrainingJobStatus": "InProgress"}
+        record = self._store.create(TRAINING_JOB, {**complete, **statuses})
+        self._set_status(job.name, "Starting")
+        listener = RunListener(
+            on_status=partial(self._set_status, job.name),
+            on_output=partial(self._notify, job.name),
+            on_rules=partial(self._update_job, job.name),
         )
-        self._enter(plan.name, "Starting")
-        enter, heard = partial(self._enter, plan.name), partial(self._tell, plan.name)
-        arn, judged = job["TrainingJobArn"], partial(self._judged, plan.name)
-        training = Training(plan, arn, self._containers, self._logs, enter, heard, judged)
-        self._runs[plan.name] = training
-        self._background.start(training.run()).add_done_callback(partial(self._ended, plan.name))
-        return job
+        arn = record["TrainingJobArn"]
+        training = TrainingRun(job, arn, self._containers, self._logs, listener)
+        self._runs[job.name] = training
+        run = self._background.start(training.run())
+        run.add_done_callback(partial(self._record_end, job.name))
+        return record
 
-    def check(self, request: Request) -> TrainingPlan:
-        """Raises ApiError for what could never run."""
-        plan = TrainingPlan.of(_with_defaults(request))
-        if not self._containers.images.find(plan.image).train:
-            raise ValidationException(f"The image {plan.image} has no `train`.")
-        return plan
+    def check(self, request: Request) -> TrainingJobRequest:
+        """Raises ApiError for a request that can never run."""
+        job = TrainingJobRequest.of(_with_defaults(request))
+        if not self._containers.images.find(job.image).train:
+            raise ValidationException(f"The image {job.image} has no `train`.")
+        return job
 
     def describe(self, request: Request) -> Record:
         return self._store.get(TRAINING_JOB, request["TrainingJobName"])
@@ -116,7 +124,7 @@ class TrainingJobs:
                 "The request was rejected because the training job is in status "
                 f"{job['TrainingJobStatus']}."
             )
-        self._enter(name, "Stopping", TrainingJobStatus="Stopping")
+        self._set_status(name, "Stopping", TrainingJobStatus="Stopping")
         self._runs[name].stop()
         return {}
 
@@ -130,56 +138,56 @@ class TrainingJobs:
                 reason = "InternalServerError: the local SageMaker ended while the job was running"
                 self._finish(job["TrainingJobName"], "Failed", FailureReason=reason)
 
-    def _judged(self, name: str, statuses: Record) -> None:
+    def _update_job(self, name: str, statuses: Record) -> None:
         self._store.update(TRAINING_JOB, name, **statuses)
 
     async def close(self) -> None:
         """Runs are cut off and stay InProgress on disk: the next server reports them."""
         await self._background.close()
 
-    def _ended(self, name: str, run: "asyncio.Task[Ended]") -> None:
+    def _record_end(self, name: str, run: "asyncio.Task[RunOutcome]") -> None:
         training = self._runs.pop(name)
         if run.cancelled():
             return
-        told = self._store.get(TRAINING_JOB, name).get("HyperParameters", {})
-        tuned_for = told.get(OBJECTIVE)
+        hyperparameters = self._store.get(TRAINING_JOB, name).get("HyperParameters", {})
+        tuned_for = hyperparameters.get(OBJECTIVE)
         metrics: Record = {"FinalMetricDataList": training.metrics or None}
-        metrics[SERIES_KEPT] = training.series(tuned_for) if tuned_for else None
+        metrics[SERIES_MEMBER] = training.series(tuned_for) if tuned_for else None
         match run.exception():
             case None:
                 self._finish(name, run.result().value, **metrics, **self._artifacts(name))
-            case TrainingFailed() as failure:
+            case TrainingJobFailed() as failure:
                 self._finish(name, "Failed", **metrics, FailureReason=str(failure))
             case bug:
                 self._finish(name, "Failed", FailureReason=f"InternalServerError: {bug!r}")
 
     def _artifacts(self, name: str) -> Record:
-        plan = TrainingPlan.of(self._store.get(TRAINING_JOB, name))
-        return {"ModelArtifacts": {"S3ModelArtifacts": str(plan.output_of("model.tar.gz"))}}
+        request = TrainingJobRequest.of(self._store.get(TRAINING_JOB, name))
+        return {"ModelArtifacts": {"S3ModelArtifacts": str(request.output_of("model.tar.gz"))}}
 
     def _finish(self, name: str, secondary: str, **changes: object) -> None:
         reason = changes.get("FailureReason")
         if isinstance(reason, str):
-            changes["FailureReason"] = reason[:REASON_LENGTH]
+            changes["FailureReason"] = reason[:REASON_CHARACTERS]
         now = time.time()
         began = self._store.get(TRAINING_JOB, name).get("TrainingStartTime")
         if began is not None:
             seconds = max(1, round(now - began))
             changes |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
         status = "Stopped" if secondary == "MaxRuntimeExceeded" else secondary
-        self._enter(name, secondary, TrainingJobStatus=status, TrainingEndTime=now, **changes)
-        self._tell(name)
+        self._set_status(name, secondary, TrainingJobStatus=status, TrainingEndTime=now, **changes)
+        self._notify(name)
 
-    def _tell(self, name: str) -> None:
-        for heard in self._heard:
-            heard(name)
+    def _notify(self, name: str) -> None:
+        for listener in self._listeners:
+            listener(name)
 
-    def _enter(self, name: str, secondary: str, **changes: object) -> None:
+    def _set_status(self, name: str, secondary: str, **changes: object) -> None:
         job = self._store.get(TRAINING_JOB, name)
         now = time.time()
         if secondary == "Downloading":
             changes["TrainingStartTime"] = now
-        transitions = _entered(job.get("SecondaryStatusTransitions", []), secondary, now)
+        transitions = _with_transition(job.get("SecondaryStatusTransitions", []), secondary, now)
         job = self._store.update(
             TRAINING_JOB,
             name,
@@ -191,21 +199,21 @@ class TrainingJobs:
 
 
 def _with_defaults(request: Request) -> Record:
-    """What Describe shows although nobody asked for it."""
-    asked = {
+    """The request with the defaults that Describe shows."""
+    complete = {
         "EnableNetworkIsolation": False,
         "EnableInterContainerTrafficEncryption": False,
         "EnableManagedSpotTraining": False,
         **request,
     }
-    asked["StoppingCondition"] = {
+    complete["StoppingCondition"] = {
         "MaxRuntimeInSeconds": MAX_RUNTIME_SECONDS,
         **request.get("StoppingCondition", {}),
     }
-    return asked
+    return complete
 
 
-def _entered(transitions: list[Record], secondary: str, now: float) -> list[Record]:
+def _with_transition(transitions: list[Record], secondary: str, now: float) -> list[Record]:
     last = [{**transitions[-1], "EndTime": now}] if transitions else []
     message = MESSAGES[secondary]
     entered: Record = {"Status": secondary, "StartTime": now, "StatusMessage": message}
@@ -214,9 +222,9 @@ def _entered(transitions: list[Record], secondary: str, now: float) -> list[Reco
     return [*transitions[:-1], *last, entered]
 
 
-def _quota(plan: TrainingPlan, limit: int, running: int) -> str:
+def _quota(job: TrainingJobRequest, limit: int, running: int) -> str:
     return (
-        f"The account-level service limit '{plan.instance_type} for training job usage' is "
+        f"The account-level service limit '{job.instance_type} for training job usage' is "
         f"{limit} Instances, with current utilization of {running} Instances and a request delta "
         "of 1 Instances."
     )

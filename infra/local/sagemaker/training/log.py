@@ -1,4 +1,4 @@
-"""A training job's output while it comes: to CloudWatch Logs, and through its metrics' regexes."""
+"""Stream a training job's output to CloudWatch Logs, and extract its metrics by regex."""
 
 import asyncio
 import logging
@@ -13,8 +13,8 @@ from typing import IO, TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.sagemaker.core.store import Record
-from infra.local.sagemaker.training.folder import HOST
-from infra.local.sagemaker.training.request import Metric, TrainingPlan
+from infra.local.sagemaker.training.folder import HOST_NAME
+from infra.local.sagemaker.training.request import Metric, TrainingJobRequest
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
@@ -23,13 +23,13 @@ logger = logging.getLogger(__name__)
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 LINE_CHARACTERS = 8 * 1024
-LINES_A_CALL = 1_000
+LINES_PER_CALL = 1_000
 """With lines of this length, below what one PutLogEvents takes: 10,000 events, 1 MiB."""
 
 CALL_BYTES = 900_000
-BETWEEN_LOOKS_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
-SERIES = 1_000
+MAX_SERIES_VALUES = 1_000
 """Values of a metric that are kept: epochs, for whom trials are compared by them."""
 
 
@@ -41,14 +41,14 @@ class Metrics:
     _latest: dict[str, Record] = field(default_factory=dict)
     _series: dict[str, list[float]] = field(default_factory=dict)
 
-    def look_at(self, line: str) -> None:
+    def record(self, line: str) -> None:
         for metric in self.definitions:
-            found = metric.pattern.search(line)
-            if found is not None and found.re.groups:
+            match = metric.pattern.search(line)
+            if match is not None and match.re.groups:
                 with suppress(ValueError):  # a regex may find what is no number
-                    value = float(found[1])
+                    value = float(match[1])
                     series = self._series.setdefault(metric.name, [])
-                    if len(series) < SERIES:
+                    if len(series) < MAX_SERIES_VALUES:
                         series.append(value)
                     self._latest[metric.name] = {
                         "MetricName": metric.name,
@@ -62,32 +62,34 @@ class Metrics:
 
     def final(self) -> list[Record]:
         """Without what JSON cannot say: AWS keeps no NaN either."""
-        return [each for each in self._latest.values() if abs(each["Value"]) < float("inf")]
+        return [latest for latest in self._latest.values() if abs(latest["Value"]) < float("inf")]
 
 
 class JobLog:
-    def __init__(self, plan: TrainingPlan, path: Path, client: "CloudWatchLogsClient") -> None:
+    def __init__(
+        self, request: TrainingJobRequest, path: Path, client: "CloudWatchLogsClient"
+    ) -> None:
         self._client = client
-        self._stream = f"{plan.name}/{HOST}-{round(time.time())}"
+        self._stream = f"{request.name}/{HOST_NAME}-{round(time.time())}"
         self._lines = _Lines(path)
-        self.metrics = Metrics(plan.metrics)
+        self.metrics = Metrics(request.metrics)
 
-    async def follow(self, heard: Callable[[], None]) -> None:
-        """Until cancelled; then what is left is taken by `rest`. `heard`: after new lines."""
+    async def follow(self, on_output: Callable[[], None]) -> None:
+        """Until cancelled; then what is left is taken by `rest`. `on_output`: after new lines."""
         await asyncio.to_thread(self._open)
         while True:
             if await asyncio.to_thread(self.take):
-                heard()
+                on_output()
             else:
-                await asyncio.sleep(BETWEEN_LOOKS_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
 
     def take(self) -> bool:
         """Sends what has come since; whether that was anything. Trouble with logs stops no job."""
-        lines = list(self._lines.take(LINES_A_CALL, CALL_BYTES))
+        lines = list(self._lines.take(LINES_PER_CALL, CALL_BYTES))
         self._send(lines)
         return bool(lines)
 
-    def rest(self) -> None:
+    def drain(self) -> None:
         """What has come up to the end, which needs no line break."""
         while self.take():
             pass
@@ -95,7 +97,7 @@ class JobLog:
 
     def _send(self, lines: list[str]) -> None:
         for line in lines:
-            self.metrics.look_at(line)
+            self.metrics.record(line)
         now = round(time.time() * 1000)
         events = [{"timestamp": now, "message": line} for line in lines if line]
         if events:
@@ -125,7 +127,7 @@ class _Lines:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
-        self._begun = b""
+        self._partial = b""
 
     def take(self, most: int, most_bytes: int) -> Iterator[str]:
         size = 0
@@ -140,21 +142,21 @@ class _Lines:
 
     def last(self) -> str:
         """What was written after the last line's end."""
-        return self._begun.decode(errors="replace")
+        return self._partial.decode(errors="replace")
 
     def _line(self) -> str | None:
         if self._file is None and not self._path.exists():
             return None
         self._file = self._file or self._path.open("rb")
         replaced = self._is_replaced(self._file)  # before the read: then the file read is complete
-        read = self._file.readline(LINE_CHARACTERS - len(self._begun))
-        self._begun += read
-        if not read and replaced:
+        chunk = self._file.readline(LINE_CHARACTERS - len(self._partial))
+        self._partial += chunk
+        if not chunk and replaced:
             self._file.close()
             self._file = None
-        if not read.endswith(b"\n") and len(self._begun) < LINE_CHARACTERS:
+        if not chunk.endswith(b"\n") and len(self._partial) < LINE_CHARACTERS:
             return None
-        line, self._begun = self._begun, b""
+        line, self._partial = self._partial, b""
         return line.decode(errors="replace").rstrip("\r\n")
 
     def _is_replaced(self, file: IO[bytes]) -> bool:

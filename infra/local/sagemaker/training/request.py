@@ -1,4 +1,4 @@
-"""A CreateTrainingJob request, understood."""
+"""CreateTrainingJob: parse and validate the request."""
 
 import re
 from collections.abc import Mapping, Set
@@ -52,7 +52,7 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingPlan:
+class TrainingJobRequest:
     name: str
     image: str
     hyperparameters: Mapping[str, str]
@@ -67,8 +67,8 @@ class TrainingPlan:
     debug: DebuggerRequest
 
     @classmethod
-    def of(cls, job: Record) -> "TrainingPlan":
-        """Raises ValidationException for what SageMaker takes and this one does not."""
+    def of(cls, job: Record) -> "TrainingJobRequest":
+        """Raises ValidationException for what SageMaker accepts and this one does not."""
         refuse_unsupported(job, SUPPORTED, "")
         refuse_key_for_local_storage(job["ResourceConfig"])
         channels = job.get("InputDataConfig", [])
@@ -82,10 +82,10 @@ class TrainingPlan:
                 image=algorithm["TrainingImage"],
                 hyperparameters=job.get("HyperParameters", {}),
                 environment=job.get("Environment", {}),
-                channels=tuple(_channel(each) for each in channels),
+                channels=tuple(_channel(member) for member in channels),
                 output=Location.parse(job["OutputDataConfig"]["S3OutputPath"]),
                 checkpoints=Location.parse(checkpoints) if checkpoints else None,
-                metrics=tuple(_metric(each) for each in algorithm.get("MetricDefinitions", [])),
+                metrics=tuple(_metric(member) for member in algorithm.get("MetricDefinitions", [])),
                 instance_type=job["ResourceConfig"]["InstanceType"],
                 max_seconds=job["StoppingCondition"].get(
                     "MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS
@@ -104,31 +104,33 @@ class TrainingPlan:
         key = f"{folder}/{self.name}" if folder else self.name
         return Location(self.output.bucket, f"{key}/output/{file}")
 
-    def _checked(self) -> "TrainingPlan":
+    def _checked(self) -> "TrainingJobRequest":
         names = [channel.name for channel in self.channels]
         if len(set(names)) < len(names):
             raise ValueError(f"Channel names must be unique: {', '.join(names)}")
         return self
 
 
-def _channel(given: Record) -> Channel:
-    source = Location.parse(given["DataSource"]["S3DataSource"]["S3Uri"])
-    return Channel(given["ChannelName"], source, given.get("ContentType"))
+def _channel(definition: Record) -> Channel:
+    source = Location.parse(definition["DataSource"]["S3DataSource"]["S3Uri"])
+    return Channel(definition["ChannelName"], source, definition.get("ContentType"))
 
 
-def _metric(given: Record) -> Metric:
+def _metric(definition: Record) -> Metric:
     try:
-        return Metric(given["Name"], re.compile(given["Regex"]))
+        return Metric(definition["Name"], re.compile(definition["Regex"]))
     except re.error as error:
         raise ValueError(
-            f"Metric {given['Name']}: {given['Regex']!r} is no regular expression: {error}"
+            f"Metric {definition['Name']}: {definition['Regex']!r} is not a valid regex: {error}"
         ) from error
 
 
-def refuse_unsupported(given: Record, supported: Mapping[str, Set[object]], where: str) -> None:
+def refuse_unsupported(
+    definition: Record, supported: Mapping[str, Set[object]], where: str
+) -> None:
     """Raises ValidationException for the first member with a value that is not supported."""
     for path, allowed in supported.items():
-        value: object = given
+        value: object = definition
         for member in path.split("."):
             value = value.get(member) if isinstance(value, dict) else None
         if value is not None and (isinstance(value, list | dict) or value not in allowed):

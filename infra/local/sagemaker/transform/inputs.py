@@ -11,7 +11,7 @@ from infra.local.sagemaker.containers.transfers import Location
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-CHUNK = 64 * 1024
+CHUNK_CHARACTERS = 64 * 1024
 """Characters read at once, and so the longest element: a key has at most 1,024 bytes."""
 
 DECODER = json.JSONDecoder()
@@ -35,9 +35,9 @@ def of_prefix(s3: "S3Client", prefix: Location) -> Iterator[Input]:
     start = len(folder) + 1 if folder else 0
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
     for page in pages:
-        for found in page.get("Contents", []):
-            if not found["Key"].endswith("/"):
-                yield Input(Location(prefix.bucket, found["Key"]), found["Key"][start:])
+        for item in page.get("Contents", []):
+            if not item["Key"].endswith("/"):
+                yield Input(Location(prefix.bucket, item["Key"]), item["Key"][start:])
 
 
 def of_manifest(manifest: Path) -> Iterator[Input]:
@@ -77,7 +77,7 @@ class _Elements:
             self._expect(",")
 
     def _peek(self) -> str:
-        self._text = self._text.lstrip() or self._file.read(CHUNK).lstrip()
+        self._text = self._text.lstrip() or self._file.read(CHUNK_CHARACTERS).lstrip()
         return self._text[:1]
 
     def _expect(self, mark: str) -> None:
@@ -91,8 +91,8 @@ class _Elements:
             try:
                 element, end = DECODER.raw_decode(self._text)
             except json.JSONDecodeError as error:
-                more = self._file.read(CHUNK)
-                if not more or len(self._text) > CHUNK:
+                more = self._file.read(CHUNK_CHARACTERS)
+                if not more or len(self._text) > CHUNK_CHARACTERS:
                     raise BadManifest(f"manifest: {error}") from error
                 self._text += more
             else:

@@ -1,4 +1,4 @@
-"""Transform jobs: one run each in the background, every change told to EventBridge."""
+"""Transform jobs: each runs in the background; every status change is sent to EventBridge."""
 
 import asyncio
 import time
@@ -12,10 +12,10 @@ from infra.local.sagemaker.core.events import Events
 from infra.local.sagemaker.core.operations import Request, Table
 from infra.local.sagemaker.core.resources import MODEL, TRANSFORM_JOB
 from infra.local.sagemaker.core.store import Record, Store
-from infra.local.sagemaker.transform.request import TransformPlan
-from infra.local.sagemaker.transform.run import Transform, TransformFailed
+from infra.local.sagemaker.transform.request import TransformJobRequest
+from infra.local.sagemaker.transform.run import TransformJobFailed, TransformRun
 
-REASON_LENGTH = 1024
+REASON_CHARACTERS = 1024
 RUNNING = frozenset({"InProgress", "Stopping"})
 
 
@@ -26,7 +26,7 @@ class TransformJobs:
         self._events = events
         self._limit = limit
         self._runs: dict[str, asyncio.Task[None]] = {}
-        self._background = Background(TransformFailed)
+        self._background = Background(TransformJobFailed)
 
     @property
     def operations(self) -> Table:
@@ -38,14 +38,14 @@ class TransformJobs:
         }
 
     def create(self, request: Request) -> Record:
-        plan = TransformPlan.of(dict(request))
-        model = Definition.of(self._store.get(MODEL, plan.model))
+        transform = TransformJobRequest.of(dict(request))
+        model = Definition.of(self._store.get(MODEL, transform.model))
         if len(self._runs) >= self._limit:
             raise ResourceLimitExceeded(_quota(request, self._limit, len(self._runs)))
         job = self._store.create(TRANSFORM_JOB, {**request, "TransformJobStatus": "InProgress"})
-        run = self._background.start(self._run(plan, model))
-        self._runs[plan.name] = run
-        run.add_done_callback(partial(self._ended, plan.name))
+        run = self._background.start(self._run(transform, model))
+        self._runs[transform.name] = run
+        run.add_done_callback(partial(self._record_end, transform.name))
         return job
 
     def describe(self, request: Request) -> Record:
@@ -81,12 +81,12 @@ class TransformJobs:
         """Runs are cut off and stay InProgress on disk: the next server reports them."""
         await self._background.close()
 
-    async def _run(self, plan: TransformPlan, model: Definition) -> None:
-        job = self._store.update(TRANSFORM_JOB, plan.name, TransformStartTime=time.time())
+    async def _run(self, transform: TransformJobRequest, model: Definition) -> None:
+        job = self._store.update(TRANSFORM_JOB, transform.name, TransformStartTime=time.time())
         await self._events.changed(TRANSFORM_JOB, job)
-        await Transform(plan, self._containers).run(model)
+        await TransformRun(transform, self._containers).run(model)
 
-    def _ended(self, name: str, run: "asyncio.Task[None]") -> None:
+    def _record_end(self, name: str, run: "asyncio.Task[None]") -> None:
         del self._runs[name]
         if run.cancelled():
             if self._store.get(TRANSFORM_JOB, name)["TransformJobStatus"] == "Stopping":
@@ -95,7 +95,7 @@ class TransformJobs:
         match run.exception():
             case None:
                 self._finish(name, "Completed")
-            case TransformFailed() as failure:
+            case TransformJobFailed() as failure:
                 self._finish(name, "Failed", str(failure))
             case bug:
                 self._finish(name, "Failed", f"InternalServerError: {bug!r}")
@@ -105,7 +105,7 @@ class TransformJobs:
             name,
             TransformJobStatus=status,
             TransformEndTime=time.time(),
-            FailureReason=reason[:REASON_LENGTH] if reason else None,
+            FailureReason=reason[:REASON_CHARACTERS] if reason else None,
         )
 
     def _change(self, name: str, **changes: object) -> None:

@@ -1,4 +1,4 @@
-"""A CreateTransformJob request, understood."""
+"""CreateTransformJob: parse and validate the request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ STRATEGIES = {"MultiRecord": "MULTI_RECORD", "SingleRecord": "SINGLE_RECORD"}
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PayloadLimits:
     concurrency: int
     payload_mb: int
 
@@ -44,7 +44,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class TransformPlan:
+class TransformJobRequest:
     name: str
     model: str
     source: Location
@@ -60,7 +60,7 @@ class TransformPlan:
     environment: Mapping[str, str]
 
     @classmethod
-    def of(cls, job: Record) -> "TransformPlan":
+    def of(cls, job: Record) -> "TransformJobRequest":
         """Raises ValidationException for what Batch Transform takes and this one does not."""
         _refuse_unsupported(job)
         refuse_key_for_local_storage(job["TransformResources"])
@@ -85,26 +85,26 @@ class TransformPlan:
         except ValueError as error:
             raise ValidationException(str(error)) from error
 
-    def limits(self, container: Mapping[str, int]) -> Limits:
-        """The request's word, else the container's, else the default. Raises ValueError."""
-        return Limits(
+    def limits(self, container: Mapping[str, int]) -> PayloadLimits:
+        """From the request, else from the container, else the default. Raises ValueError."""
+        return PayloadLimits(
             self.concurrency or container.get("MaxConcurrentTransforms") or 1,
             self.payload_mb or container.get("MaxPayloadInMB") or DEFAULT_PAYLOAD_MB,
         )
 
     @property
     def container_environment(self) -> Mapping[str, str]:
-        """What the request leaves open is not passed: the container then says what it wants.
+        """What the request leaves open is not passed: the container then decides.
 
         docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html
         """
-        told = {
+        settings = {
             "SAGEMAKER_BATCH_STRATEGY": self.strategy and STRATEGIES[self.strategy],
             "SAGEMAKER_MAX_PAYLOAD_IN_MB": self.payload_mb,
             "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": self.concurrency,
         }
-        said = {name: str(value) for name, value in told.items() if value}
-        return {"SAGEMAKER_BATCH": "true", **said, **self.environment}
+        variables = {name: str(value) for name, value in settings.items() if value}
+        return {"SAGEMAKER_BATCH": "true", **variables, **self.environment}
 
     @property
     def request_headers(self) -> Mapping[str, str]:
@@ -116,11 +116,11 @@ class TransformPlan:
         key = f"{folder}/{relative}.out" if folder else f"{relative}.out"
         return Location(self.output.bucket, key)
 
-    def _checked(self) -> "TransformPlan":
+    def _checked(self) -> "TransformJobRequest":
         if self.payload_mb == 0:
             raise ValueError("MaxPayloadInMB 0 (chunked) is not supported by the local SageMaker")
         if self.concurrency and self.payload_mb:
-            Limits(self.concurrency, self.payload_mb)
+            PayloadLimits(self.concurrency, self.payload_mb)
         return self
 
 

@@ -1,4 +1,4 @@
-"""One batch transform: each object whole through the container, its answer to S3.
+"""Run one batch transform: send each object to the container, write its response to S3.
 
 As in AWS, an object that the container refuses has no output and makes the job fail, after all the
 others were processed. Memory holds at most `concurrency` objects of `payload_mb` each.
@@ -21,7 +21,7 @@ from infra.local.sagemaker.containers.containers import (
 )
 from infra.local.sagemaker.transform import inputs
 from infra.local.sagemaker.transform.inputs import Input
-from infra.local.sagemaker.transform.request import Limits, TransformPlan
+from infra.local.sagemaker.transform.request import PayloadLimits, TransformJobRequest
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -31,10 +31,10 @@ logger = logging.getLogger(__name__)
 PARAMETERS_SECONDS = 10.0
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
-MB = 1024 * 1024
+BYTES_PER_MB = 1024 * 1024
 
 
-class TransformFailed(Exception):
+class TransformJobFailed(Exception):
     """The text is the job's FailureReason."""
 
 
@@ -42,12 +42,12 @@ class ObjectFailed(Exception):
     """This object has no output; the others go on."""
 
 
-class Transform:
-    def __init__(self, plan: TransformPlan, containers: Containers) -> None:
-        self._plan = plan
+class TransformRun:
+    def __init__(self, request: TransformJobRequest, containers: Containers) -> None:
+        self._request = request
         self._containers = containers
         self._s3: S3Client = containers.s3
-        self._manifest = containers.folder / f"{plan.name}.manifest"
+        self._manifest = containers.folder / f"{request.name}.manifest"
         self._failed = 0
         self._first_failure = ""
 
@@ -56,9 +56,9 @@ class Transform:
         try:
             await self._run(model)
         except (ContainerFailed, ValueError, ClientError, BotoCoreError) as error:
-            raise TransformFailed(str(error)) from error
+            raise TransformJobFailed(str(error)) from error
         if self._failed:
-            raise TransformFailed(
+            raise TransformJobFailed(
                 f"ClientError: See job logs for more information. {self._failed} object(s) "
                 f"failed, the first: {self._first_failure}"
             )
@@ -67,7 +67,7 @@ class Transform:
         try:
             source = await asyncio.to_thread(self._open_source)
             container = await self._containers.start(
-                model, self._plan.name, self._plan.container_environment
+                model, self._request.name, self._request.container_environment
             )
             try:
                 await self._transform_all(container, source)
@@ -77,18 +77,18 @@ class Transform:
             self._manifest.unlink(missing_ok=True)
 
     def _open_source(self) -> Iterator[Input]:
-        source = self._plan.source
-        if self._plan.source_type == "S3Prefix":
+        source = self._request.source
+        if self._request.source_type == "S3Prefix":
             return inputs.of_prefix(self._s3, source)
         # To disk first: a stream from S3 would have to stay open as long as the job runs.
         try:
             self._s3.download_file(source.bucket, source.key, str(self._manifest))
         except ClientError as error:
-            raise TransformFailed(f"Could not read the manifest {source}: {error}") from error
+            raise TransformJobFailed(f"Could not read the manifest {source}: {error}") from error
         return inputs.of_manifest(self._manifest)
 
     async def _transform_all(self, container: Container, source: Iterator[Input]) -> None:
-        limits = self._plan.limits(await _execution_parameters(container))
+        limits = self._request.limits(await _execution_parameters(container))
         turn = asyncio.Lock()
         try:
             async with asyncio.TaskGroup() as group:
@@ -103,7 +103,11 @@ class Transform:
             raise failures.exceptions[0] from None
 
     async def _work(
-        self, container: Container, source: Iterator[Input], turn: asyncio.Lock, limits: Limits
+        self,
+        container: Container,
+        source: Iterator[Input],
+        turn: asyncio.Lock,
+        limits: PayloadLimits,
     ) -> None:
         while True:
             async with turn:
@@ -113,39 +117,41 @@ class Transform:
             try:
                 await self._transform_one(container, item, limits)
             except ObjectFailed as failure:
-                logger.warning("%s: %s: %s", self._plan.name, item.at, failure)
+                logger.warning("%s: %s: %s", self._request.name, item.at, failure)
                 self._first_failure = self._first_failure or f"{item.at}: {failure}"
                 self._failed += 1
 
-    async def _transform_one(self, container: Container, item: Input, limits: Limits) -> None:
-        body = await asyncio.to_thread(self._read, item, limits.payload_mb * MB)
+    async def _transform_one(
+        self, container: Container, item: Input, limits: PayloadLimits
+    ) -> None:
+        body = await asyncio.to_thread(self._read, item, limits.payload_mb * BYTES_PER_MB)
         answer = await self._answer(container, body)
-        at = self._plan.output_of(item.relative)
+        at = self._request.output_of(item.relative)
         await asyncio.to_thread(self._s3.put_object, Bucket=at.bucket, Key=at.key, Body=answer)
 
     def _read(self, item: Input, limit: int) -> bytes:
         try:
-            found = self._s3.get_object(Bucket=item.at.bucket, Key=item.at.key)
+            stored = self._s3.get_object(Bucket=item.at.bucket, Key=item.at.key)
         except self._s3.exceptions.NoSuchKey as error:
             raise ObjectFailed("no such object") from error
-        with found["Body"] as body:
-            if found["ContentLength"] > limit:
-                raise ObjectFailed(f"{found['ContentLength']} bytes exceed MaxPayloadInMB")
+        with stored["Body"] as body:
+            if stored["ContentLength"] > limit:
+                raise ObjectFailed(f"{stored['ContentLength']} bytes exceed MaxPayloadInMB")
             return body.read()
 
     async def _answer(self, container: Container, body: bytes) -> bytes:
         """Raises ObjectFailed: at once for a 4xx, for anything else after the retries."""
         trouble = ""
-        for attempt in range(self._plan.retries + 1):
+        for attempt in range(self._request.retries + 1):
             if attempt:
                 wait = FIRST_RETRY_SECONDS * 2 ** (attempt - 1)
                 await asyncio.sleep(min(wait, LAST_RETRY_SECONDS))
             try:
                 reply = await container.invoke(
-                    body, self._plan.request_headers, self._plan.timeout_seconds
+                    body, self._request.request_headers, self._request.timeout_seconds
                 )
             except TimeoutError:
-                trouble = f"no answer in {self._plan.timeout_seconds} s"
+                trouble = f"no answer in {self._request.timeout_seconds} s"
             except ContainerSilent as error:
                 trouble = str(error)
             else:
@@ -161,15 +167,15 @@ async def _execution_parameters(container: Container) -> Mapping[str, int]:
     """What the container asks for; it need not ask."""
     try:
         reply = await container.get("/execution-parameters", PARAMETERS_SECONDS)
-        asked = json.loads(reply.body) if reply.status == 200 else {}
+        parameters = json.loads(reply.body) if reply.status == 200 else {}
     except (ContainerSilent, TimeoutError, ValueError):
         return {}
-    if not isinstance(asked, dict):
+    if not isinstance(parameters, dict):
         return {}
     names = ("MaxConcurrentTransforms", "MaxPayloadInMB")
-    return {name: asked[name] for name in names if isinstance(asked.get(name), int)}
+    return {name: parameters[name] for name in names if isinstance(parameters.get(name), int)}
 
 
 async def _fail_when_exited(container: Container) -> None:
     status = await container.exited()
-    raise TransformFailed(f"AlgorithmError: the container exited with status {status}")
+    raise TransformJobFailed(f"AlgorithmError: the container exited with status {status}")

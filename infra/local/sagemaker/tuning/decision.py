@@ -1,18 +1,19 @@
-"""What a tuning job does next: a function of its trials, so that a restart decides the same."""
+"""Decide a tuning job's next step from its trials alone, so that a restart decides the same."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from infra.local.sagemaker.tuning.request import TuningPlan
-from infra.local.sagemaker.tuning.trials import Trial
+from infra.local.sagemaker.tuning.request import TuningJobRequest
+from infra.local.sagemaker.tuning.trials import TuningTrial
 
-GIVES_UP = 5
-"""Trials that came to nothing, when none has come to anything: AWS gives up then."""
+MAX_FAILED_TRIALS = 5
+"""Failed trials after which AWS ends a job of which no trial has succeeded."""
 
 NONE_SUCCEEDED = (
-    f"No training job succeeded after {GIVES_UP} attempts. For additional details, please take a "
-    "look at the training job failures by listing training jobs for the hyperparameter tuning job."
+    f"No training job succeeded after {MAX_FAILED_TRIALS} attempts. For additional details, please "
+    "take a look at the training job failures by listing training jobs for the "
+    "hyperparameter tuning job."
 )
 ALL_FAILED = (
     "All training jobs failed. Please take a look at the training jobs failures to get more "
@@ -21,56 +22,62 @@ ALL_FAILED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartTrials:
     count: int
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EndTuning:
     """Once no trial runs any more; those that do are stopped."""
 
     status: str
     reason: str | None = None
 
 
-def decide(plan: TuningPlan, trials: Sequence[Trial], stopping: bool, in_time: bool) -> Start | End:
+def decide(
+    request: TuningJobRequest, trials: Sequence[TuningTrial], stopping: bool, in_time: bool
+) -> StartTrials | EndTuning:
     if stopping or not in_time:
-        return End("Stopped")
+        return EndTuning("Stopped")
     ended = [trial for trial in trials if trial.has_ended]
     scores = [trial.score for trial in ended if trial.score is not None]
-    if not scores and len(ended) >= min(GIVES_UP, plan.trials):
-        return End("Failed", NONE_SUCCEEDED if len(ended) < plan.trials else ALL_FAILED)
-    if len(ended) >= plan.trials or _is_good_enough(plan, scores) or _is_stale(plan, scores):
-        return End("Completed")
+    if not scores and len(ended) >= min(MAX_FAILED_TRIALS, request.trials):
+        return EndTuning("Failed", NONE_SUCCEEDED if len(ended) < request.trials else ALL_FAILED)
+    if (
+        len(ended) >= request.trials
+        or _is_good_enough(request, scores)
+        or _is_stale(request, scores)
+    ):
+        return EndTuning("Completed")
     running = len(trials) - len(ended)
-    return Start(max(0, min(plan.parallel - running, plan.trials - len(trials))))
+    return StartTrials(max(0, min(request.parallel - running, request.trials - len(trials))))
 
 
-def _is_good_enough(plan: TuningPlan, scores: Sequence[float]) -> bool:
-    target = plan.target
+def _is_good_enough(request: TuningJobRequest, scores: Sequence[float]) -> bool:
+    target = request.target
     return target is not None and any(
-        score == target or plan.is_better(score, target) for score in scores
+        score == target or request.is_better(score, target) for score in scores
     )
 
 
-def _is_stale(plan: TuningPlan, scores: Sequence[float]) -> bool:
+def _is_stale(request: TuningJobRequest, scores: Sequence[float]) -> bool:
     """`scores`: in the order in which the trials began."""
-    if plan.patience is None or len(scores) <= plan.patience:
+    if request.patience is None or len(scores) <= request.patience:
         return False
-    best = max(scores) if plan.maximizes else min(scores)
-    return len(scores) - 1 - scores.index(best) >= plan.patience
+    best = max(scores) if request.maximizes else min(scores)
+    return len(scores) - 1 - scores.index(best) >= request.patience
 
 
 def is_hopeless(
-    plan: TuningPlan, series: Sequence[float], before: Sequence[Sequence[float]]
+    request: TuningJobRequest, series: Sequence[float], completed: Sequence[Sequence[float]]
 ) -> bool:
     """AWS's rule for stopping a trial early: worse than the median of the running averages that
-    the trials `before` it had up to the same epoch.
+    the trials `completed` it had up to the same epoch.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-early-stopping.html
     """
     epoch = len(series)
     if not epoch:
         return False
-    averages = [fmean(each[:epoch]) for each in before if len(each) >= epoch]
-    return bool(averages) and plan.is_better(median(averages), series[-1])
+    averages = [fmean(other[:epoch]) for other in completed if len(other) >= epoch]
+    return bool(averages) and request.is_better(median(averages), series[-1])

@@ -1,8 +1,8 @@
 """Tuning jobs: training jobs whose hyperparameters are chosen here, one after another.
 
-`_advance` is the only step. Whoever learns of something calls it: a request, a trial that said a
-metric or ended, the clock, a server that starts again. It looks at the records and does what is
-due, so calling it once too often does nothing.
+`_advance` is the only step. Every event calls it: a request, a trial that logged a metric or ended,
+a timer, a restarted server. It reads the records and does what is due, so an extra call is
+harmless.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from infra.local.sagemaker.core.resources import TRAINING_JOB, TRIAL, TUNING_JOB
 from infra.local.sagemaker.core.store import Record, Store
 from infra.local.sagemaker.training.jobs import OBJECTIVE, TrainingJobs
 from infra.local.sagemaker.tuning import decision, search
-from infra.local.sagemaker.tuning.decision import End, Start
-from infra.local.sagemaker.tuning.request import TuningPlan
-from infra.local.sagemaker.tuning.search import Tried
-from infra.local.sagemaker.tuning.trials import RUNNING, TUNED, Trial, TuningRecords
+from infra.local.sagemaker.tuning.decision import EndTuning, StartTrials
+from infra.local.sagemaker.tuning.request import TuningJobRequest
+from infra.local.sagemaker.tuning.search import ScoredValues
+from infra.local.sagemaker.tuning.trials import RUNNING, TUNED, TuningRecords, TuningTrial
 
 
 class TuningJobs:
@@ -33,7 +33,7 @@ class TuningJobs:
         self._trainings = trainings
         self._events = events
         self._background = Background()
-        trainings.watch(self._heard)
+        trainings.add_listener(self._on_job_change)
 
     @property
     def operations(self) -> Table:
@@ -46,19 +46,19 @@ class TuningJobs:
         }
 
     def create(self, request: Request) -> Record:
-        plan = TuningPlan.of(dict(request))
-        self._trainings.check(plan.request(_trial_name(plan.name, 1), {}))
-        self._records.refuse_parents(plan)
+        tuning = TuningJobRequest.of(dict(request))
+        self._trainings.check(tuning.request(_trial_name(tuning.name, 1), {}))
+        self._records.check_parents(tuning)
         job = self._store.create(
             TUNING_JOB,
-            {**_with_objective(request, plan), "HyperParameterTuningJobStatus": "InProgress"},
+            {**_with_objective(request, tuning), "HyperParameterTuningJobStatus": "InProgress"},
         )
-        self._changed(job)
+        self._publish(job)
         self._begin(job)
         return job
 
     def describe(self, request: Request) -> Record:
-        return self._records.shown(
+        return self._records.describe(
             self._store.get(TUNING_JOB, request["HyperParameterTuningJobName"])
         )
 
@@ -75,17 +75,17 @@ class TuningJobs:
         return {}
 
     def list(self, request: Request) -> Record:
-        shown = [self._records.shown(job) for job in self._store.all(TUNING_JOB)]
+        shown = [self._records.describe(job) for job in self._store.all(TUNING_JOB)]
         return listing.page(TUNING_JOB, shown, request)
 
     def list_trials(self, request: Request) -> Record:
         """Those without a score are left out where they are to be sorted by it, as in AWS."""
         job = self._store.get(TUNING_JOB, request["HyperParameterTuningJobName"])
-        plan, trials = TuningPlan.of(job), self._records.trials(job)
+        tuning, trials = TuningJobRequest.of(job), self._records.trials(job)
         if request.get("SortBy") == "FinalObjectiveMetricValue":
             trials = [trial for trial in trials if trial.score is not None]
         order = {"SortBy": "Name", "SortOrder": "Ascending", **request}
-        return listing.page(TRIAL, [trial.summary(plan) for trial in trials], order)
+        return listing.page(TRIAL, [trial.summary(tuning) for trial in trials], order)
 
     def resume(self) -> None:
         """After the training jobs have: the trials that a dead server cut off have failed."""
@@ -98,14 +98,14 @@ class TuningJobs:
 
     def _begin(self, job: Record) -> None:
         """Soon, so that whoever asked has its answer before the first trial runs."""
-        name, plan = job["HyperParameterTuningJobName"], TuningPlan.of(job)
+        name, tuning = job["HyperParameterTuningJobName"], TuningJobRequest.of(job)
         loop = asyncio.get_running_loop()
         loop.call_soon(self._advance, name)
-        if plan.max_seconds is not None:
-            left = job["CreationTime"] + plan.max_seconds - time.time()
+        if tuning.max_seconds is not None:
+            left = job["CreationTime"] + tuning.max_seconds - time.time()
             loop.call_later(max(0.0, left), self._advance, name)
 
-    def _heard(self, trial: str) -> None:
+    def _on_job_change(self, trial: str) -> None:
         """A job that ended made room, which any tuning job may be waiting for."""
         record = self._store.get(TRAINING_JOB, trial)
         ended = record["TrainingJobStatus"] not in RUNNING
@@ -120,55 +120,61 @@ class TuningJobs:
         job = self._store.get(TUNING_JOB, name)
         if job["HyperParameterTuningJobStatus"] not in RUNNING:
             return
-        plan, trials = TuningPlan.of(job), self._records.trials(job)
+        tuning, trials = TuningJobRequest.of(job), self._records.trials(job)
         stopping = job["HyperParameterTuningJobStatus"] == "Stopping"
         age = time.time() - job["CreationTime"]
-        in_time = plan.max_seconds is None or age < plan.max_seconds
-        match decision.decide(plan, trials, stopping, in_time):
-            case Start(count):
-                self._stop_hopeless(plan, trials)
-                self._start(job, plan, trials, count)
-            case End() as end:
-                self._end(job, plan, trials, end)
+        in_time = tuning.max_seconds is None or age < tuning.max_seconds
+        match decision.decide(tuning, trials, stopping, in_time):
+            case StartTrials(count):
+                self._stop_hopeless(tuning, trials)
+                self._start(job, tuning, trials, count)
+            case EndTuning() as end:
+                self._end(job, tuning, trials, end)
 
-    def _start(self, job: Record, plan: TuningPlan, trials: Sequence[Trial], count: int) -> None:
+    def _start(
+        self, job: Record, tuning: TuningJobRequest, trials: Sequence[TuningTrial], count: int
+    ) -> None:
         began = [*trials]
         for _ in range(count):
-            tried = [Tried(trial.record[TUNED], trial.score) for trial in began]
-            values = search.next_values(plan, tried, _seed(job, plan), self._records.before(plan))
-            request = plan.request(_trial_name(plan.name, len(began) + 1), values)
+            tried = [ScoredValues(trial.record[TUNED], trial.score) for trial in began]
+            values = search.next_values(
+                tuning, tried, _seed(job, tuning), self._records.parent_trials(tuning)
+            )
+            request = tuning.request(_trial_name(tuning.name, len(began) + 1), values)
             own = {TUNED: values, "TuningJobArn": job["HyperParameterTuningJobArn"]}
             try:
                 record = self._trainings.create({**request, **own})
             except ResourceLimitExceeded:
                 return  # others use what there is; the next job that ends calls us again
             except ApiError as error:  # what could be asked for before, such as an image now gone
-                self._finish(plan.name, End("Failed", str(error)))
+                self._finish(tuning.name, EndTuning("Failed", str(error)))
                 return
-            began.append(Trial.of(record, plan.metric))
+            began.append(TuningTrial.of(record, tuning.metric))
 
-    def _stop_hopeless(self, plan: TuningPlan, trials: Sequence[Trial]) -> None:
-        if not plan.stops_early:
+    def _stop_hopeless(self, tuning: TuningJobRequest, trials: Sequence[TuningTrial]) -> None:
+        if not tuning.stops_early:
             return
         before = [
-            self._trainings.series(trial.name, plan.metric)
+            self._trainings.series(trial.name, tuning.metric)
             for trial in trials
             if trial.status == "Completed"
         ]
         for trial in trials:
-            series = self._trainings.series(trial.name, plan.metric)
-            if trial.status == "InProgress" and decision.is_hopeless(plan, series, before):
+            series = self._trainings.series(trial.name, tuning.metric)
+            if trial.status == "InProgress" and decision.is_hopeless(tuning, series, before):
                 self._trainings.stop({"TrainingJobName": trial.name})
 
-    def _end(self, job: Record, plan: TuningPlan, trials: Sequence[Trial], end: End) -> None:
+    def _end(
+        self, job: Record, tuning: TuningJobRequest, trials: Sequence[TuningTrial], end: EndTuning
+    ) -> None:
         running = [trial for trial in trials if not trial.has_ended]
         for trial in running:
             if trial.status == "InProgress":
                 self._trainings.stop({"TrainingJobName": trial.name})
         if not running:
-            self._finish(plan.name, end)
+            self._finish(tuning.name, end)
 
-    def _finish(self, name: str, end: End) -> None:
+    def _finish(self, name: str, end: EndTuning) -> None:
         self._change(
             name,
             HyperParameterTuningJobStatus=end.status,
@@ -177,16 +183,16 @@ class TuningJobs:
         )
 
     def _change(self, name: str, **changes: object) -> None:
-        self._changed(self._store.update(TUNING_JOB, name, **changes))
+        self._publish(self._store.update(TUNING_JOB, name, **changes))
 
-    def _changed(self, job: Record) -> None:
-        self._background.start(self._events.changed(TUNING_JOB, self._records.shown(job)))
+    def _publish(self, job: Record) -> None:
+        self._background.start(self._events.changed(TUNING_JOB, self._records.describe(job)))
 
 
-def _with_objective(request: Request, plan: TuningPlan) -> Record:
+def _with_objective(request: Request, tuning: TuningJobRequest) -> Record:
     """AWS tells the container what it is tuned for, and shows that among what is static."""
-    definition = plan.definition
-    static = {**definition.get("StaticHyperParameters", {}), OBJECTIVE: plan.metric}
+    definition = tuning.definition
+    static = {**definition.get("StaticHyperParameters", {}), OBJECTIVE: tuning.metric}
     return {**request, "TrainingJobDefinition": {**definition, "StaticHyperParameters": static}}
 
 
@@ -194,7 +200,7 @@ def _trial_name(tuning: str, number: int) -> str:
     return f"{tuning}-{number:03d}-{uuid.uuid4().hex[:8]}"
 
 
-def _seed(job: Record, plan: TuningPlan) -> int:
-    """Told, or the job's own: a restarted server goes on as it would have."""
-    told = plan.seed
-    return told if told is not None else zlib.crc32(repr(job["CreationTime"]).encode())
+def _seed(job: Record, tuning: TuningJobRequest) -> int:
+    """From the request, or derived from the job: a restarted server continues the same search."""
+    seed = tuning.seed
+    return seed if seed is not None else zlib.crc32(repr(job["CreationTime"]).encode())

@@ -1,4 +1,4 @@
-"""Hyperparameter ranges as a tuning job gives them: strings, checked and understood."""
+"""ParameterRanges of a tuning job: parse and validate."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from infra.local.sagemaker.core.store import Record
 
-MOST = 30
+MAX_RANGES = 30
 """Ranges of all kinds together."""
 
-SPANS_DECADES = 100
+LOGARITHMIC_RATIO = 100
 """From this ratio of its ends on, a range whose scale is left to us is searched by logarithm."""
 
 INFINITE = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Numeric:
+class NumericRange:
     low: float
     high: float
     scale: str
@@ -38,7 +38,7 @@ class Numeric:
 
 
 @dataclass(frozen=True, slots=True)
-class Categorical:
+class CategoricalRange:
     values: tuple[str, ...]
 
     @property
@@ -49,40 +49,42 @@ class Categorical:
         return text in self.values
 
 
-Range = Numeric | Categorical
+Range = NumericRange | CategoricalRange
 Ranges = Mapping[str, Range]
 
 
-def parse(given: Record) -> Ranges:
+def parse(definition: Record) -> Ranges:
     """From ParameterRanges. Raises ValueError with the sentence."""
-    if given.get("AutoParameters"):
+    if definition.get("AutoParameters"):
         raise ValueError("AutoParameters are not supported by the local SageMaker.")
-    found: dict[str, Range] = {}
-    for name, each in _each(given):
-        if name in found:
+    ranges: dict[str, Range] = {}
+    for name, parsed in _parse_ranges(definition):
+        if name in ranges:
             raise ValueError(f"Hyperparameter {name} is in more than one range.")
-        found[name] = each
-    if not found:
+        ranges[name] = parsed
+    if not ranges:
         raise ValueError("ParameterRanges must hold at least one hyperparameter range.")
-    if len(found) > MOST:
-        raise ValueError(f"There are {len(found)} hyperparameter ranges; at most {MOST} may be.")
-    return found
+    if len(ranges) > MAX_RANGES:
+        raise ValueError(
+            f"There are {len(ranges)} hyperparameter ranges; at most {MAX_RANGES} may be."
+        )
+    return ranges
 
 
 def combinations(ranges: Ranges) -> float:
-    return math.prod(each.combinations for each in ranges.values())
+    return math.prod(range_.combinations for range_ in ranges.values())
 
 
-def _each(given: Record) -> Iterator[tuple[str, Range]]:
-    for item in given.get("CategoricalParameterRanges", []):
-        yield item["Name"], Categorical(tuple(dict.fromkeys(item["Values"])))
-    for item in given.get("ContinuousParameterRanges", []):
-        yield item["Name"], _numeric(item, whole=False)
-    for item in given.get("IntegerParameterRanges", []):
-        yield item["Name"], _numeric(item, whole=True)
+def _parse_ranges(definition: Record) -> Iterator[tuple[str, Range]]:
+    for item in definition.get("CategoricalParameterRanges", []):
+        yield item["Name"], CategoricalRange(tuple(dict.fromkeys(item["Values"])))
+    for item in definition.get("ContinuousParameterRanges", []):
+        yield item["Name"], _numeric_range(item, whole=False)
+    for item in definition.get("IntegerParameterRanges", []):
+        yield item["Name"], _numeric_range(item, whole=True)
 
 
-def _numeric(item: Record, whole: bool) -> Numeric:
+def _numeric_range(item: Record, whole: bool) -> NumericRange:
     name, scale = item["Name"], item.get("ScalingType", "Auto")
     low, high = (_number(name, item[end], whole) for end in ("MinValue", "MaxValue"))
     if low >= high:
@@ -91,7 +93,7 @@ def _numeric(item: Record, whole: bool) -> Numeric:
             f"maximum value {item['MaxValue']}."
         )
     if scale == "Auto":
-        scale = "Logarithmic" if low > 0 and high / low >= SPANS_DECADES else "Linear"
+        scale = "Logarithmic" if low > 0 and high / low >= LOGARITHMIC_RATIO else "Linear"
     if scale == "Logarithmic" and low <= 0:
         raise ValueError(
             f"Logarithmic scaling of hyperparameter {name} needs values greater than 0."
@@ -101,7 +103,7 @@ def _numeric(item: Record, whole: bool) -> Numeric:
             f"ReverseLogarithmic scaling of hyperparameter {name} needs a continuous range with "
             "0 <= x < 1."
         )
-    return Numeric(low, high, scale, whole)
+    return NumericRange(low, high, scale, whole)
 
 
 def _number(name: str, text: str, whole: bool) -> float:

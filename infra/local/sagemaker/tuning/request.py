@@ -1,4 +1,4 @@
-"""A CreateHyperParameterTuningJob request, understood."""
+"""CreateHyperParameterTuningJob: parse and validate the request."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
@@ -7,9 +7,9 @@ from infra.local.sagemaker.core.errors import ResourceLimitExceeded, ValidationE
 from infra.local.sagemaker.core.store import Record
 from infra.local.sagemaker.training.request import refuse_unsupported
 from infra.local.sagemaker.tuning import ranges as tuning_ranges
-from infra.local.sagemaker.tuning.ranges import Categorical, Ranges
+from infra.local.sagemaker.tuning.ranges import CategoricalRange, Ranges
 
-MOST_TRIALS = 750
+MAX_TRIALS = 750
 """AWS's quota a tuning job: what keeps the search's memory bounded."""
 
 NOTHING: Set[object] = frozenset()
@@ -41,7 +41,7 @@ OF_A_TRAINING_JOB = (
     "RetryStrategy",
     "Environment",
 )
-"""Members of a definition that every trial is asked for with."""
+"""Members of the definition that are passed to every trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class WarmStart:
 
 
 @dataclass(frozen=True, slots=True)
-class TuningPlan:
+class TuningJobRequest:
     name: str
     strategy: str
     ranges: Ranges
@@ -70,7 +70,7 @@ class TuningPlan:
     definition: Record = field(hash=False)
 
     @classmethod
-    def of(cls, job: Record) -> "TuningPlan":
+    def of(cls, job: Record) -> "TuningJobRequest":
         """Raises ApiError for what AWS refuses, and for what this SageMaker cannot do."""
         refuse_unsupported(job, SUPPORTED, "")
         if "TrainingJobDefinition" not in job:
@@ -83,11 +83,11 @@ class TuningPlan:
     def request(self, trial: str, tuned: Mapping[str, str]) -> Record:
         """CreateTrainingJob's."""
         static = self.definition.get("StaticHyperParameters", {})
-        asked = {name: self.definition.get(name) for name in OF_A_TRAINING_JOB}
+        members = {name: self.definition.get(name) for name in OF_A_TRAINING_JOB}
         return {
             "TrainingJobName": trial,
             "HyperParameters": {**static, **tuned},
-            **{name: value for name, value in asked.items() if value is not None},
+            **{name: value for name, value in members.items() if value is not None},
         }
 
     @property
@@ -99,14 +99,14 @@ class TuningPlan:
         return one > other if self.maximizes else one < other
 
 
-def _plan(job: Record) -> TuningPlan:
+def _plan(job: Record) -> TuningJobRequest:
     config, definition = job["HyperParameterTuningJobConfig"], job["TrainingJobDefinition"]
     ranges = tuning_ranges.parse(config.get("ParameterRanges", {}))
     _refuse_both(ranges, definition.get("StaticHyperParameters", {}))
     objective = _objective(config, definition)
     limits = config["ResourceLimits"]
     criteria = config.get("TuningJobCompletionCriteria", {})
-    return TuningPlan(
+    return TuningJobRequest(
         name=job["HyperParameterTuningJobName"],
         strategy=config["Strategy"],
         ranges=ranges,
@@ -135,7 +135,7 @@ def _refuse_both(ranges: Ranges, static: Mapping[str, str]) -> None:
 def _objective(config: Record, definition: Record) -> Record:
     objective: Record = config.get("HyperParameterTuningJobObjective", {})
     defined = definition["AlgorithmSpecification"].get("MetricDefinitions", [])
-    if objective.get("MetricName") not in [each["Name"] for each in defined]:
+    if objective.get("MetricName") not in [metric["Name"] for metric in defined]:
         raise ValueError(
             "A metric is required for this hyperparameter tuning job objective. Provide a metric "
             "in the metric definitions."
@@ -145,44 +145,44 @@ def _objective(config: Record, definition: Record) -> Record:
 
 def _trials(strategy: str, ranges: Ranges, limits: Record) -> int:
     """How many there will be at most."""
-    there = tuning_ranges.combinations(ranges)
-    asked: int | None = limits.get("MaxNumberOfTrainingJobs")
+    available = tuning_ranges.combinations(ranges)
+    maximum: int | None = limits.get("MaxNumberOfTrainingJobs")
     if strategy == "Grid":
-        _refuse_grid(ranges, there, asked)
-        asked = round(there)
-    if asked is None:
+        _refuse_grid(ranges, available, maximum)
+        maximum = round(available)
+    if maximum is None:
         if "MaxRuntimeInSeconds" not in limits:
             raise ValueError("MaxNumberOfTrainingJobs or MaxRuntimeInSeconds is required.")
-        asked = round(min(there, MOST_TRIALS))
-    if asked > MOST_TRIALS:
+        maximum = round(min(available, MAX_TRIALS))
+    if maximum > MAX_TRIALS:
         raise ResourceLimitExceeded(
             "The account-level service limit 'Number of training jobs in a hyperparameter tuning "
-            f"job' is {MOST_TRIALS}, with a request for {asked}."
+            f"job' is {MAX_TRIALS}, with a request for {maximum}."
         )
-    if there < asked:
+    if available < maximum:
         raise ValueError(
             "You don't have enough combinations of hyperparameter ranges. The total number of "
-            f"hyperparameter combinations for the provided ranges [{there:.1f}] must be equal or "
-            f"greater than the value of MaxNumberOfJobs, [{asked}]. Provide additional ranges."
+            f"hyperparameter combinations for the provided ranges [{available:.1f}] must be equal "
+            f"or greater than the value of MaxNumberOfJobs, [{maximum}]. Provide additional ranges."
         )
-    return asked
+    return maximum
 
 
-def _refuse_grid(ranges: Ranges, there: float, asked: int | None) -> None:
-    if not all(isinstance(each, Categorical) for each in ranges.values()):
+def _refuse_grid(ranges: Ranges, available: float, maximum: int | None) -> None:
+    if not all(isinstance(range_, CategoricalRange) for range_ in ranges.values()):
         raise ValueError("The Grid strategy takes categorical hyperparameter ranges only.")
-    if asked not in (None, there):
+    if maximum not in (None, available):
         raise ValueError(
-            f"With the Grid strategy MaxNumberOfTrainingJobs, [{asked}], must be the number of "
-            f"combinations of the categorical hyperparameters, [{there:g}], or be left out."
+            f"With the Grid strategy MaxNumberOfTrainingJobs, [{maximum}], must be the number of "
+            f"combinations of the categorical hyperparameters, [{available:g}], or be left out."
         )
 
 
-def _warm_start(given: Record | None) -> WarmStart | None:
-    if given is None:
+def _warm_start(config: Record | None) -> WarmStart | None:
+    if config is None:
         return None
-    parents = [each.get("HyperParameterTuningJobName", "") for each in
-               given["ParentHyperParameterTuningJobs"]]  # fmt: skip
+    parents = [parent.get("HyperParameterTuningJobName", "") for parent in
+               config["ParentHyperParameterTuningJobs"]]  # fmt: skip
     if not all(parents) or len(set(parents)) < len(parents):
         raise ValueError("ParentHyperParameterTuningJobs must be named, each once.")
-    return WarmStart(tuple(parents), given["WarmStartType"] == "IdenticalDataAndAlgorithm")
+    return WarmStart(tuple(parents), config["WarmStartType"] == "IdenticalDataAndAlgorithm")

@@ -1,4 +1,4 @@
-"""Which values to try next: from what was tried and how good that was, and nothing else.
+"""Choose the next values to try, from earlier values and their scores alone.
 
 The study is made anew for each trial, so a search goes on after a restart as if there had been
 none. With 750 trials, all that AWS allows, that takes some tenths of a second each.
@@ -11,133 +11,139 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infra.local.sagemaker.tuning import ranges as tuning_ranges
-from infra.local.sagemaker.tuning.ranges import Categorical, Numeric, Range, Ranges
-from infra.local.sagemaker.tuning.request import TuningPlan
+from infra.local.sagemaker.tuning.ranges import CategoricalRange, NumericRange, Range, Ranges
+from infra.local.sagemaker.tuning.request import TuningJobRequest
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-STARTUP = 4
+RANDOM_TRIALS = 4
 """Trials at random before the model of what is good says where to look."""
 
-LISTED = 10_000
+ENUMERABLE_COMBINATIONS = 10_000
 """Combinations that are gone through one by one when chance keeps finding old ones."""
 
-TRIES = 20
+SAMPLING_ATTEMPTS = 20
 
 Values = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class ScoredValues:
     values: Values
     score: float | None
     """None while it runs, and where it came to nothing."""
 
 
 def next_values(
-    plan: TuningPlan, tried: Sequence[Tried], seed: int, before: Sequence[Tried]
+    request: TuningJobRequest,
+    tried: Sequence[ScoredValues],
+    seed: int,
+    parents: Sequence[ScoredValues],
 ) -> Values:
-    """`before`: what parents of a warm start have tried."""
-    if plan.strategy == "Grid":
-        return _first_untried(plan.ranges, tried)
-    for attempt in range(TRIES):
-        chance = zlib.crc32(f"{seed} {len(tried)} {attempt}".encode())
-        values = _asked(plan, [*before, *tried], chance)
-        if values not in [each.values for each in tried]:
+    """`parents`: what parents of a warm start have tried."""
+    if request.strategy == "Grid":
+        return _first_untried(request.ranges, tried)
+    for attempt in range(SAMPLING_ATTEMPTS):
+        attempt_seed = zlib.crc32(f"{seed} {len(tried)} {attempt}".encode())
+        values = _sample(request, [*parents, *tried], attempt_seed)
+        if values not in [scored.values for scored in tried]:
             return values
-    if tuning_ranges.combinations(plan.ranges) > LISTED:
+    if tuning_ranges.combinations(request.ranges) > ENUMERABLE_COMBINATIONS:
         return values
-    return _first_untried(plan.ranges, tried)
+    return _first_untried(request.ranges, tried)
 
 
-def _first_untried(ranges: Ranges, tried: Sequence[Tried]) -> Values:
-    old = [each.values for each in tried]
-    choices = [_choices(each) for each in ranges.values()]
+def _first_untried(ranges: Ranges, tried: Sequence[ScoredValues]) -> Values:
+    old = [item.values for item in tried]
+    choices = [_choices(item) for item in ranges.values()]
     every = (dict(zip(ranges, values, strict=True)) for values in itertools.product(*choices))
     return next(values for values in every if values not in old)
 
 
-def _choices(each: Range) -> Sequence[str]:
-    if isinstance(each, Categorical):
-        return each.values
-    return [each.text(number) for number in range(round(each.low), round(each.high) + 1)]
+def _choices(range_: Range) -> Sequence[str]:
+    if isinstance(range_, CategoricalRange):
+        return range_.values
+    return [range_.text(number) for number in range(round(range_.low), round(range_.high) + 1)]
 
 
-def _asked(plan: TuningPlan, tried: Sequence[Tried], seed: int) -> Values:
+def _sample(request: TuningJobRequest, tried: Sequence[ScoredValues], seed: int) -> Values:
     import optuna  # half a second, and most servers never tune
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler: optuna.samplers.BaseSampler = optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=STARTUP
+        seed=seed, n_startup_trials=RANDOM_TRIALS
     )
-    if plan.strategy == "Random":
+    if request.strategy == "Random":
         sampler = optuna.samplers.RandomSampler(seed=seed)
     study = optuna.create_study(
-        sampler=sampler, direction="maximize" if plan.maximizes else "minimize"
+        sampler=sampler, direction="maximize" if request.maximizes else "minimize"
     )
-    space = {name: _distribution(each) for name, each in plan.ranges.items()}
-    study.add_trials(_known(plan.ranges, space, tried))
+    space = {name: _distribution(range_) for name, range_ in request.ranges.items()}
+    study.add_trials(_scored_trials(request.ranges, space, tried))
     raw = study.ask(space).params
-    return {name: _text(each, raw[name]) for name, each in plan.ranges.items()}
+    return {name: _text(range_, raw[name]) for name, range_ in request.ranges.items()}
 
 
-def _known(
-    ranges: Ranges, space: "Mapping[str, BaseDistribution]", tried: Sequence[Tried]
+def _scored_trials(
+    ranges: Ranges, space: "Mapping[str, BaseDistribution]", tried: Sequence[ScoredValues]
 ) -> "list[FrozenTrial]":
     """What has a score and lies in the ranges as they are now; a parent's may not."""
     from optuna.trial import create_trial
 
     return [
         create_trial(
-            params={name: _raw(each, one.values[name]) for name, each in ranges.items()},
+            params={name: _raw(range_, scored.values[name]) for name, range_ in ranges.items()},
             distributions=dict(space),
-            value=one.score,
+            value=scored.score,
         )
-        for one in tried
-        if one.score is not None
-        if all(name in one.values and each.holds(one.values[name]) for name, each in ranges.items())
+        for scored in tried
+        if scored.score is not None
+        if all(
+            name in scored.values and range_.holds(scored.values[name])
+            for name, range_ in ranges.items()
+        )
     ]
 
 
-def _distribution(each: Range) -> "BaseDistribution":
+def _distribution(range_: Range) -> "BaseDistribution":
     from optuna.distributions import (
         CategoricalDistribution,
         FloatDistribution,
         IntDistribution,
     )
 
-    match each:
-        case Categorical(values):
+    match range_:
+        case CategoricalRange(values):
             return CategoricalDistribution(values)
-        case Numeric(whole=True):
+        case NumericRange(whole=True):
             return IntDistribution(
-                round(each.low), round(each.high), log=each.scale == "Logarithmic"
+                round(range_.low), round(range_.high), log=range_.scale == "Logarithmic"
             )
-        case Numeric(scale="ReverseLogarithmic"):
-            return FloatDistribution(1 - each.high, 1 - each.low, log=True)
-        case Numeric():
-            return FloatDistribution(each.low, each.high, log=each.scale == "Logarithmic")
+        case NumericRange(scale="ReverseLogarithmic"):
+            return FloatDistribution(1 - range_.high, 1 - range_.low, log=True)
+        case NumericRange():
+            return FloatDistribution(range_.low, range_.high, log=range_.scale == "Logarithmic")
 
 
-def _text(each: Range, raw: Any) -> str:
-    match each:
-        case Categorical():
+def _text(range_: Range, raw: Any) -> str:
+    match range_:
+        case CategoricalRange():
             return str(raw)
-        case Numeric(scale="ReverseLogarithmic"):
-            return each.text(1 - raw)
-        case Numeric():
-            return each.text(raw)
+        case NumericRange(scale="ReverseLogarithmic"):
+            return range_.text(1 - raw)
+        case NumericRange():
+            return range_.text(raw)
 
 
-def _raw(each: Range, text: str) -> Any:
-    match each:
-        case Categorical():
+def _raw(range_: Range, text: str) -> Any:
+    match range_:
+        case CategoricalRange():
             return text
-        case Numeric(scale="ReverseLogarithmic"):
+        case NumericRange(scale="ReverseLogarithmic"):
             return 1 - float(text)
-        case Numeric(whole=True):
+        case NumericRange(whole=True):
             return round(float(text))
-        case Numeric():
-            return min(each.high, max(each.low, float(text)))
+        case NumericRange():
+            return min(range_.high, max(range_.low, float(text)))

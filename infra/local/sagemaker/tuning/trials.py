@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.resources import TRAINING_JOB, TUNING_JOB
 from infra.local.sagemaker.core.store import Record, Store
-from infra.local.sagemaker.tuning.request import TuningPlan
-from infra.local.sagemaker.tuning.search import Tried
+from infra.local.sagemaker.tuning.request import TuningJobRequest
+from infra.local.sagemaker.tuning.search import ScoredValues
 
 TUNED = "TunedHyperParameters"
 ENDED = frozenset({"Completed", "Stopped", "Failed"})
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TuningTrial:
     record: Record
     """The training job's."""
     score: float | None
 
     @classmethod
-    def of(cls, record: Record, metric: str) -> "Trial":
-        values = {each["MetricName"]: each["Value"] for each in
+    def of(cls, record: Record, metric: str) -> "TuningTrial":
+        values = {metric_data["MetricName"]: metric_data["Value"] for metric_data in
                   record.get("FinalMetricDataList", [])}  # fmt: skip
         failed = record["TrainingJobStatus"] == "Failed"
         return cls(record, None if failed else values.get(metric))
@@ -45,29 +45,29 @@ class Trial:
             return "Pending"
         return "Failed" if self.score is None else "Succeeded"
 
-    def summary(self, plan: TuningPlan) -> Record:
+    def summary(self, request: TuningJobRequest) -> Record:
         """HyperParameterTrainingJobSummary, and what it may be sorted by."""
         shown: Record = {**self.record, "ObjectiveStatus": self.objective_status}
-        shown["TuningJobName"] = plan.name
+        shown["TuningJobName"] = request.name
         if self.score is not None:
             shown["FinalObjectiveMetricValue"] = self.score
             shown["FinalHyperParameterTuningJobObjectiveMetric"] = {
-                "Type": "Maximize" if plan.maximizes else "Minimize",
-                "MetricName": plan.metric,
+                "Type": "Maximize" if request.maximizes else "Minimize",
+                "MetricName": request.metric,
                 "Value": self.score,
             }
         return shown
 
 
-def best(plan: TuningPlan, trials: Sequence[Trial]) -> Trial | None:
+def best_trial(request: TuningJobRequest, trials: Sequence[TuningTrial]) -> TuningTrial | None:
     """Of those that came to their end, as in AWS; of those that were stopped where none did."""
     scored = [trial for trial in trials if trial.has_ended and trial.score is not None]
     completed = [trial for trial in scored if trial.status == "Completed"]
-    sign = -1 if plan.maximizes else 1
+    sign = -1 if request.maximizes else 1
     return min(completed or scored, key=lambda trial: sign * (trial.score or 0), default=None)
 
 
-def counters(trials: Sequence[Trial]) -> Record:
+def counters(trials: Sequence[TuningTrial]) -> Record:
     """As Describe shows them. What broke in SageMaker itself might go well another time."""
     states = Counter(trial.status for trial in trials)
     objectives = Counter(trial.objective_status for trial in trials)
@@ -82,7 +82,7 @@ def counters(trials: Sequence[Trial]) -> Record:
             "Stopped": states["Stopped"],
         },
         "ObjectiveStatusCounters": {
-            each: objectives[each] for each in ("Succeeded", "Pending", "Failed")
+            status: objectives[status] for status in ("Succeeded", "Pending", "Failed")
         },
     }
 
@@ -94,30 +94,30 @@ class TuningRecords:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def trials(self, job: Record) -> list[Trial]:
+    def trials(self, job: Record) -> list[TuningTrial]:
         """In the order in which they began. Every training job is looked at: some thousands."""
-        plan = TuningPlan.of(job)
+        request = TuningJobRequest.of(job)
         own = [
             record
             for record in self._store.all(TRAINING_JOB)
             if record.get("TuningJobArn") == job["HyperParameterTuningJobArn"]
         ]
         own.sort(key=lambda record: str(record["TrainingJobName"]))
-        return [Trial.of(record, plan.metric) for record in own]
+        return [TuningTrial.of(record, request.metric) for record in own]
 
-    def before(self, plan: TuningPlan) -> list[Tried]:
+    def parent_trials(self, request: TuningJobRequest) -> list[ScoredValues]:
         """What the parents of a warm start found; not what their own parents had found."""
         return [
-            Tried(trial.record[TUNED], trial.score)
-            for parent in (plan.warm_start.parents if plan.warm_start else ())
+            ScoredValues(trial.record[TUNED], trial.score)
+            for parent in (request.warm_start.parents if request.warm_start else ())
             for trial in self._trials_of(parent)
         ]
 
-    def shown(self, job: Record) -> Record:
+    def describe(self, job: Record) -> Record:
         """As Describe and List have it."""
-        plan, trials = TuningPlan.of(job), self.trials(job)
+        request, trials = TuningJobRequest.of(job), self.trials(job)
         spent = sum(trial.record.get("TrainingTimeInSeconds", 0) for trial in trials)
-        leader = best(plan, trials)
+        leader = best_trial(request, trials)
         config = job["HyperParameterTuningJobConfig"]
         return {
             **job,
@@ -125,39 +125,39 @@ class TuningRecords:
             "Strategy": config["Strategy"],
             "ResourceLimits": config["ResourceLimits"],
             "ConsumedResources": {"RuntimeInSeconds": spent},
-            "BestTrainingJob": leader.summary(plan) if leader else None,
-            "OverallBestTrainingJob": self._overall_best(plan, trials),
+            "BestTrainingJob": leader.summary(request) if leader else None,
+            "OverallBestTrainingJob": self._overall_best(request, trials),
         }
 
-    def refuse_parents(self, plan: TuningPlan) -> None:
+    def check_parents(self, request: TuningJobRequest) -> None:
         """Raises ApiError where a warm start cannot begin from one of them."""
-        for parent in plan.warm_start.parents if plan.warm_start else ():
+        for parent in request.warm_start.parents if request.warm_start else ():
             job = self._store.get(TUNING_JOB, parent)
             if job["HyperParameterTuningJobStatus"] in RUNNING:
                 raise ValidationException(
                     f"The parent hyperparameter tuning job {parent} must be in a terminal state."
                 )
-            _refuse_unlike(plan, TuningPlan.of(job))
+            _refuse_unlike(request, TuningJobRequest.of(job))
 
-    def _trials_of(self, name: str) -> list[Trial]:
+    def _trials_of(self, name: str) -> list[TuningTrial]:
         return self.trials(self._store.get(TUNING_JOB, name))
 
-    def _overall_best(self, plan: TuningPlan, trials: list[Trial]) -> Record | None:
+    def _overall_best(self, request: TuningJobRequest, trials: list[TuningTrial]) -> Record | None:
         """Where data and algorithm are the same: scores on other data compare with nothing."""
-        if plan.warm_start is None or not plan.warm_start.identical:
+        if request.warm_start is None or not request.warm_start.identical:
             return None
-        parents = [each for name in plan.warm_start.parents for each in self._trials_of(name)]
-        leader = best(plan, [*parents, *trials])
-        return leader.summary(plan) if leader else None
+        parents = [trial for name in request.warm_start.parents for trial in self._trials_of(name)]
+        leader = best_trial(request, [*parents, *trials])
+        return leader.summary(request) if leader else None
 
 
-def _refuse_unlike(plan: TuningPlan, parent: TuningPlan) -> None:
-    if (parent.metric, parent.maximizes) != (plan.metric, plan.maximizes):
+def _refuse_unlike(request: TuningJobRequest, parent: TuningJobRequest) -> None:
+    if (parent.metric, parent.maximizes) != (request.metric, request.maximizes):
         raise ValidationException(
             f"The objective metric must be that of the parent hyperparameter tuning job "
             f"{parent.name}, {parent.metric}."
         )
-    if plan.warm_start and plan.warm_start.identical and parent.image != plan.image:
+    if request.warm_start and request.warm_start.identical and parent.image != request.image:
         raise ValidationException(
             "With IdenticalDataAndAlgorithm the training image must be that of the parent "
             f"hyperparameter tuning job {parent.name}, {parent.image}."

@@ -77,7 +77,7 @@ class Server:
 
     def kill(self) -> None:
         """End it as the kernel does when memory runs out."""
-        ours = [psutil.Process(found.pid) for found in processes.running(self.child.name)]
+        ours = [psutil.Process(found.pid) for found in processes.find_running(self.child.name)]
         [server] = [process for process in ours if process.parent() in ours]
         server.kill()
         self.child.exited.result(timeout=PATIENCE)

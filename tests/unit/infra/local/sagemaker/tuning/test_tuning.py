@@ -8,10 +8,10 @@ import pytest
 
 from infra.local.sagemaker.tuning import ranges as tuning_ranges
 from infra.local.sagemaker.tuning import search
-from infra.local.sagemaker.tuning.decision import End, Start, decide, is_hopeless
-from infra.local.sagemaker.tuning.request import TuningPlan
-from infra.local.sagemaker.tuning.search import Tried
-from infra.local.sagemaker.tuning.trials import Trial
+from infra.local.sagemaker.tuning.decision import EndTuning, StartTrials, decide, is_hopeless
+from infra.local.sagemaker.tuning.request import TuningJobRequest
+from infra.local.sagemaker.tuning.search import ScoredValues
+from infra.local.sagemaker.tuning.trials import TuningTrial
 
 
 def numeric(low: str, high: str, scale: str = "Auto", name: str = "lr") -> dict[str, str]:
@@ -23,9 +23,9 @@ LR = {"ContinuousParameterRanges": [numeric("0.001", "0.1", "Logarithmic")]}
 
 def plan(
     strategy: str = "Bayesian", ranges: Any = LR, kind: str = "Maximize", **limits: Any
-) -> TuningPlan:
+) -> TuningJobRequest:
     criteria = limits.pop("criteria", {})
-    return TuningPlan.of(
+    return TuningJobRequest.of(
         {
             "HyperParameterTuningJobName": "search",
             "HyperParameterTuningJobConfig": {
@@ -49,13 +49,13 @@ def plan(
 
 
 def searched(
-    plan: TuningPlan, count: int, seed: int, before: list[Tried] | None = None
-) -> list[Tried]:
+    plan: TuningJobRequest, count: int, seed: int, before: list[ScoredValues] | None = None
+) -> list[ScoredValues]:
     """Trials one after another, each scored by how near its lr is to 0.005."""
-    tried: list[Tried] = []
+    tried: list[ScoredValues] = []
     for _ in range(count):
         values = search.next_values(plan, tried, seed, before or [])
-        tried.append(Tried(values, -off(values["lr"])))
+        tried.append(ScoredValues(values, -off(values["lr"])))
     return tried
 
 
@@ -85,7 +85,7 @@ def test_a_warm_start_begins_where_its_parents_ended() -> None:
 
 
 def test_what_parents_tried_outside_the_ranges_is_left_out() -> None:
-    before = [Tried({"lr": "7"}, 1.0), Tried({"other": "1"}, 1.0)]
+    before = [ScoredValues({"lr": "7"}, 1.0), ScoredValues({"other": "1"}, 1.0)]
     for each in searched(plan(), 4, 0, before):
         assert 0.001 <= float(each.values["lr"]) <= 0.1
 
@@ -108,19 +108,21 @@ def test_a_wide_range_without_a_scale_is_searched_by_logarithm() -> None:
     ranges = {"ContinuousParameterRanges": [numeric("0.0001", "1")]}
     values = [float(each.values["lr"]) for each in searched(plan("Random", ranges), 6, 0)]
     assert sum(value < 0.1 for value in values) >= 3
-    assert tuning_ranges.parse(ranges)["lr"] == tuning_ranges.Numeric(
+    assert tuning_ranges.parse(ranges)["lr"] == tuning_ranges.NumericRange(
         0.0001, 1, "Logarithmic", whole=False
     )
 
 
-def trial(status: str, score: float | None = None) -> Trial:
-    return Trial({"TrainingJobName": "t", "TrainingJobStatus": status}, score)
+def trial(status: str, score: float | None = None) -> TuningTrial:
+    return TuningTrial({"TrainingJobName": "t", "TrainingJobStatus": status}, score)
 
 
 RUNNING, FAILED = trial("InProgress"), trial("Failed")
 
 
-def decided(*trials: Trial, plan: TuningPlan | None = None, **how: bool) -> Start | End:
+def decided(
+    *trials: TuningTrial, plan: TuningJobRequest | None = None, **how: bool
+) -> StartTrials | EndTuning:
     known = {"stopping": False, "in_time": True} | how
     return decide(plan or PLAN, trials, **known)
 
@@ -128,48 +130,48 @@ def decided(*trials: Trial, plan: TuningPlan | None = None, **how: bool) -> Star
 PLAN = plan()
 
 
-def done(*scores: float) -> list[Trial]:
+def done(*scores: float) -> list[TuningTrial]:
     return [trial("Completed", score) for score in scores]
 
 
 def test_as_many_are_started_as_may_run_and_are_left() -> None:
-    assert decided() == Start(2)
-    assert decided(RUNNING) == Start(1)
-    assert decided(RUNNING, RUNNING) == Start(0)
-    assert decided(*done(1, 2, 3, 4, 5)) == Start(1)
-    assert decided(*done(1, 2, 3, 4), RUNNING, RUNNING) == Start(0)
-    assert decided(*done(1, 2, 3, 4, 5, 6)) == End("Completed")
+    assert decided() == StartTrials(2)
+    assert decided(RUNNING) == StartTrials(1)
+    assert decided(RUNNING, RUNNING) == StartTrials(0)
+    assert decided(*done(1, 2, 3, 4, 5)) == StartTrials(1)
+    assert decided(*done(1, 2, 3, 4), RUNNING, RUNNING) == StartTrials(0)
+    assert decided(*done(1, 2, 3, 4, 5, 6)) == EndTuning("Completed")
 
 
 def test_a_search_is_stopped_by_a_person_or_the_clock() -> None:
-    assert decided(RUNNING, stopping=True) == End("Stopped")
-    assert decided(*done(1), in_time=False) == End("Stopped")
+    assert decided(RUNNING, stopping=True) == EndTuning("Stopped")
+    assert decided(*done(1), in_time=False) == EndTuning("Stopped")
 
 
 def test_five_failures_are_enough_where_nothing_has_succeeded() -> None:
-    assert decided(*[FAILED] * 4) == Start(2)
+    assert decided(*[FAILED] * 4) == StartTrials(2)
     end = decided(*[FAILED] * 5)
-    assert isinstance(end, End)
+    assert isinstance(end, EndTuning)
     assert end.status == "Failed"
-    assert decided(*[FAILED] * 5, *done(1)) == End("Completed")
-    assert decided(*done(1), *[FAILED] * 4) == Start(1)
+    assert decided(*[FAILED] * 5, *done(1)) == EndTuning("Completed")
+    assert decided(*done(1), *[FAILED] * 4) == StartTrials(1)
 
 
 def test_a_target_that_is_reached_ends_the_search() -> None:
     wanted = {"TargetObjectiveMetricValue": 0.9}
     maximizing = plan(criteria=wanted)
-    assert decided(*done(0.8), plan=maximizing) == Start(2)
-    assert decided(*done(0.8, 0.9), plan=maximizing) == End("Completed")
+    assert decided(*done(0.8), plan=maximizing) == StartTrials(2)
+    assert decided(*done(0.8, 0.9), plan=maximizing) == EndTuning("Completed")
     minimizing = plan(kind="Minimize", criteria=wanted)
-    assert decided(*done(0.95), plan=minimizing) == Start(2)
-    assert decided(*done(0.8), plan=minimizing) == End("Completed")
+    assert decided(*done(0.95), plan=minimizing) == StartTrials(2)
+    assert decided(*done(0.8), plan=minimizing) == EndTuning("Completed")
 
 
 def test_a_search_that_finds_nothing_better_any_more_ends() -> None:
     patient = {"BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3}}
     short = plan(criteria=patient)
-    assert decided(*done(1, 5, 2, 2), plan=short) == Start(2)
-    assert decided(*done(1, 5, 2, 2, 2), plan=short) == End("Completed")
+    assert decided(*done(1, 5, 2, 2), plan=short) == StartTrials(2)
+    assert decided(*done(1, 5, 2, 2, 2), plan=short) == EndTuning("Completed")
 
 
 def test_a_trial_is_hopeless_below_the_median_of_the_running_averages() -> None:
