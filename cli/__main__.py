@@ -46,7 +46,7 @@ class Sortbox(click.Group):
         for title, commands in GROUPS.items():
             with formatter.section(title):
                 formatter.write_dl(
-                    [(each.name or "", each.get_short_help_str(80)) for each in commands]
+                    [(item.name or "", item.get_short_help_str(80)) for item in commands]
                 )
 
 
@@ -66,9 +66,9 @@ def completion(shell: str) -> None:
     """Print the completion script of a shell: `eval "$(./sortbox completion bash)"`."""
     from click.shell_completion import get_completion_class
 
-    found = get_completion_class(shell)
-    assert found is not None
-    click.echo(found(sortbox, {}, "sortbox", "_SORTBOX_COMPLETE").source())
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None
+    click.echo(completion_class(sortbox, {}, "sortbox", "_SORTBOX_COMPLETE").source())
 
 
 for group in GROUPS.values():

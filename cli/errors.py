@@ -92,13 +92,15 @@ def of_aws(error: Exception) -> str | None:
     return next((text for kinds, text in sentences.items() if isinstance(error, kinds)), None)
 
 
-def _refused(code: str, said: str) -> str:
+def _refused(code: str, message: str) -> str:
     if code in THROTTLED:
-        return f"AWS is throttling this account. Wait a minute and run the command again. ({said})"
+        return (
+            f"AWS is throttling this account. Wait a minute and run the command again. ({message})"
+        )
     if code in EXPIRED:
         return "Your AWS session has expired. Sign in again, and run the command again."
     if code in INVALID_KEYS:
-        return f"AWS does not accept these credentials. ({said})"
+        return f"AWS does not accept these credentials. ({message})"
     if code in DENIED:
-        return f"Your AWS credentials may not do that: {said}"
-    return f"AWS refused: {said}"
+        return f"Your AWS credentials may not do that: {message}"
+    return f"AWS refused: {message}"

@@ -82,28 +82,28 @@ class Hyperparameter(click.ParamType[str]):
     With `ranges`, `0.001:0.1` and `32,64` too, which tuning searches.
     """
 
-    def __init__(self, each: "Field[Any]", ranges: bool) -> None:
-        self.each = each
+    def __init__(self, field: "Field[Any]", ranges: bool) -> None:
+        self.field = field
         self.ranges = ranges
-        rules = each.metadata
-        if each.name == "weights":
+        rules = field.metadata
+        if field.name == "weights":
             self.name = "pretrained|none|FILE"
         elif "choices" in rules:
             self.name = "|".join(rules["choices"])
         elif "pattern" in rules:
             self.name = "text"
         else:
-            self.name = "integer" if each.type is int else "number"
+            self.name = "integer" if field.type is int else "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text, name = str(value), flag(self.each)
+        text, name = str(value), flag(self.field)
         if name == "weights" and (text.startswith("s3://") or Path(text).is_file()):
             return text
         try:
             if not (self.ranges and parsed_range(name, text)):
-                parse(self.each, text)
+                parse(self.field, text)
         except TrainingFailed as error:
-            hint = did_you_mean(text, self.each.metadata.get("choices", ()))
+            hint = did_you_mean(text, self.field.metadata.get("choices", ()))
             self.fail(f"{error}{hint}", param, ctx)
         return text
 
@@ -112,13 +112,13 @@ def hyperparameters(ranges: bool = False) -> Decorator:
     """An option for each field of TrainConfig; those that are not advanced are in `--help`."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for each in reversed(fields(TrainConfig)):
+        for field in reversed(fields(TrainConfig)):
             command = click.option(
-                f"--{flag(each)}",
-                each.name,
-                type=Hyperparameter(each, ranges),
-                help=f"{each.metadata['means']}  [default: {each.default}]",
-                hidden=each.metadata["advanced"],
+                f"--{flag(field)}",
+                field.name,
+                type=Hyperparameter(field, ranges),
+                help=f"{field.metadata['means']}  [default: {field.default}]",
+                hidden=field.metadata["advanced"],
             )(command)
         return click.option(
             "--help-advanced",
@@ -136,25 +136,25 @@ def _show_advanced(ctx: click.Context, param: click.Parameter, value: bool) -> N
     if not value or ctx.resilient_parsing:
         return
     hidden = [
-        each
-        for each in ctx.command.params
-        if isinstance(each, click.Option) and each.hidden and each.name in HYPERPARAMETERS
+        option
+        for option in ctx.command.params
+        if isinstance(option, click.Option) and option.hidden and option.name in HYPERPARAMETERS
     ]
-    for each in hidden:
-        each.hidden = False
+    for option in hidden:
+        option.hidden = False
     page = ctx.command.get_help(ctx)
-    for each in hidden:  # the command outlives this page
-        each.hidden = True
+    for option in hidden:  # the command outlives this page
+        option.hidden = True
     click.echo(page)
     ctx.exit()
 
 
-def given_hyperparameters(options: Mapping[str, Any]) -> dict[str, str]:
+def set_hyperparameters(options: Mapping[str, Any]) -> dict[str, str]:
     """The hyperparameters that were given, by the names that a training job reads."""
     return {
-        flag(each): options[each.name]
-        for each in fields(TrainConfig)
-        if options.get(each.name) is not None
+        flag(field): options[field.name]
+        for field in fields(TrainConfig)
+        if options.get(field.name) is not None
     }
 
 

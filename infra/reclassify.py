@@ -1,4 +1,4 @@
-"""Bring every answer up to date by batch: what it would take, then start, stop or end it.
+"""Reclassify by batch: estimate, start, stop or end a run.
 
 What is counted is what will be done: the run's own walk, with the settings that are deployed.
 """
@@ -92,15 +92,15 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """A stage as its folder function sees it."""
+class Reclassifier:
+    """Plans and starts reclassifications with the settings of the deployed folder function."""
 
     context: Context
     sqs: "SQSClient"
     folder_queue_url: str
 
     @classmethod
-    def of(cls, stage: Stage) -> "Desk":
+    def of(cls, stage: Stage) -> "Reclassifier":
         """With the settings that are deployed. Raises StageError where nothing is."""
         function = f"{stage.stack}-onFolder"
         try:
@@ -122,7 +122,7 @@ class Desk:
         bounds = replace(context.limits, heads_at_once=HEADS_AT_ONCE)
         return cls(replace(context, limits=bounds), sqs, settings.folder_queue_url)
 
-    def plan(self, scope: Scope, table: Prices, given: Assumptions) -> Plan:
+    def plan(self, scope: Scope, table: Prices, assumptions: Assumptions) -> Plan:
         """Reads every listing below the scope, and a result an image: minutes for a million."""
         model = str(self.context.active_model().id)
         reasons: Counter[Reason] = Counter()
@@ -135,7 +135,7 @@ class Desk:
             images += walk.images
             reasons += walk.reasons
             jobs += _jobs(walk, self.context.endpoint_max_late)
-        takes = cost.sweep(table, images, reasons.total(), jobs, given)
+        takes = cost.sweep(table, images, reasons.total(), jobs, assumptions)
         return Plan(
             scope,
             model,
@@ -164,16 +164,16 @@ class Desk:
 
     def end(self) -> Run | None:
         """Gives up a sweep: what is answered stays, what is not is left to the next one."""
-        found = claim.read(self.context.bucket, RECLASSIFICATION)
-        if found is None:
+        claimed = claim.read(self.context.bucket, RECLASSIFICATION)
+        if claimed is None:
             return None
         try:
             now = timestamps.to_text(self.context.now())
-            status.write(self.context.bucket, found.run, "given up", now)
-            claim.close(self.context, found.run)
+            status.write(self.context.bucket, claimed.run, "given up", now)
+            claim.close(self.context, claimed.run)
         except (RunClosedError, ContendedError) as error:
             raise ReclassifyError("it changed at this very moment; try again") from error
-        return found.run
+        return claimed.run
 
 
 def _jobs(walk: Walk, most_late: int) -> int:
@@ -189,8 +189,8 @@ def scope_of(prefix: str, kind: Kind = "renewal") -> Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the person at the terminal wants."""
+class ReclassifyRequest:
+    """The options of `./sortbox reclassify`."""
 
     prefix: str = INBOX
     kind: Kind = "renewal"
@@ -201,32 +201,40 @@ class Asked:
     end: bool = False
 
 
-def run(desk: Desk, asked: Asked, ask: Callable[[str], bool]) -> Iterator[str]:
-    """What is to be said, sentence by sentence. Raises ReclassifyError."""
-    if asked.stop or asked.end:
-        yield _halt(desk, asked)
+def run(
+    desk: Reclassifier, request: ReclassifyRequest, confirm: Callable[[str], bool]
+) -> Iterator[str]:
+    """Yield the lines to print. Raises ReclassifyError."""
+    if request.stop or request.end:
+        yield _halt(desk, request)
         return
-    given = Assumptions(instance=desk.context.resources.type, rate=asked.rate)
-    plan = desk.plan(scope_of(asked.prefix, asked.kind), cost.load_prices(), given)
+    assumptions = Assumptions(instance=desk.context.resources.type, rate=request.rate)
+    plan = desk.plan(scope_of(request.prefix, request.kind), cost.load_prices(), assumptions)
     yield str(plan)
     if plan.images == 0:
-        yield "There is nothing there."
-    elif asked.dry_run:
-        yield "A dry run: nothing was started."
+        yield "There are no images below this prefix."
+    elif request.dry_run:
+        yield "Dry run: nothing was started."
     elif plan.stale == 0 and claim.read(desk.context.bucket, RECLASSIFICATION) is None:
         yield "Everything is up to date."
-    elif plan.is_large and not asked.yes and not ask(f"More than {plan.confirm_above:,}. Start?"):
+    elif (
+        plan.is_large
+        and not request.yes
+        and not confirm(f"More than {plan.confirm_above:,}. Start?")
+    ):
         raise ReclassifyError("Not started. Pass --yes to start it without asking.")
     else:
         desk.start(plan.scope)
         yield "Started. `./sortbox status` shows how far it is."
 
 
-def _halt(desk: Desk, asked: Asked) -> str:
-    run = desk.end() if asked.end else desk.stop()
+def _halt(desk: Reclassifier, request: ReclassifyRequest) -> str:
+    run = desk.end() if request.end else desk.stop()
     if run is None:
         raise ReclassifyError("no reclassification is under way")
-    done = (
-        "has ended" if asked.end else "stops after what runs now; `./sortbox reclassify` resumes it"
+    outcome = (
+        "has ended"
+        if request.end
+        else "stops after what runs now; `./sortbox reclassify` resumes it"
     )
-    return f"The reclassification of {INBOX}{run.path} {done}."
+    return f"The reclassification of {INBOX}{run.path} {outcome}."

@@ -1,4 +1,4 @@
-"""The images that a person should look at, as a folder of classes; corrected, training takes it.
+"""Download images for review, as a folder for each class that training can read.
 
 Without a CSV: whatever the runs have listed in `outbox/_review/`, each image in the folder of its
 label. Move those that are wrong into the right folder. Or fill the column `corrected` of a list and
@@ -29,7 +29,7 @@ class ReviewError(SortboxError):
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ReviewEntry:
     """An image of a list; `corrected` is empty where nobody has said anything."""
 
     image: str
@@ -39,24 +39,24 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    kept: int
+class FetchCounts:
+    fetched: int
     changed: int
     """Images that are no longer those that were listed: gone, or overwritten since."""
 
 
-def lists(bucket: Bucket) -> Iterator[Listed]:
+def read_lists(bucket: Bucket) -> Iterator[ReviewEntry]:
     """Of all runs; an image that two list comes once."""
-    seen = set()
-    for found in bucket.walk(PREFIX):
-        stored = bucket.read(found.key)
-        for each in parse(stored.body.decode() if stored else "", found.key):
-            if each.image not in seen:
-                seen.add(each.image)
-                yield each
+    images = set()
+    for item in bucket.walk(PREFIX):
+        stored = bucket.read(item.key)
+        for entry in parse(stored.body.decode() if stored else "", item.key):
+            if entry.image not in images:
+                images.add(entry.image)
+                yield entry
 
 
-def parse(text: str, name: str) -> Iterator[Listed]:
+def parse(text: str, name: str) -> Iterator[ReviewEntry]:
     """Raises ReviewError for a table that is no list of ours."""
     rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
     missing = set(COLUMNS) - set(rows.fieldnames or ())
@@ -68,32 +68,32 @@ def parse(text: str, name: str) -> Iterator[Listed]:
         )
         if not image.startswith(INBOX):
             raise ReviewError(f"line {rows.line_num} of {name} names no image of {INBOX}")
-        yield Listed(image, etag, label, correct.strip())
+        yield ReviewEntry(image, etag, label, correct.strip())
 
 
-def corrected(listed: Iterator[Listed]) -> Iterator[Listed]:
-    return (each for each in listed if each.corrected)
+def only_corrected(listed: Iterator[ReviewEntry]) -> Iterator[ReviewEntry]:
+    return (entry for entry in listed if entry.corrected)
 
 
-def fetch(bucket: Bucket, listed: Iterator[Listed], out: Path) -> Done:
+def fetch(bucket: Bucket, listed: Iterator[ReviewEntry], out: Path) -> FetchCounts:
     """Each image into the folder of its class, unless it has changed since it was listed."""
-    kept = changed = 0
+    fetched = changed = 0
     folders = ClassFolders(_class_folders(out))
-    for each in listed:
-        head = bucket.head(each.image)
+    for entry in listed:
+        head = bucket.head(entry.image)
         is_readable = head is not None and head.listed.size <= LARGEST_BYTES
-        stored = bucket.read(each.image) if is_readable else None
-        if stored is None or stored.etag != each.etag:
+        stored = bucket.read(entry.image) if is_readable else None
+        if stored is None or stored.etag != entry.etag:
             changed += 1
             continue
-        below = folders.folder_of(each.corrected or each.label)
+        below = folders.folder_of(entry.corrected or entry.label)
         folder = out / below
         if any((out / one).is_symlink() for one in (below, *below.parents[:-1])):
             raise ReviewError(f"{folder} is a link: images are put into folders of {out} only")
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / file_name(each.image), stored.body)
-        kept += 1
-    return Done(kept, changed)
+        _write(folder / file_name(entry.image), stored.body)
+        fetched += 1
+    return FetchCounts(fetched, changed)
 
 
 def _class_folders(out: Path) -> Iterator[PurePosixPath]:
@@ -124,15 +124,15 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def run(bucket: Bucket, out: Path, table: Path | None) -> Done:
+def run(bucket: Bucket, out: Path, table: Path | None) -> FetchCounts:
     """Into `out`: what the runs have listed, or what `table` has a corrected label for.
 
     Raises ReviewError for a table that is no list of ours.
     """
     if table is None:
-        return fetch(bucket, lists(bucket), out)
+        return fetch(bucket, read_lists(bucket), out)
     try:
         text = table.read_text()
     except UnicodeError as error:
         raise ReviewError(f"{table} is not UTF-8 text: {error}") from error
-    return fetch(bucket, corrected(parse(text, str(table))), out)
+    return fetch(bucket, only_corrected(parse(text, str(table))), out)

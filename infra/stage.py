@@ -86,10 +86,10 @@ class Stage:
 
     def kms_key(self) -> str | None:
         """The ARN of the customer's own key; None where there is none. Raises StageError."""
-        found = outputs(self.storage_stack)
-        if found is None:
+        described = outputs(self.storage_stack)
+        if described is None:
             raise StageError(self._not_deployed)
-        key = found.get("KmsKey", NO_KEY)  # a stage from before there were keys has none
+        key = described.get("KmsKey", NO_KEY)  # a stage from before there were keys has none
         return None if key == NO_KEY else key
 
     @property
@@ -100,21 +100,21 @@ class Stage:
         )
 
     def _output(self, stack: str, name: str) -> str:
-        found = outputs(stack)
-        if found is None or name not in found:
+        described = outputs(stack)
+        if described is None or name not in described:
             raise StageError(self._not_deployed)
-        return found[name]
+        return described[name]
 
 
 def outputs(stack: str) -> dict[str, str] | None:
     """A stack's outputs by name; None where there is no such stack."""
     try:
-        found = boto3.client("cloudformation").describe_stacks(StackName=stack)
+        described = boto3.client("cloudformation").describe_stacks(StackName=stack)
     except ClientError as error:
         if not is_missing(error):
             raise
         return None
     return {
         output["OutputKey"]: output["OutputValue"]
-        for output in found["Stacks"][0].get("Outputs", [])
+        for output in described["Stacks"][0].get("Outputs", [])
     }

@@ -28,13 +28,13 @@ def status(key: str, stage: "Stage", as_json: bool) -> None:
 
     from aws.bucket import Bucket
     from domain.keys import INBOX
-    from infra.diagnostics.findings import Lookout
+    from infra.diagnostics.findings import StatusSources
     from infra.diagnostics.status import everything, explain
 
     connect(stage)
     bucket = Bucket(boto3.client("s3"), stage.bucket)
-    look = Lookout(stage, bucket, boto3.client("sqs"), boto3.client("sagemaker"))
-    for finding in everything(look) if key in ("", INBOX) else explain(look, key):
+    sources = StatusSources(stage, bucket, boto3.client("sqs"), boto3.client("sagemaker"))
+    for finding in everything(sources) if key in ("", INBOX) else explain(sources, key):
         document = {"about": finding.about, "sentence": finding.sentence} | dict(finding.facts)
         if as_json:
             say_json(document)
@@ -69,10 +69,10 @@ def reclassify(
 ) -> None:
     """Bring every answer up to date with the active model, by batch transform."""
     from infra.diagnostics.cost import TYPICAL
-    from infra.reclassify import Asked, Desk, run
+    from infra.reclassify import Reclassifier, ReclassifyRequest, run
 
     connect(stage)
-    request = Asked(
+    request = ReclassifyRequest(
         prefix=prefix,
         kind="unanswered" if kind == "unanswered" else "renewal",
         rate=rate or TYPICAL.rate,
@@ -81,15 +81,17 @@ def reclassify(
         stop=stop,
         end=end,
     )
-    for sentence in run(Desk.of(stage), request, confirm):
+    for sentence in run(Reclassifier.of(stage), request, confirm):
         say(sentence)
 
 
 def start_reclassification(stage: "Stage", yes: bool) -> None:
     """After the model has changed: start it, or show what it would take."""
-    from infra.reclassify import Asked, Desk, run
+    from infra.reclassify import Reclassifier, ReclassifyRequest, run
 
-    for sentence in run(Desk.of(stage), Asked(yes=yes, dry_run=not yes), confirm):
+    for sentence in run(
+        Reclassifier.of(stage), ReclassifyRequest(yes=yes, dry_run=not yes), confirm
+    ):
         say(sentence)
 
 
@@ -123,5 +125,5 @@ def review(stage: "Stage", out: Path, table: Path | None) -> None:
     from infra import review as lists
 
     connect(stage)
-    done = lists.run(Bucket(boto3.client("s3"), stage.bucket), out, table)
-    say(f"{done.kept} images in {out}; {done.changed} have changed since and are left out.")
+    counts = lists.run(Bucket(boto3.client("s3"), stage.bucket), out, table)
+    say(f"{counts.fetched} images in {out}; {counts.changed} have changed since and are left out.")

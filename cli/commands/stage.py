@@ -50,14 +50,14 @@ def doctor(stage: "Stage", image: str | None, as_json: bool) -> None:
     """
     import boto3
 
-    from infra.diagnostics.doctor import Patient, findings
+    from infra.diagnostics.doctor import CheckContext, run_checks
 
     connect(stage)
     session: Any = boto3.Session()
     if stage.name == LOCAL:
         image = image or image_of(stage, stage.endpoint_instance_type)
     missing = 0
-    for finding in findings(Patient(stage, image, session.client)):
+    for finding in run_checks(CheckContext(stage, image, session.client)):
         missing += finding.state == "missing"
         if as_json:
             document = {"about": finding.about, "state": finding.state}

@@ -13,8 +13,8 @@ from cli.parameters import (
     Choice,
     Command,
     Decorator,
-    given_hyperparameters,
     hyperparameters,
+    set_hyperparameters,
     stage_option,
 )
 from cli.stages import connect, image_of
@@ -107,7 +107,7 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
     )
     request = search.tuning_request(
         _job(data, stage, {name: options[name] for name in JOB}),
-        given_hyperparameters(options),
+        set_hyperparameters(options),
         search_options,
     )
     sys.exit(0 if search.run(request, Console()) else 1)
@@ -121,6 +121,6 @@ def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
 
     instance_type = options["instance_type"]
     image = options["image"] or image_of(stage, instance_type)
-    words = given_hyperparameters(options)
+    words = set_hyperparameters(options)
     request = job.job_request(stage, image, data, words, instance_type, options["spot"])
     return replace(request, managed_debugger=options["managed_debugger"])

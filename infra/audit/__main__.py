@@ -1,4 +1,4 @@
-"""What others know to look for: templates by cfn-lint and checkov, libraries by pip-audit.
+"""Scan templates (cfn-lint, checkov) and dependencies (pip-audit) for known vulnerabilities.
 
 `python -m infra.audit [templates] [libraries] [bundled]`, all where none is named. The tools have
 an environment of their own, because they pin what Sortbox pins otherwise. Auditing libraries asks
@@ -28,7 +28,7 @@ from infra.stacks import bundle
 HERE = Path(__file__).parent
 TOOLS = LOCAL / "audit-venv"
 REGION = "us-east-1"
-WRITTEN = ("storage.yml", "image.yml", "key.yml")
+TEMPLATES = ("storage.yml", "image.yml", "key.yml")
 REQUIREMENTS = (
     *("requirements.txt", "infra/local/requirements.txt", "infra/audit/requirements.txt"),
     *("benchmarks/requirements.txt", "infra/container/serve.txt"),
@@ -37,35 +37,37 @@ REQUIREMENTS = (
     "infra/tools/sbom.txt",
     *("infra/tools/atheris.txt", "infra/tools/mutmut.txt", "infra/tools/docs.txt"),
 )
-ROAD = (
+NETWORK_VARIABLES = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"),
 )
 """How a tool reaches the network where that goes through a proxy with a certificate of its own."""
 
-PASSED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME", *ROAD})
+PASSED_VARIABLES = frozenset(
+    {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME", *NETWORK_VARIABLES}
+)
 FOUND, UNCHECKED, LISTED = 1, 2, -1
-SAID = {
+OUTCOMES = {
     0: "nothing found",
     UNCHECKED: "not all of it could be checked, see above",
     LISTED: "listed above, and checked by nobody",
 }
 
 
-def main(*wanted: str) -> int:
+def main(*names: str) -> int:
     audits: dict[str, Callable[[], int]] = {
         "templates": templates,
         "libraries": libraries,
         "bundled": bundled,
     }
-    if unknown := sorted(set(wanted) - set(audits)):
+    if unknown := sorted(set(names) - set(audits)):
         print(f"no such audit: {', '.join(unknown)}; there are {', '.join(audits)}")
         return FOUND
     python_environment(TOOLS, HERE / "requirements.txt")
-    results = {name: audits[name]() for name in wanted or audits}
+    results = {name: audits[name]() for name in names or audits}
     for name, status in results.items():
-        print(f"{name}: {SAID.get(status, 'see above')}")
+        print(f"{name}: {OUTCOMES.get(status, 'see above')}")
     return max(0, *results.values())
 
 
@@ -79,12 +81,12 @@ def package(stage: str, folder: Path) -> None:
     """Every template as it would be deployed. Raises CalledProcessError."""
     bundle.build(bundle.BUNDLE)
     ours = node.environment() | {"SORTBOX_BUCKET": "bucket", "AWS_REGION": REGION}
-    with TemporaryDirectory() as made, node.alone():
-        command = node.osls("package", "--stage", stage, "--package", made)
+    with TemporaryDirectory() as folder_name, node.alone():
+        command = node.osls("package", "--stage", stage, "--package", folder_name)
         subprocess.run(command, cwd=shipped.REPOSITORY, env=ours, check=True, capture_output=True)
-        template = Path(made, "cloudformation-template-update-stack.json")
+        template = Path(folder_name, "cloudformation-template-update-stack.json")
         shutil.copy(template, folder / "sortbox.json")
-    for name in WRITTEN:
+    for name in TEMPLATES:
         shutil.copy(shipped.REPOSITORY / "infra" / "stacks" / name, folder)
 
 
@@ -101,10 +103,10 @@ def scan(folder: Path) -> int:
 def libraries() -> int:
     """Every package of every lock, the tools' own as well."""
     with TemporaryDirectory() as folder:
-        return max(_asked_about(lock, Path(folder, "said.json")) for lock in REQUIREMENTS)
+        return max(_audit_lock(lock, Path(folder, "said.json")) for lock in REQUIREMENTS)
 
 
-def _asked_about(lock: str, answer: Path) -> int:
+def _audit_lock(lock: str, answer: Path) -> int:
     """Everything is pinned with what it needs, so nothing is resolved again."""
     answer.unlink(missing_ok=True)
     options = ["--no-deps", "--disable-pip", "--progress-spinner", "off"]
@@ -113,13 +115,13 @@ def _asked_about(lock: str, answer: Path) -> int:
     if not answer.is_file():
         print(f"{lock}: not checked, pip-audit ended with {status}: it could not ask, see above")
         return UNCHECKED
-    found = judged(json.loads(answer.read_text()))
-    print(f"{lock}: {found}")
-    return found.status
+    result = parse_result(json.loads(answer.read_text()))
+    print(f"{lock}: {result}")
+    return result.status
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class AuditResult:
     """What pip-audit says of a lock. `vulnerable` and `skipped` are sentences, one a package."""
 
     clean: int
@@ -135,46 +137,47 @@ class Judged:
     def __str__(self) -> str:
         counts = f"{self.clean} have no known fault, {len(self.vulnerable)} have, "
         counts += f"{len(self.skipped)} could not be checked"
-        shown = [*self.vulnerable, *self.skipped[:SHOWN]]
-        if len(self.skipped) > SHOWN:
-            shown.append(f"and {len(self.skipped) - SHOWN} more that could not be checked")
+        shown = [*self.vulnerable, *self.skipped[:MAX_SHOWN]]
+        if len(self.skipped) > MAX_SHOWN:
+            shown.append(f"and {len(self.skipped) - MAX_SHOWN} more that could not be checked")
         return "\n  ".join([counts, *shown])
 
 
-SHOWN = 3
+MAX_SHOWN = 3
 
 
-def judged(said: dict[str, Any]) -> Judged:
+def parse_result(document: dict[str, Any]) -> AuditResult:
     """Reads pip-audit's JSON."""
     clean, vulnerable, skipped = 0, [], []
-    for each in said["dependencies"]:
-        if "skip_reason" in each:
-            skipped.append(str(each["skip_reason"]))
-        elif each["vulns"]:
-            known = ", ".join(fault["id"] for fault in each["vulns"])
-            vulnerable.append(f"{each['name']} {each['version']}: {known}")
+    for dependency in document["dependencies"]:
+        if "skip_reason" in dependency:
+            skipped.append(str(dependency["skip_reason"]))
+        elif dependency["vulns"]:
+            identifiers = ", ".join(fault["id"] for fault in dependency["vulns"])
+            vulnerable.append(f"{dependency['name']} {dependency['version']}: {identifiers}")
         else:
             clean += 1
-    return Judged(clean, tuple(vulnerable), tuple(skipped))
+    return AuditResult(clean, tuple(vulnerable), tuple(skipped))
 
 
 def bundled() -> int:
     """What the image's wheels bring beside what their names say: pip-audit knows none of it."""
-    parts = inventory.parts(inventory.own_site(), inventory.contents("image-gpu"))
-    told = [(part, each) for part in parts for each in part.bundled]
-    for part, each in told:
-        print(f"  {part.name:24} {each.name:24} {each.version or '?':24} {each.told_by}")
-    unknown = sum(each.version is None for _, each in told)
+    parts = inventory.components(inventory.own_site(), inventory.contents("image-gpu"))
+    bundles = [(part, item) for part in parts for item in part.bundled]
+    for part, item in bundles:
+        print(f"  {part.name:24} {item.name:24} {item.version or '?':24} {item.told_by}")
+    unknown = sum(item.version is None for _, item in bundles)
     print(
-        f"{len(told)} things within {len({part.name for part, _ in told})} packages of the image, "
-        f"{unknown} of unknown version; what is linked into an extension module is not even seen"
+        f"{len(bundles)} things within {len({part.name for part, _ in bundles})} packages of the "
+        f"image, {unknown} of unknown version; code linked into extension modules "
+        "is not seen"
     )
     return LISTED
 
 
 def environment(ours: Mapping[str, str]) -> dict[str, str]:
     """The tools need no credentials, and checkov would send its findings with some."""
-    return {name: ours[name] for name in PASSED if name in ours}
+    return {name: ours[name] for name in PASSED_VARIABLES if name in ours}
 
 
 def _run(tool: str, *arguments: str, quiet: bool = False) -> int:

@@ -1,4 +1,4 @@
-"""What third parties wrote in what we ship: the functions' bundle, and the image of each variant.
+"""Third-party packages in what we ship: the functions' bundle, and the image of each variant.
 
 Read off installed distributions, with the standard library alone, so that the image can say it of
 itself while it is built. A wheel brings more than its name says: shared libraries, crates, copies
@@ -22,8 +22,8 @@ from infra.audit.licences import licence_of
 
 CONTAINER = shipped.REPOSITORY / "infra" / "container"
 
-Thing = Literal["lambda", "image-serve", "image-cpu", "image-gpu"]
-THINGS: dict[Thing, tuple[str, ...]] = {
+Artifact = Literal["lambda", "image-serve", "image-cpu", "image-gpu"]
+ARTIFACT_LOCKS: dict[Artifact, tuple[str, ...]] = {
     "lambda": (),
     "image-serve": ("serve.txt",),
     "image-cpu": ("cpu.txt", "torch-cpu.txt"),
@@ -34,7 +34,7 @@ THINGS: dict[Thing, tuple[str, ...]] = {
 LIBRARY = re.compile(r"(?:lib)?(?P<name>[A-Za-z0-9_+]+)\S*\.so(\.[0-9].*)?")
 """A shared library, whatever was put between its name and `.so`: a hash, a version, a build."""
 
-SAME = {
+PROJECT_OF_LIBRARY = {
     "crypto": "openssl",
     "ssl": "openssl",
     "lcms2": "littlecms2",
@@ -51,7 +51,11 @@ SAME = {
 }
 """Libraries that a project's own name does not name."""
 
-OWN = {"torch": ("torch", "c10", "caffe2", "shm"), "openvino": ("openvino",), "triton": ("triton",)}
+OWN_LIBRARIES = {
+    "torch": ("torch", "c10", "caffe2", "shm"),
+    "openvino": ("openvino",),
+    "triton": ("triton",),
+}
 """Libraries that are the package itself; all of NVIDIA's are."""
 
 
@@ -72,7 +76,7 @@ class Bundled:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ShippedPackage:
     name: str
     version: str
     licence: str | None
@@ -82,11 +86,11 @@ class Part:
     bundled: tuple[Bundled, ...] = field(default=())
 
 
-def contents(thing: Thing) -> frozenset[str]:
+def contents(thing: Artifact) -> frozenset[str]:
     """The names of the packages in it, as the locks have them."""
     if thing == "lambda":
         return frozenset(shipped.DISTRIBUTIONS)
-    locks = [(CONTAINER / name).read_text() for name in THINGS[thing]]
+    locks = [(CONTAINER / name).read_text() for name in ARTIFACT_LOCKS[thing]]
     return frozenset(
         name for lock in locks for name in re.findall(r"^([a-z0-9._-]+)==", lock, re.M)
     )
@@ -97,25 +101,25 @@ def own_site() -> Path:
     return Path(sysconfig.get_path("purelib"))
 
 
-def parts(site: Path, names: Iterable[str] | None = None) -> list[Part]:
+def components(site: Path, names: Iterable[str] | None = None) -> list[ShippedPackage]:
     """By name; all that is installed in `site` where no names are given. Raises InventoryError."""
-    installed = {normal(each.metadata["Name"]): each for each in distributions(path=[str(site)])}
+    installed = {normal(item.metadata["Name"]): item for item in distributions(path=[str(site)])}
     wanted = set(installed) if names is None else set(names)
     if missing := sorted(wanted - set(installed)):
         raise InventoryError(f"not installed in {site}: {', '.join(missing)}")
-    return [_part(name, installed[name]) for name in sorted(wanted)]
+    return [_component(name, installed[name]) for name in sorted(wanted)]
 
 
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _part(name: str, found: Distribution) -> Part:
+def _component(name: str, found: Distribution) -> ShippedPackage:
     texts = tuple(_texts(found))
     said = {*_of_sboms(name, found), *_of_licences(texts), *_of_copies(found)}
     bundled = tuple(sorted(_with_libraries(name, found, said), key=repr))
     licence = licence_of(name, found.metadata, [text for _, text in texts])
-    return Part(name, found.version, licence, texts, bundled)
+    return ShippedPackage(name, found.version, licence, texts, bundled)
 
 
 def _texts(found: Distribution) -> Iterator[tuple[str, str]]:
@@ -132,12 +136,12 @@ def _of_sboms(name: str, found: Distribution) -> Iterator[Bundled]:
         if "sboms" not in path.parts or path.suffix != ".json":
             continue
         document = json.loads(Path(str(path.locate())).read_text())
-        for each in document.get("components", []):
-            purl = each.get("purl")
-            is_itself = normal(each["name"]) == name or "#c-ext" in (purl or "")
+        for item in document.get("components", []):
+            purl = item.get("purl")
+            is_itself = normal(item["name"]) == name or "#c-ext" in (purl or "")
             if not is_itself:
-                version = each.get("version")
-                yield Bundled(each["name"], version, "the wheel's SBOM", _plain(purl))
+                version = item.get("version")
+                yield Bundled(item["name"], version, "the wheel's SBOM", _plain(purl))
 
 
 def _plain(purl: str | None) -> str | None:
@@ -184,19 +188,21 @@ def _copied(found: Distribution) -> Iterator[str]:
 
 def _with_libraries(name: str, found: Distribution, said: Iterable[Bundled]) -> list[Bundled]:
     """Shared libraries that came along, each with what is said of it, or by its file alone."""
-    parts: dict[Bundled, list[str]] = {each: [] for each in said}
-    called = {_stem(word): each for each in parts for word in each.name.split("/")}
+    components: dict[Bundled, list[str]] = {item: [] for item in said}
+    called = {_stem(word): item for item in components for word in item.name.split("/")}
     for path in sorted(found.files or (), key=str):
         match = LIBRARY.fullmatch(path.name)
         grafted = path.parts[0].endswith(".libs") or path.parts[-2:-1] in (("lib",), ("libs",))
         if not grafted or match is None or ".cpython-" in path.name:
             continue
         library = _stem(match["name"])
-        if library.startswith(OWN.get(name, "-")) or name.startswith("nvidia-"):
+        if library.startswith(OWN_LIBRARIES.get(name, "-")) or name.startswith("nvidia-"):
             continue
         alone = Bundled(f"lib{match['name']}", None, "the file alone")
-        parts.setdefault(called.get(SAME.get(library, library), alone), []).append(path.as_posix())
-    return [replace(each, files=tuple(files)) for each, files in parts.items()]
+        components.setdefault(
+            called.get(PROJECT_OF_LIBRARY.get(library, library), alone), []
+        ).append(path.as_posix())
+    return [replace(item, files=tuple(files)) for item, files in components.items()]
 
 
 def _stem(name: str) -> str:
@@ -205,17 +211,17 @@ def _stem(name: str) -> str:
     return plain.removeprefix("lib") or plain
 
 
-def of_debian(status: Path) -> list[Part]:
+def of_debian(status: Path) -> list[ShippedPackage]:
     """The packages of an image's base, from dpkg's own list."""
     found = []
     for block in status.read_text().split("\n\n"):
         lines = [line.partition(": ") for line in block.splitlines() if line[:1].strip()]
         fields = {name: text for name, _, text in lines}
         if "installed" in fields.get("Status", "").split():
-            found.append(Part(fields["Package"], fields["Version"], None))
+            found.append(ShippedPackage(fields["Package"], fields["Version"], None))
     return found
 
 
-def python() -> Part:
+def python() -> ShippedPackage:
     """The interpreter that runs this; in the image, the image's."""
-    return replace(Part("python", platform.python_version(), "PSF-2.0"))
+    return replace(ShippedPackage("python", platform.python_version(), "PSF-2.0"))

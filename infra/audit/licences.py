@@ -103,10 +103,10 @@ def licence_of(name: str, metadata: PackageMetadata, texts: list[str]) -> str | 
     assert isinstance(metadata, Message)
     if expression := metadata.get("License-Expression"):
         return str(expression)
-    classifiers = [str(each) for each in metadata.get_all("Classifier", [])]
-    said = [str(metadata.get("License") or "").strip()]
-    said += [each.rpartition(" :: ")[2] for each in classifiers if each.startswith("License")]
-    for word in (each.lower() for each in said):
+    classifiers = [str(item) for item in metadata.get_all("Classifier", [])]
+    fields = [str(metadata.get("License") or "").strip()]
+    fields += [item.rpartition(" :: ")[2] for item in classifiers if item.startswith("License")]
+    for word in (item.lower() for item in fields):
         if word in WORDS:
             return WORDS[word]
         if word in BSD or word.startswith("bsd 3-clause license"):

@@ -12,26 +12,26 @@ from pathlib import Path
 
 from infra import shipped
 from infra.audit import inventory
-from infra.audit.inventory import InventoryError, Part
+from infra.audit.inventory import InventoryError, ShippedPackage
 from infra.audit.licences import EXCEPTIONS
 
 FOLDER = shipped.REPOSITORY / "build" / "notices"
 RULE = "=" * 100
 
 
-def notices(of: str, parts: Iterable[Part]) -> str:
+def notices(of: str, parts: Iterable[ShippedPackage]) -> str:
     parts = list(parts)
-    named = [f"{each.name} {each.version}" for each in parts]
+    named = [f"{item.name} {item.version}" for item in parts]
     width = max(map(len, named))
-    licences = [each.licence or "not told" for each in parts]
+    licences = [item.licence or "not told" for item in parts]
     table = [f"{n:{width}}  {licence}" for n, licence in zip(named, licences, strict=True)]
     remarks = [
-        f"{each.name}: {EXCEPTIONS[each.name][1]}." for each in parts if each.name in EXCEPTIONS
+        f"{item.name}: {EXCEPTIONS[item.name][1]}." for item in parts if item.name in EXCEPTIONS
     ]
     sections = [
-        f"{RULE}\n{each.name} {each.version}: {path}\n{RULE}\n\n{text.strip()}\n"
-        for each in parts
-        for path, text in each.texts
+        f"{RULE}\n{item.name} {item.version}: {path}\n{RULE}\n\n{text.strip()}\n"
+        for item in parts
+        for path, text in item.texts
     ]
     head = f"Software of third parties in {of}, with its licences.\n"
     return "\n".join([head, *table, "", *remarks, "", *sections])
@@ -40,15 +40,15 @@ def notices(of: str, parts: Iterable[Part]) -> str:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.audit.notices", description=__doc__)
     parser.add_argument("--site", type=Path, help="everything in this folder, to the output")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        if given.site:
-            print(notices("this image", inventory.parts(given.site)))
+        if options.site:
+            print(notices("this image", inventory.components(options.site)))
             return 0
         site = inventory.own_site()
         FOLDER.mkdir(parents=True, exist_ok=True)
-        for thing in inventory.THINGS:
-            parts = inventory.parts(site, inventory.contents(thing))
+        for thing in inventory.ARTIFACT_LOCKS:
+            parts = inventory.components(site, inventory.contents(thing))
             target = FOLDER / f"{thing}.txt"
             target.write_text(notices(f"sortbox's {thing}", parts))
             print(f"{target.relative_to(shipped.REPOSITORY)}: {len(parts)} packages")

@@ -25,7 +25,7 @@ from packageurl import PackageURL
 from domain.version import VERSION
 from infra import shipped
 from infra.audit import inventory
-from infra.audit.inventory import Bundled, InventoryError, Part
+from infra.audit.inventory import Bundled, InventoryError, ShippedPackage
 
 FOLDER = shipped.REPOSITORY / "build" / "sbom"
 PLANNED = (
@@ -38,11 +38,11 @@ class SbomError(Exception):
     """What the schema says against a document of ours."""
 
 
-def document(of: str, parts: Iterable[Part], note: str | None = None) -> str:
+def document(of: str, parts: Iterable[ShippedPackage], note: str | None = None) -> str:
     """Raises SbomError."""
     bom = Bom()
     bom.metadata.component = _component(of, VERSION, ComponentType.APPLICATION, _notes(note))
-    components = [_of_part(each) for each in parts]
+    components = [_of_part(item) for item in parts]
     bom.components.update(components)
     bom.register_dependency(bom.metadata.component, components)
     bom.metadata.timestamp = None
@@ -53,18 +53,18 @@ def document(of: str, parts: Iterable[Part], note: str | None = None) -> str:
     return text + "\n"
 
 
-def _of_part(part: Part) -> Any:
+def _of_part(part: ShippedPackage) -> Any:
     is_deb = part.licence is None and not part.texts and not part.bundled
     kind = "deb" if is_deb else "generic" if part.name == "python" else "pypi"
     purl = PackageURL(kind, "debian" if is_deb else None, part.name, part.version)
     made = _component(part.name, part.version, ComponentType.LIBRARY, [], purl)
     if part.licence is not None:
         made.licenses.add(LicenseFactory().make_from_string(part.licence))
-    made.components.update(_of_bundled(part, each) for each in part.bundled)
+    made.components.update(_of_bundled(part, item) for item in part.bundled)
     return made
 
 
-def _of_bundled(part: Part, bundled: Bundled) -> Any:
+def _of_bundled(part: ShippedPackage, bundled: Bundled) -> Any:
     told = [("version", bundled.told_by if bundled.version else "nobody tells it")]
     told += [("file", path) for path in bundled.files]
     purl = PackageURL.from_string(bundled.purl) if bundled.purl else None
@@ -93,7 +93,7 @@ def _notes(note: str | None) -> list[tuple[str, str]]:
 
 
 def _identity(component: Any) -> str:
-    inner = sorted(_identity(each) for each in component.components)
+    inner = sorted(_identity(item) for item in component.components)
     return f"{component.name} {component.version} {inner}"
 
 
@@ -105,9 +105,9 @@ def _site_of_ours() -> Path:
     return found[0]
 
 
-def _installed(given: argparse.Namespace) -> Iterator[Part]:
+def _installed(given: argparse.Namespace) -> Iterator[ShippedPackage]:
     yield inventory.python()
-    yield from inventory.parts(given.site)
+    yield from inventory.components(given.site)
     if given.dpkg:
         yield from inventory.of_debian(given.dpkg)
 
@@ -125,13 +125,13 @@ def main(arguments: list[str]) -> int:
             return 0
         site = _site_of_ours()
         FOLDER.mkdir(parents=True, exist_ok=True)
-        for thing in inventory.THINGS:
-            parts = inventory.parts(site, inventory.contents(thing))
+        for thing in inventory.ARTIFACT_LOCKS:
+            parts = inventory.components(site, inventory.contents(thing))
             target = FOLDER / f"{thing}.cdx.json"
             note = None if thing == "lambda" else PLANNED
             target.write_text(document(f"sortbox-{thing}", parts, note))
-            bundled = [each for part in parts for each in part.bundled]
-            unknown = sum(each.version is None for each in bundled)
+            bundled = [item for part in parts for item in part.bundled]
+            unknown = sum(item.version is None for item in bundled)
             print(
                 f"{target.relative_to(shipped.REPOSITORY)}: {len(parts)} packages, {len(bundled)} "
                 f"things within them, {unknown} of which nobody tells the version"

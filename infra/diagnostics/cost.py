@@ -41,9 +41,9 @@ class Prices:
         try:
             return self.instance_hour[instance_type]
         except KeyError:
-            known = ", ".join(sorted(self.instance_hour))
+            types = ", ".join(sorted(self.instance_hour))
             raise PriceError(
-                f"{TABLE.name} has no price for {instance_type}: add one (it has {known})"
+                f"{TABLE.name} has no price for {instance_type}: add one (it has {types})"
             ) from None
 
     @property
@@ -53,17 +53,17 @@ class Prices:
 
 def load_prices(table: Path = TABLE) -> Prices:
     try:
-        told = json.loads(table.read_text())
+        document = json.loads(table.read_text())
     except ValueError as error:
         raise PriceError(f"{table} is not JSON: {error}") from error
     names = {field.name for field in fields(Prices)}
-    if not isinstance(told, dict) or told.keys() != names:
+    if not isinstance(document, dict) or document.keys() != names:
         raise PriceError(f"{table} must hold exactly: {', '.join(sorted(names))}")
-    return Prices(**told)
+    return Prices(**document)
 
 
-DAYS = 365 / 12
-HOURS = 24 * DAYS
+DAYS_PER_MONTH = 365 / 12
+HOURS_PER_MONTH = 24 * DAYS_PER_MONTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Load:
     @property
     def images(self) -> float:
         """In a month."""
-        return self.images_per_day * DAYS
+        return self.images_per_day * DAYS_PER_MONTH
 
     @property
     def folders_per_day(self) -> int:
@@ -113,41 +113,48 @@ class Month:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class ReclassificationCost:
     """What a reclassification takes. `hours` are instance-hours."""
 
     hours: float
     cost: float
 
 
-def month(prices: Prices, load: Load, given: Assumptions) -> Month:
-    hour = prices.hour(given.instance)
-    carried = load.images * given.image_gb * prices.hosting_gb
-    seconds = load.images * given.serverless_seconds * given.serverless_gb
+def month(prices: Prices, load: Load, assumptions: Assumptions) -> Month:
+    hour = prices.hour(assumptions.instance)
+    carried = load.images * assumptions.image_gb * prices.hosting_gb
+    seconds = load.images * assumptions.serverless_seconds * assumptions.serverless_gb
     return Month(
-        endpoint=instances(load, given) * HOURS * hour + carried,
-        batch=batch_hours(load, given) * hour + load.images * _output(prices),
+        endpoint=instances(load, assumptions) * HOURS_PER_MONTH * hour + carried,
+        batch=batch_hours(load, assumptions) * hour + load.images * _output(prices),
         serverless=seconds * prices.serverless_gb_second + carried,
-        asynchronous=_hours_awake(load, given) * hour + carried + load.images * _output(prices),
+        asynchronous=_hours_awake(load, assumptions) * hour
+        + carried
+        + load.images * _output(prices),
     )
 
 
-def instances(load: Load, given: Assumptions) -> int:
+def instances(load: Load, assumptions: Assumptions) -> int:
     """Of the endpoint."""
-    return max(1, ceil(load.images_per_day * given.headroom / (given.rate * 24 * 3600)))
+    return max(1, ceil(load.images_per_day * assumptions.headroom / (assumptions.rate * 24 * 3600)))
 
 
-def batch_hours(load: Load, given: Assumptions) -> float:
+def batch_hours(load: Load, assumptions: Assumptions) -> float:
     """Each folder is a job, and each job waits for its machine, which is billed from its start."""
-    a_day = load.folders_per_day * given.job_start_seconds + load.images_per_day / given.rate
-    return a_day * DAYS / 3600
+    a_day = (
+        load.folders_per_day * assumptions.job_start_seconds
+        + load.images_per_day / assumptions.rate
+    )
+    return a_day * DAYS_PER_MONTH / 3600
 
 
-def _hours_awake(load: Load, given: Assumptions) -> float:
+def _hours_awake(load: Load, assumptions: Assumptions) -> float:
     """Each folder wakes it; never more than one instance all day unless the load needs more."""
-    work = load.images_per_day / given.rate
-    a_day = load.folders_per_day * (given.job_start_seconds + given.cooldown_seconds) + work
-    return max(min(a_day, 24 * 3600), work) * DAYS / 3600
+    work = load.images_per_day / assumptions.rate
+    a_day = (
+        load.folders_per_day * (assumptions.job_start_seconds + assumptions.cooldown_seconds) + work
+    )
+    return max(min(a_day, 24 * 3600), work) * DAYS_PER_MONTH / 3600
 
 
 def _output(prices: Prices) -> float:
@@ -155,79 +162,83 @@ def _output(prices: Prices) -> float:
     return (prices.s3_put_or_list_per_1000 + prices.s3_get_or_head_per_1000) / 1000
 
 
-def break_even(prices: Prices, folder_size: int, given: Assumptions) -> float:
+def break_even(prices: Prices, folder_size: int, assumptions: Assumptions) -> float:
     """Images a day from which one endpoint instance is cheaper than a job a folder."""
-    hour = prices.hour(given.instance)
-    seconds = given.job_start_seconds / folder_size + 1 / given.rate
-    an_image = seconds / 3600 * hour + _output(prices) - given.image_gb * prices.hosting_gb
-    return HOURS * hour / DAYS / an_image
+    hour = prices.hour(assumptions.instance)
+    seconds = assumptions.job_start_seconds / folder_size + 1 / assumptions.rate
+    an_image = seconds / 3600 * hour + _output(prices) - assumptions.image_gb * prices.hosting_gb
+    return HOURS_PER_MONTH * hour / DAYS_PER_MONTH / an_image
 
 
-def break_even_serverless(prices: Prices, given: Assumptions) -> float:
+def break_even_serverless(prices: Prices, assumptions: Assumptions) -> float:
     """Images a day from which one endpoint instance is cheaper than serverless inference."""
-    an_image = given.serverless_seconds * given.serverless_gb * prices.serverless_gb_second
-    return HOURS * prices.hour(given.instance) / DAYS / an_image
+    an_image = (
+        assumptions.serverless_seconds * assumptions.serverless_gb * prices.serverless_gb_second
+    )
+    return HOURS_PER_MONTH * prices.hour(assumptions.instance) / DAYS_PER_MONTH / an_image
 
 
-def sweep(prices: Prices, looked_at: int, stale: int, jobs: int, given: Assumptions) -> Sweep:
+def sweep(
+    prices: Prices, looked_at: int, stale: int, jobs: int, assumptions: Assumptions
+) -> ReclassificationCost:
     """`looked_at` images are listed and HEADed twice: to plan, and to see that nothing is left.
 
     Of each stale one the job reads the image and writes an output; collecting reads that and the
     answer before, looks at the result once and at the image twice, and writes the new answer.
     """
-    hours = (jobs * given.job_start_seconds + stale / given.rate) / 3600
+    hours = (jobs * assumptions.job_start_seconds + stale / assumptions.rate) / 3600
     heads = 2 * looked_at + 6 * stale
     puts = 2 * stale + 2 * 2 * looked_at / 1000
     requests = heads * prices.s3_get_or_head_per_1000 + puts * prices.s3_put_or_list_per_1000
-    return Sweep(hours, hours * prices.hour(given.instance) + requests / 1000)
+    return ReclassificationCost(hours, hours * prices.hour(assumptions.instance) + requests / 1000)
 
 
-def late(given: Assumptions) -> int:
+def late(assumptions: Assumptions) -> int:
     """`endpointMaxLate`: as many as the endpoint answers while a job's machine would start.
 
     A quarter of its speed, because singles come first.
     """
-    return min(10_000, max(1, int(given.job_start_seconds * given.rate / 4)))
+    return min(10_000, max(1, int(assumptions.job_start_seconds * assumptions.rate / 4)))
 
 
-def without_jobs(prices: Prices, load: Load, given: Assumptions) -> float:
+def without_jobs(prices: Prices, load: Load, assumptions: Assumptions) -> float:
     """What a month costs less if such folders go through an endpoint that is up for singles anyway.
 
     `endpointMaxFirst` does that for folders of so many images: no job starts, and none is awaited.
     """
-    carried = load.images * given.image_gb * prices.hosting_gb
-    return month(prices, load, given).batch - carried
+    carried = load.images * assumptions.image_gb * prices.hosting_gb
+    return month(prices, load, assumptions).batch - carried
 
 
-def machines(load: Load, given: Assumptions) -> int:
+def machines(load: Load, assumptions: Assumptions) -> int:
     """`transformInstanceCount` with which a folder is done an hour after its machines are up."""
-    return max(1, min(100, ceil(load.folder_size / given.rate / 3600)))
+    return max(1, min(100, ceil(load.folder_size / assumptions.rate / 3600)))
 
 
-def lines(prices: Prices, load: Load, given: Assumptions) -> Iterator[str]:
-    costs = month(prices, load, given)
+def lines(prices: Prices, load: Load, assumptions: Assumptions) -> Iterator[str]:
+    costs = month(prices, load, assumptions)
     yield f"{load.images_per_day:,} images a day, in folders of {load.folder_size:,}"
     yield (
-        f"assumed: {given.instance} answers {given.rate:g} images/s and is up in "
-        f"{given.job_start_seconds:g} s; {given.image_gb * 1e6:g} KB an image; serverless takes "
-        f"{given.serverless_seconds:g} s an image with {given.serverless_gb:g} GB"
+        f"assumed: {assumptions.instance} answers {assumptions.rate:g} images/s and is up in "
+        f"{assumptions.job_start_seconds:g} s; {assumptions.image_gb * 1e6:g} KB an image; "
+        f"serverless takes {assumptions.serverless_seconds:g} s an image with "
+        f"{assumptions.serverless_gb:g} GB"
     )
     yield f"prices: {prices.source}; {prices.note}"
     yield ""
     yield f"a month on        {prices.currency}"
     for name in ("endpoint", "batch", "serverless", "asynchronous"):
         yield f"  {name:<14}{getattr(costs, name):>12,.2f}"
-    even = break_even(prices, load.folder_size, given)
+    even = break_even(prices, load.folder_size, assumptions)
     yield ""
     yield f"An endpoint is cheaper than batch from {even:,.0f} images a day on in such folders,"
-    yield f"and cheaper than serverless from {break_even_serverless(prices, given):,.0f} on."
-    yield (
-        f"endpointMaxFirst: {load.folder_size} saves {without_jobs(prices, load, given):,.2f} a "
-        "month where an endpoint is up for"
-    )
-    yield f"singles and has time for them, and {given.job_start_seconds:g} s of waiting a folder."
+    yield f"and cheaper than serverless from {break_even_serverless(prices, assumptions):,.0f} on."
+    saved, wait = without_jobs(prices, load, assumptions), assumptions.job_start_seconds
+    first = f"endpointMaxFirst: {load.folder_size} saves {saved:,.2f} a month"
+    yield f"{first} where an endpoint is up for"
+    yield f"singles and has time for them, and {wait:g} s of waiting a folder."
     yield ""
     yield "Settings that follow (serverless.yml, params):"
-    yield f"  endpointMaxLate: {late(given)}"
-    yield f"  transformInstanceCount: {machines(load, given)}"
-    yield f"  endpoint instances: {instances(load, given)}"
+    yield f"  endpointMaxLate: {late(assumptions)}"
+    yield f"  transformInstanceCount: {machines(load, assumptions)}"
+    yield f"  endpoint instances: {instances(load, assumptions)}"

@@ -1,4 +1,4 @@
-"""What can be found out about a stage: each finding a sentence, and its facts for scripts."""
+"""Findings about a stage: a sentence for people, and facts for scripts."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 QUEUES = ("inbox", "backlog", "folder", "page")
-COUNTED = 100_000
+MAX_COUNTED = 100_000
 """Images of a folder beyond these are not counted: that is 100 LISTs, a few seconds."""
 
-SHOWN = 10
+MAX_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StatusFinding:
     about: str
     sentence: str
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Lookout:
-    """What is asked: AWS's own answers only, so that any stage can be looked at."""
+class StatusSources:
+    """Where findings come from: AWS's APIs alone, so that any stage can be inspected."""
 
     stage: Stage
     bucket: Bucket
@@ -53,149 +53,151 @@ class Lookout:
     sagemaker: "SageMakerClient"
 
 
-def active(look: Lookout) -> ActiveModel | None:
-    return active_model.read(look.bucket.client, look.bucket.name).active
+def active(sources: StatusSources) -> ActiveModel | None:
+    return active_model.read(sources.bucket.client, sources.bucket.name).active
 
 
-def of_model(active: ActiveModel | None) -> Finding:
+def of_model(active: ActiveModel | None) -> StatusFinding:
     if active is None:
         sentence = f"No model is active ({keys.ACTIVE_MODEL} is absent): nothing can be answered."
-        return Finding("model", sentence, {"active": None})
+        return StatusFinding("model", sentence, {"active": None})
     sentence = f"The active model is {active.id.name}:{active.id.version}, since "
-    return Finding("model", f"{sentence}{active.activated_at}.", {"active": str(active.id)})
+    return StatusFinding("model", f"{sentence}{active.activated_at}.", {"active": str(active.id)})
 
 
-def of_endpoint(look: Lookout) -> Finding:
-    name = look.stage.endpoint
+def of_endpoint(sources: StatusSources) -> StatusFinding:
+    name = sources.stage.endpoint
     try:
-        found = look.sagemaker.describe_endpoint(EndpointName=name)
+        endpoint = sources.sagemaker.describe_endpoint(EndpointName=name)
     except ClientError as error:
         if not is_missing(error):
             raise
-        return Finding("endpoint", f"Endpoint {name} does not exist.", {"status": None})
-    status, reason = found["EndpointStatus"], found.get("FailureReason")
+        return StatusFinding("endpoint", f"Endpoint {name} does not exist.", {"status": None})
+    status, reason = endpoint["EndpointStatus"], endpoint.get("FailureReason")
     sentence = f"Endpoint {name} is {status}{f': {reason}' if reason else ''}."
-    return Finding("endpoint", sentence, {"status": status, "reason": reason})
+    return StatusFinding("endpoint", sentence, {"status": status, "reason": reason})
 
 
-def of_queues(look: Lookout) -> Iterator[Finding]:
-    """Dead letters are told of only where there are some."""
+def of_queues(sources: StatusSources) -> Iterator[StatusFinding]:
+    """Queues by name; dead-letter queues only where they hold messages."""
     for name in QUEUES:
-        counts = _counts(look, name)
+        counts = _counts(sources, name)
         if counts is None:
             gone = "does not exist: the stage is not deployed, or was removed."
-            yield Finding(f"{name} queue", f"Queue {look.stage.queue(name)} {gone}", {})
+            yield StatusFinding(f"{name} queue", f"Queue {sources.stage.queue(name)} {gone}", {})
             continue
-        waiting, delayed, taken = counts
-        yield Finding(
+        waiting, delayed, in_flight = counts
+        yield StatusFinding(
             f"{name} queue",
-            f"Queue {look.stage.queue(name)}: {waiting} waiting, {delayed} delayed, "
-            f"{taken} being worked on or waiting to be tried again.",
-            {"waiting": waiting, "delayed": delayed, "taken": taken},
+            f"Queue {sources.stage.queue(name)}: {waiting} waiting, {delayed} delayed, "
+            f"{in_flight} being worked on or waiting to be tried again.",
+            {"waiting": waiting, "delayed": delayed, "taken": in_flight},
         )
     for name in (*QUEUES, "job-event"):
-        dead = sum(_counts(look, f"{name}-dead") or ())
+        dead = sum(_counts(sources, f"{name}-dead") or ())
         if dead:
-            sentence = f"Dead letters in {look.stage.queue(f'{name}-dead')}: {dead}."
-            yield Finding(f"{name} dead letters", sentence, {"messages": dead})
+            sentence = f"Dead letters in {sources.stage.queue(f'{name}-dead')}: {dead}."
+            yield StatusFinding(f"{name} dead letters", sentence, {"messages": dead})
 
 
-def _counts(look: Lookout, name: str) -> tuple[int, int, int] | None:
+def _counts(sources: StatusSources, name: str) -> tuple[int, int, int] | None:
     """None where there is no such queue."""
     try:
-        url = look.sqs.get_queue_url(QueueName=look.stage.queue(name))["QueueUrl"]
-    except look.sqs.exceptions.QueueDoesNotExist:
+        url = sources.sqs.get_queue_url(QueueName=sources.stage.queue(name))["QueueUrl"]
+    except sources.sqs.exceptions.QueueDoesNotExist:
         return None
-    found = look.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    attributes = sources.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])[
+        "Attributes"
+    ]
     return (
-        int(found["ApproximateNumberOfMessages"]),
-        int(found["ApproximateNumberOfMessagesDelayed"]),
-        int(found["ApproximateNumberOfMessagesNotVisible"]),
+        int(attributes["ApproximateNumberOfMessages"]),
+        int(attributes["ApproximateNumberOfMessagesDelayed"]),
+        int(attributes["ApproximateNumberOfMessagesNotVisible"]),
     )
 
 
-def head_of(look: Lookout, key: str) -> ObjectHead | None:
+def head_of(sources: StatusSources, key: str) -> ObjectHead | None:
     """As the listing has it where HEAD does not show it, as it does not of SSE-C."""
     try:
-        return look.bucket.head(key)
+        return sources.bucket.head(key)
     except ClientError as error:
-        listed = next(iter(look.bucket.page(key)), None)
+        listed = next(iter(sources.bucket.page(key)), None)
         if denial_of(error) is None or listed is None or listed.key != key:
             raise
         return ObjectHead(listed, {})
 
 
-def of_access(look: Lookout, key: str) -> Iterator[Finding]:
+def of_access(sources: StatusSources, key: str) -> Iterator[StatusFinding]:
     """Whether the image can be read by who asks: the functions have roles of their own."""
-    denial = OtherObjects(look.bucket).denial(key)
+    denial = OtherObjects(sources.bucket).denial(key)
     if denial:
-        yield Finding("access", f"With your credentials: {denial.why}", {"why": denial.why})
+        yield StatusFinding("access", f"With your credentials: {denial.why}", {"why": denial.why})
 
 
-def of_image(key: str, image: ObjectHead | None) -> Finding:
+def of_image(key: str, image: ObjectHead | None) -> StatusFinding:
     if image is None:
-        return Finding("image", f"There is no {key}.", {"exists": False})
-    seen = image.listed
-    at = timestamps.to_text(seen.last_modified)
-    return Finding(
+        return StatusFinding("image", f"There is no {key}.", {"exists": False})
+    listed = image.listed
+    at = timestamps.to_text(listed.last_modified)
+    return StatusFinding(
         "image",
-        f"{key} is there since {at}: {seen.size:,} bytes, ETag {seen.etag}.",
-        {"exists": True, "etag": seen.etag, "bytes": seen.size, "last_modified": at},
+        f"{key} is there since {at}: {listed.size:,} bytes, ETag {listed.etag}.",
+        {"exists": True, "etag": listed.etag, "bytes": listed.size, "last_modified": at},
     )
 
 
 def of_answer(
-    look: Lookout, key: str, image: ObjectHead | None, active: ActiveModel | None
-) -> Finding:
+    sources: StatusSources, key: str, image: ObjectHead | None, active: ActiveModel | None
+) -> StatusFinding:
     """`current`: the answer is for the image as it is now, whichever model gave it."""
     where = keys.result_key(key)
-    stored = look.bucket.read(where)
+    stored = sources.bucket.read(where)
     if stored is None:
         sentence = f"There is no answer yet ({where})."
-        return Finding("answer", sentence, {"exists": False, "current": False})
-    found = result.from_json(stored.body)
-    current = image is not None and found.source.version.is_same(image.version)
-    by_active = found.by is not None and active is not None and found.by.model == active.id
-    told = _told(found, by_active)
+        return StatusFinding("answer", sentence, {"exists": False, "current": False})
+    answer = result.from_json(stored.body)
+    current = image is not None and answer.source.version.is_same(image.version)
+    by_active = answer.by is not None and active is not None and answer.by.model == active.id
+    text = _answer_text(answer, by_active)
     stale = "" if current else ", but for an earlier version of it; a new answer is due"
     if image is None:
         stale = ", for an image that is gone; it is about to be removed"
-    return Finding(
+    return StatusFinding(
         "answer",
-        f"{where} says {told}{stale}.",
+        f"{where} says {text}{stale}.",
         {"exists": True, "current": current, "by_active_model": by_active}
         | json.loads(stored.body),
     )
 
 
-def _told(found: Classified | Rejected, by_active: bool) -> str:
-    if isinstance(found, Rejected):
-        return f"rejected, {found.code}: {found.message.rstrip('.')}"
-    best = f"{found.labels[0].label} {found.labels[0].score:.2f}" if found.labels else "no label"
-    model = f"{found.by.model.name}:{found.by.model.version}"
+def _answer_text(answer: Classified | Rejected, by_active: bool) -> str:
+    if isinstance(answer, Rejected):
+        return f"rejected, {answer.code}: {answer.message.rstrip('.')}"
+    best = f"{answer.labels[0].label} {answer.labels[0].score:.2f}" if answer.labels else "no label"
+    model = f"{answer.by.model.name}:{answer.by.model.version}"
     which = "the active model" if by_active else "which is not the active model"
-    return f"{best}, by {model} ({which}), by the {found.how.route}, at {found.how.at}"
+    return f"{best}, by {model} ({which}), by the {answer.how.route}, at {answer.how.at}"
 
 
-def of_run(look: Lookout, scope: Scope) -> Iterator[Finding]:
+def of_run(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
     """The open run and its jobs; where there is none, what the folder waits for."""
-    told = look.bucket.read(keys.folder_file(scope, STATUS)) if scope.gathers else None
-    status = json.loads(told.body) if told else None
-    claimed = claim.read(look.bucket, scope.token)
+    stored = sources.bucket.read(keys.folder_file(scope, STATUS)) if scope.gathers else None
+    status = json.loads(stored.body) if stored else None
+    claimed = claim.read(sources.bucket, scope.token)
     if claimed is not None:
         yield _of_open_run(claimed.run, status)
-        yield from _of_jobs(look, scope, claimed.run)
+        yield from _of_jobs(sources, scope, claimed.run)
         return
     if status is not None:
         reason = f": {status['reason']}" if status["reason"] else ""
         sentence = f"The last run is {status['state']} since {status['updated_at']}{reason}."
-        yield Finding("run", sentence, {"open": False} | status)
-    beat = look.bucket.head(keys.debounce_key(scope.token))
+        yield StatusFinding("run", sentence, {"open": False} | status)
+    beat = sources.bucket.head(keys.debounce_key(scope.token))
     if beat is not None and (
         status is None or beat.listed.last_modified > timestamps.parse(status["updated_at"])
     ):
         quiet = (datetime.now(UTC) - beat.listed.last_modified).total_seconds()
-        yield Finding(
+        yield StatusFinding(
             "timer",
             f"The folder was last added to {quiet:.0f} s ago. A run starts when it has been quiet "
             "for a while, or its first image has waited long, or at once with an object named "
@@ -203,42 +205,44 @@ def of_run(look: Lookout, scope: Scope) -> Iterator[Finding]:
             {"quiet_seconds": round(quiet)},
         )
     if status is None and beat is None:
-        yield Finding("run", "No run has been asked for, or it is long forgotten.", {"open": False})
+        yield StatusFinding(
+            "run", "No run has been asked for, or it is long forgotten.", {"open": False}
+        )
 
 
-def _of_open_run(run: Run, status: Mapping[str, Any] | None) -> Finding:
+def _of_open_run(run: Run, status: Mapping[str, Any] | None) -> StatusFinding:
     state = status["state"] if status and status["run"] == run.nonce else "starting"
     reason = f", {status['reason']}" if status and status["reason"] else ""
     sentence = f"Run {run.nonce} is open since {run.started_at}: {state}{reason}."
-    return Finding("run", sentence, {"open": True, "run": run.nonce, "state": state})
+    return StatusFinding("run", sentence, {"open": True, "run": run.nonce, "state": state})
 
 
-def _of_jobs(look: Lookout, scope: Scope, run: Run) -> Iterator[Finding]:
+def _of_jobs(sources: StatusSources, scope: Scope, run: Run) -> Iterator[StatusFinding]:
     """The latest jobs of a run, the last one first."""
-    found = look.sagemaker.list_transform_jobs(
-        NameContains=f"{look.stage.prefix}{scope.slug}-{run.nonce}-",
+    listing = sources.sagemaker.list_transform_jobs(
+        NameContains=f"{sources.stage.prefix}{scope.slug}-{run.nonce}-",
         SortBy="CreationTime",
         SortOrder="Descending",
-        MaxResults=SHOWN,
+        MaxResults=MAX_SHOWN,
     )
-    for job in found["TransformJobSummaries"]:
+    for job in listing["TransformJobSummaries"]:
         name, status, reason = (
             job["TransformJobName"],
             job["TransformJobStatus"],
             job.get("FailureReason"),
         )
         sentence = f"Job {name} is {status}{f': {reason}' if reason else ''}."
-        yield Finding("job", sentence, {"name": name, "status": status, "reason": reason})
+        yield StatusFinding("job", sentence, {"name": name, "status": status, "reason": reason})
 
 
-def of_folder(look: Lookout, scope: Scope) -> Finding:
+def of_folder(sources: StatusSources, scope: Scope) -> StatusFinding:
     """How much of the folder has answers, counted in its listings."""
-    listed = islice(look.bucket.walk(keys.INBOX + scope.path), COUNTED)
-    images = sum(isinstance(route(each.key), InFolder) for each in listed)
-    written = islice(look.bucket.walk(keys.OUTBOX + scope.path), COUNTED)
-    answers = sum(_is_answer(each.key) for each in written)
-    more = " or more" if COUNTED in (images, answers) else ""
-    return Finding(
+    listed = islice(sources.bucket.walk(keys.INBOX + scope.path), MAX_COUNTED)
+    images = sum(isinstance(route(item.key), InFolder) for item in listed)
+    written = islice(sources.bucket.walk(keys.OUTBOX + scope.path), MAX_COUNTED)
+    answers = sum(_is_answer(item.key) for item in written)
+    more = " or more" if MAX_COUNTED in (images, answers) else ""
+    return StatusFinding(
         "folder",
         f"{keys.INBOX}{scope.path}: images {images:,}, answers {answers:,}{more}.",
         {"images": images, "answers": answers},
@@ -250,25 +254,27 @@ def _is_answer(key: str) -> bool:
     return image is not None and isinstance(route(image), InFolder)
 
 
-def of_open_runs(look: Lookout) -> Iterator[Finding]:
-    for listed in islice(look.bucket.walk(keys.CLAIMS), SHOWN):
-        found = claim.read(look.bucket, keys.claimed_token(listed.key))
-        if found is not None and not found.run.scope.is_reclassification:
+def of_open_runs(sources: StatusSources) -> Iterator[StatusFinding]:
+    for listed in islice(sources.bucket.walk(keys.CLAIMS), MAX_SHOWN):
+        claimed = claim.read(sources.bucket, keys.claimed_token(listed.key))
+        if claimed is not None and not claimed.run.scope.is_reclassification:
             large = "The singles that are too large for the endpoint"
-            whose = large if found.run.scope.is_large_singles else keys.INBOX + found.run.path
+            whose = large if claimed.run.scope.is_large_singles else keys.INBOX + claimed.run.path
             sentence = f"{whose} {'have' if whose is large else 'has'} a run, since "
-            sentence += f"{found.run.started_at}."
-            yield Finding("run", sentence, {"path": found.run.path, "run": found.run.nonce})
+            sentence += f"{claimed.run.started_at}."
+            yield StatusFinding(
+                "run", sentence, {"path": claimed.run.path, "run": claimed.run.nonce}
+            )
 
 
-def of_jobs(look: Lookout) -> Iterator[Finding]:
+def of_jobs(sources: StatusSources) -> Iterator[StatusFinding]:
     """Who waits for a transform job; nothing where nobody does."""
     now = datetime.now(UTC)
-    line = slots.waiting(look.bucket, now, Limits())
+    line = slots.waiting(sources.bucket, now, Limits())
     if line:
         since = timestamps.to_text(keys.ticket_since(line[0].key))
-        held = sum(1 for _ in look.bucket.walk(keys.SLOTS))
-        yield Finding(
+        held = sum(1 for _ in sources.bucket.walk(keys.SLOTS))
+        yield StatusFinding(
             "jobs",
             f"{len(line):,} runs wait for one of the stage's {held} transform jobs to end "
             f"(transformJobs in serverless.yml), the first since {since}.",

@@ -17,11 +17,11 @@ from infra.stage import Stage
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 RECENT_SECONDS = 3600
 """How far back CloudWatch is read: older lines are rarely what somebody looks for."""
 
-EVENTS_READ = 10_000
+MAX_EVENTS = 10_000
 """Of one log group: 10 pages."""
 
 
@@ -42,11 +42,11 @@ def stage_logs(stage: Stage, name: str, lines: int, follow: bool) -> Iterator[st
 def _files(place: Place, name: str) -> list[Path]:
     """The emulator's, which hold the functions' lines as well, then the containers'."""
     folders = (place.logs, place.state / "sagemaker" / "logs")
-    found = [log for folder in folders for log in sorted(folder.glob("*.log"))]
-    matching = [log for log in found if name.lower() in log.name.lower()]
+    logs = [log for folder in folders for log in sorted(folder.glob("*.log"))]
+    matching = [log for log in logs if name.lower() in log.name.lower()]
     if not matching:
-        there = ", ".join(log.stem for log in found[:20]) or "none"
-        raise LogError(f"No log has {name!r} in its name. There are: {there}.")
+        names = ", ".join(log.stem for log in logs[:20]) or "none"
+        raise LogError(f"No log has {name!r} in its name. There are: {names}.")
     return matching
 
 
@@ -58,7 +58,7 @@ def _of_files(files: list[Path], lines: int, follow: bool) -> Iterator[str]:
             yield from (line.rstrip("\n") for line in deque(log, lines))
             ends[path] = log.tell()
     while follow:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
         for path, end in ends.items():
             with path.open(errors="replace") as log:
                 log.seek(min(end, path.stat().st_size))  # a log that was begun anew is read anew
@@ -71,24 +71,24 @@ def _of_groups(
 ) -> Iterator[str]:
     prefix = f"/aws/lambda/{stage.prefix}"
     pages = client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
-    found = [group["logGroupName"] for page in pages for group in page["logGroups"]]
-    groups = [group for group in found if name.lower() in group.lower()]
+    names = [group["logGroupName"] for page in pages for group in page["logGroups"]]
+    groups = [group for group in names if name.lower() in group.lower()]
     if not groups:
-        there = ", ".join(group.removeprefix(prefix) for group in found) or "none"
-        raise LogError(f"No log has {name!r} in its name. There are: {there}.")
+        known_names = ", ".join(group.removeprefix(prefix) for group in names) or "none"
+        raise LogError(f"No log has {name!r} in its name. There are: {known_names}.")
     since = int((time.time() - RECENT_SECONDS) * 1000)
-    seen = dict.fromkeys(groups, since)
+    next_start = dict.fromkeys(groups, since)
     for group in groups:
         yield f"==> {group} <=="
         events = deque(_events(client, group, since), lines)
         yield from (message for _, message in events)
-        seen[group] = events[-1][0] + 1 if events else since
+        next_start[group] = events[-1][0] + 1 if events else since
     while follow:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
         for group in groups:
-            for at, message in _events(client, group, seen[group]):
+            for at, message in _events(client, group, next_start[group]):
                 yield message
-                seen[group] = at + 1
+                next_start[group] = at + 1
 
 
 def _events(client: "CloudWatchLogsClient", group: str, since: int) -> Iterator[tuple[int, str]]:
@@ -96,7 +96,7 @@ def _events(client: "CloudWatchLogsClient", group: str, since: int) -> Iterator[
     pages = client.get_paginator("filter_log_events").paginate(
         logGroupName=group,
         startTime=since,
-        PaginationConfig={"MaxItems": EVENTS_READ, "PageSize": 1000},
+        PaginationConfig={"MaxItems": MAX_EVENTS, "PageSize": 1000},
     )
     for page in pages:
         for event in page["events"]:

@@ -1,4 +1,4 @@
-"""Why is nothing there? Where an image or a folder is now, and what it waits for."""
+"""What `status` shows: where an image or a folder is, and what it waits for."""
 
 import json
 from collections import Counter, deque
@@ -21,162 +21,162 @@ from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Ready, Single, route
 from domain.scope import LARGE_SINGLES, RECLASSIFICATION, Scope
 from functions.endpoint.expensive import TOO_EXPENSIVE
 from infra.diagnostics import findings
-from infra.diagnostics.findings import Finding, Lookout
+from infra.diagnostics.findings import StatusFinding, StatusSources
 
 
-def explain(look: Lookout, key: str) -> Iterator[Finding]:
+def explain(sources: StatusSources, key: str) -> Iterator[StatusFinding]:
     """From the thing itself outwards; ends where the answer is found."""
     match route(f"{key}x" if key.endswith("/") else key):
         case Ignored(reason):
-            yield Finding("road", f"{key} is ignored: {reason}.", {"road": "ignored"})
+            yield StatusFinding("road", f"{key} is ignored: {reason}.", {"road": "ignored"})
         case InFolder(_, folder) if key.endswith("/"):
-            yield findings.of_folder(look, folder)
-            yield from of_left_out(look, folder)
-            yield from _waits(look, folder)
+            yield findings.of_folder(sources, folder)
+            yield from of_left_out(sources, folder)
+            yield from _waits(sources, folder)
         case InFolder(_, folder):
-            yield from _image(look, key, folder)
+            yield from _image(sources, key, folder)
         case Ready(folder):
             sentence = f"{key} starts the folder {INBOX}{folder.path}."
-            yield Finding("road", sentence, {"road": "marker"})
-            yield from _waits(look, folder)
+            yield StatusFinding("road", sentence, {"road": "marker"})
+            yield from _waits(sources, folder)
         case Single():
-            yield from _image(look, key, None)
+            yield from _image(sources, key, None)
 
 
-def everything(look: Lookout) -> Iterator[Finding]:
-    yield findings.of_model(findings.active(look))
-    yield findings.of_endpoint(look)
-    yield from of_sweeps(look.bucket)
-    yield from findings.of_open_runs(look)
-    yield from findings.of_jobs(look)
-    yield from findings.of_queues(look)
+def everything(sources: StatusSources) -> Iterator[StatusFinding]:
+    yield findings.of_model(findings.active(sources))
+    yield findings.of_endpoint(sources)
+    yield from of_sweeps(sources.bucket)
+    yield from findings.of_open_runs(sources)
+    yield from findings.of_jobs(sources)
+    yield from findings.of_queues(sources)
 
 
-def _image(look: Lookout, key: str, folder: Scope | None) -> Iterator[Finding]:
-    image, active = findings.head_of(look, key), findings.active(look)
+def _image(sources: StatusSources, key: str, folder: Scope | None) -> Iterator[StatusFinding]:
+    image, active = findings.head_of(sources, key), findings.active(sources)
     yield findings.of_image(key, image)
-    answer = findings.of_answer(look, key, image, active)
+    answer = findings.of_answer(sources, key, image, active)
     if image is not None or answer.facts["exists"]:
         yield answer
     if answer.facts["current"] or not (image or answer.facts["exists"]):
         return
     if image is not None:
-        yield from findings.of_access(look, key)
+        yield from findings.of_access(sources, key)
     if folder is None and image is not None and image.listed.size > ENDPOINT_BYTES:
         sentence = "It is larger than the endpoint takes: one transform job answers such singles."
-        yield Finding("road", sentence, {"road": "large"})
-        yield from _waits(look, LARGE_SINGLES)
+        yield StatusFinding("road", sentence, {"road": "large"})
+        yield from _waits(sources, LARGE_SINGLES)
     elif folder is None:
-        yield Finding("road", "It is a single: the endpoint answers it.", {"road": "single"})
-        yield from _waits(look, Scope(key.removeprefix(INBOX)))
+        yield StatusFinding("road", "It is a single: the endpoint answers it.", {"road": "single"})
+        yield from _waits(sources, Scope(key.removeprefix(INBOX)))
     else:
         sentence = f"It is answered with its folder, {INBOX}{folder.path}."
-        yield Finding("road", sentence, {"road": "folder", "folder": INBOX + folder.path})
-        yield from _waits(look, folder)
+        yield StatusFinding("road", sentence, {"road": "folder", "folder": INBOX + folder.path})
+        yield from _waits(sources, folder)
 
 
-def _waits(look: Lookout, scope: Scope) -> Iterator[Finding]:
-    yield findings.of_model(findings.active(look))
-    yield findings.of_endpoint(look)
-    yield from findings.of_jobs(look)
-    if scope.gathers or look.bucket.head(claim_key(scope.token)):
-        yield from findings.of_run(look, scope)
-    yield from findings.of_queues(look)
+def _waits(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
+    yield findings.of_model(findings.active(sources))
+    yield findings.of_endpoint(sources)
+    yield from findings.of_jobs(sources)
+    if scope.gathers or sources.bucket.head(claim_key(scope.token)):
+        yield from findings.of_run(sources, scope)
+    yield from findings.of_queues(sources)
 
 
 KINDS = {"renewal": "reclassification", "unanswered": "search for unanswered images"}
 
 
-def of_sweeps(bucket: Bucket) -> Iterator[Finding]:
+def of_sweeps(bucket: Bucket) -> Iterator[StatusFinding]:
     """Nothing where there has never been one. Lists what sweeps left: some four keys each."""
-    found = claim.read(bucket, RECLASSIFICATION)
-    if found is not None:
-        yield _of_live(bucket, found.run)
-    reports = (each.key for each in bucket.walk(SWEEPS) if each.key.endswith(PAGE))
+    claimed = claim.read(bucket, RECLASSIFICATION)
+    if claimed is not None:
+        yield _of_live(bucket, claimed.run)
+    reports = (item.key for item in bucket.walk(SWEEPS) if item.key.endswith(PAGE))
     for last in deque(reports, maxlen=1):
-        yield Finding("report", f"The last change report is {last}.", {"key": last})
+        yield StatusFinding("report", f"The last change report is {last}.", {"key": last})
 
 
-def _of_live(bucket: Bucket, run: Run) -> Finding:
+def _of_live(bucket: Bucket, run: Run) -> StatusFinding:
     stored = bucket.read(run.file(STATUS))
-    told: dict[str, Any] = json.loads(stored.body) if stored else {}
-    state, progress = told.get("state", "starting"), told.get("progress")
+    document: dict[str, Any] = json.loads(stored.body) if stored else {}
+    state, progress = document.get("state", "starting"), document.get("progress")
     sentence = f"The {KINDS[run.kind]} of {INBOX}{run.path} is {state} since {run.started_at}"
     if run.paused and state != "stopped":
         sentence += ", and stops after what runs now"
     if progress:
         sentence += f": {_progress(progress)}"
     facts = {"kind": run.kind, "path": run.path, "run": run.nonce, "paused": run.paused}
-    return Finding("sweep", f"{sentence}.", facts | {"state": state, "progress": progress})
+    return StatusFinding("sweep", f"{sentence}.", facts | {"state": state, "progress": progress})
 
 
-def _progress(told: dict[str, Any]) -> str:
-    planned = f"{told['planned']:,}" + ("" if told["all_planned"] else " planned so far")
-    end = f", to end at {told['expected_end']}" if told["expected_end"] else ""
+def _progress(progress: dict[str, Any]) -> str:
+    planned = f"{progress['planned']:,}" + ("" if progress["all_planned"] else " planned so far")
+    end = f", to end at {progress['expected_end']}" if progress["expected_end"] else ""
     return (
-        f"attempt {told['attempt']}, {told['answered']:,} of {planned} answered, "
-        f"{told['jobs_running']} jobs running, {told['rate']:g} images/s{end}"
+        f"attempt {progress['attempt']}, {progress['answered']:,} of {planned} answered, "
+        f"{progress['jobs_running']} jobs running, {progress['rate']:g} images/s{end}"
     )
 
 
-READ = 100_000
+MAX_ERROR_LINES = 100_000
 """Lines of errors that are read; a folder may have more."""
 
-PAGES = 200
+MAX_PROGRESS_PAGES = 200
 """Pages of the last run that are looked through for rows without an answer: 100,000 rows."""
 
-SHOWN = 5
+MAX_SHOWN = 5
 
 
-def of_left_out(look: Lookout, scope: Scope) -> Iterator[Finding]:
+def of_left_out(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
     """A finding for each reason, with how many there are and the first; nothing where none are."""
-    yield from _rejected(look, scope)
-    yield from _given_up(look, scope)
+    yield from _rejected(sources, scope)
+    yield from _unanswered(sources, scope)
 
 
-def _rejected(look: Lookout, scope: Scope) -> Iterator[Finding]:
+def _rejected(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
     key = keys.folder_file(scope, ERRORS)
-    standing = look.bucket.head(key)
+    standing = sources.bucket.head(key)
     if standing is None:
         return
-    lines = Lines(look.bucket, key, standing.listed.etag, standing.listed.size).lines()
+    lines = Lines(sources.bucket, key, standing.listed.etag, standing.listed.size).lines()
     counts: Counter[str] = Counter()
     first: dict[str, list[dict[str, str]]] = {UNREADABLE: [], TOO_EXPENSIVE: []}
-    for refusal in refusals(islice(lines, READ)):
+    for refusal in refusals(islice(lines, MAX_ERROR_LINES)):
         if refusal.code in first:
             counts[refusal.code] += 1
-            if len(first[refusal.code]) < SHOWN:
+            if len(first[refusal.code]) < MAX_SHOWN:
                 first[refusal.code].append({"image": refusal.image, "why": refusal.message})
     for code, count in sorted(counts.items()):
-        yield _finding("rejected", f"Rejected as {code}", count, first[code], {"code": code})
+        yield _left_out("rejected", f"Rejected as {code}", count, first[code], {"code": code})
 
 
-def _given_up(look: Lookout, scope: Scope) -> Iterator[Finding]:
+def _unanswered(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
     """By the last pages of the last run: what an attempt could not do, a later one may have."""
-    told = look.bucket.read(keys.folder_file(scope, STATUS))
-    status: dict[str, Any] = json.loads(told.body) if told else {}
+    document = sources.bucket.read(keys.folder_file(scope, STATUS))
+    status: dict[str, Any] = json.loads(document.body) if document else {}
     if status.get("state") != "failed":
         return
     run = RunKeys(scope.token, status["run"])
-    walked = (each.key for each in look.bucket.walk(f"{run.prefix}progress/"))
-    done = deque((key for key in walked if key.endswith(DONE)), maxlen=PAGES)
+    walked_keys = (item.key for item in sources.bucket.walk(f"{run.prefix}progress/"))
+    done_keys = deque((key for key in walked_keys if key.endswith(DONE)), maxlen=MAX_PROGRESS_PAGES)
     left: dict[str, str] = {}
-    for key in done:
-        found = look.bucket.read(key)
-        for answer in from_lines(found.body.decode()) if found else ():
+    for key in done_keys:
+        page = sources.bucket.read(key)
+        for answer in from_lines(page.body.decode()) if page else ():
             if isinstance(answer, Unanswered):
                 left.setdefault(answer.image, answer.why)
             else:
                 left.pop(answer.image, None)
     if left:
-        some = [{"image": image, "why": why} for image, why in islice(left.items(), SHOWN)]
-        yield _finding("unanswered", "Not answered by the last run", len(left), some, {})
+        some = [{"image": image, "why": why} for image, why in islice(left.items(), MAX_SHOWN)]
+        yield _left_out("unanswered", "Not answered by the last run", len(left), some, {})
 
 
-def _finding(
+def _left_out(
     about: str, what: str, count: int, some: list[dict[str, str]], facts: dict[str, Any]
-) -> Finding:
-    named = "; ".join(f"{each['image']} ({each['why'].rstrip('.')})" for each in some)
+) -> StatusFinding:
+    named = "; ".join(f"{item['image']} ({item['why'].rstrip('.')})" for item in some)
     more = f"; and {count - len(some):,} more" if count > len(some) else ""
     sentence = f"{what}: {count:,}. {named}{more}."
-    return Finding(about, sentence, {"images": count, "first": some} | facts)
+    return StatusFinding(about, sentence, {"images": count, "first": some} | facts)

@@ -141,22 +141,22 @@ def _cells(answer: Result) -> tuple[str, str, str, str]:
             return "rejected", "", answer.how.route, ""
 
 
-def _verdict(answers: list[TimedAnswer], upload: int, status: str, console: Console) -> int:
-    """Every image answered; at least five known subjects named rightly, alike on both roads."""
-    roads: dict[str, dict[str, str]] = {"endpoint": {}, "batch": {}}
+def _verdict(answers: list[TimedAnswer], total: int, status: str, console: Console) -> int:
+    """Every image answered; at least five known subjects correct, the same on both routes."""
+    labels: dict[str, dict[str, str]] = {"endpoint": {}, "batch": {}}
     for answered in answers:
         if answered.upload.photo.expected and isinstance(answered.answer, Classified):
             label = answered.answer.labels[0].label
-            roads[answered.answer.how.route][answered.upload.photo.name] = label
+            labels[answered.answer.how.route][answered.upload.photo.name] = label
     expected = photos.EXPECTED
-    right = [name for name, label in roads["endpoint"].items() if label in expected[name]]
-    alike = [name for name in right if roads["batch"].get(name) == roads["endpoint"][name]]
+    correct = [name for name, label in labels["endpoint"].items() if label in expected[name]]
+    same = [name for name in correct if labels["batch"].get(name) == labels["endpoint"][name]]
     console.print(
-        f"{len(answers)} of {upload} images answered; "
-        f"{len(right)} of {len(expected)} known subjects named rightly, "
-        f"{len(alike)} of them alike on both roads."
+        f"{len(answers)} of {total} images answered; "
+        f"{len(correct)} of {len(expected)} known subjects correct, "
+        f"{len(same)} of them the same on both routes."
     )
-    good = len(answers) == upload and len(alike) >= 5 and status == "finished"
-    if not good:
+    is_success = len(answers) == total and len(same) >= 5 and status == "finished"
+    if not is_success:
         console.print("Not as expected. `./sortbox status` shows what waits for what.")
-    return 0 if good else 1
+    return 0 if is_success else 1

@@ -165,12 +165,12 @@ class Workshop:
 
 def _run(*command: str) -> str:
     """What it printed, both streams where it is a log."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
-        raise ImageHereError(f"{' '.join(command)}: exit status {done.returncode}\n{last}")
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode != 0:
+        last = "\n".join((completed.stdout + completed.stderr).splitlines()[-20:])
+        raise ImageHereError(f"{' '.join(command)}: exit status {completed.returncode}\n{last}")
     is_log = "logs" in command
-    return (done.stdout + done.stderr if is_log else done.stdout).strip()
+    return (completed.stdout + completed.stderr if is_log else completed.stdout).strip()
 
 
 def main(variant: str) -> int:

@@ -87,8 +87,8 @@ def read_card(archive: Path) -> ModelCard:
 
 def container_digest(image: str) -> str:
     """The image's digest, 64 hex digits: what serves is named by its content, never by a tag."""
-    _, found, digest = image.partition("@sha256:")
-    if not found:
+    _, separator, digest = image.partition("@sha256:")
+    if not separator:
         raise ActivationError(f"name the image by its digest (…@sha256:…), not by a tag: {image}")
     return digest
 
@@ -107,9 +107,9 @@ def activate_archive(stage: Stage, archive: Path, image: str, keep: bool) -> Act
     Raises ActivationError.
     """
     s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
-    kept = active_model.read(s3, stage.bucket).active if keep else None
-    if kept:
-        return serve(stage, s3, sagemaker, kept.id, image)
+    current = active_model.read(s3, stage.bucket).active if keep else None
+    if current:
+        return serve(stage, s3, sagemaker, current.id, image)
     return activate(stage, s3, sagemaker, archive, image)
 
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
         WaiterConfigTypeDef,
     )
 
-LOOK_SECONDS = 2
-PATIENCE_SECONDS = 3600
-PATIENCE: "WaiterConfigTypeDef" = {
-    "Delay": LOOK_SECONDS,
-    "MaxAttempts": PATIENCE_SECONDS // LOOK_SECONDS,
+POLL_SECONDS = 2
+TIMEOUT_SECONDS = 3600
+WAITER_CONFIG: "WaiterConfigTypeDef" = {
+    "Delay": POLL_SECONDS,
+    "MaxAttempts": TIMEOUT_SECONDS // POLL_SECONDS,
 }
 BAKE_SECONDS = 300
 """The new fleet answers everything for this long before the old one goes: an alarm's period."""
@@ -98,7 +98,7 @@ def _settled(sagemaker: "SageMakerClient", name: str) -> str | None:
     if status == "Creating":
         with suppress(WaiterError):  # it failed, which the status says
             sagemaker.get_waiter("endpoint_in_service").wait(
-                EndpointName=name, WaiterConfig=PATIENCE
+                EndpointName=name, WaiterConfig=WAITER_CONFIG
             )
         status = _status(sagemaker, name)
     if status == "Failed":  # it serves nothing, and SageMaker updates no failed endpoint
@@ -106,7 +106,9 @@ def _settled(sagemaker: "SageMakerClient", name: str) -> str | None:
         status = "Deleting"
     if status == "Deleting":
         try:
-            sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig=PATIENCE)
+            sagemaker.get_waiter("endpoint_deleted").wait(
+                EndpointName=name, WaiterConfig=WAITER_CONFIG
+            )
         except WaiterError as error:
             raise EndpointError(f"endpoint {name} is still being deleted: {error}") from error
         return None
@@ -125,14 +127,14 @@ def _wait(sagemaker: "SageMakerClient", endpoint: str, config: str) -> None:
     try:
         sagemaker.get_waiter("endpoint_in_service").wait(
             EndpointName=endpoint,
-            WaiterConfig=PATIENCE,
+            WaiterConfig=WAITER_CONFIG,
         )
     except WaiterError as error:
         reason = error.last_response.get("FailureReason", str(error))
         raise EndpointError(f"endpoint {endpoint} did not come into service: {reason}") from error
-    found = sagemaker.describe_endpoint(EndpointName=endpoint)
-    if found["EndpointConfigName"] != config:
-        reason = found.get("FailureReason", "it was rolled back")
+    endpoint_state = sagemaker.describe_endpoint(EndpointName=endpoint)
+    if endpoint_state["EndpointConfigName"] != config:
+        reason = endpoint_state.get("FailureReason", "it was rolled back")
         raise EndpointError(f"endpoint {endpoint} still runs the model before: {reason}")
 
 
@@ -155,7 +157,7 @@ def _blue_green(stage: Stage) -> "DeploymentConfigTypeDef":
                 "WaitIntervalInSeconds": BAKE_SECONDS,
             },
             "TerminationWaitInSeconds": 0,
-            "MaximumExecutionTimeoutInSeconds": PATIENCE_SECONDS,
+            "MaximumExecutionTimeoutInSeconds": TIMEOUT_SECONDS,
         },
         "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": stage.endpoint_alarm}]},
     }

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
     from types_boto3_sagemaker.literals import ModelApprovalStatusType
 
-SENTENCE = 1024
-VALUE = 256
+MAX_DESCRIPTION_CHARACTERS = 1024
+MAX_METADATA_CHARACTERS = 256
 """Characters that the registry takes in a description, and in a value of metadata."""
 
 CONTENT_TYPES = ("image/jpeg", "image/png", "application/x-image", "application/x-npy")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RegistryEntry:
     card: ModelCard
     image: str
     archive: str
@@ -36,19 +36,19 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ModelVersion:
     arn: str
     number: int
 
 
-def register(stage: Stage, sagemaker: "SageMakerClient", entry: Entry) -> Version:
+def register(stage: Stage, sagemaker: "SageMakerClient", entry: RegistryEntry) -> ModelVersion:
     """A version that awaits approval; the registry counts."""
     group = f"{stage.prefix}{entry.card.name}".rstrip("-")  # which no group's name ends with
     _ensure_group(stage, sagemaker, group)
     provenance = entry.card.provenance
     lineage = {"digest": entry.card.digest, "dataset": provenance.get("dataset", ""),
                "architecture": entry.card.architecture, **entry.about}  # fmt: skip
-    made = sagemaker.create_model_package(
+    package = sagemaker.create_model_package(
         ModelPackageGroupName=group,
         ModelPackageDescription=f"{entry.card.name}, {len(entry.card.labels)} labels",
         ModelApprovalStatus="PendingManualApproval",
@@ -71,12 +71,12 @@ def register(stage: Stage, sagemaker: "SageMakerClient", entry: Entry) -> Versio
             name: value for name, text in lineage.items() if (value := metadata(text))
         },
     )
-    arn = made["ModelPackageArn"]
-    return Version(arn, int(arn.rpartition("/")[2]))
+    arn = package["ModelPackageArn"]
+    return ModelVersion(arn, int(arn.rpartition("/")[2]))
 
 
 def decide(
-    sagemaker: "SageMakerClient", version: Version, status: "ModelApprovalStatusType", why: str
+    sagemaker: "SageMakerClient", version: ModelVersion, status: "ModelApprovalStatusType", why: str
 ) -> None:
     sagemaker.update_model_package(
         ModelPackageArn=version.arn,
@@ -93,7 +93,7 @@ def metadata(text: str) -> str:
     """
     composed = unicodedata.normalize("NFC", text)
     taken = (each if _is_taken(each) else " " for each in composed)
-    return "".join(taken).strip()[:VALUE]
+    return "".join(taken).strip()[:MAX_METADATA_CHARACTERS]
 
 
 def _is_taken(character: str) -> bool:
@@ -102,7 +102,7 @@ def _is_taken(character: str) -> bool:
 
 def one_line(text: str) -> str:
     """As descriptions are held: the registry takes no line break in them."""
-    return " ".join(text.split())[:SENTENCE]
+    return " ".join(text.split())[:MAX_DESCRIPTION_CHARACTERS]
 
 
 def _ensure_group(stage: Stage, sagemaker: "SageMakerClient", group: str) -> None:

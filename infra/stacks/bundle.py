@@ -68,7 +68,7 @@ def _theirs() -> Iterator[tuple[str, Path]]:
 
 
 def _notices() -> bytes:
-    parts = inventory.parts(inventory.own_site(), DISTRIBUTIONS)
+    parts = inventory.components(inventory.own_site(), DISTRIBUTIONS)
     return notices.notices("the functions' bundle", parts).encode()
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 STORAGE_TEMPLATE = shipped.REPOSITORY / "infra" / "stacks" / "storage.yml"
 WaiterState = Literal["stack_create_complete", "stack_update_complete", "stack_delete_complete"]
-LOOK_SECONDS = 1
-PATIENCE_SECONDS = 900
+POLL_SECONDS = 1
+TIMEOUT_SECONDS = 900
 
 
 NO_SETTINGS: Mapping[str, object] = {}
@@ -46,12 +46,12 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
     bundle.build(bundle.BUNDLE)
     region = check_credentials()
     cloudformation = boto3.client("cloudformation")
-    asked = None if "kmsKey" not in settings else str(settings["kmsKey"])
+    requested = None if "kmsKey" not in settings else str(settings["kmsKey"])
     written = str(params.get("kmsKey", NO_KEY))
-    key = kms_key(asked, written, deployed_key(cloudformation, stage), region)
+    key = kms_key(requested, written, deployed_key(cloudformation, stage), region)
     values = {**settings, "kmsKey": key}
-    given = [f"--param={name}={value}" for name, value in values.items()]
-    command = node.osls("deploy", "--stage", stage.name, *given)
+    parameters = [f"--param={name}={value}" for name, value in values.items()]
+    command = node.osls("deploy", "--stage", stage.name, *parameters)
     if key != NO_KEY:
         _say(f"encrypted by {key}")
     _say(f"{stage.storage_stack}: {deploy_storage(stage, cloudformation, key)}")
@@ -62,12 +62,12 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
         raise DeployError(f"osls ended with status {done.returncode}; what it said is above")
 
 
-def kms_key(asked: str | None, written: str, deployed: str, region: str) -> str:
+def kms_key(requested: str | None, written: str, deployed: str, region: str) -> str:
     """The key's ARN, or `none`: what is asked for, else serverless.yml's, else as it is deployed.
 
     So a deployment that forgets to name the key does not take it away. Raises DeployError.
     """
-    key = asked or (written if written != NO_KEY else deployed)
+    key = requested or (written if written != NO_KEY else deployed)
     if key == NO_KEY:
         return key
     form = KMS_KEY.fullmatch(key)
@@ -85,8 +85,10 @@ def deployed_key(cloudformation: "CloudFormationClient", stage: Stage) -> str:
     if status_of(cloudformation, stage.storage_stack) is None:
         return NO_KEY
     [stack] = cloudformation.describe_stacks(StackName=stage.storage_stack)["Stacks"]
-    given = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
-    return given.get("KmsKey", NO_KEY)
+    parameters = {
+        item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", [])
+    }
+    return parameters.get("KmsKey", NO_KEY)
 
 
 def check_credentials() -> str:
@@ -149,7 +151,7 @@ def wait_for(cloudformation: "CloudFormationClient", state: WaiterState, stack: 
     try:
         waiter.wait(
             StackName=stack,
-            WaiterConfig={"Delay": LOOK_SECONDS, "MaxAttempts": PATIENCE_SECONDS // LOOK_SECONDS},
+            WaiterConfig={"Delay": POLL_SECONDS, "MaxAttempts": TIMEOUT_SECONDS // POLL_SECONDS},
         )
     except WaiterError as error:
         raise DeployError(f"{stack} failed:\n{_reasons(cloudformation, stack)}") from error

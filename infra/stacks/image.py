@@ -34,7 +34,7 @@ Variant = Literal["serve", "cpu", "gpu"]
 REPOSITORY = "sortbox"
 STACK = "sortbox-image"
 TEMPLATE = shipped.REPOSITORY / "infra" / "stacks" / "image.yml"
-LOOK_SECONDS = 10
+POLL_SECONDS = 10
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -65,7 +65,7 @@ def _sources(repository: Path) -> Iterator[Path]:
                 yield path
     for name in shipped.IMAGE_FILES:
         path = repository / name
-        yield from (each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+        yield from (item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
 
 
 def tag(sources: bytes, variant: Variant) -> str:
@@ -75,13 +75,13 @@ def tag(sources: bytes, variant: Variant) -> str:
 def find(ecr: "ECRClient", name: str) -> str | None:
     """The URI by digest; None where there is no image of this tag, or no repository."""
     try:
-        found = ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": name}])
+        description = ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": name}])
         repository = ecr.describe_repositories(repositoryNames=[REPOSITORY])["repositories"][0]
     except ClientError as error:
         if not is_missing(error):
             raise
         return None
-    return f"{repository['repositoryUri']}@{found['imageDetails'][0]['imageDigest']}"
+    return f"{repository['repositoryUri']}@{description['imageDetails'][0]['imageDigest']}"
 
 
 def build(stage: Stage, variant: Variant, sources: bytes) -> None:
@@ -118,12 +118,15 @@ def _deploy(key: str) -> None:
         wait_for(cloudformation, "stack_create_complete", STACK)
         return
     [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
-    given = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+    current = {
+        parameter["ParameterKey"]: parameter["ParameterValue"]
+        for parameter in stack.get("Parameters", [])
+    }
     try:
         cloudformation.update_stack(
             StackName=STACK,
             TemplateBody=template,
-            Parameters=_parameters(key, given.get("RepositoryKey", NO_KEY)),
+            Parameters=_parameters(key, current.get("RepositoryKey", NO_KEY)),
             Capabilities=["CAPABILITY_IAM"],
         )
     except ClientError as error:
@@ -143,16 +146,16 @@ def _parameters(sources: str, repository: str) -> "list[ParameterTypeDef]":
 def _follow(codebuild: "CodeBuildClient", build: str) -> None:
     phase = ""
     while True:
-        [seen] = codebuild.batch_get_builds(ids=[build])["builds"]
-        if seen["currentPhase"] != phase:
-            phase = seen["currentPhase"]
+        [status] = codebuild.batch_get_builds(ids=[build])["builds"]
+        if status["currentPhase"] != phase:
+            phase = status["currentPhase"]
             print(f"{build}: {phase}", file=sys.stderr, flush=True)
-        if seen["buildComplete"]:
+        if status["buildComplete"]:
             break
-        time.sleep(LOOK_SECONDS)
-    if seen["buildStatus"] != "SUCCEEDED":
-        link = seen.get("logs", {}).get("deepLink", "in CodeBuild")
-        raise ImageError(f"{build} ended as {seen['buildStatus']}; its log is {link}")
+        time.sleep(POLL_SECONDS)
+    if status["buildStatus"] != "SUCCEEDED":
+        link = status.get("logs", {}).get("deepLink", "in CodeBuild")
+        raise ImageError(f"{build} ended as {status['buildStatus']}; its log is {link}")
 
 
 def current(stage: Stage, instance_type: str, build_missing: bool = False) -> str:

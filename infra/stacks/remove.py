@@ -1,4 +1,4 @@
-"""Take a stage down: first what bills by the hour, then what runs. Its data stays unless told."""
+"""Remove a stage: what bills by the hour first. Its data stays unless deletion is requested."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ class RemoveError(SortboxError):
 
 
 def remove(stage: Stage) -> None:
-    """Doing it twice is doing it once.
+    """Idempotent.
 
     The endpoint goes first because it bills, the functions before the jobs because they start them.
     """
@@ -59,13 +59,13 @@ def _delete_endpoint(stage: Stage, sagemaker: "SageMakerClient") -> None:
 def _endpoint_configs(stage: Stage, sagemaker: "SageMakerClient") -> list[str]:
     """All names before the first is deleted: deleting moves the pages."""
     pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=stage.prefix)
-    names = [found["EndpointConfigName"] for page in pages for found in page["EndpointConfigs"]]
+    names = [config["EndpointConfigName"] for page in pages for config in page["EndpointConfigs"]]
     return [name for name in names if name.startswith(stage.prefix)]
 
 
 def _models(stage: Stage, sagemaker: "SageMakerClient") -> list[str]:
     pages = sagemaker.get_paginator("list_models").paginate(NameContains=stage.prefix)
-    names = [found["ModelName"] for page in pages for found in page["Models"]]
+    names = [model["ModelName"] for page in pages for model in page["Models"]]
     return [name for name in names if name.startswith(stage.prefix)]
 
 
@@ -73,7 +73,7 @@ def _stop_jobs(stage: Stage, sagemaker: "SageMakerClient") -> None:
     pages = sagemaker.get_paginator("list_transform_jobs").paginate(
         NameContains=stage.prefix, StatusEquals="InProgress"
     )
-    names = [found["TransformJobName"] for page in pages for found in page["TransformJobSummaries"]]
+    names = [job["TransformJobName"] for page in pages for job in page["TransformJobSummaries"]]
     for name in names:
         if name.startswith(stage.prefix):
             sagemaker.stop_transform_job(TransformJobName=name)
@@ -134,9 +134,11 @@ def _empty(s3: "S3Client", bucket: str) -> None:
 def _versions(s3: "S3Client", bucket: str) -> Iterator[list["ObjectIdentifierTypeDef"]]:
     """A thousand at a time, which is what one call deletes and one page lists."""
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        if found:
-            yield [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+        versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        if versions:
+            yield [
+                {"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions
+            ]
 
 
 def _delete_queue(sqs: "SQSClient", name: str) -> None:

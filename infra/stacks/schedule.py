@@ -35,7 +35,7 @@ class ScheduleError(SortboxError, ValueError):
 def check(params: Mapping[str, Any]) -> None:
     """Raises ScheduleError for the first of a stage's schedule parameters that is wrong."""
     for name in ("reclassifySchedule", "unansweredSchedule"):
-        wrong = trouble(str(params.get(name, "")))
+        wrong = find_error(str(params.get(name, "")))
         if wrong:
             raise ScheduleError(f"{name}: {wrong}")
     zone = str(params.get("reclassifyTimeZone", ""))
@@ -51,14 +51,14 @@ def check(params: Mapping[str, Any]) -> None:
         )
 
 
-def trouble(expression: str) -> str | None:
+def find_error(expression: str) -> str | None:
     """What is wrong with a schedule expression."""
     if re.fullmatch(r"rate\([1-9]\d{0,5} (minute|hour|day)s?\)", expression):
         return None
-    found = re.fullmatch(r"cron\((.*)\)", expression)
-    if found is None:
+    match = re.fullmatch(r"cron\((.*)\)", expression)
+    if match is None:
         return f"{expression!r} is neither cron(…) nor rate(…); {EXAMPLE}"
-    fields = found[1].split()
+    fields = match[1].split()
     if len(fields) != len(FIELDS):
         return f"{expression!r} has {len(fields)} fields and not six; {EXAMPLE}"
     for text, (name, least, most, names, special) in zip(fields, FIELDS, strict=True):
@@ -93,8 +93,8 @@ def _value(text: str, least: int, names: tuple[str, ...]) -> int | None:
 
 def params(template: Path, stage: str) -> dict[str, Any]:
     """A stage's parameters in serverless.yml: the default ones, and its own over them."""
-    told = yaml.load(template.read_text(), _Template)["params"]
-    return {**told["default"], **(told.get(stage) or {})}
+    document = yaml.load(template.read_text(), _Template)["params"]
+    return {**document["default"], **(document.get(stage) or {})}
 
 
 def meanings(template: Path) -> dict[str, str]:

@@ -24,7 +24,7 @@ from domain.foreign import visible
 from domain.model import ActiveModel, ModelCard, ModelId
 from infra.models import registry
 from infra.models.activate import ActivationError, read_card, serve
-from infra.models.registry import Entry
+from infra.models.registry import RegistryEntry
 from infra.stage import Stage
 from training.config.errors import TrainingFailed
 from training.data import dataset
@@ -124,7 +124,7 @@ def _activate(
     document = json.dumps({"digest": card.digest, **result.metrics(), **metadata}, indent=1)
     context.s3.put_object(Bucket=bucket, Key=evaluation, Body=document.encode())
     metadata = metadata | {"accuracy": f"{result.accuracy:.6f}"}
-    entry = Entry(card, context.image, f"s3://{bucket}/{archive}", f"s3://{bucket}/{evaluation}",
+    entry = RegistryEntry(card, context.image, f"s3://{bucket}/{archive}", f"s3://{bucket}/{evaluation}",
                   proposed.made_by, metadata)  # fmt: skip
     version = registry.register(context.stage, context.sagemaker, entry)
     model = ModelId(card.name, version.number, card.digest)

@@ -24,7 +24,7 @@ from functions.on_schedule import advance_runs
 from functions.on_upload import Uploads
 from functions.outbox import Outbox
 from functions.sqs import SqsBatch
-from infra.reclassify import Desk
+from infra.reclassify import Reclassifier
 from tests.faults.simulation.jobs import Jobs
 from tests.faults.simulation.queues import Queues
 from tests.faults.simulation.storage import Storage
@@ -76,7 +76,7 @@ class Doors:
         return advance_runs(self._bucket, self._sqs, FOLDER)
 
     def halt(self, for_good: bool) -> None:
-        desk = Desk(self._context(), self._sqs, FOLDER)
+        desk = Reclassifier(self._context(), self._sqs, FOLDER)
         if for_good:
             if ended := desk.end():
                 self.given_up[ended.nonce] = (ended.started_at, timestamps.to_text(self._clock()))

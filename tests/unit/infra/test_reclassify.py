@@ -11,7 +11,7 @@ from batch.status import STATUS
 from domain.keys import SWEEPS, claim_key, ticket_key
 from domain.scope import RECLASSIFICATION, Scope
 from infra.diagnostics.cost import TYPICAL, load_prices
-from infra.reclassify import Asked, Desk, Plan, ReclassifyError, run, scope_of
+from infra.reclassify import Plan, Reclassifier, ReclassifyError, ReclassifyRequest, run, scope_of
 from tests.support.worlds.folders import World
 from tests.support.worlds.sweeps import ALL, TRIP, answered_long_ago, status
 
@@ -27,16 +27,18 @@ def world() -> World:
     return world
 
 
-def desk(world: World) -> Desk:
+def desk(world: World) -> Reclassifier:
     sqs: Any = world.sqs
-    return Desk(world.cloud, sqs, QUEUE)
+    return Reclassifier(world.cloud, sqs, QUEUE)
 
 
-PLAIN = Asked()
+PLAIN = ReclassifyRequest()
 
 
 def say(
-    world: World, asked: Asked = PLAIN, answer: Callable[[str], bool] = lambda question: False
+    world: World,
+    asked: ReclassifyRequest = PLAIN,
+    answer: Callable[[str], bool] = lambda question: False,
 ) -> str:
     return "\n".join(run(desk(world), asked, answer))
 
@@ -47,7 +49,7 @@ def started(world: World) -> list[Any]:
 
 def test_a_dry_run_counts_by_reason_and_starts_nothing(world: World) -> None:
     before = dict(world.s3.objects)
-    told = say(world, Asked(dry_run=True))
+    told = say(world, ReclassifyRequest(dry_run=True))
     assert "13 images, 13 to be answered (11 older model, 1 no answer, 1 newer image)" in told
     assert load_prices().as_of in told
     assert world.s3.objects == before
@@ -86,7 +88,7 @@ def test_what_is_counted_is_what_is_done(world: World) -> None:
 
 
 def test_a_run_is_started_by_a_message_as_a_schedule_does(world: World) -> None:
-    assert "Started" in say(world, Asked(prefix="inbox/trip/"))
+    assert "Started" in say(world, ReclassifyRequest(prefix="inbox/trip/"))
     assert started(world) == [{"sweep": {"path": "trip/", "kind": "renewal", "confirmed": True}}]
 
 
@@ -96,7 +98,7 @@ def test_a_large_one_asks_first(world: World) -> None:
         say(world)
     assert started(world) == []
     say(world, answer=lambda question: True)
-    say(world, Asked(yes=True))
+    say(world, ReclassifyRequest(yes=True))
     assert len(started(world)) == 2
 
 
@@ -109,13 +111,13 @@ def test_what_is_up_to_date_is_left_alone(world: World) -> None:
 
 
 def test_nothing_below_a_prefix_says_so(world: World) -> None:
-    assert "nothing there" in say(world, Asked(prefix="inbox/nope/"))
+    assert "no images below" in say(world, ReclassifyRequest(prefix="inbox/nope/"))
     assert started(world) == []
 
 
 def test_one_is_stopped_and_another_call_resumes_it(world: World) -> None:
     world.sweep()
-    assert "stops" in say(world, Asked(stop=True))
+    assert "stops" in say(world, ReclassifyRequest(stop=True))
     world.finish_jobs()
     assert len(world.sagemaker.jobs) == 1
     assert "Started" in say(world)
@@ -126,19 +128,19 @@ def test_one_is_stopped_and_another_call_resumes_it(world: World) -> None:
 
 def test_one_is_given_up(world: World) -> None:
     world.sweep()
-    assert "ended" in say(world, Asked(end=True))
+    assert "ended" in say(world, ReclassifyRequest(end=True))
     assert claim_key(RECLASSIFICATION) not in world.s3.objects
     assert status(world)["state"] == "given up"
     with pytest.raises(ReclassifyError, match="no reclassification"):
-        say(world, Asked(end=True))
+        say(world, ReclassifyRequest(end=True))
     with pytest.raises(ReclassifyError, match="no reclassification"):
-        say(world, Asked(stop=True))
+        say(world, ReclassifyRequest(stop=True))
 
 
 def test_what_waited_for_the_one_that_is_given_up_follows(world: World) -> None:
     world.sweep("trip/")
     world.sweep("", "unanswered")
-    say(world, Asked(end=True))
+    say(world, ReclassifyRequest(end=True))
     world.drain()
     world.finish_jobs()
     assert world.open_runs() == []

@@ -13,7 +13,7 @@ from domain.keys import SLOTS, TICKETS, JobName, ticket_key, ticket_since, ticke
 from domain.scope import Scope
 from functions.on_schedule import measure_queue
 from functions.runtime import metrics
-from infra.diagnostics.findings import Lookout, of_jobs
+from infra.diagnostics.findings import StatusSources, of_jobs
 from infra.stage import Stage
 from tests.support.fakes.aws import error
 from tests.support.worlds.folders import ON_FOLDER, World
@@ -257,7 +257,7 @@ def test_the_clock_and_status_tell_how_many_runs_wait_and_since_when() -> None:
     assert told["RunsWaiting"] == [2]
     assert told["LongestRunWait"][0] == pytest.approx(120, abs=1)
 
-    look = Lookout(Stage("test"), world.cloud.bucket, Any, Any)  # type: ignore[arg-type]
+    look = StatusSources(Stage("test"), world.cloud.bucket, Any, Any)  # type: ignore[arg-type]
     (finding,) = of_jobs(look)
     assert finding.sentence.startswith("2 runs wait for one of the stage's 1 transform jobs")
 

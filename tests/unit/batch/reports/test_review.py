@@ -13,7 +13,15 @@ from batch.reports.review import Review, key_of
 from domain.class_folders import folder_of
 from domain.reply import Label
 from domain.scope import RECLASSIFICATION, Scope
-from infra.review import Listed, ReviewError, corrected, fetch, file_name, lists, parse
+from infra.review import (
+    ReviewEntry,
+    ReviewError,
+    fetch,
+    file_name,
+    only_corrected,
+    parse,
+    read_lists,
+)
 from tests.support.builders.pages import HOSTILE
 from tests.support.worlds.folders import World, with_late
 from training.data.folders import splits
@@ -70,8 +78,8 @@ def test_a_list_is_bounded() -> None:
 
 
 def test_the_listed_images_are_a_folder_that_training_takes(world: World, tmp_path: Path) -> None:
-    done = fetch(bucket(world), lists(bucket(world)), tmp_path / "review")
-    assert done.kept == len(table(world, Scope("trip/")))
+    done = fetch(bucket(world), read_lists(bucket(world)), tmp_path / "review")
+    assert done.fetched == len(table(world, Scope("trip/")))
     _, classes = splits(tmp_path / "review")
     assert set(classes["train"]) == {"cat", "dog"}
     (dog,) = (tmp_path / "review" / "dog").iterdir()
@@ -83,15 +91,15 @@ def test_only_what_was_corrected_is_taken_from_a_list(world: World, tmp_path: Pa
     filled = text.replace("0.1,low score,", "0.1,low score,wolf").replace(
         "0.3,low score,", "0.3,low score, cat "
     )
-    done = fetch(bucket(world), corrected(parse(filled, "list.csv")), tmp_path)
-    assert (done.kept, done.changed) == (2, 0)
+    done = fetch(bucket(world), only_corrected(parse(filled, "list.csv")), tmp_path)
+    assert (done.fetched, done.changed) == (2, 0)
     assert sorted(folder.name for folder in tmp_path.iterdir()) == ["cat", "wolf"]
 
 
 def test_an_image_that_has_changed_since_is_left_out(world: World, tmp_path: Path) -> None:
     world.put("inbox/trip/b.jpg", b"another picture")
     world.remove("inbox/trip/a.jpg")
-    done = fetch(bucket(world), lists(bucket(world)), tmp_path)
+    done = fetch(bucket(world), read_lists(bucket(world)), tmp_path)
     assert done.changed == 2
     assert not (tmp_path / "dog").exists()
 
@@ -99,7 +107,7 @@ def test_an_image_that_has_changed_since_is_left_out(world: World, tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "has no column corrected, etag, image"),
+        ("", "has no column only_corrected, etag, image"),
         ("a,b\n1,2\n", "has no column"),
         ("image,etag,label,score,why,corrected\n/etc/passwd,e,cat,1,x,dog\n", "names no image"),
     ],
@@ -112,17 +120,17 @@ def test_a_table_that_is_no_list_is_refused(text: str, why: str) -> None:
 LABELS = ["Äpfel", "кот", "_misc", "cat", "Cat", "test", "weights", "and/or", "50%25", "x" * 300]
 
 
-def listed(world: World, image: str, label: str) -> Listed:
+def listed(world: World, image: str, label: str) -> ReviewEntry:
     head = bucket(world).head(image)
     assert head is not None
-    return Listed(image, head.listed.etag, label, "")
+    return ReviewEntry(image, head.listed.etag, label, "")
 
 
 def test_training_reads_the_labels_that_were_reviewed(world: World, tmp_path: Path) -> None:
     images = list(zip(SURE, LABELS, strict=False))
     for start in (0, 5):  # the second call goes on in the same folder
         some = (listed(world, *one) for one in images[start : start + 5])
-        assert fetch(bucket(world), some, tmp_path / "review").kept == 5
+        assert fetch(bucket(world), some, tmp_path / "review").fetched == 5
     _, found = splits(tmp_path / "review")
     assert sorted(found["train"]) == sorted(LABELS)
     for image, label in images:

@@ -17,13 +17,13 @@ from tests.unit.infra.setup.test_locks import wishes
 def test_a_proxys_certificate_and_address_reach_the_tools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in audit.ROAD:
+    for name in audit.NETWORK_VARIABLES:
         monkeypatch.setenv(name, f"as {name} was")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none of their business")
     monkeypatch.setenv("BC_API_KEY", "checkov would send its findings with it")
     given = audit.environment(os.environ)
-    assert {name: given.get(name) for name in audit.ROAD} == {
-        name: f"as {name} was" for name in audit.ROAD
+    assert {name: given.get(name) for name in audit.NETWORK_VARIABLES} == {
+        name: f"as {name} was" for name in audit.NETWORK_VARIABLES
     }
     assert not {"AWS_SECRET_ACCESS_KEY", "BC_API_KEY"} & set(given)
 
@@ -33,10 +33,10 @@ def test_what_was_skipped_is_never_called_clean() -> None:
     skipped = {"name": "numpy", "skip_reason": "numpy (2.2.6) not found"}
     clean = {"name": "six", "version": "1.17.0", "vulns": []}
     faulty = {"name": "old", "version": "1.0", "vulns": [{"id": "PYSEC-1"}, {"id": "GHSA-2"}]}
-    assert audit.judged({"dependencies": [clean]}).status == 0
-    assert audit.judged({"dependencies": [clean, skipped]}).status == audit.UNCHECKED
-    assert audit.judged({"dependencies": []}).status == audit.UNCHECKED
-    found = audit.judged({"dependencies": [clean, skipped, faulty]})
+    assert audit.parse_result({"dependencies": [clean]}).status == 0
+    assert audit.parse_result({"dependencies": [clean, skipped]}).status == audit.UNCHECKED
+    assert audit.parse_result({"dependencies": []}).status == audit.UNCHECKED
+    found = audit.parse_result({"dependencies": [clean, skipped, faulty]})
     assert found.status == audit.FOUND
     assert "old 1.0: PYSEC-1, GHSA-2" in str(found)
     assert "1 have no known fault, 1 have, 1 could not be checked" in str(found)
@@ -70,4 +70,4 @@ def test_the_answer_of_pip_audit_is_read_as_it_writes_it() -> None:
     """Its form, kept here: pip-audit 2.10.1 with --format json."""
     reason = "Dependency not found on PyPI and could not be audited: boto3 (1.43.106)"
     said = {"dependencies": [{"name": "boto3", "skip_reason": reason}], "fixes": []}
-    assert audit.judged(json.loads(json.dumps(said))).skipped == (reason,)
+    assert audit.parse_result(json.loads(json.dumps(said))).skipped == (reason,)

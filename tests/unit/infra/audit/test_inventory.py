@@ -16,23 +16,23 @@ import pytest
 
 from infra import shipped
 from infra.audit import inventory
-from infra.audit.inventory import Bundled, InventoryError, Part
+from infra.audit.inventory import Bundled, InventoryError, ShippedPackage
 from infra.audit.licences import EXCEPTIONS, TAKEN, licence_of, objection, terms
 from infra.audit.notices import notices
 from infra.stacks import image
 
-THINGS = sorted(inventory.THINGS)
+THINGS = sorted(inventory.ARTIFACT_LOCKS)
 
 
 @cache
-def parts_of(thing: inventory.Thing) -> dict[str, Part]:
-    found = inventory.parts(inventory.own_site(), inventory.contents(thing))
+def parts_of(thing: inventory.Artifact) -> dict[str, ShippedPackage]:
+    found = inventory.components(inventory.own_site(), inventory.contents(thing))
     return {part.name: part for part in found}
 
 
 @pytest.mark.parametrize("thing", THINGS)
 def test_everything_that_is_shipped_has_a_licence_that_we_take_or_an_exception(
-    thing: inventory.Thing,
+    thing: inventory.Artifact,
 ) -> None:
     said = {name: objection(name, part.licence) for name, part in parts_of(thing).items()}
     refused = {name: why for name, why in said.items() if why}
@@ -42,7 +42,7 @@ def test_everything_that_is_shipped_has_a_licence_that_we_take_or_an_exception(
 
 
 def test_an_exception_is_written_down_for_something_that_is_shipped() -> None:
-    shipped = frozenset().union(*(inventory.contents(thing) for thing in inventory.THINGS))
+    shipped = frozenset().union(*(inventory.contents(thing) for thing in inventory.ARTIFACT_LOCKS))
     assert set(EXCEPTIONS) <= shipped, "what is gone needs no exception any more"
     assert all(len(reason.split()) > 5 for _, reason in EXCEPTIONS.values())
 
@@ -118,7 +118,7 @@ def test_an_encoder_is_not_called() -> None:
 
 def test_what_is_not_installed_is_no_part_but_an_error() -> None:
     with pytest.raises(InventoryError, match="no-such-package"):
-        inventory.parts(inventory.own_site(), ["no-such-package"])
+        inventory.components(inventory.own_site(), ["no-such-package"])
 
 
 def test_what_a_wheels_own_sbom_says_is_taken_without_its_builders_paths(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_what_a_wheels_own_sbom_says_is_taken_without_its_builders_paths(tmp_pat
     files = [f"{info.name}/METADATA", f"{info.name}/sboms/x.json"]
     files += ["sample.libs/libz.def23b81.so.1", "sample/_vendor/six.py"]
     (info / "RECORD").write_text("".join(f"{name},,\n" for name in files))
-    [part] = inventory.parts(tmp_path)
+    [part] = inventory.components(tmp_path)
     purl, said = "pkg:generic/zlib@1.3", "the wheel's SBOM"
     assert part.bundled == (
         Bundled("libz", None, "the file alone", None, ("sample.libs/libz.def23b81.so.1",)),
@@ -154,7 +154,7 @@ def test_the_base_images_packages_are_read_from_dpkg(tmp_path: Path) -> None:
         "Description: GNU C\n more of it\n\n"
         "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n"
     )
-    assert inventory.of_debian(status) == [Part("libc6", "2.36-9", None)]
+    assert inventory.of_debian(status) == [ShippedPackage("libc6", "2.36-9", None)]
 
 
 def test_notices_bring_each_licences_own_text_and_the_reason_for_an_exception() -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from infra.diagnostics.cost import (
-    DAYS,
-    HOURS,
+    DAYS_PER_MONTH,
+    HOURS_PER_MONTH,
     TYPICAL,
     Load,
     batch_hours,
@@ -61,7 +61,7 @@ def test_small_folders_through_the_endpoint_save_their_jobs_starts_and_pay_what_
     # 36,000 folders of one image: 3,600 h of starts and 1 h of work a day; x 730/24 days x 0.50
     ones = Load(images_per_day=36_000, folder_size=1)
     assert without_jobs(PRICES, ones, GIVEN) == pytest.approx(
-        3_601 * DAYS * 0.5 + 12.045 - 109.5, abs=1e-3
+        3_601 * DAYS_PER_MONTH * 0.5 + 12.045 - 109.5, abs=1e-3
     )
 
 
@@ -78,7 +78,7 @@ def test_an_asynchronous_endpoint_is_up_for_each_folder_and_a_while_after_it() -
 def test_an_asynchronous_endpoint_is_never_up_for_more_than_all_day() -> None:
     crowded = Load(images_per_day=1_000, folder_size=1)
     hours = (month(PRICES, crowded, GIVEN).asynchronous - crowded.images * (0.0001 + 0.000011)) * 2
-    assert hours == pytest.approx(HOURS)
+    assert hours == pytest.approx(HOURS_PER_MONTH)
 
 
 def test_where_the_endpoint_becomes_cheaper_both_cost_the_same() -> None:
@@ -103,7 +103,7 @@ def test_a_large_load_needs_more_endpoint_instances() -> None:
 def test_a_reclassification_costs_its_jobs_and_its_requests() -> None:
     # 2 starts of 360 s and 3,600 images at 10/s: 0.3 h x 0.50 = 0.15
     # HEADs and GETs: 2 x 10,000 + 6 x 3,600 = 41,600 -> 0.0416; PUTs 7,200, LISTs 40 -> 0.0724
-    takes = sweep(PRICES, looked_at=10_000, stale=3_600, jobs=2, given=GIVEN)
+    takes = sweep(PRICES, looked_at=10_000, stale=3_600, jobs=2, assumptions=GIVEN)
     assert takes.hours == pytest.approx(0.3)
     assert takes.cost == pytest.approx(0.15 + 0.0416 + 0.0724)
 
@@ -121,5 +121,5 @@ def test_the_answer_names_its_prices_and_its_assumptions() -> None:
 
 
 def test_a_month_is_a_twelfth_of_a_year() -> None:
-    assert pytest.approx(730) == HOURS
-    assert pytest.approx(HOURS) == DAYS * 24
+    assert pytest.approx(730) == HOURS_PER_MONTH
+    assert pytest.approx(HOURS_PER_MONTH) == DAYS_PER_MONTH * 24

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from infra.diagnostics import doctor
-from infra.diagnostics.doctor import Finding, Patient
+from infra.diagnostics.doctor import CheckContext, CheckResult
 from infra.stage import Stage
 from tests.support.builders.packaged import KEY
 
@@ -55,9 +55,9 @@ class Endpoint:
         return self.answer()
 
 
-def found(about: str, **services: Any) -> list[Finding]:
-    patient = Patient(Stage("dev"), None, Aws(**services).client)
-    return [each for each in doctor.findings(patient) if each.about == about]
+def found(about: str, **services: Any) -> list[CheckResult]:
+    patient = CheckContext(Stage("dev"), None, Aws(**services).client)
+    return [each for each in doctor.run_checks(patient) if each.about == about]
 
 
 def test_a_quota_of_none_is_missing_and_one_that_is_not_listed_too() -> None:
@@ -110,8 +110,8 @@ def test_a_new_account_runs_too_few_functions_at_once(limit: int, state: str) ->
 
 
 def test_what_aws_does_not_answer_is_not_checked_and_never_fine() -> None:
-    patient = Patient(Stage("dev"), None, Aws().client)
-    states = {each.state for each in doctor.findings(patient) if each.about == "quota"}
+    patient = CheckContext(Stage("dev"), None, Aws().client)
+    states = {each.state for each in doctor.run_checks(patient) if each.about == "quota"}
     assert states == {"not checked"}
 
 
@@ -155,10 +155,10 @@ class Kms:
         return {"Policy": json.dumps({"Statement": [account, senders, nobody]})}
 
 
-def of_key(kms: Kms | None) -> list[Finding]:
+def of_key(kms: Kms | None) -> list[CheckResult]:
     services = {} if kms is None else {"kms": kms}
-    patient = Patient(Encrypted("dev"), None, Aws(**services).client)
-    return [each for each in doctor.findings(patient) if each.about == "key"]
+    patient = CheckContext(Encrypted("dev"), None, Aws(**services).client)
+    return [each for each in doctor.run_checks(patient) if each.about == "key"]
 
 
 LET_IN = ("s3.amazonaws.com", "events.amazonaws.com", "logs.eu-west-1.amazonaws.com")
@@ -197,6 +197,6 @@ def test_an_endpoint_from_before_the_key_is_told(disks: str | None, state: str) 
         def describe_endpoint_config(self, **said: str) -> Any:
             return {"KmsKeyId": disks} if disks else {}
 
-    patient = Patient(Encrypted("dev"), None, Aws(sagemaker=SageMaker()).client)
-    [finding] = [each for each in doctor.findings(patient) if each.about == "disks"]
+    patient = CheckContext(Encrypted("dev"), None, Aws(sagemaker=SageMaker()).client)
+    [finding] = [each for each in doctor.run_checks(patient) if each.about == "disks"]
     assert finding.state == state

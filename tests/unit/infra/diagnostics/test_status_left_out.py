@@ -8,34 +8,36 @@ from aws.bucket import Bucket
 from batch.context import Limits
 from domain.scope import Scope
 from functions.messages import Start
-from infra.diagnostics.findings import Lookout, head_of, of_access
-from infra.diagnostics.status import SHOWN, of_left_out
+from infra.diagnostics.findings import StatusSources, head_of, of_access
+from infra.diagnostics.status import MAX_SHOWN, of_left_out
 from infra.stage import Stage
 from tests.support.fakes.sagemaker import no_one
 from tests.support.fakes.unreadable import KINDS, Denied
 from tests.support.worlds.folders import World, with_late
 
 
-def look_at(world: World) -> Lookout:
+def look_at(world: World) -> StatusSources:
     s3: Any = world.s3
     none: Any = None
-    return Lookout(Stage("test"), Bucket(s3, "bucket"), none, none)
+    return StatusSources(Stage("test"), Bucket(s3, "bucket"), none, none)
 
 
 def test_a_folder_tells_how_many_could_not_be_read_and_the_first_of_them() -> None:
     world = World(limits=Limits(heads_at_once=1), settings=with_late(30))
     world.put("outbox/trip/_summary.json", b"{}")
-    keys = [f"inbox/trip/{number:02}.jpg" for number in range(SHOWN + 4)]
+    keys = [f"inbox/trip/{number:02}.jpg" for number in range(MAX_SHOWN + 4)]
     world.fill(*keys, "inbox/trip/fine.jpg")
     world.s3.hook = Denied(dict.fromkeys(keys, KINDS["archived"]))
     world.send(Start("trip/"))
     world.drain()
     (told,) = of_left_out(look_at(world), Scope("trip/"))
-    assert told.sentence.startswith(f"Rejected as unreadable: {SHOWN + 4}. {keys[0]} (The image is")
+    assert told.sentence.startswith(
+        f"Rejected as unreadable: {MAX_SHOWN + 4}. {keys[0]} (The image is"
+    )
     assert "Restore it" in told.sentence
     assert told.sentence.endswith("; and 4 more.")
-    assert told.facts["images"] == SHOWN + 4
-    assert [each["image"] for each in told.facts["first"]] == keys[:SHOWN]
+    assert told.facts["images"] == MAX_SHOWN + 4
+    assert [each["image"] for each in told.facts["first"]] == keys[:MAX_SHOWN]
 
 
 def test_a_folder_tells_what_its_last_run_did_not_answer() -> None:

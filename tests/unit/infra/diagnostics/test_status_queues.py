@@ -7,12 +7,12 @@ import pytest
 from moto import mock_aws
 
 from aws.bucket import Bucket
-from infra.diagnostics.findings import Lookout, of_queues
+from infra.diagnostics.findings import StatusSources, of_queues
 from infra.stage import Stage
 
 
 @pytest.fixture
-def look(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lookout]:
+def look(monkeypatch: pytest.MonkeyPatch) -> Iterator[StatusSources]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     region = "us-east-1"
@@ -20,10 +20,10 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lookout]:
         bucket = Bucket(boto3.client("s3", region_name=region), "bucket")
         sqs = boto3.client("sqs", region_name=region)
         sagemaker = boto3.client("sagemaker", region_name=region)
-        yield Lookout(Stage("dev"), bucket, sqs, sagemaker)
+        yield StatusSources(Stage("dev"), bucket, sqs, sagemaker)
 
 
-def test_queues_of_a_stage_that_was_removed_are_told_to_be_gone(look: Lookout) -> None:
+def test_queues_of_a_stage_that_was_removed_are_told_to_be_gone(look: StatusSources) -> None:
     for name in ("inbox", "inbox-dead"):
         look.sqs.create_queue(QueueName=f"sortbox-dev-{name}")
     look.sqs.send_message(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from domain.model import ModelCard, Preprocessing
 from infra.local.sagemaker.core import shapes
 from infra.local.sagemaker.core.errors import ValidationException
-from infra.models.registry import Entry, Version, decide, metadata, register
+from infra.models.registry import ModelVersion, RegistryEntry, decide, metadata, register
 from infra.stage import Stage
 
 REASON = "it's smaller, and faster (ask Ann); 50 % less!"
@@ -41,7 +41,9 @@ def sent(name: str = "pets", made_by: str = "a job", **about: str) -> dict[str, 
     numbers = Preprocessing(256, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     card = ModelCard(name, "resnet50", ("cat", "dog"), numbers, "0" * 64)
     image = f"111122223333.dkr.ecr.eu-west-1.amazonaws.com/sortbox@sha256:{7:064x}"
-    entry = Entry(card, image, "s3://b/model.tar.gz", "s3://b/evaluation.json", made_by, about)
+    entry = RegistryEntry(
+        card, image, "s3://b/model.tar.gz", "s3://b/evaluation.json", made_by, about
+    )
     register(Stage("dev"), sagemaker, entry)
     found: dict[str, str] = registry.versions[0]["CustomerMetadataProperties"]
     return found
@@ -80,4 +82,4 @@ def test_every_name_of_a_model_is_one_of_a_group(name: str) -> None:
 @example("An error occurred\n--image serves it by another image.\u2028")
 def test_no_sentence_is_refused_as_a_decision(why: str) -> None:
     sagemaker: Any = Registry()
-    decide(sagemaker, Version(ARN, 1), "Rejected", why)
+    decide(sagemaker, ModelVersion(ARN, 1), "Rejected", why)

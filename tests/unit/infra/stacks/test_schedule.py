@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.shipped import REPOSITORY
-from infra.stacks.schedule import ScheduleError, check, params, trouble
+from infra.stacks.schedule import ScheduleError, check, find_error, params
 
 GOOD = {
     "reclassifySchedule": "cron(0 3 ? * SUN *)",
@@ -25,7 +25,7 @@ GOOD = {
     ],
 )
 def test_what_eventbridge_scheduler_takes_is_right(expression: str) -> None:
-    assert trouble(expression) is None
+    assert find_error(expression) is None
 
 
 @pytest.mark.parametrize(
