@@ -30,7 +30,7 @@ SERVER_SECONDS = 8.0
 console = Console(width=110)
 
 
-def packed(model: Path, archive: Path) -> None:
+def pack_model(model: Path, archive: Path) -> None:
     card = ModelCard.from_json((model / "card.json").read_text())
     compiled = {name: (model / name).read_bytes() for name in (TOPOLOGY, VALUES)}
     pack(card, (model / WEIGHTS).read_bytes(), archive, compiled)
@@ -55,17 +55,17 @@ def phases(
 
 def legs(archive: Path, bodies: Sequence[bytes], within: Path) -> list[local_cloud.Leg]:
     with tempfile.TemporaryDirectory(prefix="cloud-", dir=within) as root:
-        found = local_cloud.whole(archive, bodies, Path(root))
-    table = Table("core-ms an image", *(leg.what for leg in found))
-    table.add_row("seconds in all", *(f"{leg.seconds:.1f}" for leg in found))
-    table.add_row("images/s", *(f"{len(bodies) / leg.seconds:.1f}" for leg in found))
-    for kind in dict.fromkeys(kind for leg in found for kind in leg.cpu_ms):
-        table.add_row(kind, *(f"{leg.cpu_ms.get(kind, 0.0):.1f}" for leg in found))
+        measured = local_cloud.whole(archive, bodies, Path(root))
+    table = Table("core-ms an image", *(leg.what for leg in measured))
+    table.add_row("seconds in all", *(f"{leg.seconds:.1f}" for leg in measured))
+    table.add_row("images/s", *(f"{len(bodies) / leg.seconds:.1f}" for leg in measured))
+    for kind in dict.fromkeys(kind for leg in measured for kind in leg.cpu_ms):
+        table.add_row(kind, *(f"{leg.cpu_ms.get(kind, 0.0):.1f}" for leg in measured))
     console.print(table)
-    return found
+    return measured
 
 
-def told(arguments: list[str]) -> argparse.Namespace:
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.batch", description=__doc__)
     parser.add_argument("--model", default="resnet50-int8", help="a folder of --models")
     parser.add_argument("--models", type=Path, default=Path("build/bench"))
@@ -76,25 +76,25 @@ def told(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    given = told(arguments)
-    models = given.models.resolve()
-    model, work = models / given.model, models / "work"
+    options = parse_arguments(arguments)
+    models = options.models.resolve()
+    model, work = models / options.model, models / "work"
     work.mkdir(parents=True, exist_ok=True)
-    archive = work / f"{given.model}.tar.gz"
-    packed(model, archive)
-    bodies = list(islice(images(), given.number))
+    archive = work / f"{options.model}.tar.gz"
+    pack_model(model, archive)
+    bodies = list(islice(images(), options.number))
     console.print(machine(), f"load {os.getloadavg()}", sep="\n")
     document: dict[str, object] = {
         "machine": machine(),
-        "model": given.model,
+        "model": options.model,
         "images": len(bodies),
     }
-    if given.only != "road":
-        document["transform"] = phases(model, archive, bodies, given.rounds, work)
-    if given.only != "transform":
+    if options.only != "road":
+        document["transform"] = phases(model, archive, bodies, options.rounds, work)
+    if options.only != "transform":
         document["road"] = [asdict(leg) for leg in legs(archive, bodies, work)]
     console.print(f"load {os.getloadavg()}")
-    (models / f"batch-{given.model}.json").write_text(json.dumps(document, indent=1))
+    (models / f"batch-{options.model}.json").write_text(json.dumps(document, indent=1))
     return 0
 
 

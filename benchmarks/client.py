@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LATE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 """No answer for so long is an error and not a figure."""
 
 
@@ -17,7 +17,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LoadRequest:
     port: int
     path: str
     content_type: str
@@ -45,7 +45,7 @@ class Connection:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
         writer.write(sent)
-        async with asyncio.timeout(LATE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
             await reader.readexactly(length)
@@ -59,7 +59,7 @@ class Connection:
             self._streams = None
 
 
-async def closed_loop(request: Request, clients: int, seconds: float) -> list[Answer]:
+async def closed_loop(request: LoadRequest, clients: int, seconds: float) -> list[Answer]:
     """Each client asks again as soon as it is answered."""
     answers: list[Answer] = []
     end = time.perf_counter() + seconds
@@ -77,7 +77,7 @@ async def closed_loop(request: Request, clients: int, seconds: float) -> list[An
     return answers
 
 
-async def open_loop(request: Request, rate: float, seconds: float) -> list[Answer]:
+async def open_loop(request: LoadRequest, rate: float, seconds: float) -> list[Answer]:
     """Asks come at their own pace, whatever becomes of those before."""
     answers: list[Answer] = []
     idle: list[Connection] = []

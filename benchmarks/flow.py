@@ -34,13 +34,13 @@ from infra.local import photos
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-LOOK_SECONDS = 0.01
-PATIENCE_SECONDS = 300
+POLL_SECONDS = 0.01
+TIMEOUT_SECONDS = 300
 SIZE = (500, 375)
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class FlowFigures:
     """`seconds` are per image from the start of its upload to its answer; none for a folder."""
 
     what: str
@@ -76,9 +76,9 @@ def single(s3: "S3Client", bucket: str, key: str, body: bytes) -> float:
     started = time.monotonic()
     s3.put_object(Bucket=bucket, Key=key, Body=body)
     while not exists(s3, bucket, keys.result_key(key)):
-        if time.monotonic() - started > PATIENCE_SECONDS:
-            raise TimeoutError(f"{key} was not answered within {PATIENCE_SECONDS} s")
-        time.sleep(LOOK_SECONDS)
+        if time.monotonic() - started > TIMEOUT_SECONDS:
+            raise TimeoutError(f"{key} was not answered within {TIMEOUT_SECONDS} s")
+        time.sleep(POLL_SECONDS)
     return time.monotonic() - started
 
 
@@ -92,17 +92,17 @@ def exists(s3: "S3Client", bucket: str, key: str) -> bool:
     return True
 
 
-def singles(s3: "S3Client", bucket: str, run: str, number: int, at_once: int) -> Figures:
+def singles(s3: "S3Client", bucket: str, run: str, number: int, at_once: int) -> FlowFigures:
     bodies = [body for body, _ in zip(images(), range(number), strict=False)]
     names = [f"{keys.INBOX}{run}-{at_once}-{index}.jpg" for index in range(number)]
     started = time.monotonic()
     with ThreadPoolExecutor(at_once) as pool:
-        each = pool.map(lambda name, body: single(s3, bucket, name, body), names, bodies)
-        seconds = tuple(track(each, f"singles, {at_once} at a time", total=number))
-    return Figures(f"singles, {at_once} at a time", number, time.monotonic() - started, seconds)
+        timings = pool.map(lambda name, body: single(s3, bucket, name, body), names, bodies)
+        seconds = tuple(track(timings, f"singles, {at_once} at a time", total=number))
+    return FlowFigures(f"singles, {at_once} at a time", number, time.monotonic() - started, seconds)
 
 
-def folder(s3: "S3Client", bucket: str, run: str, number: int) -> tuple[Figures, Figures]:
+def folder(s3: "S3Client", bucket: str, run: str, number: int) -> tuple[FlowFigures, FlowFigures]:
     """The folder from `_READY` to its finished status, and of that the transform job alone."""
     scope = Scope(f"{run}/")
     bodies = zip(range(number), images(), strict=False)
@@ -112,19 +112,19 @@ def folder(s3: "S3Client", bucket: str, run: str, number: int) -> tuple[Figures,
     s3.put_object(Bucket=bucket, Key=f"{keys.INBOX}{run}/_READY")
     status = keys.folder_file(scope, "_status.json")
     while not exists(s3, bucket, status) or state(s3, bucket, status) == "running":
-        if time.monotonic() - started > PATIENCE_SECONDS:
-            raise TimeoutError(f"the folder was not answered within {PATIENCE_SECONDS} s")
-        time.sleep(LOOK_SECONDS * 10)
+        if time.monotonic() - started > TIMEOUT_SECONDS:
+            raise TimeoutError(f"the folder was not answered within {TIMEOUT_SECONDS} s")
+        time.sleep(POLL_SECONDS * 10)
     whole = time.monotonic() - started
     answer = s3.get_object(Bucket=bucket, Key=keys.result_key(f"{keys.INBOX}{run}/00000.jpg"))
     job = result.from_json(answer["Body"].read()).how.job
     if job is None:
         raise RuntimeError("the folder was not answered by a transform job")
     described = boto3.client("sagemaker").describe_transform_job(TransformJobName=job)
-    took = described["TransformEndTime"] - described["TransformStartTime"]
+    duration = described["TransformEndTime"] - described["TransformStartTime"]
     return (
-        Figures(f"folder of {number}, start to finish", number, whole, ()),
-        Figures("… of that the transform job", number, took.total_seconds(), ()),
+        FlowFigures(f"folder of {number}, start to finish", number, whole, ()),
+        FlowFigures("… of that the transform job", number, duration.total_seconds(), ()),
     )
 
 
@@ -148,7 +148,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.flow")
     parser.add_argument("--singles", type=int, default=200)
     parser.add_argument("--folder", type=int, default=500)
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     if urlsplit(endpoint).hostname != "127.0.0.1":
         print("this puts load on a cloud: it runs against the local one only", file=sys.stderr)
@@ -157,9 +157,9 @@ def main(arguments: list[str]) -> int:
     s3 = boto3.client("s3", config=Config(max_pool_connections=32))
     run = f"bench-{time.strftime('%H%M%S')}"
     measured = [
-        singles(s3, bucket, run, given.singles // 4, 1),
-        singles(s3, bucket, run, given.singles, 16),
-        *folder(s3, bucket, run, given.folder),
+        singles(s3, bucket, run, options.singles // 4, 1),
+        singles(s3, bucket, run, options.singles, 16),
+        *folder(s3, bucket, run, options.folder),
     ]
     table = Table("what", "images", "seconds", "images/s", "p50 ms", "p99 ms")
     for figures in measured:

@@ -68,8 +68,8 @@ def _again(engine: Engine, batch: Pixels, number: int) -> None:
 
 
 def _server(model: Path, bodies: list[bytes]) -> float:
-    told = {"SORTBOX_ENGINE": "torch", "SORTBOX_MAX_BATCH": str(BATCHES[-1])}
-    contender = servers.ours(model, PORT, SORTBOX_QUEUE=str(2 * CLIENTS), **told)
+    options = {"SORTBOX_ENGINE": "torch", "SORTBOX_MAX_BATCH": str(BATCHES[-1])}
+    contender = servers.ours(model, PORT, SORTBOX_QUEUE=str(2 * CLIENTS), **options)
     logs = model.parent / "work"
     logs.mkdir(exist_ok=True)
     with servers.running(contender, logs):

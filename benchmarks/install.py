@@ -34,9 +34,9 @@ NETWORK = (
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.install", description=__doc__)
     parser.add_argument("--python", default=sys.executable, help="the only one that is found")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with TemporaryDirectory() as folder:
-        clone, environment = _machine(Path(folder), Path(given.python))
+        clone, environment = _machine(Path(folder), Path(arguments.python))
         status = _run("demo", clone, environment)
         _run("down", clone, environment)
         sizes = {name: _on_disk(clone / name) for name in INSTALLED}
@@ -63,9 +63,9 @@ def _machine(folder: Path, python: Path) -> tuple[Path, dict[str, str]]:
         target.write_bytes((REPOSITORY / name).read_bytes())
         target.chmod((REPOSITORY / name).stat().st_mode)
     for tool in TOOLS:
-        found = next((path for path in _where(tool)), None)
-        if found is not None:
-            (programs / tool).symlink_to(found)
+        measured = next((path for path in _where(tool)), None)
+        if measured is not None:
+            (programs / tool).symlink_to(measured)
     version = subprocess.run(
         [python, "-c", "import sys; print('%d.%d %s' % (*sys.version_info[:2], sys.base_prefix))"],
         capture_output=True,

@@ -13,12 +13,12 @@ APART = 17
 """Pixels between the names at the right, at least."""
 
 
-def throughput(found: Mapping[str, Any], network: str) -> str:
+def throughput(results: Mapping[str, Any], network: str) -> str:
     """Medians of the rounds, on logarithmic axes; dashed: what decode and network alone allow."""
-    rows = found["rows"]
+    rows = results["rows"]
     lines = {name: _rates(rows, name) for name in dict.fromkeys(row["server"] for row in rows)}
     clients = sorted({row["clients"] for row in rows})
-    limit = found["bare"]["combined_rate"] if "bare" in found else 0.0
+    limit = results["bare"]["combined_rate"] if "bare" in results else 0.0
     rates = [rate for line in lines.values() for rate in line.values()]
     scale = _Scale(clients, min(rates), max([*rates, limit]))
     parts = ['<rect width="100%" height="100%" fill="#fff"/>', *scale.axes()]
@@ -33,11 +33,11 @@ def throughput(found: Mapping[str, Any], network: str) -> str:
 
 
 def _rates(rows: Sequence[Mapping[str, Any]], server: str) -> dict[int, float]:
-    found: dict[int, list[float]] = {}
+    results: dict[int, list[float]] = {}
     for row in rows:
         if row["server"] == server:
-            found.setdefault(row["clients"], []).append(row["rate"])
-    return {clients: statistics.median(found[clients]) for clients in sorted(found)}
+            results.setdefault(row["clients"], []).append(row["rate"])
+    return {clients: statistics.median(results[clients]) for clients in sorted(results)}
 
 
 class _Scale:

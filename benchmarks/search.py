@@ -28,11 +28,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=2)
-    told = parser.parse_args(arguments)
-    many = {"search": SPACE, "trials": str(told.trials)}
-    rounds = [(_timed(told.data, {}), _timed(told.data, many)) for _ in range(told.rounds)]
+    settings = parser.parse_args(arguments)
+    many = {"search": SPACE, "trials": str(settings.trials)}
+    rounds = [
+        (_timed(settings.data, {}), _timed(settings.data, many)) for _ in range(settings.rounds)
+    ]
     for one, several in rounds:
-        print(f"one trial: {_shown(one)}; {told.trials} trials: {_shown(several)}; "
+        print(f"one trial: {_shown(one)}; {settings.trials} trials: {_shown(several)}; "
               f"{several[0] / one[0]:.2f} times")  # fmt: skip
     ratio = median(several[0] / one[0] for one, several in rounds)
     after = median(several[1] for _, several in rounds)
@@ -44,13 +46,13 @@ def _shown(seconds: tuple[float, float]) -> str:
     return f"{seconds[0]:.1f} s, {seconds[1]:.1f} s of them after start-up"
 
 
-def _timed(data: Path, told: dict[str, str]) -> tuple[float, float]:
+def _timed(data: Path, settings: dict[str, str]) -> tuple[float, float]:
     """Seconds in all, and since the first line of the log."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         config = root / "input" / "config" / "hyperparameters.json"
         config.parent.mkdir(parents=True)
-        config.write_text(json.dumps(TRIAL | told))
+        config.write_text(json.dumps(TRIAL | settings))
         (root / "input" / "data").mkdir()
         (root / "input" / "data" / "data").symlink_to(data.resolve())
         began = time.monotonic()

@@ -35,7 +35,7 @@ console = Console(width=130)
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ServerFigures:
     """One server under one load in one round."""
 
     server: str
@@ -57,7 +57,7 @@ class Figures:
 def measured(
     contender: Contender, bodies: Sequence[bytes], seconds: float, number: int, logs: Path,
     clients: Sequence[int],
-) -> list[Figures]:  # fmt: skip
+) -> list[ServerFigures]:  # fmt: skip
     request = contender.request(bodies)
     rows = []
     with servers.running(contender, logs) as server:
@@ -68,7 +68,7 @@ def measured(
             wall, used = time.perf_counter() - began, server.cpu_seconds() - before
             took = sorted(answer.seconds for answer in answers if answer.status == 200)
             rows.append(
-                Figures(
+                ServerFigures(
                     contender.name, number, count, len(answers) - len(took), len(took) / wall,
                     statistics.median(took) * 1000, took[int(len(took) * 0.99)] * 1000,
                     used / len(took) * 1000, server.peak_mebibytes(), server.ready_seconds,
@@ -87,10 +87,10 @@ def contenders(models: Path, network: str, grid: dict[str, str], work: Path) -> 
         servers.peer("FastAPI", "fastapi_torch", int8, PORT),
         servers.torchserve(int8, PORT, work / "torchserve"),
     ]
-    found = [peer for peer in peers if peer is not None]
-    if len(found) < len(peers):
+    results = [peer for peer in peers if peer is not None]
+    if len(results) < len(peers):
         console.print("TorchServe is left out: there is no Java on this machine.")
-    return [servers.ours(int8, PORT), servers.ours(bf16, PORT), *found]
+    return [servers.ours(int8, PORT), servers.ours(bf16, PORT), *results]
 
 
 def best_grid(models: Path, network: str, bodies: Sequence[bytes], work: Path) -> dict[str, str]:
@@ -98,12 +98,16 @@ def best_grid(models: Path, network: str, bodies: Sequence[bytes], work: Path) -
     table = Table("workers", "batch", "timeout ms", "images/s", title="LitServe, our engine: grid")
     tried: list[tuple[float, dict[str, str]]] = []
     for workers, batch, timeout in product("123", "48", "25"):
-        told = {"WORKERS": workers, "BATCH": batch, "TIMEOUT_MS": timeout}
+        parse_arguments = {"WORKERS": workers, "BATCH": batch, "TIMEOUT_MS": timeout}
         contender = servers.peer(
-            "LitServe grid", "litserve_openvino", models / f"{network}-int8", PORT, **told
+            "LitServe grid",
+            "litserve_openvino",
+            models / f"{network}-int8",
+            PORT,
+            **parse_arguments,
         )
         (row,) = measured(contender, bodies, 3, 0, work, (16,))
-        tried.append((row.rate, told))
+        tried.append((row.rate, parse_arguments))
         table.add_row(workers, batch, timeout, f"{row.rate:.0f}")
     console.print(table)
     return max(tried, key=lambda pair: pair[0])[1]
@@ -133,7 +137,7 @@ def overload(
     }
 
 
-def summary(rows: Sequence[Figures]) -> Table:
+def summary(rows: Sequence[ServerFigures]) -> Table:
     """Medians over the rounds, and the ratio of our int8 to each, smallest to largest."""
     table = Table(
         "server", "clients", "images/s", "p50 ms", "p99 ms", "core-ms", "peak MiB", "ours"
@@ -153,36 +157,40 @@ def summary(rows: Sequence[Figures]) -> Table:
     return table
 
 
-Found = dict[str, Any]
+Results = dict[str, Any]
 """The parts of the document, each under its name."""
 
 
-def bare_part(given: Namespace, found: Found, models: Path, bodies: Sequence[bytes]) -> None:
-    found["bare"] = asdict(bare.measure(models / f"{given.network}-int8", bodies))
+def bare_part(options: Namespace, results: Results, models: Path, bodies: Sequence[bytes]) -> None:
+    results["bare"] = asdict(bare.measure(models / f"{options.network}-int8", bodies))
 
 
-def grid_part(given: Namespace, found: Found, models: Path, bodies: Sequence[bytes]) -> None:
-    found["grid"] = best_grid(models, given.network, bodies, models / "work")
+def grid_part(options: Namespace, results: Results, models: Path, bodies: Sequence[bytes]) -> None:
+    results["grid"] = best_grid(models, options.network, bodies, models / "work")
 
 
-def servers_part(given: Namespace, found: Found, models: Path, bodies: Sequence[bytes]) -> None:
+def servers_part(
+    options: Namespace, results: Results, models: Path, bodies: Sequence[bytes]
+) -> None:
     """Its rounds are counted on from those that are there."""
-    if "grid" not in found:
-        grid_part(given, found, models, bodies)
-    first = 1 + max((row["round"] for row in found["rows"]), default=-1)
+    if "grid" not in results:
+        grid_part(options, results, models, bodies)
+    first = 1 + max((row["round"] for row in results["rows"]), default=-1)
     work = models / "work"
-    for number in range(first, first + given.rounds):
-        for contender in contenders(models, given.network, found["grid"], work):
-            rows = measured(contender, bodies, given.seconds, number, work, given.clients)
-            found["rows"] += [asdict(row) for row in rows]
+    for number in range(first, first + options.rounds):
+        for contender in contenders(models, options.network, results["grid"], work):
+            rows = measured(contender, bodies, options.seconds, number, work, options.clients)
+            results["rows"] += [asdict(row) for row in rows]
 
 
-def overload_part(given: Namespace, found: Found, models: Path, bodies: Sequence[bytes]) -> None:
-    if not found["rows"]:
-        servers_part(given, found, models, bodies)
-    ours = servers.ours(models / f"{given.network}-int8", PORT)
-    peak = max(row["rate"] for row in found["rows"] if row["server"] == "sortbox int8")
-    found["overload"] = overload(ours, bodies, peak, OVERLOAD_SECONDS, models / "work")
+def overload_part(
+    options: Namespace, results: Results, models: Path, bodies: Sequence[bytes]
+) -> None:
+    if not results["rows"]:
+        servers_part(options, results, models, bodies)
+    ours = servers.ours(models / f"{options.network}-int8", PORT)
+    peak = max(row["rate"] for row in results["rows"] if row["server"] == "sortbox int8")
+    results["overload"] = overload(ours, bodies, peak, OVERLOAD_SECONDS, models / "work")
 
 
 RUN = {
@@ -201,7 +209,7 @@ def machine() -> str:
     return f"{model}, {cores} cores, Linux {platform.release()}, Python {platform.python_version()}"
 
 
-def told(arguments: list[str]) -> Namespace:
+def parse_arguments(arguments: list[str]) -> Namespace:
     parser = ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
     parser.add_argument("--network", choices=NETWORKS, default="resnet50")
     parser.add_argument("--rounds", type=int, default=3)
@@ -215,22 +223,22 @@ def told(arguments: list[str]) -> Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    given = told(arguments)
-    models = given.models.resolve()
-    work, kept = models / "work", models / f"{given.network}.json"
+    options = parse_arguments(arguments)
+    models = options.models.resolve()
+    work, kept = models / "work", models / f"{options.network}.json"
     work.mkdir(parents=True, exist_ok=True)
     bodies = list(islice(images(), PHOTOS))
-    whole = tuple(given.parts) == PARTS or not kept.exists()
-    found: dict[str, Any] = {"rows": []} if whole else json.loads(kept.read_text())
-    found["machine"] = machine()
+    whole = tuple(options.parts) == PARTS or not kept.exists()
+    results: dict[str, Any] = {"rows": []} if whole else json.loads(kept.read_text())
+    results["machine"] = machine()
     console.print(machine(), f"load {os.getloadavg()}", sep="\n")
-    for part in given.parts:
-        RUN[part](given, found, models, bodies)
-        kept.write_text(json.dumps(found, indent=1))
-    rows = [Figures(**row) for row in found["rows"]]
+    for part in options.parts:
+        RUN[part](options, results, models, bodies)
+        kept.write_text(json.dumps(results, indent=1))
+    rows = [ServerFigures(**row) for row in results["rows"]]
     if rows:
-        console.print(summary(rows), found.get("bare"), found.get("overload"))
-        kept.with_suffix(".svg").write_text(plot.throughput(found, NETWORKS[given.network]))
+        console.print(summary(rows), results.get("bare"), results.get("overload"))
+        kept.with_suffix(".svg").write_text(plot.throughput(results, NETWORKS[options.network]))
     console.print(f"load {os.getloadavg()}")
     return 0
 

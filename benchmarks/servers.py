@@ -15,7 +15,7 @@ from typing import Literal
 
 import psutil
 
-from benchmarks.client import Request
+from benchmarks.client import LoadRequest
 from domain.model import ModelCard
 
 REPOSITORY = Path(__file__).parents[1]
@@ -37,30 +37,30 @@ class Contender:
     path: str = "/invocations"
     form: Literal["raw", "base64"] = "raw"
 
-    def request(self, bodies: Sequence[bytes]) -> Request:
+    def request(self, bodies: Sequence[bytes]) -> LoadRequest:
         if self.form == "raw":
-            return Request(self.port, self.path, "image/jpeg", bodies)
+            return LoadRequest(self.port, self.path, "image/jpeg", bodies)
         wrapped = [json.dumps({"image": base64.b64encode(body).decode()}) for body in bodies]
-        return Request(
-            self.port, self.path, "application/json", [each.encode() for each in wrapped]
+        return LoadRequest(
+            self.port, self.path, "application/json", [item.encode() for item in wrapped]
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningServer:
     ready_seconds: float
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        times = [each.cpu_times() for each in self._family()]
+        times = [item.cpu_times() for item in self._family()]
         return float(sum(time.user + time.system for time in times))
 
     def peak_mebibytes(self) -> float:
         """Of each process the most it ever held; pages that several share count in each."""
-        return sum(_peak(each.pid) for each in self._family()) / 1024
+        return sum(_peak(item.pid) for item in self._family()) / 1024
 
     def mebibytes(self) -> float:
-        return float(sum(each.memory_info().rss for each in self._family())) / 2**20
+        return float(sum(item.memory_info().rss for item in self._family())) / 2**20
 
     def _family(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
@@ -72,7 +72,7 @@ def _peak(pid: int) -> int:
 
 
 @contextmanager
-def running(contender: Contender, logs: Path) -> Iterator[Running]:
+def running(contender: Contender, logs: Path) -> Iterator[RunningServer]:
     """Ends the server and everything it started, whatever happens."""
     inherited = {name: os.environ[name] for name in ("HOME", "TMPDIR") if name in os.environ}
     paths = {"PATH": f"{THEIRS}:{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY)}
@@ -89,7 +89,7 @@ def running(contender: Contender, logs: Path) -> Iterator[Running]:
     family = psutil.Process(process.pid)
     try:
         _await(contender, process, log)
-        yield Running(time.perf_counter() - started, family)
+        yield RunningServer(time.perf_counter() - started, family)
     finally:
         _end(family)
 
@@ -110,11 +110,11 @@ def _end(process: psutil.Process) -> None:
         family = [*process.children(recursive=True), process]
         process.terminate()
         _, left = psutil.wait_procs(family, STOP_SECONDS)
-        for each in left:
-            each.kill()
+        for item in left:
+            item.kill()
 
 
-def ours(model: Path, port: int, **told: str) -> Contender:
+def ours(model: Path, port: int, **variables: str) -> Contender:
     card = ModelCard.from_json((model / "card.json").read_text())
     environment = {
         "SM_MODEL_DIR": str(model),
@@ -122,7 +122,7 @@ def ours(model: Path, port: int, **told: str) -> Contender:
         "SORTBOX_CONTAINER": "sha256:bench",
         "SORTBOX_BIND_HOST": "127.0.0.1",
         "SAGEMAKER_BIND_TO_PORT": str(port),
-        **told,
+        **variables,
     }
     name = f"sortbox {model.name.rpartition('-')[2]}"
     return Contender(name, (str(OURS), "-m", "serving"), port, environment)
@@ -130,10 +130,10 @@ def ours(model: Path, port: int, **told: str) -> Contender:
 
 def peer(name: str, module: str, model: Path, port: int, **environment: str) -> Contender:
     argv = (str(THEIRS / "python"), "-m", f"benchmarks.peers.{module}")
-    told = {"ARCHIVE": str(model), "PORT": str(port), **environment}
+    variables = {"ARCHIVE": str(model), "PORT": str(port), **environment}
     if not module.startswith("litserve"):
-        return Contender(name, argv, port, told)
-    return Contender(name, argv, port, told, "/health", b"ok", "/predict", "base64")
+        return Contender(name, argv, port, variables)
+    return Contender(name, argv, port, variables, "/health", b"ok", "/predict", "base64")
 
 
 def torchserve(model: Path, port: int, store: Path) -> Contender | None:
@@ -164,5 +164,7 @@ def torchserve(model: Path, port: int, store: Path) -> Contender | None:
         *(str(THEIRS / "torchserve"), "--start", "--foreground", "--disable-token-auth"),
         *("--ts-config", str(store / "config.properties"), "--model-store", str(store)),
     )
-    told = {"ARCHIVE": str(model), "LOG_LOCATION": str(store), "METRICS_LOCATION": str(store)}
-    return Contender("TorchServe", argv, port, told, "/ping", b'"Healthy"', "/predictions/model")
+    variables = {"ARCHIVE": str(model), "LOG_LOCATION": str(store), "METRICS_LOCATION": str(store)}
+    return Contender(
+        "TorchServe", argv, port, variables, "/ping", b'"Healthy"', "/predictions/model"
+    )

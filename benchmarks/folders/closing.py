@@ -53,8 +53,8 @@ def line(number: int) -> str:
     """As a page leaves it (`batch.outcome.to_line`), and made in a tenth of the time."""
     scores = (0.5 + number % 5_000 / 10_000, 0.2, 0.1)
     labels = ", ".join(
-        f'{{"label": "label {(number + n) % 1_000:03}", "score": {each}}}'
-        for n, each in enumerate(scores)
+        f'{{"label": "label {(number + n) % 1_000:03}", "score": {item}}}'
+        for n, item in enumerate(scores)
     )
     return (
         f'{{"image": "{key(number)}", "etag": "{ETAG}", "labels": [{labels}], '
@@ -63,7 +63,7 @@ def line(number: int) -> str:
 
 
 @dataclass
-class Simulated:
+class SimulatedRun:
     """A folder of `images`, planned and answered; the second run's pages have answered nothing."""
 
     images: int
@@ -77,8 +77,8 @@ class Simulated:
     def list_objects_v2(self, *, Prefix: str, **asked: Any) -> dict[str, Any]:
         self.calls["LIST"] += 1
         if not Prefix.startswith("inbox/"):
-            keys = [each for each in self._slices() if each.startswith(Prefix)]
-            return {"Contents": [_listed(each, 1) for each in keys], "IsTruncated": False}
+            keys = [item for item in self._slices() if item.startswith(Prefix)]
+            return {"Contents": [_listed(item, 1) for item in keys], "IsTruncated": False}
         after = asked.get("ContinuationToken") or asked.get("StartAfter") or ""
         first = number_of(after) + 1 if after else 0
         numbers = range(first, min(first + LISTED, self.images))
@@ -159,7 +159,7 @@ def _listed(name: str, size: int) -> dict[str, Any]:
     return {"Key": name, "ETag": ETAG, "Size": size, "LastModified": NOON}
 
 
-def write(simulated: Simulated, cloud: Context) -> list[float]:
+def write(simulated: SimulatedRun, cloud: Context) -> list[float]:
     """The seconds of each turn."""
     turns, place = [], None
     while True:
@@ -187,7 +187,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--again", action="store_true", help="a second run, with a table to read")
     options = parser.parse_args(arguments)
     run = Run(FOLDER, "0123456789", NOON.isoformat(), first=True)
-    simulated = Simulated(options.images, run)
+    simulated = SimulatedRun(options.images, run)
     simulated.small[claim_key(run.scope.token)] = run.to_json().encode()
     cloud = replace(
         scale.cloud(cast("Any", simulated)),
@@ -206,9 +206,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _tell(what: str, simulated: Simulated, turns: list[float]) -> None:
+def _tell(what: str, simulated: SimulatedRun, turns: list[float]) -> None:
     calls = simulated.calls
-    waits = {name: calls[name] * each for name, each in SECONDS.items()}
+    waits = {name: calls[name] * item for name, item in SECONDS.items()}
     waits["GET"] /= Limits().heads_at_once
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{simulated.images:,} images {what}: {len(turns)} turns, {sum(turns):.0f} s of a core")

@@ -24,8 +24,8 @@ from infra.local.cloud import LocalCloud, local_cloud
 from infra.local.place import VARIABLE
 
 UPLOADS = 8
-LOOK_SECONDS = 0.25
-PATIENCE_SECONDS = 500
+POLL_SECONDS = 0.25
+TIMEOUT_SECONDS = 500
 FOLDER = "bench"
 SAMPLE_SECONDS = 0.2
 """What a process does between the last look at it and its end is missed."""
@@ -68,11 +68,11 @@ class Meter:
 
     def seconds(self) -> dict[str, float]:
         """By kind. `the benchmark` is this process: what it uploads, asks and measures."""
-        found: dict[str, float] = {}
+        processes: dict[str, float] = {}
         for process, now in self._now.items():
             kind = self._kinds[process]
-            found[kind] = found.get(kind, 0.0) + now - self._before.get(process, 0.0)
-        return found
+            processes[kind] = processes.get(kind, 0.0) + now - self._before.get(process, 0.0)
+        return processes
 
     def _watch(self) -> None:
         while not self._enough.wait(SAMPLE_SECONDS):
@@ -134,9 +134,9 @@ def _answered(cloud: LocalCloud, images: int) -> Leg:
     with Meter(cloud.place.root) as meter:
         s3.put_object(Bucket=cloud.bucket, Key=f"{keys.INBOX}{FOLDER}/_READY")
         while not exists(s3, cloud.bucket, status) or state(s3, cloud.bucket, status) == "running":
-            if time.monotonic() - began > PATIENCE_SECONDS:
-                raise TimeoutError(f"the folder was not answered within {PATIENCE_SECONDS} s")
-            time.sleep(LOOK_SECONDS)
+            if time.monotonic() - began > TIMEOUT_SECONDS:
+                raise TimeoutError(f"the folder was not answered within {TIMEOUT_SECONDS} s")
+            time.sleep(POLL_SECONDS)
     leg = _leg("`_READY` to summary", began, meter, images)
     summary = s3.get_object(Bucket=cloud.bucket, Key=keys.folder_file(scope, SUMMARY))
     classified = json.loads(summary["Body"].read())["classified"]

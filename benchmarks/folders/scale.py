@@ -30,7 +30,7 @@ OLD, NEW = (ModelId("pets", version, f"sha256:{version:064x}") for version in (1
 
 
 @dataclass
-class Simulated:
+class SimulatedListing:
     """An inbox of `images` in folders of ten thousand, all answered by the model before."""
 
     images: int
@@ -42,7 +42,7 @@ class Simulated:
         first = _number(after) + 1 if after else 0
         suffix, at = (".json", NOON + timedelta(hours=1)) if Prefix[0] == "o" else ("", NOON)
         numbers = range(first, min(first + PAGE, self.images))
-        found = [
+        contents = [
             {
                 "Key": f"{Prefix}{number // 10_000:06}/{number % 10_000:04}.jpg{suffix}",
                 "ETag": ETAG,
@@ -51,8 +51,8 @@ class Simulated:
             }
             for number in numbers
         ]
-        more = {"NextContinuationToken": found[-1]["Key"]} if numbers.stop < self.images else {}
-        return {"Contents": found, "IsTruncated": bool(more)} | more
+        more = {"NextContinuationToken": contents[-1]["Key"]} if numbers.stop < self.images else {}
+        return {"Contents": contents, "IsTruncated": bool(more)} | more
 
     def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         self.calls["HEAD"] += 1
@@ -74,7 +74,7 @@ def _none(*_: Any) -> Any:
     raise AssertionError("planning asks for nothing of the kind")
 
 
-def cloud(simulated: Simulated) -> Context:
+def cloud(simulated: SimulatedListing) -> Context:
     unused = cast("Any", None)
     return Context(
         bucket=Bucket(cast("Any", simulated), "bucket"),
@@ -103,7 +103,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.folders.scale")
     parser.add_argument("--images", type=int, default=10_000_000)
     images = parser.parse_args(arguments).images
-    simulated = Simulated(images)
+    simulated = SimulatedListing(images)
     planner = cloud(simulated)
     run = Run("", "0123456789", NOON.isoformat(), first=False, kind="renewal", confirmed=True)
     began = time.monotonic()

@@ -64,7 +64,7 @@ class MemoryS3:
 
 
 PORT = 23_450
-AT_ONCE = 16
+CONCURRENT_REQUESTS = 16
 """What the container asks for on two cores."""
 
 WARM_SECONDS = 1.5
@@ -102,7 +102,7 @@ def phase(model: Path, archive: bytes, bodies: Sequence[bytes]) -> Phase:
     s3 = MemoryS3({"model.tar.gz": archive, "manifest": manifest, **photos})
     began, used = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory(prefix="sortbox-bench-") as folder:
-        uvloop.run(_transformed(s3, model, Path(folder)))
+        uvloop.run(_run_job(s3, model, Path(folder)))
     driven = time.process_time() - used
     if len(s3.written) != len(bodies):
         raise RuntimeError(f"{len(s3.written)} of {len(bodies)} images have an output")
@@ -110,11 +110,11 @@ def phase(model: Path, archive: bytes, bodies: Sequence[bytes]) -> Phase:
     return Phase(len(bodies), took, s3.began - began, driven * 1000 / len(bodies))
 
 
-async def _transformed(s3: MemoryS3, model: Path, folder: Path) -> None:
-    images, told = folder / "images.json", servers.ours(model, PORT).environment
+async def _run_job(s3: MemoryS3, model: Path, folder: Path) -> None:
+    images, environment = folder / "images.json", servers.ours(model, PORT).environment
     command = {"argv": [str(servers.OURS), "-m", "serving"], "cwd": str(servers.REPOSITORY)}
     images.write_text(json.dumps({IMAGE: command}))
-    named = {name: told[name] for name in ("SORTBOX_MODEL_ID", "SORTBOX_CONTAINER")}
+    named = {name: environment[name] for name in ("SORTBOX_MODEL_ID", "SORTBOX_CONTAINER")}
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(WORKER_THREADS))
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
@@ -133,8 +133,8 @@ def own_rate(model: Path, bodies: Sequence[bytes], seconds: float, logs: Path) -
     contender = servers.ours(model, PORT)
     request = contender.request(bodies)
     with servers.running(contender, logs):
-        uvloop.run(closed_loop(request, AT_ONCE, WARM_SECONDS))
+        uvloop.run(closed_loop(request, CONCURRENT_REQUESTS, WARM_SECONDS))
         began = time.perf_counter()
-        answers = uvloop.run(closed_loop(request, AT_ONCE, seconds))
+        answers = uvloop.run(closed_loop(request, CONCURRENT_REQUESTS, seconds))
         took = time.perf_counter() - began
     return float(sum(answer.status == 200 for answer in answers) / took)

@@ -63,7 +63,7 @@ class Api(litserve.LitAPI):
 
     def encode_response(self, row: np.ndarray) -> dict[str, object]:
         labels = top_labels(row, self.card.labels, 5)
-        return {"labels": [{"label": each.label, "score": each.score} for each in labels]}
+        return {"labels": [{"label": item.label, "score": item.score} for item in labels]}
 
 
 if __name__ == "__main__":
