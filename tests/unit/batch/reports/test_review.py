@@ -107,7 +107,7 @@ def test_an_image_that_has_changed_since_is_left_out(world: World, tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "has no column only_corrected, etag, image"),
+        ("", "has no column corrected, etag, image"),
         ("a,b\n1,2\n", "has no column"),
         ("image,etag,label,score,why,corrected\n/etc/passwd,e,cat,1,x,dog\n", "names no image"),
     ],
