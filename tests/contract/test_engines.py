@@ -15,9 +15,9 @@ from tests.support.worlds.serving_process import ROOT, Serving, serving
 
 MODULES = """
 import json, os, sys
-from serving.__main__ import load
+from serving.__main__ import load_classifier
 from serving.settings import Settings
-load(Settings.from_env(os.environ, processors=2)).close()
+load_classifier(Settings.from_env(os.environ, processors=2)).close()
 print(json.dumps(sorted(sys.modules)))
 """
 

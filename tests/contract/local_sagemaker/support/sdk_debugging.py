@@ -24,7 +24,7 @@ def main(image: str, role: str, bucket: str, hyperparameters: str) -> dict[str, 
     session = boto3.Session(region_name="us-east-1")
     told = TrainConfig.from_strings(json.loads(hyperparameters))
     trainer = ManagedTrainer(
-        asks=trainer_members(told, f"s3://{bucket}/debugged", "us-east-1"),
+        extra_request=trainer_members(told, f"s3://{bucket}/debugged", "us-east-1"),
         training_image=image,
         role=role,
         sagemaker_session=Session(boto_session=session, default_bucket=bucket),
