@@ -35,15 +35,15 @@ def measure(model: Path, bodies: Sequence[bytes]) -> Bare:
     numbers, cores = card.preprocessing, hardware.available_processors()
     assert card.openvino is not None
     engine = OpenVino(Archive(card, model), card.openvino, cores, BATCH)
-    seen = decoder(numbers, bodies)
-    batch = np.stack([seen(number) for number in range(BATCH)])
-    decodes = rate(seen, cores)
+    pixels_of = decoder(numbers, bodies)
+    batch = np.stack([pixels_of(number) for number in range(BATCH)])
+    decodes = rate(pixels_of, cores)
     networks = BATCH * rate(lambda number: engine(batch, False), cores)
     return Bare(
         decodes,
         networks,
         1 / (1 / decodes + 1 / networks),
-        1000 / rate(seen, 1),
+        1000 / rate(pixels_of, 1),
         1000 / rate(lambda number: engine(batch[:1], True), 1),
     )
 
@@ -51,12 +51,12 @@ def measure(model: Path, bodies: Sequence[bytes]) -> Bare:
 def decoder(numbers: Preprocessing, bodies: Sequence[bytes]) -> Callable[[int], Pixels]:
     """From an image's number to what the network takes."""
 
-    def seen(number: int) -> Pixels:
+    def pixels_of(number: int) -> Pixels:
         side = preprocess.shorter_side(numbers)
         pixels = decode(bodies[number % len(bodies)], 10**8, side).pixels
         return preprocess.crop(pixels, numbers)
 
-    return seen
+    return pixels_of
 
 
 def rate(work: Callable[[int], object], threads: int) -> float:

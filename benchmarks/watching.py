@@ -154,8 +154,8 @@ def _tell(name: str, took: Mapping[str, Took], kinds: Iterable[str]) -> None:
 def _conclude(rounds: list[dict[str, Took]], kinds: list[str]) -> None:
     """Each round's runs are compared with each other: what else the machine does changes slowly."""
     for kind in kinds[1:]:
-        low, middle, high = quantiles(each[kind].step / each[NEITHER].step for each in rounds)
-        beside = median(each[kind].beside - each[NEITHER].beside for each in rounds)
+        low, middle, high = quantiles(round_[kind].step / round_[NEITHER].step for round_ in rounds)
+        beside = median(round_[kind].beside - round_[NEITHER].beside for round_ in rounds)
         print(f"{kind}: a step takes {middle:.3f} times as long (half of the rounds: {low:.3f} to "
               f"{high:.3f}), and {beside:.2f} s a run come beside the steps")  # fmt: skip
 

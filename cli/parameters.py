@@ -21,7 +21,7 @@ from training.config.train_config import TrainConfig
 
 REPOSITORY = Path(__file__).parents[1]
 
-HYPERPARAMETERS = frozenset(each.name for each in fields(TrainConfig))
+HYPERPARAMETERS = frozenset(field.name for field in fields(TrainConfig))
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

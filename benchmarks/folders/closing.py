@@ -74,17 +74,17 @@ class SimulatedRun:
     table: Any = None
     known: int = 0
 
-    def list_objects_v2(self, *, Prefix: str, **asked: Any) -> dict[str, Any]:
+    def list_objects_v2(self, *, Prefix: str, **parameters: Any) -> dict[str, Any]:
         self.calls["LIST"] += 1
         if not Prefix.startswith("inbox/"):
             keys = [item for item in self._slices() if item.startswith(Prefix)]
             return {"Contents": [_listed(item, 1) for item in keys], "IsTruncated": False}
-        after = asked.get("ContinuationToken") or asked.get("StartAfter") or ""
+        after = parameters.get("ContinuationToken") or parameters.get("StartAfter") or ""
         first = number_of(after) + 1 if after else 0
         numbers = range(first, min(first + LISTED, self.images))
-        found = [_listed(key(number), 100_000) for number in numbers]
+        contents = [_listed(key(number), 100_000) for number in numbers]
         more = {"NextContinuationToken": key(numbers[-1])} if numbers.stop < self.images else {}
-        return {"Contents": found, "IsTruncated": bool(more)} | more
+        return {"Contents": contents, "IsTruncated": bool(more)} | more
 
     def _slices(self) -> list[str]:
         count = 0 if self.known else -(-self.images // SLICE_ROWS)

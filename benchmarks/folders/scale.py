@@ -36,9 +36,9 @@ class SimulatedListing:
     images: int
     calls: Counter[str] = field(default_factory=Counter)
 
-    def list_objects_v2(self, *, Prefix: str, **asked: Any) -> dict[str, Any]:
+    def list_objects_v2(self, *, Prefix: str, **parameters: Any) -> dict[str, Any]:
         self.calls["LIST"] += 1
-        after = asked.get("ContinuationToken") or asked.get("StartAfter") or ""
+        after = parameters.get("ContinuationToken") or parameters.get("StartAfter") or ""
         first = _number(after) + 1 if after else 0
         suffix, at = (".json", NOON + timedelta(hours=1)) if Prefix[0] == "o" else ("", NOON)
         numbers = range(first, min(first + PAGE, self.images))

@@ -104,26 +104,26 @@ def own_site() -> Path:
 def components(site: Path, names: Iterable[str] | None = None) -> list[ShippedPackage]:
     """By name; all that is installed in `site` where no names are given. Raises InventoryError."""
     installed = {normal(item.metadata["Name"]): item for item in distributions(path=[str(site)])}
-    wanted = set(installed) if names is None else set(names)
-    if missing := sorted(wanted - set(installed)):
+    required = set(installed) if names is None else set(names)
+    if missing := sorted(required - set(installed)):
         raise InventoryError(f"not installed in {site}: {', '.join(missing)}")
-    return [_component(name, installed[name]) for name in sorted(wanted)]
+    return [_shipped_package(name, installed[name]) for name in sorted(required)]
 
 
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _component(name: str, found: Distribution) -> ShippedPackage:
-    texts = tuple(_texts(found))
-    said = {*_of_sboms(name, found), *_of_licences(texts), *_of_copies(found)}
-    bundled = tuple(sorted(_with_libraries(name, found, said), key=repr))
-    licence = licence_of(name, found.metadata, [text for _, text in texts])
-    return ShippedPackage(name, found.version, licence, texts, bundled)
+def _shipped_package(name: str, distribution: Distribution) -> ShippedPackage:
+    texts = tuple(_texts(distribution))
+    stated = {*_of_sboms(name, distribution), *_of_licences(texts), *_of_copies(distribution)}
+    bundled = tuple(sorted(_with_libraries(name, distribution, stated), key=repr))
+    licence = licence_of(name, distribution.metadata, [text for _, text in texts])
+    return ShippedPackage(name, distribution.version, licence, texts, bundled)
 
 
-def _texts(found: Distribution) -> Iterator[tuple[str, str]]:
-    for path in sorted(found.files or (), key=str):
+def _texts(distribution: Distribution) -> Iterator[tuple[str, str]]:
+    for path in sorted(distribution.files or (), key=str):
         stem = re.match(r"(licen[cs]e|copying|notice|authors)", path.name.lower())
         if (stem or "licenses" in path.parts) and path.suffix not in (".py", ".pyc"):
             where = Path(str(path.locate()))
@@ -131,8 +131,8 @@ def _texts(found: Distribution) -> Iterator[tuple[str, str]]:
                 yield path.as_posix(), where.read_text(errors="replace")
 
 
-def _of_sboms(name: str, found: Distribution) -> Iterator[Bundled]:
-    for path in found.files or ():
+def _of_sboms(name: str, distribution: Distribution) -> Iterator[Bundled]:
+    for path in distribution.files or ():
         if "sboms" not in path.parts or path.suffix != ".json":
             continue
         document = json.loads(Path(str(path.locate())).read_text())
@@ -158,39 +158,41 @@ def _of_licences(texts: Iterable[tuple[str, str]]) -> Iterator[Bundled]:
                 yield Bundled(block.splitlines()[0].strip(), version[1], told_by)
 
 
-def _of_copies(found: Distribution) -> Iterator[Bundled]:
+def _of_copies(distribution: Distribution) -> Iterator[Bundled]:
     """Packages within `_vendor` or `vendored`; those without metadata have no version."""
-    seen: set[str] = set()
-    for path in found.files or ():
+    versioned: set[str] = set()
+    for path in distribution.files or ():
         at = next((n for n, part in enumerate(path.parts) if part in VENDORED), None)
         if at is None or len(path.parts) < at + 2:
             continue
         below = path.parts[at + 1]
         if below.endswith(".dist-info") and path.name == "METADATA":
             name, _, version = below.removesuffix(".dist-info").partition("-")
-            seen.add(normal(name))
+            versioned.add(normal(name))
             purl = f"pkg:pypi/{normal(name)}@{version}"
             yield Bundled(normal(name), version, "its own metadata", purl)
-    for name in sorted({*_copied(found)} - seen):
+    for name in sorted({*_copied(distribution)} - versioned):
         yield Bundled(name, None, "a folder's name")
 
 
 VENDORED = frozenset({"_vendor", "_vendored", "vendored"})
 
 
-def _copied(found: Distribution) -> Iterator[str]:
-    for path in found.files or ():
+def _copied(distribution: Distribution) -> Iterator[str]:
+    for path in distribution.files or ():
         for folder, below in pairwise(path.parts):
             is_module = path.name != below or below.endswith(".py")
             if folder in VENDORED and is_module and "-info" not in below and below[:2] != "__":
                 yield normal(below.removesuffix(".py"))
 
 
-def _with_libraries(name: str, found: Distribution, said: Iterable[Bundled]) -> list[Bundled]:
+def _with_libraries(
+    name: str, distribution: Distribution, stated: Iterable[Bundled]
+) -> list[Bundled]:
     """Shared libraries that came along, each with what is said of it, or by its file alone."""
-    components: dict[Bundled, list[str]] = {item: [] for item in said}
+    components: dict[Bundled, list[str]] = {item: [] for item in stated}
     called = {_stem(word): item for item in components for word in item.name.split("/")}
-    for path in sorted(found.files or (), key=str):
+    for path in sorted(distribution.files or (), key=str):
         match = LIBRARY.fullmatch(path.name)
         grafted = path.parts[0].endswith(".libs") or path.parts[-2:-1] in (("lib",), ("libs",))
         if not grafted or match is None or ".cpython-" in path.name:
@@ -213,13 +215,13 @@ def _stem(name: str) -> str:
 
 def of_debian(status: Path) -> list[ShippedPackage]:
     """The packages of an image's base, from dpkg's own list."""
-    found = []
+    packages = []
     for block in status.read_text().split("\n\n"):
         lines = [line.partition(": ") for line in block.splitlines() if line[:1].strip()]
         fields = {name: text for name, _, text in lines}
         if "installed" in fields.get("Status", "").split():
-            found.append(ShippedPackage(fields["Package"], fields["Version"], None))
-    return found
+            packages.append(ShippedPackage(fields["Package"], fields["Version"], None))
+    return packages
 
 
 def python() -> ShippedPackage:

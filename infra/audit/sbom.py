@@ -65,11 +65,11 @@ def _of_part(part: ShippedPackage) -> Any:
 
 
 def _of_bundled(part: ShippedPackage, bundled: Bundled) -> Any:
-    told = [("version", bundled.told_by if bundled.version else "nobody tells it")]
-    told += [("file", path) for path in bundled.files]
+    properties = [("version", bundled.told_by if bundled.version else "nobody tells it")]
+    properties += [("file", path) for path in bundled.files]
     purl = PackageURL.from_string(bundled.purl) if bundled.purl else None
     kind, ref = ComponentType.LIBRARY, f"{part.name}/{bundled.name}@{bundled.version}"
-    notes = [(f"sortbox:{name}", text) for name, text in told]
+    notes = [(f"sortbox:{name}", text) for name, text in properties]
     return _component(bundled.name, bundled.version, kind, notes, purl, ref)
 
 
@@ -99,17 +99,17 @@ def _identity(component: Any) -> str:
 
 def _site_of_ours() -> Path:
     """That of .venv, which is not the environment that runs this. Raises InventoryError."""
-    found = sorted((shipped.REPOSITORY / ".venv" / "lib").glob("python3*/site-packages"))
-    if not found:
+    sites = sorted((shipped.REPOSITORY / ".venv" / "lib").glob("python3*/site-packages"))
+    if not sites:
         raise InventoryError("there is no .venv: run `make env` first")
-    return found[0]
+    return sites[0]
 
 
-def _installed(given: argparse.Namespace) -> Iterator[ShippedPackage]:
+def _installed(options: argparse.Namespace) -> Iterator[ShippedPackage]:
     yield inventory.python()
-    yield from inventory.components(given.site)
-    if given.dpkg:
-        yield from inventory.of_debian(given.dpkg)
+    yield from inventory.components(options.site)
+    if options.dpkg:
+        yield from inventory.of_debian(options.dpkg)
 
 
 def main(arguments: list[str]) -> int:
@@ -118,10 +118,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--dpkg", type=Path, help="and the packages of this dpkg status")
     parser.add_argument("--of", default="sortbox")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        if given.site:
-            given.out.write_text(document(given.of, _installed(given)))
+        if options.site:
+            options.out.write_text(document(options.of, _installed(options)))
             return 0
         site = _site_of_ours()
         FOLDER.mkdir(parents=True, exist_ok=True)

@@ -189,14 +189,14 @@ def _concurrency(context: CheckContext) -> Iterator[CheckResult]:
     """A function that gets no turn leaves its message invisible for up to 40 minutes."""
     functions = context.client("lambda")
     limit = functions.get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
-    wanted = 1  # onSchedule
+    needed = 1  # onSchedule
     for page in functions.get_paginator("list_event_source_mappings").paginate():
         for mapping in page["EventSourceMappings"]:
             name = mapping["FunctionArn"].rpartition(":")[2]
             if name.startswith(context.stage.prefix):
-                wanted += mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0)
-    sentence = f"the account's functions may run {limit} at once, and this stage's up to {wanted}"
-    if wanted <= limit:
+                needed += mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0)
+    sentence = f"the account's functions may run {limit} at once, and this stage's up to {needed}"
+    if needed <= limit:
         yield CheckResult("concurrency", "ok", sentence)
     else:
         advice = "lower uploadConcurrency, backlogConcurrency, folderConcurrency, pageConcurrency"

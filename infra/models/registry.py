@@ -92,7 +92,7 @@ def metadata(text: str) -> str:
     is in the evaluation beside the archive.
     """
     composed = unicodedata.normalize("NFC", text)
-    taken = (each if _is_taken(each) else " " for each in composed)
+    taken = (character if _is_taken(character) else " " for character in composed)
     return "".join(taken).strip()[:MAX_METADATA_CHARACTERS]
 
 

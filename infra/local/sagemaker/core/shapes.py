@@ -151,4 +151,4 @@ def _ranges() -> dict[str, str]:
     for category, group in groupby(every, lambda code: unicodedata.category(chr(code))[0]):
         codes = list(group)
         ranges.setdefault(category, []).append(f"\\U{codes[0]:08x}-\\U{codes[-1]:08x}")
-    return {category: "".join(each) for category, each in ranges.items()}
+    return {category: "".join(group_ranges) for category, group_ranges in ranges.items()}
