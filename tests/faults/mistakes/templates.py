@@ -287,8 +287,8 @@ _PLANTED = (
     (
         "a deployment that forgets the key takes it away",
         "infra/stacks/deploy.py",
-        "    key = asked or (written if written != NO_KEY else deployed)\n",
-        "    key = asked or written\n",
+        "    key = requested or (written if written != NO_KEY else deployed)\n",
+        "    key = requested or written\n",
         f"{UNIT}/infra/stacks/test_deploy_key.py",
     ),
     (
@@ -315,8 +315,8 @@ _PLANTED = (
     (
         "the audit drops the proxy's certificate",
         "infra/audit/__main__.py",
-        '"TMPDIR", "XDG_CACHE_HOME", *ROAD})',
-        '"TMPDIR", "XDG_CACHE_HOME"})',
+        '"TMPDIR", "XDG_CACHE_HOME", *NETWORK_VARIABLES}',
+        '"TMPDIR", "XDG_CACHE_HOME"}',
         f"{UNIT}/infra/audit/test_audit.py",
     ),
     (
