@@ -109,5 +109,5 @@ def test_the_server_lets_go_of_root_and_needs_nothing_that_it_may_write_to(
 
 def test_the_image_has_a_user_to_become_and_serves_by_becoming_it() -> None:
     dockerfile = (ROOT / "infra/container/Dockerfile").read_text()
-    assert f"useradd --system --uid {NOBODY}" in dockerfile
+    assert f"useradd --uid {NOBODY} --gid {NOBODY}" in dockerfile
     assert f"setpriv --reuid {NOBODY} --regid {NOBODY}" in SERVE.read_text()
