@@ -88,7 +88,7 @@ def answer_of(outcome: Result) -> Predicted | Refusal:
 
 
 def _before(previous: Previous) -> PreviousAnswer:
-    match previous.said:
+    match previous.answer:
         case Label(label, score):
             return PreviousAnswer(label, score, str(previous.model))
         case code:

@@ -96,7 +96,7 @@ bash)"` completes commands and options; `zsh` and `fish` are known too.
         text += f"\n## {title}\n"
         for command in commands:
             text += f"\n### sortbox {command.name}\n\n```text\n{help_page(command)}\n```\n"
-            if any(isinstance(each, click.Option) and each.hidden for each in command.params):
+            if any(isinstance(option, click.Option) and option.hidden for option in command.params):
                 text += "\n`--help-advanced` adds the [advanced hyperparameters]"
                 text += "(hyperparameters.md#advanced).\n"
     completion = sortbox.commands["completion"]
@@ -121,8 +121,8 @@ def help_page(command: click.Command) -> str:
 
 def hyperparameters() -> str:
     known = fields(TrainConfig)
-    basic = [each for each in known if not each.metadata["advanced"]]
-    advanced = [each for each in known if each.metadata["advanced"]]
+    basic = [field for field in known if not field.metadata["advanced"]]
+    advanced = [field for field in known if field.metadata["advanced"]]
     return f"""# Hyperparameters
 
 Every hyperparameter is an option of `./sortbox train` and `./sortbox tune`
@@ -148,15 +148,15 @@ training.train`. An unknown name or a value out of range ends the command before
 
 def _hyperparameter_table(known: "Iterable[Field[Any]]") -> str:
     rows = (
-        (_code(flag(each)), _code(str(each.default)), _allowed(each), each.metadata["means"])
-        for each in known
+        (_code(flag(field)), _code(str(field.default)), _allowed(field), field.metadata["means"])
+        for field in known
     )
     return table(("name", "default", "allowed", "meaning"), rows)
 
 
-def _allowed(each: "Field[Any]") -> str:
-    rules = each.metadata
-    if each.name == "weights":
+def _allowed(field: "Field[Any]") -> str:
+    rules = field.metadata
+    if field.name == "weights":
         return "`pretrained`, `none`, a file, or an address `s3://…`"
     if "choices" in rules:
         return ", ".join(map(_code, rules["choices"]))
@@ -166,14 +166,14 @@ def _allowed(each: "Field[Any]") -> str:
 
 
 def _searched(known: "Iterable[Field[Any]]") -> Iterator[tuple[str, str]]:
-    for each in known:
-        match each.metadata.get("search"):
+    for field in known:
+        match field.metadata.get("search"):
             case None:
                 continue
             case Continuous(low, high, scale):
-                yield _code(flag(each)), f"{low:g} to {high:g}, {scale.lower()} scale"
+                yield _code(flag(field)), f"{low:g} to {high:g}, {scale.lower()} scale"
             case choices:
-                yield _code(flag(each)), ", ".join(choices.values)
+                yield _code(flag(field)), ", ".join(choices.values)
 
 
 # A stage
@@ -193,13 +193,13 @@ class Parameter:
 def settings() -> str:
     rows = (
         (
-            _code(each.name),
-            _code(str(each.default)),
-            "" if each.local == each.default else _code(str(each.local)),
-            _bounds(each.variables),
-            each.meaning,
+            _code(parameter.name),
+            _code(str(parameter.default)),
+            "" if parameter.local == parameter.default else _code(str(parameter.local)),
+            _bounds(parameter.variables),
+            parameter.meaning,
         )
-        for each in stage_parameters()
+        for parameter in stage_parameters()
     )
     head = ("parameter", "default", "local cloud", "allowed", "meaning")
     example = "folderQuietSeconds"
@@ -345,10 +345,10 @@ def _sentence(name: str) -> str:
     try:
         serving.Settings.from_env(REQUIRED | {name: "?"}, processors=2)
     except serving.SettingError as error:
-        found = re.search(r"must be (?:a whole number from (\d+) to (\d+)|(.+?)), not", str(error))
-        if found is None:
+        match = re.search(r"must be (?:a whole number from (\d+) to (\d+)|(.+?)), not", str(error))
+        if match is None:
             return "" if name != "SORTBOX_MODEL_ID" else "`name:version:sha256:…`"
-        return f"{int(found[1]):,} to {int(found[2]):,}" if found[1] else found[3]
+        return f"{int(match[1]):,} to {int(match[2]):,}" if match[1] else match[3]
     return ""
 
 
@@ -431,14 +431,14 @@ def _nested(rules: dict[str, Any]) -> dict[str, Any] | None:
     """The schema of the object, or of the objects, that this field holds."""
     if "oneOf" in rules and "properties" not in rules:
         return _model()
-    found: dict[str, Any] = rules.get("items", rules)
-    if "properties" not in found:
+    item: dict[str, Any] = rules.get("items", rules)
+    if "properties" not in item:
         return None
-    alternatives = [each["properties"] for each in found.get("oneOf", ())]
-    properties = dict(found["properties"])
-    for each in alternatives:
-        properties |= each
-    return found | {"properties": properties}
+    alternatives = [alternative["properties"] for alternative in item.get("oneOf", ())]
+    properties = dict(item["properties"])
+    for alternative in alternatives:
+        properties |= alternative
+    return item | {"properties": properties}
 
 
 def _model() -> dict[str, Any]:
@@ -474,10 +474,10 @@ def _values(rules: dict[str, Any]) -> str:
 def decisions() -> str:
     rows = []
     for path in sorted((DOCS / "decisions").glob("[0-9]*.md")):
-        found = re.match(r"# (.+)\n\n\*\*Status\.\*\* (.+), (\d{4}-\d\d-\d\d)\n", path.read_text())
-        if found is None:
+        match = re.match(r"# (.+)\n\n\*\*Status\.\*\* (.+), (\d{4}-\d\d-\d\d)\n", path.read_text())
+        if match is None:
             raise SortboxError(f"{path.name} does not begin with a title, a status and a date.")
-        rows.append((path.name[:4], f"[{found[1]}]({path.name})", found[2], found[3]))
+        rows.append((path.name[:4], f"[{match[1]}]({path.name})", match[2], match[3]))
     return f"""# Decisions
 
 Each page has a context, a choice and its price. A decision that is replaced keeps its page, and its

@@ -52,7 +52,7 @@ def folder_of(label: str) -> PurePosixPath:
         path = _segments(_escape(label, is_plain))
         name = str(path)
         composed = [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
-        if all(_is_read_as(label, PurePosixPath(each)) for each in composed):
+        if all(_is_read_as(label, PurePosixPath(form)) for form in composed):
             return path
     return _spelled_out(label)
 

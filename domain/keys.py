@@ -237,8 +237,8 @@ class RunKeys:
 
 def run_of(key: str) -> RunKeys | None:
     """The run that a key or an S3 URI below `work/runs/` belongs to; None for any other."""
-    found = re.search(rf"(?:^|^s3://[^/]+/){RUNS}([^/]+)/([^/]+)/", key)
-    return RunKeys(found[1], found[2]) if found else None
+    match = re.search(rf"(?:^|^s3://[^/]+/){RUNS}([^/]+)/([^/]+)/", key)
+    return RunKeys(match[1], match[2]) if match else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,12 +260,12 @@ class JobName:
     @classmethod
     def parse(cls, name: str) -> "JobName":
         """Raises ValueError for a name that is not one of ours."""
-        found = re.fullmatch(
+        match = re.fullmatch(
             r"sortbox-([a-z0-9]{1,8})-([a-z0-9-]{1,20})-([0-9a-f]{10})"
             r"-([0-9])-(0|[1-9][0-9]{0,5})-([0-9])",
             name,
         )
-        if found is None:
+        if match is None:
             raise ValueError(f"not a Sortbox job name: {name!r}")
-        stage, slug, nonce, attempt, index, part = found.groups()
+        stage, slug, nonce, attempt, index, part = match.groups()
         return cls(stage, slug, nonce, int(attempt), int(index), int(part))

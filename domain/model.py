@@ -29,13 +29,13 @@ class ModelId:
     @classmethod
     def parse(cls, text: str) -> "ModelId":
         """Raises ValueError naming the form that is expected."""
-        found = re.fullmatch(
+        match = re.fullmatch(
             rf"({NAME})" r":(0|[1-9][0-9]{0,8}):(sha256:[0-9a-f]{64})",
             text,
         )
-        if found is None:
+        if match is None:
             raise ValueError(f"a model id looks like pets:7:sha256:<64 hex digits>, not {text!r}")
-        return cls(found[1], int(found[2]), found[3])
+        return cls(match[1], int(match[2]), match[3])
 
 
 @dataclass(frozen=True, slots=True)

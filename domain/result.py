@@ -85,7 +85,7 @@ class Previous:
     """
 
     model: ModelId
-    said: Label | str
+    answer: Label | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +185,13 @@ def from_json(text: str | bytes) -> Result:
 def _from_document(document: dict[str, Any]) -> Result:
     if document["schema"] != SCHEMA:
         raise ValueError(f"result schema {document['schema']!r} is not {SCHEMA}")
-    seen = document["source"]
-    source = Source(seen["bucket"], seen["etag"], seen["version_id"], seen["bytes"])
+    about = document["source"]
+    source = Source(
+        about["bucket"],
+        about["etag"],
+        about["version_id"],
+        about["bytes"],
+    )
     how = How(document["route"], document["job"], document["attempt"], document["classified_at"])
     by = _by_from_json(document["model"])
     before = _previous_from_json(document.get("previous"))
@@ -201,17 +206,17 @@ def _from_document(document: dict[str, Any]) -> Result:
         by=by,
         how=how,
         labels=tuple(Label(**label) for label in document["labels"]),
-        width=seen["width"],
-        height=seen["height"],
-        format=seen["format"],
+        width=about["width"],
+        height=about["height"],
+        format=about["format"],
         model_ms=document["model_ms"],
         previous=before,
     )
 
 
 def _previous_to_json(before: Previous) -> dict[str, Any]:
-    said = {"code": before.said} if isinstance(before.said, str) else asdict(before.said)
-    return {"model": asdict(before.model)} | said
+    answer = {"code": before.answer} if isinstance(before.answer, str) else asdict(before.answer)
+    return {"model": asdict(before.model)} | answer
 
 
 def _previous_from_json(fields: dict[str, Any] | None) -> Previous | None:

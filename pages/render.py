@@ -38,11 +38,11 @@ def fragment(template: str, macro: str, *values: Any) -> "Markup":
 def fitting(fragments: "Iterable[Markup]", room: int) -> "list[Markup]":
     """As many of the first as take no more than `room` bytes. No more are asked for."""
     fit = []
-    for each in fragments:
-        room -= len(each.encode())
+    for piece in fragments:
+        room -= len(piece.encode())
         if room < 0:
             break
-        fit.append(each)
+        fit.append(piece)
     return fit
 
 

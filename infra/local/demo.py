@@ -78,7 +78,7 @@ def _answers(
     folder: list[Upload],
     console: Console,
 ) -> Iterator[TimedAnswer]:
-    """Answers as they come, then the folder's finish, with a bar for each road."""
+    """Answers as they come, then the folder's finish, with a bar for each route."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         endpoint = progress.add_task("singles, by the endpoint", total=len(singles))
@@ -118,7 +118,7 @@ def _folder_status(s3: "S3Client", bucket: str, scope: Scope) -> str:
 
 
 def _table(answers: list[TimedAnswer], *prefixes: str) -> Table:
-    columns = "image", "top label", "score", "road", "ms", "after"
+    columns = "image", "top label", "score", "route", "ms", "after"
     table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for answered in sorted(answers, key=_by_route):
         name = answered.upload.key

@@ -107,7 +107,7 @@ async def find(key_id: str) -> Credential:
 
 
 app.app = Guard(
-    keys.told_to(KEY_ID, resolve, app.app),
+    keys.serve_keys(KEY_ID, resolve, app.app),
     int(os.environ["GATEWAY_PORT"]),
     find,
     UNVERIFIED_BYTES,

@@ -155,9 +155,9 @@ def _training_python() -> str:
     if _trains(sys.executable):
         return sys.executable
     find = ["sh", str(REPOSITORY / "infra" / "setup" / "python.sh"), "training"]
-    found = subprocess.run(find, capture_output=True, text=True)
-    if found.returncode == 0:
-        return found.stdout.strip()
+    done = subprocess.run(find, capture_output=True, text=True)
+    if done.returncode == 0:
+        return done.stdout.strip()
     uv, home = _uv(), str(LOCAL / "python")
     print(f"Installing Python {TRAINING_PYTHON}, for training …", flush=True)
     bring = [uv, "python", "install", "--quiet", "--no-bin", "--install-dir", home]
@@ -248,7 +248,7 @@ def _trim(environment: Path, unused: Sequence[Unused]) -> None:
     if not unused:
         note.unlink(missing_ok=True)
         return
-    note.write_text("\n".join([_rules(unused), *sorted({each.package for each in unused})]))
+    note.write_text("\n".join([_rules(unused), *sorted({rule.package for rule in unused})]))
     for site in (environment / "lib").glob("python3*/site-packages"):
         trim.trim(site, unused)
         trim.strip_libraries(site)

@@ -41,9 +41,9 @@ def alone() -> Iterator[None]:
 
 def find() -> Path:
     """Raises NodeError where there is no node, or only one that is too old."""
-    candidates = [Path(found) for found in [shutil.which("node")] if found]
-    seen = [(path, _version(path)) for path in [*candidates, BROUGHT]]
-    for path, version in seen:
+    candidates = [Path(path) for path in [shutil.which("node")] if path]
+    versions = [(path, _version(path)) for path in [*candidates, BROUGHT]]
+    for path, version in versions:
         if version is not None and version >= OLDEST:
             return path
     oldest = ".".join(map(str, OLDEST))
@@ -56,10 +56,10 @@ def find() -> Path:
 def _version(node: Path) -> tuple[int, ...] | None:
     """None where it does not run: a shim of a version manager may stand for nothing."""
     try:
-        said = subprocess.run(
+        printed = subprocess.run(
             [node, "--version"], capture_output=True, text=True, timeout=30, check=True
         ).stdout
-        return tuple(int(part) for part in said.strip().lstrip("v").split("."))
+        return tuple(int(part) for part in printed.strip().lstrip("v").split("."))
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
 

@@ -69,8 +69,8 @@ LAPTOP = (
         "openvino",
         "readers of other frameworks' models; an archive holds OpenVINO's own format",
         (
-            *(f"openvino/libs/*openvino_{each}_frontend*" for each in LIBRARIES_OF_FRAMEWORKS),
-            *(f"openvino/frontend/{each}/" for each in FRAMEWORKS),
+            *(f"openvino/libs/*openvino_{name}_frontend*" for name in LIBRARIES_OF_FRAMEWORKS),
+            *(f"openvino/frontend/{name}/" for name in FRAMEWORKS),
         ),
     ),
     Unused(
@@ -159,12 +159,12 @@ def _end_of_program(file: int, header: bytes, size: int) -> int | None:
     """Where the last segment ends, the last thing that is loaded; None for another format."""
     if len(header) < ELF_HEADER.size:
         return None
-    magic, segments, _, each, number, *_ = ELF_HEADER.unpack(header)
-    if magic != ELF_64_LITTLE or each != PROGRAM.size:
+    magic, segments, _, segment_bytes, number, *_ = ELF_HEADER.unpack(header)
+    if magic != ELF_64_LITTLE or segment_bytes != PROGRAM.size:
         return None
-    table = os.pread(file, each * number, segments)
-    if len(table) < each * number:
+    table = os.pread(file, segment_bytes * number, segments)
+    if len(table) < segment_bytes * number:
         return None
     ends = [begin + length for begin, length in PROGRAM.iter_unpack(table)]
-    end = max([segments + each * number, *ends])
+    end = max([segments + segment_bytes * number, *ends])
     return end if end <= size else None

@@ -62,9 +62,9 @@ def headline(content: dict[str, Any]) -> str:
 
 def data(content: dict[str, Any]) -> str:
     about, classes = content["data"], content["classes"]
-    learnt = [row["learnt"] for row in classes]
+    counts = [row["learnt"] for row in classes]
     rows = [[split, f"{count:,} images"] for split, count in about["images"].items()]
-    rows.append(["a class, in train", f"{min(learnt):,} to {max(learnt):,} images"])
+    rows.append(["a class, in train", f"{min(counts):,} to {max(counts):,} images"])
     rows.append(["left out as unreadable", _left_out(about)])
     rows.append(["both learnt and judged", f"{about['learnt_and_judged']:,} images"])
     rows.append(["fingerprint", about["fingerprint"]])

@@ -198,13 +198,13 @@ async def _whole(receive: Receive, limit: int) -> _Whole:
         more = message.get("more_body", False)
         if len(body) > limit:
             raise Refused("RequestEntityTooLarge", f"The body exceeds {limit} bytes.", 413)
-    told = hashlib.sha256(body).hexdigest()
+    digest = hashlib.sha256(body).hexdigest()
     kept: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
     async def again() -> Message:
         return kept.pop() if kept else await receive()
 
-    return _Whole(told, again)
+    return _Whole(digest, again)
 
 
 class _Passing:
@@ -248,10 +248,10 @@ class _Passing:
         await self._send(message)
 
 
-def _foreign(what: str, told: list[str]) -> Refused:
+def _foreign(what: str, values: list[str]) -> Refused:
     sentence = (
         f"The local cloud answers programs on this machine, at its own address: "
-        f"{what} is {', '.join(told)[:200] or 'missing'}."
+        f"{what} is {', '.join(values)[:200] or 'missing'}."
     )
     return Refused("AccessDenied", sentence)
 
@@ -297,8 +297,8 @@ def _error(
     is_json = bool(request.values("x-amz-target")) or JSON_PATH.match(request.path) is not None
     service = signature.service if signature else "" if is_form or is_json else "s3"
     if service == "s3":
-        code, told = S3_WORDS.get(code, (code, ""))
-        text = S3_ERROR.format(code=code, message=escape(told or sentence), id=number)
+        code, s3_sentence = S3_WORDS.get(code, (code, ""))
+        text = S3_ERROR.format(code=code, message=escape(s3_sentence or sentence), id=number)
         return "application/xml", text
     if is_form and not is_json:
         text = QUERY_ERROR.format(code=code, message=escape(sentence), id=number)

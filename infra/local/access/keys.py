@@ -27,21 +27,21 @@ _open = build_opener(ProxyHandler({})).open
 """Never through a proxy."""
 
 
-def told_to(owner: str, resolve: Callable[[str], Credential], app: App) -> App:
+def serve_keys(owner: str, resolve: Callable[[str], Credential], app: App) -> App:
     """`app`, and below PATH what `resolve` knows, for requests that access key `owner` signed."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PATH):
             await app(scope, receive, send)
             return
-        status, told = 403, {}
+        status, reply = 403, {}
         if scope[guard.SIGNER] == owner:
             try:
-                found = resolve(unquote(scope["path"].removeprefix(PATH)))
-                status, told = 200, {"secret": found.secret, "token": found.token}
+                credential = resolve(unquote(scope["path"].removeprefix(PATH)))
+                status, reply = 200, {"secret": credential.secret, "token": credential.token}
             except Refused:
                 status = 404
-        body = json.dumps(told).encode()
+        body = json.dumps(reply).encode()
         length = (b"content-length", str(len(body)).encode())
         await send({"type": "http.response.start", "status": status, "headers": [length]})
         await send({"type": "http.response.body", "body": body})
@@ -66,11 +66,11 @@ class Keys:
         until, kept = self._kept.get(key_id, (0.0, None))
         if kept is not None and time.monotonic() < until:
             return kept
-        found = await asyncio.to_thread(self._ask, key_id)
+        credential = await asyncio.to_thread(self._ask, key_id)
         if len(self._kept) >= KEPT:
             self._kept.clear()
-        self._kept[key_id] = time.monotonic() + KEPT_SECONDS, found
-        return found
+        self._kept[key_id] = time.monotonic() + KEPT_SECONDS, credential
+        return credential
 
     def _ask(self, key_id: str) -> Credential:
         url = self._url + PATH + quote(key_id, safe="")
@@ -79,7 +79,7 @@ class Keys:
         question = Request(url, headers=dict(signed.headers))
         try:
             with _open(question, timeout=ANSWER_SECONDS) as answer:
-                told = json.load(answer)
-                return Credential(told["secret"], told["token"])
+                fields = json.load(answer)
+                return Credential(fields["secret"], fields["token"])
         except (OSError, ValueError, LookupError, TypeError):
             raise guard.unknown_key() from None

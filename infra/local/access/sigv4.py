@@ -53,14 +53,14 @@ class Request:
     headers: Sequence[tuple[bytes, bytes]]
 
     def values(self, name: str) -> list[bytes]:
-        return [value for each, value in self.headers if each == name.encode()]
+        return [value for header, value in self.headers if header == name.encode()]
 
     def value(self, name: str) -> str:
         """Empty where there is none. Raises Refused where there are several."""
-        found = self.values(name)
-        if len(found) > 1:
+        values = self.values(name)
+        if len(values) > 1:
             raise Refused("InvalidRequest", f"There are several {name} headers.", 400)
-        return found[0].decode("latin-1").strip() if found else ""
+        return values[0].decode("latin-1").strip() if values else ""
 
     @property
     def fields(self) -> list[tuple[bytes, bytes]]:
@@ -78,7 +78,7 @@ class Signature:
     region: str
     service: str
     signed_headers: tuple[str, ...]
-    given: str
+    value: str
     at: str
     token: str
     expires: int | None
@@ -133,19 +133,19 @@ def check_time(signature: Signature, now: datetime) -> None:
 
 def payload_hash(request: Request, signature: Signature) -> str | None:
     """What the signature says of the body; None: its SHA-256, which the request does not tell."""
-    told = request.value("x-amz-content-sha256")
+    claimed_hash = request.value("x-amz-content-sha256")
     if signature.expires is not None and signature.service == "s3":
-        return told or UNSIGNED
-    if not told and signature.service == "s3":
+        return claimed_hash or UNSIGNED
+    if not claimed_hash and signature.service == "s3":
         sentence = "Missing required header for this request: x-amz-content-sha256"
         raise Refused("InvalidRequest", sentence, 400)
-    return told or None
+    return claimed_hash or None
 
 
 def check(request: Request, signature: Signature, secret: str, payload: str) -> None:
     """Raises Refused where the signature was not made with `secret` for this very request."""
     if not hmac.compare_digest(
-        expected(request, signature, secret, payload).encode(), signature.given.encode()
+        expected(request, signature, secret, payload).encode(), signature.value.encode()
     ):
         raise Refused(
             "SignatureDoesNotMatch",
@@ -218,7 +218,7 @@ class ChunkedBody:
     def __init__(self, signature: Signature, secret: str, has_trailer: bool) -> None:
         self._key = signing_key(secret, signature)
         self._about = f"{signature.at}\n{signature.scope}"
-        self._previous = signature.given
+        self._previous = signature.value
         self._has_trailer = has_trailer
         self._line = b""
         self._left = 0
@@ -264,17 +264,17 @@ class ChunkedBody:
                 self._is_last = True
                 self._end_chunk(self._chunk)
 
-    def _end_chunk(self, given: str) -> None:
-        told = (EMPTY, self._hash.hexdigest())
-        self._follow("AWS4-HMAC-SHA256-PAYLOAD", given, *told)
+    def _end_chunk(self, signature: str) -> None:
+        hashes = (EMPTY, self._hash.hexdigest())
+        self._follow("AWS4-HMAC-SHA256-PAYLOAD", signature, *hashes)
         self._chunk, self._hash = None, hashlib.sha256()
 
     def _take_trailer(self, line: bytes) -> None:
         """Lines `name:value`, the last one their signature, and an empty line."""
         name, _, value = line.partition(b":")
         if name == b"x-amz-trailer-signature" and self._has_trailer:
-            given = value.decode("latin-1").strip()
-            self._follow("AWS4-HMAC-SHA256-TRAILER", given, self._hash.hexdigest())
+            signature = value.decode("latin-1").strip()
+            self._follow("AWS4-HMAC-SHA256-TRAILER", signature, self._hash.hexdigest())
             self._has_trailer = False
         elif bool(line) != self._has_trailer:
             raise _mismatch("its trailer is not signed")
@@ -283,11 +283,11 @@ class ChunkedBody:
         else:
             self._is_over = True
 
-    def _follow(self, what: str, given: str, *told: str) -> None:
-        to_sign = "\n".join((what, self._about, self._previous, *told))
-        if not hmac.compare_digest(_hmac(self._key, to_sign).hex().encode(), given.encode()):
+    def _follow(self, what: str, signature: str, *hashes: str) -> None:
+        to_sign = "\n".join((what, self._about, self._previous, *hashes))
+        if not hmac.compare_digest(_hmac(self._key, to_sign).hex().encode(), signature.encode()):
             raise _mismatch("a chunk was signed with another key, or changed on its way")
-        self._previous = given
+        self._previous = signature
 
 
 def body_check(signature: Signature, secret: str, payload: str) -> BodyCheck:
@@ -314,39 +314,41 @@ def _of_header(request: Request, header: str) -> Signature:
 
 
 def _of_query(request: Request) -> Signature:
-    told: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for name, value in request.fields:
         if name.lower().startswith(b"x-amz-"):
             key = name.decode("latin-1").removeprefix("X-Amz-")
-            if key in told:
+            if key in parameters:
                 raise Refused("IncompleteSignature", f"There are several {key} in the query.", 400)
-            told[key] = value.decode("latin-1")
-    seconds = told.get("Expires", "300")
+            parameters[key] = value.decode("latin-1")
+    seconds = parameters.get("Expires", "300")
     if (
-        told.get("Algorithm") != ALGORITHM
+        parameters.get("Algorithm") != ALGORITHM
         or not (seconds.isascii() and seconds.isdigit())
         or not 0 < int(seconds[:9]) <= LONGEST_PRESIGN_SECONDS
     ):
         raise Refused("IncompleteSignature", "X-Amz-Algorithm or X-Amz-Expires is not valid.", 400)
-    token = told.get("Security-Token", "")
-    return _signature(told, told.get("Date", ""), token, int(seconds))
+    token = parameters.get("Security-Token", "")
+    return _signature(parameters, parameters.get("Date", ""), token, int(seconds))
 
 
-def _signature(told: dict[str, str], at: str, token: str, expires: int | None) -> Signature:
-    missing = [name for name in ("Credential", "SignedHeaders", "Signature") if not told.get(name)]
-    scope = told.get("Credential", "").rsplit("/", 4)
+def _signature(fields: dict[str, str], at: str, token: str, expires: int | None) -> Signature:
+    missing = [
+        name for name in ("Credential", "SignedHeaders", "Signature") if not fields.get(name)
+    ]
+    scope = fields.get("Credential", "").rsplit("/", 4)
     if missing or not at or len(scope) != 5 or scope[4] != TERMINATOR:
         what = ", ".join(missing) or ("X-Amz-Date" if not at else "a valid credential scope")
         raise Refused("IncompleteSignature", f"The signature lacks {what}.", 400)
-    names = tuple(told["SignedHeaders"].split(";"))
+    names = tuple(fields["SignedHeaders"].split(";"))
     key_id, date, region, service, _ = scope
-    return Signature(key_id, date, region, service, names, told["Signature"], at, token, expires)
+    return Signature(key_id, date, region, service, names, fields["Signature"], at, token, expires)
 
 
 def _check_signed_headers(request: Request, signature: Signature) -> None:
     """AWS's rule: the host, and whatever else of AWS's the request says in a header."""
-    told = {name.decode("latin-1") for name, _ in request.headers}
-    needed = {name for name in told if name.startswith("x-amz-")} | {"host"}
+    header_names = {name.decode("latin-1") for name, _ in request.headers}
+    needed = {name for name in header_names if name.startswith("x-amz-")} | {"host"}
     if not needed <= set(signature.signed_headers):
         names = ", ".join(sorted(needed - set(signature.signed_headers)))
         raise Refused("AccessDenied", f"Headers of the request are not signed: {names}")

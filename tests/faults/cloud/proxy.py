@@ -233,7 +233,7 @@ async def _sign_again(
     body = hashlib.sha256(await request.read()).hexdigest()
     payload = sigv4.payload_hash(told, signature) or body
     now = sigv4.expected(told, signature, secret, payload)
-    return [(k, v.replace(signature.given, now)) for k, v in at_host]
+    return [(k, v.replace(signature.value, now)) for k, v in at_host]
 
 
 def _as_it_is(url: str) -> URL:

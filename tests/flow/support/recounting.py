@@ -24,7 +24,7 @@ def recount(cloud: Cloud, old: ModelId, images: dict[str, bytes]) -> None:
             if stored.previous is not None and stored.previous.model == old:
                 renewed.add(key)
                 before = label_of(body) if not body.startswith(b"BAD") else "not_an_image"
-                said = stored.previous.said
+                said = stored.previous.answer
                 assert (said if isinstance(said, str) else said.label) == before
     for key in renewed:
         body = images[key]
