@@ -189,7 +189,22 @@ class OtherObjects:
         return None
 
 
-def is_denied_alone(bucket: Bucket, key: str) -> bool:
+def can_skip(error: ClientError, key: str, others: OtherObjects, is_overdue: bool) -> bool:
+    """Whether a run goes on without this object: it alone is denied, or has been for too long.
+
+    While all objects may be denied the run waits, and not for ever: there may be more objects of
+    one sender that nobody reads than are looked at, and those behind them are to have their turn.
+    """
+    denial = denial_of(error)
+    return denial is not None and (
+        denial.certain
+        or is_overdue
+        or _is_denied_alone(others.bucket, key)
+        or others.are_readable(key)
+    )
+
+
+def _is_denied_alone(bucket: Bucket, key: str) -> bool:
     """Whether a GET says of this very object that it cannot be read: HEAD has no words for it."""
     denial = OtherObjects(bucket).denial(key)
     return denial is not None and denial.certain

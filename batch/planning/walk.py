@@ -22,7 +22,7 @@ from batch.planning.listing import (
     match_results,
 )
 from batch.planning.slice import Row
-from batch.unreadable import OtherObjects, denial_of, is_denied_alone
+from batch.unreadable import OtherObjects, can_skip, denial_of
 from domain.keys import (
     INBOX,
     LARGE_MARKERS,
@@ -198,16 +198,8 @@ class Walk:
         return self._other_objects
 
     def _can_skip(self, error: ClientError, key: str) -> bool:
-        """Whether a denied HEAD is left to the page, which judges it; else planning waits.
-
-        It waits while all may be denied, and not for ever: there may be more objects of one sender
-        that nobody reads than are looked at, and those behind them are to have their turn.
-        """
-        if denial_of(error) is None:
-            return False
-        return (
-            self.is_overdue or is_denied_alone(self._bucket, key) or self._others.are_readable(key)
-        )
+        """Whether a denied HEAD is left to the page, which judges it; else planning waits."""
+        return can_skip(error, key, self._others, self.is_overdue)
 
     def _candidates(self) -> Iterator[Candidate]:
         if self.scope.is_large_singles:

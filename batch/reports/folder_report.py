@@ -26,7 +26,7 @@ from batch.reports.folder_page import PAGE, Gallery
 from batch.reports.known import ERRORS, PREDICTIONS, KnownAnswers
 from batch.reports.multipart import PartedFile
 from batch.reports.review import Review, key_of
-from batch.unreadable import OtherObjects, denial_of, is_denied_alone
+from batch.unreadable import OtherObjects, can_skip
 from domain.keys import INBOX, folder_file, result_key
 from domain.result import Result, Version
 from domain.route import Ignored, InFolder, route
@@ -200,7 +200,8 @@ def _read_answer(
         result = result_of(context.bucket, image.key)
     except ClientError as error:
         # One answer that cannot be read is no reason to hold up the report of all the others.
-        if not _can_skip(context, run, error, OtherObjects(context.bucket), result_key(image.key)):
+        others, key = OtherObjects(context.bucket), result_key(image.key)
+        if not can_skip(error, key, others, _is_overdue(context, run)):
             raise
         counts.unlisted += 1
         return None
@@ -210,17 +211,8 @@ def _read_answer(
     return answer_of(result)
 
 
-def _can_skip(
-    context: Context, run: Run, error: ClientError, others: OtherObjects, key: str
-) -> bool:
-    """Whether the report goes without this object, because it alone is denied, or for too long."""
-    denial = denial_of(error)
-    return denial is not None and (
-        denial.certain
-        or context.is_overdue(run.started_at, context.limits.report_patience_seconds)
-        or is_denied_alone(context.bucket, key)
-        or others.are_readable(key)
-    )
+def _is_overdue(context: Context, run: Run) -> bool:
+    return context.is_overdue(run.started_at, context.limits.report_patience_seconds)
 
 
 def _is_about(context: Context, run: Run, result: Result, image: Listed) -> bool:
@@ -232,7 +224,7 @@ def _is_about(context: Context, run: Run, result: Result, image: Listed) -> bool
         present = context.bucket.head(image.key)
     except ClientError as error:
         others = OtherObjects(context.bucket, by_head=True)
-        if _can_skip(context, run, error, others, image.key):
+        if can_skip(error, image.key, others, _is_overdue(context, run)):
             return True  # of an image that HEAD does not show, the ETag is all there is
         raise
     return present is not None and answered.is_same(present.version)
