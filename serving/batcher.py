@@ -8,7 +8,7 @@ it costs: a thread a core, and no way to prefer one call to another.
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -22,6 +22,33 @@ Batch = list[tuple[Call, "Future[Answer]"]]
 
 class QueueFullError(SortboxError):
     """As many calls are waiting as may."""
+
+
+class Progress:
+    """Of calls that wait or are worked on. One whose worker hangs counts."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._under_way = 0
+        self._last = monotonic()
+        """When one was last done with, or when the first came while none was under way."""
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._under_way:
+                self._last = monotonic()
+            self._under_way += 1
+
+    def end(self, calls: int = 1, cancelled: bool = False) -> None:
+        """A call that was `cancelled` while it waited says nothing about the workers."""
+        with self._lock:
+            self._under_way -= calls
+            if not cancelled:
+                self._last = monotonic()
+
+    def is_stalled(self, seconds: float) -> bool:
+        with self._lock:
+            return bool(self._under_way) and monotonic() - self._last > seconds
 
 
 class Batcher(Generic[Call, Answer]):
@@ -39,8 +66,7 @@ class Batcher(Generic[Call, Answer]):
         self._waiting: deque[tuple[Call, Future[Answer]]] = deque()
         self._condition = Condition()
         self._busy = 0
-        self._last_progress = monotonic()
-        """When a worker last finished, or when the first call came while none was under way."""
+        self._progress = Progress()
         self._open = True
         self._threads = [
             Thread(target=self._run_worker, name=f"worker-{number}", daemon=True)
@@ -55,8 +81,7 @@ class Batcher(Generic[Call, Answer]):
 
     def is_stalled(self, seconds: float) -> bool:
         """Whether there is work, and no worker has finished anything for so long."""
-        with self._condition:
-            return bool(self._waiting or self._busy) and monotonic() - self._last_progress > seconds
+        return self._progress.is_stalled(seconds)
 
     def submit(self, call: Call) -> "Future[Answer]":
         """Raises QueueFullError at once where `max_waiting` calls are waiting."""
@@ -64,8 +89,7 @@ class Batcher(Generic[Call, Answer]):
         with self._condition:
             if len(self._waiting) >= self._max_waiting:
                 raise QueueFullError
-            if not self._waiting and not self._busy:
-                self._last_progress = monotonic()
+            self._progress.begin()
             self._waiting.append((call, future))
             self._condition.notify()
         return future
@@ -103,16 +127,16 @@ class Batcher(Generic[Call, Answer]):
             answers = self._process(calls, exclusive) if live else ()
             pairs = list(zip(futures, answers, strict=True))
         except Exception as error:  # a door: whatever it is, it belongs to the callers
-            self._finish_batch()
+            self._finish_batch(len(batch))
             for future in futures:
                 future.set_exception(error)
             return
-        self._finish_batch()
+        self._finish_batch(len(batch))
         for future, answer in pairs:
             future.set_result(answer)
 
-    def _finish_batch(self) -> None:
+    def _finish_batch(self, calls: int) -> None:
         """Before the answers go out: who asks again at once must not find this worker busy."""
         with self._condition:
             self._busy -= 1
-            self._last_progress = monotonic()
+            self._progress.end(calls)

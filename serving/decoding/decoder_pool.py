@@ -10,17 +10,16 @@ import json
 import multiprocessing
 import signal
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import forkserver
 from queue import Empty, LifoQueue
 from threading import Event, Lock
-from time import monotonic
 from typing import get_args
 
 import numpy as np
 
-from serving.batcher import QueueFullError
+from serving.batcher import Progress, QueueFullError
 from serving.decoding.decoded import CroppedImage
 from serving.decoding.decoder_process import DecodeOptions, DecodeOutput, memory_exceeded, serve
 from serving.decoding.undecodable import Code, UndecodableError
@@ -71,7 +70,7 @@ class DecoderPool:
         self._max_in_flight = processes + max_waiting
         self._in_flight = 0
         self._idle: LifoQueue[_DecoderProcess] = LifoQueue()
-        self._progress = _Progress()
+        self._progress = Progress()
 
     async def decode_crop(self, body: bytes) -> CroppedImage:
         """Decodes and crops one file; at once QueueFullError where too many wait.
@@ -102,7 +101,7 @@ class DecoderPool:
         with self._reserve():
             self._progress.begin()
             future = self._threads.submit(self._run, output, body, cancelled)
-            future.add_done_callback(self._progress.end)
+            future.add_done_callback(lambda done: self._progress.end(cancelled=done.cancelled()))
             try:
                 return await asyncio.wrap_future(future)
             finally:
@@ -140,32 +139,6 @@ class DecoderPool:
             if decoder.is_alive:
                 return decoder
             decoder.terminate()
-
-
-class _Progress:
-    """Of files that wait or are decoded. One whose thread hangs is under way, whoever has gone."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._under_way = 0
-        self._last = monotonic()
-        """When one was last done with, or when the first came while none was under way."""
-
-    def begin(self) -> None:
-        with self._lock:
-            if not self._under_way:
-                self._last = monotonic()
-            self._under_way += 1
-
-    def end(self, future: "Future[tuple[dict[str, str], bytes]]") -> None:
-        with self._lock:
-            self._under_way -= 1
-            if not future.cancelled():  # one that only waited says nothing about the processes
-                self._last = monotonic()
-
-    def is_stalled(self, seconds: float) -> bool:
-        with self._lock:
-            return bool(self._under_way) and monotonic() - self._last > seconds
 
 
 class _DecoderProcess:
