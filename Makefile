@@ -46,7 +46,7 @@ test-nightly: env
 
 fuzz: env # the decode road, for SECONDS; atheris beside our environment, what it finds in .local/fuzz
 	@test -d .local/fuzz/atheris || $(uv) pip install --quiet --require-hashes --no-deps --python $(python) --target .local/fuzz/atheris -r infra/tools/atheris.txt
-	@PYTHONPATH=.local/fuzz/atheris $(python) -m tests.faults.fuzz_decode .local/fuzz/corpus \
+	@PYTHONPATH=.local/fuzz/atheris $(python) -m tests.fuzz_decode .local/fuzz/corpus \
 	    -max_total_time=$(or $(SECONDS),600) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=.local/fuzz/
 
 mutants: env # one small change at a time to what the promises hang on: which does no test notice? MODULE=domain.keys
