@@ -20,8 +20,8 @@ from domain.errors import SortboxError
 from infra.shipped import REPOSITORY
 
 FOLDER = REPOSITORY / ".local" / "image"
-PACKAGES = {"buildah": "buildah", "podman": "podman", "runc": "runc", "mmdebstrap": "mmdebstrap"}
-"""Programs, and the Debian package of each."""
+PROGRAMS = ("buildah", "podman", "runc", "mmdebstrap")
+"""Debian's packages have the same names."""
 
 BASE = "localhost/sortbox-base:here"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -46,7 +46,7 @@ def objection() -> str | None:
     """Why no image can be built here, and what would help; None where it can."""
     if os.geteuid() != 0:
         return "building an image without Docker needs root"
-    missing = [package for program, package in PACKAGES.items() if shutil.which(program) is None]
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         return f"apt-get install -y --no-install-recommends {' '.join(missing)}"
     return None
@@ -78,7 +78,8 @@ class Container:
         return int(self.workshop.podman("wait", self.name))
 
     def log(self) -> str:
-        return self.workshop.podman("logs", self.name)
+        """Both streams, a line each with its time."""
+        return (self.workshop.folder / f"{self.name}.log").read_text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ class Workshop:
             *("--runtime", "runc", "run", "--detach", "--name", name, "--cgroups", "enabled"),
             *("--ulimit", "nproc=4096:4096", "--ulimit", "nofile=1024:4096"),
             *("--network", "none", "--read-only", "--read-only-tmpfs=false"),
+            *("--log-driver", "k8s-file", "--log-opt", f"path={self.folder / name}.log"),
             *(word for source, target in volumes.items() for word in ("-v", f"{source}:{target}")),
             *(word for item in environment.items() for word in ("--env", "=".join(item))),
             *(tag, command),
@@ -145,6 +147,13 @@ class Workshop:
             yield Container(name, int(pid), self)
         finally:
             self.podman("rm", "--force", "--time", "0", name)
+            (self.folder / f"{name}.log").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Unmount the store: it is mounted on itself at first use, and could not be deleted."""
+        store = self.folder / "store" / "overlay"
+        if store.is_mount():
+            _run("umount", str(store))
 
     def size(self, tag: str) -> int:
         """Bytes, uncompressed."""
@@ -164,13 +173,11 @@ class Workshop:
 
 
 def _run(*command: str) -> str:
-    """What it printed, both streams where it is a log."""
     completed = subprocess.run(command, capture_output=True, text=True, check=False)
     if completed.returncode != 0:
         last = "\n".join((completed.stdout + completed.stderr).splitlines()[-20:])
         raise ImageHereError(f"{' '.join(command)}: exit status {completed.returncode}\n{last}")
-    is_log = "logs" in command
-    return (completed.stdout + completed.stderr if is_log else completed.stdout).strip()
+    return completed.stdout.strip()
 
 
 def main(variant: str) -> int:
@@ -181,10 +188,13 @@ def main(variant: str) -> int:
     try:
         workshop.base()
         first, second = (workshop.build(variant, tag) for _ in range(2))
+        size = workshop.size(tag)
     except ImageHereError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{tag} {' '.join(second)}, {workshop.size(tag) / 1e6:,.0f} MB")
+    finally:
+        workshop.close()
+    print(f"{tag} {' '.join(second)}, {size / 1e6:,.0f} MB")
     if first != second:
         print(f"two builds of the same sources differ: {first} and {second}", file=sys.stderr)
         return 1

@@ -83,8 +83,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "who leaves the queue counts as an answer of the decoders",
         "serving/decoding/decoder_pool.py",
-        "            if not future.cancelled():",
-        "            if future:",
+        "cancelled=done.cancelled()",
+        "cancelled=False",
         f"{UNIT}/serving/decoding/test_decoder_pool.py",
     ),
     Mistake(
@@ -672,8 +672,8 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "planning waits for ever while more objects are denied than are looked at",
-        "batch/planning/walk.py",
-        "self.is_overdue or is_denied_alone(self._bucket, key) or",
+        "batch/unreadable.py",
+        "        or is_overdue\n        or _is_denied_alone(others.bucket, key)\n",
         "",
         f"{UNIT}/batch/test_unreadable.py",
     ),

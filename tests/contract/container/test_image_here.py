@@ -37,11 +37,16 @@ sys.stdout.buffer.write(answer.read())
 
 
 @pytest.fixture(scope="module")
-def workshop() -> Workshop:
+def workshop() -> Iterator[Workshop]:
     workshop = Workshop()
     workshop.base()
-    workshop.build("serve", TAG)
-    return workshop
+    try:
+        workshop.build("serve", TAG)
+        yield workshop
+    finally:
+        workshop.close()
+    mounts = Path("/proc/mounts").read_text()
+    assert str(workshop.folder) not in mounts, "`make clean` could not delete .local"
 
 
 @pytest.fixture(scope="module")
