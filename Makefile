@@ -30,10 +30,10 @@ build/imagenet.tar.gz: requirements.txt domain/model.py training/model/bundled.p
 	@$(python) -m training.model.bundled $@
 
 test: lint types # the flows mostly wait: meanwhile a second process goes through the rest
-	@$(python) -m pytest --numprocesses 2 --dist loadgroup
+	@$(python) -m pytest --numprocesses 2
 
 test-unit: env # no server, no network: a few minutes
-	@$(python) -m pytest --numprocesses 2 --dist loadgroup tests/unit
+	@$(python) -m pytest --numprocesses 2 tests/unit
 
 test-faults: env # the bars of docs/reliability.md, whole
 	@$(python) -m pytest -m faults -s tests/faults

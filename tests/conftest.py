@@ -1,18 +1,36 @@
 """What holds for every test."""
 
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from xdist.scheduler.protocol import Scheduling
 
 # No deadline: how long an example takes is the machine's affair, and two cores may be busy.
 settings.register_profile("sortbox", deadline=None, max_examples=60)
 settings.load_profile("sortbox")
 
 SHARED = ("flow", "faults")
-"""Rooms whose tests share one deployed cloud: it takes longer to deploy than most of them take."""
+"""Folders whose tests share one deployed cloud: deploying takes longer than most of them."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes: a room, or else a file, stays in one."""
-    for item in items:
-        room = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(room if room in SHARED else item.path.stem))
+def scope_of(nodeid: str) -> str:
+    """What stays in one process where tests run in several: a shared folder, or else a file."""
+    path = PurePosixPath(nodeid.partition("::")[0])
+    return path.parent.name if path.parent.name in SHARED else str(path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "Scheduling":
+    """By `scope_of`. The marks of `--dist loadgroup` reach nobody: pytest 9.2 ignores how
+    pytest-xdist 3.8 writes a group into a test's id."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByScope(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid)
+
+    return ByScope(config, log)

@@ -94,7 +94,7 @@ class Workshop:
         archive = folder / "base.tar"
         if not archive.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            unfinished = folder / "unfinished.tar"
+            unfinished = folder / f"{os.getpid()}.tar"
             _run(
                 *("mmdebstrap", "--quiet", "--variant=minbase"),
                 "--include=ca-certificates,netbase,tzdata,python3.11,python3-pip,python3-venv",
