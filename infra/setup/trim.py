@@ -2,7 +2,8 @@
 
 A laptop that classifies images and deploys stages needs no GPU plugin, no converter of other
 frameworks' models, no interface of 400 services, and no debugger's symbols. Each rule names its
-reason. The environment for training and tests is whole: what was deleted is installed again first.
+reason. The environment for training and tests is whole but for symbols: what was deleted
+is installed again first.
 
 A new version of a package may move its files. Then a rule matches nothing, which a test notices,
 or deletes what is needed after all, which `make bench-install` notices: it builds the environment
