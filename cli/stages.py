@@ -20,7 +20,8 @@ def connect(stage: "Stage") -> None:
 
     The local cloud is a set of endpoint URLs and keys; nothing of a person's own AWS profile is
     left beside them. For AWS, AWS_REGION is what people set and boto3 reads AWS_DEFAULT_REGION
-    only: the first wins, as in the AWS CLI.
+    only: the first wins, as in the AWS CLI. Raises NotUpError, or NoRegionError where neither is
+    set and the profile names none.
     """
     if stage.name == LOCAL:
         from infra.local.account import environment
@@ -35,6 +36,12 @@ def connect(stage: "Stage") -> None:
         os.environ.update(theirs)
     elif region := os.environ.get("AWS_REGION"):
         os.environ["AWS_DEFAULT_REGION"] = region
+    else:
+        import boto3
+        from botocore.exceptions import NoRegionError
+
+        if boto3.Session().region_name is None:
+            raise NoRegionError
 
 
 def image_of(stage: "Stage", instance_type: str) -> str:

@@ -1,6 +1,7 @@
 """A stage in an account: deploy, image, doctor, cost, logs, remove."""
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,17 +57,17 @@ def doctor(stage: "Stage", image: str | None, as_json: bool) -> None:
     session: Any = boto3.Session()
     if stage.name == LOCAL:
         image = image or image_of(stage, stage.endpoint_instance_type)
-    missing = 0
+    states: Counter[str] = Counter()
     for finding in run_checks(CheckContext(stage, image, session.client)):
-        missing += finding.state == "missing"
+        states[finding.state] += 1
         if as_json:
             document = {"about": finding.about, "state": finding.state}
             say_json(document | {"sentence": finding.sentence})
         else:
             say(f"{finding.state:12} {finding.about:12} {finding.sentence}")
     if not as_json:
-        say(f"{missing} missing" if missing else "nothing is missing")
-    sys.exit(REFUSED if missing else 0)
+        say(f"{states['missing']} missing, {states['not checked']} not checked")
+    sys.exit(REFUSED if states["missing"] else 0)
 
 
 @click.command(cls=Command)

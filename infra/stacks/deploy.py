@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, WaiterError
 
 from aws.errors import is_missing, is_unchanged
 from domain.errors import SortboxError
@@ -92,10 +92,10 @@ def deployed_key(cloudformation: "CloudFormationClient", stage: Stage) -> str:
 
 
 def check_credentials() -> str:
-    """Says who is about to act, and returns the region. Raises DeployError for nobody."""
+    """Says who is about to act, and returns the region. Raises DeployError or NoRegionError."""
     session = boto3.Session()
     if session.region_name is None:
-        raise DeployError("which region? set AWS_REGION, or `region` in your AWS profile")
+        raise NoRegionError
     try:
         account = session.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
+import boto3
 import click
 import pytest
 from botocore import exceptions as aws
@@ -85,3 +87,34 @@ def test_aws_region_is_read(
     connect(Stage("dev"))
     assert os.environ["AWS_DEFAULT_REGION"] == expected
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+
+
+NO_PROFILE = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+
+
+def test_a_stage_without_a_region_is_refused_before_anything_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`doctor` said that nothing was missing: each of its checks had failed alike."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in NO_PROFILE.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(aws.NoRegionError):
+        connect(Stage("dev"))
+
+
+def test_the_environments_region_wins_over_a_profiles(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = eu-central-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    connect(Stage("dev"))
+    assert boto3.Session().region_name == "eu-west-1"
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.delenv("AWS_REGION")
+    connect(Stage("dev"))
+    assert boto3.Session().region_name == "eu-central-1"
