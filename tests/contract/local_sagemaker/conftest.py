@@ -1,23 +1,18 @@
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
+from tests.contract.local_sagemaker.support.aws import serve
 from tests.contract.local_sagemaker.support.cloud import BUCKET, Cloud
 from tests.contract.local_sagemaker.support.event_bridge import EventBridge
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[str]:
-    """The address of an S3 in this process."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    """The address of an S3."""
+    with serve() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
