@@ -9,8 +9,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpsession import URLLib3Session
+from moto import mock_aws
 
-from tests.contract.local_sagemaker.support.cloud import ROLE, Cloud, refused, unique
+from tests.contract.local_sagemaker.support.cloud import BUCKET, ROLE, Cloud, refused, unique
 from tests.contract.local_sagemaker.support.server import CREDENTIALS, IMAGE
 
 
@@ -212,3 +213,11 @@ def test_tags_given_at_creation_are_there(cloud: Cloud) -> None:
         Tags=[{"Key": "stage", "Value": "dev"}],
     )["ModelArn"]
     assert cloud.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "stage", "Value": "dev"}]
+
+
+def test_a_mock_of_another_file_does_not_empty_this_s3(cloud: Cloud) -> None:
+    cloud.put("kept", b"whole")
+    with mock_aws():
+        pass
+    kept = cloud.s3.get_object(Bucket=BUCKET, Key="kept")["Body"].read()
+    assert kept == b"whole", "every mock_aws empties the state of its own process"
