@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from domain.errors import SortboxError
 
 if TYPE_CHECKING:
+    from infra.shipped import Variant
     from infra.stage import Stage
 
 LOCAL = "local"
@@ -44,12 +45,12 @@ def connect(stage: "Stage") -> None:
             raise NoRegionError
 
 
-def image_of(stage: "Stage", instance_type: str) -> str:
-    """The container image for this instance type, by digest."""
+def image_of(stage: "Stage", variant: "Variant") -> str:
+    """The variant of the container's image, by digest; on this machine one stands for all."""
     if stage.name == LOCAL:
         from infra.local import container_image
 
         return container_image.uri()
     from infra.stacks import image
 
-    return image.current(stage, instance_type)
+    return image.current(stage, variant)

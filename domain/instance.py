@@ -1,11 +1,41 @@
-"""What an instance type's name tells."""
+"""What the name of an instance type says about its machine."""
 
 import re
+
+from domain.errors import SortboxError
+
+GPU = re.compile(r"[gp][0-9].*")
+"""Families with NVIDIA's GPUs: g4dn, g5, p4d, p6-b200 …"""
+
+BEFORE_TURING = re.compile(r"p[23](dn)?")
+"""Kepler and Volta. CUDA 13 supports Turing (g4dn) and later (NVIDIA's release notes of 13.0)."""
 
 LOCAL = re.compile(
     r"[a-z]+[0-9]+[a-z]*d[a-z]*|g5|gr?6e?|gr?6f|g7e?|p5(e|en)?|p6.*|trn[12].*|i[0-9].*"
 )
 """Families with NVMe disks of their own: a `d` after the generation (m5d, g4dn), and these."""
+
+
+class UnfitInstanceError(SortboxError):
+    """An instance type that the container cannot work on; the sentence says why."""
+
+
+def has_gpu(instance_type: str) -> bool:
+    """`ml.g4dn.xlarge` has."""
+    return GPU.fullmatch(_family(instance_type)) is not None
+
+
+def check_gpu(instance_type: str) -> None:
+    """Raises UnfitInstanceError for a GPU that the image's PyTorch cannot use."""
+    if BEFORE_TURING.fullmatch(_family(instance_type)):
+        raise UnfitInstanceError(
+            f"{instance_type} has a GPU older than Turing, which CUDA 13 does not support, and the "
+            "image's PyTorch is built with CUDA 13. Choose ml.g4dn.xlarge or newer."
+        )
+
+
+def _family(instance_type: str) -> str:
+    return instance_type.removeprefix("ml.").partition(".")[0]
 
 
 def has_local_storage(instance_type: str) -> bool:
@@ -14,5 +44,4 @@ def has_local_storage(instance_type: str) -> bool:
     SageMaker refuses a VolumeKmsKeyId for it (API reference, TransformResources and
     ResourceConfig); a family that is unknown here is taken for one without.
     """
-    family = instance_type.removeprefix("ml.").partition(".")[0]
-    return LOCAL.fullmatch(family) is not None
+    return LOCAL.fullmatch(_family(instance_type)) is not None

@@ -1,5 +1,6 @@
 """Which model answers: promote, rollback."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from cli.parameters import IMAGE, Command, stage_option
 from cli.stages import connect, image_of
 
 if TYPE_CHECKING:
-    from domain.model import ActiveModel
+    from domain.model import ActiveModel, ModelCard
     from infra.stage import Stage
 
 
@@ -55,17 +56,18 @@ def promote(
     if archive and not tests:
         raise click.UsageError("--archive needs --tests: a folder of labelled images.")
     connect(stage)
-    image = image or image_of(stage, stage.endpoint_instance_type)
+    image_for = _image_choice(stage, image)
     if bundled:
-        from infra.models.activate import activate_archive
+        from infra.models.activate import activate_archive, read_card
 
-        active = activate_archive(stage, pack_bundled_model(), image, keep=False)
+        model = pack_bundled_model()
+        active = activate_archive(stage, model, image_for(read_card(model)), keep=False)
     else:
         require_training()
         from training.launch.promote import PromotionOptions, Source, run
 
         source, wish = Source(job, archive, tests), PromotionOptions(replace_labels, override)
-        active = run(stage, image, source, wish, Console())
+        active = run(stage, image_for, source, wish, Console())
     _show(active)
     start_reclassification(stage, yes=reclassify)
 
@@ -83,6 +85,17 @@ def rollback(stage: "Stage", image: str | None, reclassify: bool) -> None:
     connect(stage)
     _show(roll_back(stage, boto3.client("s3"), boto3.client("sagemaker"), image))
     start_reclassification(stage, yes=reclassify)
+
+
+def _image_choice(stage: "Stage", image: str | None) -> "Callable[[ModelCard], str]":
+    """The image that serves a model: `image` where one is named, else what its card asks for."""
+    from infra.models import image_choice
+
+    def image_for(card: "ModelCard") -> str:
+        variant = image_choice.for_model(card, stage.endpoint_instance_type)
+        return image or image_of(stage, variant)
+
+    return image_for
 
 
 def _show(active: "ActiveModel") -> None:

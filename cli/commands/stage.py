@@ -12,7 +12,10 @@ from cli.parameters import IMAGE, Choice, Command, WithSettings, stage_option
 from cli.stages import LOCAL, connect, image_of
 
 if TYPE_CHECKING:
+    from infra.shipped import Variant
     from infra.stage import Stage
+
+VARIANTS = ("serve", "cpu", "gpu")
 
 
 @click.command(cls=WithSettings)
@@ -31,13 +34,33 @@ def deploy(stage: "Stage", **settings: Any) -> None:
 
 @click.command(cls=Command)
 @stage_option(required=True)
-@click.option("--instance-type", default="ml.m5.xlarge", show_default=True, metavar="TYPE")
-def image(stage: "Stage", instance_type: str) -> None:
-    """Build the container image on AWS CodeBuild, where it is missing; print its URI."""
+@click.option(
+    "--variant",
+    type=Choice(VARIANTS, "|".join(VARIANTS)),
+    default="serve",
+    show_default=True,
+    help="serve: OpenVINO. cpu: PyTorch too. gpu: PyTorch with CUDA.",
+)
+@click.option("--training", is_flag=True, help="Build the image that trains as well.")
+@click.option(
+    "--instance-type",
+    metavar="TYPE",
+    help="With --training: what is trained on; a GPU needs CUDA.  [default: ml.m5.xlarge]",
+)
+def image(stage: "Stage", variant: "Variant", training: bool, instance_type: str | None) -> None:
+    """Build the container image on AWS CodeBuild, where it is missing; print its URI.
+
+    `serve` serves the bundled model and each model that training compiles for OpenVINO.
+    """
+    from infra.models import image_choice
     from infra.stacks.image import current
 
+    if instance_type and not training:
+        raise click.UsageError("--instance-type goes with --training; --variant names an image.")
+    trains = [image_choice.for_training(instance_type or "ml.m5.xlarge")] if training else []
     connect(stage)
-    say(current(stage, instance_type, build_missing=True))
+    for needed in dict.fromkeys([variant, *trains]):
+        say(current(stage, needed, build_missing=True))
 
 
 @click.command(cls=Command)
@@ -56,7 +79,7 @@ def doctor(stage: "Stage", image: str | None, as_json: bool) -> None:
     connect(stage)
     session: Any = boto3.Session()
     if stage.name == LOCAL:
-        image = image or image_of(stage, stage.endpoint_instance_type)
+        image = image or image_of(stage, "serve")
     states: Counter[str] = Counter()
     for finding in run_checks(CheckContext(stage, image, session.client)):
         states[finding.state] += 1

@@ -117,10 +117,12 @@ JOB = ("instance_type", "image", "spot", "managed_debugger")
 
 
 def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
+    from infra.models import image_choice
     from training.launch import job
 
     instance_type = options["instance_type"]
-    image = options["image"] or image_of(stage, instance_type)
+    variant = image_choice.for_training(instance_type)
+    image = options["image"] or image_of(stage, variant)
     words = set_hyperparameters(options)
     request = job.job_request(stage, image, data, words, instance_type, options["spot"])
     return replace(request, managed_debugger=options["managed_debugger"])

@@ -15,6 +15,7 @@ from aws.errors import is_missing
 from domain import keys
 from domain.instance import has_local_storage
 from infra.diagnostics.cost import load_prices
+from infra.shipped import Variant
 from infra.stacks import image
 from infra.stage import Stage, StageError
 
@@ -115,19 +116,26 @@ def _roles(context: CheckContext) -> Iterator[CheckResult]:
         yield CheckResult("role", state, f"{role['RoleName']} exists for {what}, {says}")
 
 
+IMAGES: tuple[tuple[Variant, str, State], ...] = (
+    ("serve", "which serves the bundled model and models with OpenVINO files", "missing"),
+    ("cpu", "which trains, and serves models without OpenVINO files", "note"),
+)
+"""Variant, what it is for, and what it is where ECR lacks it."""
+
+
 def _image(context: CheckContext) -> Iterator[CheckResult]:
     if context.image is not None:
         yield CheckResult("image", "note", f"{context.image}, as it was given")
         return
-    name = image.tag(image.context(), "cpu")
-    uri = image.find(context.client("ecr"), name)
-    if uri is None:
-        sentence = (
-            f"ECR has no sortbox:{name}: `./sortbox image --stage {context.stage.name}` builds it"
-        )
-        yield CheckResult("image", "missing", sentence)
-    else:
-        yield CheckResult("image", "ok", f"{uri} is these sources")
+    stage, ecr = context.stage.name, context.client("ecr")
+    for variant, purpose, absent in IMAGES:
+        name = image.tag(image.context(variant), variant)
+        uri = image.find(ecr, name)
+        if uri is None:
+            sentence = f"ECR has no sortbox:{name}, {purpose}: `./sortbox image --stage {stage}"
+            yield CheckResult("image", absent, f"{sentence} --variant {variant}` builds it")
+        else:
+            yield CheckResult("image", "ok", f"{uri} is these sources, {purpose}")
 
 
 def _weights(context: CheckContext) -> Iterator[CheckResult]:

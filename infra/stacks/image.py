@@ -6,21 +6,21 @@ names it by its own digest, which is printed.
 
 import hashlib
 import io
-import re
 import sys
 import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import ClientError
 
 from aws.errors import is_missing, is_unchanged
-from domain.container import PACKAGES, is_in_container
+from domain.container import is_in_container
 from domain.errors import SortboxError
 from infra import shipped
+from infra.shipped import Variant
 from infra.stacks.deploy import DeployError, status_of, wait_for
 from infra.stage import NO_KEY, Stage
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import ParameterTypeDef
     from types_boto3_codebuild import CodeBuildClient
     from types_boto3_ecr import ECRClient
-
-Variant = Literal["serve", "cpu", "gpu"]
 
 REPOSITORY = "sortbox"
 STACK = "sortbox-image"
@@ -42,30 +40,23 @@ class ImageError(SortboxError):
     """A sentence for the person who wants the image."""
 
 
-def variant_for(instance_type: str) -> Variant:
-    """`ml.g4dn.xlarge`, `ml.p3.2xlarge` … have GPUs."""
-    return "gpu" if re.match(r"ml\.(g|p)\d", instance_type) else "cpu"
-
-
-def context(repository: Path = shipped.REPOSITORY) -> bytes:
-    """What the image is built from, as a zip; the same sources give the same bytes."""
+def context(variant: Variant, repository: Path = shipped.REPOSITORY) -> bytes:
+    """What the variant is built from, as a zip; the same sources give the same bytes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(_sources(repository)):
+        for path in sorted(_sources(variant, repository)):
             entry = zipfile.ZipInfo(path.relative_to(repository).as_posix(), EPOCH)
             entry.external_attr = 0o755 << 16
             archive.writestr(entry, path.read_bytes())
     return packed.getvalue()
 
 
-def _sources(repository: Path) -> Iterator[Path]:
-    for package in PACKAGES:
+def _sources(variant: Variant, repository: Path) -> Iterator[Path]:
+    for package in shipped.image_packages(variant):
         for path in (repository / package).rglob("*.py"):
             if is_in_container(path.relative_to(repository).as_posix()):
                 yield path
-    for name in shipped.IMAGE_FILES:
-        path = repository / name
-        yield from (item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
+    yield from (repository / name for name in shipped.image_files(variant))
 
 
 def tag(sources: bytes, variant: Variant) -> str:
@@ -158,19 +149,19 @@ def _follow(codebuild: "CodeBuildClient", build: str) -> None:
         raise ImageError(f"{build} ended as {status['buildStatus']}; its log is {link}")
 
 
-def current(stage: Stage, instance_type: str, build_missing: bool = False) -> str:
-    """The image of these sources for an instance type, by digest. Raises ImageError, DeployError.
+def current(stage: Stage, variant: Variant, build_missing: bool = False) -> str:
+    """The image of these sources in a variant, by digest. Raises ImageError, DeployError.
 
     `build_missing`: where there is none yet it is built, for minutes.
     """
-    variant, sources = variant_for(instance_type), context()
+    sources = context(variant)
     ecr, name = boto3.client("ecr"), tag(sources, variant)
     if build_missing and find(ecr, name) is None:
         build(stage, variant, sources)
     uri = find(ecr, name)
     if uri is None:
         raise ImageError(
-            f"These sources have no image {REPOSITORY}:{name} yet. `./sortbox image --stage "
-            f"{stage.name} --instance-type {instance_type}` builds it."
+            f"These sources have no image {REPOSITORY}:{name} yet. "
+            f"`./sortbox image --stage {stage.name} --variant {variant}` builds it."
         )
     return uri

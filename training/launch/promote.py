@@ -55,7 +55,8 @@ class PromotionContext:
     stage: Stage
     s3: "S3Client"
     sagemaker: "SageMakerClient"
-    image: str
+    image_for: Callable[[ModelCard], str]
+    """The image that serves a model, by digest. Raises where it is not built yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,10 @@ def promote(
     """Raises Refused, or ActivationError."""
     before = active_model.read(context.s3, context.stage.bucket).active
     card = read_card(proposed.archive)
+    image = context.image_for(card)  # before minutes of evaluation, and before any upload
     if before is not None and before.id.digest == card.digest:
         log(f"{before.id} is this model; it is already active. Its endpoint is checked.")
-        return serve(context.stage, context.s3, context.sagemaker, before.id, context.image)
+        return serve(context.stage, context.s3, context.sagemaker, before.id, image)
     if unjudged := promotion_gate.unevaluated_precision(card):
         raise PromotionRefused(unjudged)
     card, evaluation = evaluate.evaluate(proposed.archive, tests)
@@ -89,7 +91,7 @@ def promote(
     if refusal := promotion_gate.rejection(compared, options.replace_labels, options.override):
         raise PromotionRefused(refusal)
     metadata = promotion_gate.registry_metadata(compared, options.override)
-    return _activate(context, card, evaluation, proposed, metadata)
+    return _activate(context, card, image, evaluation, proposed, metadata)
 
 
 def _compare_with_active(
@@ -114,6 +116,7 @@ def _compare_with_active(
 def _activate(
     context: PromotionContext,
     card: ModelCard,
+    image: str,
     result: Evaluation,
     proposed: Candidate,
     metadata: dict[str, str],
@@ -124,12 +127,12 @@ def _activate(
     document = json.dumps({"digest": card.digest, **result.metrics(), **metadata}, indent=1)
     context.s3.put_object(Bucket=bucket, Key=evaluation, Body=document.encode())
     metadata = metadata | {"accuracy": f"{result.accuracy:.6f}"}
-    entry = RegistryEntry(card, context.image, f"s3://{bucket}/{archive}", f"s3://{bucket}/{evaluation}",
+    entry = RegistryEntry(card, image, f"s3://{bucket}/{archive}", f"s3://{bucket}/{evaluation}",
                   proposed.made_by, metadata)  # fmt: skip
     version = registry.register(context.stage, context.sagemaker, entry)
     model = ModelId(card.name, version.number, card.digest)
     try:
-        active = serve(context.stage, context.s3, context.sagemaker, model, context.image)
+        active = serve(context.stage, context.s3, context.sagemaker, model, image)
     except (ActivationError, BotoCoreError, ClientError) as error:
         registry.decide(context.sagemaker, version, "Rejected", str(error))
         raise
@@ -158,14 +161,18 @@ def _candidate(source: Source, context: PromotionContext, scratch: Path) -> Cand
 
 
 def run(
-    stage: Stage, image: str, source: Source, options: PromotionOptions, console: Console
+    stage: Stage,
+    image_for: Callable[[ModelCard], str],
+    source: Source,
+    options: PromotionOptions,
+    console: Console,
 ) -> ActiveModel:
     """Find the candidate and its test images, and promote it. Raises like `promote`."""
 
     def log(sentence: str) -> None:
         console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
 
-    context = PromotionContext(stage, boto3.client("s3"), boto3.client("sagemaker"), image)
+    context = PromotionContext(stage, boto3.client("s3"), boto3.client("sagemaker"), image_for)
     with tempfile.TemporaryDirectory(prefix="sortbox-") as scratch:
         proposed = _candidate(source, context, Path(scratch))
         log(f"candidate: {proposed.made_by}")

@@ -433,6 +433,21 @@ OF_THE_PRODUCT = (
         f"{UNIT}/batch/test_run.py",
     ),
     Mistake(
+        "a model without OpenVINO files is given the image without PyTorch",
+        "infra/models/image_choice.py",
+        'return "cpu" if card.openvino is None else "serve"',
+        'return "serve"',
+        f"{UNIT}/infra/models/test_image_choice.py",
+    ),
+    Mistake(
+        "a promotion evaluates and uploads before it looks for the image",
+        "training/launch/promote.py",
+        "    image = context.image_for(card)  # before",
+        "    context.s3.upload_file(str(proposed.archive), context.stage.bucket, 'a')\n"
+        "    image = context.image_for(card)  # before",
+        f"{UNIT}/training/launch/test_promote.py",
+    ),
+    Mistake(
         "outputs are matched by their position",
         "batch/jobs/collect.py",
         "            listing[image_of[listed.key]] = listed\n",

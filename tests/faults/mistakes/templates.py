@@ -183,7 +183,7 @@ _PLANTED = (
     (
         "promoting the active model leaves its endpoint as it is",
         "training/launch/promote.py",
-        "return serve(context.stage, context.s3, context.sagemaker, before.id, context.image)\n",
+        "return serve(context.stage, context.s3, context.sagemaker, before.id, image)\n",
         "return before\n",
         f"{UNIT}/training/launch/test_promote.py",
     ),

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from cli.__main__ import GROUPS, sortbox
 from cli.parameters import REPOSITORY, option_name
+from domain.instance import UnfitInstanceError
 from infra.stacks import schedule
 from training.config.hyperparameter import flag
 from training.config.train_config import TrainConfig
@@ -195,3 +196,14 @@ def test_there_is_no_local_cloud_yet(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     assert done.returncode == 1
     assert done.stderr == "There is no local cloud yet. Run `./sortbox up` first.\n"
+
+
+def test_an_instance_type_without_training_is_not_passed_over() -> None:
+    result = run("image", "--stage", "dev", "--instance-type", "ml.g4dn.xlarge")
+    assert result.exit_code == 2
+    assert "--instance-type goes with --training" in result.output
+
+
+def test_an_image_for_a_gpu_that_cannot_work_is_refused_before_aws_is_asked() -> None:
+    result = run("image", "--stage", "dev", "--training", "--instance-type", "ml.p3.2xlarge")
+    assert isinstance(result.exception, UnfitInstanceError)

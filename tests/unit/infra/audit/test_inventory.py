@@ -174,7 +174,7 @@ def test_the_image_is_built_with_its_own_sbom_and_notices() -> None:
     assert "--out /opt/sortbox/sbom.cdx.json" in dockerfile
     assert "> /opt/sortbox/THIRD_PARTY_NOTICES.txt" in dockerfile
     copied = re.findall(r"infra/[\w/]+\.py", dockerfile)
-    with zipfile.ZipFile(BytesIO(image.context())) as packed:
+    with zipfile.ZipFile(BytesIO(image.context("serve"))) as packed:
         assert set(copied) <= set(packed.namelist())
     assert set(copied) == set(shipped.INVENTORY)
 

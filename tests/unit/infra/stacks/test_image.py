@@ -6,12 +6,15 @@ import re
 import shutil
 import sys
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from domain import container
 from infra import shipped
+from infra.shipped import Variant
 from infra.stacks import image
 from training.reports.model_card import code_version
 
@@ -78,16 +81,46 @@ def test_every_package_of_the_image_has_its_version_in_the_lock() -> None:
     assert listed("cpu.in") | listed("gpu.in") <= set(pinned)
 
 
+def names_in(variant: Variant) -> set[str]:
+    with zipfile.ZipFile(io.BytesIO(image.context(variant))) as packed:
+        return set(packed.namelist())
+
+
 def test_the_same_sources_have_the_same_name() -> None:
-    first = image.context()
-    assert image.context() == first
+    first = image.context("cpu")
+    assert image.context("cpu") == first
     assert image.tag(first, "cpu") != image.tag(first, "gpu")
-    with zipfile.ZipFile(io.BytesIO(first)) as packed:
-        names = packed.namelist()
-    built_from = {"Dockerfile", "base", "serve.txt", "cpu.txt", "gpu.txt", "torch-cpu.txt"}
-    assert {f"infra/container/{name}" for name in built_from} <= set(names)
-    assert {"infra/tools/uv.txt", "serving/__main__.py"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("variant", "own"),
+    [
+        ("serve", {"serve", "serve.txt"}),
+        ("cpu", {"serve", "train", "cpu.txt", "torch-cpu.txt"}),
+        ("gpu", {"serve", "train", "gpu.txt"}),
+    ],
+)
+def test_a_variant_is_named_by_its_own_lock_and_sources(variant: Variant, own: set[str]) -> None:
+    """An edit of training renames no `serve` image: nothing would be pulled anew for it."""
+    names = names_in(variant)
+    in_container = {name for name in names if name.startswith("infra/container/")}
+    assert in_container == {f"infra/container/{name}" for name in own | {"Dockerfile", "base"}}
+    assert {"infra/tools/uv.txt", "serving/__main__.py"} <= names
+    assert ("training/train.py" in names) == (variant != "serve")
     assert not [name for name in names if name.startswith(("infra/local", "tests/", "functions/"))]
+
+
+@pytest.mark.parametrize("variant", ["serve", "cpu", "gpu"])
+def test_what_the_dockerfile_copies_is_in_the_context(variant: Variant) -> None:
+    stages = re.split(r"^FROM ", (CONTAINER / "Dockerfile").read_text(), flags=re.M)
+    built = [stage for stage in stages if variant != "serve" or " AS training" not in stage]
+    names = names_in(variant)
+    for line in re.findall(r"^COPY (?!--from)(.*)$", "\n".join(built), re.M):
+        for source in [word for word in line.split()[:-1] if not word.startswith("--")]:
+            matches = [
+                name for name in names if fnmatch(name, source) or name.startswith(f"{source}/")
+            ]
+            assert matches, f"the build of {variant} would end at COPY {source}"
 
 
 def test_the_dockerfile_copies_what_the_container_runs_and_no_launcher() -> None:
@@ -102,15 +135,17 @@ def test_the_dockerfile_copies_what_the_container_runs_and_no_launcher() -> None
 
 
 def test_the_build_context_holds_the_same_sources() -> None:
-    with zipfile.ZipFile(io.BytesIO(image.context())) as packed:
-        names = {name for name in packed.namelist() if not name.startswith("infra/")}
-    assert names == run_in_container()
+    for variant in get_args(Variant):
+        names = {name for name in names_in(variant) if not name.startswith("infra/")}
+        packages = tuple(f"{package}/" for package in shipped.image_packages(variant))
+        assert names == {name for name in run_in_container() if name.startswith(packages)}
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Of what the image is built from, and of what lies beside it."""
-    for name in (*container.PACKAGES, *shipped.IMAGE_FILES):
+    files = {name for variant in get_args(Variant) for name in shipped.image_files(variant)}
+    for name in (*container.PACKAGES, *files):
         source, target = REPOSITORY / name, tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -122,7 +157,7 @@ def copy(tmp_path: Path) -> Path:
 
 def names_of(repository: Path) -> tuple[str, str]:
     """The image's tag, which a run's checkpoints follow, and the code that a card names."""
-    return image.tag(image.context(repository), "cpu"), code_version(repository)
+    return image.tag(image.context("cpu", repository), "cpu"), code_version(repository)
 
 
 @pytest.mark.parametrize(
@@ -147,16 +182,3 @@ def test_an_edited_module_of_the_container_changes_both(module: str, copy: Path)
         file.write("# another line\n")
     assert names_of(copy)[0] != tag
     assert names_of(copy)[1] != code
-
-
-@pytest.mark.parametrize(
-    ("instance_type", "variant"),
-    [
-        ("ml.m5.xlarge", "cpu"),
-        ("ml.c7i.2xlarge", "cpu"),
-        ("ml.g4dn.xlarge", "gpu"),
-        ("ml.p4d.24xlarge", "gpu"),
-    ],
-)
-def test_the_variant_follows_the_instance(instance_type: str, variant: str) -> None:
-    assert image.variant_for(instance_type) == variant

@@ -4,9 +4,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from aws import active_model
 from domain.model import ModelCard, ModelId, Preprocessing
 from infra.models.activate import serve
+from infra.stacks.image import ImageError
 from tests.support.fakes.aws import FakeS3
 from tests.support.worlds.activation import Endpoint, Here, remove
 from training.evaluation.archive import TestSet
@@ -33,7 +36,7 @@ def test_promoting_the_active_model_brings_its_endpoint_back(tmp_path: Path) -> 
     sagemaker: Any = endpoint
     archive = tmp_path / "model.tar.gz"
     pack(CARD, WEIGHTS, archive)
-    cloud = PromotionContext(Here("test"), s3, sagemaker, IMAGE)
+    cloud = PromotionContext(Here("test"), s3, sagemaker, lambda card: IMAGE)
     active = serve(cloud.stage, s3, sagemaker, ModelId("pets", 1, CARD.digest), IMAGE)
     made = set(endpoint.made)
     remove(endpoint)
@@ -43,3 +46,25 @@ def test_promoting_the_active_model_brings_its_endpoint_back(tmp_path: Path) -> 
     assert endpoint.made == made, "model, configuration and endpoint, or nothing answers"
     assert "already active" in said[0]
     assert active_model.read(s3, "bucket").active == active, "the pointer stays"
+
+
+def test_an_image_that_is_not_built_ends_it_before_anything_is_uploaded(tmp_path: Path) -> None:
+    """Evaluation takes minutes, and what is uploaded and registered by then stays."""
+    s3: Any = FakeS3()
+    endpoint = Endpoint()
+    sagemaker: Any = endpoint
+    archive = tmp_path / "model.tar.gz"
+    pack(CARD, WEIGHTS, archive)
+
+    def missing(card: ModelCard) -> str:
+        assert card.digest == CARD.digest, "by the candidate's own card"
+        raise ImageError("no image yet; `./sortbox image` builds it")
+
+    cloud = PromotionContext(Here("test"), s3, sagemaker, missing)
+    wanted = Candidate(archive, "model.tar.gz", "photos")
+    said: list[str] = []
+    with pytest.raises(ImageError, match="builds it"):
+        promote(cloud, wanted, NO_IMAGES, PromotionOptions(), said.append)
+    assert not s3.objects
+    assert not endpoint.made
+    assert not said, "nothing was evaluated"
