@@ -21,6 +21,10 @@ NO_KEY = "none"
 KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
 
 
+NOT_A_STAGE = "image"
+"""`sortbox-image` is the stack of the image, which all stages share."""
+
+
 class StageError(SortboxError):
     """A sentence for the person who named the stage."""
 
@@ -35,6 +39,11 @@ class Stage:
         # Part of every transform job's name, and 63 characters have to hold them all.
         if not re.fullmatch(r"[a-z0-9]{1,8}", self.name):
             raise StageError(f"a stage is 1 to 8 of a-z and 0-9, not {self.name!r}")
+        if self.name == NOT_A_STAGE:
+            raise StageError(
+                f"no stage can be {self.name!r}: its stack's name, sortbox-{self.name}, is that of "
+                "the container image's stack"
+            )
 
     @property
     def stack(self) -> str:

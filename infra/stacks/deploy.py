@@ -5,7 +5,7 @@ Every stage goes this way. Only the environment says whose cloud it is, as for a
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import boto3
@@ -21,6 +21,7 @@ from infra.stage import KMS_KEY, NO_KEY, Stage
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_cloudformation.type_defs import StackEventTypeDef
 
 STORAGE_TEMPLATE = shipped.REPOSITORY / "infra" / "stacks" / "storage.yml"
 WaiterState = Literal["stack_create_complete", "stack_update_complete", "stack_delete_complete"]
@@ -158,8 +159,29 @@ def wait_for(cloudformation: "CloudFormationClient", state: WaiterState, stack: 
 
 
 def _reasons(cloudformation: "CloudFormationClient", stack: str) -> str:
-    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
-    failed = [event for event in events if event.get("ResourceStatus", "").endswith("_FAILED")]
+    """What failed in the latest operation, which comes first, a hundred events a page: a rollback
+    alone may fill one.
+    """
+    failed = []
+    for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack):
+        for event in page["StackEvents"]:
+            if event.get("ResourceStatus", "").endswith("_FAILED"):
+                failed.append(event)
+            if _is_start(event, stack):
+                return _listed(failed)
+    return _listed(failed)
+
+
+def _is_start(event: "StackEventTypeDef", stack: str) -> bool:
+    """Whether an operation that somebody asked for began with this event."""
+    return event.get("LogicalResourceId") == stack and event.get("ResourceStatus") in (
+        "CREATE_IN_PROGRESS",
+        "UPDATE_IN_PROGRESS",
+        "DELETE_IN_PROGRESS",
+    )
+
+
+def _listed(failed: "Sequence[StackEventTypeDef]") -> str:
     return "\n".join(
         f"  {event.get('LogicalResourceId')}: {event.get('ResourceStatusReason')}"
         for event in reversed(failed)

@@ -36,13 +36,19 @@ MACHINERY = frozenset(
 """Hyperparameters that change how training runs and not which model it produces."""
 
 
+NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
+"""Of a model. No name in the registry ends with a hyphen: `[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}` is
+SageMaker's pattern for a model package group.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """Hyphens stand for underscores outside Python: `batch-size`."""
 
     name: str = text(
         "model",
-        r"[a-z0-9][a-z0-9-]{0,39}",
+        NAME_PATTERN,
         "name of the model in model ids and in the registry",
         basic=True,
     )

@@ -37,17 +37,22 @@ class Candidate:
 
 
 def latest_job(sagemaker: "SageMakerClient", prefix: str) -> str:
-    summaries = sagemaker.list_training_jobs(
-        NameContains=prefix, StatusEquals="Completed", SortBy="CreationTime", MaxResults=100
-    )["TrainingJobSummaries"]
-    names = [
-        job["TrainingJobName"] for job in summaries if job["TrainingJobName"].startswith(prefix)
-    ]
-    if not names:
-        raise TrainingFailed(
-            "No training job has completed here. Run `./sortbox train DATA` first."
-        )
-    return names[0]
+    """The newest job that completed. Raises TrainingFailed if there is none.
+
+    The order is named: the reference calls Ascending the default. A page may hold no job at all,
+    because it is cut before the jobs of other states are taken out of it.
+    """
+    pages = sagemaker.get_paginator("list_training_jobs").paginate(
+        NameContains=prefix,
+        StatusEquals="Completed",
+        SortBy="CreationTime",
+        SortOrder="Descending",
+    )
+    for page in pages:
+        for job in page["TrainingJobSummaries"]:
+            if job["TrainingJobName"].startswith(prefix):
+                return job["TrainingJobName"]
+    raise TrainingFailed("No training job has completed here. Run `./sortbox train DATA` first.")
 
 
 def from_job(s3: "S3Client", sagemaker: "SageMakerClient", job: str, scratch: Path) -> Candidate:

@@ -242,6 +242,29 @@ def test_jobs_are_listed_by_name_and_state(cloud: Cloud) -> None:
     assert found["TrainingJobSummaries"] == []
 
 
+def test_jobs_are_listed_in_the_documented_order_and_filtered_when_a_page_is_cut(
+    cloud: Cloud,
+) -> None:
+    """ListTrainingJobs: "The default is Ascending"; MaxResults jobs "are first retrieved ignoring
+    the StatusEquals parameter and then they are filtered".
+    """
+    jobs = [cloud.training() for _ in range(2)]
+    for job in jobs:
+        cloud.trained(job)
+    pages = cloud.sagemaker.get_paginator("list_training_jobs")
+    every = [
+        job["TrainingJobName"] for page in pages.paginate() for job in page["TrainingJobSummaries"]
+    ]
+    assert [name for name in every if name in jobs] == jobs
+    cut = cloud.sagemaker.list_training_jobs(StatusEquals="Failed", MaxResults=1)
+    walked = [
+        page["TrainingJobSummaries"]
+        for page in pages.paginate(StatusEquals="Stopped", PaginationConfig={"PageSize": 1})
+    ]
+    assert "NextToken" in cut
+    assert len(walked) == len(every), "A page of another state's job is empty, and not the last."
+
+
 def test_a_job_that_never_was_is_named(cloud: Cloud) -> None:
     with refused("ResourceNotFound", "Could not find requested job with name: nope"):
         cloud.sagemaker.describe_training_job(TrainingJobName="nope")

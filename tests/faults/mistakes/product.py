@@ -18,6 +18,35 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "the latest job is the first of a listing whose default order is ascending",
+        "training/launch/candidate.py",
+        '        SortOrder="Descending",\n',
+        "",
+        f"{UNIT}/training/launch/test_candidate.py",
+    ),
+    Mistake(
+        "a listing ends with its first page",
+        "infra/diagnostics/logs.py",
+        'client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)',
+        "[client.describe_log_groups(logGroupNamePrefix=prefix)]",
+        f"{UNIT}/test_pagination.py",
+    ),
+    Mistake(
+        "the members of an archive have one form of name",
+        "domain/archive.py",
+        'relative(name.removeprefix("./"))',
+        "relative(name)",
+        f"{UNIT}/training/launch/test_job.py"
+        "::test_reports_are_found_however_the_archive_names_its_members",
+    ),
+    Mistake(
+        "a model may have a name that no group of the registry can have",
+        "training/config/train_config.py",
+        'NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"',
+        'NAME_PATTERN = r"[a-z0-9][a-z0-9-]{0,39}"',
+        f"{UNIT}/training/config/test_train_config.py",
+    ),
+    Mistake(
         "int8 is kept by what was counted, however few photos counted it",
         "training/model/quantise.py",
         "return counted and paired.max_loss(photos) <= MAX_LOSS_BOUND",

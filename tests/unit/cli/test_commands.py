@@ -122,6 +122,8 @@ def test_a_flag_takes_no_value() -> None:
         (["remove", "--stage", "dev", "--bucket", "delte"], "Did you mean 'delete'?"),
         (["reclassify", "--kind", "renewl"], "Did you mean 'renewal'?"),
         (["status", "--stage", "Dev!"], "a stage is 1 to 8 of a-z and 0-9"),
+        (["deploy", "--stage", "image"], "no stage can be 'image'"),
+        (["train", "s3://b/p", "--name", "pets-"], "Hyperparameter name must be of the form"),
         (["deploy", "--stage", "dev", "--page-concurrency", "x"], "not a valid integer"),
         (["deploy"], "Missing option '--stage'"),
         (["remove"], "Missing option '--stage'"),

@@ -9,11 +9,17 @@ from typing import Any
 from botocore.utils import parse_to_aware_datetime
 
 from infra.local.sagemaker.core.errors import ValidationException
-from infra.local.sagemaker.core.resources import Kind
+from infra.local.sagemaker.core.resources import TRAINING_JOB, Kind
 from infra.local.sagemaker.core.shapes import summary
 from infra.local.sagemaker.core.store import Record
 
 DEFAULT_PAGE_SIZE = 10
+
+ASCENDING = frozenset({"TrainingJob", "HyperParameterTuningJob", "ModelPackage"})
+"""Kinds whose listing the reference (botocore's model) orders so by default; others Descending."""
+
+FILTERED_LATE = TRAINING_JOB
+"""ListTrainingJobs cuts its page first and takes the jobs of other states out of it then."""
 
 Position = tuple[Any, str]
 
@@ -25,8 +31,11 @@ def page(kind: Kind, records: Iterable[Record], request: Mapping[str, Any]) -> R
     repeats nor hides another item.
     """
     position = _position(kind, request.get("SortBy", "CreationTime"))
-    descending = request.get("SortOrder", "Descending") == "Descending"
+    default = "Ascending" if kind.noun in ASCENDING else "Descending"
+    descending = request.get("SortOrder", default) == "Descending"
     items = [record for record in records if _matches(kind, record, request)]
+    if kind != FILTERED_LATE:
+        items = [record for record in items if _has_status(kind, record, request)]
     items.sort(key=position, reverse=descending)
     if "NextToken" in request:
         last = _decode(request["NextToken"])
@@ -36,7 +45,8 @@ def page(kind: Kind, records: Iterable[Record], request: Mapping[str, Any]) -> R
             if (position(item) < last if descending else position(item) > last)
         ]
     size = request.get("MaxResults", DEFAULT_PAGE_SIZE)
-    answer: Record = {kind.listed: [summary(kind.summary, record) for record in items[:size]]}
+    shown = [record for record in items[:size] if _has_status(kind, record, request)]
+    answer: Record = {kind.listed: [summary(kind.summary, record) for record in shown]}
     if len(items) > size:
         answer["NextToken"] = _encode(position(items[size - 1]))
     return answer
@@ -45,13 +55,16 @@ def page(kind: Kind, records: Iterable[Record], request: Mapping[str, Any]) -> R
 def _matches(kind: Kind, record: Record, request: Mapping[str, Any]) -> bool:
     if request.get("NameContains", "").lower() not in record[kind.name_field].lower():
         return False
-    if request.get("StatusEquals", record.get(kind.status_field)) != record.get(kind.status_field):
-        return False
     return all(
         _seconds(request.get(f"{time}After", 0)) < record[time]
         and record[time] < _seconds(request.get(f"{time}Before", float("inf")))
         for time in ("CreationTime", "LastModifiedTime")
     )
+
+
+def _has_status(kind: Kind, record: Record, request: Mapping[str, Any]) -> bool:
+    status = record.get(kind.status_field)
+    return bool(request.get("StatusEquals", status) == status)
 
 
 def _seconds(time: Any) -> float:

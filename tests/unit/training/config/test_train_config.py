@@ -35,6 +35,9 @@ def test_what_is_written_is_read_back() -> None:
         ("unfreeze", ""),
         ("label-smoothing", "1"),
         ("name", "My Pets"),
+        ("name", "pets-"),
+        ("name", "-pets"),
+        ("name", "p" * 41),
         ("arch", "../resnet50"),
     ],
 )

@@ -1,6 +1,10 @@
 """What a person asks for on the command line, before anything is sent or started."""
 
 import dataclasses
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -8,7 +12,14 @@ import pytest
 from infra.stage import Stage
 from tests.support.builders.packaged import KEY
 from training.config.errors import TrainingFailed
-from training.launch.job import JobRequest, is_isolated, job_request, run_id, trainer
+from training.launch.job import (
+    JobRequest,
+    fetch_reports,
+    is_isolated,
+    job_request,
+    run_id,
+    trainer,
+)
 
 
 def request(**words: str) -> JobRequest:
@@ -80,3 +91,19 @@ def test_a_training_jobs_output_and_disks_are_under_the_stages_key(
     made = trainer(wanted, session, {"data": "s3://bucket/data/1/"})
     assert made.output_data_config.kms_key_id == KEY
     assert made.compute.volume_kms_key_id == disks
+
+
+@pytest.mark.parametrize("form", ["report.html", "./report.html"])
+def test_reports_are_found_however_the_archive_names_its_members(tmp_path: Path, form: str) -> None:
+    """How SageMaker's own archives name them is not documented."""
+
+    class S3:
+        def download_file(self, bucket: str, key: str, path: str) -> None:
+            with tarfile.open(path, "w:gz") as archive:
+                for name in (form, form.replace("report.html", "stranger.txt")):
+                    member = tarfile.TarInfo(name)
+                    member.size = 5
+                    archive.addfile(member, io.BytesIO(b"hello"))
+
+    s3: Any = S3()
+    assert fetch_reports(s3, "bucket", "job", tmp_path) == [tmp_path / "job" / "report.html"]
