@@ -9,7 +9,9 @@ import click
 
 from cli.errors import REFUSED
 from cli.output import say
-from cli.parameters import REPOSITORY, Command
+from cli.parameters import REPOSITORY, Choice, Command
+from infra.local import accounts
+from infra.local.accounts import Account
 
 if TYPE_CHECKING:
     from infra.local.cloud import LocalCloud
@@ -42,12 +44,19 @@ def demo() -> None:
 
 
 @click.command(cls=Command)
-def up() -> None:
+@click.option(
+    "--account",
+    type=Choice(accounts.names()),
+    help="What the cloud has of AWS's quotas: `fresh` as a new account, `established` as one that"
+    " has asked for its machines.  [default: whichever runs, else established]",
+)
+def up(account: str | None) -> None:
     """Start the local cloud, with a model that knows ImageNet's labels.
 
-    A model that is active already stays active.
+    A model that is active already stays active. In a `fresh` account none is brought up: it has
+    no machines.
     """
-    cloud = _up(keep=True)
+    cloud = _up(keep=True, kind=account)
     say(
         f"""The local cloud is up.
   AWS        {cloud.ports.aws_url}
@@ -69,7 +78,7 @@ def down() -> None:
     cloud.down(Place.named(os.environ), say)
 
 
-def _up(keep: bool) -> "LocalCloud":
+def _up(keep: bool, kind: str | None = None) -> "LocalCloud":
     """The local cloud, up and with an active model; `keep`: whichever is active already."""
     from cli.stages import connect
     from infra.local import cloud, container_image
@@ -78,8 +87,12 @@ def _up(keep: bool) -> "LocalCloud":
     from infra.models.activate import activate_archive
 
     archive = pack_bundled_model()
-    running = cloud.up(Place.named(os.environ), say)
+    running = cloud.up(Place.named(os.environ), say, kind=kind)
     connect(STAGE)
+    quota = f"{STAGE.endpoint_instance_type} for endpoint usage"
+    if Account.named(running.kind).quota(quota) == 0:
+        say(f"no model is active: of this {running.kind} account the quota {quota!r} is 0")
+        return running
     active = activate_archive(STAGE, archive, container_image.uri(), keep)
     say(f"active: {active.id}\nendpoint: {active.endpoint}")
     return running

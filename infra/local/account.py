@@ -55,6 +55,7 @@ def client_environment(place: Place, ports: Ports) -> dict[str, str]:
         "AWS_ENDPOINT_URL": ports.aws_url,
         "AWS_ENDPOINT_URL_SAGEMAKER": ports.sagemaker_url,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": ports.sagemaker_url,
+        "AWS_ENDPOINT_URL_SERVICE_QUOTAS": ports.sagemaker_url,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": key.access_key_id,

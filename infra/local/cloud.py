@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from domain.errors import SortboxError
-from infra.local import account, container_image, supervisor
+from infra.local import account, accounts, container_image, supervisor
 from infra.local.account import REGION, STAGE, AccessKey, environment
 from infra.local.container_image import ImageCommand
 from infra.local.place import REPOSITORY, VARIABLE, Place, Ports, choose_ports, write_private
@@ -55,13 +55,18 @@ class LocalCloud:
         return AccessKey.of(self.place)
 
     @property
+    def kind(self) -> str:
+        """Of account: one of accounts.json."""
+        return _kind(self.place)
+
+    @property
     def environment(self) -> dict[str, str]:
         """For a process that is to use it."""
         return account.environment(self.place, self.ports, os.environ)
 
     def client(self, service: str) -> Any:
         """A boto3 client."""
-        of_sagemaker = service.startswith("sagemaker")
+        of_sagemaker = service.startswith("sagemaker") or service == "service-quotas"
         key = self.key
         session = boto3.Session(
             key.access_key_id, key.secret_access_key, region_name=account.REGION
@@ -78,11 +83,13 @@ def up(
     say: Say,
     images: Mapping[str, ImageCommand] | None = None,
     enforce_roles: bool = False,
+    kind: str | None = None,
 ) -> LocalCloud:
     """Start the cloud and deploy into it; quick where it stands already. Raises CloudError.
 
     Where it fails or is interrupted, what it started is stopped again. `images` are containers
     beside our own; with `enforce_roles` a function may do what its role says and nothing else.
+    `kind` is one of accounts.json: whichever runs already, else `established`, where it is None.
     """
     try:
         place.close_to_others()
@@ -92,7 +99,9 @@ def up(
         container_image.write_commands(place, images or {})
         running = _running(place, say)
         if running is not None:
+            _refuse_another(place, kind)
             return _deploy_into(place, running)
+        write_private(place.account, kind or accounts.ESTABLISHED)
         started = _start(place, say, enforce_roles)
         try:
             return _deploy_into(place, started)
@@ -113,15 +122,31 @@ def down(place: Place, say: Say) -> None:
 
 @contextmanager
 def local_cloud(
-    root: Path, images: Mapping[str, ImageCommand] | None = None, enforce_roles: bool = False
+    root: Path,
+    images: Mapping[str, ImageCommand] | None = None,
+    enforce_roles: bool = False,
+    kind: str | None = None,
 ) -> Iterator[LocalCloud]:
     """A cloud of one's own below `root`, beside any other; down again at the end."""
     place = Place(root.resolve())
-    cloud = up(place, print, images, enforce_roles)
+    cloud = up(place, print, images, enforce_roles, kind)
     try:
         yield cloud
     finally:
         down(place, print)
+
+
+def _refuse_another(place: Place, kind: str | None) -> None:
+    runs = _kind(place)
+    if kind not in (None, runs):
+        raise CloudError(
+            f"The local cloud is up, as an account of the kind {runs}: `./sortbox down` first, "
+            f"then `./sortbox up --account {kind}`."
+        )
+
+
+def _kind(place: Place) -> str:
+    return place.account.read_text() if place.account.exists() else accounts.ESTABLISHED
 
 
 def _deploy_into(place: Place, running: Ports) -> LocalCloud:
@@ -146,11 +171,12 @@ def _start(place: Place, say: Say, enforce_roles: bool) -> Ports:
     AccessKey.of(place)
     write_private(place.aws_config, account.CONFIG)
     place.logs.mkdir(mode=0o700, exist_ok=True)
+    flags = [supervisor.ENFORCE_ROLES] if enforce_roles else []
     log_path = place.logs / "supervisor.log"
     log_path.touch(0o600)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [*_SUPERVISOR, str(place.root), *([supervisor.ENFORCE_ROLES] if enforce_roles else [])],
+            [*_SUPERVISOR, str(place.root), _kind(place), *flags],
             cwd=REPOSITORY,
             env={**os.environ, VARIABLE: str(place.root), MARK: "supervisor"},
             stdin=subprocess.DEVNULL,

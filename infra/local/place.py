@@ -58,6 +58,11 @@ class Place:
         return self.state / "deployed"
 
     @property
+    def account(self) -> Path:
+        """The kind of account that the cloud was started as."""
+        return self.state / "account"
+
+    @property
     def aws_config(self) -> Path:
         """Settings that AWS's clients take from a file only."""
         return self.state / "aws-config"

@@ -1,6 +1,6 @@
 """The process that holds a local cloud up, after `up` has gone.
 
-`python -m infra.local.supervisor ROOT [enforce-roles]`
+`python -m infra.local.supervisor ROOT ACCOUNT [enforce-roles]`
 
 It says its process id and then `ready`, or why not, on standard output. When asked to end, or when
 a part of the cloud ends by itself, it stops all of it: nothing is started again behind anybody's
@@ -20,6 +20,7 @@ from urllib.request import urlopen
 
 from infra.local import processes
 from infra.local.account import REGION, AccessKey, environment
+from infra.local.accounts import Account
 from infra.local.place import EMULATOR_PYTHON, REPOSITORY, VARIABLE, Place, Ports
 from infra.local.processes import Child
 
@@ -38,7 +39,7 @@ ENFORCE_ROLES = "enforce-roles"
 """The functions may then do no more than their roles say, and their clients need real keys."""
 
 
-def main(root: str, *flags: str) -> None:
+def main(root: str, account: str, *flags: str) -> None:
     if os.fork() > 0:  # whoever called is not our parent, and need not wait for us
         os._exit(0)
     place = Place(Path(root))
@@ -48,15 +49,18 @@ def main(root: str, *flags: str) -> None:
         signal.signal(number, lambda *_: over.set())
     with place.held():
         print(os.getpid(), flush=True)
-        hold(place, over, ENFORCE_ROLES in flags)
+        hold(place, over, Account.named(account), ENFORCE_ROLES in flags)
 
 
-def hold(place: Place, over: Event, enforce_roles: bool) -> None:
+def hold(place: Place, over: Event, account: Account, enforce_roles: bool) -> None:
     """Start the cloud, and stop it when `over` is set or a part of it ends."""
     ports = Ports.read(place.ports)
     assert ports is not None, "up chooses them before it starts a supervisor"
     logger.info("starting: AWS on %s, SageMaker on %s", ports.aws_url, ports.sagemaker_url)
-    children = [emulator(place, ports, enforce_roles), sagemaker(place, ports)]
+    children = [
+        emulator(place, ports, account, enforce_roles),
+        sagemaker(place, ports, account),
+    ]
     for child in children:
         child.exited.add_done_callback(lambda _: over.set())
     _report(_until_ready(ports, over, children))
@@ -69,7 +73,7 @@ def hold(place: Place, over: Event, enforce_roles: bool) -> None:
         logger.info("%s ended with status %d", child.name, child.stop(grace))
 
 
-def emulator(place: Place, ports: Ports, enforce_roles: bool) -> Child:
+def emulator(place: Place, ports: Ports, account: Account, enforce_roles: bool) -> Child:
     key = AccessKey.of(place)
     settings = {
         VARIABLE: str(place.root),
@@ -95,15 +99,18 @@ def emulator(place: Place, ports: Ports, enforce_roles: bool) -> Child:
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": ports.sagemaker_url,
         "AUTH": str(enforce_roles).lower(),
     }
+    if account.functions is not None:
+        settings["LAMBDA_ACCOUNT_CONCURRENCY"] = str(account.functions)
     argv = [str(EMULATOR_PYTHON), str(REPOSITORY / "infra" / "local" / "emulator.py")]
     return processes.start(argv, settings, place.logs / "aws.log", "aws")
 
 
-def sagemaker(place: Place, ports: Ports) -> Child:
+def sagemaker(place: Place, ports: Ports, account: Account) -> Child:
     inherited = environment(place, ports, os.environ)
     ours = {VARIABLE: str(place.root), "TMPDIR": str(place.folder("tmp"))}
     argv = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(ports.sagemaker)]
     argv += ["--state", str(place.folder("sagemaker")), "--images", str(place.images)]
+    argv += ["--account", account.kind]
     log = place.logs / "sagemaker.log"
     return processes.start(argv, inherited | ours, log, "sagemaker", REPOSITORY)
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from infra.local import cloud as local
-from infra.local.cloud import LocalCloud, down, up
+from infra.local.cloud import CloudError, LocalCloud, down, up
 from infra.local.place import REPOSITORY, VARIABLE, Place, Ports
 from infra.local.processes import MARK
 from tests.flow.support.drive import eventually
@@ -262,6 +262,17 @@ def test_an_up_that_was_killed_half_way_is_finished_by_the_next(tmp_path: Path) 
 def _listen_to_interrupts() -> None:
     """Where tests run in the background, a shell has told them to ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_a_fresh_account_has_ten_functions_and_no_machines(tmp_path: Path) -> None:
+    with local.local_cloud(tmp_path, kind="fresh") as fresh:
+        limit = fresh.client("lambda").get_account_settings()["AccountLimit"]
+        assert limit["ConcurrentExecutions"] == 10
+        quotas = fresh.client("service-quotas").list_service_quotas(ServiceCode="sagemaker")
+        assert {each["Value"] for each in quotas["Quotas"]} == {0}
+        assert up(fresh.place, print).kind == "fresh"
+        with pytest.raises(CloudError, match=r"of the kind fresh: `[.]/sortbox down` first"):
+            up(fresh.place, print, kind="established")
 
 
 def test_two_places_do_not_know_of_each_other(

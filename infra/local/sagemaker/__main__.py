@@ -10,14 +10,16 @@ from pathlib import Path
 
 import uvicorn
 
+from infra.local import accounts
 from infra.local.access.guard import Guard
 from infra.local.access.keys import Keys
+from infra.local.accounts import Account
 from infra.local.sagemaker.app import application
 from infra.local.sagemaker.service import SageMakerSettings
 
 KEEPALIVE_SECONDS = 65
 DRAIN_SECONDS = 5
-SIGNED_SERVICES = frozenset({"sagemaker"})
+SIGNED_SERVICES = frozenset({"sagemaker", "servicequotas"})
 UNVERIFIED_BYTES = 32 * 1024 * 1024
 """More than either limit of the application, which says so in AWS's words."""
 
@@ -30,8 +32,7 @@ def main() -> None:
         state=arguments.state.resolve(),
         images=arguments.images.resolve(),
         region=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
-        max_transform_jobs=arguments.max_transform_jobs,
-        max_training_jobs=arguments.max_training_jobs,
+        account=Account.named(arguments.account, arguments.accounts),
         ready_seconds=arguments.ready_seconds,
         invocation_seconds=arguments.invocation_seconds,
     )
@@ -73,8 +74,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=Path, required=True, help="records, models and logs")
     parser.add_argument("--images", type=Path, required=True, help="JSON: image URI to command")
-    parser.add_argument("--max-transform-jobs", type=int, default=4, help="at the same time")
-    parser.add_argument("--max-training-jobs", type=int, default=2, help="at the same time")
+    parser.add_argument("--account", default=accounts.ESTABLISHED, help="its kind")
+    parser.add_argument("--accounts", type=Path, default=accounts.FILE, help="describes the kinds")
     parser.add_argument("--ready-seconds", type=float, default=120, help="until /ping answers 200")
     parser.add_argument("--invocation-seconds", type=float, default=60, help="for one answer")
     return parser.parse_args()

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from infra.local.sagemaker import service_quotas
 from infra.local.sagemaker.core import operations
 from infra.local.sagemaker.core.errors import ApiError, ValidationException
 from infra.local.sagemaker.hosting import runtime
@@ -55,10 +56,14 @@ async def ping(request: Request) -> Response:
 async def perform(request: Request) -> Response:
     """One operation of the JSON 1.1 protocol."""
     service: SageMakerService = request.state.service
-    name = request.headers.get("X-Amz-Target", "").removeprefix(TARGET)
+    target = request.headers.get("X-Amz-Target", "")
+    name = target.rpartition(".")[2]
     try:
         members = _members(await _body(request, REQUEST_BYTES))
-        answer = operations.perform(service.table, name, members)
+        if target.startswith(service_quotas.TARGET):
+            answer = service.service_quotas.perform(name, members)
+        else:
+            answer = operations.perform(service.table, target.removeprefix(TARGET), members)
     except TooLarge:
         return _refusal(ValidationException(f"a request exceeds {REQUEST_BYTES} bytes"))
     except ApiError as error:

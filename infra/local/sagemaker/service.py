@@ -12,9 +12,11 @@ import aiohttp
 import boto3
 from botocore.config import Config
 
+from infra.local.accounts import Account
 from infra.local.sagemaker.containers.containers import Containers
 from infra.local.sagemaker.containers.images import ContainerImages
 from infra.local.sagemaker.core.events import Events
+from infra.local.sagemaker.core.machines import Machines
 from infra.local.sagemaker.core.operations import Table
 from infra.local.sagemaker.core.store import Store
 from infra.local.sagemaker.core.tags import Tags
@@ -22,6 +24,7 @@ from infra.local.sagemaker.hosting.endpoints import Endpoints
 from infra.local.sagemaker.hosting.models import EndpointConfigs, Models
 from infra.local.sagemaker.hosting.runtime import Runtime
 from infra.local.sagemaker.registry.model_packages import ModelPackages
+from infra.local.sagemaker.service_quotas import ServiceQuotas
 from infra.local.sagemaker.training.jobs import TrainingJobs
 from infra.local.sagemaker.transform.jobs import TransformJobs
 from infra.local.sagemaker.tuning.jobs import TuningJobs
@@ -38,8 +41,7 @@ class SageMakerSettings:
     state: Path
     images: Path
     region: str
-    max_transform_jobs: int
-    max_training_jobs: int
+    account: Account
     ready_seconds: float
     invocation_seconds: float
 
@@ -47,6 +49,7 @@ class SageMakerSettings:
 @dataclass(frozen=True, slots=True)
 class SageMakerService:
     table: Table
+    service_quotas: ServiceQuotas
     runtime: Runtime
 
 
@@ -64,10 +67,11 @@ async def run_service(settings: SageMakerSettings) -> AsyncIterator[SageMakerSer
         images = ContainerImages(settings.images)
         containers = _containers(settings, images, http)
         events = Events(boto3.client("events", region_name=settings.region))
-        endpoints = Endpoints(store, containers)
-        transforms = TransformJobs(store, containers, events, settings.max_transform_jobs)
+        machines = Machines(settings.account)
+        endpoints = Endpoints(store, containers, machines)
+        transforms = TransformJobs(store, containers, events, machines)
         logs = boto3.client("logs", region_name=settings.region)
-        trainings = TrainingJobs(store, containers, logs, events, settings.max_training_jobs)
+        trainings = TrainingJobs(store, containers, logs, events, machines)
         tunings = TuningJobs(store, trainings, events)
         table: Table = {
             **Models(store, images).operations,
@@ -85,7 +89,9 @@ async def run_service(settings: SageMakerSettings) -> AsyncIterator[SageMakerSer
         tunings.resume()
         try:
             yield SageMakerService(
-                table, Runtime(endpoints, containers, settings.invocation_seconds)
+                table,
+                ServiceQuotas(settings.account, settings.region),
+                Runtime(endpoints, containers, settings.invocation_seconds),
             )
         finally:
             await tunings.close()

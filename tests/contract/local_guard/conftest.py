@@ -9,12 +9,14 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from infra.local import account, container_image, supervisor
+from infra.local import account, accounts, container_image, supervisor
 from infra.local.account import AccessKey
+from infra.local.accounts import Account
 from infra.local.place import EMULATOR_PYTHON, Place, Ports, choose_ports, write_private
 from tests.contract.local_sagemaker.support.patience import until
 
 BUCKET = "kept-to-ourselves"
+OF_SAGEMAKER = ("sagemaker", "service-quotas")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Servers:
     def client(self, service: str, key: tuple[str, ...] = (), url: str = "") -> Any:
         """boto3's, with the owner's key or another one: id, secret and perhaps a token."""
         used = key or (self.key.access_key_id, self.key.secret_access_key)
-        own = self.ports.sagemaker_url if service.startswith("sagemaker") else self.ports.aws_url
+        own = self.ports.sagemaker_url if service.startswith(OF_SAGEMAKER) else self.ports.aws_url
         once = Config(retries={"total_max_attempts": 1}, signature_version="v4")
         of_s3 = once.merge(Config(signature_version="s3v4"))
         names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
@@ -66,9 +68,10 @@ def started(tmp_path_factory: pytest.TempPathFactory, enforce_roles: bool) -> It
     write_private(place.aws_config, account.CONFIG)
     container_image.write_commands(place, {})
     both = Servers(place, chosen, AccessKey.of(place), enforce_roles)
+    established = Account.named(accounts.ESTABLISHED)
     children = [
-        supervisor.emulator(place, chosen, enforce_roles),
-        supervisor.sagemaker(place, chosen),
+        supervisor.emulator(place, chosen, established, enforce_roles),
+        supervisor.sagemaker(place, chosen, established),
     ]
     until(lambda: supervisor.is_ready(chosen) or not all(child.is_alive for child in children))
     assert supervisor.is_ready(chosen), [child.log.read_text()[-2000:] for child in children]

@@ -659,6 +659,13 @@ OF_THE_PRODUCT = (
         f"{UNIT}/batch/test_closing.py",
     ),
     Mistake(
+        "a fleet that does not fit is taken by the local SageMaker",
+        "infra/local/sagemaker/core/machines.py",
+        "        if used + fleet.count > limit:\n",
+        "        if used > limit:\n",
+        f"{UNIT}/infra/local/sagemaker/test_machines.py",
+    ),
+    Mistake(
         "a page of another port on this machine may ask the local cloud",
         "infra/local/access/guard.py",
         'frozenset({"none", "same-origin"})',

@@ -31,6 +31,10 @@ class ResourceLimitExceeded(ApiError):
     """The account's quota is used up for now."""
 
 
+class NoSuchResourceException(ApiError):
+    """Service Quotas' word for a service that it does not know."""
+
+
 class ConflictException(ApiError):
     """What is asked for does not go with what is there."""
 

@@ -23,13 +23,16 @@ class Store:
     def create(self, kind: Kind, record: Record) -> Record:
         """Adds the ARN and the times. Raises AWS's error where the name is taken."""
         name = record[kind.name_field]
-        arn = kind.arn(self.region, name)
-        if name in self._records[kind]:
-            raise kind.duplicate(arn)
-        now = time.time()
+        self.refuse_taken(kind, name)
+        arn, now = kind.arn(self.region, name), time.time()
         return self._write(
             kind, {**record, kind.arn_field: arn, "CreationTime": now, "LastModifiedTime": now}
         )
+
+    def refuse_taken(self, kind: Kind, name: str) -> None:
+        """Raises AWS's error where the name is taken."""
+        if name in self._records[kind]:
+            raise kind.duplicate(kind.arn(self.region, name))
 
     def get(self, kind: Kind, name: str) -> Record:
         """Raises AWS's error where there is none."""

@@ -8,6 +8,7 @@ from infra.local.sagemaker.containers.containers import ContainerFailed, Contain
 from infra.local.sagemaker.core import listing
 from infra.local.sagemaker.core.background import Background
 from infra.local.sagemaker.core.errors import ApiError, ValidationException
+from infra.local.sagemaker.core.machines import Fleet, Machines
 from infra.local.sagemaker.core.operations import Request, Table
 from infra.local.sagemaker.core.resources import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from infra.local.sagemaker.core.store import Record, Store
@@ -18,10 +19,12 @@ TERMINAL_STATUSES = frozenset({"InService", "Failed"})
 
 
 class Endpoints:
-    def __init__(self, store: Store, containers: Containers) -> None:
+    def __init__(self, store: Store, containers: Containers, machines: Machines) -> None:
         self._store = store
         self._containers = containers
+        self._machines = machines
         self._live: dict[str, Variant] = {}
+        self._fleets: dict[str, Fleet] = {}
         self._background = Background(ContainerFailed, ApiError)
 
     @property
@@ -41,18 +44,24 @@ class Endpoints:
 
     def create(self, request: Request) -> Record:
         name, config = request["EndpointName"], request["EndpointConfigName"]
-        self._store.get(ENDPOINT_CONFIG, config)
+        fleet = _fleet(self._store.get(ENDPOINT_CONFIG, config))
+        self._store.refuse_taken(ENDPOINT, name)
+        self._machines.take(fleet)
         record = self._store.create(ENDPOINT, {**request, "EndpointStatus": "Creating"})
         self._start_deploying(name, config)
         return record
 
     def update(self, request: Request) -> Record:
-        """The endpoint keeps its old configuration, and answers by it, until the new one is up."""
+        """The endpoint keeps its old configuration, and answers by it, until the new one is up.
+
+        Until then both fleets count: "provisions a new fleet" (botocore, UpdateEndpoint).
+        """
         name, config = request["EndpointName"], request["EndpointConfigName"]
         record = self._settled(name)
-        self._store.get(ENDPOINT_CONFIG, config)
+        fleet = _fleet(self._store.get(ENDPOINT_CONFIG, config))
         if record["EndpointStatus"] == "Failed":
             raise ValidationException(f'Cannot update failed endpoint "{record["EndpointArn"]}".')
+        self._machines.take(fleet)
         updating = self._store.update(
             ENDPOINT,
             name,
@@ -87,7 +96,9 @@ class Endpoints:
                 case status:
                     coming = "Creating" if status == "Creating" else "SystemUpdating"
                     self._store.update(ENDPOINT, name, EndpointStatus=coming)
-                    self._start_deploying(name, record["EndpointConfigName"])
+                    config = record["EndpointConfigName"]
+                    self._machines.keep(_fleet(self._store.get(ENDPOINT_CONFIG, config)))
+                    self._start_deploying(name, config)
 
     async def close(self) -> None:
         await self._background.close()
@@ -103,12 +114,14 @@ class Endpoints:
 
     def _start_deploying(self, name: str, config_name: str) -> None:
         deployment = self._background.start(self._deploy(name, config_name))
-        deployment.add_done_callback(partial(self._deployed, name))
+        fleet = _fleet(self._store.get(ENDPOINT_CONFIG, config_name))
+        deployment.add_done_callback(partial(self._deployed, name, fleet))
 
-    def _deployed(self, name: str, deployment: "asyncio.Task[None]") -> None:
+    def _deployed(self, name: str, fleet: Fleet, deployment: "asyncio.Task[None]") -> None:
         """AWS rolls a failed update back: the old variant goes on, and the reason stays visible."""
         failure = None if deployment.cancelled() else deployment.exception()
         if failure is not None:
+            self._machines.give_back(fleet)
             status = "InService" if name in self._live else "Failed"
             reason = str(failure)[:REASON_CHARACTERS]
             self._store.update(ENDPOINT, name, EndpointStatus=status, FailureReason=reason)
@@ -118,6 +131,7 @@ class Endpoints:
         fresh = await Variant.start(self._containers, self._deployment(name, config))
         retired = self._live.get(name)
         self._live[name] = fresh
+        self._occupy(name, _fleet(config))
         self._store.update(
             ENDPOINT,
             name,
@@ -129,16 +143,30 @@ class Endpoints:
         if retired:
             await retired.retire()
 
+    def _occupy(self, name: str, fleet: Fleet) -> None:
+        """From now on this fleet alone answers."""
+        before = self._fleets.get(name)
+        self._fleets[name] = fleet
+        if before:
+            self._machines.give_back(before)
+
     async def _delete(self, name: str) -> None:
         variant = self._live.pop(name, None)
         if variant:
             await variant.retire()
+            self._machines.give_back(self._fleets.pop(name))
         self._store.delete(ENDPOINT, name)
 
     def _deployment(self, name: str, config: Record) -> Deployment:
         [variant] = config["ProductionVariants"]
         model = self._store.get(MODEL, variant["ModelName"])
         return Deployment(name, variant["VariantName"], Definition.of(model))
+
+
+def _fleet(config: Record) -> Fleet:
+    [variant] = config["ProductionVariants"]
+    count = variant.get("InitialInstanceCount", 1)
+    return Fleet(variant.get("InstanceType", "serverless"), "endpoint usage", count)
 
 
 def _summary(config: Record) -> Record:

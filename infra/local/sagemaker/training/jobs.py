@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from infra.local.sagemaker.containers.containers import Containers
 from infra.local.sagemaker.core import listing
 from infra.local.sagemaker.core.background import Background
-from infra.local.sagemaker.core.errors import ResourceLimitExceeded, ValidationException
+from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.events import Events
+from infra.local.sagemaker.core.machines import Fleet, Machines, Use
 from infra.local.sagemaker.core.operations import Request, Table
 from infra.local.sagemaker.core.resources import TRAINING_JOB
 from infra.local.sagemaker.core.store import Record, Store
@@ -55,13 +57,13 @@ class TrainingJobs:
         containers: Containers,
         logs: "CloudWatchLogsClient",
         events: Events,
-        limit: int,
+        machines: Machines,
     ) -> None:
         self._store = store
         self._containers = containers
         self._logs = logs
         self._events = events
-        self._limit = limit
+        self._machines = machines
         self._runs: dict[str, TrainingRun] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._background = Background(TrainingJobFailed)
@@ -89,8 +91,8 @@ class TrainingJobs:
     def create(self, request: Request) -> Record:
         complete = _with_defaults(request)
         job = self.check(complete)
-        if len(self._runs) >= self._limit:
-            raise ResourceLimitExceeded(_quota(job, self._limit, len(self._runs)))
+        self._store.refuse_taken(TRAINING_JOB, job.name)
+        self._machines.take(_fleet(complete))
         statuses = {**job.debug.initial_statuses(), "TrainingJobStatus": "InProgress"}
         record = self._store.create(TRAINING_JOB, {**complete, **statuses})
         self._set_status(job.name, "Starting")
@@ -112,6 +114,11 @@ class TrainingJobs:
         if not self._containers.images.find(job.image).train:
             raise ValidationException(f"The image {job.image} has no `train`.")
         return job
+
+    def refuse_impossible(self, request: Request, parallel: int) -> None:
+        """Raises ResourceLimitExceeded where so many could not run side by side in this account."""
+        fleet = _fleet(request)
+        self._machines.refuse_impossible(replace(fleet, count=parallel * fleet.count))
 
     def describe(self, request: Request) -> Record:
         return self._store.get(TRAINING_JOB, request["TrainingJobName"])
@@ -147,6 +154,7 @@ class TrainingJobs:
 
     def _record_end(self, name: str, run: "asyncio.Task[RunOutcome]") -> None:
         training = self._runs.pop(name)
+        self._machines.give_back(_fleet(self._store.get(TRAINING_JOB, name)))
         if run.cancelled():
             return
         hyperparameters = self._store.get(TRAINING_JOB, name).get("HyperParameters", {})
@@ -222,9 +230,7 @@ def _with_transition(transitions: list[Record], secondary: str, now: float) -> l
     return [*transitions[:-1], *last, entered]
 
 
-def _quota(job: TrainingJobRequest, limit: int, running: int) -> str:
-    return (
-        f"The account-level service limit '{job.instance_type} for training job usage' is "
-        f"{limit} Instances, with current utilization of {running} Instances and a request delta "
-        "of 1 Instances."
-    )
+def _fleet(job: Request) -> Fleet:
+    resources, spot = job["ResourceConfig"], job.get("EnableManagedSpotTraining", False)
+    use: Use = "spot training job usage" if spot else "training job usage"
+    return Fleet(resources["InstanceType"], use, resources["InstanceCount"])

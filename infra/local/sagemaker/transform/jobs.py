@@ -7,8 +7,9 @@ from functools import partial
 from infra.local.sagemaker.containers.containers import Containers, Definition
 from infra.local.sagemaker.core import listing
 from infra.local.sagemaker.core.background import Background
-from infra.local.sagemaker.core.errors import ResourceLimitExceeded, ValidationException
+from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.events import Events
+from infra.local.sagemaker.core.machines import Fleet, Machines
 from infra.local.sagemaker.core.operations import Request, Table
 from infra.local.sagemaker.core.resources import MODEL, TRANSFORM_JOB
 from infra.local.sagemaker.core.store import Record, Store
@@ -20,11 +21,13 @@ RUNNING = frozenset({"InProgress", "Stopping"})
 
 
 class TransformJobs:
-    def __init__(self, store: Store, containers: Containers, events: Events, limit: int) -> None:
+    def __init__(
+        self, store: Store, containers: Containers, events: Events, machines: Machines
+    ) -> None:
         self._store = store
         self._containers = containers
         self._events = events
-        self._limit = limit
+        self._machines = machines
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._background = Background(TransformJobFailed)
 
@@ -40,8 +43,8 @@ class TransformJobs:
     def create(self, request: Request) -> Record:
         transform = TransformJobRequest.of(dict(request))
         model = Definition.of(self._store.get(MODEL, transform.model))
-        if len(self._runs) >= self._limit:
-            raise ResourceLimitExceeded(_quota(request, self._limit, len(self._runs)))
+        self._store.refuse_taken(TRANSFORM_JOB, transform.name)
+        self._machines.take(_fleet(request))
         job = self._store.create(TRANSFORM_JOB, {**request, "TransformJobStatus": "InProgress"})
         run = self._background.start(self._run(transform, model))
         self._runs[transform.name] = run
@@ -88,6 +91,7 @@ class TransformJobs:
 
     def _record_end(self, name: str, run: "asyncio.Task[None]") -> None:
         del self._runs[name]
+        self._machines.give_back(_fleet(self._store.get(TRANSFORM_JOB, name)))
         if run.cancelled():
             if self._store.get(TRANSFORM_JOB, name)["TransformJobStatus"] == "Stopping":
                 self._finish(name, "Stopped")
@@ -113,9 +117,6 @@ class TransformJobs:
         self._background.start(self._events.changed(TRANSFORM_JOB, job))
 
 
-def _quota(request: Request, limit: int, running: int) -> str:
-    kind = request["TransformResources"]["InstanceType"]
-    return (
-        f"The account-level service limit '{kind} for transform job usage' is {limit} Instances, "
-        f"with current utilization of {running} Instances and a request delta of 1 Instances."
-    )
+def _fleet(job: Request) -> Fleet:
+    resources = job["TransformResources"]
+    return Fleet(resources["InstanceType"], "transform job usage", resources["InstanceCount"])

@@ -47,7 +47,9 @@ class TuningJobs:
 
     def create(self, request: Request) -> Record:
         tuning = TuningJobRequest.of(dict(request))
-        self._trainings.check(tuning.request(_trial_name(tuning.name, 1), {}))
+        trial = tuning.request(_trial_name(tuning.name, 1), {})
+        self._trainings.check(trial)
+        self._trainings.refuse_impossible(trial, tuning.parallel)
         self._records.check_parents(tuning)
         job = self._store.create(
             TUNING_JOB,

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -17,6 +18,13 @@ ROOT = Path(__file__).parents[4]
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/sortbox:stand-in"
 TRAINED = "000000000000.dkr.ecr.us-east-1.amazonaws.com/sortbox:trained"
 """Trains, where the other only says so."""
+
+QUOTAS = {
+    "* for endpoint usage": 1000,
+    "* for transform job usage": 2,
+    "* for spot training job usage": 1,
+    "* for training job usage": 2,
+}
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -44,6 +52,8 @@ class Server:
             "env": {"OMP_NUM_THREADS": "1"},
         }
         self.images.write_text(json.dumps({IMAGE: stand_in, TRAINED: trained}))
+        self.accounts = folder / "accounts.json"
+        self.allow(QUOTAS)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -61,6 +71,11 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def allow(self, quotas: Mapping[str, int]) -> None:
+        """What the account may have, from the next start on."""
+        ours = {"concurrent functions": None, "quotas": quotas}
+        self.accounts.write_text(json.dumps({"of these tests": ours}))
+
     def start(self) -> None:
         self.child = self.another()
         until(self._is_up)
@@ -69,7 +84,8 @@ class Server:
         """One more process over the same state and port."""
         argv = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(self.port)]
         argv += ["--state", str(self.state), "--images", str(self.images)]
-        argv += ["--max-transform-jobs", "2", "--ready-seconds", "5", "--invocation-seconds", "2"]
+        argv += ["--accounts", str(self.accounts), "--account", "of these tests"]
+        argv += ["--ready-seconds", "5", "--invocation-seconds", "2"]
         return processes.start(argv, self._env, self._log, f"test-sagemaker-{self.port}", ROOT)
 
     def stop(self) -> None:

@@ -1,0 +1,88 @@
+"""Service Quotas: what the account may have of SageMaker, as `./sortbox doctor` asks for it.
+
+An API of its own in AWS, with one protocol and one signature scheme; here it is the local
+SageMaker's, which holds requests to these very values. No quota has a value of its own applied:
+ListServiceQuotas then shows the same as ListAWSDefaultServiceQuotas (botocore leaves a quota out of
+the former where none was applied; whoever asks has to ask for the other, and gets it here too).
+"""
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, get_args
+
+from botocore.model import StringShape
+
+from infra.local.accounts import Account
+from infra.local.sagemaker.core.errors import (
+    NoSuchResourceException,
+    UnknownOperationException,
+    ValidationException,
+)
+from infra.local.sagemaker.core.machines import Use
+from infra.local.sagemaker.core.resources import ACCOUNT
+from infra.local.sagemaker.core.shapes import service
+from infra.local.sagemaker.core.store import Record
+
+TARGET = "ServiceQuotasV20190624."
+PAGE_SIZE = 100
+"""The most that MaxResults may ask for, and what it is where nothing is asked."""
+
+INSTANCE_TYPES: Mapping[Use, str] = {
+    "endpoint usage": "ProductionVariantInstanceType",
+    "transform job usage": "TransformInstanceType",
+    "training job usage": "TrainingInstanceType",
+    "spot training job usage": "TrainingInstanceType",
+}
+"""The enumeration in SageMaker's model that has the types, by use."""
+
+
+class ServiceQuotas:
+    def __init__(self, account: Account, region: str) -> None:
+        self._account = account
+        self._region = region
+
+    def perform(self, name: str, request: Mapping[str, Any]) -> Record:
+        """Raises ApiError."""
+        operations: Mapping[str, Callable[[Mapping[str, Any]], Record]] = {
+            "ListServiceQuotas": self.list,
+            "ListAWSDefaultServiceQuotas": self.list,
+        }
+        if name not in operations:
+            raise UnknownOperationException(f"The local Service Quotas does not know {name!r}.")
+        if request.get("ServiceCode") != "sagemaker":
+            raise NoSuchResourceException("The request failed because the specified service "
+                                          "does not exist.")  # fmt: skip
+        return operations[name](request)
+
+    def list(self, request: Mapping[str, Any]) -> Record:
+        quotas = list(self._quotas())
+        size = request.get("MaxResults", PAGE_SIZE)
+        try:
+            begin = int(request.get("NextToken", "0"))
+        except ValueError as error:
+            raise ValidationException("Invalid NextToken.") from error
+        answer: Record = {"Quotas": quotas[begin : begin + size]}
+        if begin + size < len(quotas):
+            answer["NextToken"] = str(begin + size)
+        return answer
+
+    def _quotas(self) -> Iterator[Record]:
+        for use in get_args(Use):
+            shape = service().shape_for(INSTANCE_TYPES[use])
+            assert isinstance(shape, StringShape)
+            for instance_type in shape.enum:
+                yield self._quota(f"{instance_type} for {use}")
+
+    def _quota(self, name: str) -> Record:
+        code = f"L-{zlib.crc32(name.encode()):08X}"
+        return {
+            "ServiceCode": "sagemaker",
+            "ServiceName": "Amazon SageMaker",
+            "QuotaArn": f"arn:aws:servicequotas:{self._region}:{ACCOUNT}:sagemaker/{code}",
+            "QuotaCode": code,
+            "QuotaName": name,
+            "Value": float(self._account.quota(name)),
+            "Unit": "None",
+            "Adjustable": True,
+            "GlobalQuota": False,
+        }
