@@ -130,7 +130,11 @@ def _image(context: CheckContext) -> Iterator[CheckResult]:
     stage, ecr = context.stage.name, context.client("ecr")
     for variant, purpose, absent in IMAGES:
         name = image.tag(image.context(variant), variant)
-        uri = image.find(ecr, name)
+        try:
+            uri = image.find(ecr, name)
+        except image.ImageError as error:
+            yield CheckResult("image", "missing", str(error))
+            continue
         if uri is None:
             sentence = f"ECR has no sortbox:{name}, {purpose}: `./sortbox image --stage {stage}"
             yield CheckResult("image", absent, f"{sentence} --variant {variant}` builds it")

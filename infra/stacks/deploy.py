@@ -55,6 +55,7 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
     command = node.osls("deploy", "--stage", stage.name, *parameters)
     if key != NO_KEY:
         _say(f"encrypted by {key}")
+    updatable_status(cloudformation, stage.stack)
     _say(f"{stage.storage_stack}: {deploy_storage(stage, cloudformation, key)}")
     environment = node.environment() | {"SORTBOX_BUCKET": stage.bucket, "AWS_REGION": region}
     with node.alone():
@@ -107,11 +108,7 @@ def check_credentials() -> str:
 
 def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient", key: str = NO_KEY) -> str:
     """Returns what was done, in a word. Raises DeployError with CloudFormation's reasons."""
-    name, status = stage.storage_stack, status_of(cloudformation, stage.storage_stack)
-    if status == "ROLLBACK_COMPLETE":  # it never came up, and CloudFormation cannot mend it
-        cloudformation.delete_stack(StackName=name)
-        wait_for(cloudformation, "stack_delete_complete", name)
-        status = None
+    name, status = stage.storage_stack, updatable_status(cloudformation, stage.storage_stack)
     try:
         if status is None:
             _write(cloudformation.create_stack, stage, key)
@@ -145,6 +142,25 @@ def status_of(cloudformation: "CloudFormationClient", stack: str) -> str | None:
         if not is_missing(error):
             raise
         return None
+
+
+def updatable_status(cloudformation: "CloudFormationClient", stack: str) -> str | None:
+    """The status of a stack that can be updated now; None where it is to be created.
+
+    A stack whose first creation failed is deleted: CloudFormation updates none that is in
+    ROLLBACK_COMPLETE. Raises DeployError for one that is being changed.
+    """
+    status = status_of(cloudformation, stack)
+    if status == "ROLLBACK_COMPLETE":
+        cloudformation.delete_stack(StackName=stack)
+        wait_for(cloudformation, "stack_delete_complete", stack)
+        return None
+    if status is not None and status.endswith("_IN_PROGRESS"):
+        raise DeployError(
+            f"{stack} is {status}: another change of it has not ended. Wait for it, for some "
+            "minutes, and run the command again."
+        )
+    return status
 
 
 def wait_for(cloudformation: "CloudFormationClient", state: WaiterState, stack: str) -> None:

@@ -21,10 +21,11 @@ from domain.container import is_in_container
 from domain.errors import SortboxError
 from infra import shipped
 from infra.shipped import Variant
-from infra.stacks.deploy import DeployError, status_of, wait_for
+from infra.stacks.deploy import DeployError, updatable_status, wait_for
 from infra.stage import NO_KEY, Stage
 
 if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_cloudformation.type_defs import ParameterTypeDef
     from types_boto3_codebuild import CodeBuildClient
     from types_boto3_ecr import ECRClient
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 REPOSITORY = "sortbox"
 STACK = "sortbox-image"
 TEMPLATE = shipped.REPOSITORY / "infra" / "stacks" / "image.yml"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+"""Docker's schema 2: the form of image that SageMaker takes."""
+
 POLL_SECONDS = 10
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -64,7 +68,11 @@ def tag(sources: bytes, variant: Variant) -> str:
 
 
 def find(ecr: "ECRClient", name: str) -> str | None:
-    """The URI by digest; None where there is no image of this tag, or no repository."""
+    """The URI by digest; None where there is no image of this tag, or no repository.
+
+    Raises ImageError for an image that SageMaker cannot run: it answers an OCI manifest with
+    "Unsupported manifest media type" (aws/amazon-sagemaker-feedback, 180).
+    """
     try:
         description = ecr.describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": name}])
         repository = ecr.describe_repositories(repositoryNames=[REPOSITORY])["repositories"][0]
@@ -72,12 +80,22 @@ def find(ecr: "ECRClient", name: str) -> str | None:
         if not is_missing(error):
             raise
         return None
-    return f"{repository['repositoryUri']}@{description['imageDetails'][0]['imageDigest']}"
+    [details] = description["imageDetails"]
+    uri = f"{repository['repositoryUri']}@{details['imageDigest']}"
+    manifest = details.get("imageManifestMediaType", DOCKER_MANIFEST)
+    if manifest != DOCKER_MANIFEST:
+        raise ImageError(
+            f"{uri} has a manifest of type {manifest}, which SageMaker refuses: the Docker that "
+            "built it writes OCI's. Name another build image in infra/stacks/image.yml, delete "
+            f"this one with `aws ecr batch-delete-image --repository-name {REPOSITORY} --image-ids "
+            f"imageTag={name}`, and build it again."
+        )
+    return uri
 
 
 def build(stage: Stage, variant: Variant, sources: bytes) -> None:
     """Raises ImageError or DeployError."""
-    _deploy(stage.kms_key() or NO_KEY)
+    deploy_stack(boto3.client("cloudformation"), stage.kms_key() or NO_KEY)
     name = tag(sources, variant)
     key = f"deploy/image/{name}.zip"
     boto3.client("s3").put_object(Bucket=stage.bucket, Key=key, Body=sources)
@@ -94,11 +112,13 @@ def build(stage: Stage, variant: Variant, sources: bytes) -> None:
     _follow(codebuild, str(started["build"]["id"]))
 
 
-def _deploy(key: str) -> None:
-    """`key` is the stage's, or `none`; the repository keeps the one that it was made with."""
-    cloudformation = boto3.client("cloudformation")
+def deploy_stack(cloudformation: "CloudFormationClient", key: str) -> None:
+    """The repository and what builds; a second time changes nothing. Raises DeployError.
+
+    `key` is the stage's, or `none`; the repository keeps the one that it was made with.
+    """
     template = TEMPLATE.read_text()
-    if status_of(cloudformation, STACK) is None:
+    if updatable_status(cloudformation, STACK) is None:
         cloudformation.create_stack(
             StackName=STACK,
             TemplateBody=template,

@@ -13,6 +13,7 @@ OURS = f"{UNIT}/infra/stacks/test_template.py"
 OF_STORAGE = f"{UNIT}/infra/stacks/test_template_storage.py"
 OF_ROLES = f"{UNIT}/infra/stacks/test_template_roles.py"
 OF_IMAGE = f"{UNIT}/infra/stacks/test_template_image.py"
+OF_BUILD = f"{UNIT}/infra/stacks/test_image_build.py"
 OF_KEY = f"{UNIT}/infra/stacks/test_template_key.py"
 OF_LOCKS = f"{UNIT}/infra/setup/test_locks.py"
 
@@ -186,6 +187,43 @@ _PLANTED = (
         "return serve(context.stage, context.s3, context.sagemaker, before.id, image)\n",
         "return before\n",
         f"{UNIT}/training/launch/test_promote.py",
+    ),
+    (
+        "the image is pushed with attestations, as an OCI index",
+        IMAGE,
+        "docker build --provenance=false --sbom=false --file",
+        "docker build --file",
+        OF_BUILD,
+    ),
+    (
+        "of two builds of one tag the second fails",
+        IMAGE,
+        """'length(images)' --output text)"
+                    [ "$there" = 1 ] &&""",
+        """'length(images)' --output text)"
+                    [ "$there" = 0 ] &&""",
+        OF_BUILD,
+    ),
+    (
+        "an image that SageMaker refuses is taken",
+        "infra/stacks/image.py",
+        "    if manifest != DOCKER_MANIFEST:\n",
+        "    if not manifest:\n",
+        OF_BUILD,
+    ),
+    (
+        "an image stack that never came up is updated for ever",
+        "infra/stacks/image.py",
+        "if updatable_status(cloudformation, STACK) is None:",
+        "if cloudformation.describe_stacks(StackName=STACK) is None:",
+        f"{UNIT}/infra/stacks/test_stack_states.py",
+    ),
+    (
+        "a stack that is being changed is changed",
+        "infra/stacks/deploy.py",
+        '    if status is not None and status.endswith("_IN_PROGRESS"):\n',
+        '    if status == "IN_PROGRESS":\n',
+        f"{UNIT}/infra/stacks/test_stack_states.py",
     ),
     (
         "messages that wait for hours tell nobody",
