@@ -277,6 +277,8 @@ CONTAINER: dict[str, str] = {
     "SORTBOX_MAX_BATCH": "images that the network takes at once; 64 suits a GPU better",
     "SORTBOX_ENGINE": "`auto`: PyTorch on a GPU, else OpenVINO where the archive has its files, "
     "else PyTorch",
+    "SORTBOX_GPU": "`required`: the server stops where the machine has a GPU that PyTorch cannot "
+    "use; `optional`: it serves on the CPU then",
     "SORTBOX_MAX_ARRAYS": "images in one NumPy body",
     "SORTBOX_MAX_PIXELS": "pixels of one image; more is rejected as `too_many_pixels`",
     "SORTBOX_MAX_BODY_BYTES": "bytes of one request",

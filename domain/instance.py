@@ -10,6 +10,9 @@ GPU = re.compile(r"[gp][0-9].*")
 BEFORE_TURING = re.compile(r"p[23](dn)?")
 """Kepler and Volta. CUDA 13 supports Turing (g4dn) and later (NVIDIA's release notes of 13.0)."""
 
+GPU_DRIVER = 580
+"""The oldest NVIDIA driver that CUDA 13 works with (NVIDIA's release notes of 13.0)."""
+
 LOCAL = re.compile(
     r"[a-z]+[0-9]+[a-z]*d[a-z]*|g5|gr?6e?|gr?6f|g7e?|p5(e|en)?|p6.*|trn[12].*|i[0-9].*"
 )
@@ -32,6 +35,29 @@ def check_gpu(instance_type: str) -> None:
             f"{instance_type} has a GPU older than Turing, which CUDA 13 does not support, and the "
             "image's PyTorch is built with CUDA 13. Choose ml.g4dn.xlarge or newer."
         )
+
+
+def check_transform(instance_type: str) -> None:
+    """Raises UnfitInstanceError: Batch Transform has no machine for the image's CUDA.
+
+    botocore's model, TransformResources.TransformAmiVersion: drivers 470 and 535, and no other.
+    """
+    if has_gpu(instance_type):
+        raise UnfitInstanceError(
+            f"transformInstanceType: {instance_type} has a GPU, and Batch Transform has NVIDIA's "
+            f"drivers 470 and 535 only, where the image's PyTorch (CUDA 13) needs {GPU_DRIVER}. "
+            "Choose a type without a GPU, such as ml.m5.xlarge or ml.c7i.2xlarge."
+        )
+
+
+def explain_unusable_gpu(cuda: str | None) -> str:
+    """Why PyTorch finds no GPU on a machine that has one. `cuda`: the version it is built with."""
+    if cuda is None:
+        return "its PyTorch is built without CUDA, which the `gpu` variant of the image has"
+    return (
+        f"its PyTorch is built with CUDA {cuda} and finds none, which needs NVIDIA's driver "
+        f"{GPU_DRIVER} or newer"
+    )
 
 
 def _family(instance_type: str) -> str:

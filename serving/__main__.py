@@ -23,6 +23,7 @@ from serving import archive, engines, hardware
 from serving.app import create_app
 from serving.archive import ModelLoadError
 from serving.classifier import Classifier
+from serving.hardware import UnusableGpuError
 from serving.protocol import BoundedProtocol
 from serving.settings import SettingError, Settings
 from serving.temporary import temporary_folder
@@ -47,7 +48,7 @@ def main() -> int:
         settings = Settings.from_env(os.environ, hardware.available_processors())
         with temporary_folder():
             serve(settings)
-    except (SettingError, ModelLoadError, AddressError) as error:
+    except (SettingError, ModelLoadError, AddressError, UnusableGpuError) as error:
         print(f"serving: {error}", file=sys.stderr)
         return 1
     return 0

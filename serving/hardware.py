@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+from domain.errors import SortboxError
+from domain.instance import explain_unusable_gpu
+
 CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 DEVICES = Path("/dev")
 
@@ -19,10 +22,29 @@ def available_processors(cpu_max: Path = CGROUP_CPU_MAX) -> int:
     return max(1, min(processors, round(int(quota) / int(period))))
 
 
-def has_gpu(devices: Path = DEVICES) -> bool:
-    """Whether PyTorch can use a GPU. Imports PyTorch, which takes seconds, only with a driver."""
+class UnusableGpuError(SortboxError):
+    """The machine has a GPU that nothing here can use, and a GPU's price."""
+
+
+def has_gpu(is_required: bool = False, devices: Path = DEVICES) -> bool:
+    """Whether PyTorch can use a GPU. Imports PyTorch, which takes seconds, only with a driver.
+
+    Raises UnusableGpuError where one `is_required` to be used if it is there, and cannot be.
+    """
     if not any(devices.glob("nvidia[0-9]*")):
         return False
-    import torch
+    why = _objection()
+    if why and is_required:
+        raise UnusableGpuError(
+            f"this machine has a GPU that this image cannot use: {why}; SORTBOX_GPU=optional "
+            "serves on the CPU all the same"
+        )
+    return why is None
 
-    return torch.cuda.is_available()
+
+def _objection() -> str | None:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return "it has no PyTorch, which the `gpu` variant of the image has"
+    return None if torch.cuda.is_available() else explain_unusable_gpu(torch.version.cuda)

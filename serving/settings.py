@@ -51,6 +51,8 @@ class Settings:
     """On two cores EfficientNet-Lite0 is slower an image in eights than in fours (caches)."""
     engine: EngineChoice
     """auto: PyTorch on a GPU, else OpenVINO where the archive brings it, else PyTorch."""
+    requires_gpu: bool
+    """A GPU that the machine has and PyTorch cannot use stops the server."""
     max_arrays: int
     """Images in one application/x-npy body."""
     max_pixels: int
@@ -101,6 +103,7 @@ class Settings:
             queue=queue,
             max_batch=max_batch,
             engine=_parse_engine(environ),
+            requires_gpu=_parse_gpu(environ),
             max_arrays=_parse_integer(environ, "SORTBOX_MAX_ARRAYS", 32, 1, 1_024),
             max_pixels=_parse_integer(
                 environ, "SORTBOX_MAX_PIXELS", bounds.MAX_PIXELS, 1, MAX_PILLOW_PIXELS
@@ -150,6 +153,13 @@ def _parse_engine(environ: Mapping[str, str]) -> EngineChoice:
             chosen: EngineChoice = choice
             return chosen
     raise SettingError(f"SORTBOX_ENGINE must be auto, openvino or torch, not {text!r}")
+
+
+def _parse_gpu(environ: Mapping[str, str]) -> bool:
+    text = environ.get("SORTBOX_GPU", "required")
+    if text not in ("required", "optional"):
+        raise SettingError(f"SORTBOX_GPU must be required or optional, not {text!r}")
+    return text == "required"
 
 
 def _parse_model_id(environ: Mapping[str, str]) -> ModelId:

@@ -7,11 +7,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from domain.instance import explain_unusable_gpu, has_gpu
+from training.config.errors import TrainingFailed
 
 MASTER_PORT = 29500
 """Of the rendezvous: torch's default."""
@@ -38,6 +41,22 @@ class Hosts:
         if len(names) == 1:
             return cls()
         return cls(names, content["current_host"], content.get("network_interface_name", "eth0"))
+
+
+def check_gpu(config: Path, is_available: Callable[[], bool] = torch.cuda.is_available) -> None:
+    """Raises TrainingFailed on an instance type with a GPU that PyTorch cannot use.
+
+    Training on its CPU would end late, at a GPU's price, and without a word.
+    """
+    path = config / "resourceconfig.json"
+    if not path.exists():
+        return
+    instance_type = json.loads(path.read_text()).get("current_instance_type", "")
+    if has_gpu(instance_type) and not is_available():
+        raise TrainingFailed(
+            f"{instance_type} has a GPU that this image cannot use: "
+            f"{explain_unusable_gpu(torch.version.cuda)}."
+        )
 
 
 def process_count(processes: int) -> int:

@@ -132,6 +132,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
         count = launcher.process_count(config.processes)
         if "RANK" not in environ:
             paths.failure.unlink(missing_ok=True)  # of the run before this one
+            launcher.check_gpu(paths.config)
             if count * len(hosts.names) > 1:
                 return launcher.run_processes(hosts, count, arguments, environ)
         _train_in_this_process(config, paths, Distributed.from_env(environ))

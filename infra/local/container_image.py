@@ -52,7 +52,8 @@ def write_commands(place: Place, others: Mapping[str, ImageCommand]) -> None:
         "train": [sys.executable, "-m", "training.train"],
         "rules": [sys.executable, "-m", "training.managed_debugger.rule_job"],
         "cwd": str(REPOSITORY),
-        "env": {"SORTBOX_CONTAINER": digest()},
+        # A GPU of this machine is no promise of an instance type.
+        "env": {"SORTBOX_CONTAINER": digest(), "SORTBOX_GPU": "optional"},
     }
     commands = {
         image: {**command, "env": {**command["env"], VARIABLE: str(place.root)}}

@@ -8,14 +8,16 @@ from botocore.exceptions import ClientError, WaiterError
 
 from aws.errors import is_missing
 from domain.errors import SortboxError
-from domain.instance import has_local_storage
+from domain.instance import has_gpu, has_local_storage
 from infra.stage import Stage
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
+    from types_boto3_sagemaker.literals import ProductionVariantInferenceAmiVersionType
     from types_boto3_sagemaker.type_defs import (
         CreateEndpointConfigInputTypeDef,
         DeploymentConfigTypeDef,
+        ProductionVariantTypeDef,
         WaiterConfigTypeDef,
     )
 
@@ -29,6 +31,10 @@ BAKE_SECONDS = 300
 """The new fleet answers everything for this long before the old one goes: an alarm's period."""
 
 VARIANT = "active"
+
+GPU_AMI: "ProductionVariantInferenceAmiVersionType" = "al2023-ami-sagemaker-inference-gpu-4-1"
+"""The only one with driver 580, which the image's CUDA 13 needs (botocore's model,
+ProductionVariant.InferenceAmiVersion); without one named, SageMaker takes an older driver's."""
 
 
 class EndpointError(SortboxError):
@@ -74,16 +80,17 @@ def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> 
 
 
 def _config(stage: Stage, name: str) -> "CreateEndpointConfigInputTypeDef":
+    variant: ProductionVariantTypeDef = {
+        "VariantName": VARIANT,
+        "ModelName": name,
+        "InstanceType": stage.endpoint_instance_type,
+        "InitialInstanceCount": 1,
+    }
+    if has_gpu(stage.endpoint_instance_type):
+        variant["InferenceAmiVersion"] = GPU_AMI
     request: CreateEndpointConfigInputTypeDef = {
         "EndpointConfigName": name,
-        "ProductionVariants": [
-            {
-                "VariantName": VARIANT,
-                "ModelName": name,
-                "InstanceType": stage.endpoint_instance_type,
-                "InitialInstanceCount": 1,
-            }
-        ],
+        "ProductionVariants": [variant],
         "Tags": stage.tags,
     }
     key = stage.kms_key()

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, Waite
 from aws.errors import is_missing, is_unchanged
 from domain.errors import SortboxError
 from domain.foreign import visible
+from domain.instance import check_transform
 from infra import shipped
 from infra.setup import node
 from infra.stacks import bundle, schedule
@@ -40,10 +41,11 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
     """Deploy both stacks; a second time changes nothing.
 
     `settings`: `params` of serverless.yml that hold for this deployment in place of the file's.
-    Raises DeployError, ScheduleError, NodeError or BundleError.
+    Raises DeployError, ScheduleError, UnfitInstanceError, NodeError or BundleError.
     """
     params = schedule.params(shipped.REPOSITORY / "serverless.yml", stage.name)
     schedule.check({**params, **settings})
+    check_transform(str({**params, **settings}["transformInstanceType"]))
     bundle.build(bundle.BUNDLE)
     region = check_credentials()
     cloudformation = boto3.client("cloudformation")

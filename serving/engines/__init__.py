@@ -1,6 +1,7 @@
 """Engines: from a batch of cropped pixels to probabilities."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -27,14 +28,15 @@ NO_TORCH_MESSAGE = (
 def create_engine(archive: Archive, settings: Settings, threads: int) -> Engine:
     """Imports the one that is chosen: torch takes seconds, and OpenVINO needs none of it.
 
-    Raises ModelLoadError.
+    Raises ModelLoadError, and UnusableGpuError for a GPU that would be paid for and idle.
     """
     compiled = archive.card.openvino
     if settings.engine == "openvino" and compiled is None:
         raise ModelLoadError(
             "SORTBOX_ENGINE is openvino, which this model's archive does not bring"
         )
-    match select_engine(settings.engine, compiled is not None, hardware.has_gpu):
+    has_gpu = partial(hardware.has_gpu, settings.requires_gpu)
+    match select_engine(settings.engine, compiled is not None, has_gpu):
         case "gpu":
             from serving.engines.cuda import Cuda
 

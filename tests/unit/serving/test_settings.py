@@ -61,6 +61,7 @@ def test_the_engine_can_be_chosen(engine: str) -> None:
         ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "101"),
         ("SORTBOX_TOP_K", "0"),
         ("SORTBOX_ENGINE", "tensorflow"),
+        ("SORTBOX_GPU", "maybe"),
         ("SORTBOX_QUEUE", "1.5"),
         ("SORTBOX_MAX_BATCH", "٣"),
         ("SORTBOX_MAX_ARRAYS", ""),

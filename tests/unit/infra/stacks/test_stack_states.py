@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from domain.instance import UnfitInstanceError
 from infra.stacks import image
-from infra.stacks.deploy import DeployError, deploy_storage, updatable_status
+from infra.stacks.deploy import DeployError, deploy, deploy_storage, updatable_status
 from infra.stage import NO_KEY, Stage
 from tests.support.fakes.aws import error
 
@@ -96,3 +97,8 @@ def test_a_stack_that_is_being_changed_is_a_sentence_and_left_alone(
 def test_a_deployment_looks_at_the_main_stack_too() -> None:
     cloudformation: Any = CloudFormation("ROLLBACK_COMPLETE")
     assert updatable_status(cloudformation, "sortbox-dev") is None
+
+
+def test_a_gpu_for_transform_jobs_is_refused_before_anything_is_packed_or_asked() -> None:
+    with pytest.raises(UnfitInstanceError, match=r"transformInstanceType: ml\.g5\.xlarge"):
+        deploy(Stage("dev"), {"transformInstanceType": "ml.g5.xlarge"})
