@@ -60,6 +60,11 @@ def weights_key(digest: str, name: str) -> str:
     return f"{TRAINING}weights/{digest}/{name}"
 
 
+def own_prefix(digest: str) -> str:
+    """A copy of what somebody has in S3 where training jobs may not read it; by content."""
+    return f"{TRAINING}own/{digest}/"
+
+
 def checkpoints_prefix(run: str) -> str:
     """Where a training that was interrupted goes on from."""
     return f"{TRAINING}checkpoints/{run}"

@@ -95,6 +95,28 @@ def test_data_that_are_there_are_not_sent_again(
     assert sorted(keys) == sorted(sent)
 
 
+def test_data_in_another_bucket_are_trained_on_from_a_copy(
+    running: local.LocalCloud, person: Person, photos: Path
+) -> None:
+    """The training role reads the stage's bucket only."""
+    s3 = running.client("s3")
+    s3.create_bucket(Bucket="somebody-elses")
+    for path in photos.rglob("*.jpg"):
+        key = f"a b/{path.relative_to(photos).as_posix()}"
+        s3.upload_file(str(path), "somebody-elses", key)
+    command = ("train", "s3://somebody-elses/a b", "--image", STAND_IN, "--epochs=1")
+    done = person.types(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    job = re.search(r"job: (\S+)", done.stdout)
+    assert job is not None
+    described = running.client("sagemaker").describe_training_job(TrainingJobName=job[1])
+    [channel] = described["InputDataConfig"]
+    uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+    assert uri.startswith(f"s3://{running.bucket}/training/own/")
+    listed = s3.list_objects_v2(Bucket=running.bucket, Prefix=uri.split("/", 3)[3])
+    assert listed["KeyCount"] == sum(1 for _ in photos.rglob("*.jpg"))
+
+
 def test_other_labels_want_a_word_for_it(
     person: Person, cloud: Cloud, trained: tuple[str, str]
 ) -> None:

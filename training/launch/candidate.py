@@ -17,6 +17,7 @@ from training.data import dataset as data
 from training.evaluation import archive as evaluate
 from training.evaluation.archive import TestSet
 from training.launch import upload
+from training.launch.s3_objects import S3, split_uri
 from training.launch.upload import OnProgress
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ def from_job(s3: "S3Client", sagemaker: "SageMakerClient", job: str, scratch: Pa
     if description["TrainingJobStatus"] != "Completed":
         raise TrainingFailed(f"{job} is {description['TrainingJobStatus']}: it has no model.")
     archive = scratch / "candidate.tar.gz"
-    s3.download_file(
-        *upload.split_uri(description["ModelArtifacts"]["S3ModelArtifacts"]), str(archive)
-    )
+    s3.download_file(*split_uri(description["ModelArtifacts"]["S3ModelArtifacts"]), str(archive))
     channels = {
         channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"]
         for channel in description["InputDataConfig"]
@@ -82,14 +81,14 @@ def load_test_set(
     Data that `./sortbox train` uploaded has a prefix per split, and only the test split is
     downloaded. A user's own prefix is downloaded whole and split as in the job.
     """
-    if not source.startswith(upload.S3):
+    if not source.startswith(S3):
         return evaluate.read_test_set(Path(source))
     split = provenance.get("judged_on")
     if split not in ("test", "validation"):
         raise TrainingFailed(
             "The card does not say whether test or validation evaluated the model."
         )
-    _, key = upload.split_uri(source)
+    _, key = split_uri(source)
     folder = TEST_IMAGES / hashlib.sha256(source.encode()).hexdigest()[:20]
     if key == keys.dataset_prefix(provenance.get("dataset", "")):
         skipped = upload.download(s3, f"{source}{split}/", folder / split, on_progress)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from aws.errors import is_absent
 from domain import keys
@@ -27,8 +27,7 @@ from infra.stage import Stage
 from training.config import metrics
 from training.config.errors import TrainingFailed
 from training.config.train_config import MACHINERY, TrainConfig
-from training.data import dataset as data
-from training.launch import upload
+from training.launch import input_channels, s3_copy
 from training.launch.watch import watch_job
 
 if TYPE_CHECKING:
@@ -102,25 +101,14 @@ def prepare_and_start(request: JobRequest, session: boto3.Session, console: Cons
 def prepare_channels(
     request: JobRequest, session: boto3.Session, console: Console
 ) -> dict[str, str]:
-    """The job's input channels, validated and uploaded. Raises TrainingFailed."""
-    s3, bucket = session.client("s3"), request.stage.bucket
-    dataset = upload.inspect_source(s3, request.source, request.config)
-    uris = {"data": request.source}
-    if not request.source.startswith(upload.S3):
-        console.print(visible(data.describe(dataset)), markup=False)
-        uris["data"] = _upload_dataset(s3, bucket, dataset, console)
-    if request.weights:
-        uris["weights"] = upload.upload_weights(s3, bucket, request.weights)
-    return uris
-
-
-def _upload_dataset(s3: "S3Client", bucket: str, dataset: data.Dataset, console: Console) -> str:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("images in S3", total=None)
-        return upload.upload_dataset(
-            s3, bucket, dataset, lambda n, of: progress.update(bar, completed=n, total=of)
-        )
+    """The job's input channels, validated and in S3. Raises TrainingFailed."""
+    many = Config(
+        max_pool_connections=s3_copy.THREADS, retries={"mode": "adaptive", "max_attempts": 10}
+    )
+    s3, bucket = session.client("s3", config=many), request.stage.bucket
+    return input_channels.prepare(
+        s3, bucket, request.source, request.weights, request.config, console
+    )
 
 
 def run_id(request: JobRequest, channels: Mapping[str, str]) -> str:

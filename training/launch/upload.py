@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
 from PIL import Image
 
 from domain import keys
@@ -24,11 +23,11 @@ from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.data.dataset import Dataset, Example
 from training.data.folders import inside
+from training.launch.s3_objects import S3, list_objects, split_uri
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-S3 = "s3://"
 THREADS = 16
 FILES_AT_ONCE = 1_000
 """Queued for the threads: a million futures would fill memory."""
@@ -65,9 +64,9 @@ def _skeleton(s3: "S3Client", source: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="sortbox-") as name:
         picture = Path(name, ".picture.png")
         Image.new("RGB", (8, 8)).save(picture)
-        for key, _ in _list_objects(s3, bucket, prefix):
+        for item in list_objects(s3, bucket, prefix):
             try:
-                path = below(prefix, key)
+                path = below(prefix, item.key)
                 names.add(path)
             except UnsafeName as error:
                 unsafe.append(str(error))
@@ -90,7 +89,7 @@ def _skeleton(s3: "S3Client", source: str) -> Iterator[Path]:
 def upload_dataset(s3: "S3Client", bucket: str, dataset: Dataset, on_progress: OnProgress) -> str:
     """Returns the dataset's s3:// address. Files that exist there are not uploaded again."""
     prefix = keys.dataset_prefix(dataset.fingerprint)
-    existing = dict(_list_objects(s3, bucket, prefix))
+    existing = {item.key: item.size for item in list_objects(s3, bucket, prefix)}
     files = [
         (key_in_dataset(split, example, dataset), example)
         for split, examples in dataset.splits.items()
@@ -126,11 +125,7 @@ def key_in_dataset(split: str, example: Example, dataset: Dataset) -> str:
 
 
 def upload_weights(s3: "S3Client", bucket: str, source: str) -> str:
-    """Returns the s3:// address of a weights file. Raises TrainingFailed if there is none."""
-    if source.startswith(S3):
-        if not next(_list_objects(s3, *split_uri(source)), None):
-            raise TrainingFailed(f"There are no weights at {source}.")
-        return source
+    """Returns the s3:// address of a local weights file. Raises TrainingFailed if there is none."""
     path = Path(source)
     if not path.is_file():
         raise TrainingFailed(
@@ -157,17 +152,17 @@ def download(s3: "S3Client", source: str, folder: Path, on_progress: OnProgress)
     names = Names(_ignores_case(folder))
     objects: list[tuple[PurePosixPath, str, int]] = []
     left_out: list[str] = []
-    for key, size in _list_objects(s3, bucket, prefix):
+    for item in list_objects(s3, bucket, prefix):
         try:
-            path = below(prefix, key)
+            path = below(prefix, item.key)
             names.add(path)
         except UnsafeName as error:
             left_out.append(str(error))
             continue
-        if size > LARGEST_BYTES:
+        if item.size > LARGEST_BYTES:
             left_out.append(f"{path}: larger than {LARGEST_BYTES:,} bytes")
         else:
-            objects.append((path, key, size))
+            objects.append((path, item.key, item.size))
 
     def fetch(path: PurePosixPath, key: str, size: int) -> None:
         if not _is_downloaded(folder, path, size):
@@ -203,23 +198,6 @@ def _ignores_case(folder: Path) -> bool:
         return os.path.lexists(Path(probe.name).with_name(Path(probe.name).name.upper()))
 
 
-def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key."""
-    bucket, _, key = uri.removeprefix(S3).partition("/")
-    return bucket, key
-
-
-def _list_objects(s3: "S3Client", bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
-    """Keys and sizes, without folders' placeholders. Raises TrainingFailed for a missing bucket."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    try:
-        for page in pages:
-            for item in page.get("Contents", []):
-                if not item["Key"].endswith("/"):
-                    yield item["Key"], item["Size"]
-    except ClientError as error:
-        raise TrainingFailed(f"{S3}{bucket}/{prefix} cannot be listed: {error}") from error
-
-
 def _exists(s3: "S3Client", bucket: str, key: str) -> bool:
-    return next(_list_objects(s3, bucket, key), ("", 0))[0] == key
+    first = next(list_objects(s3, bucket, key), None)
+    return first is not None and first.key == key

@@ -18,6 +18,28 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "a job is given data that its role may not read",
+        "training/launch/s3_copy.py",
+        '    return source == bucket and key.startswith(keys.TRAINING) and "//" not in key\n',
+        "    return source == bucket\n",
+        f"{UNIT}/training/launch/test_s3_copy.py",
+    ),
+    Mistake(
+        "an object that changed since it was counted is copied",
+        "training/launch/s3_copy.py",
+        "            CopySourceIfMatch=item.etag,\n",
+        "",
+        f"{UNIT}/training/launch/test_s3_copy.py",
+    ),
+    Mistake(
+        "the copy's prefix does not depend on what the objects hold",
+        "training/launch/s3_copy.py",
+        r'{item.size}\0{item.etag}\n".encode()',
+        r'{item.size}\n".encode()',
+        f"{UNIT}/training/launch/test_s3_copy.py"
+        "::test_data_that_changed_have_another_prefix_and_the_same_data_elsewhere_the_same",
+    ),
+    Mistake(
         "the latest job is the first of a listing whose default order is ascending",
         "training/launch/candidate.py",
         '        SortOrder="Descending",\n',

@@ -1,0 +1,80 @@
+"""The input channels of a job: images and weights, validated, in S3 where the role may read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from domain import keys
+from domain.foreign import visible
+from training.config.errors import TrainingFailed
+from training.config.train_config import TrainConfig
+from training.data import dataset as data
+from training.launch import s3_copy, upload
+from training.launch.s3_copy import OnProgress, Source
+from training.launch.s3_objects import S3, list_objects, split_uri
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+def prepare(
+    s3: "S3Client",
+    bucket: str,
+    source: str,
+    weights: str | None,
+    config: TrainConfig,
+    console: Console,
+) -> dict[str, str]:
+    """s3:// addresses by channel. `source` and `weights` are local or in S3, `bucket` the stage's.
+
+    Raises TrainingFailed, before any compute is spent.
+    """
+    dataset = upload.inspect_source(s3, source, config)
+    if source.startswith(S3):
+        uris = {"data": _in_place_or_copied(s3, bucket, Source(*split_uri(source)), console)}
+    else:
+        console.print(visible(data.describe(dataset)), markup=False)
+        with _bar(console, "images in S3") as on_progress:
+            uris = {"data": upload.upload_dataset(s3, bucket, dataset, on_progress)}
+    if weights and weights.startswith(S3):
+        uris["weights"] = _weights_in_s3(s3, bucket, weights, console)
+    elif weights:
+        uris["weights"] = upload.upload_weights(s3, bucket, weights)
+    return uris
+
+
+def _in_place_or_copied(s3: "S3Client", bucket: str, source: Source, console: Console) -> str:
+    if s3_copy.is_readable_by_role(source.uri, bucket) and not source.is_object:
+        return source.uri
+    contents = s3_copy.measure(s3, source)
+    target = f"{S3}{bucket}/{keys.own_prefix(contents.digest)}"
+    route = s3_copy.route_of(s3, source.bucket)
+    sentence = s3_copy.announcement(source.uri, contents, target, route)
+    console.print(visible(sentence), markup=False, soft_wrap=True)
+    with _bar(console, "objects copied") as on_progress:
+        return s3_copy.copy(s3, source, contents, bucket, on_progress)
+
+
+def _weights_in_s3(s3: "S3Client", bucket: str, uri: str, console: Console) -> str:
+    """A channel is a prefix and must hold one file: `w.pth` is also the prefix of `w.pth2`."""
+    names = [item.key for item in list_objects(s3, *split_uri(uri))]
+    if not names:
+        raise TrainingFailed(f"There are no weights at {uri}.")
+    is_object = split_uri(uri)[1] in names
+    if len(names) > 1 and not is_object:
+        raise TrainingFailed(
+            f"There are {len(names):,} objects at {uri}, and weights are one file: name it."
+        )
+    only = Source(*split_uri(uri), is_object=is_object and len(names) > 1)
+    return _in_place_or_copied(s3, bucket, only, console)
+
+
+@contextmanager
+def _bar(console: Console, title: str) -> Iterator[OnProgress]:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task(title, total=None)
+        yield lambda done, of: progress.update(bar, completed=done, total=of)
