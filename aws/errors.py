@@ -15,6 +15,19 @@ MISSING_CODES = frozenset(
     }
 )
 
+LIMIT_CODES = frozenset(
+    {
+        "ResourceLimitExceeded",  # SageMaker
+        "AccountLimitExceededException",  # CodeBuild
+        "LimitExceeded",  # IAM
+        "LimitExceededException",  # CloudFormation, ECR, KMS, CloudWatch Logs
+        "ServiceQuotaExceededException",
+        "TooManyBuckets",
+    }
+)
+"""A quota of the account does not allow it, so that asking again is of no use (botocore's service
+models)."""
+
 RETRIED_STATUSES = (408, 429)
 """Of a container's 4xx: it was slow or busy, which says nothing about what it was sent."""
 
@@ -60,6 +73,11 @@ def is_missing(error: ClientError) -> bool:
         or (code == "ValidationException" and "Could not find" in message)
         or (code == "ValidationError" and "does not exist" in message)
     )
+
+
+def is_limit(error: ClientError) -> bool:
+    """A quota of the account is used up, or 0; `infra.quotas` has the sentence."""
+    return code_of(error) in LIMIT_CODES
 
 
 def is_there_already(error: ClientError) -> bool:

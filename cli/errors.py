@@ -72,6 +72,11 @@ def of_aws(error: Exception) -> str | None:
     from botocore import exceptions as aws
 
     if isinstance(error, aws.ClientError):
+        from aws.errors import is_limit
+        from infra.quotas import refusal
+
+        if is_limit(error):
+            return refusal(error)
         return _refused(error.response["Error"].get("Code", ""), str(error))
     sentences: dict[tuple[type[Exception], ...], str] = {
         (aws.NoRegionError,): "Which region? Set AWS_REGION, or `region` in your AWS profile.",

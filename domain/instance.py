@@ -1,8 +1,14 @@
-"""What the name of an instance type says about its machine."""
+"""What the name of an instance type says about its machine, and the default type."""
 
 import re
+from typing import Final
 
 from domain.errors import SortboxError
+
+DEFAULT_TYPE: Final = "ml.m5.xlarge"
+
+PARALLEL_TRIALS = 2
+"""Of a search, where nobody asks for another number: as many training machines at once."""
 
 GPU = re.compile(r"[gp][0-9].*")
 """Families with NVIDIA's GPUs: g4dn, g5, p4d, p6-b200 …"""

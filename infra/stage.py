@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from aws.errors import is_missing
 from domain.errors import SortboxError
+from domain.instance import DEFAULT_TYPE
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
@@ -78,7 +79,7 @@ class Stage:
 
     @property
     def endpoint_instance_type(self) -> "ProductionVariantInstanceTypeType":
-        return "ml.m5.xlarge"
+        return DEFAULT_TYPE
 
     @property
     def bucket(self) -> str:

@@ -10,6 +10,7 @@ from cli.errors import REFUSED
 from cli.output import say, say_json
 from cli.parameters import IMAGE, Choice, Command, WithSettings, stage_option
 from cli.stages import LOCAL, connect, image_of
+from domain.instance import DEFAULT_TYPE
 
 if TYPE_CHECKING:
     from infra.shipped import Variant
@@ -57,7 +58,7 @@ def image(stage: "Stage", variant: "Variant", training: bool, instance_type: str
 
     if instance_type and not training:
         raise click.UsageError("--instance-type goes with --training; --variant names an image.")
-    trains = [image_choice.for_training(instance_type or "ml.m5.xlarge")] if training else []
+    trains = [image_choice.for_training(instance_type or DEFAULT_TYPE)] if training else []
     connect(stage)
     for needed in dict.fromkeys([variant, *trains]):
         say(current(stage, needed, build_missing=True))

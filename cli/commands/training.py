@@ -18,12 +18,11 @@ from cli.parameters import (
     stage_option,
 )
 from cli.stages import connect, image_of
+from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
 
 if TYPE_CHECKING:
     from infra.stage import Stage
     from training.launch.job import JobRequest
-
-INSTANCE_TYPE = "ml.m5.xlarge"
 
 
 def _folder_or_address(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -37,7 +36,7 @@ def job_options(command: Any) -> Any:
     options: list[Decorator] = [
         click.argument("data", callback=_folder_or_address),
         stage_option(),
-        click.option("--instance-type", default=INSTANCE_TYPE, show_default=True, metavar="TYPE"),
+        click.option("--instance-type", default=DEFAULT_TYPE, show_default=True, metavar="TYPE"),
         IMAGE,
         click.option("--spot", is_flag=True, help="Use spot instances: cheaper, interruptible."),
         click.option("--managed-debugger", is_flag=True, help="Run SageMaker's own rules as well."),
@@ -78,7 +77,7 @@ def train(data: str, stage: "Stage", **options: Any) -> None:
 @click.option(
     "--parallel",
     type=click.IntRange(1, 100),
-    default=2,
+    default=PARALLEL_TRIALS,
     show_default=True,
     help="Trials that run at once.",
 )

@@ -14,7 +14,9 @@ from aws import active_model
 from aws.errors import is_missing
 from domain import keys
 from domain.instance import has_local_storage
+from infra import quotas
 from infra.diagnostics.cost import load_prices
+from infra.quotas import Machines, Service
 from infra.shipped import Variant
 from infra.stacks import image
 from infra.stage import Stage, StageError
@@ -157,41 +159,57 @@ def _weights(context: CheckContext) -> Iterator[CheckResult]:
     )
 
 
-ENDPOINT_MACHINES = 2
-"""An update brings a second machine up before the first goes."""
-
-
 def _quotas(context: CheckContext) -> Iterator[CheckResult]:
-    """AWS names a quota by instance type and use; a new account has none of many types."""
+    """What the documented steps need; quotas to which no value was applied have the default one."""
     client: ServiceQuotasClient = context.client("service-quotas")
-    kind = context.stage.endpoint_instance_type
-    names = {
-        f"{kind} for endpoint usage": ENDPOINT_MACHINES,
-        f"{kind} for training job usage": 1,
-        f"{kind} for transform job usage": 1,
-    }
-    applied = _values(client, "list_service_quotas", set(names))
-    absent = set(names) - set(applied)  # no value was ever applied to these: the default one holds
-    default = _values(client, "list_aws_default_service_quotas", absent) if absent else {}
-    for name, least in names.items():
-        value = applied.get(name, default.get(name, 0))
-        if value >= least:
-            yield CheckResult("quota", "ok", f"{name} is {value:g}")
+    needs = quotas.needs(_machines(context))
+    known: dict[str, ListedQuota] = {}
+    for service in sorted({need.service for need in needs}):
+        names = {need.name for need in needs if need.service == service}
+        applied = _listed(client, "list_service_quotas", service, names)
+        absent = names - set(applied)
+        known |= applied
+        if absent:
+            known |= _listed(client, "list_aws_default_service_quotas", service, absent)
+    for need in needs:
+        quota = known.get(need.name, ListedQuota(0, None))
+        sentence = f"{need.name} is {quota.value:g}, {need.step} needs {need.least}"
+        if quota.value >= need.least:
+            yield CheckResult("quota", "ok", sentence)
             continue
-        why = ", and an update takes two machines" if least > 1 else ""
-        sentence = f"{name} is {value:g} and has to be {least}{why}: ask for it in Service Quotas"
-        yield CheckResult("quota", "missing", f"{sentence}, it takes a day or two")
+        state: State = "note" if need.optional else "missing"
+        yield CheckResult("quota", state, f"{sentence}: {quotas.how_to_ask(need, quota.code)}")
 
 
-def _values(
+def _machines(context: CheckContext) -> Machines:
+    """As they are deployed: onFolder's environment says what jobs it starts."""
+    functions = context.client("lambda")
+    name = f"{context.stage.prefix}onFolder"
+    settings = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    return Machines(
+        endpoint_type=context.stage.endpoint_instance_type,
+        transform_type=settings["TRANSFORM_INSTANCE_TYPE"],
+        machines_per_job=int(settings["TRANSFORM_INSTANCE_COUNT"]),
+        transform_jobs=int(settings["TRANSFORM_JOBS"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ListedQuota:
+    value: float
+    code: str | None
+
+
+def _listed(
     client: "ServiceQuotasClient",
     operation: Literal["list_service_quotas", "list_aws_default_service_quotas"],
+    service: Service,
     names: set[str],
-) -> dict[str, float]:
+) -> dict[str, ListedQuota]:
     paginator: Any = client.get_paginator(operation)  # the two answer alike
     return {
-        quota["QuotaName"]: quota["Value"]
-        for page in paginator.paginate(ServiceCode="sagemaker")
+        quota["QuotaName"]: ListedQuota(quota["Value"], quota.get("QuotaCode"))
+        for page in paginator.paginate(ServiceCode=service)
         for quota in page["Quotas"]
         if quota["QuotaName"] in names
     }
@@ -200,7 +218,9 @@ def _values(
 def _concurrency(context: CheckContext) -> Iterator[CheckResult]:
     """A function that gets no turn leaves its message invisible for up to 40 minutes."""
     functions = context.client("lambda")
-    limit = functions.get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    limits = functions.get_account_settings()["AccountLimit"]
+    everything = limits["ConcurrentExecutions"]
+    limit = limits.get("UnreservedConcurrentExecutions", everything)
     needed = 1  # onSchedule
     for page in functions.get_paginator("list_event_source_mappings").paginate():
         for mapping in page["EventSourceMappings"]:
@@ -208,13 +228,12 @@ def _concurrency(context: CheckContext) -> Iterator[CheckResult]:
             if name.startswith(context.stage.prefix):
                 needed += mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0)
     sentence = f"the account's functions may run {limit} at once, and this stage's up to {needed}"
-    if needed <= limit:
+    if limit >= needed:
         yield CheckResult("concurrency", "ok", sentence)
-    else:
-        advice = "lower uploadConcurrency, backlogConcurrency, folderConcurrency, pageConcurrency"
-        yield CheckResult(
-            "concurrency", "missing", f"{sentence}: {advice}, or ask in Service Quotas"
-        )
+        return
+    settings = "uploadConcurrency, backlogConcurrency, folderConcurrency, pageConcurrency"
+    advice = quotas.how_to_ask(quotas.functions_need(needed), None)
+    yield CheckResult("concurrency", "missing", f"{sentence}: lower {settings}, or {advice}")
 
 
 def _model(context: CheckContext) -> Iterator[CheckResult]:

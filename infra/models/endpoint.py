@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, WaiterError
 
-from aws.errors import is_missing
+from aws.errors import is_limit, is_missing
 from domain.errors import SortboxError
 from domain.instance import has_gpu, has_local_storage
+from infra import quotas
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -62,20 +63,26 @@ def ensure_model(
 
 def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> None:
     """In service with `config`, whether there is an endpoint, there is none any more, or an earlier
-    activation was interrupted. Raises EndpointError, also while somebody else's update runs.
+    activation was interrupted. Raises EndpointError, also while somebody else's update runs, and
+    where a quota is too small; then the model and the configuration stay, and this can be repeated.
     """
     if not _exists(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config)):
         sagemaker.create_endpoint_config(**_config(stage, config))
     name = stage.endpoint
     status = _settled(sagemaker, name)
-    if status is None:
-        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=stage.tags)
-    elif status != "InService":
-        raise EndpointError(f"endpoint {name} is {status}: try again when it has settled")
-    elif sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] != config:
-        sagemaker.update_endpoint(
-            EndpointName=name, EndpointConfigName=config, DeploymentConfig=_blue_green(stage)
-        )
+    try:
+        if status is None:
+            sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=stage.tags)
+        elif status != "InService":
+            raise EndpointError(f"endpoint {name} is {status}: try again when it has settled")
+        elif sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] != config:
+            sagemaker.update_endpoint(
+                EndpointName=name, EndpointConfigName=config, DeploymentConfig=_blue_green(stage)
+            )
+    except ClientError as error:
+        if not is_limit(error):
+            raise
+        raise EndpointError(quotas.refusal(error)) from error
     _wait(sagemaker, name, config)
 
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError
 
-from aws.errors import is_missing, is_unchanged
+from aws.errors import is_limit, is_missing, is_unchanged
 from domain.container import is_in_container
 from domain.errors import SortboxError
-from infra import shipped
+from infra import quotas, shipped
 from infra.shipped import Variant
 from infra.stacks.deploy import DeployError, updatable_status, wait_for
 from infra.stage import NO_KEY, Stage
@@ -100,16 +100,26 @@ def build(stage: Stage, variant: Variant, sources: bytes) -> None:
     key = f"deploy/image/{name}.zip"
     boto3.client("s3").put_object(Bucket=stage.bucket, Key=key, Body=sources)
     codebuild = boto3.client("codebuild")
-    started = codebuild.start_build(
-        projectName=STACK,
-        sourceTypeOverride="S3",
-        sourceLocationOverride=f"{stage.bucket}/{key}",
-        environmentVariablesOverride=[
-            {"name": "VARIANT", "value": variant},
-            {"name": "TAG", "value": name},
-        ],
-    )
-    _follow(codebuild, str(started["build"]["id"]))
+    _follow(codebuild, start_build(codebuild, f"{stage.bucket}/{key}", variant, name))
+
+
+def start_build(codebuild: "CodeBuildClient", sources: str, variant: Variant, name: str) -> str:
+    """The build's id. `sources` is bucket/key of the zip. Raises ImageError for a quota of 0."""
+    try:
+        started = codebuild.start_build(
+            projectName=STACK,
+            sourceTypeOverride="S3",
+            sourceLocationOverride=sources,
+            environmentVariablesOverride=[
+                {"name": "VARIANT", "value": variant},
+                {"name": "TAG", "value": name},
+            ],
+        )
+    except ClientError as error:
+        if not is_limit(error):
+            raise
+        raise ImageError(quotas.refusal(error)) from error
+    return str(started["build"]["id"])
 
 
 def deploy_stack(cloudformation: "CloudFormationClient", key: str) -> None:

@@ -8,7 +8,7 @@ from tests.faults.test_simulation import quiet
 __all__ = ["quiet"]
 
 SCALED = Stage(upload_concurrency=2, backlog_concurrency=2, uploader_burst=10, rate=10)
-"""A fifth of a stage, so that a fifth of the singles is as much to it."""
+"""A fifth of a stage's endpoint, so that a fifth of the singles is as much to it."""
 
 SINGLES = 20_000
 

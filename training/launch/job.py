@@ -22,7 +22,7 @@ from domain import keys
 from domain.archive import ArchiveError, members
 from domain.errors import SortboxError
 from domain.foreign import visible
-from domain.instance import has_local_storage
+from domain.instance import DEFAULT_TYPE, has_local_storage
 from infra.stage import Stage
 from training.config import metrics
 from training.config.errors import TrainingFailed
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 REPORTS = Path("build/reports")
-INSTANCE_TYPE = "ml.m5.xlarge"
 VOLUME_GB = 50
 MAX_HOURS = 24
 
@@ -78,7 +77,7 @@ def job_request(
     image: str,
     source: str,
     hyperparameters: Mapping[str, str],
-    instance_type: str = INSTANCE_TYPE,
+    instance_type: str = DEFAULT_TYPE,
     spot: bool = False,
 ) -> JobRequest:
     """`hyperparameters`: text by name; `weights` may also be a file or an s3:// address.

@@ -14,6 +14,7 @@ import boto3
 from rich.console import Console
 
 from domain.foreign import visible
+from domain.instance import PARALLEL_TRIALS
 from training.config import metrics, search_space, train_config, trials
 from training.config.errors import TrainingFailed
 from training.config.hyperparameter import Categorical, Continuous
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from sagemaker.train.tuner import HyperparameterTuner
 
 STRATEGIES = ("Bayesian", "Random", "Grid")
-PARALLEL_JOBS = 2
 ALL_FAILED = "all trials failed."
 NAME_CHARACTERS = 32
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -38,7 +38,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
     strategy: str = STRATEGIES[0]
-    parallel: int = PARALLEL_JOBS
+    parallel: int = PARALLEL_TRIALS
     early_stopping: bool = True
     parents: tuple[str, ...] = ()
     """Tuning jobs for a warm start."""

@@ -284,10 +284,31 @@ _PLANTED = (
     ),
     (
         "a quota of one machine passes for two",
-        "infra/diagnostics/doctor.py",
+        "infra/quotas.py",
         "ENDPOINT_MACHINES = 2\n",
         "ENDPOINT_MACHINES = 1\n",
         f"{UNIT}/infra/diagnostics/test_doctor.py",
+    ),
+    (
+        "an account that reserves its functions' turns is taken for one that does not",
+        "infra/diagnostics/doctor.py",
+        '    limit = limits.get("UnreservedConcurrentExecutions", everything)\n',
+        "    limit = everything\n",
+        f"{UNIT}/infra/diagnostics/test_doctor.py",
+    ),
+    (
+        "a stage's functions take more turns than a new account has",
+        SERVERLESS,
+        "    uploadConcurrency: 3 #",
+        "    uploadConcurrency: 4 #",
+        OURS,
+    ),
+    (
+        "an endpoint that a quota refuses ends in a traceback",
+        "infra/models/endpoint.py",
+        "        raise EndpointError(quotas.refusal(error)) from error\n",
+        "        raise\n",
+        f"{UNIT}/infra/models/test_activate.py",
     ),
     (
         "dead letters tell nobody",

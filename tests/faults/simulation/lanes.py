@@ -32,8 +32,8 @@ BATCH = 10
 class Stage:
     """As serverless.yml has it; `rate` is the endpoint's, in images a second."""
 
-    upload_concurrency: int = 10
-    backlog_concurrency: int = 5
+    upload_concurrency: int = 3
+    backlog_concurrency: int = 2
     uploader_burst: int = 50
     rate: float = 50.0
 

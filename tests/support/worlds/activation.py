@@ -32,6 +32,8 @@ class Endpoint:
     status: str = "InService"
     creation_ends: str = "InService"
     """The status that an endpoint which is being created comes to."""
+    refusal: str | None = None
+    """What SageMaker says of the account's quota, in place of starting a machine."""
 
     def _describe(self, name: str) -> dict[str, Any]:
         if name not in self.made:
@@ -60,12 +62,20 @@ class Endpoint:
         }
 
     def create_endpoint(self, *, EndpointConfigName: str, **_: Any) -> None:
+        self._machine("CreateEndpoint")
         if "endpoint" in self.made:
             raise error("CreateEndpoint", 400, "ValidationException")
         self.made.add("endpoint")
         self.config, self.status = EndpointConfigName, "InService"
 
+    def _machine(self, operation: str) -> None:
+        if self.refusal is not None:
+            refused = error(operation, 400, "ResourceLimitExceeded")
+            refused.response["Error"]["Message"] = self.refusal
+            raise refused
+
     def update_endpoint(self, *, EndpointConfigName: str, **_: Any) -> None:
+        self._machine("UpdateEndpoint")
         self.config = EndpointConfigName
 
     def delete_endpoint(self, **_: Any) -> None:

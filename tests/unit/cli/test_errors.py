@@ -49,6 +49,16 @@ def raising(error: BaseException) -> Callable[[], object]:
         (client_error("ExpiredToken"), 1, "has expired"),
         (client_error("InvalidClientTokenId"), 1, "does not accept these credentials"),
         (client_error("ValidationException"), 1, "AWS refused"),
+        (
+            client_error(
+                "ResourceLimitExceeded",
+                "The account-level service limit 'ml.m5.xlarge for training job usage' is 0 "
+                "Instances, with current utilization of 0 Instances and a request delta of 1.",
+            ),
+            1,
+            "The quota 'ml.m5.xlarge for training job usage' does not allow that",
+        ),
+        (client_error("LimitExceededException"), 1, "console.aws.amazon.com/servicequotas"),
         (FileNotFoundError(2, "No such file or directory", "x.csv"), 1, "x.csv: No such file"),
     ],
 )

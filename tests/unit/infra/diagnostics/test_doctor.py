@@ -30,21 +30,50 @@ class Aws:
         return found
 
 
+BUILDS = "Concurrently running builds for Linux/Medium environment"
+ENDPOINT = "ml.m5.xlarge for endpoint usage"
+TRANSFORM = "ml.c5.xlarge for transform job usage"
+TRAINING = "ml.m5.xlarge for training job usage"
+SPOT = "ml.m5.xlarge for spot training job usage"
+
+ENOUGH = {BUILDS: 1, ENDPOINT: 2, TRANSFORM: 20, TRAINING: 2, SPOT: 1}
+
+
 class Quotas:
     """As applied in the account; `default`: what AWS gives every account."""
 
-    def __init__(self, default: "Quotas | None" = None, **values: float) -> None:
-        self.default, self.values = default, values
+    def __init__(self, applied: dict[str, int], default: dict[str, int] | None = None) -> None:
+        self.default, self.applied = default or {}, applied
 
     def get_paginator(self, operation: str) -> "Quotas":
         if operation == "list_aws_default_service_quotas":
-            return self.default or Quotas()
+            return Quotas(self.default)
         return self
 
-    def paginate(self, **said: str) -> Iterator[Any]:
-        for use, value in self.values.items():
-            name = f"ml.m5.xlarge for {use.replace('_', ' ')} usage"
-            yield {"Quotas": [{"QuotaName": name, "Value": value}]}
+    def paginate(self, *, ServiceCode: str) -> Iterator[Any]:
+        for name, value in self.applied.items():
+            if ServiceCode == ("codebuild" if name == BUILDS else "sagemaker"):
+                yield {"Quotas": [{"QuotaName": name, "Value": value, "QuotaCode": "L-4711"}]}
+
+
+class Deployed:
+    """Lambda as far as onFolder's environment goes."""
+
+    def get_function_configuration(self, *, FunctionName: str) -> Any:
+        assert FunctionName == "sortbox-dev-onFolder"
+        settings = {
+            "TRANSFORM_INSTANCE_TYPE": "ml.c5.xlarge",
+            "TRANSFORM_INSTANCE_COUNT": "2",
+            "TRANSFORM_JOBS": "10",
+        }
+        return {"Environment": {"Variables": settings}}
+
+    def get_account_settings(self) -> Any:
+        raise NoCredentialsError
+
+
+def quotas_found(quotas: Quotas) -> list[CheckResult]:
+    return found("quota", service_quotas=quotas, **{"lambda": Deployed()})
 
 
 class Endpoint:
@@ -60,23 +89,46 @@ def found(about: str, **services: Any) -> list[CheckResult]:
     return [each for each in doctor.run_checks(patient) if each.about == about]
 
 
-def test_a_quota_of_none_is_missing_and_one_that_is_not_listed_too() -> None:
-    findings = found("quota", service_quotas=Quotas(endpoint=2, transform_job=0))
-    assert [each.state for each in findings] == ["ok", "missing", "missing"]
-    assert "ml.m5.xlarge for endpoint usage is 2" in findings[0].sentence
+def test_an_account_with_every_quota_of_the_documented_steps_lacks_nothing() -> None:
+    assert {each.state for each in quotas_found(Quotas(ENOUGH))} == {"ok"}
 
 
-def test_a_quota_of_one_machine_is_too_small_for_an_update_of_the_endpoint() -> None:
-    first, *_ = found("quota", service_quotas=Quotas(endpoint=1, transform_job=1, training_job=1))
-    assert first.state == "missing"
-    assert "endpoint usage is 1 and has to be 2" in first.sentence
+@pytest.mark.parametrize(
+    ("name", "value", "states", "step"),
+    [
+        (BUILDS, 0, {"missing"}, "sortbox image"),
+        (ENDPOINT, 1, {"missing"}, "sortbox promote"),
+        (TRANSFORM, 1, {"missing", "note"}, "transform job"),
+        (TRANSFORM, 19, {"note"}, "transformJobs"),
+        (TRAINING, 0, {"missing"}, "sortbox train"),
+        (TRAINING, 1, {"missing"}, "sortbox tune"),
+        (SPOT, 0, {"note"}, "--spot"),
+    ],
+)
+def test_a_quota_that_is_too_small_is_named_with_the_step_and_how_to_ask(
+    name: str, value: int, states: set[str], step: str
+) -> None:
+    wrong = [each for each in quotas_found(Quotas(ENOUGH | {name: value})) if each.state != "ok"]
+    assert {each.state for each in wrong} == states
+    said = "\n".join(each.sentence for each in wrong)
+    assert f"{name} is {value}, " in said
+    assert step in said
+    assert "--quota-code L-4711 --desired-value" in said
+    assert "hours to days" in said
+
+
+def test_a_new_account_that_lists_no_quota_has_none() -> None:
+    findings = quotas_found(Quotas({}))
+    assert {each.state for each in findings} == {"missing", "note"}
+    assert "console.aws.amazon.com/servicequotas" in findings[0].sentence
 
 
 def test_a_quota_that_was_never_applied_has_its_default_value() -> None:
-    default = Quotas(endpoint=4, transform_job=0, training_job=4)
-    findings = found("quota", service_quotas=Quotas(default, endpoint=2, transform_job=1))
-    assert [each.state for each in findings] == ["ok", "ok", "ok"]
-    assert "training job usage is 4" in findings[1].sentence
+    """ListServiceQuotas leaves it out (botocore's service model)."""
+    applied = {name: value for name, value in ENOUGH.items() if name != TRAINING}
+    findings = quotas_found(Quotas(applied, default={TRAINING: 4, ENDPOINT: 0}))
+    assert {each.state for each in findings} == {"ok"}
+    assert any(f"{TRAINING} is 4" in each.sentence for each in findings)
 
 
 class Functions:
@@ -86,7 +138,8 @@ class Functions:
         self.limit, self.concurrencies = limit, concurrencies
 
     def get_account_settings(self) -> Any:
-        return {"AccountLimit": {"ConcurrentExecutions": self.limit}}
+        unreserved = {"UnreservedConcurrentExecutions": self.limit}
+        return {"AccountLimit": {"ConcurrentExecutions": 1000, **unreserved}}
 
     def get_paginator(self, operation: str) -> "Functions":
         return self

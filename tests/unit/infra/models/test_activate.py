@@ -129,6 +129,26 @@ def test_the_model_that_is_active_already_moves_nothing() -> None:
     assert s3.objects[ACTIVE_MODEL] == before, "doing it twice is doing it once"
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_quota_that_is_too_small_is_a_sentence_and_the_same_command_goes_on(version: int) -> None:
+    """The first needs one machine, an update a second; SageMaker's words for either are these."""
+    s3, endpoint = FakeS3(), Endpoint()
+    if version == 2:
+        serve_here(s3, endpoint, 1)
+    before = pointed_at(s3)
+    endpoint.refusal = (
+        "The account-level service limit 'ml.m5.xlarge for endpoint usage' is "
+        f"{version - 1} Instances, with current utilization of {version - 1} Instances and a "
+        "request delta of 1 Instances."
+    )
+    with pytest.raises(ActivationError, match=r"'ml\.m5\.xlarge for endpoint usage'.*ask for more"):
+        serve_here(s3, endpoint, version)
+    assert pointed_at(s3) == before
+    endpoint.refusal = None
+    serve_here(s3, endpoint, version)
+    assert pointed_at(s3) == pets(version)
+
+
 def test_what_is_active_is_served_again_after_its_endpoint_was_removed() -> None:
     s3, endpoint = FakeS3(), Endpoint()
     serve_here(s3, endpoint, 1)

@@ -8,14 +8,16 @@ import sys
 import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from domain import container
-from infra import shipped
+from infra import quotas, shipped
 from infra.shipped import Variant
 from infra.stacks import image
+from infra.stacks.image import ImageError
+from tests.support.fakes.aws import error
 from training.reports.model_card import code_version
 
 REPOSITORY = Path(__file__).parents[4]
@@ -182,3 +184,29 @@ def test_an_edited_module_of_the_container_changes_both(module: str, copy: Path)
         file.write("# another line\n")
     assert names_of(copy)[0] != tag
     assert names_of(copy)[1] != code
+
+
+class NoBuilds:
+    """CodeBuild in an account that may run none."""
+
+    def start_build(self, **_: Any) -> Any:
+        refused = error("StartBuild", 400, "AccountLimitExceededException")
+        refused.response["Error"]["Message"] = (
+            "Cannot have more than 0 builds in queue for the account"
+        )
+        raise refused
+
+
+def test_an_account_without_builds_is_a_sentence_that_names_the_quota() -> None:
+    codebuild: Any = NoBuilds()
+    with pytest.raises(ImageError, match=re.escape(quotas.BUILDS)) as refused:
+        image.start_build(codebuild, "bucket/key.zip", "cpu", "cpu-0")
+    assert "more than 0 builds" in str(refused.value)
+    assert "services/codebuild/quotas" in str(refused.value)
+
+
+def test_the_quota_that_is_named_is_the_one_of_the_machine_that_builds() -> None:
+    """CodeBuild has one for each compute type (AWS General Reference, CodeBuild quotas)."""
+    kind = re.search(r"ComputeType: BUILD_GENERAL1_(\w+)", image.TEMPLATE.read_text())
+    assert kind
+    assert f"Linux/{kind[1].capitalize()} environment" in quotas.BUILDS

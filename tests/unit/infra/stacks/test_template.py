@@ -100,6 +100,14 @@ def test_a_batch_reports_its_failures_one_by_one_and_its_concurrency_is_bounded(
     assert sorted(mapping["BatchSize"] for mapping in mappings) == [1, 1, 10, 10]
 
 
+def test_a_stages_functions_fit_into_a_new_account(template: Template) -> None:
+    """Which runs 10 at once; a throttled message stays invisible for up to 40 minutes."""
+    mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    on_schedule = 1
+    together = sum(mapping["ScalingConfig"]["MaximumConcurrency"] for mapping in mappings)
+    assert together + on_schedule <= 10
+
+
 def test_lambda_does_not_cut_off_a_folder_that_is_fed_all_the_time(template: Template) -> None:
     """Its recursion detection counts a lineage of messages, about 16 long; the two send in turn."""
     allowed = {

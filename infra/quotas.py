@@ -1,0 +1,106 @@
+"""The quotas of an account that the documented steps need, and how to ask for more.
+
+A new account has 0 of many `ml.*` types, 10 concurrent functions and sometimes no builds. Quotas
+are looked up by name: Service Quotas documents the names, and their codes differ per instance type.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from botocore.exceptions import ClientError
+
+from aws.errors import code_of, message_of
+from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
+
+Service = Literal["sagemaker", "codebuild", "lambda"]
+
+CONSOLE = "https://console.aws.amazon.com/servicequotas/home"
+DELAY = "an answer takes hours to days"
+
+ENDPOINT_MACHINES = 2
+"""An update brings a second machine up before the first goes."""
+
+BUILDS = "Concurrently running builds for Linux/Medium environment"
+"""Of the compute type in image.yml."""
+
+FUNCTIONS = "Concurrent executions"
+
+SERVICES: dict[str, Service] = {
+    "ResourceLimitExceeded": "sagemaker",
+    "AccountLimitExceededException": "codebuild",
+}
+"""Whose quota an error is about; other codes are those of many services."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """`step` cannot be done with less than `least` of a quota."""
+
+    service: Service
+    name: str
+    least: int
+    step: str
+    optional: bool = False
+    """The step has another way, so a smaller quota is worth a note only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """What a stage runs on, as it is deployed."""
+
+    endpoint_type: str
+    transform_type: str
+    machines_per_job: int
+    transform_jobs: int
+
+
+def needs(machines: Machines) -> tuple[Need, ...]:
+    """What the documented steps need beside `functions_need`."""
+    endpoint = f"{machines.endpoint_type} for endpoint usage"
+    training = f"{DEFAULT_TYPE} for training job usage"
+    spot = f"{DEFAULT_TYPE} for spot training job usage"
+    transform = f"{machines.transform_type} for transform job usage"
+    machines_per_job, jobs = machines.machines_per_job, machines.transform_jobs
+    return (
+        Need("codebuild", BUILDS, 1, "`./sortbox image`"),
+        Need("sagemaker", endpoint, ENDPOINT_MACHINES, "`./sortbox promote`, which updates with a "
+             "second machine beside the first,"),
+        Need("sagemaker", transform, machines_per_job, "a folder's transform job"),
+        Need("sagemaker", transform, machines_per_job * jobs, "a stage of as many jobs at once as "
+             f"transformJobs says, {jobs},", optional=True),
+        Need("sagemaker", training, 1, "`./sortbox train`"),
+        Need("sagemaker", training, PARALLEL_TRIALS, "`./sortbox tune`"),
+        Need("sagemaker", spot, 1, "`./sortbox train --spot`", optional=True),
+    )  # fmt: skip
+
+
+def functions_need(concurrency: int) -> Need:
+    return Need("lambda", FUNCTIONS, concurrency, "this stage's functions")
+
+
+def how_to_ask(need: Need, code: str | None) -> str:
+    """`code` is the quota's, where Service Quotas lists it."""
+    if code is None:
+        return f"ask for more at {CONSOLE}/services/{need.service}/quotas; {DELAY}"
+    return (
+        "ask for more: `aws service-quotas request-service-quota-increase --service-code "
+        f"{need.service} --quota-code {code} --desired-value {need.least}`; {DELAY}"
+    )
+
+
+def refusal(error: ClientError) -> str:
+    """The sentence for an error that `aws.errors.is_limit` knows.
+
+    SageMaker names the quota in quotes ("The account-level service limit 'ml.m5.xlarge for endpoint
+    usage' is 0 Instances, with …"); CodeBuild says "Cannot have more than 0 builds in queue for the
+    account" and names none.
+    """
+    service, message = SERVICES.get(code_of(error)), message_of(error)
+    quoted = re.search(r"'([^']+)'", message)
+    name = quoted[1] if quoted else BUILDS if service == "codebuild" else "one of the account's"
+    page = f"{CONSOLE}/services/{service}/quotas" if service else CONSOLE
+    return (
+        f"The quota {name!r} does not allow that ({message.rstrip('. ')}): ask for more at {page}; "
+        f"{DELAY}, and the same command then goes on from here."
+    )
