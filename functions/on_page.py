@@ -142,7 +142,7 @@ class Pages:
             case ViaEndpoint():
                 return partial(self._ask_endpoint, page, other_objects)
             case ViaTransform():
-                listing = outputs(self.bucket, page.inputs, page.output, page.rows)
+                listing = outputs(self.bucket, page.inputs, page.output, page.rows, page.manifest)
                 has_failed = len(listing) < len(page.rows) and bool(
                     self.bucket.head(failed_key(page.ref))
                 )

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aws.bucket import Bucket, Listed
+from batch.jobs.output_names import SUFFIX, beyond_prefix, find_elsewhere
 from batch.planning.slice import Row
 from domain import reply
 from domain.reply import Reply
-
-SUFFIX = ".out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +23,15 @@ def output_order(row: Row) -> str:
 
 
 def outputs(
-    bucket: Bucket, inputs: str, output: str, rows: tuple[Row, ...]
+    bucket: Bucket, inputs: str, output: str, rows: tuple[Row, ...], manifest: str
 ) -> Mapping[str, Listed]:
     """The outputs of a page, by image key: one LIST, or two, because they are neighbours.
 
     `inputs` is the manifest's prefix and `output` the job's. An output's name is the input's,
-    beyond the prefix, and `.out`; what is not there was not answered.
+    beyond the prefix, and `.out`; what is not there was not answered. A page without any looks for
+    the other names that SageMaker's reference can be read to mean.
     """
-    image_of = {output + row.key.removeprefix(inputs) + SUFFIX: row.key for row in rows}
+    image_of = {output + beyond_prefix(inputs, row.key) + SUFFIX: row.key for row in rows}
     first, final = min(image_of), max(image_of)
     listing: dict[str, Listed] = {}
     # A listing starts after a key: the first, less its last letter, sorts just before it.
@@ -40,7 +40,10 @@ def outputs(
             break
         if listed.key in image_of:
             listing[image_of[listed.key]] = listed
-    return listing
+    if listing:
+        return listing
+    elsewhere = find_elsewhere(bucket, inputs, output, manifest)
+    return {row.key: elsewhere[row.key] for row in rows if row.key in elsewhere}
 
 
 def reply_in(bucket: Bucket, listed: Listed | None) -> Reply | NoReply:

@@ -202,7 +202,8 @@ def latest(bucket: Bucket, run: RunKeys, most: int = 2) -> tuple[Slice, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page with what is needed to answer it. `inputs` and `output` are its job's key prefixes.
+    """A page with what is needed to answer it. `inputs` and `output` are its job's key prefixes,
+    `manifest` the key of its manifest.
 
     `outputs`: where all jobs of the run write. `beside`: where the slice's other jobs write, which
     do the same to images of another size.
@@ -215,6 +216,7 @@ class Page:
     inputs: str
     output: str
     outputs: str
+    manifest: str
     beside: tuple[str, ...] = ()
 
 
@@ -234,6 +236,7 @@ def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
         inputs=inputs_of(planned.scope),
         output=run.output(job),
         outputs=run.outputs,
+        manifest=planned.manifest_key(run, ref.part),
         beside=planned.outputs_beside(run, stage, ref.part),
     )
 

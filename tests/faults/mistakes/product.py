@@ -527,6 +527,13 @@ OF_THE_PRODUCT = (
         f"{UNIT}/training/test_launcher.py",
     ),
     Mistake(
+        "of two images that an output's name can mean the first is answered",
+        "batch/jobs/output_names.py",
+        "for name, owner in owners.items() if len(owner) == 1}",
+        "for name, owner in owners.items()}",
+        f"{UNIT}/batch/jobs/test_output_names.py",
+    ),
+    Mistake(
         "outputs are matched by their position",
         "batch/jobs/collect.py",
         "            listing[image_of[listed.key]] = listed\n",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from batch.jobs.output_names import beyond_prefix
 from domain.reply import to_json
 from tests.support.fakes.aws import FakeS3, error
 from tests.support.worlds.uploads import model, reply_to
@@ -51,6 +52,8 @@ class FakeSageMaker:
     jobs: dict[str, FakeJob] = field(default_factory=dict)
     meanwhile: Callable[[], None] = lambda: None
     """Called before a job is created: what another process does at that moment."""
+    name_output: Callable[[str, str], str] = beyond_prefix
+    """The name of an output, without `.out`, by the manifest's prefix and the image's key."""
 
     def create_transform_job(self, **request: Any) -> dict[str, Any]:
         self.meanwhile()
@@ -91,7 +94,7 @@ class FakeSageMaker:
             if image is None or not answers(key):
                 status = "Failed" if status == "Completed" else status
                 continue
-            relative = key.removeprefix(self._key(head["prefix"]))
+            relative = self.name_output(self._key(head["prefix"]), key)
             self.write(name, relative, to_json(reply_to(image.body, model(job.number))))
         job.status = status
         job.reason = reason if status == "Failed" else None

@@ -12,6 +12,7 @@ from tests.support.fakes.aws import FakeS3
 from tests.support.worlds.uploads import model, reply_to
 
 INPUTS = "inbox/trip/"
+MANIFEST = "work/runs/t/n/plans/1-000000-p/0.manifest"
 OUTPUT = "work/runs/t/n/output/1-000000-0/"
 
 
@@ -36,7 +37,7 @@ def write(s3: FakeS3, *names: str) -> None:
 
 
 def found(s3: FakeS3, page: tuple[Row, ...]) -> dict[str, str]:
-    listed = outputs(bucket(s3), INPUTS, OUTPUT, page)
+    listed = outputs(bucket(s3), INPUTS, OUTPUT, page, MANIFEST)
     return {key: each.key for key, each in listed.items()}
 
 
@@ -63,7 +64,7 @@ def test_an_image_that_is_named_like_an_output_is_not_one(s3: FakeS3) -> None:
 
 def output(s3: FakeS3, text: str) -> Listed:
     s3.put_object(Bucket="bucket", Key=f"{OUTPUT}a.out", Body=text)
-    return outputs(bucket(s3), INPUTS, OUTPUT, rows("a"))[f"{INPUTS}a"]
+    return outputs(bucket(s3), INPUTS, OUTPUT, rows("a"), MANIFEST)[f"{INPUTS}a"]
 
 
 @pytest.mark.parametrize("content", [b"cat", b"junk"], ids=["labelled", "refused"])
