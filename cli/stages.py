@@ -45,6 +45,11 @@ def connect(stage: "Stage") -> None:
             raise NoRegionError
 
 
+def is_billed(stage: "Stage") -> bool:
+    """Whether somebody pays by the hour for its machines."""
+    return stage.name != LOCAL
+
+
 def image_of(stage: "Stage", variant: "Variant") -> str:
     """The variant of the container's image, by digest; on this machine one stands for all."""
     if stage.name == LOCAL:

@@ -16,6 +16,11 @@ from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
 Service = Literal["sagemaker", "codebuild", "lambda"]
 
 CONSOLE = "https://console.aws.amazon.com/servicequotas/home"
+NO_CAPACITY = "CapacityError"
+"""How the FailureReason of a job begins that got no machine: "CapacityError: Unable to provision
+requested ML compute capacity. Please retry using a different ML instance type."
+"""
+
 DELAY = "an answer takes hours to days"
 
 ENDPOINT_MACHINES = 2
@@ -96,7 +101,10 @@ def refusal(error: ClientError) -> str:
     usage' is 0 Instances, with …"); CodeBuild says "Cannot have more than 0 builds in queue for the
     account" and names none.
     """
-    service, message = SERVICES.get(code_of(error)), message_of(error)
+    return _refusal(message_of(error), SERVICES.get(code_of(error)))
+
+
+def _refusal(message: str, service: Service | None) -> str:
     quoted = re.search(r"'([^']+)'", message)
     name = quoted[1] if quoted else BUILDS if service == "codebuild" else "one of the account's"
     page = f"{CONSOLE}/services/{service}/quotas" if service else CONSOLE
@@ -104,3 +112,17 @@ def refusal(error: ClientError) -> str:
         f"The quota {name!r} does not allow that ({message.rstrip('. ')}): ask for more at {page}; "
         f"{DELAY}, and the same command then goes on from here."
     )
+
+
+def explain_failure(reason: str, instance_type: str) -> str:
+    """Why a job failed, and what to do where AWS had no machine for it: a quota may end a search,
+    which is created before its first trial is refused.
+    """
+    if "service limit '" in reason:
+        return _refusal(reason, "sagemaker")
+    if NO_CAPACITY in reason:
+        return (
+            f"{reason} AWS has no {instance_type} free just now: run the same command later, or "
+            "with another --instance-type."
+        )
+    return reason

@@ -17,12 +17,18 @@ from cli.parameters import (
     set_hyperparameters,
     stage_option,
 )
-from cli.stages import connect, image_of
+from cli.stages import connect, image_of, is_billed
+from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from infra.stage import Stage
     from training.launch.job import JobRequest
+
+MAX_HOURS, SHORTEST_HOURS, LONGEST_HOURS = 24.0, 0.1, 672.0
+"""As in `training.launch.limits`, which takes a second to import."""
 
 
 def _folder_or_address(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -39,6 +45,14 @@ def job_options(command: Any) -> Any:
         click.option("--instance-type", default=DEFAULT_TYPE, show_default=True, metavar="TYPE"),
         IMAGE,
         click.option("--spot", is_flag=True, help="Use spot instances: cheaper, interruptible."),
+        click.option(
+            "--max-hours",
+            type=click.FloatRange(SHORTEST_HOURS, LONGEST_HOURS),
+            default=MAX_HOURS,
+            show_default=True,
+            metavar="NUMBER",
+            help="Stop each job after this time: the limit of what it costs.",
+        ),
         click.option("--managed-debugger", is_flag=True, help="Run SageMaker's own rules as well."),
     ]
     for option in reversed(options):
@@ -59,10 +73,14 @@ def train(data: str, stage: "Stage", **options: Any) -> None:
     from rich.console import Console
 
     require_training()
+    from infra.diagnostics.cost import load_prices
     from training.launch import job
 
     connect(stage)
-    sys.exit(0 if job.run(_job(data, stage, options), Console()) else 1)
+    request, console = _job(data, stage, options), Console()
+    if is_billed(stage):
+        _print_limit(job.limit(request, load_prices()), console)
+    sys.exit(0 if job.run(request, console) else 1)
 
 
 @click.command(cls=Command)
@@ -94,6 +112,7 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
     from rich.console import Console
 
     require_training()
+    from infra.diagnostics.cost import load_prices
     from training.launch import tune as search
 
     connect(stage)
@@ -109,10 +128,17 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
         set_hyperparameters(options),
         search_options,
     )
-    sys.exit(0 if search.run(request, Console()) else 1)
+    console = Console()
+    if is_billed(stage):
+        _print_limit(search.limit(request, load_prices()), console)
+    sys.exit(0 if search.run(request, console) else 1)
 
 
-JOB = ("instance_type", "image", "spot", "managed_debugger")
+def _print_limit(sentence: str, console: "Console") -> None:
+    console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
+
+
+JOB = ("instance_type", "image", "spot", "max_hours", "managed_debugger")
 
 
 def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
@@ -124,4 +150,8 @@ def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
     image = options["image"] or image_of(stage, variant)
     words = set_hyperparameters(options)
     request = job.job_request(stage, image, data, words, instance_type, options["spot"])
-    return replace(request, managed_debugger=options["managed_debugger"])
+    return replace(
+        request,
+        max_hours=options["max_hours"],
+        managed_debugger=options["managed_debugger"],
+    )

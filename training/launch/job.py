@@ -23,11 +23,14 @@ from domain.archive import ArchiveError, members
 from domain.errors import SortboxError
 from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, has_local_storage
+from infra.diagnostics.cost import Prices
+from infra.quotas import explain_failure
 from infra.stage import Stage
 from training.config import metrics
 from training.config.errors import TrainingFailed
 from training.config.train_config import MACHINERY, TrainConfig
-from training.launch import input_channels, s3_copy
+from training.launch import input_channels, limits, s3_copy
+from training.launch.limits import Limit
 from training.launch.watch import watch_job
 
 if TYPE_CHECKING:
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 
 REPORTS = Path("build/reports")
 VOLUME_GB = 50
-MAX_HOURS = 24
 
 PROFILER_REPORT = "ProfilerReport/profiler-output/profiler-report"
 REPORT_FILES = frozenset({"report.html", "report.json", "predictions.csv", "trials.json"})
@@ -68,6 +70,7 @@ class JobRequest:
     """A file or s3:// address for the channel `weights`."""
     instance_type: str
     spot: bool
+    max_hours: float = limits.DEFAULT_HOURS
     managed_debugger: bool = False
     """SageMaker's managed Debugger as well, if the account still has it."""
 
@@ -138,9 +141,6 @@ def trainer(
 
     bucket = request.stage.bucket
     checkpoints = keys.checkpoints_prefix(run_id(request, channels))
-    limit: dict[str, Any] = {"max_runtime_in_seconds": MAX_HOURS * 3600}
-    if request.spot:
-        limit["max_wait_time_in_seconds"] = 2 * MAX_HOURS * 3600
     trainer_class, more = _trainer_class(request, bucket, session.region_name)
     key = request.stage.kms_key()
     return trainer_class(
@@ -159,7 +159,9 @@ def trainer(
             enable_managed_spot_training=request.spot,
         ),
         networking=Networking(enable_network_isolation=is_isolated(request)),
-        stopping_condition=StoppingCondition(**limit),
+        stopping_condition=StoppingCondition(
+            **limits.stopping_condition(request.max_hours, request.spot)
+        ),
         output_data_config=OutputDataConfig(
             s3_output_path=f"s3://{bucket}/{keys.TRAINING_JOBS}", kms_key_id=key
         ),
@@ -169,6 +171,11 @@ def trainer(
     ).with_metric_definitions(
         [MetricDefinition(name=m["Name"], regex=m["Regex"]) for m in metrics.definitions()]
     )
+
+
+def limit(request: JobRequest, prices: Prices) -> str:
+    """What the job takes at most, for the person who starts it."""
+    return Limit(request.max_hours, request.instance_type, request.spot).sentence(prices)
 
 
 def is_isolated(request: JobRequest) -> bool:
@@ -231,10 +238,8 @@ def print_outcome(
     for path in reports:
         console.print(visible(f"report: {path}"), markup=False, soft_wrap=True)
     if status != "Completed":
-        reason = description.get(
-            "FailureReason", "Stopped. Run the same command to resume from its checkpoint."
-        )
-        console.print(visible(f"{job}: {status}. {reason}"), markup=False, soft_wrap=True)
+        sentence = f"{job}: {status}. {_reason(description)}"
+        console.print(visible(sentence), markup=False, soft_wrap=True)
         return False
     final_metrics = {
         metric["MetricName"]: metric["Value"]
@@ -250,6 +255,22 @@ def print_outcome(
         f"next: ./sortbox promote --stage {stage.name} --job {job}", markup=False, soft_wrap=True
     )
     return True
+
+
+def _reason(description: Mapping[str, Any]) -> str:
+    """Why a job did not complete, and what to do."""
+    resume = "Run the same command to resume from its checkpoint"
+    if "FailureReason" in description:
+        instance_type = description["ResourceConfig"]["InstanceType"]
+        return explain_failure(description["FailureReason"], instance_type)
+    match description.get("SecondaryStatus"):
+        case "MaxRuntimeExceeded":
+            hours = description["StoppingCondition"]["MaxRuntimeInSeconds"] / 3600
+            return f"It reached its limit of {hours:g} h. {resume}, with a higher --max-hours."
+        case "MaxWaitTimeExceeded":
+            return f"No spot instance was free for long enough. {resume}, or without --spot."
+        case _:
+            return f"Stopped. {resume}."
 
 
 def run(request: JobRequest, console: Console) -> bool:

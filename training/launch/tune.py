@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,6 +16,8 @@ from rich.console import Console
 
 from domain.foreign import visible
 from domain.instance import PARALLEL_TRIALS
+from infra.diagnostics.cost import Prices
+from infra.quotas import explain_failure
 from training.config import metrics, search_space, train_config, trials
 from training.config.errors import TrainingFailed
 from training.config.hyperparameter import Categorical, Continuous
@@ -23,6 +26,7 @@ from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
 from training.launch import tune_watch
+from training.launch.limits import Limit
 from training.launch.tune_watch import InProcessSearch, TuningJob
 from training.reports import trials_page
 
@@ -82,13 +86,41 @@ def tuning_request(
     if not space:
         raise TrainingFailed("There is nothing to search: pass a range, such as --lr 0.001:0.1.")
     strings = split.fixed | {"tuned": "yes"}
-    fixed = launch.job_request(
-        job.stage, job.image, job.source, strings, job.instance_type, job.spot
-    )
-    fixed = replace(fixed, managed_debugger=job.managed_debugger)
+    named = launch.job_request(job.stage, job.image, job.source, strings)
+    fixed = replace(job, config=named.config, weights=named.weights)
     if options.in_one_job:
         search_space.check_in_process(_with_search(fixed, space).config)
     return TuningRequest(fixed, space, options)
+
+
+def limit(request: TuningRequest, prices: Prices) -> str:
+    """What the search and the final fit take at most, for the person who starts them."""
+    job, options = request.job, request.options
+    trials = _most_trials(request)
+    jobs = 1 if options.in_one_job else trials
+    at_once = "" if options.in_one_job else f", {options.parallel} at once,"
+    what = "one job of all trials" if options.in_one_job else f"{trials} trials"
+    most = Limit(
+        job.max_hours,
+        job.instance_type,
+        job.spot,
+        jobs=jobs + 1,
+        rounds=ceil(jobs / options.parallel) + 1,
+        name=f"{what}{at_once} and the final fit",
+    )
+    warning = " A trial that is interrupted starts again, and both are billed: trials keep no "
+    is_warned = job.spot and not options.in_one_job
+    return most.sentence(prices) + (f"{warning}checkpoints." if is_warned else "")
+
+
+def _most_trials(request: TuningRequest) -> int:
+    if request.options.strategy != "Grid":
+        return request.job.config.trials
+    return prod(
+        len(dimension.values)
+        for dimension in request.space.values()
+        if isinstance(dimension, Categorical)
+    )
 
 
 def _with_search(job: launch.JobRequest, space: Space) -> launch.JobRequest:
@@ -112,7 +144,8 @@ def search(
     best = trials.best(all_trials, request.objective)
     if best is None or reason:
         failures = [f"The first: {trial.failure}" for trial in all_trials if trial.failure][:1]
-        raise TrainingFailed(" ".join([f"{name}: {reason or ALL_FAILED}", *failures]))
+        sentence = " ".join([f"{name}: {reason or ALL_FAILED}", *failures])
+        raise TrainingFailed(explain_failure(sentence, request.job.instance_type))
     return {name: best.values[name] for name in request.space}
 
 

@@ -18,6 +18,27 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "the wait for a spot instance is as long as the job may be",
+        "training/launch/limits.py",
+        "min(hours, SPOT_WAIT_HOURS, LONGEST_HOURS - hours)",
+        "hours",
+        f"{UNIT}/training/launch/test_limits.py",
+    ),
+    Mistake(
+        "the final fit is not counted in what a search costs",
+        "training/launch/tune.py",
+        "        jobs=jobs + 1,\n",
+        "        jobs=jobs,\n",
+        f"{UNIT}/training/launch/test_limits.py",
+    ),
+    Mistake(
+        "a job's limit is left behind by its search",
+        "training/launch/tune.py",
+        "    fixed = replace(job, config=named.config, weights=named.weights)\n",
+        "    fixed = named\n",
+        f"{UNIT}/training/launch/test_limits.py",
+    ),
+    Mistake(
         "a job is given data that its role may not read",
         "training/launch/s3_copy.py",
         '    return source == bucket and key.startswith(keys.TRAINING) and "//" not in key\n',

@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from rich.console import Console
 
 from infra.stage import Stage
 from tests.support.builders.packaged import KEY
@@ -17,6 +18,7 @@ from training.launch.job import (
     fetch_reports,
     is_isolated,
     job_request,
+    print_outcome,
     run_id,
     trainer,
 )
@@ -107,3 +109,45 @@ def test_reports_are_found_however_the_archive_names_its_members(tmp_path: Path,
 
     s3: Any = S3()
     assert fetch_reports(s3, "bucket", "job", tmp_path) == [tmp_path / "job" / "report.html"]
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ({"SecondaryStatus": "Stopped"}, "Run the same command to resume"),
+        (
+            {
+                "SecondaryStatus": "MaxRuntimeExceeded",
+                "StoppingCondition": {"MaxRuntimeInSeconds": 5400},
+            },
+            "limit of 1.5 h. Run the same command to resume from its checkpoint, with a higher",
+        ),
+        ({"SecondaryStatus": "MaxWaitTimeExceeded"}, "or without --spot"),
+        (
+            {
+                "FailureReason": "The account-level service limit 'ml.g5.xlarge for training job "
+                "usage' is 0 Instances, with current utilization of 0 Instances and a request "
+                "delta of 1 Instances."
+            },
+            "/servicequotas/home/services/sagemaker",
+        ),
+        (
+            {"FailureReason": "CapacityError: Unable to provision requested ML compute capacity."},
+            "no ml.g5.xlarge free just now",
+        ),
+    ],
+)
+def test_a_job_that_did_not_complete_says_why_and_what_to_do(
+    members: dict[str, Any], sentence: str
+) -> None:
+    description = {
+        "TrainingJobName": "job",
+        "TrainingJobStatus": "Failed" if "FailureReason" in members else "Stopped",
+        "TrainingJobArn": "arn:aws:sagemaker:eu-west-1:111122223333:training-job/job",
+        "ResourceConfig": {"InstanceType": "ml.g5.xlarge"},
+        **members,
+    }
+    console = Console(file=io.StringIO(), width=400)
+    assert not print_outcome(description, [], Stage("dev"), console)
+    assert isinstance(console.file, io.StringIO)
+    assert sentence in console.file.getvalue()

@@ -1,0 +1,58 @@
+"""How long a job may run, and what that costs at most."""
+
+from dataclasses import dataclass
+
+from infra.diagnostics.cost import PriceError, Prices
+
+DEFAULT_HOURS = 24.0
+
+SHORTEST_HOURS, LONGEST_HOURS = 0.1, 28 * 24.0
+"""MaxRuntimeInSeconds: "The maximum value is 28 days" (API reference, StoppingCondition). Accounts
+have a quota of 5 days until they ask for more."""
+
+SPOT_WAIT_HOURS = 24.0
+"""The longest wait for a spot instance, which is not billed."""
+
+
+def stopping_condition(hours: float, spot: bool) -> dict[str, int]:
+    """Named as the SDK names them. MaxWaitTimeInSeconds holds the wait and the run."""
+    condition = {"max_runtime_in_seconds": round(hours * 3600)}
+    if spot:
+        wait = min(hours, SPOT_WAIT_HOURS, LONGEST_HOURS - hours)
+        condition["max_wait_time_in_seconds"] = round((hours + wait) * 3600)
+    return condition
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Of jobs that one command starts, each on one instance."""
+
+    hours: float
+    instance_type: str
+    spot: bool
+    jobs: int = 1
+    rounds: int = 1
+    """One after another; the jobs of a round run at once."""
+    name: str = ""
+    """What the jobs are, where there are several."""
+
+    def sentence(self, prices: Prices) -> str:
+        total = self.jobs * self.hours
+        what = f"{self.hours:g} h on one {self.instance_type}:"
+        if self.name:
+            what = (
+                f"{self.name}, of {self.hours:g} h each on one {self.instance_type}: {total:g} h,"
+            )
+        parts = [f"at most {what} {self._cost(total, prices)}; --max-hours changes the limit."]
+        if self.rounds > 1:
+            parts.append(f"It takes {self.rounds * self.hours:g} h from the first to the last.")
+        if self.spot:
+            parts.append("This is the on-demand price: spot instances cost less.")
+        return " ".join(parts)
+
+    def _cost(self, total: float, prices: Prices) -> str:
+        try:
+            cost = total * prices.hour(self.instance_type)
+        except PriceError as error:
+            return str(error).partition(":")[0]
+        return f"{prices.currency} {cost:,.2f} ({prices.source})"
