@@ -124,7 +124,7 @@ def overload(
         answers = uvloop.run(open_loop(request, 2 * peak, seconds))
         after = server.mebibytes()
     accepted = sorted(answer.seconds for answer in answers if answer.status == 200)
-    refused = sorted(answer.seconds for answer in answers if answer.status == 503)
+    refused = sorted(answer.seconds for answer in answers if answer.status in (429, 503))
     return {
         "asked/s": 2 * peak,
         "accepted/s": len(accepted) / seconds,

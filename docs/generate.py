@@ -273,7 +273,8 @@ CONTAINER: dict[str, str] = {
     "SAGEMAKER_MAX_PAYLOAD_IN_MB": "largest request of a transform job; 0: unbounded",
     "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "requests that a transform job sends at once",
     "SORTBOX_TOP_K": "labels in an answer",
-    "SORTBOX_QUEUE": "requests held at once, bodies included; the next one is answered 503",
+    "SORTBOX_QUEUE": "requests held at once, bodies included; the next one is answered "
+    "429, in a job 503",
     "SORTBOX_MAX_BATCH": "images that the network takes at once; 64 suits a GPU better",
     "SORTBOX_ENGINE": "`auto`: PyTorch on a GPU, else OpenVINO where the archive has its files, "
     "else PyTorch",

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
@@ -68,6 +68,9 @@ class Stage:
         """Rings when the endpoint answers with errors of its own: an update is then undone."""
         return f"{self.prefix}endpoint-errors"
 
+    def is_endpoint_alarm_ringing(self) -> bool:
+        return is_ringing(boto3.client("cloudwatch"), self.endpoint_alarm)
+
     def queue(self, name: str) -> str:
         """`inbox`, `backlog`, `folder` or `page`, or the dead letters of one: `inbox-dead` …"""
         return f"{self.prefix}{name}"
@@ -114,6 +117,12 @@ class Stage:
         if described is None or name not in described:
             raise StageError(self._not_deployed)
         return described[name]
+
+
+def is_ringing(cloudwatch: Any, alarm: str) -> bool:
+    """Now, whatever made it ring; no alarm, or too little data, is no ringing."""
+    alarms = cloudwatch.describe_alarms(AlarmNames=[alarm], StateValue="ALARM")
+    return bool(alarms["MetricAlarms"])
 
 
 def outputs(stack: str) -> dict[str, str] | None:

@@ -2,7 +2,7 @@
 
 Three kinds of answer: replies about the image (200, or 4xx with a Refused body; always 200 in a
 transform job, where one failed object would mark the whole job Failed), trouble with the request
-(4xx with a message), and ours (503 to come back later, 500 for a fault).
+(4xx with a message), and ours (429 and 503 to come back later, 500 for a fault).
 """
 
 import asyncio
@@ -35,6 +35,11 @@ RESPONSE_SECONDS = 50
 """From the body's last byte. Callers wait longer: 503 tells them more than a time-out would."""
 
 STATUS_CODES: dict[Code, int] = {"too_large": 413, "unsupported_content_type": 415}
+
+BUSY_STATUS = 429
+"""Of an endpoint that has no place: SageMaker counts it in Invocation4XXErrors, and the alarm that
+undoes an update watches Invocation5XXErrors (developer guide, "Endpoint invocation metrics"). Batch
+Transform tries 5xx again, and a 4xx is the end of that object."""
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
@@ -72,8 +77,10 @@ class InferenceService:
             return self._reject(error)
         except RequestError as error:
             return _message_response(error.status, error.message)
-        except (QueueFullError, DecoderLostError, TimeoutError):
-            return _message_response(503, "Busy: try again.", {"Retry-After": "1"})
+        except QueueFullError:
+            return _busy(503 if self._settings.batch else BUSY_STATUS)
+        except (DecoderLostError, TimeoutError):
+            return _busy(503)
         except ClientDisconnect:
             return Response(status_code=499)
 
@@ -128,6 +135,10 @@ class InferenceService:
         return _json_response(
             to_json(reply), 200 if self._settings.batch and status != 415 else status
         )
+
+
+def _busy(status: int) -> Response:
+    return _message_response(status, "Busy: try again.", {"Retry-After": "1"})
 
 
 async def _read_body(request: Request, max_bytes: int) -> bytes:

@@ -46,7 +46,7 @@ class Settings:
     max_concurrent_transforms: int
     top_k: int
     queue: int
-    """Requests held at once, bodies included; the next one is answered 503."""
+    """Requests held at once, bodies included; the next one is answered 429, in a job 503."""
     max_batch: int
     """On two cores EfficientNet-Lite0 is slower an image in eights than in fours (caches)."""
     engine: EngineChoice

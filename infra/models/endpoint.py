@@ -1,5 +1,6 @@
 """A stage's endpoint: the SageMaker model behind it, and changing that with no call lost."""
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -163,8 +164,12 @@ def _exists(describe: Callable[[], object]) -> bool:
 
 
 def _blue_green(stage: Stage) -> "DeploymentConfigTypeDef":
-    """All traffic to a second fleet at once; back to the first if an alarm rings meanwhile."""
-    return {
+    """All traffic to a second fleet at once; back to the first if an alarm rings meanwhile.
+
+    An alarm that rings already would undo the very update that mends what it rings for: SageMaker
+    rolls back when an alarm is in ALARM while the update bakes. Then it is left out.
+    """
+    deployment: DeploymentConfigTypeDef = {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": {
                 "Type": "ALL_AT_ONCE",
@@ -173,5 +178,10 @@ def _blue_green(stage: Stage) -> "DeploymentConfigTypeDef":
             "TerminationWaitInSeconds": 0,
             "MaximumExecutionTimeoutInSeconds": TIMEOUT_SECONDS,
         },
-        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": stage.endpoint_alarm}]},
     }
+    if stage.is_endpoint_alarm_ringing():
+        sentence = f"{stage.endpoint_alarm} rings already: this update will not be undone by it."
+        print(sentence, file=sys.stderr, flush=True)
+    else:
+        deployment["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": stage.endpoint_alarm}]}
+    return deployment

@@ -21,6 +21,9 @@ class Undeployed(Stage):
     def kms_key(self) -> str | None:
         return self.key
 
+    def is_endpoint_alarm_ringing(self) -> bool:
+        return False
+
 
 class Encrypted(Undeployed):
     key = KEY

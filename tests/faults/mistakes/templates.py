@@ -297,6 +297,20 @@ _PLANTED = (
         f"{UNIT}/infra/diagnostics/test_doctor.py",
     ),
     (
+        "an endpoint that is busy says so with a status that undoes an update",
+        "serving/app.py",
+        "BUSY_STATUS = 429\n",
+        "BUSY_STATUS = 503\n",
+        f"{UNIT}/serving/test_app.py",
+    ),
+    (
+        "an alarm that rings already undoes the rollback that mends it",
+        "infra/models/endpoint.py",
+        "    if stage.is_endpoint_alarm_ringing():\n",
+        "    if False:\n",
+        f"{UNIT}/infra/models/test_activate.py",
+    ),
+    (
         "a stage's functions take more turns than a new account has",
         SERVERLESS,
         "    uploadConcurrency: 3 #",

@@ -21,6 +21,9 @@ class Here(Stage):
     def kms_key(self) -> None:
         return None
 
+    def is_endpoint_alarm_ringing(self) -> bool:
+        return False
+
 
 @dataclass
 class Endpoint:
@@ -34,6 +37,8 @@ class Endpoint:
     """The status that an endpoint which is being created comes to."""
     refusal: str | None = None
     """What SageMaker says of the account's quota, in place of starting a machine."""
+    deployment: dict[str, Any] = field(default_factory=dict)
+    """As the last update asked for it."""
 
     def _describe(self, name: str) -> dict[str, Any]:
         if name not in self.made:
@@ -74,8 +79,11 @@ class Endpoint:
             refused.response["Error"]["Message"] = self.refusal
             raise refused
 
-    def update_endpoint(self, *, EndpointConfigName: str, **_: Any) -> None:
+    def update_endpoint(
+        self, *, EndpointName: str, EndpointConfigName: str, DeploymentConfig: dict[str, Any]
+    ) -> None:
         self._machine("UpdateEndpoint")
+        self.deployment = DeploymentConfig
         self.config = EndpointConfigName
 
     def delete_endpoint(self, **_: Any) -> None:

@@ -149,6 +149,29 @@ def test_a_quota_that_is_too_small_is_a_sentence_and_the_same_command_goes_on(ve
     assert pointed_at(s3) == pets(version)
 
 
+class Ringing(Here):
+    def is_endpoint_alarm_ringing(self) -> bool:
+        return True
+
+
+def test_an_alarm_that_rings_already_does_not_undo_the_update_that_mends_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """SageMaker rolls an update back when one of its alarms is in ALARM meanwhile."""
+    s3, endpoint = FakeS3(), Endpoint()
+    client: Any = s3
+    sagemaker: Any = endpoint
+    serve(Here("test"), client, sagemaker, pets(1), IMAGE)
+    serve(Here("test"), client, sagemaker, pets(2), IMAGE)
+    alarms = endpoint.deployment["AutoRollbackConfiguration"]["Alarms"]
+    assert alarms == [{"AlarmName": "sortbox-test-endpoint-errors"}]
+    assert not capsys.readouterr().err
+    serve(Ringing("test"), client, sagemaker, pets(3), IMAGE)
+    assert "AutoRollbackConfiguration" not in endpoint.deployment
+    assert "BlueGreenUpdatePolicy" in endpoint.deployment
+    assert "sortbox-test-endpoint-errors rings already" in capsys.readouterr().err
+
+
 def test_what_is_active_is_served_again_after_its_endpoint_was_removed() -> None:
     s3, endpoint = FakeS3(), Endpoint()
     serve_here(s3, endpoint, 1)
