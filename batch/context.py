@@ -79,6 +79,11 @@ class Limits:
     tickets: int = 10_000
     """Of the runs that wait for a slot, in their order: ten LISTs; later ones come by chance."""
 
+    @property
+    def most_attempts(self) -> int:
+        """Where all that is left is a few large images, whose first job proves nothing."""
+        return self.attempts + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

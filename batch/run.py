@@ -111,7 +111,7 @@ def _step(context: Context, run: Run) -> Progress:
         newest = planned[-1]
         if not _is_time_for_more(newest, stages, jobs):
             return _wait(context, run, planned, stages)
-        if newest.last and (newest.rows == 0 or newest.attempt == context.limits.attempts):
+        if newest.last and (newest.rows == 0 or _is_last_attempt(context, newest)):
             counted = 0 if newest.rows else None  # who planned nothing has left nothing
             return _end(context, run, Closing(newest.attempt, counted=counted))
         held = reclassify.hold_reason(context, run, newest)
@@ -141,6 +141,13 @@ def _is_time_for_more(newest: Slice, stages: list[Stage], jobs: int) -> bool:
     return min(stages[:-jobs], default=Stage.COLLECTED) == Stage.COLLECTED and (
         sum(stage < Stage.COLLECTING for stage in stages) < jobs
     )
+
+
+def _is_last_attempt(context: Context, newest: Slice) -> bool:
+    """The first job of a few large images proves nothing; those with a companion follow it."""
+    has_companion = any(map(newest.has_companion, range(len(newest.parts))))
+    limits = context.limits
+    return newest.attempt >= (limits.most_attempts if has_companion else limits.attempts)
 
 
 def _plan_first(context: Context, run: Run) -> Slice:

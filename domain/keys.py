@@ -223,6 +223,11 @@ class RunKeys:
         return f"{self.prefix}progress/{attempt}-{index:06}/"
 
     @property
+    def companion(self) -> str:
+        """The picture that is beside images of which a job may answer none."""
+        return f"{self.prefix}companion.png"
+
+    @property
     def closing(self) -> str:
         """How far the end of the run has come: its left-overs counted, its report written."""
         return f"{self.prefix}closing.json"

@@ -1,10 +1,16 @@
 """What the model's container says about one image: the body of a 200, and of a 4xx."""
 
 import json
+from base64 import b64decode
 from dataclasses import dataclass
 
 MAX_BYTES = 1_048_576
 """No reply of ours is longer; a longer one is not read."""
+
+PROBE = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
+"""A PNG of one pixel: a container that says nothing about it is not well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,9 +146,8 @@ class Pages:
                 has_failed = len(listing) < len(page.rows) and bool(
                     self.bucket.head(failed_key(page.ref))
                 )
-                healthy = (page.output, *page.beside) if page.ref.attempt == 1 else (page.outputs,)
-                beside = has_failed and any(self.bucket.page(other) for other in healthy)
-                collected = TransformOutputs(page, other_objects, listing, has_failed, beside)
+                is_healthy = has_failed and any(map(self.bucket.page, page.healthy))
+                collected = TransformOutputs(page, other_objects, listing, has_failed, is_healthy)
                 return lambda row: self._collect(
                     collected, row, reply_in(self.bucket, listing.get(row.key))
                 )
@@ -230,15 +229,14 @@ class TransformOutputs:
     """A page of a job that has ended, and what the job wrote for it.
 
     `others`: whom to read where an image is denied; None while a denial is not believed yet.
-    `has_failed`: the job gave up at least one of its objects. `has_others`: it answered another,
-    or another job of the slice did; of an attempt after the first, any job of the run.
+    `has_failed`: the job gave up at least one of its objects. `is_healthy`: such jobs answer.
     """
 
     page: Page
     others: OtherObjects | None
     listing: Mapping[str, Listed]
     has_failed: bool
-    has_others: bool
+    is_healthy: bool
 
     @property
     def has_neighbours(self) -> bool:
@@ -252,7 +250,7 @@ class TransformOutputs:
         Of small ones the endpoint is asked, or an attempt in which they have neighbours.
         """
         is_few = len(self.page.rows) <= FEW_LARGE and row.size > ENDPOINT_BYTES
-        alone = is_few and self.has_others
+        alone = is_few and self.is_healthy
         gave_up = self.has_failed and row.key not in self.listing
         return gave_up and (self.has_neighbours or alone)
 

@@ -195,7 +195,7 @@ def _check_answers(context: Context, run: Run, planned: Slice, part: int, failur
     An image that it could not read may fail the whole job: then the pages find out which. A few
     large ones beside small ones that were answered, and what an earlier attempt left over, may be
     such that nothing can be answered: then the pages count how often. A few large ones alone are
-    tried once more, beside a companion.
+    tried again, beside a companion.
     """
     name = planned.job(run.keys, context.stage, part)
     written = (run.keys.output(name), *planned.outputs_beside(run.keys, context.stage, part))

@@ -22,19 +22,13 @@ from batch.planning.slice import (
     Row,
     Slice,
     ViaEndpoint,
-    inputs_of,
     read,
     rows_to_text,
 )
 from batch.planning.walk import Walk, scope_of
 from batch.unreadable import OtherObjects
-from domain.keys import fits_manifest, result_key
-from domain.result import STATUS, Version, source_version
-from domain.route import InFolder, Single, route
-from domain.scope import Scope
-
-COMPANION_CANDIDATES = 100
-"""Images that are looked at for one that has labels: a HEAD each, once an attempt."""
+from domain.keys import fits_manifest
+from domain.reply import PROBE
 
 
 def plan(context: Context, run: Run, attempt: int, previous: Slice | None) -> Slice:
@@ -66,10 +60,7 @@ def plan(context: Context, run: Run, attempt: int, previous: Slice | None) -> Sl
         if folder.is_folder:
             context.look_later(folder, False)  # its table is to forget what is gone
     for part, group in enumerate(groups):
-        beside = (
-            _find_companion(context, run) if _needs_companion(context, run, planned, part) else []
-        )
-        _write_part(context, run, planned, part, group, beside)
+        _write_part(context, run, planned, part, group)
     if context.bucket.create(run.keys.slice(attempt, index), planned.to_json()):
         return planned
     winner = read(context.bucket, run.keys, attempt, index)
@@ -117,55 +108,28 @@ def route_of(row: Row) -> PartRoute:
     return SMALL_IMAGES if row.size <= SMALL_IMAGES.payload_mb * MB else LARGE_IMAGES
 
 
-def _needs_companion(context: Context, run: Run, planned: Slice, part: int) -> bool:
-    """Whether a job is for a few large images, of which the attempts before it answered nothing."""
-    return (
-        planned.attempt > 1 and planned.is_alone(part) and not context.bucket.page(run.keys.outputs)
-    )
-
-
-def _find_companion(context: Context, run: Run) -> list[Row]:
-    """A small image that has labels already, to be answered once more beside the job's own.
-
-    A job that answers it, and none of its own, is healthy, and gave them up.
-    """
-    for image in context.bucket.page(inputs_of(run.scope))[:COMPANION_CANDIDATES]:
-        is_routed = isinstance(route(image.key, context.folder_depth), InFolder | Single)
-        row = Row.of(image)
-        if (
-            not is_routed
-            or not 0 < row.size <= SMALL_IMAGES.payload_mb * MB
-            or route_of(row) != SMALL_IMAGES
-        ):
-            continue
-        result = context.bucket.head(result_key(row.key))
-        about = result.metadata if result else {}
-        is_its = source_version(about).is_same(Version(row.etag))
-        if about.get(STATUS) == "classified" and is_its:
-            return [row]
-    return []
-
-
 def _write_part(
-    context: Context,
-    run: Run,
-    planned: Slice,
-    part: int,
-    group: tuple[PartRoute, Sequence[Row]],
-    beside: Sequence[Row],
+    context: Context, run: Run, planned: Slice, part: int, group: tuple[PartRoute, Sequence[Row]]
 ) -> None:
-    """Of those `beside` no page asks."""
+    """The companion is in the manifest and on no page. It is first: an image may end a container.
+
+    A job of large images has one request at a time.
+    """
     (part_route, rows), size = group, context.limits.page_rows
     for page, first in enumerate(range(0, len(rows), size)):
         text = rows_to_text(rows[first : first + size])
         context.bucket.put(planned.page_key(run.keys, part, page), text)
-    if not isinstance(part_route, ViaEndpoint):
-        manifest = manifest_of(context.bucket.name, run.scope, [*rows, *beside])
-        context.bucket.put(planned.manifest_key(run.keys, part), manifest)
+    if isinstance(part_route, ViaEndpoint):
+        return
+    keys = [row.key for row in rows]
+    if planned.has_companion(part):
+        context.bucket.put(run.keys.companion, PROBE)
+        keys.insert(0, run.keys.companion)
+    manifest = manifest_of(context.bucket.name, planned.inputs(part), keys)
+    context.bucket.put(planned.manifest_key(run.keys, part), manifest)
 
 
-def manifest_of(bucket: str, scope: Scope, rows: Sequence[Row]) -> str:
+def manifest_of(bucket: str, inputs: str, keys: Sequence[str]) -> str:
     """Of named objects, always: a bare prefix takes every object that begins with it."""
-    prefix = inputs_of(scope)
-    relative = [row.key.removeprefix(prefix) for row in rows]
-    return json.dumps([{"prefix": f"s3://{bucket}/{prefix}"}, *relative], ensure_ascii=False)
+    relative = [key.removeprefix(inputs) for key in keys]
+    return json.dumps([{"prefix": f"s3://{bucket}/{inputs}"}, *relative], ensure_ascii=False)

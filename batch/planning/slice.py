@@ -162,6 +162,23 @@ class Slice:
         is_only_job = not any(isinstance(route, ViaTransform) for route in others)
         return self.parts[part].is_few_large and is_only_job
 
+    def has_companion(self, part: int) -> bool:
+        """Whether the part's job is given a picture of ours, and is healthy if it answers that.
+
+        A few large images alone may be such that nothing can be answered. Their first job does
+        without, so that ordinary images are named relative to their folder.
+        """
+        return self.attempt > 1 and self.is_alone(part)
+
+    def inputs(self, part: int) -> str:
+        """The manifest's prefix; an image and a run's files have only the bucket in common.
+
+        SageMaker's reference, of a manifest: "the prefix must be a valid non-empty S3Uri", and its
+        suffixes are appended to it. Its pattern for an S3Uri, (https|s3)://([^/]+)/?(.*), takes a
+        bucket without a key.
+        """
+        return "" if self.has_companion(part) else inputs_of(self.scope)
+
     def page(self, run: RunKeys, part: int, page: int) -> PageRef:
         return PageRef(run.token, run.nonce, self.attempt, self.index, part, page)
 
@@ -205,8 +222,9 @@ class Page:
     """A page with what is needed to answer it. `inputs` and `output` are its job's key prefixes,
     `manifest` the key of its manifest.
 
-    `outputs`: where all jobs of the run write. `beside`: where the slice's other jobs write, which
-    do the same to images of another size.
+    `healthy`: any output below one of these prefixes tells that such a job answers images: its own,
+    or that of the slice's other jobs, which do the same to images of another size. A later attempt
+    without a companion may have nothing but what cannot be answered: any job of the run, then.
     """
 
     ref: PageRef
@@ -215,9 +233,8 @@ class Page:
     job: JobName
     inputs: str
     output: str
-    outputs: str
     manifest: str
-    beside: tuple[str, ...] = ()
+    healthy: tuple[str, ...]
 
 
 def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
@@ -228,16 +245,18 @@ def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
     if not planned or not stored:
         return None
     job = planned.job(run, stage, ref.part)
+    healthy = (run.output(job), *planned.outputs_beside(run, stage, ref.part))
+    if ref.attempt > 1 and not planned.has_companion(ref.part):
+        healthy = (run.outputs,)
     return Page(
         ref=ref,
         route=planned.parts[ref.part].route,
         rows=rows_from_text(stored.body),
         job=job,
-        inputs=inputs_of(planned.scope),
+        inputs=planned.inputs(ref.part),
         output=run.output(job),
-        outputs=run.outputs,
         manifest=planned.manifest_key(run, ref.part),
-        beside=planned.outputs_beside(run, stage, ref.part),
+        healthy=healthy,
     )
 
 

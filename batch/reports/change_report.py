@@ -107,7 +107,7 @@ def _publish(context: Context, run: Run, sweeping: ChangeReport) -> None:
 
 def _answers(context: Context, run: Run, after: str) -> Iterator[Answer]:
     limits, bucket = context.limits, context.bucket
-    answers = outcomes.read_run(bucket, run, limits.attempts, limits.heads_at_once, after)
+    answers = outcomes.read_run(bucket, run, limits.most_attempts, limits.heads_at_once, after)
     return (answer for answer in answers if answer.image > after)
 
 

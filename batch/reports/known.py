@@ -117,7 +117,9 @@ class KnownAnswers:
     ) -> None:
         """`place`: as `place` told it when the image `after` had been asked for."""
         limits = context.limits
-        own = answers.read_run(context.bucket, run, limits.attempts, limits.heads_at_once, after)
+        own = answers.read_run(
+            context.bucket, run, limits.most_attempts, limits.heads_at_once, after
+        )
         keys = {name: folder_file(run.scope, name) for name in (PREDICTIONS, ERRORS)}
         if place is None:
             files = {name: _whole(context.bucket, key) for name, key in keys.items()}

@@ -20,9 +20,9 @@ from aws.bucket import Bucket
 from aws.errors import code_of, container_status
 from domain.keys import timeouts_key
 from domain.model import ActiveModel
-from domain.reply import Refused, Reply, Server
+from domain.reply import PROBE, Refused, Reply, Server
 from functions.endpoint.classify import ask
-from functions.endpoint.readiness import NO_ANSWER, PROBE
+from functions.endpoint.readiness import NO_ANSWER
 from functions.inbox import FetchedImage, Image
 
 if TYPE_CHECKING:

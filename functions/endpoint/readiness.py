@@ -7,7 +7,6 @@ because it is busy costs a small request for each refusal.
 """
 
 import time
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from domain.model import ActiveModel
+from domain.reply import PROBE
 from functions.endpoint.classify import ask
 from functions.runtime import count
 
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
 
 PROBE_SECONDS = 5.0
-
-PROBE = b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-)
-"""A PNG of one pixel."""
 
 NO_ANSWER = (BotoCoreError, ClientError, ValueError)
 """What `classify.ask` raises: none of it says anything about the image."""

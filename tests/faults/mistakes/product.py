@@ -849,6 +849,22 @@ OF_THE_PRODUCT = (
         f"{UNIT}/functions/endpoint/test_expensive.py",
     ),
     Mistake(
+        "a companion that an earlier job answered speaks for a later one",
+        "batch/planning/slice.py",
+        "    if ref.attempt > 1 and not planned.has_companion(ref.part):\n",
+        "    if ref.attempt > 1:\n",
+        f"{UNIT}/functions/endpoint/test_expensive.py"
+        "::test_a_job_counts_against_an_image_only_with_its_own_companion_answered",
+    ),
+    Mistake(
+        "transform jobs may not read the companion",
+        "infra/stacks/roles.yml",
+        "                  - !Sub ${self:custom.bucketArn}/work/runs/*/companion.png\n",
+        "",
+        f"{UNIT}/infra/stacks/test_template_roles.py"
+        "::test_a_models_container_reads_archives_images_and_manifests_and_writes_outputs",
+    ),
+    Mistake(
         "a sweep passes over answers to nothing",
         "batch/planning/listing.py",
         "        if result.key != matched:\n            unmatched(result)\n",

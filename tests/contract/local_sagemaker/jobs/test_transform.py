@@ -19,6 +19,15 @@ def test_each_object_of_a_manifest_gets_its_output(cloud: Cloud, model: str) -> 
     assert cloud.labels(job) == expected_labels(images)
 
 
+def test_a_manifests_prefix_may_be_the_bucket(cloud: Cloud, model: str) -> None:
+    """Then a relative key is the whole key, and so is an output's place."""
+    folder, images = cloud.images(2)
+    keys = {folder + relative: image for relative, image in images.items()}
+    job = cloud.transform(cloud.manifest("", keys), model)
+    assert cloud.finished(job)["TransformJobStatus"] == "Completed"
+    assert cloud.labels(job) == expected_labels(keys)
+
+
 def test_each_object_below_a_prefix_gets_its_output_in_its_subfolder(
     cloud: Cloud, model: str
 ) -> None:

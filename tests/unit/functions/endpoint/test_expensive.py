@@ -8,10 +8,10 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ReadTimeoutError
 
-from domain.keys import LARGE_MARKERS, large_key, result_key, timeouts_key
+from domain.keys import SINGLES, large_key, result_key, timeouts_key
+from domain.reply import PROBE
 from domain.result import Classified, Rejected
 from functions.endpoint.expensive import is_timeout
-from functions.endpoint.readiness import PROBE
 from functions.messages import Start
 from tests.support.fakes.aws import error
 from tests.support.fakes.sagemaker import no_one
@@ -200,6 +200,10 @@ def drop_heavy(world: Folder) -> None:
 def start_heavy(world: Folder, answered: Callable[[str], bool] = lambda key: key != HEAVY) -> None:
     world.put(large_key(HEAVY))
     world.start("")
+    end_jobs(world, answered)
+
+
+def end_jobs(world: Folder, answered: Callable[[str], bool]) -> None:
     for _ in range(6):
         for job in world.sagemaker.running():
             world.sagemaker.end(job, answered)
@@ -207,32 +211,50 @@ def start_heavy(world: Folder, answered: Callable[[str], bool] = lambda key: key
     assert world.open_runs() == []
 
 
-def test_a_large_single_that_no_job_answers_is_rejected_at_the_third_that_answers_another(
-    endpoint: Endpoint,
-) -> None:
+def test_a_large_single_alone_in_the_inbox_is_rejected_within_its_run(endpoint: Endpoint) -> None:
+    """Its first job proves nothing; three more have our own picture beside it, and answer that."""
     world = Folder(endpoint=endpoint)
-    world.fill("inbox/_hidden.jpg", "inbox/cat.jpg", "inbox/dog.jpg")
-    world.answer("inbox/dog.jpg")
     drop_heavy(world)
-    assert world.result(HEAVY) is None, "two jobs of this run answered the other"
-    assert world.status("_singles/")["state"] == "failed"
-    start_heavy(world)
     result = world.result(HEAVY)
     assert isinstance(result, Rejected)
-    assert (result.code, result.how.route) == ("too_expensive", "batch")
-    assert [name for name in world.s3.objects if name.startswith(LARGE_MARKERS)] == []
-    asked = [world.sagemaker.images(str(job)) for job in world.jobs()]
-    assert asked[:2] == [[HEAVY], [HEAVY, "inbox/dog.jpg"]]
-    assert world.s3.objects[result_key("inbox/dog.jpg")].last_modified < world.s3.clock.now
-    assert world.result("inbox/cat.jpg") is None, "who is not answered yet is no companion"
+    assert (result.code, result.how.route, result.how.attempt) == ("too_expensive", "batch", 4)
+    assert world.status("_singles/")["state"] == "finished"
+    first, *others = (world.sagemaker.images(str(job)) for job in world.jobs())
+    (companion,) = {key for keys in others for key in keys} - {HEAVY}
+    assert first == [HEAVY]
+    assert others == [[companion, HEAVY]] * 3, "first: an image may be the end of its container"
+    assert world.s3.objects[companion].body == PROBE
 
 
-def test_jobs_that_answer_no_companion_either_are_trouble_and_reject_nobody(
+def test_the_answer_about_the_companion_is_published_nowhere(endpoint: Endpoint) -> None:
+    world = Folder(endpoint=endpoint)
+    drop_heavy(world)
+    published = {key for key in world.s3.objects if key.startswith("outbox/")}
+    assert {key for key in published if not key.startswith(SINGLES)} == {result_key(HEAVY)}
+    told = b"".join(world.s3.objects[key].body for key in published)
+    assert b"companion" not in told
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_folder_of_large_images_that_no_job_answers_ends_in_one_run(
+    endpoint: Endpoint, count: int
+) -> None:
+    world = Folder(endpoint=endpoint)
+    larges = [f"inbox/trip/day {number}/large.jpg" for number in range(count)]
+    for key in larges:
+        world.put(key, b"slow" + bytes(6_300_000))
+    world.start("trip/")
+    end_jobs(world, lambda key: key not in larges)
+    results = [world.result(key) for key in larges]
+    assert {result.code for result in results if isinstance(result, Rejected)} == {"too_expensive"}
+    assert None not in results
+    assert world.status("trip/")["state"] == "finished"
+
+
+def test_jobs_that_do_not_answer_the_companion_either_are_trouble_and_reject_nobody(
     endpoint: Endpoint,
 ) -> None:
     world = Folder(endpoint=endpoint)
-    world.fill("inbox/dog.jpg")
-    world.answer("inbox/dog.jpg")
     world.put(HEAVY, b"slow" + bytes(6_300_000))
     for _ in range(4):
         start_heavy(world, no_one)
@@ -241,26 +263,24 @@ def test_jobs_that_answer_no_companion_either_are_trouble_and_reject_nobody(
     assert timeouts_key(HEAVY) not in world.s3.objects
 
 
-def test_a_large_single_that_is_the_only_image_is_never_taken_for_too_expensive(
+def test_a_job_counts_against_an_image_only_with_its_own_companion_answered(
     endpoint: Endpoint,
 ) -> None:
+    """That an earlier job of the run was well says nothing about this one."""
     world = Folder(endpoint=endpoint)
-    for _ in range(4):
-        drop_heavy(world)
+    world.put(HEAVY, b"slow" + bytes(6_300_000))
+    start_heavy(world, lambda key: key != HEAVY and len(world.jobs()) == 2)
     assert world.result(HEAVY) is None
-    assert timeouts_key(HEAVY) not in world.s3.objects
+    assert len(json.loads(world.s3.objects[timeouts_key(HEAVY)].body)["events"]) == 1
 
 
 def test_a_large_single_that_a_second_job_answers_has_its_answer(endpoint: Endpoint) -> None:
     world = Folder(endpoint=endpoint)
-    world.fill("inbox/dog.jpg")
-    world.answer("inbox/dog.jpg")
-    before = world.s3.objects[result_key("inbox/dog.jpg")]
     world.put(HEAVY, b"heavy" + bytes(6_300_000))
     start_heavy(world, lambda key: len(world.jobs()) > 1)
     assert isinstance(world.result(HEAVY), Classified)
-    assert world.s3.objects[result_key("inbox/dog.jpg")] == before, "its own answer stands"
     assert world.status("_singles/")["state"] == "finished"
+    assert timeouts_key(HEAVY) not in world.s3.objects
 
 
 def test_an_image_that_jobs_skip_without_failing_is_not_taken_for_too_expensive(

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from domain.reply import PROBE
 from domain.route import ENDPOINT_BYTES
-from functions.endpoint.readiness import PROBE, PROBE_SECONDS, NotAnsweringError, Readiness
+from functions.endpoint.readiness import PROBE_SECONDS, NotAnsweringError, Readiness
 from tests.support.fakes.aws import error
 from tests.support.worlds import folders
 from tests.support.worlds.folders import ON_FOLDER

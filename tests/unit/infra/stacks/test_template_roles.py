@@ -185,7 +185,10 @@ def test_a_models_container_reads_archives_images_and_manifests_and_writes_outpu
     run = RunKeys("trip", "0123456789")
     plan = run.plan(1, 0, "planner")
     keys = {
-        "s3:GetObject": (archive_key(model), "inbox/trip/cat.jpg", f"{plan}0.manifest"),
+        "s3:GetObject": (
+            *(archive_key(model), "inbox/trip/cat.jpg"),
+            *(f"{plan}0.manifest", run.companion),
+        ),
         "s3:PutObject": (f"{run.output(job)}cat.jpg.out",),
     }
     others = [ACTIVE_MODEL, evaluation_key(model), f"{plan}0-0000.jsonl", "outbox/cat.jpg.json"]
