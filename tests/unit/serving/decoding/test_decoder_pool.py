@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,9 @@ def make() -> Iterator[Make]:
         return made[-1]
 
     yield make
+    for decoder in processes_of_decoders():
+        with suppress(psutil.NoSuchProcess):
+            decoder.resume()  # else a test that fails would wait for ever
     for decoders in made:
         decoders.close()
 
@@ -184,6 +188,7 @@ def test_nothing_is_decoded_for_a_caller_who_has_gone(make: Make) -> None:
         decoders = make()
         running, waiting = (asyncio.ensure_future(decoders.decode_crop(LONG)) for _ in range(2))
         (decoder,) = await within(30, processes_of_decoders)
+        decoder.suspend()  # so it does not end by being done
         waiting.cancel()
         running.cancel()
         await within(5, lambda: not decoder.is_running())
