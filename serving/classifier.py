@@ -55,8 +55,8 @@ May raise UndecodableError or NotCheapError.
 MAX_SMALL_BYTES = 1_000_000
 MAX_SMALL_PIXELS = 1_000_000
 MAX_PARSED_BYTES = 100_000
-SMALL_PACKED_BYTES = 8_192
-"""Of a PNG's text and profiles: unpacked, 8 MB and 20 ms at most."""
+SMALL_TEXT_BYTES = 2 * bounds.PNG_TEXT_BYTES
+"""Of a PNG: a profile and one text more, 5 ms at most."""
 
 SMALL_CPU_SECONDS = 0.05
 """What claims to be small has so much processor time before it counts as large."""
@@ -224,7 +224,7 @@ def is_small(body: bytes, image_format: Format) -> bool:
     """
     max_bytes = MAX_PARSED_BYTES if image_format in PIXEL_COUNTERS else MAX_SMALL_BYTES
     if len(body) > max_bytes or (
-        image_format == "png" and bounds.png_packed_bytes(body) > SMALL_PACKED_BYTES
+        image_format == "png" and bounds.estimate_png_text_bytes(body) > SMALL_TEXT_BYTES
     ):
         return False
     with suppress(IndexError):  # the decoder says what is wrong with it

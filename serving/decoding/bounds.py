@@ -29,7 +29,14 @@ MIN_PNG_CHUNK_BYTES = 1_024
 """Beyond MAX_PNG_CHUNKS, a chunk for every KiB; libpng writes one for every 8."""
 
 PNG_PACKED = (b"zTXt", b"iTXt", b"iCCP")
-"""Chunks that may unpack to a thousand times their bytes."""
+PNG_TEXT_BYTES = 2**20
+"""Pillow unpacks so much of each such chunk, in 2.5 ms, and refuses a file that has more."""
+
+DEFLATE_RATIO = 1_032
+"""The most that a byte unpacks to (zlib's technical details)."""
+
+MAX_PNG_TEXT_BYTES = 64 * PNG_TEXT_BYTES
+"""Pillow's own bound on text, which it checks late, and for profiles not at all."""
 
 MAX_GIF_BLOCKS = 4_096
 """Of comments and extensions before the first frame; Pillow joins them in quadratic time."""
@@ -116,19 +123,29 @@ def count_scans_and_pixels(body: bytes) -> tuple[int, int]:
 
 
 def _check_png(body: bytes) -> None:
-    png_packed_bytes(body)
+    unpacked = estimate_png_text_bytes(body)
+    if unpacked > MAX_PNG_TEXT_BYTES:
+        raise _too_expensive(f"its texts and profiles may unpack to {unpacked:,} bytes")
 
 
-def png_packed_bytes(body: bytes) -> int:
-    """Of compressed text and profiles. Raises UndecodableError for too many chunks."""
-    packed, at, most = 0, 8, MAX_PNG_CHUNKS + len(body) // MIN_PNG_CHUNK_BYTES
+def estimate_png_text_bytes(body: bytes) -> int:
+    """At least what its texts and profiles unpack to. Raises UndecodableError: too many chunks."""
+    unpacked, at, most = 0, 8, MAX_PNG_CHUNKS + len(body) // MIN_PNG_CHUNK_BYTES
     for _ in range(most):
-        if at >= len(body) or body[at + 4 : at + 8] == b"IEND":
-            return packed
-        length = int.from_bytes(body[at : at + 4], "big")
-        packed += length if body[at + 4 : at + 8] in PNG_PACKED else 0
-        at += 12 + length
+        kind, length = body[at + 4 : at + 8], int.from_bytes(body[at : at + 4], "big")
+        if at >= len(body) or kind == b"IEND":
+            return unpacked
+        end = at + 8 + length
+        if kind in PNG_PACKED and (kind != b"iTXt" or _is_packed(body, at + 8, end)):
+            unpacked += min(DEFLATE_RATIO * length, PNG_TEXT_BYTES)
+        at = end + 4
     raise _too_expensive(f"it has more than {most:,} chunks")
+
+
+def _is_packed(body: bytes, at: int, end: int) -> bool:
+    """Of an iTXt chunk: the byte behind its keyword, which ends with a zero."""
+    keyword_end = body.find(b"\0", at, end)
+    return keyword_end >= 0 and body[keyword_end + 1 : keyword_end + 2] != b"\0"
 
 
 def _check_gif(body: bytes) -> None:

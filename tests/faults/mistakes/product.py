@@ -160,6 +160,13 @@ OF_THE_PRODUCT = (
         f"{UNIT}/serving/decoding/test_decoder_pool.py",
     ),
     Mistake(
+        "what a PNG's profiles unpack to is not counted",
+        "serving/decoding/bounds.py",
+        'PNG_PACKED = (b"zTXt", b"iTXt", b"iCCP")\n',
+        'PNG_PACKED = (b"zTXt", b"iTXt")\n',
+        f"{UNIT}/serving/decoding/test_bounds.py",
+    ),
+    Mistake(
         "who has gone is decoded for",
         "serving/decoding/decoder_pool.py",
         "                cancelled.set()  # a process in the middle of it is ended\n",

@@ -53,6 +53,20 @@ def png_with_chunks(count: int) -> bytes:
     return body[:33] + chunk(b"teSt", b"") * count + body[33:]
 
 
+def png_with_text(kind: bytes, count: int, unpacked: int = 1_000_000) -> bytes:
+    """Each chunk of text, or each profile, of a thousandth of what it unpacks to."""
+    flag = b"\1\0\0\0" if kind == b"iTXt" else b"\0"
+    text = chunk(kind, b"name\0" + flag + zlib.compress(bytes(unpacked), 9))
+    body = flat_png(64, 48)
+    return body[:33] + text * count + body[33:]
+
+
+def png_with_plain_text(length: int) -> bytes:
+    body = flat_png(64, 48)
+    text = chunk(b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + b"x" * length)
+    return body[:33] + text + body[33:]
+
+
 def png(*chunks: tuple[bytes, bytes]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in (*chunks, (b"IEND", b"")))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from serving.decoding import bounds, jpeg
 from serving.decoding.decode import decode
@@ -31,6 +31,10 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a small one": lambda: expensive.many_scans(300, 300, 1_000),
     "a JPEG of comments": lambda: expensive.with_segments(20_000),
     "a PNG of chunks": lambda: expensive.png_with_chunks(20_000),
+    "a PNG of profiles that unpack to a megabyte": lambda: expensive.png_with_text(b"iCCP", 70),
+    "a PNG of such text": lambda: expensive.png_with_text(b"zTXt", 70),
+    "a PNG of such international text": lambda: expensive.png_with_text(b"iTXt", 70),
+    "a PNG of little text often": lambda: expensive.png_with_text(b"iCCP", 900, 100_000),
     "a GIF of comments": lambda: expensive.gif_with_comments(5_000),
     "a GIF of extensions": lambda: expensive.gif_with_extensions(5_000),
     "a TIFF whose tags share their bytes": lambda: expensive.tiff_with_tags(1_000, 100_000),
@@ -65,6 +69,10 @@ LEGAL: dict[str, Callable[[], bytes]] = {
     "a JPEG of many segments": lambda: expensive.with_segments(900),
     "a JPEG in a JPEG's metadata": lambda: expensive.with_exif_tags(20),
     "a PNG in small chunks": lambda: expensive.png_with_chunks(900),
+    "a PNG with a profile": lambda: expensive.png_with_text(b"iCCP", 1, 900_000),
+    "a PNG with much text": lambda: expensive.png_with_text(b"zTXt", 20, 900_000),
+    "a PNG with many short texts": lambda: expensive.png_with_text(b"iTXt", 300, 200),
+    "a PNG with long text that is not packed": lambda: expensive.png_with_plain_text(2_000_000),
     "a GIF with comments": lambda: expensive.gif_with_comments(1_000),
     "a TIFF of many tags": lambda: expensive.tiff_with_tags(50, 10),
     "a TIFF of JPEG": lambda: expensive.tiff_of_scans(400, 400, 1),
@@ -115,6 +123,7 @@ def test_no_worker_begins_a_jpeg_that_takes_far_longer_than_its_pixels(body: byt
 SEEDS = [
     expensive.many_scans(64, 48, 3),
     expensive.png_with_chunks(3),
+    expensive.png_with_text(b"iTXt", 3, 10),
     expensive.gif_with_comments(3),
     expensive.tiff_with_tags(3, 10),
     expensive.tiff_with_tags(3, 10, ">"),
@@ -123,6 +132,17 @@ SEEDS = [
     expensive.heic_grid(64, 2, 2, depth=2),
     images.webp_of(64, 48),
 ]
+
+
+def test_what_a_pngs_text_unpacks_to_is_no_more_than_is_estimated() -> None:
+    """Pillow unpacks a megabyte of each chunk at most; zlib a thousandfold at most."""
+    assert PngImagePlugin.MAX_TEXT_CHUNK == bounds.PNG_TEXT_BYTES
+    for kind in bounds.PNG_PACKED:
+        for unpacked in (0, 1_000, 500_000, 2_000_000):
+            body = expensive.png_with_text(kind, 3, unpacked)
+            least = 3 * min(unpacked, bounds.PNG_TEXT_BYTES)
+            assert least <= bounds.estimate_png_text_bytes(body)
+            assert bounds.estimate_png_text_bytes(body) <= 3 * bounds.PNG_TEXT_BYTES
 
 
 @settings(deadline=None, max_examples=500)
