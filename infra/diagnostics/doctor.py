@@ -16,7 +16,7 @@ from domain import keys
 from domain.instance import has_local_storage
 from infra import quotas
 from infra.diagnostics.cost import load_prices
-from infra.quotas import Machines, Service
+from infra.quotas import Machines, Need, Service
 from infra.shipped import Variant
 from infra.stacks import image
 from infra.stage import Stage, StageError
@@ -160,19 +160,30 @@ def _weights(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _quotas(context: CheckContext) -> Iterator[CheckResult]:
-    """What the documented steps need; quotas to which no value was applied have the default one."""
+    """What the documented steps need, a service at a time: one may be refused, or not be here."""
     client: ServiceQuotasClient = context.client("service-quotas")
     needs = quotas.needs(_machines(context))
-    known: dict[str, ListedQuota] = {}
-    for service in sorted({need.service for need in needs}):
-        names = {need.name for need in needs if need.service == service}
-        applied = _listed(client, "list_service_quotas", service, names)
-        absent = names - set(applied)
-        known |= applied
-        if absent:
-            known |= _listed(client, "list_aws_default_service_quotas", service, absent)
+    for service in dict.fromkeys(need.service for need in needs):
+        of_service = [need for need in needs if need.service == service]
+        try:
+            yield from _service_quotas(client, service, of_service)
+        except (ClientError, BotoCoreError) as error:
+            sentence = f"AWS refused the request about {service}: {error}"
+            yield CheckResult("quota", "not checked", sentence)
+
+
+def _service_quotas(
+    client: "ServiceQuotasClient", service: Service, needs: list[Need]
+) -> Iterator[CheckResult]:
+    """Quotas to which no value was applied have the default one."""
+    names = {need.name for need in needs}
+    applied = _listed(client, "list_service_quotas", service, names)
+    absent = names - set(applied)
+    if absent:
+        defaults = _listed(client, "list_aws_default_service_quotas", service, absent)
+        applied = defaults | applied
     for need in needs:
-        quota = known.get(need.name, ListedQuota(0, None))
+        quota = applied.get(need.name, ListedQuota(0, None))
         sentence = f"{need.name} is {quota.value:g}, {need.step} needs {need.least}"
         if quota.value >= need.least:
             yield CheckResult("quota", "ok", sentence)

@@ -160,7 +160,8 @@ def test_the_doctor_finds_everything_and_says_what_it_costs(person: Person, prom
     assert done.returncode == 0, done.stdout
     assert "subjects:1 is active" in done.stdout
     assert "sortbox-local is InService" in done.stdout
-    assert re.search(r"not checked +quota", done.stdout)
+    assert re.search(r"ok +quota +ml\.m5\.xlarge for endpoint usage is 4", done.stdout)
+    assert re.search(r"ok +quota +Concurrently running builds for Linux/Medium", done.stdout)
     assert re.search(r"ml\.m5\.xlarge costs USD \d+ a month.*us-east-1, \d{4}-", done.stdout)
 
 

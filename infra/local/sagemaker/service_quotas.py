@@ -27,6 +27,11 @@ TARGET = "ServiceQuotasV20190624."
 PAGE_SIZE = 100
 """The most that MaxResults may ask for, and what it is where nothing is asked."""
 
+SERVICES = {"sagemaker": "Amazon SageMaker", "codebuild": "AWS CodeBuild"}
+
+BUILD_SIZES = ("Small", "Medium", "Large", "2XLarge")
+"""Of CodeBuild's machines, a quota each (AWS General Reference, CodeBuild quotas)."""
+
 INSTANCE_TYPES: Mapping[Use, str] = {
     "endpoint usage": "ProductionVariantInstanceType",
     "transform job usage": "TransformInstanceType",
@@ -49,13 +54,13 @@ class ServiceQuotas:
         }
         if name not in operations:
             raise UnknownOperationException(f"The local Service Quotas does not know {name!r}.")
-        if request.get("ServiceCode") != "sagemaker":
+        if request.get("ServiceCode") not in SERVICES:
             raise NoSuchResourceException("The request failed because the specified service "
                                           "does not exist.")  # fmt: skip
         return operations[name](request)
 
     def list(self, request: Mapping[str, Any]) -> Record:
-        quotas = list(self._quotas())
+        quotas = list(self._quotas(request["ServiceCode"]))
         size = request.get("MaxResults", PAGE_SIZE)
         try:
             begin = int(request.get("NextToken", "0"))
@@ -66,19 +71,25 @@ class ServiceQuotas:
             answer["NextToken"] = str(begin + size)
         return answer
 
-    def _quotas(self) -> Iterator[Record]:
+    def _quotas(self, service_code: str) -> Iterator[Record]:
+        if service_code == "codebuild":
+            for size in BUILD_SIZES:
+                yield self._quota(
+                    f"Concurrently running builds for Linux/{size} environment", service_code
+                )
+            return
         for use in get_args(Use):
             shape = service().shape_for(INSTANCE_TYPES[use])
             assert isinstance(shape, StringShape)
             for instance_type in shape.enum:
-                yield self._quota(f"{instance_type} for {use}")
+                yield self._quota(f"{instance_type} for {use}", service_code)
 
-    def _quota(self, name: str) -> Record:
+    def _quota(self, name: str, service_code: str) -> Record:
         code = f"L-{zlib.crc32(name.encode()):08X}"
         return {
-            "ServiceCode": "sagemaker",
-            "ServiceName": "Amazon SageMaker",
-            "QuotaArn": f"arn:aws:servicequotas:{self._region}:{ACCOUNT}:sagemaker/{code}",
+            "ServiceCode": service_code,
+            "ServiceName": SERVICES[service_code],
+            "QuotaArn": f"arn:aws:servicequotas:{self._region}:{ACCOUNT}:{service_code}/{code}",
             "QuotaCode": code,
             "QuotaName": name,
             "Value": float(self._account.quota(name)),

@@ -4,6 +4,7 @@ import boto3
 import pytest
 
 from infra.local.accounts import Account
+from infra.quotas import BUILDS
 from tests.contract.local_sagemaker.support.cloud import Cloud, refused
 from tests.contract.local_sagemaker.support.patience import until
 from tests.contract.local_sagemaker.support.server import QUOTAS
@@ -108,3 +109,5 @@ def test_service_quotas_shows_what_is_held(cloud: Cloud, operation: str) -> None
     assert values["ml.m5.xlarge for spot training job usage"] == 1
     with refused("NoSuchResourceException"):
         client.list_service_quotas(ServiceCode="nothing")
+    builds = client.list_service_quotas(ServiceCode="codebuild")["Quotas"]
+    assert BUILDS in {quota["QuotaName"] for quota in builds}

@@ -117,6 +117,18 @@ def test_a_quota_that_is_too_small_is_named_with_the_step_and_how_to_ask(
     assert "hours to days" in said
 
 
+class NoCodeBuild(Quotas):
+    def paginate(self, *, ServiceCode: str) -> Iterator[Any]:
+        if ServiceCode == "codebuild":
+            raise refused("NoSuchResourceException")
+        yield from super().paginate(ServiceCode=ServiceCode)
+
+
+def test_a_service_that_is_refused_hides_no_other() -> None:
+    states = [each.state for each in quotas_found(NoCodeBuild(ENOUGH))]
+    assert (states.count("not checked"), states.count("ok")) == (1, 6)
+
+
 def test_a_new_account_that_lists_no_quota_has_none() -> None:
     findings = quotas_found(Quotas({}))
     assert {each.state for each in findings} == {"missing", "note"}
