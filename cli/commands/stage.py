@@ -153,17 +153,48 @@ def logs(name: str, stage: "Stage", lines: int, follow: bool) -> None:
     show_default=True,
     help="delete: the bucket with everything in it.",
 )
-@click.option("--yes", is_flag=True, help="Delete the bucket without asking.")
-def remove(stage: "Stage", bucket: str, yes: bool) -> None:
-    """Remove a stage: first what bills by the hour, then the rest; the bucket stays."""
-    from infra.stacks.remove import run
+@click.option("--images", is_flag=True, help="Delete the image repository, of all stages.")
+@click.option("--logs", is_flag=True, help="Delete what SageMaker logged for the stage.")
+@click.option("--models", is_flag=True, help="Delete the stage's versions in the model registry.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
+def remove(stage: "Stage", bucket: str, images: bool, logs: bool, models: bool, yes: bool) -> None:
+    """Remove a stage: first what bills by the hour, then the rest; the bucket stays.
 
-    def confirm(name: str) -> bool:
+    At the end it says what is left in the account, and what that costs.
+    """
+    import boto3
+
+    from infra import leftovers
+    from infra.stacks import remove as removal
+
+    def confirm_bucket(name: str) -> bool:
         if yes:
             return True
-        if not sys.stdin.isatty():
-            raise click.UsageError("Deleting data: not a terminal, pass --yes to confirm.")
+        _check_terminal()
         return bool(click.prompt(f"Type {name} to delete it and everything in it") == name)
 
+    requested = {
+        "images": images and "the container images of all stages",
+        "logs": logs and f"SageMaker's logs of {stage.name}",
+        "models": models and f"the registry's versions of {stage.name}",
+    }
+    kinds = {kind: what for kind, what in requested.items() if what}
+    if kinds and not yes:
+        _check_terminal()
+        click.confirm(f"Delete {' and '.join(kinds.values())}?", abort=True)
     connect(stage)
-    run(stage, bucket == "delete", confirm)
+    removal.run(stage, bucket == "delete", confirm_bucket)
+    session: Any = boto3.Session()
+    for leftover in leftovers.find(leftovers.Account(stage, session.client)):
+        if leftover.delete is None:
+            say(leftover.sentence)
+        elif leftover.kind in kinds:
+            leftover.delete()
+            say(f"deleted: {leftover.sentence}")
+        else:
+            say(f"left: {leftover.sentence}; --{leftover.kind} deletes it")
+
+
+def _check_terminal() -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("Deleting data: not a terminal, pass --yes to confirm.")

@@ -35,6 +35,8 @@ class Prices:
     lambda_gb_second: float
     lambda_request_per_million: float
     sqs_request_per_million: float
+    ecr_gb_month: float
+    logs_gb_month: float
 
     def hour(self, instance_type: str) -> float:
         """Hosting, Batch Transform and training cost the same for the types that are listed."""

@@ -277,7 +277,8 @@ def _endpoint(context: CheckContext) -> Iterator[CheckResult]:
         "cost",
         "note",
         f"an endpoint on one {kind} costs {table.currency} {month:,.0f} a month, around the clock, "
-        f"until `./sortbox remove` ({table.source})",
+        f"until `./sortbox remove` ({table.source}); alarms, metrics, polling, builds, images and "
+        "logs are not counted, a few dollars",
     )
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Literal
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, WaiterError
 
-from aws.errors import is_missing, is_unchanged
+from aws.errors import is_limit, is_missing, is_unchanged
 from domain.errors import SortboxError
 from domain.foreign import visible
 from domain.instance import check_transform
-from infra import shipped
+from infra import quotas, shipped
 from infra.setup import node
-from infra.stacks import bundle, schedule
+from infra.stacks import bundle, log_groups, queue_names, schedule
 from infra.stage import KMS_KEY, NO_KEY, Stage
 
 if TYPE_CHECKING:
@@ -57,13 +57,21 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
     command = node.osls("deploy", "--stage", stage.name, *parameters)
     if key != NO_KEY:
         _say(f"encrypted by {key}")
-    updatable_status(cloudformation, stage.stack)
+    for stack in (stage.storage_stack, stage.stack):
+        if updatable_status(cloudformation, stack) is None:
+            queue_names.wait_until_free(cloudformation, stack, _say)
     _say(f"{stage.storage_stack}: {deploy_storage(stage, cloudformation, key)}")
     environment = node.environment() | {"SORTBOX_BUCKET": stage.bucket, "AWS_REGION": region}
     with node.alone():
         done = subprocess.run(command, cwd=shipped.REPOSITORY, env=environment, check=False)
     if done.returncode != 0:
         raise DeployError(f"osls ended with status {done.returncode}; what it said is above")
+    try:
+        log_groups.bound(boto3.client("logs"), stage)
+    except ClientError as error:
+        raise DeployError(
+            f"deployed, but SageMaker's logs will be kept forever: {error}"
+        ) from error
 
 
 def kms_key(requested: str | None, written: str, deployed: str, region: str) -> str:
@@ -120,6 +128,8 @@ def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient", key: st
     except ClientError as error:
         if is_unchanged(error):
             return "unchanged"
+        if is_limit(error):
+            raise DeployError(quotas.refusal(error)) from error
         raise DeployError(f"{name}: {error}") from error
     wait_for(cloudformation, "stack_update_complete", name)
     return "updated"

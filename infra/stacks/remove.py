@@ -1,6 +1,7 @@
 """Remove a stage: what bills by the hour first. Its data stays unless deletion is requested."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import boto3
@@ -28,12 +29,14 @@ class RemoveError(SortboxError):
 def remove(stage: Stage) -> None:
     """Idempotent.
 
-    The endpoint goes first because it bills, the functions before the jobs because they start them.
+    What bills goes first: training, then the endpoint. The functions go before the transform jobs
+    because they start them.
     """
     sagemaker = boto3.client("sagemaker")
+    stop_training(stage, sagemaker)
     _delete_endpoint(stage, sagemaker)
     _delete_stack(boto3.client("cloudformation"), stage.stack)
-    _stop_jobs(stage, sagemaker)
+    _stop_transform_jobs(stage, sagemaker)
 
 
 def _delete_endpoint(stage: Stage, sagemaker: "SageMakerClient") -> None:
@@ -60,24 +63,60 @@ def _endpoint_configs(stage: Stage, sagemaker: "SageMakerClient") -> list[str]:
     """All names before the first is deleted: deleting moves the pages."""
     pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=stage.prefix)
     names = [config["EndpointConfigName"] for page in pages for config in page["EndpointConfigs"]]
-    return [name for name in names if name.startswith(stage.prefix)]
+    return _ours(stage, names)
 
 
 def _models(stage: Stage, sagemaker: "SageMakerClient") -> list[str]:
     pages = sagemaker.get_paginator("list_models").paginate(NameContains=stage.prefix)
     names = [model["ModelName"] for page in pages for model in page["Models"]]
-    return [name for name in names if name.startswith(stage.prefix)]
+    return _ours(stage, names)
 
 
-def _stop_jobs(stage: Stage, sagemaker: "SageMakerClient") -> None:
+def stop_training(stage: Stage, sagemaker: "SageMakerClient") -> None:
+    """Searches first, so that none starts another trial while its trials are being stopped."""
+    searches = sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
+        NameContains=stage.prefix, StatusEquals="InProgress"
+    )
+    names = [
+        job["HyperParameterTuningJobName"]
+        for page in searches
+        for job in page["HyperParameterTuningJobSummaries"]
+    ]
+    for name in _ours(stage, names):
+        stop = partial(sagemaker.stop_hyper_parameter_tuning_job, HyperParameterTuningJobName=name)
+        _stop(stop, f"tuning job {name}")
+    jobs = sagemaker.get_paginator("list_training_jobs").paginate(
+        NameContains=stage.prefix, StatusEquals="InProgress"
+    )
+    names = [job["TrainingJobName"] for page in jobs for job in page["TrainingJobSummaries"]]
+    for name in _ours(stage, names):
+        _stop(partial(sagemaker.stop_training_job, TrainingJobName=name), f"training job {name}")
+
+
+def _stop_transform_jobs(stage: Stage, sagemaker: "SageMakerClient") -> None:
     pages = sagemaker.get_paginator("list_transform_jobs").paginate(
         NameContains=stage.prefix, StatusEquals="InProgress"
     )
     names = [job["TransformJobName"] for page in pages for job in page["TransformJobSummaries"]]
-    for name in names:
-        if name.startswith(stage.prefix):
-            sagemaker.stop_transform_job(TransformJobName=name)
-            _say(f"transform job {name}: stopping")
+    for name in _ours(stage, names):
+        _stop(partial(sagemaker.stop_transform_job, TransformJobName=name), f"transform job {name}")
+
+
+def _ours(stage: Stage, names: list[str]) -> list[str]:
+    """NameContains finds the prefix anywhere in a name."""
+    return [name for name in names if name.startswith(stage.prefix)]
+
+
+def _stop(stop: Callable[[], object], what: str) -> None:
+    """A job that has ended meanwhile cannot be stopped, and SageMaker says so of the request."""
+    try:
+        stop()
+    except ClientError as error:
+        if not is_missing(error) and errors.code_of(error) != "ValidationException":
+            raise
+        _say(f"{what}: has ended")
+    else:
+        _say(f"{what}: stopping")
 
 
 def _delete_stack(cloudformation: "CloudFormationClient", name: str) -> None:

@@ -311,6 +311,27 @@ _PLANTED = (
         f"{UNIT}/infra/models/test_activate.py",
     ),
     (
+        "jobs of another stage are stopped",
+        "infra/stacks/remove.py",
+        "    return [name for name in names if name.startswith(stage.prefix)]\n",
+        "    return list(names)\n",
+        f"{UNIT}/infra/stacks/test_remove.py",
+    ),
+    (
+        "logs of the account's other jobs are given an end",
+        "infra/stacks/log_groups.py",
+        "        if _create(logs, group):\n            _keep(logs, group)\n",
+        "        _create(logs, group)\n        _keep(logs, group)\n",
+        f"{UNIT}/infra/stacks/test_log_groups.py",
+    ),
+    (
+        "a queue's minute counts from when its deletion was asked for",
+        "infra/stacks/queue_names.py",
+        "    return max(event",
+        "    return min(event",
+        f"{UNIT}/infra/stacks/test_queue_names.py",
+    ),
+    (
         "a stage's functions take more turns than a new account has",
         SERVERLESS,
         "    uploadConcurrency: 3 #",

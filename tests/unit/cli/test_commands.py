@@ -126,6 +126,7 @@ def test_a_flag_takes_no_value() -> None:
         (["train", "s3://b/p", "--name", "pets-"], "Hyperparameter name must be of the form"),
         (["deploy", "--stage", "dev", "--page-concurrency", "x"], "not a valid integer"),
         (["deploy"], "Missing option '--stage'"),
+        (["remove", "--stage", "dev", "--images", "--logs"], "pass --yes to confirm"),
         (["remove"], "Missing option '--stage'"),
         (["cost", "--images-per-day", "0"], "0 is not in the range x>=1"),
         (["promote", "--archive", __file__], "--archive needs --tests"),

@@ -197,6 +197,7 @@ def test_the_cost_is_told_before_there_is_an_endpoint() -> None:
     [finding] = found("cost", sagemaker=Endpoint(nothing))
     assert "a month" in finding.sentence
     assert "prices.json" in finding.sentence
+    assert "are not counted" in finding.sentence
 
 
 class Encrypted(Stage):

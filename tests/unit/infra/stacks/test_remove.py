@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.stacks.remove import delete_storage, find_bucket
+from infra.stacks.remove import delete_storage, find_bucket, stop_training
 from infra.stage import Stage
 from tests.support.fakes.aws import error
 
@@ -111,3 +111,65 @@ def test_queues_whose_bucket_is_gone_are_deleted_too(account: Account) -> None:
     account.buckets.clear()
     remove_data(account)
     assert (account.queues, account.stacks) == (set(), set())
+
+
+@dataclass
+class Jobs:
+    """SageMaker as far as jobs are listed and stopped; a search starts a trial until it is stopped.
+
+    ListTrainingJobs and ListHyperParameterTuningJobs filter by NameContains and StatusEquals, a
+    page at a time (botocore's model).
+    """
+
+    searches: list[str]
+    training: list[str]
+    ended: frozenset[str] = frozenset()
+    stopped: list[str] = field(default_factory=list)
+    operation: str = ""
+
+    def get_paginator(self, operation: str) -> "Jobs":
+        self.operation = operation
+        return self
+
+    def paginate(self, *, NameContains: str, StatusEquals: str) -> Iterator[dict[str, Any]]:
+        assert StatusEquals == "InProgress"
+        if self.operation == "list_hyper_parameter_tuning_jobs":
+            for name in filter(lambda name: NameContains in name, self.searches):
+                page = [{"HyperParameterTuningJobName": name}]
+                yield {"HyperParameterTuningJobSummaries": page}
+            return
+        running = [name for name in self.searches if name not in self.stopped]
+        trials = [f"{name}-002-late" for name in running]
+        for name in filter(lambda name: NameContains in name, [*self.training, *trials]):
+            yield {"TrainingJobSummaries": [{"TrainingJobName": name}]}
+
+    def stop_hyper_parameter_tuning_job(self, *, HyperParameterTuningJobName: str) -> None:
+        self._stop(HyperParameterTuningJobName)
+
+    def stop_training_job(self, *, TrainingJobName: str) -> None:
+        self._stop(TrainingJobName)
+
+    def _stop(self, name: str) -> None:
+        if name in self.ended:
+            raise error("StopTrainingJob", 400, "ValidationException")
+        self.stopped.append(name)
+
+
+def test_searches_are_stopped_before_the_trials_that_they_would_replace(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ours = ["sortbox-dev-dogs-1", "sortbox-dev-tune-001-abc"]
+    others = ["sortbox-prod-dogs-1", "my-sortbox-dev-copy"]
+    jobs = Jobs(["sortbox-dev-tune", "sortbox-prod-tune"], [*others, *ours])
+    sagemaker: Any = jobs
+    stop_training(STAGE, sagemaker)
+    assert jobs.stopped == ["sortbox-dev-tune", *ours]
+    assert "tuning job sortbox-dev-tune: stopping" in capsys.readouterr().out
+
+
+def test_a_job_that_ends_meanwhile_stops_no_removal(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = Jobs([], ["sortbox-dev-a", "sortbox-dev-b"], ended=frozenset({"sortbox-dev-a"}))
+    sagemaker: Any = jobs
+    stop_training(STAGE, sagemaker)
+    assert jobs.stopped == ["sortbox-dev-b"]
+    assert "training job sortbox-dev-a: has ended" in capsys.readouterr().out

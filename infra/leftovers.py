@@ -1,0 +1,160 @@
+"""What a removed stage leaves in the account, what that costs, and how to delete it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from aws.errors import is_missing
+from infra.diagnostics.cost import Prices, load_prices
+from infra.stacks import image, log_groups
+from infra.stacks.deploy import status_of, wait_for
+from infra.stage import Stage
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_ecr import ECRClient
+    from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_sagemaker import SageMakerClient
+
+Kind = Literal["images", "logs", "models"]
+
+GB = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    kind: Kind
+    sentence: str
+    delete: Callable[[], None] | None
+    """None where AWS would not say what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`client` gives one by service, as `boto3.client` does."""
+
+    stage: Stage
+    client: Callable[[str], Any]
+
+
+def find(account: Account) -> Iterator[Leftover]:
+    """Images, logs and versions of models. An account without one of them yields nothing for it."""
+    prices = load_prices()
+    finders: dict[Kind, Callable[[], Iterator[Leftover]]] = {
+        "images": lambda: _images(account, prices),
+        "logs": lambda: _logs(account, prices),
+        "models": lambda: _models(account),
+    }
+    for kind, finder in finders.items():
+        try:
+            yield from finder()
+        except (BotoCoreError, ClientError) as error:
+            yield Leftover(kind, f"AWS refused to say which {kind} there are: {error}", None)
+
+
+def _images(account: Account, prices: Prices) -> Iterator[Leftover]:
+    """One repository for all stages; the layers that images share are counted in each of them."""
+    ecr: ECRClient = account.client("ecr")
+    try:
+        pages = ecr.get_paginator("describe_images").paginate(repositoryName=image.REPOSITORY)
+        sizes = [item.get("imageSizeInBytes", 0) for page in pages for item in page["imageDetails"]]
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+        return
+    gigabytes = sum(sizes) / GB
+    month = f"{prices.currency} {gigabytes * prices.ecr_gb_month:,.2f} a month"
+    sentence = f"{len(sizes)} images in the repository {image.REPOSITORY}, of all stages of the "
+    sentence += f"account: at most {gigabytes:,.1f} GB, {month}"
+    cloudformation = account.client("cloudformation")
+    yield Leftover("images", sentence, lambda: _delete_images(ecr, cloudformation))
+
+
+def _delete_images(ecr: "ECRClient", cloudformation: "CloudFormationClient") -> None:
+    ecr.delete_repository(repositoryName=image.REPOSITORY, force=True)
+    if status_of(cloudformation, image.STACK) is not None:
+        cloudformation.delete_stack(StackName=image.STACK)
+        wait_for(cloudformation, "stack_delete_complete", image.STACK)
+
+
+def _logs(account: Account, prices: Prices) -> Iterator[Leftover]:
+    """The endpoint's group, and the stage's streams in the groups that all jobs share."""
+    logs: CloudWatchLogsClient = account.client("logs")
+    endpoint = log_groups.endpoint_group(account.stage)
+    for group in _groups(logs, endpoint):
+        gigabytes = group.get("storedBytes", 0) / GB
+        month = f"{prices.currency} {gigabytes * prices.logs_gb_month:,.2f} a month"
+        sentence = f"the log group {endpoint}: {gigabytes:,.2f} GB, {month}, {_kept(group)}"
+        yield Leftover("logs", sentence, lambda: void(logs.delete_log_group(logGroupName=endpoint)))
+    for shared in log_groups.SHARED:
+        for group in _groups(logs, shared):
+            streams = _streams(logs, shared, account.stage.prefix)
+            if streams:
+                sentence = f"{len(streams)} log streams of the stage in {shared}, {_kept(group)}"
+                yield Leftover("logs", sentence, _deleting(logs, shared, streams))
+
+
+def _kept(group: Any) -> str:
+    days = group.get("retentionInDays")
+    if days is not None:
+        return f"kept for {days} days"
+    name, days = group["logGroupName"], log_groups.RETENTION_DAYS
+    return (
+        "kept forever: `aws logs put-retention-policy --log-group-name "
+        f"{name} --retention-in-days {days}` bounds that"
+    )
+
+
+def _groups(logs: "CloudWatchLogsClient", name: str) -> list[Any]:
+    """The group of this name, if there is one."""
+    groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    return [group for group in groups if group["logGroupName"] == name]
+
+
+def _streams(logs: "CloudWatchLogsClient", group: str, prefix: str) -> list[str]:
+    pages = logs.get_paginator("describe_log_streams").paginate(
+        logGroupName=group, logStreamNamePrefix=prefix
+    )
+    return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+
+
+def _deleting(logs: "CloudWatchLogsClient", group: str, streams: list[str]) -> Callable[[], None]:
+    def delete() -> None:
+        for stream in streams:
+            logs.delete_log_stream(logGroupName=group, logStreamName=stream)
+
+    return delete
+
+
+def _models(account: Account) -> Iterator[Leftover]:
+    sagemaker: SageMakerClient = account.client("sagemaker")
+    pages = sagemaker.get_paginator("list_model_package_groups").paginate(
+        NameContains=account.stage.prefix
+    )
+    names = [
+        group["ModelPackageGroupName"]
+        for page in pages
+        for group in page["ModelPackageGroupSummaryList"]
+    ]
+    for name in names:
+        if name.startswith(account.stage.prefix):
+            sentence = f"the model package group {name}, which costs nothing"
+            yield Leftover("models", sentence, _deleting_group(sagemaker, name))
+
+
+def _deleting_group(sagemaker: "SageMakerClient", group: str) -> Callable[[], None]:
+    def delete() -> None:
+        """SageMaker deletes no group that holds versions."""
+        pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+        versions = [item for page in pages for item in page["ModelPackageSummaryList"]]
+        for arn in [item["ModelPackageArn"] for item in versions]:
+            sagemaker.delete_model_package(ModelPackageName=arn)
+        sagemaker.delete_model_package_group(ModelPackageGroupName=group)
+
+    return delete
+
+
+def void(_: object) -> None:
+    """For a call whose answer says nothing."""
