@@ -328,7 +328,15 @@ def container() -> str:
         for name, meaning in CONTAINER.items()
     )
     head = ("variable", "default", "allowed", "meaning")
-    return f"""# Settings of the container
+    return f"""# The container
+
+SageMaker starts the image with one word. `serve` takes the model from `/opt/ml/model`, lets go of
+root where user 10001 can read it, and listens once the model is warm; `train` works in `/opt/ml` as
+root. Both end at SIGTERM, whenever it comes: `serve` with 0, `train` with 143. The local cloud
+starts the same two scripts. [Which image](../how-to/deploy.md#which-image) has which engine; an
+engine that an image lacks, and a GPU that it cannot use, end it with one sentence in the log.
+
+## Settings
 
 Environment variables of the SageMaker model. `./sortbox` sets the first two; every other one has a
 default that suits endpoints and transform jobs alike. A wrong value stops the server at its start,

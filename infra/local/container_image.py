@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import NotRequired, TypedDict
 
 from infra.local.account import ACCOUNT, REGION
 from infra.local.place import REPOSITORY, VARIABLE, Place, write_private
+from infra.shipped import CONTAINER
 
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
@@ -19,7 +22,7 @@ class ImageCommand(TypedDict):
     argv: list[str]
     train: NotRequired[list[str]]
     rules: NotRequired[list[str]]
-    cwd: str
+    cwd: NotRequired[str]
     env: dict[str, str]
 
 
@@ -45,16 +48,32 @@ def _python(room: str) -> Iterable[Path]:
     return sorted((REPOSITORY / room).rglob("*.py"))
 
 
+def image_command() -> ImageCommand:
+    """The image's own `serve` and `train`, with its search paths, in the folder of the container.
+
+    They need setpriv, which macOS lacks: there Python is started without them.
+    """
+    python, scripts = Path(sys.executable), REPOSITORY / CONTAINER
+    serve, train = [str(scripts / "serve")], [str(scripts / "train")]
+    if shutil.which("setpriv") is None or not python.with_name("python").exists():
+        serve, train = [str(python), "-m", "serving"], [str(python), "-m", "training.train"]
+    return {
+        "argv": serve,
+        "train": train,
+        "rules": [str(python), "-m", "training.managed_debugger.rule_job"],
+        "env": {
+            "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONPATH": str(REPOSITORY),
+            "SORTBOX_CONTAINER": digest(),
+            # A GPU of this machine is no promise of an instance type.
+            "SORTBOX_GPU": "optional",
+        },
+    }
+
+
 def write_commands(place: Place, others: Mapping[str, ImageCommand]) -> None:
     """Write images.json: our image and `others`; each command carries the name of the place."""
-    ours: ImageCommand = {
-        "argv": [sys.executable, "-m", "serving"],
-        "train": [sys.executable, "-m", "training.train"],
-        "rules": [sys.executable, "-m", "training.managed_debugger.rule_job"],
-        "cwd": str(REPOSITORY),
-        # A GPU of this machine is no promise of an instance type.
-        "env": {"SORTBOX_CONTAINER": digest(), "SORTBOX_GPU": "optional"},
-    }
+    ours = image_command()
     commands = {
         image: {**command, "env": {**command["env"], VARIABLE: str(place.root)}}
         for image, command in {uri(): ours, **others}.items()

@@ -562,6 +562,13 @@ OF_THE_PRODUCT = (
         f"{UNIT}/batch/jobs/test_output_names.py",
     ),
     Mistake(
+        "the local cloud starts something else than the image does",
+        "infra/local/container_image.py",
+        'serve, train = [str(scripts / "serve")], [str(scripts / "train")]',
+        'serve, train = [str(python), "-m", "serving"], [str(scripts / "train")]',
+        f"{UNIT}/infra/local/test_container_image.py",
+    ),
+    Mistake(
         "outputs are matched by their position",
         "batch/jobs/collect.py",
         "            listing[image_of[listed.key]] = listed\n",

@@ -171,7 +171,7 @@ class Containers:
             **definition.environment,
             **environment,
         }
-        child = processes.start(image.argv, env, self.log(name), name, image.cwd)
+        child = processes.start(image.argv, env, self.log(name), name, image.cwd or folder)
         return Container(child, f"http://127.0.0.1:{port}", folder, self.http)
 
     async def _until_ready(self, container: Container, name: str) -> None:

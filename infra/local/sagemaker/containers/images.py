@@ -18,6 +18,7 @@ class ContainerImage:
     """What evaluates debugger rules, where AWS has an image of its own for it."""
     env: Mapping[str, str]
     cwd: Path | None
+    """None: the container's own folder, which is /opt/ml in the image too."""
 
 
 @dataclass(frozen=True, slots=True)

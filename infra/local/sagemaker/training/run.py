@@ -136,7 +136,7 @@ class TrainingRun:
         uploaded = transfers.file_versions(folder.checkpoints)
         child = processes.start(
             image.train, self._environment(image, folder), self._containers.log(self._request.name),
-            self._request.name, image.cwd,
+            self._request.name, image.cwd or folder.root,
         )  # fmt: skip
         tasks = [asyncio.ensure_future(self._log.follow(self._listener.on_output))]
         tasks += [asyncio.ensure_future(self._keep_checkpoints(folder, uploaded))]
