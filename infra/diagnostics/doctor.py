@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from aws import active_model
 from aws.errors import is_missing
 from domain import keys
-from domain.instance import has_local_storage
+from domain.instance import UnfitInstanceError, check_transform, has_local_storage
 from infra import quotas
 from infra.diagnostics.cost import load_prices
 from infra.quotas import Machines, Need, Service
@@ -157,6 +157,17 @@ def _weights(context: CheckContext) -> Iterator[CheckResult]:
         f"for other networks {others}; `train --weights file.pth` uploads some, and a job that "
         "reaches the network downloads torchvision's",
     )
+
+
+def _transform(context: CheckContext) -> Iterator[CheckResult]:
+    """Of a stage that was deployed before GPUs were refused, or by another tool."""
+    instance_type = _machines(context).transform_type
+    try:
+        check_transform(instance_type)
+    except UnfitInstanceError as error:
+        yield CheckResult("transform", "missing", str(error))
+    else:
+        yield CheckResult("transform", "ok", f"{instance_type} runs transform jobs")
 
 
 def _quotas(context: CheckContext) -> Iterator[CheckResult]:
@@ -309,6 +320,7 @@ CHECKS: dict[str, Callable[[CheckContext], Iterator[CheckResult]]] = {
     "role": _roles,
     "image": _image,
     "weights": _weights,
+    "transform": _transform,
     "quota": _quotas,
     "concurrency": _concurrency,
     "model": _model,

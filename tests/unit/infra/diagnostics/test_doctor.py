@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -56,13 +57,16 @@ class Quotas:
                 yield {"Quotas": [{"QuotaName": name, "Value": value, "QuotaCode": "L-4711"}]}
 
 
+@dataclass
 class Deployed:
     """Lambda as far as onFolder's environment goes."""
+
+    transform_type: str = "ml.c5.xlarge"
 
     def get_function_configuration(self, *, FunctionName: str) -> Any:
         assert FunctionName == "sortbox-dev-onFolder"
         settings = {
-            "TRANSFORM_INSTANCE_TYPE": "ml.c5.xlarge",
+            "TRANSFORM_INSTANCE_TYPE": self.transform_type,
             "TRANSFORM_INSTANCE_COUNT": "2",
             "TRANSFORM_JOBS": "10",
         }
@@ -143,10 +147,11 @@ def test_a_quota_that_was_never_applied_has_its_default_value() -> None:
     assert any(f"{TRAINING} is 4" in each.sentence for each in findings)
 
 
-class Functions:
+class Functions(Deployed):
     """Lambda's account, and the concurrency of each event source mapping."""
 
     def __init__(self, limit: int, *concurrencies: int) -> None:
+        super().__init__()
         self.limit, self.concurrencies = limit, concurrencies
 
     def get_account_settings(self) -> Any:
@@ -266,3 +271,10 @@ def test_an_endpoint_from_before_the_key_is_told(disks: str | None, state: str) 
     patient = CheckContext(Encrypted("dev"), None, Aws(sagemaker=SageMaker()).client)
     [finding] = [each for each in doctor.run_checks(patient) if each.about == "disks"]
     assert finding.state == state
+
+
+@pytest.mark.parametrize(("kind", "state"), [("ml.c5.xlarge", "ok"), ("ml.g4dn.xlarge", "missing")])
+def test_transform_jobs_on_a_gpu_are_trouble_that_is_deployed(kind: str, state: str) -> None:
+    [finding] = found("transform", **{"lambda": Deployed(kind)})
+    assert finding.state == state
+    assert kind in finding.sentence
