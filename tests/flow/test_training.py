@@ -235,7 +235,8 @@ def test_an_override_is_recorded_and_each_rollback_goes_back_one_model(
     assert done.returncode == 0, done.stdout + done.stderr
     assert cloud.active().id.version == 2
     arn = cloud.sagemaker.list_model_packages(
-        ModelPackageGroupName=f"sortbox-{cloud.stage}-subjects"
+        ModelPackageGroupName=f"sortbox-{cloud.stage}-subjects",
+        SortOrder="Descending",  # ascending is SageMaker's default
     )["ModelPackageSummaryList"][0]["ModelPackageArn"]
     kept = cloud.sagemaker.describe_model_package(ModelPackageName=arn)
     assert kept["CustomerMetadataProperties"]["override"] == "to see it fail"
