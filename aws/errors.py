@@ -4,7 +4,7 @@ Which of S3's errors deny one object, and what to do about it, is in `batch.unre
 for a person at a terminal are in `cli.errors`.
 """
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 MISSING_CODES = frozenset(
     {
@@ -27,6 +27,21 @@ LIMIT_CODES = frozenset(
 )
 """A quota of the account does not allow it, so that asking again is of no use (botocore's service
 models)."""
+
+THROTTLED_CODES = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+    }
+)
+"""As botocore's standard retry mode counts them (botocore.retries.standard)."""
+
+PASSING_CODES = frozenset({"RequestTimeout", "RequestTimeoutException"})
 
 RETRIED_STATUSES = (408, 429)
 """Of a container's 4xx: it was slow or busy, which says nothing about what it was sent."""
@@ -59,6 +74,22 @@ def is_lost_race(error: ClientError) -> bool:
     412 fails the condition; 409 meets another conditional write; 404 has nothing left to match.
     """
     return status_of(error) in (404, 409, 412) and code_of(error) != "NoSuchBucket"
+
+
+def is_throttled(error: Exception) -> bool:
+    """The account asks too often; this request was not carried out."""
+    return isinstance(error, ClientError) and code_of(error) in THROTTLED_CODES
+
+
+def is_transient(error: Exception) -> bool:
+    """The same request may succeed in a minute: throttling, a fault of AWS (5xx), no connection.
+
+    What it asked for may have been done all the same, unless `is_throttled`.
+    """
+    if isinstance(error, ClientError):
+        is_passing = code_of(error) in PASSING_CODES or status_of(error) >= 500
+        return is_throttled(error) or is_passing
+    return isinstance(error, ConnectionError | HTTPClientError)
 
 
 def is_missing(error: ClientError) -> bool:

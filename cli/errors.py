@@ -20,8 +20,6 @@ from domain.foreign import visible_lines
 
 FAILED, REFUSED, INTERRUPTED = 1, 3, 130
 
-THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException"})
-THROTTLED |= {"RequestLimitExceeded", "SlowDown"}
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 INVALID_KEYS = frozenset({"InvalidClientTokenId", "UnrecognizedClientException"})
@@ -72,11 +70,16 @@ def of_aws(error: Exception) -> str | None:
     from botocore import exceptions as aws
 
     if isinstance(error, aws.ClientError):
-        from aws.errors import is_limit
+        from aws.errors import is_limit, is_throttled
         from infra.quotas import refusal
 
         if is_limit(error):
             return refusal(error)
+        if is_throttled(error):
+            return (
+                "AWS is throttling this account. Wait a minute and run the command again. "
+                f"({error})"
+            )
         return _refused(error.response["Error"].get("Code", ""), str(error))
     sentences: dict[tuple[type[Exception], ...], str] = {
         (aws.NoRegionError,): "Which region? Set AWS_REGION, or `region` in your AWS profile.",
@@ -98,10 +101,6 @@ def of_aws(error: Exception) -> str | None:
 
 
 def _refused(code: str, message: str) -> str:
-    if code in THROTTLED:
-        return (
-            f"AWS is throttling this account. Wait a minute and run the command again. ({message})"
-        )
     if code in EXPIRED:
         return "Your AWS session has expired. Sign in again, and run the command again."
     if code in INVALID_KEYS:

@@ -17,7 +17,7 @@ from cli.parameters import (
     set_hyperparameters,
     stage_option,
 )
-from cli.stages import connect, image_of, is_billed
+from cli.stages import connect, image_of, is_billed, poll_seconds
 from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
 
@@ -53,6 +53,9 @@ def job_options(command: Any) -> Any:
             metavar="NUMBER",
             help="Stop each job after this time: the limit of what it costs.",
         ),
+        click.option(
+            "--attach", default="", metavar="JOB", help="Watch this job in place of starting one."
+        ),
         click.option("--managed-debugger", is_flag=True, help="Run SageMaker's own rules as well."),
     ]
     for option in reversed(options):
@@ -78,9 +81,9 @@ def train(data: str, stage: "Stage", **options: Any) -> None:
 
     connect(stage)
     request, console = _job(data, stage, options), Console()
-    if is_billed(stage):
+    if is_billed(stage) and not options["attach"]:
         _print_limit(job.limit(request, load_prices()), console)
-    sys.exit(0 if job.run(request, console) else 1)
+    sys.exit(0 if job.run(request, console, options["attach"]) else 1)
 
 
 @click.command(cls=Command)
@@ -129,9 +132,9 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
         search_options,
     )
     console = Console()
-    if is_billed(stage):
+    if is_billed(stage) and not options["attach"]:
         _print_limit(search.limit(request, load_prices()), console)
-    sys.exit(0 if search.run(request, console) else 1)
+    sys.exit(0 if search.run(request, console, options["attach"]) else 1)
 
 
 def _print_limit(sentence: str, console: "Console") -> None:
@@ -147,11 +150,13 @@ def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
 
     instance_type = options["instance_type"]
     variant = image_choice.for_training(instance_type)
-    image = options["image"] or image_of(stage, variant)
+    is_attached = bool(options.get("attach"))  # to a job that has its image
+    image = options["image"] or ("" if is_attached else image_of(stage, variant))
     words = set_hyperparameters(options)
     request = job.job_request(stage, image, data, words, instance_type, options["spot"])
     return replace(
         request,
         max_hours=options["max_hours"],
+        poll_seconds=poll_seconds(stage),
         managed_debugger=options["managed_debugger"],
     )

@@ -83,6 +83,18 @@ def test_the_job_tells_sagemaker_its_metrics_and_its_log(
     assert len(streams["logStreams"]) == 1
 
 
+def test_a_job_is_watched_again_by_its_name(
+    person: Person, trained: tuple[str, str], photos: Path
+) -> None:
+    done = person.types("train", str(photos), "--attach", trained[0])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"accuracy \S+, loss", done.stdout)
+    assert done.stdout.splitlines()[0] == f"job: {trained[0]}", "no second job was started"
+    unknown = person.types("train", str(photos), "--attach", "sortbox-local-nobody")
+    assert unknown.returncode == 1
+    assert "There is no training job sortbox-local-nobody here." in unknown.stderr
+
+
 def test_data_that_are_there_are_not_sent_again(
     running: local.LocalCloud, trained: tuple[str, str], photos: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +22,17 @@ def person(running: local.LocalCloud, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="module")
-def said(person: Person, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What is said of a search of three trials on data without a test split."""
-    photos = tmp_path_factory.mktemp("photos")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Without a test split."""
+    root = tmp_path_factory.mktemp("photos")
     for split, each in {"train": 10, "validation": 3}.items():
-        learnable.folder(photos / split, {"cat": "cat", "cup": "coffee"}, each, split)
+        learnable.folder(root / split, {"cat": "cat", "cup": "coffee"}, each, split)
+    return root
+
+
+@pytest.fixture(scope="module")
+def said(person: Person, photos: Path) -> str:
+    """What is said of a search of three trials."""
     options = ["--image", STAND_IN, "--no-early-stopping", "--trials=3", "--epochs=3"]
     done = person.types("tune", str(photos), *options, "--name=search")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -62,6 +69,18 @@ def test_the_best_values_are_named_and_the_final_fit_is_with_them(
     assert job["TrainingJobStatus"] == "Completed"
     for name in ("lr", "batch-size", "epochs", "tuned"):
         assert job["HyperParameters"][name] == best[name]
+
+
+def test_a_search_that_nobody_watched_to_its_end_is_gone_on_with(
+    running: local.LocalCloud, person: Person, photos: Path, said: str
+) -> None:
+    search = found(said, "tuning job")
+    options = ["--image", STAND_IN, "--trials=3", "--epochs=3", "--name=search"]
+    done = person.types("tune", str(photos), *options, "--attach", search)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert found(done.stdout, "tuning job") == search
+    assert found(done.stdout, "best") == found(said, "best")
+    assert found(done.stdout, "final fit") != found(said, "final fit")
 
 
 def test_watching_and_compiling_are_for_the_final_fit(

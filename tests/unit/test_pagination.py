@@ -24,7 +24,6 @@ READ_IN_PART = {
     ("aws/bucket.py", "list_objects_v2"): "`page` promises the first thousand, `walk` goes on",
     ("infra/diagnostics/findings.py", "list_transform_jobs"): "the newest few are shown",
     ("infra/diagnostics/doctor.py", "list_objects_v2"): "ten names are shown",
-    ("training/launch/watch.py", "describe_log_streams"): "a job has one stream",
 }
 """Calls of one page on purpose, each with the reason."""
 

@@ -17,10 +17,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from aws.errors import is_absent
+from aws.errors import is_absent, is_missing
 from domain import keys
 from domain.archive import ArchiveError, members
-from domain.errors import SortboxError
 from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, has_local_storage
 from infra.diagnostics.cost import Prices
@@ -31,7 +30,7 @@ from training.config.errors import TrainingFailed
 from training.config.train_config import MACHINERY, TrainConfig
 from training.launch import input_channels, limits, s3_copy
 from training.launch.limits import Limit
-from training.launch.watch import watch_job
+from training.launch.watch import POLL_SECONDS, Watch, still_running, watch_job
 
 if TYPE_CHECKING:
     from sagemaker.train import ModelTrainer
@@ -54,12 +53,6 @@ SDK_CONFIG = {
 """Turns off the SDK's telemetry."""
 
 
-class StillRunning(SortboxError):
-    """The user stopped watching a job, which continues."""
-
-    exit_code = 130
-
-
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     stage: Stage
@@ -71,6 +64,7 @@ class JobRequest:
     instance_type: str
     spot: bool
     max_hours: float = limits.DEFAULT_HOURS
+    poll_seconds: float = POLL_SECONDS
     managed_debugger: bool = False
     """SageMaker's managed Debugger as well, if the account still has it."""
 
@@ -273,27 +267,45 @@ def _reason(description: Mapping[str, Any]) -> str:
             return f"Stopped. {resume}."
 
 
-def run(request: JobRequest, console: Console) -> bool:
+def run(request: JobRequest, console: Console, attach: str = "") -> bool:
     """Launch the job and watch it to its end; whether it completed.
 
-    Raises TrainingFailed, and StillRunning if the user stops watching.
+    With `attach`, watch that job in place of starting one. Raises TrainingFailed, and StillRunning
+    where the watching ends before the job.
     """
     os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")  # the stack's own role needs none
     session = boto3.Session()
-    job = prepare_and_start(request, session, console)
+    job = attach or prepare_and_start(request, session, console)
     console.print(visible(f"job: {job}"), markup=False)
     return follow(request, job, session, console)
 
 
+def watch_of(request: JobRequest, session: boto3.Session, console: Console) -> Watch:
+    return Watch(session.client("sagemaker"), session.client("logs"), console, request.poll_seconds)
+
+
 def follow(request: JobRequest, job: str, session: boto3.Session, console: Console) -> bool:
     """Watch a job to its end and fetch its reports; whether it completed."""
-    sagemaker, logs = session.client("sagemaker"), session.client("logs")
-    try:
-        description = watch_job(sagemaker, logs, job, request.config.epochs, console)
-    except KeyboardInterrupt:
-        raise StillRunning(
-            f"Stopped watching; {job} still runs. To end it: "
-            f"`aws sagemaker stop-training-job --training-job-name {job}`"
-        ) from None
-    reports = fetch_reports(session.client("s3"), request.stage.bucket, job)
+    watch = watch_of(request, session, console)
+    what = (
+        f"{job} still runs. To end it: `aws sagemaker stop-training-job --training-job-name {job}`."
+    )
+    again = f"`./sortbox train {request.source} --stage {request.stage.name} --attach {job}`."
+    with still_running(what, again):
+        description = watch_job(watch, job, epochs_of(watch, job))
+        s3, bucket = session.client("s3"), request.stage.bucket
+        reports = watch.patience.call(lambda: fetch_reports(s3, bucket, job))
     return print_outcome(description, reports, request.stage, console)
+
+
+def epochs_of(watch: Watch, job: str) -> int:
+    """Raises TrainingFailed if there is no such job."""
+    try:
+        description: Mapping[str, Any] = watch.patience.call(
+            lambda: watch.sagemaker.describe_training_job(TrainingJobName=job)
+        )
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+        raise TrainingFailed(f"There is no training job {job} here.") from error
+    return int(description["HyperParameters"].get("epochs", TrainConfig().epochs))

@@ -6,14 +6,17 @@ evaluated on validation; the final fit on the test split, with debugger and prof
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.exceptions import ClientError
 from rich.console import Console
 
+from aws.errors import is_limit, is_throttled
 from domain.foreign import visible
 from domain.instance import PARALLEL_TRIALS
 from infra.diagnostics.cost import Prices
@@ -27,13 +30,16 @@ from training.config.trials import Trial
 from training.launch import job as launch
 from training.launch import tune_watch
 from training.launch.limits import Limit
-from training.launch.tune_watch import InProcessSearch, TuningJob
+from training.launch.patience import Patience
+from training.launch.tune_watch import InProcessSearch, Search, TuningJob
+from training.launch.watch import still_running
 from training.reports import trials_page
 
 if TYPE_CHECKING:
     from sagemaker.train.tuner import HyperparameterTuner
 
 STRATEGIES = ("Bayesian", "Random", "Grid")
+CREATE = "CreateTrainingJob"
 ALL_FAILED = "all trials failed."
 NAME_CHARACTERS = 32
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -127,12 +133,19 @@ def _with_search(job: launch.JobRequest, space: Space) -> launch.JobRequest:
     return replace(job, config=replace(job.config, search=search_space.format_space(space)))
 
 
-def search(
-    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str], console: Console
-) -> Values:
-    """The best values. Raises TrainingFailed if no trial succeeded."""
-    run_search = _search_in_one_job if request.options.in_one_job else _run_tuning_job
-    name, all_trials, reason = run_search(request, session, channels, console)
+def search(request: TuningRequest, name: str, session: boto3.Session, console: Console) -> Values:
+    """Watches a search that was started; the best values. Raises TrainingFailed if no trial
+    succeeded, and StillRunning where the watching ends before the search.
+    """
+    ends = "stop-training-job --training-job-name" if request.options.in_one_job else (
+        "stop-hyper-parameter-tuning-job --hyper-parameter-tuning-job-name"
+    )  # fmt: skip
+    what = (
+        f"the search {name} still runs, and its final fit is started by a command that watches it. "
+        f"To end it: `aws sagemaker {ends} {name}`."
+    )
+    with still_running(what, f"the same command with `--attach {name}`."):
+        all_trials, reason = _watch_trials(request, name, session, console)
     folder = launch.REPORTS / name
     console.print(tune_watch.table(all_trials, request.job.config, request.space))
     space = search_space.format_space(request.space)
@@ -149,66 +162,91 @@ def search(
     return {name: best.values[name] for name in request.space}
 
 
-def _search_in_one_job(
-    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str], console: Console
-) -> tuple[str, list[Trial], str]:
-    search_job = _with_search(request.trial, request.space)
-    job = launch.start_job(search_job, session, channels)
-    console.print(visible(f"job: {job}"), markup=False)
-    points = search_space.spread_points(
-        request.space, search_job.config.trials, search_job.config.seed
-    )
-    folder = launch.REPORTS / job
-    progress = InProcessSearch(
-        session.client("sagemaker"), session.client("logs"), job, points, folder
-    )
-    end = tune_watch.watch_search(progress, request.job.config, request.space, console)
-    launch.fetch_reports(session.client("s3"), request.job.stage.bucket, job)
-    kept = folder / trials.FILE
-    return job, trials.read(kept) if kept.exists() else end.trials, end.reason
-
-
-def _run_tuning_job(
-    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str], console: Console
-) -> tuple[str, list[Trial], str]:
+def start_search(
+    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str]
+) -> str:
+    """The name of the tuning job, or of the one job of all trials."""
+    if request.options.in_one_job:
+        search_job = _with_search(request.trial, request.space)
+        return launch.start_job(search_job, session, channels)
     from sagemaker.core.training.configs import InputData  # seconds, and only needed from here on
 
     name = tuning_name(request.job.stage.prefix, request.job.config.name, time.time())
     inputs = [InputData(channel_name=channel, data_source=uri) for channel, uri in channels.items()]
     tuner(request, session, channels).tune(inputs, job_name=name, wait=False)
-    console.print(visible(f"tuning job: {name}"), markup=False)
-    folder = launch.REPORTS / name
-    progress = TuningJob(session.client("sagemaker"), session.client("logs"), name, folder)
-    end = tune_watch.watch_search(progress, request.job.config, request.space, console)
-    for trial in end.trials:
-        launch.fetch_reports(session.client("s3"), request.job.stage.bucket, trial.name, folder)
-    return name, end.trials, end.reason
+    return name
 
 
-def run(request: TuningRequest, console: Console) -> bool:
+def _watch_trials(
+    request: TuningRequest, name: str, session: boto3.Session, console: Console
+) -> tuple[list[Trial], str]:
+    """All trials, and why the search did not complete."""
+    watch, folder = launch.watch_of(request.job, session, console), launch.REPORTS / name
+    s3, bucket = session.client("s3"), request.job.stage.bucket
+    in_one_job = request.options.in_one_job
+    config = request.job.config
+    watched: Search = TuningJob(watch, name, folder)
+    if in_one_job:
+        points = search_space.spread_points(request.space, config.trials, config.seed)
+        watched = InProcessSearch(watch, name, points, folder)
+    end = tune_watch.watch_search(watched, config, request.space, watch)
+    jobs = [name] if in_one_job else [trial.name for trial in end.trials]
+    for job in jobs:
+        below = launch.REPORTS if in_one_job else folder
+        try:
+            watch.patience.call(partial(launch.fetch_reports, s3, bucket, job, below))
+        except TrainingFailed as error:  # which the final fit does not wait for
+            watch.say(str(error))
+    kept = folder / trials.FILE
+    return (trials.read(kept) if in_one_job and kept.exists() else end.trials), end.reason
+
+
+def run(request: TuningRequest, console: Console, attach: str = "") -> bool:
     """Search, then fit with the best values; whether the final fit completed.
 
-    Raises TrainingFailed, and StillRunning if the user stops watching.
+    With `attach`, watch that search in place of starting one. Raises TrainingFailed, and
+    StillRunning where the watching ends before the search or the final fit.
     """
     os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")  # the stack's own role needs none
     session = boto3.Session()
     channels = launch.prepare_channels(request.job, session, console)
-    try:
-        best = search(request, session, channels, console)
-    except KeyboardInterrupt:
-        raise launch.StillRunning(
-            "Stopped watching; the search still runs. To end it: `aws sagemaker "
-            "stop-hyper-parameter-tuning-job`, or stop-training-job for a search in one job."
-        ) from None
+    name = attach or start_search(request, session, channels)
+    kind = "job" if request.options.in_one_job else "tuning job"
+    console.print(visible(f"{kind}: {name}"), markup=False)
+    best = search(request, name, session, console)
     values = " ".join(f"{name}={text}" for name, text in best.items())
     console.print(visible(f"best: {values}"), markup=False)
     for warning in search_space.edge_warnings(request.space, best):
         console.print(visible(warning), style="yellow", markup=False)
     config = TrainConfig.from_strings(request.job.config.to_strings() | dict(best))
     final_fit = replace(request.job, config=config)
-    job = launch.start_job(final_fit, session, channels)
+    watch = launch.watch_of(final_fit, session, console)
+    with still_running(
+        f"the search {name} is over and its final fit was not started.",
+        f"the same command with `--attach {name}` starts it.",
+    ):
+        job = start_final_fit(
+            lambda: launch.start_job(final_fit, session, channels), watch.patience
+        )
     console.print(visible(f"final fit: {job}"), markup=False)
     return launch.follow(final_fit, job, session, console)
+
+
+def start_final_fit(start: Callable[[], str], patience: Patience) -> str:
+    """The job's name. Repeats only what AWS refused to create: a job's name has the time in it, so
+    that a second request would be a second job. The machines of the last trials may still count
+    against the account's quota for a minute.
+    """
+
+    def is_refused(error: Exception) -> bool:
+        is_of_creation = isinstance(error, ClientError) and error.operation_name == CREATE
+        return is_of_creation and (is_throttled(error) or _is_limit(error))
+
+    return patience.call(start, is_refused)
+
+
+def _is_limit(error: Exception) -> bool:
+    return isinstance(error, ClientError) and is_limit(error)
 
 
 def tuner(

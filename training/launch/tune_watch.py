@@ -1,13 +1,11 @@
 """Watches a search: a live table of its trials, and their logs in files."""
 
 import re
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
@@ -15,13 +13,8 @@ from training.config import metrics, trials
 from training.config.search_space import Space, Values
 from training.config.train_config import TrainConfig
 from training.config.trials import EpochMetrics, Trial
-from training.launch.watch import FINAL_STATES, JobLog
+from training.launch.watch import FINAL_STATES, LAST_LOOKS, JobLog, Watch
 
-if TYPE_CHECKING:
-    from types_boto3_logs import CloudWatchLogsClient
-    from types_boto3_sagemaker import SageMakerClient
-
-POLL_SECONDS = 1.0
 LOG_FILE = "log.txt"
 HEAD_EPOCH_LINE = re.compile(r"(\d+):epoch=")
 """The start of the line that ends a trial's epoch in a search within one job."""
@@ -50,17 +43,15 @@ class Search(Protocol):
         """The current state."""
 
 
-def watch_search(
-    search: Search, config: TrainConfig, space: Space, console: Console
-) -> SearchProgress:
+def watch_search(search: Search, config: TrainConfig, space: Space, watch: Watch) -> SearchProgress:
     """Draws the table until the search ends, then removes it."""
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    with Live(console=watch.console, auto_refresh=False, transient=True) as live:
         while True:
             progress = search.poll()
             live.update(table(progress.trials, config, space), refresh=True)
             if progress.is_over:
                 return progress
-            time.sleep(POLL_SECONDS)
+            watch.pause()
 
 
 def table(every: Sequence[Trial], config: TrainConfig, space: Space) -> Table:
@@ -94,7 +85,7 @@ class TrialLog:
     curves: list[EpochMetrics] = field(default_factory=list)
 
     def read_new(self) -> list[str]:
-        lines = list(self.log.read_new())
+        lines = self.log.read_new()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.writelines(f"{line}\n" for line in lines)
@@ -110,8 +101,7 @@ def _parse_metrics(line: str) -> Mapping[str, float]:
 
 @dataclass
 class TuningJob:
-    sagemaker: "SageMakerClient"
-    logs: "CloudWatchLogsClient"
+    watch: Watch
     name: str
     folder: Path
     _logs: dict[str, TrialLog] = field(default_factory=dict)
@@ -120,31 +110,54 @@ class TuningJob:
 
     def poll(self) -> SearchProgress:
         """Holds the metrics of each trial, at most 750 trials, whatever the number of images."""
-        job: Mapping[str, Any] = self.sagemaker.describe_hyper_parameter_tuning_job(
-            HyperParameterTuningJobName=self.name
+        patience, sagemaker = self.watch.patience, self.watch.sagemaker
+        job: Mapping[str, Any] = patience.call(
+            lambda: sagemaker.describe_hyper_parameter_tuning_job(
+                HyperParameterTuningJobName=self.name
+            )
         )
         status = job["HyperParameterTuningJobStatus"]
-        return SearchProgress.from_description(
-            job,
-            status,
-            [self._trial(summary, status in FINAL_STATES) for summary in self._list_trials()],
+        every = patience.call(self._list_trials)
+        for summary in every:
+            self._read_log(summary, status in FINAL_STATES)
+        if status in FINAL_STATES:
+            self._read_rest()
+        return SearchProgress.from_description(job, status, [*map(self._trial, every)])
+
+    def _list_trials(self) -> list[Mapping[str, Any]]:
+        pages = self.watch.sagemaker.get_paginator(
+            "list_training_jobs_for_hyper_parameter_tuning_job"
         )
-
-    def _list_trials(self) -> Iterator[Mapping[str, Any]]:
-        pages = self.sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
         order = {"SortBy": "Name", "SortOrder": "Ascending"}
-        for page in pages.paginate(HyperParameterTuningJobName=self.name, **order):  # type: ignore[arg-type]
-            yield from page["TrainingJobSummaries"]
+        return [
+            summary
+            for page in pages.paginate(HyperParameterTuningJobName=self.name, **order)  # type: ignore[arg-type]
+            for summary in page["TrainingJobSummaries"]
+        ]
 
-    def _trial(self, summary: Mapping[str, Any], is_last_look: bool) -> Trial:
+    def _read_log(self, summary: Mapping[str, Any], is_last_look: bool) -> None:
         """A log may arrive after its trial ended: every log is read once more at the end."""
         name, state = summary["TrainingJobName"], summary["TrainingJobStatus"]
         if name not in self._logs:
-            self._logs[name] = TrialLog(JobLog(self.logs, name), self.folder / name / LOG_FILE)
+            log = JobLog(self.watch.logs, name)
+            self._logs[name] = TrialLog(log, self.folder / name / LOG_FILE)
         if is_last_look or name not in self._read_after_end:
             self._logs[name].read_new()
-        if state in FINAL_STATES:
+        if state in FINAL_STATES and not self._logs[name].log.is_behind:
             self._read_after_end.add(name)
+
+    def _read_rest(self) -> None:
+        """What the last looks did not reach."""
+        for _ in range(LAST_LOOKS):
+            behind = [log for log in self._logs.values() if log.log.is_behind]
+            if not behind:
+                return
+            self.watch.pause()
+            for log in behind:
+                log.read_new()
+
+    def _trial(self, summary: Mapping[str, Any]) -> Trial:
+        name, state = summary["TrainingJobName"], summary["TrainingJobStatus"]
         metric = summary.get("FinalHyperParameterTuningJobObjectiveMetric")
         return Trial(
             name,
@@ -158,8 +171,7 @@ class TuningJob:
 
 @dataclass
 class InProcessSearch:
-    sagemaker: "SageMakerClient"
-    logs: "CloudWatchLogsClient"
+    watch: Watch
     name: str
     points: Sequence[Values]
     folder: Path
@@ -167,10 +179,12 @@ class InProcessSearch:
     _curves: dict[str, list[EpochMetrics]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._log = TrialLog(JobLog(self.logs, self.name), self.folder / LOG_FILE)
+        self._log = TrialLog(JobLog(self.watch.logs, self.name), self.folder / LOG_FILE)
 
     def poll(self) -> SearchProgress:
-        job: Mapping[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=self.name)
+        job: Mapping[str, Any] = self.watch.patience.call(
+            lambda: self.watch.sagemaker.describe_training_job(TrainingJobName=self.name)
+        )
         self._record_lines(self._log.read_new())
         every = [self._trial(str(number), values) for number, values in enumerate(self.points, 1)]
         return SearchProgress.from_description(job, job["TrainingJobStatus"], every)

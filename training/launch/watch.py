@@ -2,90 +2,163 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from aws.errors import is_missing
+from aws.errors import is_missing, is_transient
+from domain.errors import SortboxError
 from domain.foreign import visible
 from training.config import metrics
+from training.launch.patience import Patience
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
     from types_boto3_sagemaker import SageMakerClient
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-POLL_SECONDS = 1.0
+POLL_SECONDS = 10.0
+"""On AWS, where Describe requests are throttled."""
+
+LAST_LOOKS = 5
+"""At the log of a job that has ended, while its reading fails."""
+
 FINAL_STATES = frozenset({"Completed", "Failed", "Stopped"})
+
+
+class StillRunning(SortboxError):
+    """Nobody watches the job any more, and it continues."""
+
+    def __init__(self, sentence: str, exit_code: int) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+@contextmanager
+def still_running(what: str, again: str) -> Iterator[None]:
+    """Whatever ends the watching says what runs on. Raises StillRunning."""
+    advice = f"{what} Watch again: {again}"
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise StillRunning(f"Stopped watching; {advice}", 130) from None
+    except (ClientError, BotoCoreError) as error:
+        raise StillRunning(f"Watching failed: {error}; {advice}", 1) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who watches, and how."""
+
+    sagemaker: "SageMakerClient"
+    logs: "CloudWatchLogsClient"
+    console: Console
+    poll_seconds: float = POLL_SECONDS
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(self.say, self.sleep, self.clock)
+
+    def say(self, sentence: str) -> None:
+        self.console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
+
+    def pause(self) -> None:
+        self.sleep(self.poll_seconds)
 
 
 @dataclass
 class JobLog:
-    """The log of a job, read incrementally."""
+    """The log of a job, read incrementally, in all of its streams: a spot job that starts again
+    writes into a new one.
+    """
 
     client: "CloudWatchLogsClient"
     job: str
-    _stream: str | None = None
-    _token: str | None = None
+    problem: str = ""
+    """Why the log cannot be read; the job is watched without it."""
+    is_behind: bool = False
+    """The last look was cut short by something that passes."""
+    _tokens: dict[str, str] = field(default_factory=dict)
+    _lines: list[str] = field(default_factory=list)
 
-    def read_new(self) -> Iterator[str]:
+    def read_new(self) -> list[str]:
+        """A request that fails ends this look: the next one goes on from the same line."""
         try:
-            yield from self._read_pages()
-        except ClientError as error:
-            if not is_missing(error):
-                raise  # before the first line there is no stream, and perhaps no group
+            for stream in [] if self.problem else self._list_streams():
+                self._read_stream(stream)
+            self.is_behind = False
+        except (ClientError, BotoCoreError) as error:
+            self.is_behind = is_transient(error)
+            is_early = isinstance(error, ClientError) and is_missing(error)
+            if not self.is_behind and not is_early:  # before the first line there is no group
+                self.problem = str(error)
+        lines, self._lines = self._lines, []
+        return lines
 
-    def _read_pages(self) -> Iterator[str]:
-        if self._stream is None:
-            streams = self.client.describe_log_streams(
-                logGroupName=LOG_GROUP, logStreamNamePrefix=f"{self.job}/"
-            )["logStreams"]
-            if not streams:
-                return
-            self._stream = streams[0]["logStreamName"]
+    def read_rest(self, watch: Watch) -> list[str]:
+        """Of a job that has ended."""
+        lines = self.read_new()
+        for _ in range(LAST_LOOKS):
+            if not self.is_behind:
+                break
+            watch.pause()
+            lines += self.read_new()
+        return lines
+
+    def _list_streams(self) -> list[str]:
+        pages = self.client.get_paginator("describe_log_streams").paginate(
+            logGroupName=LOG_GROUP, logStreamNamePrefix=f"{self.job}/"
+        )
+        return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+
+    def _read_stream(self, stream: str) -> None:
+        """To its end, which is where the token stays the same: a page may be empty before."""
         while True:
-            token: Any = {"nextToken": self._token} if self._token else {}
+            token: Any = {"nextToken": self._tokens[stream]} if stream in self._tokens else {}
             page = self.client.get_log_events(
-                logGroupName=LOG_GROUP, logStreamName=self._stream, startFromHead=True, **token
+                logGroupName=LOG_GROUP, logStreamName=stream, startFromHead=True, **token
             )
-            yield from (event["message"] for event in page["events"])
-            if page["nextForwardToken"] == self._token or not page["events"]:
-                self._token = page["nextForwardToken"]
+            self._lines += (event["message"] for event in page["events"])
+            before = self._tokens.get(stream)
+            self._tokens[stream] = page["nextForwardToken"]
+            if page["nextForwardToken"] == before:
                 return
-            self._token = page["nextForwardToken"]
 
 
-def watch_job(
-    sagemaker: "SageMakerClient",
-    logs: "CloudWatchLogsClient",
-    job: str,
-    epochs: int,
-    console: Console,
-) -> Mapping[str, Any]:
+def watch_job(watch: Watch, job: str, epochs: int) -> Mapping[str, Any]:
     """Returns Describe's reply when the job has ended."""
-    log = JobLog(logs, job)
-    state = ""
+    log, patience = JobLog(watch.logs, job), watch.patience
+    state = problem = ""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+    with Progress(*columns, TimeElapsedColumn(), console=watch.console) as progress:
         bar = progress.add_task("epochs", total=epochs)
         while True:
-            description = sagemaker.describe_training_job(TrainingJobName=job)
+            description = patience.call(
+                lambda: watch.sagemaker.describe_training_job(TrainingJobName=job)
+            )
             if description["SecondaryStatus"] != state:
                 state = description["SecondaryStatus"]
-                progress.console.print(visible(f"{state}: {_message(description)}"), markup=False)
-            for line in log.read_new():
+                watch.say(f"{state}: {_message(description)}")
+            has_ended = description["TrainingJobStatus"] in FINAL_STATES
+            for line in log.read_rest(watch) if has_ended else log.read_new():
                 epoch = _epoch(line)
                 if epoch is not None:
                     progress.update(bar, completed=epoch)
                 if _is_worth_a_line(line):
-                    progress.console.print(visible(f"  {line}"), markup=False, highlight=False)
-            if description["TrainingJobStatus"] in FINAL_STATES:
+                    watch.say(f"  {line}")
+            if log.problem != problem:
+                problem = log.problem
+                watch.say(f"The log cannot be read: {problem}. The job is watched without it.")
+            if has_ended:
                 return description
-            time.sleep(POLL_SECONDS)
+            watch.pause()
 
 
 def _message(description: Mapping[str, Any]) -> str:

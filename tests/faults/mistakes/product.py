@@ -18,6 +18,53 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "a job is watched until AWS throttles",
+        "training/launch/watch.py",
+        """            description = patience.call(
+                lambda: watch.sagemaker.describe_training_job(TrainingJobName=job)
+            )
+            if description""",
+        """            description = watch.sagemaker.describe_training_job(TrainingJobName=job)
+            if description""",
+        f"{UNIT}/training/launch/test_watch.py",
+    ),
+    Mistake(
+        "a lost connection is not of the errors that pass",
+        "aws/errors.py",
+        "    return isinstance(error, ConnectionError | HTTPClientError)\n",
+        "    return False\n",
+        f"{UNIT}/training/launch/test_watch.py",
+    ),
+    Mistake(
+        "who waits for AWS asks again at regular times",
+        "training/launch/patience.py",
+        "longest * random.uniform(0.5, 1)",
+        "longest",
+        f"{UNIT}/training/launch/test_watch.py",
+    ),
+    Mistake(
+        "a final fit that may have started is started again",
+        "training/launch/tune.py",
+        "        return is_of_creation and (is_throttled(error) or _is_limit(error))\n",
+        "        return is_throttled(error) or _is_limit(error)\n",
+        f"{UNIT}/training/launch/test_watch.py"
+        "::test_a_final_fit_that_may_have_started_is_not_started_twice",
+    ),
+    Mistake(
+        "the log of a job is that of its first machine",
+        "training/launch/watch.py",
+        'for page in pages for stream in page["logStreams"]]\n',
+        'for page in pages for stream in page["logStreams"]][:1]\n',
+        f"{UNIT}/training/launch/test_watch.py",
+    ),
+    Mistake(
+        "an empty page is the end of a log",
+        "training/launch/watch.py",
+        '            if page["nextForwardToken"] == before:\n',
+        '            if page["nextForwardToken"] == before or not page["events"]:\n',
+        f"{UNIT}/training/launch/test_watch.py",
+    ),
+    Mistake(
         "the wait for a spot instance is as long as the job may be",
         "training/launch/limits.py",
         "min(hours, SPOT_WAIT_HOURS, LONGEST_HOURS - hours)",

@@ -11,6 +11,7 @@ from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import tune_watch
 from training.launch.tune_watch import InProcessSearch
+from training.launch.watch import Watch
 
 SPACE: search_space.Space = {
     "lr": Continuous(0.001, 0.1, "Logarithmic"),
@@ -31,8 +32,11 @@ class Logs:
     def __init__(self) -> None:
         self.seen = 0
 
-    def describe_log_streams(self, **_: Any) -> Any:
-        return {"logStreams": [{"logStreamName": "job/algo-1-1"}]}
+    def get_paginator(self, operation: str) -> "Logs":
+        return self
+
+    def paginate(self, **_: Any) -> Any:
+        return iter([{"logStreams": [{"logStreamName": "job/algo-1-1"}]}])
 
     def get_log_events(self, nextToken: str = "0", **_: Any) -> Any:
         at = int(nextToken)
@@ -53,7 +57,8 @@ class SageMaker:
 def watched(folder: Path) -> tuple[InProcessSearch, SageMaker, Logs]:
     sagemaker, logs = SageMaker(), Logs()
     clients: dict[str, Any] = {"sagemaker": sagemaker, "logs": logs}
-    return InProcessSearch(**clients, name="job", points=PLACES, folder=folder), sagemaker, logs
+    watch = Watch(**clients, console=Console())
+    return InProcessSearch(watch, "job", PLACES, folder), sagemaker, logs
 
 
 def test_each_trial_has_the_epochs_that_the_log_has_told(tmp_path: Path) -> None:
