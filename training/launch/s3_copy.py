@@ -76,7 +76,7 @@ class Contents:
 
 def is_readable_by_role(uri: str, bucket: str) -> bool:
     """Whether a training job may have this address as its channel: infra/stacks/roles.yml lets the
-    role read `training/` of the stage's bucket, and CreateTrainingJob refuses `//` in a key.
+    role read `training/` of the stage's bucket, and a job fails on a key with `//`.
     """
     source, key = split_uri(uri)
     return source == bucket and key.startswith(keys.TRAINING) and "//" not in key

@@ -64,9 +64,16 @@ def relative(prefix: str, key: str) -> PurePosixPath:
 
 
 def _keys(s3: "S3Client", prefix: Location) -> Iterator[str]:
+    """SageMaker's sentence for `//` is in aws-samples/generative-ai-on-amazon-sagemaker, PR 242."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
     for page in pages:
         for item in page.get("Contents", []):
+            if "//" in item["Key"]:
+                raise TransferRefused(
+                    "Data download failed:Failed to download data. S3 key: "
+                    f"{Location(prefix.bucket, item['Key'])} has an illegal char sub-sequence '//' "
+                    "in it"
+                )
             if not item["Key"].endswith("/"):
                 yield item["Key"]
 

@@ -169,6 +169,15 @@ def test_a_channel_without_data_fails_the_job(cloud: Cloud) -> None:
     )
 
 
+def test_a_key_with_an_empty_segment_fails_the_job(cloud: Cloud) -> None:
+    cloud.put("twice//there/1.jpg", b"x")
+    job = cloud.training(InputDataConfig=[channel("data", f"s3://{BUCKET}/twice/")])
+    assert (
+        f"S3 key: s3://{BUCKET}/twice//there/1.jpg has an illegal char sub-sequence '//' in it"
+        in cloud.trained(job)["FailureReason"]
+    )
+
+
 def test_a_channel_of_one_object_is_that_file(cloud: Cloud) -> None:
     uri = cloud.put("weights/resnet.pth", b"numbers")
     job = cloud.training(InputDataConfig=[channel("weights", uri)])

@@ -141,8 +141,8 @@ def test_data_that_the_role_reads_are_used_where_they_are() -> None:
     assert not s3.copied
 
 
-def test_a_prefix_with_an_empty_segment_is_copied_because_sagemaker_refuses_it() -> None:
-    """ "s3://… has an illegal char sub-sequence '//' in it", says CreateTrainingJob."""
+def test_a_prefix_with_an_empty_segment_is_copied_because_a_job_fails_on_it() -> None:
+    """A job's FailureReason: "S3 key: s3://… has an illegal char sub-sequence '//' in it"."""
     s3 = photos(STAGE, "training//mine")
     uris, _ = prepared(s3, f"s3://{STAGE}/training//mine")
     assert uris["data"].startswith(f"s3://{STAGE}/training/own/")
