@@ -15,7 +15,7 @@ SERVICES = (
     *("codebuild", "events", "scheduler", "service-quotas", "kms", "sts", "ec2", "ce", "sns"),
 )
 
-NAMES_ONE = {"StackName", "imageIds", "repositoryNames"}
+NAMES_ONE = {"StackName", "imageIds", "repositoryNames", "AlarmNames"}
 """Parameters that ask for one thing by its name: the answer has one page."""
 
 NOT_AWS = {("serving/networks.py", "list_models")}  # torchvision's
@@ -23,6 +23,8 @@ NOT_AWS = {("serving/networks.py", "list_models")}  # torchvision's
 READ_IN_PART = {
     ("aws/bucket.py", "list_objects_v2"): "`page` promises the first thousand, `walk` goes on",
     ("infra/diagnostics/findings.py", "list_transform_jobs"): "the newest few are shown",
+    ("infra/leftovers.py", "describe_log_groups"): "the whole name sorts first of its prefix",
+    ("infra/stacks/queue_names.py", "describe_stack_events"): "the newest comes first",
     ("infra/diagnostics/doctor.py", "list_objects_v2"): "ten names are shown",
 }
 """Calls of one page on purpose, each with the reason."""
