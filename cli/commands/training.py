@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from training.launch.job import JobRequest
 
 MAX_HOURS, SHORTEST_HOURS, LONGEST_HOURS = 24.0, 0.1, 672.0
+VOLUME_GB, LARGEST_VOLUME_GB = 50, 16_384
 """As in `training.launch.limits`, which takes a second to import."""
 
 
@@ -52,6 +53,14 @@ def job_options(command: Any) -> Any:
             show_default=True,
             metavar="NUMBER",
             help="Stop each job after this time: the limit of what it costs.",
+        ),
+        click.option(
+            "--volume-gb",
+            type=click.IntRange(1, LARGEST_VOLUME_GB),
+            default=VOLUME_GB,
+            show_default=True,
+            metavar="NUMBER",
+            help="Size of each job's disk, which holds the images.",
         ),
         click.option(
             "--attach", default="", metavar="JOB", help="Watch this job in place of starting one."
@@ -141,7 +150,7 @@ def _print_limit(sentence: str, console: "Console") -> None:
     console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
 
 
-JOB = ("instance_type", "image", "spot", "max_hours", "managed_debugger")
+JOB = ("instance_type", "image", "spot", "max_hours", "volume_gb", "managed_debugger")
 
 
 def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
@@ -157,6 +166,7 @@ def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
     return replace(
         request,
         max_hours=options["max_hours"],
+        volume_gb=options["volume_gb"],
         poll_seconds=poll_seconds(stage),
         managed_debugger=options["managed_debugger"],
     )

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -20,23 +22,42 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 
-def prepare(
-    s3: "S3Client",
-    bucket: str,
-    source: str,
-    weights: str | None,
-    config: TrainConfig,
-    console: Console,
-) -> dict[str, str]:
-    """s3:// addresses by channel. `source` and `weights` are local or in S3, `bucket` the stage's.
+ROOM = 1.25
+"""Of a job's disk, to the images on it: features, checkpoints and the model lie there too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    source: str
+    """A folder, or an s3:// address."""
+    weights: str | None
+    config: TrainConfig
+    volume_gb: int | None
+    """Of the job's disk; None where the instance brings one of its own."""
+
+    def check_size(self, size: int) -> None:
+        """Raises TrainingFailed for images that would fill the disk while they are downloaded."""
+        if self.volume_gb is not None and size * ROOM > self.volume_gb * 10**9:
+            raise TrainingFailed(
+                f"The images take {size / 1e9:,.1f} GB, and a job's disk has {self.volume_gb} GB: "
+                f"pass --volume-gb {ceil(size * ROOM / 10**9)}."
+            )
+
+
+def prepare(s3: "S3Client", bucket: str, inputs: Inputs, console: Console) -> dict[str, str]:
+    """s3:// addresses by channel. `bucket` is the stage's.
 
     Raises TrainingFailed, before any compute is spent.
     """
-    dataset = upload.inspect_source(s3, source, config)
+    source, weights = inputs.source, inputs.weights
+    dataset = upload.inspect_source(s3, source, inputs.config)
     if source.startswith(S3):
-        uris = {"data": _in_place_or_copied(s3, bucket, Source(*split_uri(source)), console)}
+        images = Source(*split_uri(source))
+        inputs.check_size(sum(item.size for item in images.objects(s3)))
+        uris = {"data": _in_place_or_copied(s3, bucket, images, console)}
     else:
         console.print(visible(data.describe(dataset)), markup=False)
+        inputs.check_size(upload.size_of(dataset))
         with _bar(console, "images in S3") as on_progress:
             uris = {"data": upload.upload_dataset(s3, bucket, dataset, on_progress)}
     if weights and weights.startswith(S3):

@@ -29,6 +29,7 @@ from training.config import metrics
 from training.config.errors import TrainingFailed
 from training.config.train_config import MACHINERY, TrainConfig
 from training.launch import input_channels, limits, s3_copy
+from training.launch.input_channels import Inputs
 from training.launch.limits import Limit
 from training.launch.watch import POLL_SECONDS, Watch, still_running, watch_job
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 REPORTS = Path("build/reports")
-VOLUME_GB = 50
 
 PROFILER_REPORT = "ProfilerReport/profiler-output/profiler-report"
 REPORT_FILES = frozenset({"report.html", "report.json", "predictions.csv", "trials.json"})
@@ -64,6 +64,7 @@ class JobRequest:
     instance_type: str
     spot: bool
     max_hours: float = limits.DEFAULT_HOURS
+    volume_gb: int = limits.DEFAULT_VOLUME_GB
     poll_seconds: float = POLL_SECONDS
     managed_debugger: bool = False
     """SageMaker's managed Debugger as well, if the account still has it."""
@@ -102,9 +103,9 @@ def prepare_channels(
         max_pool_connections=s3_copy.THREADS, retries={"mode": "adaptive", "max_attempts": 10}
     )
     s3, bucket = session.client("s3", config=many), request.stage.bucket
-    return input_channels.prepare(
-        s3, bucket, request.source, request.weights, request.config, console
-    )
+    disk = None if has_local_storage(request.instance_type) else request.volume_gb
+    inputs = Inputs(request.source, request.weights, request.config, disk)
+    return input_channels.prepare(s3, bucket, inputs, console)
 
 
 def run_id(request: JobRequest, channels: Mapping[str, str]) -> str:
@@ -148,7 +149,7 @@ def trainer(
         compute=Compute(
             instance_type=request.instance_type,
             instance_count=1,
-            volume_size_in_gb=VOLUME_GB,
+            volume_size_in_gb=request.volume_gb,
             volume_kms_key_id=None if has_local_storage(request.instance_type) else key,
             enable_managed_spot_training=request.spot,
         ),

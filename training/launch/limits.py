@@ -1,4 +1,4 @@
-"""How long a job may run, and what that costs at most."""
+"""How long a job may run, what that costs at most, and how large its disk is."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,9 @@ DEFAULT_HOURS = 24.0
 SHORTEST_HOURS, LONGEST_HOURS = 0.1, 28 * 24.0
 """MaxRuntimeInSeconds: "The maximum value is 28 days" (API reference, StoppingCondition). Accounts
 have a quota of 5 days until they ask for more."""
+
+DEFAULT_VOLUME_GB, LARGEST_VOLUME_GB = 50, 16_384
+"""VolumeSizeInGB. EBS has no larger volume of general purpose."""
 
 SPOT_WAIT_HOURS = 24.0
 """The longest wait for a spot instance, which is not billed."""

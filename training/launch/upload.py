@@ -86,6 +86,15 @@ def _skeleton(s3: "S3Client", source: str) -> Iterator[Path]:
         yield Path(name, "data")
 
 
+def size_of(dataset: Dataset) -> int:
+    """In bytes."""
+    return sum(
+        (dataset.root / example.path).stat().st_size
+        for examples in dataset.splits.values()
+        for example in examples
+    )
+
+
 def upload_dataset(s3: "S3Client", bucket: str, dataset: Dataset, on_progress: OnProgress) -> str:
     """Returns the dataset's s3:// address. Files that exist there are not uploaded again."""
     prefix = keys.dataset_prefix(dataset.fingerprint)

@@ -65,6 +65,13 @@ OF_THE_PRODUCT = (
         f"{UNIT}/training/launch/test_watch.py",
     ),
     Mistake(
+        "images that fill a job's disk are copied all the same",
+        "training/launch/input_channels.py",
+        "        if self.volume_gb is not None and size * ROOM > self.volume_gb * 10**9:\n",
+        "        if self.volume_gb is not None and size > 16_384 * 10**9:\n",
+        f"{UNIT}/training/launch/test_s3_copy.py",
+    ),
+    Mistake(
         "the wait for a spot instance is as long as the job may be",
         "training/launch/limits.py",
         "min(hours, SPOT_WAIT_HOURS, LONGEST_HOURS - hours)",

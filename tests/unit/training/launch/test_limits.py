@@ -102,3 +102,7 @@ def test_the_option_has_the_launchers_default_and_sagemakers_bounds(command: cli
     assert option.default == limits.DEFAULT_HOURS == request().max_hours
     kind: Any = option.type
     assert (kind.min, kind.max) == (limits.SHORTEST_HOURS, limits.LONGEST_HOURS)
+    [disk] = [p for p in command.params if p.name == "volume_gb"]
+    assert disk.default == limits.DEFAULT_VOLUME_GB == request().volume_gb
+    size: Any = disk.type
+    assert size.max == limits.LARGEST_VOLUME_GB

@@ -18,6 +18,7 @@ from rich.console import Console
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.launch import input_channels, s3_copy
+from training.launch.input_channels import Inputs
 
 STAGE = "sortbox-dev-bucket"
 
@@ -103,11 +104,14 @@ def photos(bucket: str = "mine", prefix: str = "pets") -> Buckets:
     return s3
 
 
-def prepared(s3: Buckets, source: str, weights: str | None = None) -> tuple[dict[str, str], str]:
+def prepared(
+    s3: Buckets, source: str, weights: str | None = None, disk: int | None = 50
+) -> tuple[dict[str, str], str]:
     """The channels, and what is said."""
     client: Any = s3
     console = Console(width=400, file=io.StringIO(), force_terminal=False)
-    uris = input_channels.prepare(client, STAGE, source, weights, TrainConfig(), console)
+    inputs = Inputs(source, weights, TrainConfig(), disk)
+    uris = input_channels.prepare(client, STAGE, inputs, console)
     assert isinstance(console.file, io.StringIO)
     return uris, console.file.getvalue()
 
@@ -249,6 +253,21 @@ def test_a_name_that_is_too_long_below_the_new_prefix_is_a_sentence_before_anyth
     with pytest.raises(TrainingFailed, match="1,024 bytes"):
         prepared(s3, "s3://mine/pets")
     assert not s3.copied
+
+
+@pytest.mark.parametrize(
+    ("bucket", "prefix"), [("mine", "pets"), (STAGE, "training/pets")], ids=["copied", "in place"]
+)
+def test_data_that_do_not_fit_on_a_jobs_disk_are_a_sentence_before_they_are_copied(
+    bucket: str, prefix: str
+) -> None:
+    s3 = photos(bucket, prefix)
+    s3.put(bucket, f"{prefix}/cat/9.png", 200 * 10**9)
+    with pytest.raises(TrainingFailed, match=r"200\.0 GB.*50 GB: pass --volume-gb 251"):
+        prepared(s3, f"s3://{bucket}/{prefix}")
+    assert not s3.copied
+    prepared(s3, f"s3://{bucket}/{prefix}", disk=251)
+    prepared(s3, f"s3://{bucket}/{prefix}", disk=None)
 
 
 def test_no_more_copies_run_at_once_than_there_are_threads() -> None:
