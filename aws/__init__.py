@@ -1,1 +1,1 @@
-"""The calls to AWS that several packages share, and what its errors mean."""
+"""AWS calls that several packages share, and the meaning of AWS's errors."""

@@ -1,4 +1,4 @@
-"""`models/active.json`: which model answers now, and which did before."""
+"""`models/active.json`: the pointer to the active model, and its history."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 RESTORES = "restores-version"
-"""S3 metadata of a pointer that a rollback wrote: the version of the pointer that it repeats."""
+"""S3 metadata of a pointer that a rollback wrote: the version id of the pointer it restored."""
 
 
 class PointerMovedError(SortboxError):
-    """Somebody else moved the pointer since it was read."""
+    """Another process has moved the pointer since it was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """As it was read; `etag` is None where there is none yet."""
+    """The pointer as it was read; both fields are None if no model has been activated yet."""
 
     active: ActiveModel | None
     etag: str | None
@@ -30,12 +30,14 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class PreviousModel:
+    """A model that was active earlier; `version` is the S3 version id of its pointer."""
+
     active: ActiveModel
     version: str
-    """Of the object in S3."""
 
 
 def read(s3: "S3Client", bucket: str) -> Pointer:
+    """Read the pointer, with the ETag that `move` compares."""
     stored = Bucket(s3, bucket).read(keys.ACTIVE_MODEL)
     return (
         Pointer(ActiveModel.from_json(stored.body), stored.etag) if stored else Pointer(None, None)
@@ -49,7 +51,11 @@ def move(
     active: ActiveModel,
     restores: PreviousModel | None = None,
 ) -> None:
-    """Raises PointerMoved."""
+    """Point to `active`, if the pointer is still as in `pointer` (compare-and-set).
+
+    `restores` is the earlier model that a rollback goes back to. Raises PointerMovedError if
+    another process has moved the pointer.
+    """
     about = {RESTORES: restores.version} if restores else {}
     body = active.to_json().encode()
     if not Bucket(s3, bucket).replace(keys.ACTIVE_MODEL, body, pointer.etag, metadata=about):
@@ -57,16 +63,16 @@ def move(
 
 
 def before(s3: "S3Client", bucket: str) -> PreviousModel | None:
-    """The model that was active before the present one, by the pointer's own history.
+    """The model that was active before the current one, from the pointer's version history.
 
-    Going back twice goes back two models: a pointer that repeats an earlier version stands where
-    that version stood. One GET for each version passed, so as many as models were activated since.
+    A pointer that a rollback wrote counts as the version it restored, so that two rollbacks go back
+    two models. None if there is no other model. Costs one GET for each version that is examined.
     """
     now = s3.get_object(Bucket=bucket, Key=keys.ACTIVE_MODEL)
     present = ActiveModel.from_json(now["Body"].read())
     stands_at: str | None = now["Metadata"].get(RESTORES, now["VersionId"])
     for version in _versions(s3, bucket):
-        if stands_at is not None:  # what lies between was gone back from
+        if stands_at is not None:  # versions in between have been rolled back
             stands_at = None if version == stands_at else stands_at
             continue
         stored = s3.get_object(Bucket=bucket, Key=keys.ACTIVE_MODEL, VersionId=version)
@@ -79,7 +85,7 @@ def before(s3: "S3Client", bucket: str) -> PreviousModel | None:
 
 
 def _versions(s3: "S3Client", bucket: str) -> Iterator[str]:
-    """Newest first."""
+    """The pointer's version ids, newest first."""
     pages = s3.get_paginator("list_object_versions").paginate(
         Bucket=bucket, Prefix=keys.ACTIVE_MODEL
     )

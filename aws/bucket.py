@@ -1,4 +1,4 @@
-"""The bucket in a few verbs; an absent object and a lost race are answers, not errors."""
+"""S3 operations on the bucket. An absent object and a lost race are return values, not errors."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 JSON = "application/json"
 STANDARD = "STANDARD"
 ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-"""Storage classes whose objects need to be restored; a listing does not tell of archive tiers."""
+"""Storage classes whose objects must be restored before they can be read. A listing does not show
+the archive tiers of Intelligent-Tiering."""
 
 COPIES_AT_ONCE = 8
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
@@ -27,7 +28,7 @@ NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One object as a listing (or a HEAD) shows it. `etag` is without quotes."""
+    """One object as in a listing or HEAD. `etag` is without quotes, `size` in bytes."""
 
     key: str
     etag: str
@@ -38,12 +39,16 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
+    """An object's content and its ETag, without quotes."""
+
     body: bytes
     etag: str
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
+    """The answer to a HEAD; `version_id` is None in a bucket without versioning."""
+
     listed: Listed
     metadata: dict[str, str]
     version_id: str | None = None
@@ -55,9 +60,10 @@ class ObjectHead:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """An object that is too large for one's memory: what lies under `keys`, then `rest`.
+    """Content too large for memory: the concatenation of the objects `keys`, and then `rest`.
 
-    Of each key S3 wants at least 5 MiB, and it takes 9,999 of them.
+    S3 requires at least 5 MiB in each of the objects, and accepts up to 9,999 of them here (10,000
+    parts with the rest).
     """
 
     keys: tuple[str, ...]
@@ -66,13 +72,17 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Absent is None, and only a 404 is absent: a 403 is raised."""
+    """A bucket and the client to access it.
+
+    Reads return None for an absent object (404 only). Every other error, such as a 403, is raised
+    as botocore's ClientError.
+    """
 
     client: "S3Client"
     name: str
 
     def read(self, key: str) -> StoredObject | None:
-        """The whole object: for our own small files only."""
+        """Read a whole object into memory; None if it is absent."""
         try:
             answer = self.client.get_object(Bucket=self.name, Key=key)
         except ClientError as error:
@@ -82,9 +92,9 @@ class Bucket:
         return StoredObject(answer["Body"].read(), answer["ETag"].strip('"'))
 
     def span(self, key: str, etag: str, first: int, size: int) -> bytes | None:
-        """At most `size` bytes from byte `first` on, which there must be.
+        """Read up to `size` bytes from offset `first`, which must be within the object.
 
-        None where the object is gone, or no longer the one with this ETag.
+        None if the object is absent, or no longer has this ETag.
         """
         try:
             answer = self.client.get_object(
@@ -100,6 +110,7 @@ class Bucket:
         return answer["Body"].read()
 
     def head(self, key: str) -> ObjectHead | None:
+        """None if the object is absent."""
         try:
             answer = self.client.head_object(Bucket=self.name, Key=key)
         except ClientError as error:
@@ -110,10 +121,11 @@ class Bucket:
         return ObjectHead(listed, answer["Metadata"], answer.get("VersionId"))
 
     def put(self, key: str, body: bytes | str) -> None:
+        """Write unconditionally, as JSON."""
         self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=JSON)
 
     def create(self, key: str, body: bytes | str) -> bool:
-        """Whether this call made the object; False where it already exists."""
+        """Write the object if it is absent (`If-None-Match: *`); False if it exists already."""
         return self.replace(key, body, None)
 
     def replace(
@@ -124,7 +136,10 @@ class Bucket:
         content_type: str = JSON,
         metadata: Mapping[str, str] = NO_METADATA,
     ) -> bool:
-        """Whether the object was still as `etag` says (None: absent) and now is `body`."""
+        """Write `body` if the object still has this ETag (None: is absent); False if it does not.
+
+        Compare-and-set with S3's conditional writes.
+        """
         condition: Any = {"IfMatch": f'"{etag}"'} if etag else {"IfNoneMatch": "*"}
         options: Any = {"ContentType": content_type} | (
             {"Metadata": dict(metadata)} if metadata else {}
@@ -142,8 +157,11 @@ class Bucket:
         return True
 
     def _assemble(self, key: str, body: Pieces, options: Any, condition: Any) -> None:
-        """S3 copies the pieces within itself. What is begun and not completed, a lifecycle rule
-        removes: whoever lost a race must begin anew, as S3's reference asks for a 409."""
+        """Assemble the object by a multipart upload, in which S3 copies the pieces itself.
+
+        After a lost race the upload is left incomplete, and a lifecycle rule removes it. S3's
+        reference says that an upload must begin again after a 409.
+        """
         target: Any = {"Bucket": self.name, "Key": key}
         upload = self.client.create_multipart_upload(**target, **options)
         target["UploadId"] = upload["UploadId"]
@@ -166,7 +184,7 @@ class Bucket:
         )
 
     def delete(self, key: str, etag: str) -> bool:
-        """Whether the object was still as `etag` says and now is gone."""
+        """Delete the object if it still has this ETag; False if it does not."""
         try:
             self.client.delete_object(Bucket=self.name, Key=key, IfMatch=f'"{etag}"')
         except ClientError as error:
@@ -176,15 +194,15 @@ class Bucket:
         return True
 
     def page(self, prefix: str, after: str = "") -> list[Listed]:
-        """The first thousand of `walk`, in one call."""
+        """The first 1,000 objects of `walk`, in one call."""
         more: dict[str, Any] = {"StartAfter": _at_most_a_key(after)} if after else {}
         response = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, **more)
         return list(_contents(response))
 
     def walk(self, prefix: str, after: str = "") -> Iterator[Listed]:
-        """Every object below `prefix` whose key sorts after `after`; a thousand are held at a time.
+        """Every object below `prefix` whose key sorts after `after`; holds one page of 1,000.
 
-        Keys come in the order of their UTF-8 bytes, which is also the order of Python's strings.
+        Keys are in the order of their UTF-8 bytes, which is also the order of Python's strings.
         """
         more: dict[str, Any] = {"StartAfter": _at_most_a_key(after)} if after else {}
         while True:
@@ -209,10 +227,10 @@ def _contents(page: Any) -> Iterator[Listed]:
 def _listed(
     key: str, etag: str, size: int, last_modified: datetime, storage_class: str = STANDARD
 ) -> Listed:
-    """In whole seconds, because HEAD tells no more and listings might."""
+    """Truncates `last_modified` to seconds: HEAD has no fractions, and listings might."""
     return Listed(key, etag.strip('"'), size, last_modified.replace(microsecond=0), storage_class)
 
 
 def _at_most_a_key(text: str) -> str:
-    """`text` cut to what S3 takes for a key; a prefix sorts first, so that nothing is left out."""
+    """`text` truncated to the length of a key; a prefix sorts before it, so nothing is skipped."""
     return text.encode()[:KEY_BYTES].decode(errors="ignore")

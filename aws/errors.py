@@ -1,7 +1,7 @@
-"""What errors of AWS mean: the one place that looks into botocore's ClientError for it.
+"""The meaning of AWS's errors: the only module that inspects botocore's ClientError for it.
 
-Which of S3's errors deny one object, and what to do about it, is in `batch.unreadable`; sentences
-for a person at a terminal are in `cli.errors`.
+`batch.unreadable` has the errors of S3 that deny access to one object, and `cli.errors` the
+sentences for the terminal.
 """
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
@@ -25,8 +25,8 @@ LIMIT_CODES = frozenset(
         "TooManyBuckets",
     }
 )
-"""A quota of the account does not allow it, so that asking again is of no use (botocore's service
-models)."""
+"""A quota of the account is exhausted, so that a retry does not help. From botocore's service
+models."""
 
 THROTTLED_CODES = frozenset(
     {
@@ -44,34 +44,37 @@ THROTTLED_CODES = frozenset(
 PASSING_CODES = frozenset({"RequestTimeout", "RequestTimeoutException"})
 
 RETRIED_STATUSES = (408, 429)
-"""Of a container's 4xx: it was slow or busy, which says nothing about what it was sent."""
+"""The 4xx of a container that mean it was slow or busy; they say nothing about the request."""
 
 
 def status_of(error: ClientError) -> int:
-    """Of the HTTP answer."""
+    """The HTTP status."""
     return error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def code_of(error: ClientError) -> str:
+    """The error code, such as `NoSuchKey`."""
     return error.response["Error"]["Code"]
 
 
 def message_of(error: ClientError) -> str:
+    """The error message; '' if there is none."""
     return error.response["Error"].get("Message", "")
 
 
 def is_absent(error: ClientError) -> bool:
-    """S3 has no object of this key. 404 only; an absent bucket is trouble.
+    """S3 has no object with this key: a 404, except for a missing bucket.
 
-    Without s3:ListBucket an absent key is 403, and that is trouble too, never an answer.
+    Without s3:ListBucket S3 answers 403 for an absent key. That does not count as absent.
     """
     return status_of(error) == 404 and code_of(error) != "NoSuchBucket"
 
 
 def is_lost_race(error: ClientError) -> bool:
-    """Another write came before this conditional one.
+    """A conditional write failed because another write came first.
 
-    412 fails the condition; 409 meets another conditional write; 404 has nothing left to match.
+    412: the condition does not hold; 409: a concurrent conditional write; 404: the object to match
+    has been deleted.
     """
     return status_of(error) in (404, 409, 412) and code_of(error) != "NoSuchBucket"
 
@@ -93,10 +96,10 @@ def is_transient(error: Exception) -> bool:
 
 
 def is_missing(error: ClientError) -> bool:
-    """SageMaker, CloudFormation, ECR, Lambda or CloudWatch Logs has no resource of this name.
+    """SageMaker, CloudFormation, ECR, Lambda or CloudWatch Logs has no resource with this name.
 
-    SageMaker's reference promises ResourceNotFound; the service sends a ValidationException that
-    says "Could not find". CloudFormation sends a ValidationError that says "does not exist".
+    SageMaker documents ResourceNotFound but sends a ValidationException with "Could not find".
+    CloudFormation sends a ValidationError with "does not exist".
     """
     code, message = code_of(error), message_of(error)
     return (
@@ -107,38 +110,39 @@ def is_missing(error: ClientError) -> bool:
 
 
 def is_limit(error: ClientError) -> bool:
-    """A quota of the account is used up, or 0; `infra.quotas` has the sentence."""
+    """A quota of the account is exhausted, or 0; `infra.quotas` has the sentence."""
     return code_of(error) in LIMIT_CODES
 
 
 def is_there_already(error: ClientError) -> bool:
-    """SageMaker has a resource of this name, and says so under the code of a bad request."""
+    """SageMaker has a resource with this name; it reports that as a ValidationException."""
     return code_of(error) == "ValidationException" and "already exist" in message_of(error)
 
 
 def is_unchanged(error: ClientError) -> bool:
-    """CloudFormation was asked for an update that changes nothing."""
+    """A CloudFormation update that changes nothing, which CloudFormation rejects."""
     return code_of(error) == "ValidationError" and "No updates are to be performed" in message_of(
         error
     )
 
 
 def container_status(error: ClientError) -> int | None:
-    """What the endpoint's container answered (0: nothing); None where SageMaker does not say."""
+    """The status of the endpoint's container (0: no answer); None if SageMaker reports none."""
     details: dict[str, object] = dict(error.response)
     status = details.get("OriginalStatusCode")
     return status if code_of(error) == "ModelError" and isinstance(status, int) else None
 
 
 def container_message(error: ClientError) -> str:
+    """The body of the container's answer; '' if SageMaker reports none."""
     details: dict[str, object] = dict(error.response)
     return str(details.get("OriginalMessage", ""))
 
 
 def is_evidence(error: Exception) -> bool:
-    """Whether the container judged what it was sent: its own 4xx, unless it was slow or busy.
+    """Whether the error says something about the image: a 4xx of the container, except 408 and 429.
 
-    Throttling, an endpoint that is not in service, 5xx, a missing permission: none of it is.
+    Throttling, an endpoint that is not in service, a 5xx and a missing permission do not.
     """
     status = container_status(error) if isinstance(error, ClientError) else None
     return status is not None and 400 <= status < 500 and status not in RETRIED_STATUSES

@@ -1,10 +1,9 @@
-"""`model.tar.gz`: what it holds, and how one that a stranger made is read.
+"""`model.tar.gz`: its files, its limits, and a reader for untrusted archives.
 
-The one place for the names of its files and for every limit. `tarfile` parses a header but does not
-walk the archive: it reads names of any length into memory, writes sparse members out in full, and
-follows forms that no model needs. Regular files and folders are taken, nothing else. Memory is a
-few megabytes whatever the archive says; what it unpacks to is bounded by its own size, before a
-byte of it is written.
+`tarfile` parses single headers here but does not walk the archive: it would read names of any
+length into memory, expand sparse members, and accept formats that no model needs. This reader
+accepts regular files and folders only. It takes a few megabytes of memory for any archive, and it
+bounds the unpacked size by the packed size before anything is written.
 """
 
 import tarfile
@@ -27,38 +26,38 @@ VALUES = f"{OPENVINO}/model.bin"
 FILE_BYTES: Mapping[str, int] = MappingProxyType(
     {CARD: 4 * 2**20, WEIGHTS: 4 * 2**30, TOPOLOGY: 64 * 2**20, VALUES: 4 * 2**30}
 )
-"""The only files that a model archive may hold, and how large each may be."""
+"""The only files that a model archive may contain, with the limit of each in bytes."""
 
 CARD_VALUES = MOST_LABELS + 10_000
-"""Labels, and all else that a card says."""
+"""The most JSON values in a card: its labels and everything else."""
 
 CARD_RESERVE_BYTES = 2**18
-"""Of a card, for whatever is not labels."""
+"""The part of a card that is reserved for everything but its labels."""
 
 TOTAL_BYTES = 8 * 2**30
 EXPANSION = 20
 SLACK_BYTES = 256 * 2**20
-"""Unpacked, an archive may have EXPANSION times its own size and this beside it: weights hardly
-shrink, and gzip can make a thousand bytes of one."""
+"""An archive may unpack to EXPANSION times its size plus SLACK_BYTES. Weights hardly compress;
+gzip can expand a byte to a thousand."""
 
 ENTRIES = 10_000
-"""Headers of any kind; also the most gzip streams one after another."""
+"""The most headers of any kind, and the most concatenated gzip streams."""
 
 HEADER_BYTES = 64 * 2**10
-"""Of an extended header, in which tar writes long names and dates."""
+"""The largest extended header, in which tar stores long names and dates."""
 
 HEADERS_BYTES = 4 * 2**20
-"""Of all extended headers together."""
+"""The total of all extended headers."""
 
 PADDING_BYTES = 2**20
-"""Zeros after the end: tar fills its last record, of 10 kB unless told otherwise."""
+"""The most zeros after the end marker: tar pads its last record, of 10 kB by default."""
 
 BLOCK = 512
 PIECE_BYTES = 2**20
 
 
 class ArchiveError(SortboxError, ValueError):
-    """Not a model archive, or not one that is opened; the sentence says why."""
+    """Not a model archive, or one that exceeds a limit; the sentence says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +65,19 @@ class Member:
     """A regular file."""
 
     name: str
-    """Safe below any folder, and of no other member."""
+    """A safe relative path (`domain.file_names`), unique within the archive."""
     size: int
 
 
 Content = Iterator[bytes]
-"""Pieces of at most a megabyte, `size` bytes in all."""
+"""The content of a member: chunks of at most 1 MiB, `size` bytes in total."""
 
 
 def members(packed: IO[bytes], packed_bytes: int) -> Iterator[tuple[Member, Content]]:
-    """The regular files in order; content that is not read is passed over. Raises ArchiveError."""
+    """The regular files in order of the archive; content that is not read is skipped.
+
+    `packed` is the gzip file, of `packed_bytes`. Raises ArchiveError, also while iterating.
+    """
     most = min(TOTAL_BYTES, SLACK_BYTES + EXPANSION * packed_bytes)
     unzipped, names = _Unzipped(packed, most), Names(ignore_case=True)
     for name, size in _headers(unzipped):
@@ -93,7 +95,7 @@ def members(packed: IO[bytes], packed_bytes: int) -> Iterator[tuple[Member, Cont
 
 
 def _headers(unzipped: "_Unzipped") -> Iterator[tuple[str, int]]:
-    """Name and size of each regular file, whose content is to be read before the next."""
+    """Name and size of each regular file; the caller reads its content before the next one."""
     name = ""
     for _ in range(ENTRIES):
         header = unzipped.read(BLOCK)
@@ -107,7 +109,7 @@ def _headers(unzipped: "_Unzipped") -> Iterator[tuple[str, int]]:
             case tarfile.XHDTYPE:
                 name = _path_of(unzipped.read_extended(info.size)) or name
             case tarfile.DIRTYPE if info.size == 0:
-                name = ""  # folders are made as files need them
+                name = ""  # folders are created when a file needs them
             case tarfile.REGTYPE | tarfile.AREGTYPE:
                 yield name or info.name, info.size
                 name = ""
@@ -119,9 +121,10 @@ def _headers(unzipped: "_Unzipped") -> Iterator[tuple[str, int]]:
 def read_model(
     packed: IO[bytes], packed_bytes: int, write: Callable[[str, Content], object]
 ) -> ModelCard:
-    """Hands each file of the model to `write`, its card included. Raises ArchiveError.
+    """Read a model: call `write(name, content)` for each file, and return the parsed card.
 
-    For anything but the files that the card names, each once.
+    Raises ArchiveError if the archive is not a model: it must contain exactly the files that its
+    card names. Files before the error have been written by then.
     """
     card, there = b"", set()
     for member, content in members(packed, packed_bytes):
@@ -146,7 +149,7 @@ def read_model(
 
 
 def read_card(content: bytes) -> ModelCard:
-    """Raises ArchiveError."""
+    """Parse an untrusted `card.json`. Raises ArchiveError if it is too large or invalid."""
     if len(content) > FILE_BYTES[CARD]:
         raise ArchiveError(f"{CARD} is larger than {FILE_BYTES[CARD]:,} bytes")
     if _holds_many(content):
@@ -158,9 +161,10 @@ def read_card(content: bytes) -> ModelCard:
 
 
 def _holds_many(content: bytes) -> bool:
-    """Whether there are more values than a card has: parsed, an empty list takes 20 times its size.
+    """Whether the document has more values than a card can have.
 
-    Counted without parsing: what is between quotes is passed over.
+    Counted without parsing, because a parsed empty list takes 20 times the memory of its text.
+    Text between quotes is skipped.
     """
     unescaped = content.replace(rb"\\", b"").replace(rb"\"", b"")
     if unescaped.count(b'"') > 2 * CARD_VALUES:
@@ -170,7 +174,7 @@ def _holds_many(content: bytes) -> bool:
 
 
 def card_bytes(card: ModelCard) -> bytes:
-    """Of `card.json`. Raises ArchiveError for a card that `read_card` would not take."""
+    """The content of `card.json`. Raises ArchiveError for a card that `read_card` would reject."""
     try:
         content = card.to_json().encode()
     except UnicodeEncodeError as error:
@@ -180,7 +184,7 @@ def card_bytes(card: ModelCard) -> bytes:
 
 
 def check_labels(labels: tuple[str, ...]) -> None:
-    """Before a model is trained for hours. Raises ArchiveError where no card could hold them."""
+    """Raises ArchiveError if no card can hold these labels; called before a training begins."""
     numbers = Preprocessing(1, 1, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     size = len(card_bytes(ModelCard("model", "network", labels, numbers, "0" * 64)))
     if size > FILE_BYTES[CARD] - CARD_RESERVE_BYTES:
@@ -188,7 +192,7 @@ def check_labels(labels: tuple[str, ...]) -> None:
 
 
 class _Unzipped:
-    """Exactly as many bytes as are asked for, and never more than allowed."""
+    """Reads the decompressed stream in exact sizes, and counts it against the limit `most`."""
 
     def __init__(self, packed: IO[bytes], most: int) -> None:
         self._inflated = _inflated(packed)
@@ -197,11 +201,11 @@ class _Unzipped:
         self._extended_left = HEADERS_BYTES
 
     def read(self, size: int) -> bytes:
-        """A header or padding: small."""
+        """Exactly `size` bytes, for headers and padding. Raises ArchiveError at the end of file."""
         return b"".join(self._take(size))
 
     def read_extended(self, size: int) -> bytes:
-        """What an extended header says."""
+        """The content of an extended header. Raises ArchiveError beyond HEADER_BYTES."""
         self._extended_left -= size
         if size > HEADER_BYTES or self._extended_left < 0:
             raise ArchiveError(f"it has extended headers of {size:,} bytes or more")
@@ -212,7 +216,7 @@ class _Unzipped:
         return self._take(size)
 
     def expect_padding(self) -> None:
-        """After the end there are zeros, and not many. Raises ArchiveError."""
+        """Read to the end of the file. Raises ArchiveError unless it is a few zeros."""
         rest = PADDING_BYTES
         while self._waiting or self._fill():
             rest -= len(self._waiting)
@@ -234,7 +238,7 @@ class _Unzipped:
 
 
 def _inflated(packed: IO[bytes]) -> Iterator[bytes]:
-    """Of a gzip file, or several one after another; its checksums are compared. ArchiveError."""
+    """Decompress one gzip stream or several, and verify their checksums. Raises ArchiveError."""
     data = packed.read(PIECE_BYTES)
     for _ in range(ENTRIES):
         stream = zlib.decompressobj(wbits=31)
@@ -265,7 +269,10 @@ def _parsed(header: bytes) -> tarfile.TarInfo:
 
 
 def _path_of(header: bytes) -> str:
-    """A pax header's path, if any. Dates and owners are passed over; a size would contradict."""
+    """The path in a pax header, or ''. Other fields are ignored, except a size, which is an error.
+
+    Raises ArchiveError for a malformed header, and for sparse files.
+    """
     path, at = "", 0
     while at < len(header):
         length = header[at : at + 7].partition(b" ")[0]

@@ -1,9 +1,9 @@
-"""Class labels as names of folders, and back: `folder_of` and `label_of` are inverse for any label.
+"""Class labels as folder names, and back: `folder_of` and `label_of` are inverse for any label.
 
-A folder is named like its class, unless no disk would hold that name, or training would take it for
-something else. Then single characters are written as in URLs, `%5F` for `_`. A name is read that
-way only where every `%` in it begins such an escape: `50% off` means itself. Names are read in
-Unicode's composed form (NFC), because some disks decompose them.
+A folder is named like its class unless the name is not portable across file systems, or has a
+meaning for training (hidden, a split, a channel). Such characters are percent-encoded: `%5F` for
+`_`. A name is decoded only if every `%` in it begins an escape, so `50% off` stands for itself.
+Names are read in Unicode's composed form (NFC), because some file systems decompose them.
 """
 
 import re
@@ -24,13 +24,13 @@ SPLITS: Mapping[str, str] = MappingProxyType(
         "test": "test",
     }
 )
-"""What a folder is called, and which split that makes it."""
+"""Folder names that mean a split of the data set, and the split that each one means."""
 
 WEIGHTS = "weights"
-"""A channel of a training job, with no images in it."""
+"""The training channel that holds pretrained weights and no images."""
 
 CONTINUES = "%-"
-"""Ends a folder whose subfolder continues the label: one name has at most 255 bytes."""
+"""The suffix of a folder whose subfolder continues the label, for labels beyond 255 bytes."""
 
 EMPTY = "%empty"
 
@@ -39,13 +39,13 @@ DEVICES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"}
     | {f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"}
 )
-"""What Windows takes for a device, whatever follows the first dot."""
+"""Device names of Windows, which are reserved with any extension."""
 
 SEGMENT_BYTES = NAME_BYTES - len(CONTINUES) - len("%5F") - len("🐈".encode())
 
 
 def folder_of(label: str) -> PurePosixPath:
-    """One name, or several below each other for a label that exceeds 255 bytes."""
+    """The folder of a class: one name, or nested folders for a label that exceeds 255 bytes."""
     if not label:
         return PurePosixPath(EMPTY)
     for is_plain in (_is_plain, _is_plain_beside_escapes, _is_plain_ascii):
@@ -58,7 +58,7 @@ def folder_of(label: str) -> PurePosixPath:
 
 
 def label_of(folder: PurePosixPath) -> str:
-    """The class of a folder; `folder` ends with it, and begins with the first that continues."""
+    """The class of a folder, the inverse of `folder_of`; `folder` holds the nested folders too."""
     *firsts, last = folder.parts
     joined = "".join(first.removesuffix(CONTINUES) for first in firsts) + last
     name = unicodedata.normalize("NFC", joined)
@@ -67,16 +67,16 @@ def label_of(folder: PurePosixPath) -> str:
 
 
 class ClassFolders:
-    """The folders of one data set: no two that a disk would take for one.
+    """Assigns the folders of one data set so that no two are the same on any file system.
 
-    Some disks ignore case: beside `Cat`, the class `cat` is written in escapes only.
+    Some file systems ignore case: next to `Cat`, the class `cat` is written with escapes only.
     """
 
     def __init__(self, existing: Iterable[PurePosixPath] = ()) -> None:
         self._taken = {_key(path): _composed(path) for path in existing}
 
     def folder_of(self, label: str) -> PurePosixPath:
-        """Always the same one for the same label."""
+        """The folder of a class; the same label always gets the same folder."""
         for path in (folder_of(label), _spelled_out(label)):
             segments = [path, *path.parents[:-1]]
             if all(self._taken.get(_key(one), _composed(one)) == _composed(one)
@@ -87,13 +87,13 @@ class ClassFolders:
 
 
 def _is_read_as(label: str, path: PurePosixPath) -> bool:
-    """By `label_of`, and by who looks for the folders of classes."""
+    """Whether `label_of`, and the search for class folders in training data, read it as `label`."""
     is_ambiguous = path.name.endswith(CONTINUES) or not all(map(_is_safe, path.parts))
     return not is_ambiguous and label_of(path) == label
 
 
 def _spelled_out(label: str) -> PurePosixPath:
-    """In escapes only: no two labels have names that differ in case alone."""
+    """Every character escaped, so that no two labels have names that differ only in case."""
     return _segments(_escape(label, lambda one: False)) if label else PurePosixPath(EMPTY)
 
 
@@ -121,7 +121,7 @@ def _escaped(one: str) -> str:
 
 
 def _unescaped(name: str) -> str | None:
-    """None for a name that means itself."""
+    """Decode the escapes of a name; None if it is not encoded and stands for itself."""
     if name == EMPTY:
         return ""
     pieces = re.split("((?:%[0-9A-Fa-f]{2})+)", name)
@@ -156,7 +156,7 @@ def _chunks(name: str) -> Iterator[str]:
 
 
 def _is_safe(name: str) -> bool:
-    """Whether it is neither passed over nor taken for a split, a channel or a device."""
+    """Whether the name is not ignored, and is not a split, a channel or a device name."""
     device = name.partition(".")[0].rstrip(" ").lower()
     return not (
         is_passed_over(name)

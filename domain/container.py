@@ -1,16 +1,17 @@
-"""Which of these sources the container runs: what its image is built from, and what code a model
-card names.
+"""Which source files are part of the container: they determine the image's tag and the code digest
+on a model card.
 
-What starts and watches jobs lies below `training/` too, but runs on a person's machine: an edit
-there changes no model, so it changes neither the image's tag nor a card's digest.
+The launchers below `training/` run on the user's machine. Editing them changes no model, so they
+are excluded and change neither the tag nor the digest.
 """
 
 PACKAGES = ("domain", "serving", "training")
 ELSEWHERE = ("training/launch/", "training/managed_debugger/")
-"""In those packages, but on a person's machine, or in AWS's own images."""
+"""Folders of those packages that are not part of the container: they run on the user's machine, or
+in images that AWS provides."""
 
 
 def is_in_container(name: str) -> bool:
-    """Of a file by its path in the repository, with `/`."""
+    """Whether the file `name` (path relative to the repository, with `/`) is in the container."""
     package, _, _ = name.partition("/")
     return package in PACKAGES and name.endswith(".py") and not name.startswith(ELSEWHERE)

@@ -1,12 +1,11 @@
-"""The root of every error that a person can cause or AWS can answer.
+"""The base class of every expected error: one caused by a user's input or by an answer of AWS.
 
-An error below it carries a sentence for the person at the terminal: what happened, why, and what to
-do next. The command line prints that sentence and ends with `exit_code`; anything else that is
-raised is a defect of ours and keeps its traceback.
+`str(error)` is a sentence for the user: what happened, why, and what to do next. The command line
+prints it and exits with `exit_code`. Any other exception is a bug and keeps its traceback.
 """
 
 
 class SortboxError(Exception):
-    """The sentence is `str(error)`."""
+    """An expected error; `str(error)` is the sentence that is shown to the user."""
 
     exit_code = 1

@@ -1,7 +1,7 @@
-"""Names that strangers choose (S3 keys, members of archives), as files below a folder of ours.
+"""Turn untrusted names (S3 keys, members of archives) into safe relative paths.
 
-The one place that says which names those are. What writes the files must also follow no link that
-lies in the folder already: `training.launch.upload` looks first, archives go into new folders.
+The code that writes the files must also not follow symbolic links that already exist in the
+folder: `training.launch.upload` checks for them, and archives are unpacked into new folders.
 """
 
 import unicodedata
@@ -11,24 +11,24 @@ from pathlib import PurePosixPath
 from domain.errors import SortboxError
 
 NAME_BYTES = 255
-"""Of one folder or file: what Linux and macOS take."""
+"""The longest name of one file or folder on Linux and macOS, in bytes."""
 
 PATH_BYTES = 1024
-"""Of all together: an S3 key has no more."""
+"""The longest path, in bytes: the limit of an S3 key."""
 
 
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 
 class UnsafeName(SortboxError, ValueError):
-    """Why this name cannot be a file below a folder; the sentence shows it escaped."""
+    """The name cannot be a file below a folder; the sentence says why and shows it escaped."""
 
 
 def relative(name: str) -> PurePosixPath:
-    """The name as a path that stays below its folder on every system. Raises UnsafeName.
+    """The name as a relative path that stays below its folder on every operating system.
 
-    Names that systems read differently are refused rather than repaired: repaired, two of them
-    could become one.
+    Raises UnsafeName. Names that systems interpret differently are rejected and not repaired: two
+    names could become the same one.
     """
     parts = name.split("/")
     if not name or name.startswith("/"):
@@ -48,10 +48,10 @@ def relative(name: str) -> PurePosixPath:
 
 
 def below(prefix: str, key: str) -> PurePosixPath:
-    """Where an S3 object of a prefix lands, as SageMaker names it. Raises UnsafeName.
+    """The relative path that SageMaker gives an S3 object of a prefix. Raises UnsafeName.
 
-    `p` and `p/` both give `p/a/b` the name `a/b`. A prefix that is the object itself, or ends in
-    the middle of a name, keeps the whole name.
+    Both `p` and `p/` map `p/a/b` to `a/b`. A prefix that equals the key, or ends in the middle of a
+    segment, keeps that whole segment.
     """
     folder = f"{prefix.rstrip('/')}/" if prefix else ""
     if key.startswith(folder):
@@ -60,40 +60,42 @@ def below(prefix: str, key: str) -> PurePosixPath:
 
 
 def is_hidden(segment: str) -> bool:
-    """`.` and `_` hide a name; `..` and longer runs of dots are odd names, not hidden ones."""
+    """Whether one path segment begins with `.` or `_`; segments of dots only are not hidden."""
     return segment.startswith(("_", ".")) and segment.strip(".") != ""
 
 
 def is_passed_over(name: str) -> bool:
-    """Hidden, or a file that systems leave behind: nobody's image, in the inbox or in training."""
+    """Whether a file is ignored, in the inbox and in training data: it is hidden, or an operating
+    system's own (`Thumbs.db`)."""
     return is_hidden(name) or name.lower() in SYSTEM_FILES
 
 
 def folded(text: str) -> str:
-    """Equal for names that some disks take for one: they ignore case and composition."""
+    """A form that is equal for names that some file systems treat as the same: those that ignore
+    case and Unicode composition."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def shown(name: str) -> str:
-    """Short, escaped and quoted."""
+    """The name for an error message: quoted, escaped, at most about 90 characters."""
     return ascii(name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}")
 
 
 @dataclass
 class Names:
-    """The files of one folder so far: none twice, and none where others need a folder.
+    """The paths added to one folder so far; detects duplicates, and files in place of folders.
 
-    Holds 8 bytes for each name and each folder above it: a million names, some 100 MB. By hash with
-    a secret key of this process, so that nobody can make two of them collide.
+    Stores a hash of each path and of each folder above it, about 100 MB for a million paths. The
+    hash is keyed with a secret of this process, so that collisions cannot be constructed.
     """
 
     ignore_case: bool
-    """Also names that differ in case, or in how letters are composed, as some disks do."""
+    """Also treat names as equal that differ only in case or Unicode composition."""
     _files: set[int] = field(default_factory=set)
     _folders: set[int] = field(default_factory=set)
 
     def add(self, path: PurePosixPath) -> None:
-        """Raises UnsafeName."""
+        """Raises UnsafeName for a duplicate, or a path that is both a file and a folder."""
         own = self._key(path)
         above = [self._key(folder) for folder in path.parents]
         if own in self._files:

@@ -1,22 +1,23 @@
-"""Text that strangers choose (labels, keys, job names, log lines), where it could act by itself.
+"""Escape untrusted text (labels, keys, job names, log lines) for terminals and CSV files.
 
-A terminal obeys escape sequences, and a spreadsheet computes cells that look like formulas. Pages
-have their own escaping in `pages.render`.
+A terminal interprets escape sequences, and a spreadsheet evaluates cells that look like formulas.
+HTML has its own escaping in `pages.render`.
 """
 
 import re
 import unicodedata
 
 FORMULA = re.compile(r"[=+\-@\u2212\t\r\n]")
-"""What a spreadsheet takes for the beginning of a formula, after NFKC, which turns full-width and
-small forms into ASCII. OWASP's list ("CSV Injection"), and the minus sign of mathematics."""
+"""The first characters of a formula in a spreadsheet: OWASP's list ("CSV Injection") and U+2212.
+
+Matched after NFKC normalisation, which maps full-width and small forms to ASCII."""
 
 
 def visible(text: str) -> str:
-    r"""One line that no terminal obeys: whatever is not printable becomes `\u001b`, as JSON does.
+    r"""Replace every character that is not printable by its JSON escape, such as `\u001b`.
 
-    That is control characters (C0, C1, line breaks), what changes the direction of text, invisible
-    characters, and halves of surrogate pairs. A JSON document stays the same document.
+    Covers control characters (C0, C1, line breaks), bidirectional overrides, invisible characters
+    and lone surrogates. The result is a single line; a JSON document keeps its meaning.
     """
     if text.isprintable():
         return text
@@ -24,24 +25,29 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """The same for a text of several lines."""
+    """Apply `visible` to each line; line feeds are kept."""
     return "\n".join(map(visible, text.split("\n")))
 
 
 def escape_cell(text: str) -> str:
-    """A cell of a CSV that no spreadsheet computes: with a `'` before it, where it might be.
+    """Prefix a CSV cell with `'` if a spreadsheet could evaluate it as a formula.
 
-    Cells that have such a `'` already get one more, so that `unescape_cell` is the inverse.
+    A cell that already begins with such a `'` gets another one, so that `unescape_cell` is the
+    inverse.
     """
     return f"'{text}" if _might_be_computed(text.lstrip("'")) else text
 
 
 def unescape_cell(cell: str) -> str:
+    """The inverse of `escape_cell`."""
     return cell[1:] if cell[:1] == "'" and _might_be_computed(cell.lstrip("'")) else cell
 
 
 def _might_be_computed(text: str) -> bool:
-    """Also after blanks and invisible characters, which some spreadsheets pass over."""
+    """Whether the first visible character begins a formula.
+
+    Leading blanks and invisible characters are skipped, as some spreadsheets skip them.
+    """
     if text[:1].isascii() and text[:1].isalnum():  # nearly all of ten million rows
         return False
     for one in text:

@@ -1,4 +1,4 @@
-"""What the name of an instance type says about its machine, and the default type."""
+"""Properties of an instance type by its name (GPU, local disks), and the default type."""
 
 import re
 from typing import Final
@@ -8,7 +8,7 @@ from domain.errors import SortboxError
 DEFAULT_TYPE: Final = "ml.m5.xlarge"
 
 PARALLEL_TRIALS = 2
-"""Of a search, where nobody asks for another number: as many training machines at once."""
+"""The default number of training instances that a hyperparameter search runs at once."""
 
 GPU = re.compile(r"[gp][0-9].*")
 """Families with NVIDIA's GPUs: g4dn, g5, p4d, p6-b200 …"""
@@ -22,20 +22,20 @@ GPU_DRIVER = 580
 LOCAL = re.compile(
     r"[a-z]+[0-9]+[a-z]*d[a-z]*|g5|gr?6e?|gr?6f|g7e?|p5(e|en)?|p6.*|trn[12].*|i[0-9].*"
 )
-"""Families with NVMe disks of their own: a `d` after the generation (m5d, g4dn), and these."""
+"""Families with local NVMe disks: those with a `d` after the generation (m5d, g4dn), and these."""
 
 
 class UnfitInstanceError(SortboxError):
-    """An instance type that the container cannot work on; the sentence says why."""
+    """The container cannot run on this instance type; the sentence says why."""
 
 
 def has_gpu(instance_type: str) -> bool:
-    """`ml.g4dn.xlarge` has."""
+    """Whether the type has an NVIDIA GPU, as `ml.g4dn.xlarge` has."""
     return GPU.fullmatch(_family(instance_type)) is not None
 
 
 def check_gpu(instance_type: str) -> None:
-    """Raises UnfitInstanceError for a GPU that the image's PyTorch cannot use."""
+    """Raises UnfitInstanceError if the image's PyTorch does not support the type's GPU."""
     if BEFORE_TURING.fullmatch(_family(instance_type)):
         raise UnfitInstanceError(
             f"{instance_type} has a GPU older than Turing, which CUDA 13 does not support, and the "
@@ -44,9 +44,10 @@ def check_gpu(instance_type: str) -> None:
 
 
 def check_transform(instance_type: str) -> None:
-    """Raises UnfitInstanceError: Batch Transform has no machine for the image's CUDA.
+    """Raises UnfitInstanceError if the type has a GPU, which Batch Transform cannot serve.
 
-    botocore's model, TransformResources.TransformAmiVersion: drivers 470 and 535, and no other.
+    Its drivers are too old for the image's CUDA: botocore's model lists 470 and 535 and no other
+    (TransformResources.TransformAmiVersion).
     """
     if has_gpu(instance_type):
         raise UnfitInstanceError(
@@ -57,7 +58,10 @@ def check_transform(instance_type: str) -> None:
 
 
 def explain_unusable_gpu(cuda: str | None) -> str:
-    """Why PyTorch finds no GPU on a machine that has one. `cuda`: the version it is built with."""
+    """Why PyTorch finds no GPU on a machine that has one: the second half of a sentence.
+
+    `cuda` is the CUDA version of PyTorch's build, None for a build without CUDA.
+    """
     if cuda is None:
         return "its PyTorch is built without CUDA, which the `gpu` variant of the image has"
     return (
@@ -71,9 +75,9 @@ def _family(instance_type: str) -> str:
 
 
 def has_local_storage(instance_type: str) -> bool:
-    """`ml.g4dn.xlarge` has: such a disk is encrypted by the machine, and takes no key.
+    """Whether the type has local NVMe disks, as `ml.g4dn.xlarge` has.
 
-    SageMaker refuses a VolumeKmsKeyId for it (API reference, TransformResources and
-    ResourceConfig); a family that is unknown here is taken for one without.
+    The instance encrypts such disks with its own key, and SageMaker rejects a VolumeKmsKeyId for
+    them (API reference, TransformResources and ResourceConfig). Unknown families count as without.
     """
     return LOCAL.fullmatch(_family(instance_type)) is not None

@@ -1,7 +1,8 @@
-"""Every key in the bucket and every job name, each with its inverse.
+"""Every S3 key of the bucket and every job name, with their inverses.
 
-One bucket, five prefixes: `inbox/` is what people drop, `outbox/` what they read, `models/` the
-archives and the pointer to the active one, `training/` what models are made from, `work/` ours.
+The bucket has five prefixes: `inbox/` (uploads of users), `outbox/` (results for users), `models/`
+(archives, and the pointer to the active model), `training/` (training data and jobs) and `work/`
+(internal state).
 """
 
 import hashlib
@@ -28,17 +29,17 @@ SINGLES = f"{OUTBOX}_singles/"
 SLOTS = f"{WORK}slots/"
 TICKETS = f"{WORK}tickets/"
 TICK = f"{WORK}tick.txt"
-"""The last claim that the clock has come to; it goes on after it."""
+"""Holds the key of the last claim that the schedule has processed; the next run continues there."""
 
 TIMEOUTS = f"{WORK}timeouts/"
 LONG = f"{OUTBOX}_long/"
 SWEEPS = f"{OUTBOX}_reclassify/"
 
 KEY_BYTES = 1024
-"""S3's limit for a key, in bytes of UTF-8."""
+"""S3's limit for the length of a key, in bytes of UTF-8."""
 
 MANIFEST_KEY_BYTES = 800
-"""The longest key that is put into a transform manifest, in bytes of UTF-8."""
+"""The longest key that is listed in a transform manifest, in bytes of UTF-8."""
 
 RESULT_SUFFIX = ".json"
 
@@ -46,58 +47,59 @@ TICKET_TIME = "%Y%m%dT%H%M%S.%f"
 
 
 def archive_key(model: ModelId) -> str:
-    """Where a model's archive is; by content, so that the same model is stored once."""
+    """The archive of a model. Addressed by content, so that the same model is stored once."""
     return f"{MODELS}{model.name}/{model.digest.removeprefix('sha256:')}/model.tar.gz"
 
 
 def dataset_prefix(fingerprint: str) -> str:
-    """Images to learn from; by content, so that the same data are uploaded once."""
+    """The images of a training data set. Addressed by content, so that they are uploaded once."""
     return f"{TRAINING}data/{fingerprint.removeprefix('sha256:')}/"
 
 
 def weights_key(digest: str, name: str) -> str:
-    """Weights that a training starts from."""
+    """Pretrained weights that a training job starts from."""
     return f"{TRAINING}weights/{digest}/{name}"
 
 
 def own_prefix(digest: str) -> str:
-    """A copy of what somebody has in S3 where training jobs may not read it; by content."""
+    """The copy of a user's data set in S3 that the training role may not read; by content."""
     return f"{TRAINING}own/{digest}/"
 
 
 def checkpoints_prefix(run: str) -> str:
-    """Where a training that was interrupted goes on from."""
+    """The checkpoints of a training run, from which an interrupted job resumes."""
     return f"{TRAINING}checkpoints/{run}"
 
 
 def evaluation_key(model: ModelId) -> str:
-    """How the model was judged before it was promoted."""
+    """The evaluation that preceded a model's promotion."""
     return archive_key(model).replace("model.tar.gz", "evaluation.json")
 
 
 TRAINING_JOBS = f"{TRAINING}jobs"
-"""SageMaker adds the job's name, and what the job left: model.tar.gz, output.tar.gz."""
+"""The output path of training jobs. SageMaker appends the job's name and the artifacts,
+`model.tar.gz` and `output.tar.gz`."""
 
 
 def result_key(image_key: str) -> str:
-    """Where the answer for an inbox image is: `inbox/X` -> `outbox/X.json`.
+    """The key of an image's result: `inbox/X` -> `outbox/X.json`.
 
-    The result's key is six bytes longer than the image's; where that exceeds S3's limit, the
-    answer is under a hash of the image's key and records the key inside.
+    It is six bytes longer than the image's key. If that exceeds S3's limit, the key is a hash of
+    the image's key, which the result itself records.
     """
     key = f"{OUTBOX}{image_key.removeprefix(INBOX)}{RESULT_SUFFIX}"
     return key if len(key.encode()) <= KEY_BYTES else _long(image_key, RESULT_SUFFIX)
 
 
 def image_key(key: str) -> str | None:
-    """The inverse of `result_key`; None where only the result itself can tell (`outbox/_long/`)."""
+    """The inverse of `result_key`; None for other keys, and for hashed keys (`outbox/_long/`)."""
     if key.startswith(LONG) or not key.startswith(OUTBOX) or not key.endswith(RESULT_SUFFIX):
         return None
     return INBOX + key.removeprefix(OUTBOX).removesuffix(RESULT_SUFFIX)
 
 
 def folder_file(scope: Scope, name: str) -> str:
-    """A file about the folder as a whole (`_status.json`, `predictions.csv` …)."""
+    """The key of a file about the folder as a whole (`_status.json`, `predictions.csv` …)."""
     if scope.is_large_singles:
         return SINGLES + name
     key = f"{OUTBOX}{scope.path}{name}"
@@ -105,26 +107,27 @@ def folder_file(scope: Scope, name: str) -> str:
 
 
 def timeouts_key(image_key: str) -> str:
-    """When the endpoint took too long over an image; a hash, so that no key is too long."""
+    """The record of an image's time-outs at the endpoint. Hashed, so that no key is too long."""
     return f"{TIMEOUTS}{hashlib.sha256(image_key.encode()).hexdigest()}.json"
 
 
 def reclassified_prefix(folder: Scope) -> str:
-    """What sweeps answered in a folder, until the folder's table has it."""
+    """Results of reclassifications in a folder that its table does not contain yet."""
     return f"{RECLASSIFIED}{folder.token}/"
 
 
 def reclassified_key(folder: Scope, sweep: str, part: int) -> str:
+    """`sweep` is the reclassification's nonce, `part` counts its files for the folder."""
     return f"{reclassified_prefix(folder)}{sweep}-{part:06}.jsonl"
 
 
 def reclassification_of(key: str) -> str:
-    """The sweep's nonce."""
+    """The nonce of the reclassification that wrote a `reclassified_key`."""
     return key.rpartition("/")[2].partition("-")[0]
 
 
 def reclassification_file(started_at: str, nonce: str, name: str) -> str:
-    """A file about one sweep. `started_at` is ISO 8601, so that the sweeps sort by their start."""
+    """A file about one reclassification. `started_at` is ISO 8601; the keys sort by it."""
     return f"{SWEEPS}{re.sub('[^0-9]', '', started_at)[:14]}-{nonce}/{name}"
 
 
@@ -133,7 +136,7 @@ def _long(inbox_key: str, suffix: str) -> str:
 
 
 def fits_manifest(key: str) -> bool:
-    """Whether Batch Transform can be trusted with this key: short, nothing it might rewrite."""
+    """Whether a transform manifest can list this key: it is short, and nothing normalises it."""
     return (
         len(key.encode()) <= MANIFEST_KEY_BYTES
         and "//" not in key
@@ -143,31 +146,32 @@ def fits_manifest(key: str) -> bool:
 
 
 def claim_key(token: str) -> str:
-    """The claim of the one live run of a scope."""
+    """The claim of a scope: it records the scope's only live run."""
     return f"{CLAIMS}{token}.json"
 
 
 def claimed_token(key: str) -> str:
+    """The inverse of `claim_key`."""
     return key.removeprefix(CLAIMS).removesuffix(".json")
 
 
 def lease_key(token: str) -> str:
-    """Who is at work on the scope's run just now."""
+    """The lease on a scope's run: its holder is the only one to work on it."""
     return f"{LEASES}{token}.json"
 
 
 def debounce_key(token: str) -> str:
-    """The last sign of life of a folder that is still being filled."""
+    """The last debounce record of a folder that is still being filled."""
     return f"{BEATS}{token}.json"
 
 
 def waiting_key(token: str) -> str:
-    """Since when the folder has had an image that no run has begun after: the object's own date."""
+    """Marks a folder with images that no run has listed yet; LastModified says since when."""
     return f"{BEATS}{token}.waiting"
 
 
 def large_key(image_key: str) -> str:
-    """The marker of a single that waits for the run of large ones; its key fits a manifest."""
+    """The marker of a large single that waits for the run of large singles."""
     return LARGE_MARKERS + image_key.removeprefix(INBOX)
 
 
@@ -177,29 +181,29 @@ def large_image(key: str) -> str:
 
 
 def slot_key(number: int) -> str:
-    """One of the stage's slots for a transform job."""
+    """One of the slots that limit how many transform jobs a stage runs at once."""
     return f"{SLOTS}{number:03}.json"
 
 
 def ticket_key(since: datetime, token: str) -> str:
-    """The place in line of a run that waits for a slot: tickets sort by their time."""
+    """The queue ticket of a run that waits for a slot; keys sort by `since` (aware)."""
     return f"{TICKETS}{since.astimezone(UTC):{TICKET_TIME}}-{token}.json"
 
 
 def ticket_token(key: str) -> str:
-    """The token of the scope whose run waits."""
+    """The scope token of the run that holds this ticket."""
     return key.removeprefix(TICKETS).removesuffix(".json").partition("-")[2]
 
 
 def ticket_since(key: str) -> datetime:
-    """When the run began to wait, in UTC."""
+    """When the ticket was issued, in UTC."""
     text = key.removeprefix(TICKETS).partition("-")[0]
     return datetime.strptime(text, TICKET_TIME).replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class RunKeys:
-    """The keys of one run, all below one prefix that carries its nonce."""
+    """The keys of one run, all below a prefix that contains its nonce."""
 
     token: str
     nonce: str
@@ -215,30 +219,31 @@ class RunKeys:
         return f"{self.prefix}slices/{attempt}/"
 
     def plan(self, attempt: int, index: int, planner: str) -> str:
-        """A prefix of its own for each planner: two may plan the same slice, and one loses."""
+        """A separate prefix for each planner: two may plan the same slice, and only one commits."""
         return f"{self.prefix}plans/{attempt}-{index:06}-{planner}/"
 
     def progress(self, attempt: int, index: int) -> str:
-        """What has become of a slice: one small object for each page sent or done, to be listed."""
+        """The progress of a slice: one small object for each page that was sent or completed."""
         return f"{self.prefix}progress/{attempt}-{index:06}/"
 
     @property
     def companion(self) -> str:
-        """The picture that is beside images of which a job may answer none."""
+        """The companion image, added to jobs in which possibly no other image gets labels."""
         return f"{self.prefix}companion.png"
 
     @property
     def closing(self) -> str:
-        """How far the end of the run has come: its left-overs counted, its report written."""
+        """The state of closing the run: whether remaining images are counted and the report is
+        written."""
         return f"{self.prefix}closing.json"
 
     def part(self, name: str) -> str:
-        """The beginning of the names of a report's parts, while it is written."""
+        """The key prefix of a report's parts, while the report is being written."""
         return f"{self.prefix}report/{name}"
 
     @property
     def outputs(self) -> str:
-        """Of all its jobs."""
+        """The prefix of the outputs of all jobs of the run."""
         return f"{self.prefix}output/"
 
     def output(self, job: "JobName") -> str:
@@ -246,14 +251,17 @@ class RunKeys:
 
 
 def run_of(key: str) -> RunKeys | None:
-    """The run that a key or an S3 URI below `work/runs/` belongs to; None for any other."""
+    """The run that a key or S3 URI below `work/runs/` belongs to; None for any other key."""
     match = re.search(rf"(?:^|^s3://[^/]+/){RUNS}([^/]+)/([^/]+)/", key)
     return RunKeys(match[1], match[2]) if match else None
 
 
 @dataclass(frozen=True, slots=True)
 class JobName:
-    """A transform job's name says whose it is: it lives for ever in an account, 63 characters."""
+    """The name of a transform job, at most 63 characters. It identifies stage, run and slice.
+
+    Unique for ever: SageMaker does not delete transform jobs, so a name can be used only once.
+    """
 
     stage: str
     slug: str

@@ -1,4 +1,4 @@
-"""Models: what travels inside `model.tar.gz`, how one is named, and which one is active."""
+"""Models: the model card inside `model.tar.gz`, model ids, and the pointer to the active model."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 NAME = "[a-z0-9][a-z0-9-]{0,39}"
-"""Of a model: part of keys and of SageMaker's names."""
+"""The pattern of a model's name, which is part of S3 keys and of names in SageMaker."""
 
 MOST_LABELS = 100_000
 LABEL_CHARACTERS = 1_000
@@ -17,7 +17,7 @@ LABEL_CHARACTERS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ModelId:
-    """One version of one model; `str` and `parse` are inverse. Compared for equality only."""
+    """One version of one model; `str` and `parse` are inverse. Ids have no order."""
 
     name: str
     version: int
@@ -40,7 +40,11 @@ class ModelId:
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """From a decoded image to the network's input: resize the shorter side, crop, normalise."""
+    """How a decoded image becomes the network's input.
+
+    Resize the shorter side to `resize` pixels, crop the centre `crop` x `crop`, scale to [0, 1],
+    subtract `mean` and divide by `std` (RGB).
+    """
 
     resize: int
     crop: int
@@ -58,28 +62,28 @@ OUTCOMES = get_args(Outcome)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a precision changes against fp32, on photos that did not calibrate it."""
+    """Comparison of a precision with fp32, on images that were not used to calibrate it."""
 
     precision: Precision
     outcome: Outcome
     photos: int
     losses: int
-    """Photos that fp32 labels right and this precision wrong; `wins` the other way round."""
+    """Images that fp32 labels correctly and this precision does not; `wins`: the reverse."""
     wins: int
     p_value: float
-    """Exact McNemar: how often luck alone makes losses and wins as unequal as these."""
+    """Of the exact McNemar test on losses and wins."""
     confident: int
-    """Photos that fp32 gives a score of 0.5 or more; `agreed`: those labelled the same."""
+    """Images with an fp32 score of at least 0.5; `agreed`: those with the same label in both."""
     agreed: int
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The network once more, as OpenVINO reads it, in the precision that it is to run in."""
+    """The network in OpenVINO's format, in the precision that serves."""
 
     precision: Precision
     files: Mapping[str, str]
-    """Paths in the archive to their sha256."""
+    """Paths in the archive, with the SHA-256 of each file."""
     verdicts: tuple[Verdict, ...] = ()
 
     @classmethod
@@ -90,7 +94,10 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """`card.json`: everything about a model except its weights."""
+    """`card.json`: everything about a model except its weights.
+
+    `labels` is in the order of the network's outputs; `metrics` and `provenance` are informative.
+    """
 
     name: str
     architecture: str
@@ -103,7 +110,8 @@ class ModelCard:
 
     @property
     def digest(self) -> str:
-        """Names weights, labels and preprocessing together: the same digest answers the same."""
+        """SHA-256 of the card, which includes that of the weights: equal digests give equal
+        answers."""
         return f"sha256:{hashlib.sha256(self.to_json().encode()).hexdigest()}"
 
     def to_json(self) -> str:
@@ -114,7 +122,7 @@ class ModelCard:
 
     @classmethod
     def from_json(cls, text: str) -> "ModelCard":
-        """Raises ValueError for what is not a card, whoever wrote it."""
+        """Parse an untrusted card. Raises ValueError if a field is missing, unknown or invalid."""
         fields = parse_json(text)
         try:
             numbers = fields.pop("preprocessing")
@@ -134,10 +142,10 @@ class ModelCard:
 
 
 def parse_json(text: str) -> Any:
-    """A document of a stranger's. Raises ValueError, also for what Python takes beyond JSON.
+    """Parse an untrusted JSON document strictly. Raises ValueError.
 
-    That is NaN and infinity, numbers that become infinite or lose digits, a name twice in one
-    object, and what is nested deeper than Python's stack.
+    Python's parser is more permissive than JSON. This one rejects NaN and infinity, numbers that
+    overflow or lose digits, duplicate names in an object, and nesting beyond Python's stack.
     """
     try:
         return json.loads(
@@ -177,7 +185,7 @@ def _listed(value: Any) -> tuple[Any, ...]:
 
 
 def _check(card: ModelCard) -> None:
-    """Raises ValueError for a field that is of another type than it says, or out of bounds."""
+    """Raises ValueError for a field whose value is of the wrong type or out of bounds."""
     numbers, compiled = card.preprocessing, card.openvino
     is_right = {
         "name": _is_text(card.name, NAME),
@@ -203,7 +211,7 @@ def _check(card: ModelCard) -> None:
     wrong = [name for name, right in is_right.items() if not right]
     if wrong:
         raise ValueError(f"{', '.join(wrong)} cannot be what a model has")
-    card.to_json().encode()  # half of a surrogate pair is a UnicodeEncodeError, a ValueError
+    card.to_json().encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
 
 
 def _is_verdict(verdict: Verdict) -> bool:
@@ -230,7 +238,7 @@ def _is_count(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ActiveModel:
-    """`models/active.json`: the model that answers now, and the SageMaker resources that run it."""
+    """`models/active.json`: the active model and the SageMaker resources that run it."""
 
     id: ModelId
     endpoint: str

@@ -1,16 +1,16 @@
-"""What the model's container says about one image: the body of a 200, and of a 4xx."""
+"""The container's reply about one image: the JSON body of a 200 (labels) or a 4xx (refusal)."""
 
 import json
 from base64 import b64decode
 from dataclasses import dataclass
 
 MAX_BYTES = 1_048_576
-"""No reply of ours is longer; a longer one is not read."""
+"""The longest reply that is read, in bytes; the container never sends a longer one."""
 
 PROBE = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 )
-"""A PNG of one pixel: a container that says nothing about it is not well."""
+"""A PNG of one pixel, sent to check the container: a healthy one classifies it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Who answered: the model's id as CreateModel's environment gave it, and the image's digest."""
+    """Who answered: the model id from CreateModel's environment, and the image's digest."""
 
     model_id: str
     container: str
@@ -29,7 +29,9 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The container saw an image; labels come best first, scores are probabilities in [0, 1]."""
+    """The image was classified. `labels` is sorted by descending score, scores are probabilities
+    in [0, 1]; `width` and `height` are in pixels after orientation, `model_ms` is the time that the
+    model took, in milliseconds."""
 
     server: Server
     labels: tuple[Label, ...]
@@ -41,7 +43,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The container says that these bytes will never be classified, and why."""
+    """The container cannot classify these bytes, now or later; `message` says why."""
 
     server: Server
     code: str
@@ -56,7 +58,8 @@ def _fields(part: Reply | Server | Label) -> dict[str, object]:
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=_fields)
-"""A third of what asdict costs, which copies every value; each image served pays it."""
+"""Takes a third of the time of `dataclasses.asdict`, which copies every value; runs once an
+image."""
 
 
 def to_json(reply: Reply) -> str:
@@ -64,7 +67,8 @@ def to_json(reply: Reply) -> str:
 
 
 def from_json(text: str | bytes) -> Reply:
-    """The inverse of `to_json`. Raises ValueError for anything else: no evidence about an image."""
+    """The inverse of `to_json`. Raises ValueError for any other text, which says nothing about an
+    image."""
     try:
         return _reply(json.loads(text, parse_constant=_no_number))
     except (TypeError, ValueError) as error:
@@ -103,5 +107,5 @@ def _label(fields: object) -> Label:
 
 
 def _no_number(name: str) -> float:
-    """Python reads NaN and Infinity; JSON does not know them, and nor do those who read us."""
+    """Raises ValueError: Python's parser accepts NaN and Infinity, which are not JSON."""
     raise ValueError(f"{name} is not a number in JSON")

@@ -1,4 +1,4 @@
-"""The answer a person reads in the outbox: one JSON document an image, schema version 1."""
+"""The result of one image: the JSON document in the outbox, schema version 1."""
 
 import json
 from collections.abc import Mapping
@@ -16,30 +16,32 @@ SOURCE_ETAG = "source-etag"
 SOURCE_VERSION = "source-version"
 MODEL_ID = "model-id"
 STATUS = "status"
-"""S3 metadata on every result, so that a HEAD answers "is this current?"."""
+"""S3 metadata of every result: a HEAD request tells whether the result is current."""
 
 CODE = "code"
 UNREADABLE = "unreadable"
-"""The code of a rejection that is looked at again whenever something happens to its image.
+"""The code of a rejection for an image that S3 does not let us read.
 
-It is in the metadata too, because such an image may become readable without changing."""
+Such an image is examined again on every event, because it may become readable without a new
+version. The code is in the metadata so that a HEAD shows it."""
 
 UNVERSIONED = "null"
-"""S3's version id of everything written while versioning is off or suspended."""
+"""S3's version id of objects written while versioning is off or suspended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Which state of an object an answer is about. `etag` is without quotes.
+    """The version of an object that a result is about. `etag` is without quotes.
 
-    An ETag may be an MD5, and two different images with one MD5 can be made: it tells states apart
-    only where S3 gives no version id, or where whoever wrote an earlier result noted none.
+    An ETag may be an MD5, for which collisions can be constructed. It is compared only if one of
+    the two has no version id: the bucket is not versioned, or an old result did not record it.
     """
 
     etag: str
     id: str | None = None
 
     def is_same(self, other: "Version") -> bool:
+        """Compare version ids if both are known, ETags otherwise."""
         if self.id and other.id and not self.id == other.id == UNVERSIONED:
             return self.id == other.id
         return self.etag == other.etag
@@ -47,7 +49,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The object version that was looked at. `etag` is without quotes."""
+    """The object version that was read. `etag` is without quotes."""
 
     bucket: str
     etag: str
@@ -69,7 +71,8 @@ class AnsweredBy:
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """The way the answer came about. `job` is the transform job's name; `attempt` counts from 1."""
+    """How the result was produced. `job` is the transform job's name, None for the endpoint;
+    `attempt` counts from 1; `at` is a timestamp (`domain.timestamps`)."""
 
     route: Road
     job: str | None
@@ -79,9 +82,9 @@ class How:
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """What another model had answered for the same source: its best label, or its rejection's code.
+    """The result of another model for the same source: its best label, or its rejection's code.
 
-    Kept with the answer, so that what a change of models changed needs no second store.
+    It is stored within the new result, so that a report on changed labels needs no other store.
     """
 
     model: ModelId
@@ -90,6 +93,8 @@ class Previous:
 
 @dataclass(frozen=True, slots=True)
 class Classified:
+    """An image with labels, best first; `image` is its inbox key, `model_ms` milliseconds."""
+
     image: str
     source: Source
     by: AnsweredBy
@@ -104,7 +109,7 @@ class Classified:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """This image will never be classified as it is; `by` is None where no model was asked."""
+    """An image that cannot be classified as it is; `by` is None if no model saw it."""
 
     image: str
     source: Source
@@ -119,24 +124,24 @@ Result = Classified | Rejected
 
 
 def metadata(result: Result) -> dict[str, str]:
-    """S3 metadata of the result object."""
+    """The S3 metadata of the result object."""
     model = str(result.by.model) if result.by else ""
     about = {SOURCE_ETAG: result.source.etag, MODEL_ID: model, STATUS: status(result)}
     version = result.source.version_id
     if version and version.isascii() and version.isprintable() and version == version.strip():
-        about[SOURCE_VERSION] = version  # S3's own are of letters, digits and `._-`
+        about[SOURCE_VERSION] = version  # S3's version ids consist of letters, digits and `._-`
     if isinstance(result, Rejected) and result.code == UNREADABLE:
         about[CODE] = UNREADABLE
     return about
 
 
 def source_version(about: Mapping[str, str]) -> Version:
-    """The version that a result is about, by the result's S3 metadata."""
+    """The image version that a result is about, from the result's S3 metadata."""
     return Version(about.get(SOURCE_ETAG, ""), about.get(SOURCE_VERSION))
 
 
 def previous(result: Result) -> Previous | None:
-    """What `result` will have been, once another model's answer replaces it."""
+    """What to record of `result` in the result that replaces it; None if no model saw the image."""
     match result:
         case Classified(labels=(best, *_)):
             return Previous(result.by.model, best)
@@ -147,10 +152,12 @@ def previous(result: Result) -> Previous | None:
 
 
 def status(result: Result) -> Literal["classified", "rejected"]:
+    """The value of the field `status`."""
     return "classified" if isinstance(result, Classified) else "rejected"
 
 
 def to_json(result: Result) -> str:
+    """The document in the outbox; `docs/result.schema.json` describes it."""
     source: dict[str, Any] = asdict(result.source)
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -175,7 +182,7 @@ def to_json(result: Result) -> str:
 
 
 def from_json(text: str | bytes) -> Result:
-    """The inverse of `to_json`. Raises ValueError for what is not a result of this schema."""
+    """The inverse of `to_json`. Raises ValueError for a document that is not of this schema."""
     try:
         return _from_document(json.loads(text))
     except (TypeError, KeyError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""Which road an inbox key takes."""
+"""Routing: how an inbox key is answered."""
 
 from dataclasses import dataclass
 
@@ -9,22 +9,23 @@ from domain.scope import Scope
 READY = "_READY"
 
 ENDPOINT_BYTES = 6_291_456
-"""The longest body that InvokeEndpoint takes: a larger single is answered by Batch Transform."""
+"""The body limit of InvokeEndpoint; a larger single image is answered by Batch Transform."""
 
 LARGEST_BYTES = 100_000_000
-"""The largest image at all: Batch Transform takes no longer payload (MaxPayloadInMB)."""
+"""The largest image that can be classified: Batch Transform's limit for a payload
+(MaxPayloadInMB)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """An image at the top of the inbox: the endpoint answers it now."""
+    """An image directly below `inbox/`: the real-time endpoint answers it."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class InFolder:
-    """An image of a folder: it is answered with the folder, by batch transform."""
+    """An image of a folder: Batch Transform answers it together with the folder."""
 
     key: str
     folder: Scope
@@ -32,14 +33,14 @@ class InFolder:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The marker `_READY`: the folder is complete, start now."""
+    """The marker object `_READY`: the folder is complete and its run can start."""
 
     folder: Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Nothing a person wants classified."""
+    """A key that is not classified; `reason` is logged."""
 
     reason: str
 
@@ -48,7 +49,7 @@ Route = Single | InFolder | Ready | Ignored
 
 
 def route(key: str, folder_depth: int = 1) -> Route:
-    """The road of `key` (decoded), where a folder is named by its first `folder_depth` segments."""
+    """The route of `key` (URL-decoded). The first `folder_depth` segments make up its folder."""
     if not key.startswith(INBOX):
         return Ignored("outside the inbox")
     *folders, name = key.removeprefix(INBOX).split("/")

@@ -1,4 +1,5 @@
-"""What one batch run covers: a folder, one image too large for the endpoint, or a sweep of both."""
+"""What one batch run covers: a folder, the singles too large for the endpoint, or a prefix of the
+inbox that is reclassified."""
 
 import hashlib
 import re
@@ -8,20 +9,22 @@ from typing import Literal
 SLUG_LENGTH = 20
 
 Kind = Literal["uploads", "unanswered", "renewal"]
-"""What a run is there for: what a folder was given; what nobody answered; that, and what a model
-answered that is no longer the active one. The last two are sweeps."""
+"""Which images a run answers. `uploads`: the images of a folder without a current answer.
+`unanswered`: every image below a prefix without one. `renewal`: those, and the images whose answer
+is not by the active model. The last two are reclassifications."""
 
 RECLASSIFICATION = "sweep"
-"""The token of every sweep: so there is one at a time, and no two cover the same images."""
+"""The token of every reclassification. As they share it, only one runs at a time and no two answer
+the same image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A path below `inbox/`: `trip/` is the folder trip, `big.jpg` is that one image.
+    """A path below `inbox/`: `trip/` is the folder `trip`, `big.jpg` is that one image.
 
-    No key that is routed ends in a slash, so the two can never be the same text. The empty path is
-    all singles that are too large for the endpoint: they share one run. A sweep's path is any
-    prefix, the empty one for the whole inbox, with all singles and folders below it.
+    No routed key ends in a slash, so that the two cannot be confused. With `kind="uploads"` the
+    empty path stands for all singles that are too large for the endpoint; they share one run. The
+    path of a reclassification is any prefix; the empty one is the whole inbox.
     """
 
     path: str
@@ -41,19 +44,19 @@ class Scope:
 
     @property
     def gathers(self) -> bool:
-        """Whether it is filled image by image, and its run begins when it has been quiet."""
+        """Whether images arrive one by one, and the run begins when they have stopped arriving."""
         return self.is_folder or self.is_large_singles
 
     def covers(self, other: "Scope") -> bool:
-        """Whether a sweep looks after all that the other sweep would."""
+        """Whether this reclassification answers every image that `other` would answer."""
         return other.path.startswith(self.path) and self.kind in (other.kind, "renewal")
 
     @property
     def token(self) -> str:
-        """The name this scope has in keys and job names, safe in both; `run.json` records the path.
+        """The scope's name in S3 keys and job names; the claim records the path itself.
 
-        A hash, because a path may take 1,018 bytes of any character and a job name 63 of few; a
-        slug before it, because people read job names.
+        It contains a hash, because a path has up to 1,018 bytes of any character and a job name 63
+        of `[a-zA-Z0-9-]`; the slug before it makes job names readable.
         """
         if self.is_reclassification:
             return RECLASSIFICATION
@@ -61,6 +64,7 @@ class Scope:
 
     @property
     def slug(self) -> str:
+        """A readable abbreviation of the path, not unique: at most 20 of `[a-z0-9-]`."""
         if self.is_reclassification:
             return self.kind
         if self.is_large_singles:

@@ -1,18 +1,22 @@
-"""Times that people and scripts read: `2026-11-22T09:00:00Z`, UTC, to the second.
+"""The timestamp format of everything that users and scripts read: `2026-11-22T09:00:00Z`.
 
-They sort as text. What only our own code compares within a second (leases, the rows of a page) is
-in ISO 8601 too, with fractions.
+Always UTC with a resolution of one second, so that timestamps sort as text. Internal timestamps
+that need a finer resolution (leases, rows of a result page) are ISO 8601 with fractions.
 """
 
 from datetime import UTC, datetime
 
 
 def to_text(moment: datetime) -> str:
-    """Fractions of a second are cut off."""
+    """Format `moment` (timezone-aware); fractions of a second are truncated."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def parse(text: str) -> datetime:
-    """In UTC; also of other forms of ISO 8601, which earlier versions wrote. Raises ValueError."""
+    """Parse a timestamp into an aware datetime in UTC.
+
+    Also accepts other ISO 8601 formats, which earlier versions wrote; without a time zone they are
+    taken as UTC. Raises ValueError.
+    """
     moment = datetime.fromisoformat(text)
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,1 +1,1 @@
-"""HTML of every report: one look, one set of templates in which every value is escaped."""
+"""HTML of all reports: one style sheet, and templates that escape every value."""

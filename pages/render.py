@@ -1,9 +1,9 @@
-"""Pages that open from a disk, without a network: one file, every text of a stranger escaped.
+"""Render self-contained HTML pages, which open from a disk without a network.
 
-Templates escape whatever they are handed. The content policy in the page's head is the second lock:
-even a name that slipped through as markup could load nothing and run nothing.
+Templates escape every value. As a second defence, the content security policy in the page's head
+lets unescaped markup neither load nor run anything.
 
-Jinja is imported when the first page is written: no cold start waits for it.
+Jinja is imported when the first page is rendered, to keep it out of Lambda's cold start.
 """
 
 from base64 import b64encode
@@ -21,22 +21,24 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_LETTERS = 160
-"""Of a stranger's text; a longer one is shown by its beginning and its end."""
+"""The longest untrusted text that is shown in full, in characters; longer ones are shortened in
+the middle."""
 
 
 def render(template: str, **values: Any) -> str:
-    """A whole page. A name that the template uses and `values` lacks is an error."""
+    """Render a page. Raises jinja2's UndefinedError if the template uses a name not in `values`."""
     return _environment().get_template(template).render(values)
 
 
 def fragment(template: str, macro: str, *values: Any) -> "Markup":
-    """What a template's macro makes of these values, escaped; to be handed to `render`."""
+    """Render a macro of a template with these values, escaped; the result can be passed to
+    `render`."""
     made: Markup = getattr(_environment().get_template(template).module, macro)(*values)
     return made
 
 
 def fitting(fragments: "Iterable[Markup]", room: int) -> "list[Markup]":
-    """As many of the first as take no more than `room` bytes. No more are asked for."""
+    """The longest prefix of `fragments` that fits into `room` bytes; consumes at most one more."""
     fit = []
     for piece in fragments:
         room -= len(piece.encode())
@@ -63,7 +65,8 @@ def _environment() -> "Environment":
 
 
 def foreign(text: str) -> "Markup":
-    """A stranger's text: escaped, control characters made visible, its direction its own, short."""
+    """Untrusted text for a page: escaped and shortened, with control characters made visible and
+    its text direction isolated."""
     from markupsafe import Markup
 
     if len(text) > MOST_LETTERS:
@@ -72,13 +75,15 @@ def foreign(text: str) -> "Markup":
 
 
 def number(value: int) -> str:
+    """With thousands separators."""
     return f"{value:,}"
 
 
 def path(key: str) -> str:
-    """For a relative link to a key, which works where the bucket has been copied to a disk."""
+    """A key as a relative URL, which also works in a copy of the bucket on a disk."""
     return quote(key, safe="/.")
 
 
 def jpeg(picture: bytes) -> str:
+    """A JPEG as a data URL."""
     return f"data:image/jpeg;base64,{b64encode(picture).decode()}"
