@@ -1,1 +1,1 @@
-"""The doors: Lambda handlers on boto3 and powertools, and nothing heavier."""
+"""Lambda handlers. They import boto3 and powertools and no other large package."""

@@ -1,4 +1,4 @@
-"""The active model, as `models/active.json` names it."""
+"""The active model, read from `models/active.json` and cached for a few seconds."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,11 @@ MAX_AGE_SECONDS = 5
 
 
 class NoActiveModelError(SortboxError):
-    """Nothing can be answered until a model is activated."""
+    """No model has been activated, so that no image can be classified."""
 
 
 class CachedPointer(BaseProvider):
-    """Reads the pointer at most every few seconds; absence is not remembered."""
+    """Reads the pointer at most every `max_age` seconds; an absent pointer is not cached."""
 
     def __init__(self, s3: "S3Client", bucket: str, max_age: int = MAX_AGE_SECONDS) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -29,7 +29,11 @@ class CachedPointer(BaseProvider):
         self._max_age = max_age
 
     def model(self) -> ActiveModel:
-        """Raises NoActiveModelError, GetParameterError where S3 refuses, ValueError otherwise."""
+        """The active model.
+
+        Raises NoActiveModelError if there is none, powertools' GetParameterError if S3 refuses the
+        read, and ValueError if the pointer is malformed.
+        """
         text = self.get(ACTIVE_MODEL, max_age=self._max_age)
         if text is None:
             raise NoActiveModelError(f"no model is active: {ACTIVE_MODEL} does not exist")

@@ -1,11 +1,10 @@
-"""How much of the quick lane an uploader may have: who drops a great many at once takes the other.
+"""Rate limits per uploader, so that one large upload does not delay everybody else's images.
 
-Each process counts the last minute's uploads, by whoever made them. With more than an allowance of
-them an uploader is noisy, until a whole minute passes in which it is not; while it is noisy, its
-uploads are moved to the backlog queue, which costs some milliseconds each in place of an answer. So
-nobody waits behind a million images of somebody else, only behind the moving of them.
+Each process counts the uploads of each uploader in the current and the previous minute. While one
+of the two counts exceeds the limit, the uploader's messages are moved to the backlog queue. A move
+takes a few milliseconds instead of a classification, so others wait only for the moves.
 
-Nothing is shared between processes: each sees a part of the uploads that is as good as any other.
+The counts are not shared between processes: each process sees a random sample of the messages.
 """
 
 import hashlib
@@ -18,19 +17,19 @@ from threading import Lock
 WINDOW_SECONDS = 60
 
 ALLOWANCES_PER_IDENTITY = 4
-"""Allowances that all who upload with one IAM identity have together."""
+"""All sessions of one IAM identity share this many times the limit of one uploader."""
 
 MOST_UPLOADERS = 10_000
-"""Uploaders beyond the last so many are forgotten, and have a new allowance."""
+"""The most uploaders to keep counts for; the least recent are dropped and start again at 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uploader:
-    """Who made a request, as S3's event tells it.
+    """Who made a request, according to S3's event.
 
-    `principal` is IAM's unique id, with the name of the session where a role was assumed. Whoever
-    assumes a role may choose that name, and anybody may come from another address: they tell people
-    apart, and only the id before them binds somebody who does not want to be told apart.
+    `principal` is IAM's unique id, followed by the session name for an assumed role. Session name
+    and source address can be chosen freely: they distinguish uploaders, but only the id limits one
+    who varies them on purpose.
     """
 
     principal: str = ""
@@ -38,7 +37,7 @@ class Uploader:
 
     @property
     def identity(self) -> str:
-        """`AWS:AROAEXAMPLE:session`, or `AROAEXAMPLE:session`, without its session."""
+        """The principal without its session: `AROAEXAMPLE` of `AWS:AROAEXAMPLE:session`."""
         first = self.principal.removeprefix("AWS:").partition(":")[0]
         is_iams = self.principal.startswith("AWS:") or first.startswith("AROA")
         return first if is_iams else self.principal
@@ -50,11 +49,11 @@ class Uploader:
 
 
 UNKNOWN_UPLOADER = Uploader()
-"""Of an event that does not tell: all such uploads are one uploader's."""
+"""For events without an identity: all of their uploads count as one uploader's."""
 
 
 class Allowances:
-    """`uploads_per_minute`: what one uploader may send before this process calls it noisy."""
+    """Counts uploads; `uploads_per_minute` is the limit of one uploader in this process."""
 
     def __init__(self, uploads_per_minute: int, now: Callable[[], float] = time.time) -> None:
         self._uploads_per_minute = uploads_per_minute
@@ -64,7 +63,7 @@ class Allowances:
         self._lock = Lock()
 
     def has_more(self, uploader: Uploader) -> bool:
-        """Whether this upload is within the allowances; it is counted either way."""
+        """Count an upload, and return whether it is within the limits."""
         window = int(self._now() // WINDOW_SECONDS)
         with self._lock:
             return self._uploaders.add(uploader, window) <= self._uploads_per_minute and (
@@ -74,12 +73,13 @@ class Allowances:
 
 
 class UploadCounts:
-    """The larger of this minute's count and the last one's, by key; the oldest keys are dropped."""
+    """Counts per key in the current and the previous window; the least recent keys are dropped."""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[object, tuple[int, int, int]] = OrderedDict()
 
     def add(self, key: object, window: int) -> int:
+        """Count one more in `window`; returns the larger count of this window and the last."""
         at, count, before = self._counts.pop(key, (window, 0, 0))
         if at != window:
             count, before = 0, count if at == window - 1 else 0

@@ -1,4 +1,4 @@
-"""What the model's container said about an image, as the result a person reads."""
+"""Convert a reply of the model's container into a result for the outbox."""
 
 from domain.keys import MANIFEST_KEY_BYTES, fits_manifest
 from domain.model import ModelId
@@ -17,7 +17,10 @@ from functions.inbox import Image, Unreadable
 
 
 def result_of(image: str, source: Source, reply: Reply, how: How) -> Result:
-    """Raises ValueError where the container does not say which model it runs: that is no answer."""
+    """The result for `image` (an inbox key).
+
+    Raises ValueError if the reply does not name its model: such a reply cannot be published.
+    """
     by = AnsweredBy(ModelId.parse(reply.server.model_id), reply.server.container)
     match reply:
         case Refused():
@@ -37,11 +40,16 @@ def result_of(image: str, source: Source, reply: Reply, how: How) -> Result:
 
 
 def unreadable(image: Unreadable, how: How) -> Rejected:
+    """The rejection of an image that S3 does not let us read."""
     return Rejected(image.key, image.source, None, how, UNREADABLE, image.why)
 
 
 def too_large(image: Image) -> str | None:
-    """Why an image that the endpoint cannot take cannot go into a job either; None where it can."""
+    """Why an image that exceeds the endpoint's limit cannot be classified by Batch Transform
+    either.
+
+    A sentence for the uploader; None if Batch Transform can classify it.
+    """
     size = image.source.bytes
     if size > LARGEST_BYTES:
         return f"The image has {size} bytes; at most {LARGEST_BYTES} can be classified."

@@ -1,9 +1,13 @@
-"""A folder's signs of life: while it is being filled, its timer keeps being outdated.
+"""Debounce a folder: its run begins once no image has arrived for the quiet time.
 
-A folder that never falls quiet would never be answered. So the first beat since its last run began
-leaves an object that says since when the folder has been waiting, and a timer that comes too early
-looks at it: at the longest wait the run begins all the same. The object goes when a run has begun,
-before that run lists the folder: whatever is dropped later leaves another.
+An upload writes the folder's debounce object with a new nonce and sends a delayed message, the
+quiet timer, with the same nonce. When the timer arrives and the nonce has changed, a later upload
+has sent a later timer, and this one is ignored.
+
+A folder that never is quiet would never be answered. The first upload after a run began therefore
+creates a waiting object, and once that is older than the longest wait, the next timer begins a run.
+The object is deleted after the run begins and before it lists the folder, so that later uploads
+create a new one.
 """
 
 import json
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 MOST_FOLDERS = 1_000
-"""Folders beyond the last thousand are forgotten: they beat more often than they need, no worse."""
+"""The most folders to remember; a forgotten one is debounced more often than needed."""
 
 
 def _new_nonce() -> str:
@@ -34,10 +38,10 @@ def _new_nonce() -> str:
 
 
 class Debouncer:
-    """At most one beat a folder in every 10 s (or half its quiet time) of this process.
+    """Debounces each folder at most once in 10 s, or in half the quiet time, in this process.
 
-    Wall clock, not monotonic: a frozen Lambda's monotonic clock may stand still, and a beat that
-    is believed to be recent would be the one that nobody sends.
+    Uses the wall clock: the monotonic clock of a frozen Lambda may stop, and a debounce would then
+    be skipped as too recent.
     """
 
     def __init__(
@@ -61,7 +65,10 @@ class Debouncer:
         self._lock = Lock()
 
     def debounce(self, folder: Scope) -> None:
-        """The objects, then the timer, then the memory: what fails in between is done again."""
+        """Write the waiting and debounce objects, send the timer, and remember the time.
+
+        In this order, so that a retry after a failure in between repeats everything.
+        """
         if self.is_recent(folder):
             return
         now = self._now()
@@ -77,12 +84,12 @@ class Debouncer:
         self._remember(folder.path, now)
 
     def _wait(self, folder: Scope) -> None:
-        """Written by the first beat that no run has begun after; the others leave it as it is."""
+        """Create the waiting object, unless an earlier upload has created it."""
         body = json.dumps({"path": folder.path}).encode()
         Bucket(self._s3, self._bucket).create(waiting_key(folder.token), body)
 
     def is_recent(self, folder: Scope) -> bool:
-        """Whether a beat of the folder costs nothing just now."""
+        """Whether this process debounced the folder so recently that `debounce` does nothing."""
         now = self._now()
         with self._lock:
             last = self._last.get(folder.path)
@@ -97,14 +104,14 @@ class Debouncer:
 
 
 def is_quiet(s3: "S3Client", bucket: str, timer: QuietTimer) -> bool:
-    """Whether no beat came after this timer's own; a beat that has expired is an old one."""
+    """Whether no upload has sent a later timer. An expired debounce object counts as none."""
     return last_timer(s3, bucket, Scope(timer.path)) in (timer, None)
 
 
 def is_overdue(
     s3: "S3Client", bucket: str, folder: Scope, now: datetime, longest_wait_seconds: int
 ) -> bool:
-    """Whether some image has waited so long for a run to begin; dated by S3, as its object is."""
+    """Whether the folder has waited for a run for `longest_wait_seconds`, by S3's LastModified."""
     waiting = Bucket(s3, bucket).head(waiting_key(folder.token))
     if waiting is None:
         return False
@@ -112,14 +119,14 @@ def is_overdue(
 
 
 def stop_waiting(s3: "S3Client", bucket: str, folder: Scope) -> None:
-    """To be called when a run has begun and has not listed the folder yet.
+    """Delete the waiting object; call it after a run has begun and before it lists the folder.
 
-    Where it is called later than that, an image that came in between waits for another beat.
+    If it is called later, an image that arrived in between waits for the next upload.
     """
     s3.delete_object(Bucket=bucket, Key=waiting_key(folder.token))
 
 
 def last_timer(s3: "S3Client", bucket: str, folder: Scope) -> QuietTimer | None:
-    """The timer of the folder's last beat; None where beats have expired, or there was none."""
+    """The folder's latest timer; None if it has expired or never existed."""
     stored = Bucket(s3, bucket).read(debounce_key(folder.token))
     return QuietTimer(folder.path, json.loads(stored.body)["nonce"]) if stored else None

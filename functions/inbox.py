@@ -1,4 +1,4 @@
-"""The inbox, read one object at a time."""
+"""Read single objects of the inbox."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 
 BELIEVED_RECEIVES = 3
-"""From this receive on a denial that may be about all objects is held against others.
+"""From this receive of a message on, a denied read is compared with reads of other objects.
 
-A permission that is being changed is denied and granted in turns for some seconds."""
+Earlier ones are retried: while a permission is being changed, S3 may deny and allow in turns for
+some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An inbox object as it was looked at."""
+    """An inbox object as it was read, without its content."""
 
     key: str
     source: Source
@@ -40,18 +41,21 @@ class FetchedImage(Image):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable(Image):
-    """An image that cannot be read, while others can be; `why` is a sentence, and what to do."""
+    """An image that S3 does not let us read, while it lets us read others.
+
+    `why` is a sentence with the reason and what to do.
+    """
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """No object under this key."""
+    """There is no object with this key."""
 
 
 def peek(s3: "S3Client", bucket: str, key: str) -> Image | Absent:
-    """The image without its bytes; of one that HEAD does not show, as the listing has it."""
+    """The image without its content, by HEAD, or by a listing if HEAD is denied."""
     try:
         head = s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
@@ -68,10 +72,10 @@ def peek(s3: "S3Client", bucket: str, key: str) -> Image | Absent:
 def fetch(
     s3: "S3Client", bucket: str, key: str, limit: int, others: OtherObjects | None = None
 ) -> Image | Absent:
-    """A Photo; an image of more than `limit` bytes comes without them.
+    """Read the image: a FetchedImage, or an Image without content if it exceeds `limit` bytes.
 
-    Unreadable where S3 says so of this very object; and where it might say so of all objects, if
-    one of the `others` is read meanwhile. Without them that is trouble, and is raised.
+    Returns Unreadable if S3 denies access to this object in particular. A denial that could affect
+    all objects counts only if one of the `others` can be read; otherwise it is raised.
     """
     try:
         response = s3.get_object(Bucket=bucket, Key=key)
@@ -90,9 +94,9 @@ def fetch(
 
 
 def _unreadable(s3: "S3Client", bucket: str, key: str, error: ClientError) -> Unreadable | Absent:
-    """Read once more, so that what is said about it is about the version that is there.
+    """Read the image again, so that the denial and the version belong together.
 
-    Raises `error` where it can be read now: there was trouble, and it has passed.
+    Raises `error` if the second read succeeds: the denial was temporary.
     """
     image = peek(s3, bucket, key)
     if isinstance(image, Absent):
@@ -108,7 +112,7 @@ def _unreadable(s3: "S3Client", bucket: str, key: str, error: ClientError) -> Un
 
 
 def absent(error: ClientError) -> Absent:
-    """Raises `error` where it says anything else."""
+    """Absent if `error` means that; raises `error` otherwise."""
     if is_absent(error):
         return Absent()
     raise error

@@ -1,6 +1,7 @@
-"""What the queues carry, parsed at the door; `to_json` is the inverse for our own messages.
+"""The messages of the queues, and their parsers; `to_json` is the inverse for our own messages.
 
-Whatever is malformed raises Malformed: the queue retries it and its dead letters keep it.
+A malformed message raises MalformedError, so that SQS retries it and then moves it to the
+dead-letter queue.
 """
 
 import json
@@ -16,15 +17,15 @@ from functions.allowance import UNKNOWN_UPLOADER, Uploader
 
 
 class MalformedError(SortboxError, ValueError):
-    """No message that this queue is meant to carry."""
+    """The message is not of a type that this queue carries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """S3 saw something happen to an inbox key (decoded): a hint to look, never the truth.
+    """An S3 event about an inbox key (URL-decoded). Only a hint: the object may have changed since.
 
-    `size` in bytes, of what was created. `moved`: to the backlog, by us. `restored`: S3 has fetched
-    the archived object back, and it may be read for some days.
+    `size`: of a created object, in bytes. `moved`: this message was moved to the backlog queue.
+    `restored`: S3 has restored the archived object, which can be read for some days.
     """
 
     key: str
@@ -37,7 +38,8 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """A key whose answer came from a model that was not the active one; `again` counts from 1."""
+    """Examine a key again, because a model that was not active answered it; `again` counts from
+    1."""
 
     key: str
     again: int
@@ -45,7 +47,7 @@ class LookAgain:
 
 @dataclass(frozen=True, slots=True)
 class NotificationsEnabled:
-    """S3's test event, sent once when notifications are switched on."""
+    """S3's test event, sent once when notifications are enabled."""
 
 
 InboxMessage = Changed | LookAgain | NotificationsEnabled
@@ -53,7 +55,7 @@ InboxMessage = Changed | LookAgain | NotificationsEnabled
 
 @dataclass(frozen=True, slots=True)
 class QuietTimer:
-    """A folder's timer: the folder is complete if its beat still has this nonce."""
+    """A folder's quiet timer: no image arrived since if the debounce object has this nonce."""
 
     path: str
     nonce: str
@@ -61,23 +63,23 @@ class QuietTimer:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A folder was marked ready, or a single is too large for the endpoint."""
+    """Begin a run: a folder was marked ready, or a single is too large for the endpoint."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Something happened to the run that this scope's token names."""
+    """Advance the live run of the scope with this token."""
 
     token: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reclassify:
-    """A schedule or a person wants all below a prefix of the inbox answered, or answered anew.
+    """Reclassify a prefix of the inbox, requested by a schedule or by a user.
 
-    `confirmed`: a person has seen what it costs.
+    `confirmed`: the user has accepted the cost.
     """
 
     path: str
@@ -87,7 +89,7 @@ class Reclassify:
 
 @dataclass(frozen=True, slots=True)
 class JobChanged:
-    """EventBridge saw a transform job of ours change its state; it may say so more than once."""
+    """An EventBridge event: one of our transform jobs changed its state. May be delivered twice."""
 
     run: RunKeys
     job: JobName
@@ -96,7 +98,7 @@ class JobChanged:
 
 @dataclass(frozen=True, slots=True)
 class ForeignJob:
-    """A transform job of another stage, or of somebody else in this account."""
+    """A transform job of another stage, or of another application in this account."""
 
     job: str
 
@@ -106,7 +108,7 @@ OurMessage = Changed | LookAgain | QuietTimer | Start | Advance | Reclassify | P
 
 
 REMOVALS = ("ObjectRemoved", "LifecycleExpiration")
-"""Somebody removed the object, or a version of it; a lifecycle rule did, which S3 tells apart."""
+"""Event types of a removal: by a request, and by a lifecycle rule."""
 
 NAMES: dict[type[OurMessage], str] = {
     Changed: "moved",
@@ -120,7 +122,10 @@ NAMES: dict[type[OurMessage], str] = {
 
 
 def parse_inbox(body: str) -> tuple[InboxMessage, ...]:
-    """An S3 notification may tell of several objects."""
+    """Parse a message of the inbox queue; an S3 notification may contain several records.
+
+    Raises MalformedError.
+    """
     message = _object(body)
     match message:
         case {"Records": [*records]}:
@@ -130,7 +135,7 @@ def parse_inbox(body: str) -> tuple[InboxMessage, ...]:
         case {"moved": {"key": str(key), "removed": bool(removed), "size": size} as change} if (
             size is None or isinstance(size, int)
         ):
-            restored = change.get("restored", False) is True  # not told by those who knew no such
+            restored = change.get("restored", False) is True  # absent in older messages
             return (Changed(key, removed, size, moved=True, restored=restored),)
         case {"Event": "s3:TestEvent"}:
             return (NotificationsEnabled(),)
@@ -149,7 +154,8 @@ def _changed(record: object) -> Changed:
 
 
 def _details(record: object) -> tuple[int | None, Uploader]:
-    """What an event may leave out, or tell in a form that is not known: nothing depends on it."""
+    """Size and uploader of an event. Optional: an unknown form yields None and an empty
+    uploader."""
     size: int | None = None
     principal = address = ""
     match record:
@@ -165,6 +171,7 @@ def _details(record: object) -> tuple[int | None, Uploader]:
 
 
 def parse_folder(body: str, stage: str) -> FolderMessage:
+    """Parse a message of the folder queue. Raises MalformedError."""
     message = _object(body)
     match message:
         case {"quiet": {"path": str(path), "nonce": str(nonce)}}:
@@ -187,7 +194,7 @@ def parse_folder(body: str, stage: str) -> FolderMessage:
 
 
 def _job_changed(name: str, detail: dict[str, Any], stage: str) -> JobChanged | ForeignJob:
-    """The detail mirrors DescribeTransformJob; the manifest's address names the run."""
+    """The detail mirrors DescribeTransformJob; the manifest's URI identifies the run."""
     try:
         job = JobName.parse(name)
     except ValueError:
@@ -205,6 +212,7 @@ def _job_changed(name: str, detail: dict[str, Any], stage: str) -> JobChanged | 
 
 
 def parse_page(body: str) -> PageRef:
+    """Parse a message of the page queue. Raises MalformedError."""
     match _object(body):
         case {
             "page": {
@@ -221,6 +229,7 @@ def parse_page(body: str) -> PageRef:
 
 
 def to_json(message: OurMessage) -> str:
+    """The body of one of our own messages."""
     return json.dumps({NAMES[type(message)]: asdict(message)})
 
 

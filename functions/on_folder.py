@@ -1,4 +1,4 @@
-"""A folder has been quiet, or is marked ready, or its run may go on: advance the run."""
+"""Lambda handler of the folder queue: begin and advance runs of folders and reclassifications."""
 
 import secrets
 from collections.abc import Mapping
@@ -44,20 +44,24 @@ if TYPE_CHECKING:
 
 
 RECLASSIFY_DELAY_SECONDS = 5
-"""By then the claim of the sweep before it is gone."""
+"""The delay of a queued reclassification; the previous one has deleted its claim by then."""
 
 
 REPEAT_STEP_SECONDS = 30
-"""So long after its beginning an invocation takes another step, which may take six minutes."""
+"""An invocation takes another step only within this time of its start, as a step can take up to
+six minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
+    """Handles the messages of the folder queue."""
+
     context: Context
     flip_alarm_percent: int
     longest_wait_seconds: int
 
     def accept(self, record: SQSRecord) -> None:
+        """Handle one message. Raises MalformedError, and errors of AWS, which SQS retries."""
         match parse_folder(record.body, self.context.stage):
             case QuietTimer(path) as timer:
                 if self._is_due(timer):
@@ -69,7 +73,7 @@ class Folders:
             case Advance(token):
                 self._advance(find(self.context, token))
             case JobChanged(run):
-                # A hint to look at the live run, even where the job was an earlier one's.
+                # A hint to advance the live run, even if the job belongs to an earlier one.
                 self._advance(find(self.context, run.token))
             case ForeignJob(job):
                 logger.info("not our job", job=job)
@@ -84,14 +88,22 @@ class Folders:
         return is_overdue(s3, bucket, Scope(timer.path), self.context.now(), wait)
 
     def _begin(self, scope: Scope) -> None:
-        """A run that was open already lists no more: who came since waits on, for the next one."""
+        """Begin a run and advance it.
+
+        If the run was open already, it does not list images that arrived since: keep the waiting
+        object, so that the next run answers them.
+        """
         run = begin(self.context, scope)
         if scope.gathers and not run.again:
             stop_waiting(self.context.bucket.client, self.context.bucket.name, scope)
         self._advance(run)
 
     def _advance(self, run: Run | None) -> None:
-        """Alone; who comes meanwhile has it looked at once more, or else the next tick does."""
+        """Advance the run under its lease.
+
+        If another process asks for the run meanwhile, it is advanced once more, either here or, if
+        time is short, by the next scheduled tick.
+        """
         until = self.context.now() + timedelta(seconds=REPEAT_STEP_SECONDS)
         again = True
         while run and again:
@@ -140,7 +152,8 @@ def make_context(
     sagemaker: "SageMakerClient",
     endpoint: "SageMakerRuntimeClient",
 ) -> Context:
-    pointer = CachedPointer(s3, settings.bucket, max_age=0)  # a sweep may be the promotion's own
+    # Not cached: a promotion starts a reclassification right after it moves the pointer.
+    pointer = CachedPointer(s3, settings.bucket, max_age=0)
     machines = cast("TransformInstanceTypeType", settings.transform_instance_type)
     kms_key = None if settings.kms_key == "none" else settings.kms_key
     return Context(
@@ -176,7 +189,10 @@ def _go_on(settings: OnFolder, sqs: "SQSClient", token: str) -> None:
 def look_later(
     settings: OnFolder, s3: "S3Client", sqs: "SQSClient", scope: Scope, confirmed: bool
 ) -> None:
-    """The timer of the last beat once more: if the folder still lives, a later one will do."""
+    """Queue another run of the scope: a reclassification, or a folder's latest timer again.
+
+    If images are still arriving in the folder, a later timer replaces that one.
+    """
     if scope.is_reclassification:
         message = Reclassify(scope.path, scope.kind, confirmed)
         send(sqs, settings.folder_queue_url, message, RECLASSIFY_DELAY_SECONDS)

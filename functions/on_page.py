@@ -1,4 +1,4 @@
-"""A page of a run: each of its rows into the outbox, then the marker that it is done."""
+"""Lambda handler of the page queue: publish the results of one page (up to 500 rows) of a run."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -47,19 +47,22 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 ROW_RECEIVES = 20
-"""From this receive on, some 20 minutes, rows that fail are given up while all else fares well."""
+"""From this receive on (after about 20 minutes), failing rows are given up if the rest works."""
 
 PAGE_RECEIVES = 400
-"""From this one on, 5 to 10 hours, they are in any case: the page's run is to end, and say why."""
+"""From this receive on (after 5 to 10 hours), failing rows are given up in any case, so that the
+run can end and report them."""
 
 FEW_ROWS = 3
-"""Of so few rows all may fail for reasons of their own; of more, most of them do not."""
+"""Up to this many failing rows can be given up even if they are most of the page."""
 
 WHY_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
+    """Handles the messages of the page queue."""
+
     settings: OnPage
     outbox: Outbox
     sqs: "SQSClient"
@@ -82,6 +85,10 @@ class Pages:
         return Timeouts(self.bucket, self.probe or self.endpoint)
 
     def accept(self, record: SQSRecord) -> None:
+        """Handle one page: publish its rows, write its done marker, and advance its run.
+
+        Raises the first row's error if the page is to be retried.
+        """
         ref = parse_page(record.body)
         page = open_page(self.bucket, self.settings.stage, ref)
         if page is None:
@@ -93,10 +100,10 @@ class Pages:
         send(self.sqs, self.settings.folder_queue_url, Advance(ref.token))
 
     def _answer(self, page: Page, received: int) -> list[str]:
-        """The page's lines. All rows are tried before trouble with one is raised.
+        """The report lines of the page. Every row is tried before the error of one is raised.
 
-        What is settled by then is kept in one object beside the marker, so that the next try costs
-        the calls of the rows that are left. In the end those are given up, and not the page.
+        The lines of finished rows are stored next to the marker, so that a retry processes only the
+        remaining rows. After enough retries the failing rows are given up.
         """
         lines_by_key = read_answered(self.bucket, page.ref)
         left = [row for row in page.rows if row.key not in lines_by_key]
@@ -122,9 +129,9 @@ class Pages:
         return [lines_by_key[row.key] for row in page.rows]
 
     def _gives_up(self, failed: Mapping[str, BaseException], page: Page, received: int) -> bool:
-        """Whether rows that failed are given up: each for a reason of its own, as far as is seen.
+        """Whether to give up the rows that failed, because the cause seems to be the rows.
 
-        So it is where other images are read, the endpoint answers, and most rows do not fail.
+        That is so if other images can be read, the endpoint answers, and most rows succeed.
         """
         if received < ROW_RECEIVES or received >= PAGE_RECEIVES:
             return received >= PAGE_RECEIVES
@@ -166,7 +173,7 @@ class Pages:
         )
 
     def _collect(self, job: "TransformOutputs", row: Row, reply: Reply | NoReply) -> Answer | None:
-        """Where the job has no answer the image is read, as far as its first bytes, to see why."""
+        """If the job has no reply, try to read the image, without its content, to find out why."""
         look: Look = partial(peek, self.outbox.s3, self.outbox.bucket)
         if isinstance(reply, NoReply):
             look = partial(fetch, self.outbox.s3, self.outbox.bucket, limit=-1, others=job.others)
@@ -205,7 +212,10 @@ class Pages:
         )
 
     def _line(self, row: Row, outcome: Outcome, why: str) -> Answer | None:
-        """What the report is told; an image that has changed is left to the run of its event."""
+        """The row's entry in the report; None for an image that has changed or was removed.
+
+        A changed image is answered by the run that its own event starts.
+        """
         match outcome:
             case Published(result):
                 count(type(result).__name__)
@@ -214,7 +224,7 @@ class Pages:
                 return in_outbox(self.bucket, row.key)
             case NoAnswer(image):
                 if row.is_still(image.source.version, image.last_modified):
-                    delete_result(self.outbox, row.key)  # of what the image was before it was this
+                    delete_result(self.outbox, row.key)  # the result of an earlier version
                     return Unanswered(row.key, row.etag, why)
                 delete_result(self.outbox, row.key)
                 return None
@@ -226,10 +236,10 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class TransformOutputs:
-    """A page of a job that has ended, and what the job wrote for it.
+    """A page of a job that has ended, and the job's outputs for it.
 
-    `others`: whom to read where an image is denied; None while a denial is not believed yet.
-    `has_failed`: the job gave up at least one of its objects. `is_healthy`: such jobs answer.
+    `others`: objects to compare a denied image with; None as long as denials are only retried.
+    `has_failed`: the job failed on at least one object. `is_healthy`: other jobs have outputs.
     """
 
     page: Page
@@ -240,14 +250,15 @@ class TransformOutputs:
 
     @property
     def has_neighbours(self) -> bool:
-        """Whether most of the page was answered: what was not is no trouble of the job's."""
+        """Whether most of the page has outputs, so that the job itself worked."""
         return 2 * len(self.listing) >= len(self.page.rows)
 
     def is_odd(self, row: Row) -> bool:
-        """Whether the job gave the row up, though it answered others or had but a few large ones.
+        """Whether a working job failed on this row, which suggests that the image is the cause.
 
-        Those that an earlier attempt left over may be alone in their job, and none of them good.
-        Of small ones the endpoint is asked, or an attempt in which they have neighbours.
+        Either the job answered most of the page, or it had only a few large images: those left over
+        by an earlier attempt may all be bad. Small images are sent to the endpoint instead, or are
+        retried in an attempt with others.
         """
         is_few = len(self.page.rows) <= FEW_LARGE and row.size > ENDPOINT_BYTES
         alone = is_few and self.is_healthy
@@ -256,7 +267,10 @@ class TransformOutputs:
 
 
 def leave_to_reclassify(key: str) -> None:
-    """Not queued: the active model moved during the run, and its rows may be a million."""
+    """Do nothing but count: the active model changed during a run, whose rows may be a million.
+
+    The reclassification that follows a change of models answers them.
+    """
     count("AnsweredByAnotherModel")
 
 

@@ -1,7 +1,7 @@
-"""The clock: every open run is asked to go on, in case what should have told it was lost.
+"""Scheduled Lambda handler: advance every open run, in case a message about it was lost.
 
-Runs take turns: a tick goes on where the one before it ended, by key, and round again. Of N open
-runs each is asked at least once in N / MOST ticks and one more, whoever else begins or ends.
+Each tick continues after the last claim of the previous one, in the order of their keys, and wraps
+around. With N open runs, each is advanced at least once in N / RUNS_PER_TICK + 1 ticks.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 RUNS_PER_TICK = 2_000
-"""Runs that one tick asks: some 20 s of sending, and three LISTs. The others have their timers, job
-events and pages, and the next tick."""
+"""The most runs that one tick advances: about 20 s of sending, and three LISTs. The other runs have
+their timers, job events and pages, and the next tick."""
 
 RUNS_PER_CHECKPOINT = 100
-"""Runs after which the place is written down, so that a tick that dies is gone on with."""
+"""The position is stored after this many runs, so that the next tick continues after a crash."""
 
 
 def advance_runs(bucket: Bucket, sqs: "SQSClient", folder_queue_url: str) -> int:
-    """Returns how many runs were asked to go on."""
+    """Send an Advance message for each open run; returns how many were sent."""
     sent = 0
     for sent, claim in enumerate(islice(_in_turn(bucket), RUNS_PER_TICK), start=1):
         send(sqs, folder_queue_url, Advance(claimed_token(claim.key)))
@@ -43,10 +43,10 @@ def advance_runs(bucket: Bucket, sqs: "SQSClient", folder_queue_url: str) -> int
 
 
 def _in_turn(bucket: Bucket) -> Iterator[Listed]:
-    """Each claim once, from the one after the last that was asked, to that one.
+    """Each claim once, beginning after the last one that was advanced, and wrapping around.
 
-    The place is looked for in a listing: this role may list nothing else, and without that right an
-    absent key cannot be told from a forbidden one.
+    The existence of the stored position is checked by listing: without the right to list a prefix,
+    S3 answers 403 for an absent key.
     """
     stored = bucket.read(TICK) if any(bucket.walk(TICK)) else None
     last = stored.body.decode() if stored else ""
@@ -55,7 +55,7 @@ def _in_turn(bucket: Bucket) -> Iterator[Listed]:
 
 
 def measure_queue(bucket: Bucket, now: datetime) -> None:
-    """Tells how many runs wait for a transform job, and how many seconds the oldest has."""
+    """Publish metrics: how many runs wait for a transform job, and for how long, in seconds."""
     line = slots.waiting(bucket, now, Limits())
     oldest = (now - ticket_since(line[0].key)).total_seconds() if line else 0.0
     count("RunsWaiting", len(line))

@@ -1,4 +1,4 @@
-"""Something happened to an inbox key: answer a single, note a folder's beat."""
+"""Lambda handler of the inbox and backlog queues: answer single images, debounce folders."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
+    """Handles the messages of the inbox and backlog queues."""
+
     settings: OnUpload
     outbox: Outbox
     debouncer: Debouncer
@@ -57,7 +59,7 @@ class Uploads:
     probe: "SageMakerRuntimeClient | None" = None
 
     def accept(self, record: SQSRecord) -> None:
-        """Each of the message's objects has its turn before trouble with one of them is raised."""
+        """Handle every record of the message; raises the first error after all were tried."""
         with ExitStack() as turns:
             for message in reversed(parse_inbox(record.body)):
                 turns.callback(self._take, message, receives(record))
@@ -82,7 +84,7 @@ class Uploads:
                 assert_never(never)
 
     def _is_within_allowance(self, change: Changed) -> bool:
-        """What costs no call of S3's, or next to none, is not counted."""
+        """Whether to handle the change now; changes that cause no S3 calls are not counted."""
         match route(change.key, self.settings.folder_depth):
             case Single():
                 costs = True
@@ -128,7 +130,10 @@ class Uploads:
                 assert_never(never)
 
     def _look(self, attempt: int, key: str) -> Image | Absent:
-        """The image, fetched if the endpoint answers. What needs no endpoint does not wait."""
+        """Read the image, with its content if the endpoint is available.
+
+        Images that do not need the endpoint (absent, or too large for it) do not wait for it.
+        """
         if self.readiness.is_in_doubt:
             image = peek(self.outbox.s3, self.outbox.bucket, key)
             if isinstance(image, Absent) or image.source.bytes > ENDPOINT_BYTES:
@@ -146,9 +151,10 @@ class Uploads:
         return Bucket(self.outbox.s3, self.outbox.bucket)
 
     def _leave_to_batch(self, image: Image) -> None:
-        """Larger than the endpoint takes: such singles share a run, which begins when it is quiet.
+        """Leave an image that exceeds the endpoint's limit to Batch Transform.
 
-        The marker tells images of one name apart, so that the run takes away only what it has seen.
+        A single is marked for the common run of large singles. The marker records the version, so
+        that the run deletes only markers of versions that it has answered.
         """
         match route(image.key, self.settings.folder_depth):
             case InFolder(_, folder):
@@ -175,7 +181,7 @@ class Uploads:
 
 
 def is_for_endpoint(change: Changed) -> bool:
-    """As far as the event tells: it is a hint. What it does not tell is looked at in the bucket."""
+    """Whether the endpoint will be needed, according to the event alone."""
     return not change.removed and change.size is not None and change.size <= ENDPOINT_BYTES
 
 
@@ -194,7 +200,7 @@ def build(environ: Mapping[str, str]) -> Callable[[Event], Any]:
 
 
 def make_batch(settings: OnUpload, sqs: "SQSClient", uploads: Uploads) -> Callable[[Event], Any]:
-    """One function takes from both queues; an event's messages are of one of them."""
+    """One function serves both queues; the messages of one event come from the same queue."""
     seconds = settings.retry_base_seconds
     intakes = {
         url.rpartition("/")[2]: SqsBatch(sqs, url, seconds, uploads.accept)

@@ -1,9 +1,9 @@
-"""Publishing: a result stands in the outbox only for the image as it is now.
+"""Publish results: the outbox holds a result only for the current version of the image.
 
-Every write is a compare-and-set on the result that was seen *before* the image was looked at, and
-the image is looked at once more *after* the write. With any number of workers, crashes and repeats,
-that order leaves each image with exactly one current answer; last-write-wins does not, and neither
-does remembering which events were handled. It costs two HEADs an image.
+The order is: read the current result's ETag, read the image, write the result if the ETag still
+matches (compare-and-set), and read the image's version again. With any number of workers, crashes
+and repetitions each image ends up with exactly one current result. Last-write-wins does not ensure
+that, nor does remembering which events were handled. It costs two HEADs an image.
 """
 
 from collections.abc import Callable
@@ -38,29 +38,29 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 WRITE_ATTEMPTS = 8
-"""Each round is lost to somebody else's write; beyond so many the queue tries again later."""
+"""The most rounds, each lost to another writer; then the message is retried later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A new answer was written."""
+    """A new result was written."""
 
     result: Result
 
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The answer that stands is to be kept."""
+    """The existing result is current and was kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """There is no image, and no result either."""
+    """There is neither an image nor a result."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """The caller has no answer for the image as it is now."""
+    """The caller has no answer for the current version of the image."""
 
     image: Image
 
@@ -70,14 +70,15 @@ Outcome = Published | Current | Gone | NoAnswer
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Something changed in between: look again from the start."""
+    """The image or the result changed in between: start again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """`look_again(key)` is called before an answer by a model that is not active is published.
+    """Where results are published.
 
-    A single is queued there; what a run answers is left to the reclassification that follows.
+    `look_again(key)` is called before a result by a model that is not active is published. For a
+    single it queues the key again; results of runs are left to the following reclassification.
     """
 
     s3: "S3Client"
@@ -92,7 +93,7 @@ class Outbox:
 
 @dataclass(frozen=True, slots=True)
 class CurrentResult:
-    """The result that is in the outbox now, as HEAD tells it; `etag` is the result's own."""
+    """The existing result, from its metadata (HEAD); `etag` is the result object's own."""
 
     etag: str
     source: Version
@@ -101,10 +102,11 @@ class CurrentResult:
     is_unreadable: bool
 
     def is_about(self, image: Image | Absent) -> bool:
+        """Whether the result is about this version of the image."""
         return isinstance(image, Image) and self.source.is_same(image.source.version)
 
     def is_by(self, active: ActiveModel) -> bool:
-        """The active model's, or a rejection that no model has a say in."""
+        """Whether it is by the active model, or a rejection that does not depend on the model."""
         return self.model in ("", str(active.id))
 
 
@@ -113,10 +115,10 @@ Answer = Callable[[Image], Result | None]
 
 
 def reconcile(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome:
-    """Bring the result of `key` in line with the image as it is now, asking `answer` if need be.
+    """Make the result of `key` correspond to the current image, by calling `answer` if needed.
 
-    `answer` gives None where it has none for that very image. Raises ContendedError, NoActiveModel,
-    and whatever S3 and `answer` raise: none of that is ever an answer.
+    `look` reads the image; `answer` returns the result for it, or None if it has none. Raises
+    ContendedError, NoActiveModelError, and errors of S3 and `answer`; none of them is published.
     """
     for _ in range(WRITE_ATTEMPTS):
         outcome = _reconcile_once(outbox, key, look, answer)
@@ -126,10 +128,10 @@ def reconcile(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome:
 
 
 def delete_result(outbox: Outbox, key: str, is_restored: bool = False) -> Current | Gone:
-    """Delete the result of `key` unless it answers the image as it is now.
+    """Delete the result of `key` unless it is about the current image.
 
-    A removal may bring an older version back: then its answer, if it is that one's, stays. Where
-    the image `is_restored`, that it could not be read is no answer any more.
+    A removal may make an older version current, whose result is then kept. With `is_restored` (S3
+    has restored the archived image) the rejection of an unreadable image is deleted too.
     """
     for _ in range(WRITE_ATTEMPTS):
         current = _read_current(outbox, key)
@@ -145,7 +147,7 @@ def delete_result(outbox: Outbox, key: str, is_restored: bool = False) -> Curren
 
 def _reconcile_once(outbox: Outbox, key: str, look: Look, answer: Answer) -> Outcome | Conflict:
     current = _read_current(outbox, key)
-    # What comes twice, and what a page that is tried again has done, is not downloaded.
+    # Do not download the image for repeated messages and retried pages.
     if (
         isinstance(current, CurrentResult)
         and not current.is_unreadable
@@ -167,7 +169,7 @@ def _publish(
 ) -> Outcome | Conflict:
     active = outbox.active()
     if result.by is not None and result.by.model != active.id:
-        # First, so that a crash between the two costs a repeat and not a stale answer.
+        # Before publishing, so that a crash in between causes a repetition, not a stale result.
         outbox.look_again(image.key)
     if not _replaces(result, current, active):
         return Current()
@@ -185,7 +187,7 @@ def _publish(
 def _with_previous(
     outbox: Outbox, current: CurrentResult | Absent, result: Result
 ) -> Result | Conflict:
-    """With what another model had said about the same source, where this answer replaces it."""
+    """Add the result of another model for the same source, if this result replaces it."""
     if (
         isinstance(current, Absent)
         or result.by is None
@@ -206,7 +208,11 @@ def _remove(outbox: Outbox, key: str, current: CurrentResult | Absent) -> Gone |
 
 
 def _replaces(result: Result, current: CurrentResult | Absent, active: ActiveModel) -> bool:
-    """Where another model's answer stands, or none: of rejections the active model's alone."""
+    """Whether `result` may replace the existing one.
+
+    It may if there is none for this version, or if the existing one is by a model that is not
+    active. A rejection replaces labels only if it is by the active model.
+    """
     if isinstance(current, Absent) or not current.source.is_same(result.source.version):
         return True
     if current.is_unreadable:
@@ -234,16 +240,17 @@ def _read_current(outbox: Outbox, key: str) -> CurrentResult | Absent:
 
 
 def _put(outbox: Outbox, key: str, current: CurrentResult | Absent, result: Result) -> bool:
-    """Whether the result that stood there still did."""
+    """Write the result; False if the existing one has changed since it was read."""
     etag = current.etag if isinstance(current, CurrentResult) else None
     body = to_json(result).encode()
     return outbox.store.replace(result_key(key), body, etag, metadata=metadata(result))
 
 
 def previous_answer(s3: "S3Client", bucket: str, image: str, etag: str) -> Previous | Absent | None:
-    """Absent where the result is no longer the one with this ETag.
+    """What to keep of the existing result with this ETag.
 
-    None where it says nothing: archived, or of an unknown schema, it is replaced all the same.
+    Absent if the result has changed; None if it cannot be read (archived, or of an unknown schema),
+    in which case it is replaced without a trace.
     """
     try:
         response = s3.get_object(Bucket=bucket, Key=result_key(image))

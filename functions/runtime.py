@@ -1,6 +1,6 @@
-"""All state of the process: logger, metrics, clients, threads, and the environment it was given.
+"""The state of the Lambda process: logger, metrics, AWS clients, threads and environment.
 
-Nothing is made before it is asked for, so that importing a handler touches no network and no clock.
+Clients and threads are created on first use, so that importing a handler needs no network.
 """
 
 import contextvars
@@ -28,19 +28,21 @@ Event = dict[str, Any]
 Handler = Callable[[Event, Any], Any]
 
 THREADS = 16
-"""Images of one invocation that wait on the network at the same time."""
+"""The number of images that one invocation processes concurrently, mostly waiting for the
+network."""
 
 logger = Logger(service="sortbox")
 metrics = Metrics(service="sortbox", namespace="Sortbox")
 
 
 def lambda_handler(build: Callable[[Mapping[str, str]], Callable[[Event], Any]]) -> Handler:
-    """A handler that is built from the environment by its first event, and then kept."""
+    """A Lambda handler that calls `build` with the environment on its first event, and caches
+    it."""
 
     @cache
     def build_once() -> Callable[[Event], Any]:
         handle = build(os.environ)
-        metrics.set_default_dimensions(stage=os.environ["STAGE"])  # an account may hold several
+        metrics.set_default_dimensions(stage=os.environ["STAGE"])  # several stages an account
         return handle
 
     @logger.inject_lambda_context
@@ -57,12 +59,12 @@ def now() -> datetime:
 
 @contextmanager
 def log_context(subject: str) -> Iterator[None]:
-    """What is logged and raised in here carries the name of the image, or of the folder."""
+    """Add the name of the image or folder to log lines and exceptions within the context."""
     logger.thread_safe_append_keys(correlation_id=subject)
     try:
         yield
     except BaseException as trouble:
-        trouble.add_note(f"about {subject}")  # whoever logs it is no longer in here
+        trouble.add_note(f"about {subject}")  # it is logged outside of this context
         raise
 
 
@@ -76,7 +78,8 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-    """`work` in one of the process's threads, with the caller's context (the logger's keys)."""
+    """Run `work` in a thread of the pool, with the caller's context variables (the logger's
+    keys)."""
     context = contextvars.copy_context()
     return _threads().submit(lambda: context.run(work, *args, **kwargs))
 
@@ -107,11 +110,11 @@ def sagemaker() -> "SageMakerClient":
 
 @cache
 def sagemaker_runtime() -> "SageMakerRuntimeClient":
-    """One attempt within the function's 60 s: trouble goes back to the queue, which can wait."""
+    """For the endpoint: one attempt within the function's 60 s, as the queue retries errors."""
     return boto3.client("sagemaker-runtime", config=_config(read_timeout=45, attempts=1))
 
 
 @cache
 def sagemaker_probe() -> "SageMakerRuntimeClient":
-    """For a picture of one pixel after a time-out, within what is left of the function's 60 s."""
+    """For probing the endpoint after a time-out, within the rest of the function's 60 s."""
     return boto3.client("sagemaker-runtime", config=_config(read_timeout=5, attempts=1))

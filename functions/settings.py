@@ -1,6 +1,7 @@
-"""The settings of each function: one frozen value, read from a mapping once.
+"""The settings of each Lambda function, read from its environment once.
 
-A field's name in capitals is the variable's name: the template is held to these classes.
+The environment variable has the field's name in capitals. A test compares `serverless.yml` with
+these classes.
 """
 
 import re
@@ -14,12 +15,12 @@ S = TypeVar("S")
 
 
 class SettingsError(SortboxError, ValueError):
-    """A setting is missing or wrong; the message names it and says what is expected."""
+    """A setting is missing or invalid; the message names it and says what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class IntegerRange:
-    """A whole number from `least` to `most`."""
+    """A whole number from `least` to `most`, both included."""
 
     least: int
     most: int
@@ -33,7 +34,7 @@ class IntegerRange:
 
 @dataclass(frozen=True, slots=True)
 class TextPattern:
-    """A text of one form."""
+    """A text that matches `pattern` entirely; error messages show the `example`."""
 
     pattern: str
     example: str
@@ -120,7 +121,10 @@ def variables(settings: type[Any]) -> frozenset[str]:
 
 
 def from_env(settings: type[S], environ: Mapping[str, str]) -> S:
-    """Raises SettingsError naming every variable that is missing, or the first that is wrong."""
+    """Read a settings class from the environment.
+
+    Raises SettingsError naming all missing variables, or the first invalid one.
+    """
     missing = sorted(name for name in variables(settings) if not environ.get(name))
     if missing:
         raise SettingsError(f"not set: {', '.join(missing)}")

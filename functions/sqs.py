@@ -1,4 +1,4 @@
-"""One invocation's messages taken in side by side, each with a fate of its own."""
+"""Process a batch of SQS messages concurrently; each succeeds or fails on its own."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SqsBatch:
-    """`accept` handles one record, or raises: then the record waits longer each time it fails."""
+    """Calls `accept` for each record; if it raises, the record is retried after a growing delay."""
 
     sqs: "SQSClient"
     queue_url: str
@@ -31,7 +31,7 @@ class SqsBatch:
     accept: Callable[[SQSRecord], None]
 
     def __call__(self, event: Event) -> Any:
-        """The item failures, as `ReportBatchItemFailures` wants them."""
+        """Process a Lambda event; returns the failures for `ReportBatchItemFailures`."""
         count("Messages", len(event["Records"]))
         return async_process_partial_response(event, self._take, _Retrying(self))
 
@@ -40,6 +40,7 @@ class SqsBatch:
         await asyncio.wrap_future(in_thread(self.accept, record))
 
     def set_visibility(self, record: SQSRecord) -> None:
+        """Delay the next receive of a record that failed."""
         count("Retried")
         seconds = wait_seconds(self.retry_base_seconds, receives(record))
         try:
@@ -49,11 +50,12 @@ class SqsBatch:
                 VisibilityTimeout=seconds,
             )
         except (BotoCoreError, ClientError) as error:
-            # It comes back when its visibility ends, only later than it might.
+            # The message is retried after the queue's own visibility timeout, which is longer.
             logger.warning("could not put a message off", error=str(error))
 
 
 def receives(record: SQSRecord) -> int:
+    """How often SQS has delivered this message; 1 the first time."""
     return int(record.attributes.approximate_receive_count)
 
 
@@ -72,25 +74,28 @@ LONGEST_WAIT_SECONDS = 90
 
 
 def wait_seconds(base_seconds: int, receives: int, chance: Callable[[], float] = random) -> int:
-    """Doubles with every receive (the first is 1) up to 90 s, and is spread over its upper half.
+    """The delay before a failed message is received again, in seconds.
 
-    So everything is tried again within a minute and a half of the end of any trouble. The waits
-    between a queue's 500 receives add up to more than six hours, and to half a day at most.
+    It doubles with every receive (`receives` counts from 1) up to 90 s, and is randomised over its
+    upper half. Every message is therefore retried within 90 s after an outage ends. The delays of a
+    queue's 500 receives add up to between six and twelve hours.
     """
     doubled = min(LONGEST_WAIT_SECONDS, base_seconds << min(receives - 1, 10))
     return max(1, round(doubled * (0.5 + chance() / 2)))
 
 
 LOOK_AGAIN_SECONDS = (60, 300, 900)
-"""A new endpoint answers before the pointer to it moves; a promotion waits minutes in between."""
+"""Delays before a key is examined again. During a promotion the new model answers some minutes
+before the pointer is moved to it."""
 
 
 def send(sqs: "SQSClient", queue_url: str, message: OurMessage, delay_seconds: int = 0) -> None:
+    """Send one of our messages, which is delivered after `delay_seconds` (at most 900)."""
     sqs.send_message(QueueUrl=queue_url, MessageBody=to_json(message), DelaySeconds=delay_seconds)
 
 
 def move_to_backlog(sqs: "SQSClient", backlog_queue_url: str, change: Changed) -> None:
-    """To the backlog, where SQS gives each group its share: it is a fair queue by that."""
+    """Move a message to the backlog queue, a fair queue: each message group gets its share."""
     sqs.send_message(
         QueueUrl=backlog_queue_url,
         MessageBody=to_json(change),
@@ -99,7 +104,7 @@ def move_to_backlog(sqs: "SQSClient", backlog_queue_url: str, change: Changed) -
 
 
 def look_again(sqs: "SQSClient", inbox_queue_url: str, times: int, key: str) -> None:
-    """Queue `key` to be looked at later, where it was looked at again fewer than three `times`."""
+    """Queue `key` to be examined again later, unless that has been done three `times`."""
     if times >= len(LOOK_AGAIN_SECONDS):
         logger.warning("kept an answer by a model that is not active", key=key)
         return

@@ -1,1 +1,1 @@
-"""What is asked of the endpoint, and what its answers are evidence of."""
+"""The client of the real-time endpoint, and what its errors say about an image."""

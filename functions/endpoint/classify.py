@@ -1,4 +1,4 @@
-"""An image's bytes, asked of the endpoint."""
+"""Send an image to the endpoint."""
 
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def ask(client: "SageMakerRuntimeClient", active: ActiveModel, content: bytes) -> Reply:
-    """What the container says about `content`, which is at most ENDPOINT_BYTES long.
+    """Send `content` (at most ENDPOINT_BYTES) to the endpoint, and return the container's reply.
 
-    Raises for whatever is no evidence about the image: throttling, an endpoint that is absent or
-    not in service, 5xx, a time-out, a missing permission, a 200 that is not a reply.
+    A 4xx of the container is returned as Refused. Raises errors that say nothing about the image:
+    ClientError or BotoCoreError for throttling, an endpoint that is absent or not in service, a
+    5xx, a time-out or a missing permission; ValueError for a 200 that is not a reply.
     """
     try:
         response = client.invoke_endpoint(
@@ -35,7 +36,7 @@ def ask(client: "SageMakerRuntimeClient", active: ActiveModel, content: bytes) -
 
 
 def _refusal(error: ClientError, active: ActiveModel) -> Refused:
-    """Raises `error` where it is no evidence about the image."""
+    """Convert a 4xx of the container; raises `error` if it says nothing about the image."""
     if not is_evidence(error):
         raise error
     try:
@@ -44,6 +45,6 @@ def _refusal(error: ClientError, active: ActiveModel) -> Refused:
         container_reply = None
     if isinstance(container_reply, Refused):
         return container_reply
-    # A container that is not ours says 4xx in words of its own.
+    # A foreign container does not use our format for its 4xx.
     sentence = f"The endpoint refused this image with HTTP status {container_status(error)}."
     return Refused(Server(str(active.id), "unknown"), "refused", sentence)

@@ -1,7 +1,7 @@
-"""Images that no endpoint answers in time: three time-outs of one version are evidence about it.
+"""Reject images that are too expensive: those that time out three times in the same version.
 
-A time-out counts only where the same endpoint answers a tiny picture right after it. The count is
-one small object an image below `work/timeouts/`, so that it survives every process and message.
+A time-out counts only if the endpoint answers a tiny image right after it. The count is stored in
+S3 below `work/timeouts/`, so that it does not depend on a process or message.
 """
 
 import json
@@ -33,12 +33,13 @@ TOO_EXPENSIVE = "too_expensive"
 MOST_TIMEOUTS = 3
 
 BUSY_STATUSES = (429, 503)
-"""What a container says that has other work: nothing about this image."""
+"""Statuses of a busy container, which say nothing about the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """`probe` is a client that waits a few seconds only: who answers later is not healthy."""
+    """Counts time-outs. `probe` is a client with a read time-out of a few seconds, for checking
+    whether the endpoint is healthy."""
 
     bucket: Bucket
     probe: "SageMakerRuntimeClient"
@@ -46,7 +47,8 @@ class Timeouts:
     def ask(
         self, endpoint: "SageMakerRuntimeClient", active: ActiveModel, image: FetchedImage
     ) -> Reply:
-        """What the endpoint says; Refused at the third time-out. Raises as `classify.ask` does."""
+        """Send the image to the endpoint; Refused at the third time-out. Raises as
+        `classify.ask`."""
         try:
             return ask(endpoint, active, image.content)
         except (BotoCoreError, ClientError) as error:
@@ -57,7 +59,7 @@ class Timeouts:
         return refusal(active)
 
     def is_healthy(self, active: ActiveModel) -> bool:
-        """Whether the endpoint says anything about a tiny picture, in a few seconds."""
+        """Whether the endpoint answers a tiny image within the probe's time-out."""
         try:
             ask(self.probe, active, PROBE)
         except NO_ANSWER:
@@ -65,10 +67,10 @@ class Timeouts:
         return True
 
     def note(self, image: Image, active: ActiveModel, event: str) -> int:
-        """How often this very version has timed out with this model, `event` included.
+        """Record a time-out; returns how many this image version has had with this model.
 
-        The same event counts once: a job's, whose page may be tried again. Of two processes that
-        note at the same moment one is not counted.
+        `event` identifies the time-out and counts once, as the page of a job may be retried. If two
+        processes record at the same moment, one of them is not counted.
         """
         key = timeouts_key(image.key)
         version = {
@@ -90,7 +92,7 @@ class Timeouts:
 
 
 def is_timeout(error: Exception) -> bool:
-    """The container took too long over the image, or died of it; and not that it was busy."""
+    """Whether the container took too long or crashed, as opposed to being busy."""
     if isinstance(error, ReadTimeoutError | ConnectionClosedError):
         return True
     if not isinstance(error, ClientError) or code_of(error) != "ModelError":
@@ -102,6 +104,7 @@ def is_timeout(error: Exception) -> bool:
 
 
 def refusal(active: ActiveModel) -> Refused:
+    """The refusal of an image that timed out too often."""
     sentence = (
         f"The model took too long over this image {MOST_TIMEOUTS} times, while it answered others. "
         "Make the image smaller, or save it again in another format."

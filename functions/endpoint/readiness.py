@@ -1,9 +1,9 @@
-"""Whether the endpoint answers, known before an image is fetched for it.
+"""Check whether the endpoint answers before an image is downloaded for it.
 
-Each process remembers whether its last question went unanswered. While it did, the next image is
-not fetched: first a picture of one pixel is asked about, at most every few seconds, by one thread.
-So an outage costs a message nothing but its receives, and an endpoint that refuses one image in ten
-because it is busy costs a small request for each refusal.
+Each process remembers whether its last request failed. If so, it first probes the endpoint with an
+image of one pixel, in one thread and at most once in PROBE_SECONDS, and fetches no image until the
+probe succeeds. An outage then costs no downloads, and an endpoint that is busy for one image in ten
+costs one small request for each of those.
 """
 
 import time
@@ -26,16 +26,19 @@ if TYPE_CHECKING:
 PROBE_SECONDS = 5.0
 
 NO_ANSWER = (BotoCoreError, ClientError, ValueError)
-"""What `classify.ask` raises: none of it says anything about the image."""
+"""The errors that `classify.ask` raises; they say nothing about the image."""
 
 
 class NotAnsweringError(Exception):
-    """The endpoint does not answer at present; nothing was fetched, and the message comes again."""
+    """The endpoint does not answer. No image was downloaded, and SQS retries the message."""
 
 
 @dataclass
 class Readiness:
-    """`now` is the wall clock: a frozen process's monotonic one may stand still."""
+    """Whether the endpoint answered the last request of this process.
+
+    `now` is the wall clock: the monotonic clock of a frozen Lambda may stop.
+    """
 
     now: Callable[[], float] = time.time
     is_in_doubt: bool = False
@@ -44,7 +47,7 @@ class Readiness:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """In here the endpoint is asked: an error makes it doubtful, an answer ends the doubt."""
+        """Wraps a request to the endpoint: an error puts it in doubt, an answer ends the doubt."""
         try:
             yield
         except NO_ANSWER:
@@ -53,9 +56,9 @@ class Readiness:
         self.is_in_doubt = False
 
     def check(self, client: "SageMakerRuntimeClient", active: ActiveModel) -> None:
-        """Raises NotAnsweringError where the endpoint is in doubt and says nothing to a probe."""
+        """Raises NotAnsweringError if the endpoint is in doubt and does not answer a probe."""
         if self.is_in_doubt:
-            with self._lock:  # who comes meanwhile waits for what the first hears
+            with self._lock:  # other threads wait for the result of the first one's probe
                 self._probe(client, active)
 
     def _probe(self, client: "SageMakerRuntimeClient", active: ActiveModel) -> None:

@@ -1,4 +1,4 @@
-"""Small pictures for reports. The container makes them: it alone opens files of strangers."""
+"""Thumbnails for reports. The container makes them, as only it decodes untrusted images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
 
 MOST_BYTES = 12_000
-"""A hundred of them, in base64, are 1.6 MB of a page."""
+"""The largest thumbnail, in bytes; a hundred of them in base64 take 1.6 MB of a page."""
 
 JPEG_START = b"\xff\xd8\xff"
 
 MOST_FAILURES = 2
-"""Troubles after which a process asks for no more: a report without pictures is a report too."""
+"""After this many errors the process requests no more: a report works without thumbnails."""
 
 
 @dataclass
 class Thumbnails:
-    """Asks the endpoint for `image/jpeg`, which our container answers with a thumbnail."""
+    """Requests thumbnails from the endpoint, with `Accept: image/jpeg`."""
 
     s3: "S3Client"
     bucket: str
@@ -37,6 +37,7 @@ class Thumbnails:
     failures: int = field(default=0)
 
     def of(self, key: str) -> bytes | None:
+        """A small JPEG of an inbox image; None if there is none for whatever reason."""
         if self.failures >= MOST_FAILURES:
             return None
         try:
@@ -56,7 +57,7 @@ class Thumbnails:
                 Accept="image/jpeg",
             )
         except (BotoCoreError, ClientError) as error:
-            self.failures += not is_evidence(error)  # it refused this image, or makes none
+            self.failures += not is_evidence(error)  # a 4xx: it refused the image
             logger.info("no thumbnail", key=key, why=str(error))
             return None
         jpeg = answer["Body"].read(MOST_BYTES + 1)
