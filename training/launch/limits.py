@@ -46,11 +46,13 @@ class Limit:
             what = (
                 f"{self.name}, of {self.hours:g} h each on one {self.instance_type}: {total:g} h,"
             )
-        parts = [f"at most {what} {self._cost(total, prices)}; --max-hours changes the limit."]
+        parts = [f"At most {what} {self._cost(total, prices)}; --max-hours changes the limit."]
         if self.rounds > 1:
-            parts.append(f"It takes {self.rounds * self.hours:g} h from the first to the last.")
+            parts.append(f"That is {self.rounds * self.hours:g} h from the first to the last.")
         if self.spot:
-            parts.append("This is the on-demand price: spot instances cost less.")
+            parts.append(
+                "Spot instances cost less than this on-demand price; waits for them come on top."
+            )
         return " ".join(parts)
 
     def _cost(self, total: float, prices: Prices) -> str:

@@ -46,7 +46,7 @@ def test_the_wait_for_a_spot_instance_is_bounded(hours: float, most: float) -> N
 
 def test_the_most_that_a_job_costs_is_machines_by_hours_by_price() -> None:
     said = job.limit(request(max_hours=2), PRICES)
-    assert "at most 2 h on one ml.m5.xlarge: USD 0.50" in said
+    assert "At most 2 h on one ml.m5.xlarge: USD 0.50" in said
     assert "--max-hours" in said
     assert PRICES.as_of in said
     assert "spot" not in said
@@ -55,7 +55,7 @@ def test_the_most_that_a_job_costs_is_machines_by_hours_by_price() -> None:
 
 def test_the_most_that_a_search_costs_has_every_trial_and_the_final_fit() -> None:
     said = search.limit(searching(SearchOptions(parallel=5), max_hours=2), PRICES)
-    assert "at most 12 trials, 5 at once, and the final fit" in said
+    assert "At most 12 trials, 5 at once, and the final fit" in said
     assert "of 2 h each on one ml.m5.xlarge: 26 h, USD 6.50" in said
     assert "8 h from the first to the last" in said, "three rounds of five, then the fit"
 
@@ -72,14 +72,14 @@ def test_a_grid_has_as_many_trials_as_combinations() -> None:
         "batch-size": Categorical(("32", "64")),
     }
     wanted = dataclasses.replace(searching(options), space=grid)
-    assert "at most 6 trials" in search.limit(wanted, PRICES)
+    assert "At most 6 trials" in search.limit(wanted, PRICES)
 
 
 def test_an_instance_type_without_a_price_is_said_so() -> None:
     with pytest.raises(PriceError):
         PRICES.hour("ml.p5.48xlarge")
     said = job.limit(request(instance_type="ml.p5.48xlarge"), PRICES)
-    assert "at most 24 h on one ml.p5.48xlarge" in said
+    assert "At most 24 h on one ml.p5.48xlarge" in said
     assert "prices.json has no price for ml.p5.48xlarge" in said
 
 
