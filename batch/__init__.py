@@ -1,4 +1,4 @@
-"""The folder's road: which images have no answer yet, which jobs and pages answer them, the report.
+"""Batch runs: find images without a current result, classify them with transform jobs, and report.
 
-Clients are handed in; the only state is in the bucket.
+AWS clients are passed in by the caller. All state is in the bucket.
 """

@@ -1,9 +1,9 @@
-"""The claim: one live run a scope, from the first planning to the report.
+"""Claims: at most one live run per scope, from the first planning to the report.
 
-Created with If-None-Match, deleted by whoever finishes. A request to start that comes while the run
-is open is written down in the claim; because the claim is deleted only as it was read, none is lost
-between the last look and the end. All sweeps share one claim, so that no two cover the same images:
-what the live one does not cover waits in its claim.
+A claim is an object, created with If-None-Match and deleted when the run ends. A request to start a
+run that is open already is recorded in the claim. The claim is deleted only with the ETag that was
+read, so that no request is lost in between. All reclassifications share one claim, so that no two
+answer the same images; requests that the live one does not cover wait in its claim.
 """
 
 import json
@@ -20,30 +20,31 @@ from domain.scope import Kind, Scope
 SUMMARY = "_summary.json"
 
 WRITE_ATTEMPTS = 8
-"""Each is lost to another process that opened, marked or closed the same run in between."""
+"""The most attempts of a conditional write, each lost to another process."""
 
 MOST_QUEUED = 20
-"""Sweeps that wait for the live one; beyond these a sweep of the whole inbox stands for all."""
+"""The most reclassifications that wait for the live one; more are merged into one of the whole
+inbox."""
 
 
 QueuedScope = tuple[str, Kind, bool]
-"""Path and kind of a sweep that was asked for, and whether a person has confirmed it."""
+"""A requested reclassification: its path, its kind, and whether a user has confirmed its cost."""
 
 
 class RunClosedError(SortboxError):
-    """Another process has finished this run; what it wrote stands."""
+    """Another process has finished this run. Its files must not be overwritten."""
 
 
 class ContendedError(SortboxError):
-    """The claim changed under every attempt to change it; the queue tries again later."""
+    """Other processes changed the object during every attempt to write it; SQS retries later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A live run. `first`: the folder has no summary yet. `again`: asked to start once more.
+    """A live run. `first`: the folder has no summary yet. `again`: another start was requested.
 
-    Of a sweep: `confirmed`, it may be as large as it is; `paused`, nothing more is planned until it
-    is resumed; `waiting`, sweeps to be asked for when it ends.
+    For a reclassification: `confirmed`, a user has accepted its cost; `paused`, no more slices are
+    planned until it is resumed; `waiting`, reclassifications to start when this one ends.
     """
 
     path: str
@@ -65,7 +66,7 @@ class Run:
         return RunKeys(self.scope.token, self.nonce)
 
     def file(self, name: str) -> str:
-        """A file about the run for people to read."""
+        """The key of a report file in the outbox."""
         if self.scope.is_reclassification:
             return reclassification_file(self.started_at, self.nonce, name)
         return folder_file(self.scope, name)
@@ -82,14 +83,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run as its claim tells it, and the claim's own ETag."""
+    """The run that a claim records, and the claim's ETag."""
 
     run: Run
     etag: str
 
 
 def claim(context: Context, scope: Scope, confirmed: bool = False) -> Run:
-    """The scope's run: the open one, which then knows that it was asked again, or a new one."""
+    """The scope's live run: the open one, in which the request is recorded, or a new one.
+
+    Raises ContendedError.
+    """
     for _ in range(WRITE_ATTEMPTS):
         current = read(context.bucket, scope.token)
         run = (
@@ -106,12 +110,16 @@ def claim(context: Context, scope: Scope, confirmed: bool = False) -> Run:
 
 
 def read(bucket: Bucket, token: str) -> Claim | None:
+    """The claim of the scope with this token; None if it has no live run."""
     stored = bucket.read(claim_key(token))
     return Claim(Run.from_json(stored.body), stored.etag) if stored else None
 
 
 def change(bucket: Bucket, token: str, changed: Callable[[Run], Run]) -> Run | None:
-    """The live run as it is after the change; None where there is none."""
+    """Change the live run with compare-and-set; returns the changed run, None if there is none.
+
+    Raises ContendedError.
+    """
     for _ in range(WRITE_ATTEMPTS):
         current = read(bucket, token)
         if current is None:
@@ -138,7 +146,7 @@ def _new_run(context: Context, scope: Scope, confirmed: bool) -> Run:
 def _merge_request(run: Run, scope: Scope, confirmed: bool) -> Run:
     if not scope.is_reclassification:
         return replace(run, again=True)
-    # A schedule that comes round does not resume what a person has stopped; a person does.
+    # Only a user's request, which is confirmed, resumes a paused run; a schedule's does not.
     run = replace(run, paused=run.paused and not confirmed)
     if run.scope.covers(scope):
         return replace(run, confirmed=run.confirmed or confirmed)
@@ -169,9 +177,10 @@ def _read_own(bucket: Bucket, run: Run) -> Claim:
 def publish(
     bucket: Bucket, run: Run, key: str, body: str | Pieces, content_type: str = JSON
 ) -> None:
-    """Writes a file about the run while it is open; raises RunClosed where it is not.
+    """Write a report file of the run. Raises RunClosedError if the run is no longer live.
 
-    What stands is looked at before the claim: a later run that wrote in between has changed it.
+    The file's ETag is read before the claim. If a later run writes in between, the ETag no longer
+    matches.
     """
     for _ in range(WRITE_ATTEMPTS):
         head = bucket.head(key)
@@ -182,7 +191,10 @@ def publish(
 
 
 def close(context: Context, run: Run, again: bool = False) -> None:
-    """Ends the run; what was asked for meanwhile, or is to be done `again`, is sent first."""
+    """End the run: queue the requests recorded in its claim, then delete the claim.
+
+    With `again` the scope is queued once more in any case. Raises RunClosedError, ContendedError.
+    """
     for _ in range(WRITE_ATTEMPTS):
         claimed = _read_own(context.bucket, run)
         if claimed.run.again or again:

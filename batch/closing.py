@@ -1,9 +1,9 @@
-"""How far the end of a run has come, so that the next invocation goes on where this one stopped.
+"""The state of closing a run, so that the next invocation continues where this one stopped.
 
-A run's end reads every answer of the run: minutes for a million images, more than an invocation has
-for ten. So it is done in turns of `Bounds.report_seconds`. What one turn leaves is one object below
-the run's prefix, replaced only as it was read: of two processes that write it, one is too late, and
-what it did is done again by nobody.
+Closing a run reads every result of the run, which takes minutes for a million images and exceeds an
+invocation for ten million. It therefore works in turns of `Limits.report_seconds`. Each turn stores
+its position in one object below the run's prefix, with compare-and-set: if two processes work on
+the same turn, only one of them can store its position.
 """
 
 import json
@@ -15,15 +15,15 @@ from batch.claim import Run
 
 
 class ClosingConflictError(Exception):
-    """Another process has gone on with the end of this run."""
+    """Another process has continued to close this run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """`attempt`: the last one, 0 where the run was broken off. `reason`: why it fails, if it does.
+    """The position. `attempt`: the last one, 0 if the run was aborted. `reason`: why it failed.
 
-    `left`: images without an answer in the first `counted` slices of the attempt; None: in all of
-    them. `place`: where the report goes on; None: at its beginning.
+    `left`: the images without a result in the first `counted` slices of the attempt (None: in all).
+    `place`: the position within the report (None: its beginning).
     """
 
     attempt: int
@@ -40,7 +40,7 @@ def read(bucket: Bucket, run: Run) -> Closing | None:
 
 
 def write(bucket: Bucket, run: Run, closing: Closing) -> None:
-    """Raises Overtaken where it is not as `closing.etag` says (None: absent)."""
+    """Raises ClosingConflictError if the object no longer has `closing.etag` (None: is absent)."""
     document = {item.name: getattr(closing, item.name) for item in fields(closing)}
     del document["etag"]
     if not bucket.replace(run.keys.closing, json.dumps(document, ensure_ascii=False), closing.etag):

@@ -24,64 +24,69 @@ class TransformResources:
     type: "TransformInstanceTypeType"
     count: int
     kms_key: str | None = None
-    """The ARN of the customer's own key, for its disks and its output."""
+    """The ARN of the KMS key for the job's disks and output; None for AWS's own keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one step, whatever the size of the folder.
+    """Limits that keep the cost of one step independent of the folder's size.
 
-    A million images are 20 slices, 2,000 pages and, attempt by attempt, 2,000 LISTs of the two
-    prefixes; a slice in memory is some 20 MB.
+    A million images are 20 slices, 2,000 pages, and 2,000 LISTs of the two prefixes per attempt. A
+    slice takes about 20 MB of memory.
     """
 
     slice_rows: int = 50_000
     page_rows: int = 500
     large_rows: int = 1_000
-    """Of singles that are too large for the endpoint, in one job: a hundred gigabytes at most."""
+    """The most large singles in one job: 100 GB at most."""
     walk_keys: int = 200_000
     walk_seconds: int = 120
-    """Of one walk, whatever S3's pace."""
+    """The longest duration of one walk."""
     planning_seconds: int = 120
-    """So long slices are planned in one invocation; the last may take a walk's time more."""
+    """No further slice is planned after this time in one invocation."""
     planning_patience_seconds: int = 3_600
-    """In so old a run a denied HEAD is left to its page, though no other object could be read."""
+    """After this age of a run, planning no longer waits for a denied HEAD; the page handles it."""
     report_patience_seconds: int = 86_400
-    """The report of so old a run goes without files that are denied, whoever else can be read."""
+    """After this age of a run, its report no longer waits for denied files and omits them."""
     report_seconds: int = 200
-    """So long the end of a run is worked on in one invocation; the clock has it gone on with."""
+    """The time for closing a run in one invocation; the next scheduled tick continues."""
     part_characters: int = PART_CHARACTERS
     pictures_seconds: int = 60
-    """For the thumbnails of a page, which is written without those that take longer."""
+    """The time for the thumbnails of a page; the page is written without the rest."""
     oldest_run_days: int = 45
-    """Then a run is given up, and begun again: its files expire after 60 days, its claim never."""
+    """A run of this age is ended and begun again: its files expire after 60 days, its claim
+    never."""
     attempts: int = 3
     resend_seconds: int = 3600
     report_reads: int = 5_000
     reclassify_rows: int = 10_000
-    """Slices of a reclassification are small (a job of minutes): new folders go in between."""
+    """The rows of a reclassification's slice: small (a job of minutes), so that folders can run in
+    between."""
     heads_at_once: int = 16
     grace_seconds: int = 900
-    """A younger image without an answer is left to its event; a folder's timer may run so long."""
+    """A reclassification leaves younger images to their events; a quiet timer takes this long."""
     yield_seconds: int = 3600
-    """So long a sweep holds back for folders; then a slice goes in between."""
+    """The longest time that a reclassification yields to folders before its next slice."""
     status_seconds: int = 10
     table_lines: int = 10_000
-    """Of a sweep's answers for a folder's table in one object: some 5 MB are held at a time."""
+    """The reclassified results of a folder in one object; about 5 MB are in memory at a time."""
     table_folders: int = 10_000
-    """Whose tables follow one sweep, by a write and a message each."""
+    """The most folders whose tables are updated after one reclassification; each costs a write and
+    a message."""
     table_reclassifications: int = 20
-    """The latest that a report reads; what earlier ones did, the table has had time to take in."""
+    """The latest reclassifications that a folder's report reads; its table has the earlier ones."""
     reserved_seconds: int = 1_800
-    """So long a slot is kept for a job that does not exist yet: two invocations of on_folder."""
+    """How long a slot is reserved for a job that does not exist yet: two invocations of
+    on_folder."""
     ticket_seconds: int = 1_800
-    """A run that has not come for so long has lost its place in line: it is held up elsewhere."""
+    """A ticket that was not renewed for this long expires: its run is delayed by something else."""
     tickets: int = 10_000
-    """Of the runs that wait for a slot, in their order: ten LISTs; later ones come by chance."""
+    """The most tickets that are served in order (ten LISTs); later ones are served by chance."""
 
     @property
     def most_attempts(self) -> int:
-        """Where all that is left is a few large images, whose first job proves nothing."""
+        """Attempts if only a few large images remain, whose first job does not count as
+        evidence."""
         return self.attempts + 1
 
 
@@ -117,10 +122,11 @@ class Context:
     limits: Limits = Limits()
 
     def is_overdue(self, started_at: str, patience_seconds: int) -> bool:
+        """Whether a run that started at this timestamp is older than `patience_seconds`."""
         age = self.now() - timestamps.parse(started_at)
         return age > timedelta(seconds=patience_seconds)
 
     def pictures(self) -> Callable[[str], bytes | None]:
-        """`thumbnail`, until its time is up."""
+        """`thumbnail`, which returns None once `pictures_seconds` have passed."""
         until = self.now() + timedelta(seconds=self.limits.pictures_seconds)
         return lambda image: self.thumbnail(image) if self.now() < until else None

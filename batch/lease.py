@@ -1,9 +1,10 @@
-"""One process at a time works on a run; whoever comes meanwhile leaves word and goes.
+"""Leases: only one process at a time works on a run.
 
-Pages, jobs, timers and the clock all have a run looked at, often at once. Steps are harmless when
-two take them, and costly: each lists, plans and reports what the other does. So a step is taken
-under a lease, an object with an end. Its holder renews it while the step lasts; of a process that
-died it ends by itself half a minute later, and the next that comes takes it over.
+Pages, jobs, timers and the schedule all advance a run, often at the same time. Concurrent steps are
+correct but wasteful, because each lists, plans and reports the same. So a step needs a lease, an
+object with an expiry time. The holder renews it during the step; the lease of a crashed process
+expires after 30 s, and the next process takes it over. A process that finds the lease taken sets
+its flag `again`, and the holder then advances the run once more.
 """
 
 import json
@@ -21,12 +22,12 @@ from domain.keys import lease_key
 
 LEASE_SECONDS = 30
 RENEWAL_SECONDS = 10
-"""Of real time; a step that is over sooner is never renewed."""
+"""The interval of renewal; a shorter step does not renew its lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """`again`: somebody came meanwhile, and the run is to be looked at once more."""
+    """`until`: ISO 8601. `again`: another process asked meanwhile, so advance the run once more."""
 
     holder: str
     until: str
@@ -34,7 +35,10 @@ class Lease:
 
 
 def acquire(context: Context, token: str) -> str | None:
-    """The holder's name; None where another holds it, who then knows that somebody came."""
+    """Acquire the lease; returns the holder's id, or None if another process holds it.
+
+    In that case the holder's flag `again` is set. Raises ContendedError.
+    """
     holder = context.new_nonce()
     for _ in range(WRITE_ATTEMPTS):
         stored = context.bucket.read(lease_key(token))
@@ -49,14 +53,14 @@ def acquire(context: Context, token: str) -> str | None:
 
 
 def release(context: Context, token: str, holder: str) -> bool:
-    """Whether somebody came meanwhile."""
+    """Release the lease; returns whether another process asked for it meanwhile."""
     for _ in range(WRITE_ATTEMPTS):
         stored = context.bucket.read(lease_key(token))
         if stored is None:
             return False
         held = Lease(**json.loads(stored.body))
         if held.holder != holder:
-            return False  # it ended, and another has taken it, who has looked since
+            return False  # it expired, and the process that took it over advances the run
         if context.bucket.delete(lease_key(token), stored.etag):
             return held.again
     raise ContendedError(f"the lease of {token!r} changed {WRITE_ATTEMPTS} times")
@@ -66,7 +70,7 @@ def release(context: Context, token: str, holder: str) -> bool:
 def keep_renewed(
     context: Context, token: str, holder: str, interval_seconds: float = RENEWAL_SECONDS
 ) -> Iterator[None]:
-    """Keeps the lease from ending, as long as the process lives."""
+    """Renew the lease in a background thread within the context."""
     is_over = Event()
 
     def renew() -> None:
@@ -79,7 +83,7 @@ def keep_renewed(
                 longer = replace(held, until=_end(context))
                 context.bucket.replace(lease_key(token), _text(longer), stored.etag)
             except (BotoCoreError, ClientError):
-                continue  # two more may fail before it ends
+                continue  # the lease expires only after three failures
 
     thread = Thread(target=renew, name="lease", daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""What became of a row, in one line: what a page leaves for the report."""
+"""Outcomes of rows, one JSON line each: what a page records for the report."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from domain.reply import Label
 from domain.result import Classified, Previous, Rejected, Result
 
 TOP_LABELS = 3
-"""Labels that a line keeps; the result in the outbox has them all."""
+"""The number of labels that a line keeps; the result in the outbox has all of them."""
 
 COLUMNS = (
     *("image", "label", "score", "label_2", "score_2", "label_3", "score_3"),
@@ -26,7 +26,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class PreviousAnswer:
-    """What another model had said about the same image: a label, or the code of a rejection.
+    """The answer of another model for the same image: a label, or the code of a rejection.
 
     `score` is None for a rejection.
     """
@@ -38,7 +38,7 @@ class PreviousAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """`labels` has at most TOP, best first."""
+    """A classified image; `labels` has at most TOP_LABELS, best first."""
 
     image: str
     etag: str
@@ -50,7 +50,7 @@ class Predicted:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`model` is None where none was asked."""
+    """A rejected image; `model` is None if no model saw it."""
 
     image: str
     etag: str
@@ -63,7 +63,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """The image is still the one that was planned, and there is no answer for it."""
+    """The image is still the planned version, and there is no answer for it; `why` says why."""
 
     image: str
     etag: str
@@ -75,6 +75,7 @@ A = TypeVar("A", Predicted, Refusal, Unanswered)
 
 
 def answer_of(outcome: Result) -> Predicted | Refusal:
+    """The short form of a result."""
     image, etag, at = outcome.image, outcome.source.etag, outcome.how.at
     before = _before(outcome.previous) if outcome.previous else None
     match outcome:
@@ -96,7 +97,7 @@ def _before(previous: Previous) -> PreviousAnswer:
 
 
 def in_outbox(bucket: Bucket, image: str) -> Predicted | Refusal | None:
-    """What the outbox says about an image; nothing where that is archived or unknown."""
+    """The image's result in the outbox; None if it is absent, archived or of an unknown schema."""
     try:
         stored = result_of(bucket, image)
     except ClientError as error:
@@ -107,11 +108,12 @@ def in_outbox(bucket: Bucket, image: str) -> Predicted | Refusal | None:
 
 
 def result_of(bucket: Bucket, image: str) -> Result | None:
+    """The result of an image, by its inbox key; None as in `result_at`."""
     return result_at(bucket, result_key(image))
 
 
 def result_at(bucket: Bucket, key: str) -> Result | None:
-    """Nothing where it is not of the schema known here."""
+    """Read the result under `key`; None if it is absent or of an unknown schema."""
     stored = bucket.read(key)
     try:
         return result.from_json(stored.body) if stored else None
@@ -120,6 +122,7 @@ def result_at(bucket: Bucket, key: str) -> Result | None:
 
 
 def to_line(answer: Answer) -> str:
+    """One line of JSON, with its line feed."""
     fields = asdict(answer)
     before = fields.pop("before", None)
     if before:
@@ -144,16 +147,17 @@ def from_line(line: str) -> Answer:
 
 
 def from_lines(text: str) -> list[Answer]:
-    """Split at line feeds only: keys may hold other breaks, and JSON escapes that one."""
+    """Split at line feeds only: JSON escapes them, but keys may contain other line breaks."""
     return [from_line(line) for line in text.split("\n") if line]
 
 
 def answers_of_type(kind: type[A], lines: Iterable[str]) -> list[A]:
-    """The answers of one kind in these lines."""
+    """The answers of one class in these lines."""
     return [answer for line in lines if isinstance(answer := from_line(line), kind)]
 
 
 def to_csv(answer: Predicted) -> list[str]:
+    """The row of `predictions.csv`, in the order of COLUMNS."""
     cells = [cell for best in answer.labels for cell in (best.label, repr(best.score))]
     cells += [""] * (2 * TOP_LABELS - len(cells))
     row = [answer.image, *cells, answer.model, answer.etag, answer.at]
@@ -161,13 +165,13 @@ def to_csv(answer: Predicted) -> list[str]:
 
 
 def from_csv(rows: Iterator[list[str]]) -> Iterator[Predicted]:
-    """The inverse of COLUMNS and `to_csv` rows; a table of other columns has nothing to say."""
+    """The inverse of a table of COLUMNS and `to_csv` rows; yields nothing for other columns."""
     if next(rows, []) == [*COLUMNS]:
         yield from predictions(rows)
 
 
 def predictions(rows: Iterable[list[str]]) -> Iterator[Predicted]:
-    """A row that is none of ours has nothing to say."""
+    """Parse rows of `to_csv`; rows of another form are skipped."""
     for row in rows:
         if len(row) != len(COLUMNS):
             continue
@@ -181,7 +185,7 @@ def predictions(rows: Iterable[list[str]]) -> Iterator[Predicted]:
 
 
 def refusals(lines: Iterable[str]) -> Iterator[Refusal]:
-    """A line that is none of ours has nothing to say."""
+    """The rejections among lines of `to_line`; lines of another form are skipped."""
     for line in lines:
         try:
             answer = from_line(line)

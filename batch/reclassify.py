@@ -1,4 +1,5 @@
-"""A sweep's own ways: it holds back for others, tells how far it is, and may be overtaken."""
+"""What is specific to reclassifications: they yield to folders, report progress, and start again
+when the active model changes."""
 
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from domain.keys import CLAIMS, claimed_token
 
 
 def hold_reason(context: Context, run: Run, newest: Slice) -> State | None:
-    """Why nothing more is planned just now; what is planned already goes on to its end."""
+    """Why a reclassification plans no further slice now; None if it may. Open slices continue."""
     if not run.scope.is_reclassification:
         return None
     if run.paused:
@@ -26,7 +27,10 @@ def hold_reason(context: Context, run: Run, newest: Slice) -> State | None:
 
 
 def _yields_to_folders(context: Context, run: Run, newest: Slice) -> bool:
-    """While a folder's run is open: for an hour, so that a stage that never rests is swept too."""
+    """Whether to wait because a folder's run is open, for at most `Limits.yield_seconds`.
+
+    The limit lets a reclassification progress in a stage in which folders always run.
+    """
     planned = context.bucket.head(run.keys.slice(newest.attempt, newest.index))
     patience = timedelta(seconds=context.limits.yield_seconds)
     if planned is None or context.now() - planned.listed.last_modified > patience:
@@ -36,9 +40,9 @@ def _yields_to_folders(context: Context, run: Run, newest: Slice) -> bool:
 
 
 def is_model_replaced(context: Context, run: Run, attempt: int) -> bool:
-    """Whether another model became the active one after some slice of the last attempt was planned.
+    """Whether the active model changed after a slice of the last attempt was planned.
 
-    What the earlier attempts asked of other models, the last one has found and asked again.
+    Earlier attempts do not matter: the last one has found the results of other models again.
     """
     if run.kind != "renewal":
         return False
@@ -51,7 +55,8 @@ def is_model_replaced(context: Context, run: Run, attempt: int) -> bool:
 def write_status(
     context: Context, run: Run, state: State, planned: tuple[Slice, ...], stages: list[Stage]
 ) -> None:
-    """Every page of a sweep comes by here; its numbers are written down every few seconds."""
+    """Write the status of a reclassification, at most every `Limits.status_seconds` while it
+    runs."""
     now = context.now()
     due = now - timedelta(seconds=context.limits.status_seconds)
     if state == "running" and not status.is_outdated(context.bucket, run, due):
@@ -61,7 +66,7 @@ def write_status(
 
 
 def final_tally(context: Context, run: Run, attempt: int, changes: Changes) -> Tally:
-    """What the report counted, in place of what the pages let guess."""
+    """The exact counts of the report, which replace the estimate of `tally`."""
     answered = changes.images - changes.unanswered
     seconds = (context.now() - timestamps.parse(run.started_at)).total_seconds()
     rate = round(answered / seconds, 2) if seconds > 0 else 0.0
@@ -71,7 +76,7 @@ def final_tally(context: Context, run: Run, attempt: int, changes: Changes) -> T
 def tally(
     context: Context, run: Run, planned: tuple[Slice, ...], stages: list[Stage], now: datetime
 ) -> Tally:
-    """Counted in pages, so that nothing is read but the listings of the open slices."""
+    """Estimate the progress by counting pages, which needs only listings of the open slices."""
     newest = planned[-1]
     rows, done = 0, 0
     for part_of_run in planned:

@@ -1,13 +1,15 @@
-"""The folder's road: begin, and advance, the one idempotent step that everything calls.
+"""The life of a run: `begin` it, then `advance` it step by step; a step is idempotent.
 
-Planning walks the listing in slices; a slice's jobs are started; when a job has ended its pages are
-sent; when all pages of an attempt are done, the next attempt plans what is still pending: objects
-that failed, images that changed, late arrivals. An attempt that finds nothing ends the run.
+Planning walks the listing in slices and starts a transform job for each part of a slice. When a job
+has ended, its pages are queued. When all pages of an attempt are done, the next attempt plans what
+is still pending: objects that failed, images that changed, late arrivals. An attempt that finds
+nothing ends the run.
 
-Timers, job events, finished pages and the clock all call `advance`, in any order, any number of
-times, at the same time: names absorb it. At most two slices are open, one transforming while the
-one before it is collected, so that a step costs a few LISTs and GETs whatever the folder's size.
-A sweep goes the same way, with as many slices transforming at once as its setting says.
+Timers, job events, finished pages and the schedule all call `advance`, in any order, any number of
+times and concurrently; this is safe because all keys and job names are derived from the run. At
+most two slices are open, one being transformed while the previous one is collected, so that a step
+costs a few LISTs and GETs for any folder size. A reclassification works in the same way, with a
+configurable number of slices being transformed at once.
 """
 
 from dataclasses import dataclass, replace
@@ -38,48 +40,49 @@ STATE_OF_STAGE: dict[Stage, State] = {
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """For SageMaker, for pages, for others to go first, or for the next tick to go on planning."""
+    """The run waits for SageMaker, for pages, for other runs, or for the next scheduled tick."""
 
     stage: Stage | None
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Every image that was there has its answer."""
+    """Every image of the scope has a result."""
 
     counts: Counts | Changes
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Some images have no answer, and it is not their fault. A new start tries again."""
+    """Some images have no result for reasons other than the images. A new run tries again."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Another process has ended this run."""
+    """Another process has closed this run."""
 
 
 Progress = Waiting | Finished | Failed | Closed
 
 
 def begin(context: Context, scope: Scope, confirmed: bool = False) -> Run:
-    """The scope's one live run; where it is open, it will have the scope looked at once more.
+    """Begin a run of the scope, or record the request in the run that is live already.
 
-    There is one live sweep. Where it covers the scope, it is what was asked for.
+    Only one reclassification is live. If it covers the scope, it is returned.
     """
     return claim.claim(context, scope, confirmed)
 
 
 def find(context: Context, token: str) -> Run | None:
-    """The live run of the scope with this token."""
+    """The live run of the scope with this token; None if there is none."""
     current = claim.read(context.bucket, token)
     return current.run if current else None
 
 
 def advance(context: Context, run: Run) -> Progress:
+    """Do what can be done for the run now. Raises errors of AWS; the caller retries."""
     try:
         return _advance(context, run)
     except RunClosedError:
@@ -96,9 +99,10 @@ def _advance(context: Context, run: Run) -> Progress:
 
 
 def _step(context: Context, run: Run) -> Progress:
-    """Plans on for a few minutes at most: a folder of millions goes on with the clock's next tick.
+    """Advance the open slices and plan further ones, for a few minutes at most.
 
-    A message to oneself would be quicker, and is what AWS's recursion detection cuts after 16 hops.
+    A folder of millions continues with the next scheduled tick. A message to the own queue would be
+    faster, but Lambda's recursion detection stops such a loop after 16 hops.
     """
     closing = closings.read(context.bucket, run) or _too_old(context, run)
     if closing:
@@ -112,19 +116,19 @@ def _step(context: Context, run: Run) -> Progress:
         if not _is_time_for_more(newest, stages, jobs):
             return _wait(context, run, planned, stages)
         if newest.last and (newest.rows == 0 or _is_last_attempt(context, newest)):
-            counted = 0 if newest.rows else None  # who planned nothing has left nothing
+            counted = 0 if newest.rows else None  # an attempt without rows left nothing unanswered
             return _end(context, run, Closing(newest.attempt, counted=counted))
         held = reclassify.hold_reason(context, run, newest)
         if held:
             return _wait(context, run, planned, stages, held)
         if further and context.now() > until:
-            break  # one slice an invocation at least, however long it was to come here
+            break  # after at least one slice an invocation
         planned = _plan_next(context, run, planned)[-(jobs + 1) :]
     return Waiting(None)
 
 
 def _too_old(context: Context, run: Run) -> Closing | None:
-    """The files of a run expire; what is left of it by then is done by the run that follows it."""
+    """Fail a run before its files expire; the next run does what remains. None if it is younger."""
     days = context.limits.oldest_run_days
     if context.now() - timestamps.parse(run.started_at) < timedelta(days=days):
         return None
@@ -132,9 +136,10 @@ def _too_old(context: Context, run: Run) -> Closing | None:
 
 
 def _is_time_for_more(newest: Slice, stages: list[Stage], jobs: int) -> bool:
-    """The next slice follows when fewer than `jobs` transform, the next attempt when all is done.
+    """Whether to plan the next slice, or the next attempt after the last slice of one.
 
-    One slice more than `jobs` may be open, and is looked at: those before them must be collected.
+    A slice follows when fewer than `jobs` slices are being transformed, an attempt when all slices
+    are collected. `stages` has up to `jobs` + 1 slices, and the oldest of those must be collected.
     """
     if newest.last:
         return min(stages) == Stage.COLLECTED
@@ -144,7 +149,8 @@ def _is_time_for_more(newest: Slice, stages: list[Stage], jobs: int) -> bool:
 
 
 def _is_last_attempt(context: Context, newest: Slice) -> bool:
-    """The first job of a few large images proves nothing; those with a companion follow it."""
+    """Whether no attempt follows. Jobs with a companion image get one more: for a few large images
+    alone, the first job is no evidence."""
     has_companion = any(map(newest.has_companion, range(len(newest.parts))))
     limits = context.limits
     return newest.attempt >= (limits.most_attempts if has_companion else limits.attempts)
@@ -178,7 +184,10 @@ def _wait(
 
 
 def _end(context: Context, run: Run, closing: Closing) -> Progress:
-    """What was answered is reported, of a run that fails too; in turns, where it is much."""
+    """Close the run: count unanswered images, write the report, delete the claim.
+
+    A failed run is reported too. Returns Waiting if the time of this invocation is not enough.
+    """
     until = context.now() + timedelta(seconds=context.limits.report_seconds)
     closing = _count_left(context, run, closing, until)
     if closing.counted is not None:
@@ -196,7 +205,8 @@ def _end(context: Context, run: Run, closing: Closing) -> Progress:
 
 
 def _count_left(context: Context, run: Run, closing: Closing, until: datetime) -> Closing:
-    """Up to the end, or as many slices as there is time for: at least one."""
+    """Count the unanswered images of the last attempt's slices until the time `until`; at least one
+    slice is counted."""
     if closing.counted is None:
         return closing
     bucket, left = context.bucket, closing.left
@@ -210,7 +220,7 @@ def _count_left(context: Context, run: Run, closing: Closing, until: datetime) -
 def _report(
     context: Context, run: Run, closing: Closing, until: datetime
 ) -> Counts | Changes | Unfinished:
-    """The report, then the status that says that it is there."""
+    """Write the report, and after it the final status."""
     state: State = "finished" if closing.reason is None else "failed"
     if not run.scope.is_reclassification:
         counts = folder_report.write(context, run, closing.place, until)
@@ -227,9 +237,9 @@ def _report(
 
 
 def _close(context: Context, run: Run, closing: Closing) -> None:
-    """A sweep that held back for this folder need not wait for the next tick.
+    """Delete the claim, and advance a reclassification that has been waiting for this folder.
 
-    Who is given up for its age is begun again, but for a sweep that a person has stopped.
+    A run that was ended for its age is begun again, except for a paused reclassification.
     """
     is_old = _too_old(context, run) is not None and not run.paused
     again = is_old or reclassify.is_model_replaced(context, run, closing.attempt)

@@ -1,4 +1,4 @@
-"""`_status.json`: what a run is doing, for people who look."""
+"""`_status.json`: the state of a run, for users."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -27,9 +27,9 @@ State = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How far a sweep has come. `planned` grows until `all_planned`.
+    """The progress of a reclassification. `planned` (images) grows until `all_planned`.
 
-    `rate` is in images a second since the start, `expected_end` where both are known.
+    `rate` is in images a second since the start; `expected_end` is None until it can be estimated.
     """
 
     attempt: int
@@ -43,7 +43,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`reason` is a sentence where the state needs one; a sweep has a tally, a folder a summary."""
+    """The fields of `_status.json`; `reason` is a sentence for states that need one."""
 
     schema: int
     folder: str
@@ -62,7 +62,10 @@ def write(
     reason: str | None = None,
     tally: Tally | None = None,
 ) -> None:
-    """Raises RunClosed where the run is no longer the folder's; a single has no such file."""
+    """Write the status if it has changed. Raises RunClosedError if the run is no longer live.
+
+    Single images have no status file.
+    """
     if not (run.scope.gathers or run.scope.is_reclassification):
         return
     key = run.file(STATUS)
@@ -76,7 +79,7 @@ def write(
 
 
 def is_outdated(bucket: Bucket, run: Run, than: datetime) -> bool:
-    """Whether it is time to tell of a sweep again, where only its numbers may have changed."""
+    """Whether the status file was last written before `than`."""
     head = bucket.head(run.file(STATUS))
     return head is None or head.listed.last_modified < than
 

@@ -1,18 +1,18 @@
-"""Which errors of S3 say that one object cannot be read, what to do about it, and who else can be.
+"""Which errors of S3 deny access to one object, as opposed to all objects.
 
-The one table of them. Some say themselves that they are about this object: it is archived, or its
-key is its uploader's. The others are the same for one object and for all of them (a key that is
-disabled, a role that lost a permission), so that somebody else has to be read before they count.
+Some errors are about this object by themselves: it is archived, or encrypted with its uploader's
+key. Others look the same for one object and for all (a disabled KMS key, a role without a
+permission). Those count only if another object can be read.
 
-| GET says | HEAD says | why |
+| GET | HEAD | cause |
 |---|---|---|
 | 403 InvalidObjectState | 200 | GLACIER, DEEP_ARCHIVE, Intelligent-Tiering's archive tiers |
 | 400 InvalidRequest ("… a form of Server Side Encryption …") | 400, no body | SSE-C |
-| 400 KMS.DisabledException, KMS.KMSInvalidStateException, KMS.NotFoundException | 200 | the key |
-| 403 AccessDenied, of kms:Decrypt | 200 | the key may not be used |
+| 400 KMS.DisabledException, KMS.KMSInvalidStateException, KMS.NotFoundException | 200 | KMS key |
+| 403 AccessDenied, of kms:Decrypt | 200 | no permission to use the key |
 | 403 AccessDenied | 403, no body | a bucket policy, an ACL, another owner, requester pays |
 
-404 is an absent object, and never here; nor is what passes by itself: throttling, time-outs, 5xx.
+A 404 means an absent object. Temporary errors (throttling, time-outs, 5xx) are not denials either.
 """
 
 from collections.abc import Iterator
@@ -46,22 +46,23 @@ TRANSIENT_CODES = frozenset(
         "KMS.KeyUnavailableException",
     }
 )
-"""What is tried again with no look at others: trouble of a request, of a session, of KMS itself."""
+"""Temporary errors of a request, a session or KMS itself, which are retried."""
 
 SAMPLES = 4
-"""Others that are tried of each listing, of which there are three."""
+"""The most objects to try from each of the three listings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """`certain`: it is about this object. `why` is a sentence, and what to do."""
+    """S3 denies an object. `certain`: this object in particular. `why`: the cause and what to
+    do."""
 
     certain: bool
     why: str
 
 
 def denial_of(error: ClientError) -> Denial | None:
-    """None where the error says nothing about the object."""
+    """The denial that an error of S3 means; None if it says nothing about the object."""
     status, code, message = status_of(error), code_of(error), message_of(error)
     if not 400 <= status < 500 or status in TRANSIENT_STATUSES or code in TRANSIENT_CODES:
         return None
@@ -94,13 +95,13 @@ def denial_of(error: ClientError) -> Denial | None:
 
 
 def is_certainly_denied(error: ClientError) -> bool:
-    """Whether S3 says of this very object that it cannot be read."""
+    """Whether the error denies this object in particular."""
     denial = denial_of(error)
     return denial is not None and denial.certain
 
 
 def read_if_allowed(bucket: Bucket, key: str) -> StoredObject | None:
-    """Of what is only consulted before it is replaced: a denied object is as good as absent."""
+    """Read an object that will be replaced; None if it is absent or denied."""
     try:
         return bucket.read(key)
     except ClientError as error:
@@ -111,10 +112,10 @@ def read_if_allowed(bucket: Bucket, key: str) -> StoredObject | None:
 
 @dataclass
 class LastRead:
-    """The object that a process has read last. It keeps one for as long as it lives.
+    """The object that this process read successfully last, kept for its lifetime.
 
-    Of one sender's objects that are denied there may be more than are looked at; they would be
-    tried again for half a day, each at the cost of a dozen calls a try.
+    It saves calls: if one uploader's denied objects outnumber the samples, every retry would
+    otherwise try a dozen of them, for half a day.
     """
 
     key: str | None = None
@@ -122,10 +123,10 @@ class LastRead:
 
 @dataclass
 class OtherObjects:
-    """Whether objects beside one that cannot be read can be read just now.
+    """Checks whether other objects can be read, to compare a denied one with.
 
-    Three LISTs and a dozen GETs of one byte at most, or HEADs, which a role may lose alone; who was
-    read last is asked first.
+    Costs at most three LISTs and a dozen GETs of one byte. With `by_head` it uses HEADs, for which
+    a permission can be missing separately. `witness` is tried first.
     """
 
     bucket: Bucket
@@ -133,7 +134,7 @@ class OtherObjects:
     witness: LastRead = field(default_factory=LastRead)
 
     def are_readable(self, key: str) -> bool:
-        """Raises what says nothing about objects, throttling for one: that is no evidence."""
+        """Whether any object other than `key` can be read. Raises temporary errors of S3."""
         known = self.witness.key
         if known not in (None, key) and self._is_read(str(known)):
             return True
@@ -144,7 +145,7 @@ class OtherObjects:
         return False
 
     def _samples(self, key: str) -> Iterator[str]:
-        """Of those that follow it, of its folder, and of all: in each some, spread evenly."""
+        """Objects that follow `key`, of its folder, and of the prefix; evenly spread over each."""
         top = key.partition("/")[0] + "/"
         tried = {key}
         for prefix, after in ((top, key), (key.rpartition("/")[0] + "/", ""), (top, "")):
@@ -163,15 +164,16 @@ class OtherObjects:
         return self._denial(key) is None
 
     def is_denied(self, key: str) -> bool:
-        """Whether S3 denies this object. An absent one is not read, and not denied either."""
+        """Whether S3 denies this object; an absent one is not denied."""
         return self.denial(key) is not None
 
     def denial(self, key: str) -> Denial | None:
+        """How S3 denies this object; None if it can be read or is absent."""
         denial = self._denial(key)
         return denial if isinstance(denial, Denial) else None
 
     def _denial(self, key: str) -> Denial | str | None:
-        """Why an object is not read: it is denied, or `absent`; None where it is."""
+        """Why an object cannot be read: its denial, or "absent"; None if it can be read."""
         try:
             if self.by_head:
                 return None if self.bucket.head(key) else "absent"
@@ -190,10 +192,10 @@ class OtherObjects:
 
 
 def can_skip(error: ClientError, key: str, others: OtherObjects, is_overdue: bool) -> bool:
-    """Whether a run goes on without this object: it alone is denied, or has been for too long.
+    """Whether a run continues without this object: it alone is denied, or the run is overdue.
 
-    While all objects may be denied the run waits, and not for ever: there may be more objects of
-    one sender that nobody reads than are looked at, and those behind them are to have their turn.
+    If all objects may be denied, the run waits, but not forever: the samples may all be denied
+    objects of one uploader, and the objects after them must be answered.
     """
     denial = denial_of(error)
     return denial is not None and (
@@ -205,11 +207,11 @@ def can_skip(error: ClientError, key: str, others: OtherObjects, is_overdue: boo
 
 
 def _is_denied_alone(bucket: Bucket, key: str) -> bool:
-    """Whether a GET says of this very object that it cannot be read: HEAD has no words for it."""
+    """Whether a GET denies this object in particular; the answer to a HEAD has no error code."""
     denial = OtherObjects(bucket).denial(key)
     return denial is not None and denial.certain
 
 
 def _is_usable_sample(other: Listed) -> bool:
-    """An empty object has no first byte; one that is archived cannot be read in any case."""
+    """Excludes empty objects, which have no first byte, and archived ones, which cannot be read."""
     return other.size > 0 and other.storage_class not in ARCHIVES

@@ -1,1 +1,1 @@
-"""Transform jobs: requests, progress, outputs, and the bound on how many run at once."""
+"""Transform jobs: requests, progress, outputs, and the limit on concurrent jobs."""

@@ -1,4 +1,4 @@
-"""What a transform job wrote for the rows of one page, matched by key, whatever its status."""
+"""Match the outputs of a transform job to the rows of a page by their keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,29 +12,29 @@ from domain.reply import Reply
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """The job has no usable output for this row: trouble, and no evidence about the image."""
+    """The job has no usable output for this row, which says nothing about the image."""
 
     why: str
 
 
 def output_order(row: Row) -> str:
-    """The order in which a part keeps its rows: a page's outputs are neighbours when listed."""
+    """The sort key of a part's rows: with it the outputs of a page are adjacent in a listing."""
     return row.key + SUFFIX
 
 
 def outputs(
     bucket: Bucket, inputs: str, output: str, rows: tuple[Row, ...], manifest: str
 ) -> Mapping[str, Listed]:
-    """The outputs of a page, by image key: one LIST, or two, because they are neighbours.
+    """The outputs of a page by image key, with one or two LISTs, because they are adjacent.
 
-    `inputs` is the manifest's prefix and `output` the job's. An output's name is the input's,
-    beyond the prefix, and `.out`; what is not there was not answered. A page without any looks for
-    the other names that SageMaker's reference can be read to mean.
+    `inputs` is the prefix of the manifest's keys, `output` the prefix of the job's outputs. An
+    output is named like the input's key after the prefix, with `.out` appended. If none is there,
+    the other names that SageMaker's reference allows are tried (`output_names`).
     """
     image_of = {output + beyond_prefix(inputs, row.key) + SUFFIX: row.key for row in rows}
     first, final = min(image_of), max(image_of)
     listing: dict[str, Listed] = {}
-    # A listing starts after a key: the first, less its last letter, sorts just before it.
+    # A listing starts after a key; the first key without its last letter sorts before it.
     for listed in bucket.walk(output, after=first[:-1]):
         if listed.key > final:
             break
@@ -47,6 +47,7 @@ def outputs(
 
 
 def reply_in(bucket: Bucket, listed: Listed | None) -> Reply | NoReply:
+    """Read the reply in an output; `listed` is None if there is no output."""
     if listed is None:
         return NoReply("the transform job wrote nothing for it")
     if listed.size > reply.MAX_BYTES:

@@ -1,9 +1,9 @@
-"""Which image an output of a transform job belongs to, by its name.
+"""Which image an output of a transform job belongs to, by the output's name.
 
-SageMaker's reference says "with an .out suffix in a corresponding subfolder", and its example drops
-a folder (TransformOutput.S3OutputPath: of `input-name-prefix/dataset01/data.csv` the output is
-`input-name-prefix/data.csv.out`). For a manifest the name beyond the prefix is expected. Where a
-page finds nothing by it, the other readings of that text are tried, once and for the whole job.
+SageMaker's reference says "with an .out suffix in a corresponding subfolder", but its example drops
+a folder (TransformOutput.S3OutputPath: the output of `input-name-prefix/dataset01/data.csv` is
+`input-name-prefix/data.csv.out`). We expect the key after the manifest's prefix. If a page finds no
+output under that name, the other interpretations are tried for the whole job.
 """
 
 import json
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def beyond_prefix(prefix: str, key: str) -> str:
-    """As it is expected: `day/c.jpg` of `inbox/trip/day/c.jpg` in a manifest of `inbox/trip/`."""
+    """The expected name: `day/c.jpg` of `inbox/trip/day/c.jpg` with the prefix `inbox/trip/`."""
     return key.removeprefix(prefix)
 
 
@@ -41,7 +41,7 @@ def in_last_folder(prefix: str, key: str) -> str:
 
 
 def in_folder_of_prefix(prefix: str, key: str) -> str:
-    """`trip/c.jpg`, as the reference's example has it."""
+    """`trip/c.jpg`, as in the reference's example."""
     return f"{_last_folder(prefix)}/{key.rpartition('/')[2]}"
 
 
@@ -55,12 +55,11 @@ VARIANTS: tuple[Callable[[str, str], str], ...] = (
 
 
 def find_elsewhere(bucket: Bucket, prefix: str, output: str, manifest: str) -> dict[str, Listed]:
-    """A job's outputs by image key, where they are not named as expected; else none.
+    """The outputs of a job by image key if they are not named as expected; otherwise empty.
 
-    One LIST where the job wrote nothing, and one GET more where its names are as expected. An
-    output counts where exactly one image of the job can be meant, whichever variant holds, and one
-    that none explains means that the names are not understood. So no image gets another one's
-    answer.
+    An output is used only if it can belong to exactly one image of the job under all variants. If
+    any output cannot belong to any image, none is used. So no image gets the answer of another one.
+    Costs one LIST if the job wrote nothing, and one more GET if the names are as expected.
     """
     first = bucket.page(output)
     stored = bucket.read(manifest) if first else None

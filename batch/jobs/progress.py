@@ -1,4 +1,4 @@
-"""How far a slice has come: jobs are asked, markers are listed, messages are not counted."""
+"""The progress of a slice, from the states of its jobs and from marker objects."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,7 @@ ANSWERED = ".settled"
 
 
 class Stage(IntEnum):
-    """What a part passes through, in order; a slice is as far as its slowest part."""
+    """The stages of a part, in order; the stage of a slice is that of its slowest part."""
 
     NO_SLOT = 0
     NO_CAPACITY = 1
@@ -40,16 +40,16 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoSlot:
-    """As many jobs of the stage run as may; the run stands in line for the next slot."""
+    """The stage runs as many jobs as it may; the run has a ticket for the next slot."""
 
 
 class JobFailedError(SortboxError):
-    """A job could not start, or failed without an output: our trouble, no verdict on images."""
+    """A job could not be started, or failed without an output. It says nothing about the images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Markers:
-    """What is written below a slice's progress prefix: at most a few more than its pages."""
+    """The markers below a slice's progress prefix, with their times: a few more than its pages."""
 
     times: dict[str, datetime]
 
@@ -61,7 +61,7 @@ class Markers:
 
     @property
     def done(self) -> int:
-        """Pages of all parts."""
+        """The number of pages that are done, of all parts."""
         return sum(name.endswith(DONE) for name in self.times)
 
     def missing(self, part: int, pages: int) -> list[int]:
@@ -85,31 +85,34 @@ def _done_marker(part: int, page: int) -> str:
 
 
 def done_key(ref: PageRef) -> str:
-    """The marker that a page is done; it holds the page's answers, for the report."""
+    """The marker of a finished page. It contains the page's answers, for the report."""
     prefix = RunKeys(ref.token, ref.nonce).progress(ref.attempt, ref.index)
     return prefix + _done_marker(ref.part, ref.page)
 
 
 def failed_key(ref: PageRef) -> str:
-    """The marker that a page's job failed, which it does where one of its objects does."""
+    """The marker of a failed job. SageMaker fails a job if it fails on one of its objects."""
     prefix = RunKeys(ref.token, ref.nonce).progress(ref.attempt, ref.index)
     return prefix + _failed_marker(ref.part)
 
 
 def answered_key(ref: PageRef) -> str:
-    """What is settled of a page that is not done yet."""
+    """The finished rows of a page that is not done yet."""
     return done_key(ref).removesuffix(DONE) + ANSWERED
 
 
 def read_answered(bucket: Bucket, ref: PageRef) -> dict[str, str]:
-    """The line of each row that is settled, by its image's key; empty where there is no answer."""
+    """The report line of each finished row, by image key; '' for an image without an answer."""
     stored = bucket.read(answered_key(ref))
     lines: dict[str, str] = json.loads(stored.body) if stored else {}
     return lines
 
 
 def write_answered(bucket: Bucket, ref: PageRef, lines: dict[str, str]) -> None:
-    """At most a page's rows, some 500 kB. Of two who write at once one is lost, and done again."""
+    """Store the finished rows of a page (up to 500 kB).
+
+    If two processes write at once, one write is lost, and its rows are processed again.
+    """
     bucket.put(answered_key(ref), json.dumps(lines, ensure_ascii=False))
 
 
@@ -121,7 +124,7 @@ def list_markers(bucket: Bucket, run: RunKeys, planned: Slice) -> Markers:
 
 
 def push(context: Context, run: Run, planned: Slice) -> Stage:
-    """Does what can be done for the slice now. Raises NothingAnswered."""
+    """Do what can be done for the slice now, and return its stage. Raises JobFailedError."""
     markers = list_markers(context.bucket, run.keys, planned)
     stages = [
         _push_part(context, run, planned, part, markers) for part in range(len(planned.parts))
@@ -138,7 +141,7 @@ def _push_part(context: Context, run: Run, planned: Slice, part: int, markers: M
     sent_at = markers.sent_at(part)
     if sent_at is None:
         return _push_unsent(context, run, planned, part)
-    # A page this late was lost, or is held up by trouble of ours; to do it twice is harmless.
+    # The message of a page this late was lost, or is being retried; repeating it is harmless.
     if context.now() - sent_at > timedelta(seconds=context.limits.resend_seconds):
         _send(context, run, planned, part, missing)
     return Stage.COLLECTING
@@ -169,7 +172,10 @@ def _push_unsent(context: Context, run: Run, planned: Slice, part: int) -> Stage
 def _find_or_start_job(
     context: Context, run: Run, planned: Slice, part: int
 ) -> transform.Job | NoSlot:
-    """The state of the part's job, which is started where there is none; direct parts have none."""
+    """The state of the part's job, which is started if it does not exist and a slot is free.
+
+    Parts that go to the endpoint have no job and count as ended.
+    """
     route = planned.parts[part].route
     if isinstance(route, ViaEndpoint):
         return Ended(None)
@@ -184,18 +190,18 @@ def _find_or_start_job(
         slots.call_next(context)
     if isinstance(job, Ended) and job.failure is not None:
         if transform.is_passing(job.failure) and not context.bucket.page(run.keys.output(name)):
-            return Stopped()  # no machine, or trouble of AWS's: the attempt is lost, not the run
+            return Stopped()  # no capacity, or an error of AWS: repeat in the next attempt
         _check_answers(context, run, planned, part, job.failure)
     return job
 
 
 def _check_answers(context: Context, run: Run, planned: Slice, part: int, failure: str) -> None:
-    """Raises NothingAnswered where the job is the trouble, and not one of its images.
+    """Raises JobFailedError if the job itself failed, as opposed to some of its images.
 
-    An image that it could not read may fail the whole job: then the pages find out which. A few
-    large ones beside small ones that were answered, and what an earlier attempt left over, may be
-    such that nothing can be answered: then the pages count how often. A few large ones alone are
-    tried again, beside a companion.
+    A single unreadable image can fail a whole job; the pages then find out which one. It is also
+    normal that a job has no output if it has only images that an earlier attempt left over, or a
+    few large images next to a job of small ones with outputs; the pages then count the failures. A
+    few large images alone are tried again, with a companion image.
     """
     name = planned.job(run.keys, context.stage, part)
     written = (run.keys.output(name), *planned.outputs_beside(run.keys, context.stage, part))
@@ -210,7 +216,8 @@ def _check_answers(context: Context, run: Run, planned: Slice, part: int, failur
 
 
 def _has_unreadable(context: Context, run: Run, planned: Slice, part: int) -> bool:
-    """One GET of a byte an image, until one is denied, and not all are; 50,000 at most."""
+    """Whether S3 denies an image of the part but not all. One GET of one byte an image, at most
+    50,000."""
     others, at_once = OtherObjects(context.bucket), context.limits.heads_at_once
     with ThreadPoolExecutor(at_once) as threads:
         for page in range(planned.parts[part].pages):
@@ -237,7 +244,7 @@ def transform_request(
 
 
 def _send(context: Context, run: Run, planned: Slice, part: int, pages: list[int]) -> None:
-    """The pages, then the mark: a crash between them sends the pages once more."""
+    """Send the pages, then write the marker; after a crash in between they are sent again."""
     for page in pages:
         context.send_page(planned.page(run.keys, part, page))
     marker = _mark_key(run, planned, _sent_marker(part))

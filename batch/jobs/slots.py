@@ -1,13 +1,13 @@
-"""The stage's bound on transform jobs at once, and the line of runs that wait for one of them.
+"""Limit the concurrent transform jobs of a stage, and queue the runs that wait for a slot.
 
-A slot is an object that names the job it was taken for. It is created with If-None-Match, or taken
-over with If-Match from a job that is over: so the bound holds however many processes ask at the
-same time. A slot need not be given back, and none leaks: one whose job has ended is free.
+A slot is an object that names the job it is used for. It is created with If-None-Match, or taken
+over with If-Match from a job that has ended, so that the limit holds for concurrent processes. A
+slot is not released explicitly and cannot leak: it is free when its job has ended.
 
-A run that finds no slot leaves a ticket, whose key is its time, and renews it each time it asks.
-Free slots go to the oldest tickets, so that whoever waits is served after those who came before,
-and a run with many jobs goes to the end of the line after each. With 10 slots an attempt to take
-one costs a LIST, ten GETs and ten Describes; for a run far back in the line it is one LIST.
+A run that gets no slot writes a ticket, whose key contains its time, and renews it at every
+attempt. Free slots go to the oldest tickets, and a run with many jobs queues again for each. With
+10 slots an attempt costs one LIST, ten GETs and ten Describes; for a run far back in the queue, one
+LIST.
 """
 
 import json
@@ -30,16 +30,16 @@ from domain.keys import (
 )
 
 CALLED = 2
-"""Runs at the head of the line that are told when a job has ended."""
+"""How many of the oldest waiting runs are advanced when a job has ended."""
 
 
 CLEARED = 100
-"""Lapsed tickets that one who asks for a slot takes away: some seconds."""
+"""The most expired tickets that one attempt deletes, which takes some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """`etag` and `job` are None where no job has ever had it. `is_free`: its job is over."""
+    """`etag` and `job` are None for a slot that was never used. `is_free`: its job has ended."""
 
     key: str
     etag: str | None
@@ -49,7 +49,10 @@ class Slot:
 
 
 def acquire(context: Context, run: Run, job: JobName) -> bool:
-    """Whether `job`, which does not exist yet, may be started now; if not, its run is in line."""
+    """Acquire a slot for `job`, which does not exist yet.
+
+    Returns whether the job may be started; if not, its run has a ticket.
+    """
     tickets = _line(context)
     mine = [ticket for ticket in tickets if ticket_token(ticket.key) == run.scope.token]
     ahead = [ticket for ticket in tickets if not mine or ticket.key < mine[0].key]
@@ -71,7 +74,7 @@ def acquire(context: Context, run: Run, job: JobName) -> bool:
 
 
 def release(context: Context, job: JobName) -> None:
-    """Frees the slot of a job that SageMaker will never start, and calls the next run."""
+    """Free the slot of a job that SageMaker will not start, and advance the next run."""
     for slot in _slots(context):
         if slot.job == str(job) and slot.etag:
             context.bucket.delete(slot.key, slot.etag)
@@ -79,15 +82,12 @@ def release(context: Context, job: JobName) -> None:
 
 
 def call_next(context: Context) -> None:
-    """Has the runs at the head of the line ask again: a job has ended."""
+    """Advance the runs that have waited longest, because a job has ended."""
     _call(context, waiting(context.bucket, context.now(), context.limits, CALLED))
 
 
 def waiting(bucket: Bucket, now: datetime, limits: Limits, most: int | None = None) -> list[Listed]:
-    """The tickets of runs that wait for a slot, oldest first.
-
-    Without those of runs that have not come by for long: such a run may never come.
-    """
+    """The valid tickets, oldest first, at most `most`. Expired ones are left out."""
     alive = (ticket for ticket in bucket.walk(TICKETS) if not _is_lapsed(ticket, now, limits))
     return list(islice(alive, limits.tickets if most is None else most))
 
@@ -97,7 +97,7 @@ def _is_lapsed(ticket: Listed, now: datetime, limits: Limits) -> bool:
 
 
 def _line(context: Context) -> list[Listed]:
-    """As `waiting`; takes away some tickets that have lapsed, which the line is read past."""
+    """As `waiting`, and deletes some of the expired tickets."""
     alive: list[Listed] = []
     lapsed: list[Listed] = []
     for ticket in context.bucket.walk(TICKETS):
@@ -115,7 +115,7 @@ def _call(context: Context, tickets: list[Listed]) -> None:
 
 
 def _still_waits(context: Context, ticket: Listed) -> bool:
-    """A run that ended in another way than by a job has left its ticket: it is taken away."""
+    """Whether the ticket's run is live; if not, its ticket is deleted."""
     if read(context.bucket, ticket_token(ticket.key)):
         return True
     context.bucket.delete(ticket.key, ticket.etag)
@@ -147,15 +147,15 @@ def _look(context: Context, key: str, listed: Listed | None) -> Slot:
     match transform.describe(context.sagemaker, JobName.parse(job)):
         case Ended() | Stopped():
             is_free = True
-        case Missing():  # taken, and whoever took it may be about to create the job
+        case Missing():  # the process that took the slot may be about to create the job
             is_free = age > reserved
         case _:
             is_free = False
-    # Refreshed in time: a process that saw its own slot is dead before another may take it.
+    # Renewed at half time: a process that saw its own slot has ended before another can take it.
     return Slot(key, stored.etag, job, is_free, is_old=age > reserved / 2)
 
 
 def _occupy(context: Context, slot: Slot, job: JobName) -> bool:
-    """The time makes each taking another object, so that If-Match tells them apart."""
+    """Take the slot with compare-and-set. Time and nonce give each version a different ETag."""
     body = json.dumps({"job": str(job), "at": context.now().isoformat(), "by": context.new_nonce()})
     return context.bucket.replace(slot.key, body, slot.etag)

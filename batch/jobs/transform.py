@@ -1,4 +1,4 @@
-"""Transform jobs: the request (pure), and what a run asks of SageMaker about them."""
+"""Transform jobs: build the request (a pure function), start and describe jobs."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker.type_defs import CreateTransformJobRequestTypeDef
 
 INVOCATION_SECONDS = 90
-"""The container answers every image within 50 s of its last byte, if only that it is busy: what has
-no answer after 90 s has a container that hangs. SageMaker's own default, 600 s, let one image hold
-its place for 40 minutes."""
+"""The time-out of one request. The container answers within 50 s of the last byte, if only that it
+is busy, so that a request without an answer after 90 s means a container that hangs. With
+SageMaker's default of 600 s one image would block its place for 40 minutes."""
 
 INVOCATION_RETRIES = 3
-"""The most there may be. At 503 the container is busy, and the next try is likely to succeed."""
+"""SageMaker's maximum. A busy container is likely to answer the next attempt."""
 
 
 PASSING_FAILURES = ("CapacityError", "InternalServerError")
-"""What the reason of a failed job begins with where no image and no model is to blame."""
+"""The beginnings of failure reasons for which neither an image nor the model is the cause."""
 
 
 class NameTakenError(SortboxError):
-    """A job of this name exists with another manifest, though names are never shared."""
+    """A job with this name exists for another manifest, although names are unique."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransformRequest:
-    """One transform job to be. `manifest` and `output` are S3 URIs."""
+    """The parameters of a transform job. `manifest` and `output` are S3 URIs."""
 
     name: JobName
     manifest: str
@@ -47,34 +47,35 @@ class TransformRequest:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """No job has this name yet."""
+    """There is no job with this name yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The job has not ended, or there is no telling yet."""
+    """The job has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoCapacity:
-    """The account may not run one more job, or one more machine, just now."""
+    """A quota of the account does not allow another job or instance now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """SageMaker will never start this job: there is no such model, or no permission."""
+    """SageMaker rejects the job: the model does not exist, or a permission is missing."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Somebody stopped the job: what it has written, or not, is taken for nothing."""
+    """The job was stopped; its outputs are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """`failure` is SageMaker's reason where the job failed; its good objects have outputs."""
+    """The job has ended. `failure` is SageMaker's reason if it failed, in which case the objects
+    that succeeded still have outputs."""
 
     failure: str | None
 
@@ -83,6 +84,7 @@ Job = Missing | Running | NoCapacity | Denied | Stopped | Ended
 
 
 def request_for(request: TransformRequest) -> "CreateTransformJobRequestTypeDef":
+    """The arguments of CreateTransformJob."""
     arguments: CreateTransformJobRequestTypeDef = {
         "TransformJobName": str(request.name),
         "ModelName": request.model,
@@ -114,7 +116,7 @@ def request_for(request: TransformRequest) -> "CreateTransformJobRequestTypeDef"
         ],
     }
     if request.resources.kms_key is not None:
-        # Without it SageMaker would write under the account's own key for S3, not the bucket's.
+        # Without it SageMaker encrypts the output with AWS's key for S3, not with the bucket's.
         arguments["TransformOutput"]["KmsKeyId"] = request.resources.kms_key
         if not has_local_storage(request.resources.type):
             arguments["TransformResources"]["VolumeKmsKeyId"] = request.resources.kms_key
@@ -124,6 +126,7 @@ def request_for(request: TransformRequest) -> "CreateTransformJobRequestTypeDef"
 
 
 def describe(sagemaker: "SageMakerClient", name: JobName) -> Job:
+    """The state of a job."""
     try:
         job = sagemaker.describe_transform_job(TransformJobName=str(name))
     except ClientError as error:
@@ -142,12 +145,13 @@ def describe(sagemaker: "SageMakerClient", name: JobName) -> Job:
 
 
 def is_passing(failure: str) -> bool:
-    """Whether the same job may succeed a while later."""
+    """Whether the failure is temporary, so that the same job may succeed later."""
     return failure.startswith(PASSING_FAILURES)
 
 
 def start(sagemaker: "SageMakerClient", request: TransformRequest) -> Job:
-    """Starts the job unless that was done already; NameTakenError where the name is another's."""
+    """Start the job if it does not exist. Raises NameTakenError if the name has another
+    manifest."""
     try:
         sagemaker.create_transform_job(**request_for(request))
     except ClientError as error:

@@ -1,1 +1,1 @@
-"""Which images have no answer yet, in bounded slices."""
+"""Find the images without a current result, in slices of limited size."""

@@ -1,7 +1,8 @@
-"""Inbox and outbox walked together, in constant memory: which images may have no answer yet.
+"""Walk the listings of inbox and outbox together, in constant memory, to find images without a
+current result.
 
-A listing only nominates. The truth about a result is its metadata, which costs a HEAD; it is spared
-where the listing leaves no doubt.
+Whether a result is current depends on its metadata, which costs a HEAD. The HEAD is omitted if the
+listing alone is sufficient.
 """
 
 import heapq
@@ -15,23 +16,25 @@ from domain.keys import INBOX, LONG, OUTBOX, result_key
 from domain.result import MODEL_ID, Version, source_version
 
 DOUBT = timedelta(seconds=2)
-"""Two times of S3's whole seconds, closer than this, do not tell which object was written first."""
+"""S3's times have whole seconds: two that are closer than this do not show which object is
+older."""
 
 Unlisted = Literal["unlisted"]
 UNLISTED: Unlisted = "unlisted"
-"""The listing has not come to the place where this result would be: only a HEAD can tell."""
+"""The walk did not cover the place of this result in the listing, so that a HEAD is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An image, and what is under its result's key: None where the listing shows nothing there."""
+    """An image and its result in the listing; None if there is none."""
 
     image: Listed
     result: Listed | Unlisted | None
 
 
 Unmatched = Callable[[Listed], bool]
-"""Is told of a result that no image of the walk has; after the last image, whether to read on."""
+"""Called for each result without an image in the walk. After the last image, its return value says
+whether to continue reading results."""
 
 
 def ignore_unmatched(result: Listed) -> bool:
@@ -41,12 +44,12 @@ def ignore_unmatched(result: Listed) -> bool:
 def match_results(
     images: Iterator[Listed], results: Iterator[Listed], unmatched: Unmatched = ignore_unmatched
 ) -> Iterator[Candidate]:
-    """Both listings in the order of result keys, which is not the order of image keys.
+    """Merge both listings, each in the order of its keys, into candidates.
 
-    `cat (1).jpg` sorts before `cat.json` though `cat` sorts before `cat (1).jpg`; so an image is
-    held back until no later one can precede it. What is held are beginnings of the last key: at
-    most 1,024. Those that are still held when the images end are left to a HEAD each, because
-    reading on to their places may mean reading the whole outbox.
+    The order of result keys differs from that of image keys: `cat (1).jpg` sorts before `cat.json`,
+    but `cat` sorts before `cat (1).jpg`. So an image is held back until no later one can precede
+    it. Held keys are prefixes of the last key, at most 1,024. Those that are still held when the
+    images end become UNLISTED, because reaching their results may mean to read the whole outbox.
     """
     held: list[tuple[str, Listed]] = []
     result, matched = next(results, None), ""
@@ -76,7 +79,7 @@ def match_results(
 def _skip_to(
     results: Iterator[Listed], result: Listed | None, until: str, matched: str, unmatched: Unmatched
 ) -> Listed | None:
-    """The first result from `until` on. `matched`: the one before it that has an image."""
+    """The first result at or after `until`. `matched` is the last result key with an image."""
     while result is not None and result.key < until:
         if result.key != matched:
             unmatched(result)
@@ -85,10 +88,11 @@ def _skip_to(
 
 
 def is_settled_by_listing(candidate: Candidate) -> bool:
-    """Whether the listing alone tells that the answer is for the image as it is now.
+    """Whether the listing alone shows that the result is about the current image.
 
-    A multipart upload's LastModified is its start, so that its time proves nothing; its ETag has a
-    dash. A result that outlives its image's version is withdrawn by whoever sees the change.
+    That is, the result is newer than the image. It does not hold for multipart uploads (ETag with a
+    dash), whose LastModified is their start. A result is deleted when its image changes, so that
+    an existing newer one is about the current image.
     """
     image, result = candidate.image, candidate.result
     if result is None or result == UNLISTED:
@@ -99,21 +103,26 @@ def is_settled_by_listing(candidate: Candidate) -> bool:
 Reason = Literal["no answer", "newer image", "older model"]
 
 NO_MODEL = ""
-"""In the metadata of a rejection for which no model was asked, and no model would matter."""
+"""The model in the metadata of a rejection that does not depend on any model."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequirement:
-    """An answer for the present ETag, by whatever model; or by `model`, where one is given."""
+    """Which result an image must have: one for its current version, by `model` unless it is
+    None."""
 
     model: str | None = None
 
     def is_settled_by_listing(self, candidate: Candidate) -> bool:
-        """A listing does not tell which model answered: a sweep after a promotion HEADs each."""
+        """As the function of this name; never if a certain model is required, which needs a
+        HEAD."""
         return self.model is None and is_settled_by_listing(candidate)
 
     def reason(self, bucket: Bucket, candidate: Candidate) -> Reason | None:
-        """None where the answer is as it should be. Ids are compared for equality: see rollback."""
+        """Why the image has to be answered; None if its result is as required.
+
+        Model ids are compared for equality, so that a rollback requires the older model's results.
+        """
         if candidate.result is None:
             return "no answer"
         if self.is_settled_by_listing(candidate):
@@ -128,9 +137,10 @@ class AnswerRequirement:
         return "older model"
 
     def _is_about(self, bucket: Bucket, answered: Version, candidate: Candidate) -> bool:
-        """A listing tells no version id, so that one more HEAD is due where its times leave doubt.
+        """Whether the result is about the current image.
 
-        That is of images in parts, and of those whose bytes were written again after their answer.
+        A listing has no version id. One more HEAD is needed if the times are not sufficient: for
+        multipart uploads, and for images that were overwritten with the same bytes.
         """
         if not answered.is_same(Version(candidate.image.etag)):
             return False

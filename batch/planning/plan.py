@@ -1,8 +1,7 @@
-"""Planning a slice: walk on from the last one's end, and write down who answers what is pending.
+"""Plan a slice: walk on from the end of the previous one, and divide pending images into parts.
 
-Any number of planners may plan the same slice. Each writes its pages and manifests under a nonce of
-its own, and the first to create the slice record wins; what the others wrote is left to the
-lifecycle rule.
+Several processes may plan the same slice. Each writes its pages and manifests under its own nonce,
+and the first to create the slice record wins. A lifecycle rule deletes the files of the others.
 """
 
 import json
@@ -32,7 +31,10 @@ from domain.reply import PROBE
 
 
 def plan(context: Context, run: Run, attempt: int, previous: Slice | None) -> Slice:
-    """The slice after `previous` (None: the attempt's first), whoever planned it first."""
+    """Plan the slice after `previous` (None: the first one of the attempt).
+
+    Returns the slice that was recorded first, by this process or another.
+    """
     index = previous.index + 1 if previous else 0
     model = str(context.active_model().id) if run.kind == "renewal" else None
     is_overdue = context.is_overdue(run.started_at, context.limits.planning_patience_seconds)
@@ -58,7 +60,7 @@ def plan(context: Context, run: Run, attempt: int, previous: Slice | None) -> Sl
     )
     for folder in {scope_of(row.key, context.folder_depth) for row in rows if not row.etag}:
         if folder.is_folder:
-            context.look_later(folder, False)  # its table is to forget what is gone
+            context.look_later(folder, False)  # to remove deleted images from its table
     for part, group in enumerate(groups):
         _write_part(context, run, planned, part, group)
     if context.bucket.create(run.keys.slice(attempt, index), planned.to_json()):
@@ -70,14 +72,15 @@ def plan(context: Context, run: Run, attempt: int, previous: Slice | None) -> Sl
 
 
 def _endpoint_quota(context: Context, run: Run, attempt: int, index: int) -> int:
-    """So many images do without a job: late arrivals and left-overs, and small folders if set."""
+    """The most images that go to the endpoint instead of a job: late arrivals and remaining images,
+    and small folders if configured."""
     if attempt > 1 or not run.first:
         return context.endpoint_max_late
     return context.endpoint_max_first if index == 0 else 0
 
 
 def _mark_denied(context: Context, rows: Sequence[Row]) -> list[Row]:
-    """What an attempt left over, with a note on those that cannot be read: a GET of a byte each."""
+    """Mark the rows that S3 denies, with a GET of one byte for each."""
     others = OtherObjects(context.bucket)
     with ThreadPoolExecutor(context.limits.heads_at_once) as threads:
         denied = list(threads.map(lambda row: others.is_denied(row.key), rows))
@@ -97,9 +100,10 @@ def divide(rows: Sequence[Row], endpoint_max: int) -> list[tuple[PartRoute, list
 
 
 def route_of(row: Row) -> PartRoute:
-    """Empty objects and odd names go direct: what a job does with them is documented nowhere.
+    """Which route an image takes.
 
-    So do objects that a job would read in vain: one of them may fail it for all the others.
+    Empty objects and unusual names go to the endpoint, because what a job does with them is not
+    documented. So do objects that cannot be read, because one of them can fail the whole job.
     """
     if row.size == 0 or row.size > LARGE_IMAGES.payload_mb * MB or not fits_manifest(row.key):
         return ViaEndpoint()
@@ -111,9 +115,10 @@ def route_of(row: Row) -> PartRoute:
 def _write_part(
     context: Context, run: Run, planned: Slice, part: int, group: tuple[PartRoute, Sequence[Row]]
 ) -> None:
-    """The companion is in the manifest and on no page. It is first: an image may end a container.
+    """Write the pages and the manifest of a part.
 
-    A job of large images has one request at a time.
+    The companion image, if any, is in the manifest but on no page. It comes first, because another
+    image may crash the container, and jobs of large images send one request at a time.
     """
     (part_route, rows), size = group, context.limits.page_rows
     for page, first in enumerate(range(0, len(rows), size)):
@@ -130,6 +135,9 @@ def _write_part(
 
 
 def manifest_of(bucket: str, inputs: str, keys: Sequence[str]) -> str:
-    """Of named objects, always: a bare prefix takes every object that begins with it."""
+    """A manifest that lists every object: a bare prefix would include all keys that begin with it.
+
+    `inputs` is the common prefix of `keys`.
+    """
     relative = [key.removeprefix(inputs) for key in keys]
     return json.dumps([{"prefix": f"s3://{bucket}/{inputs}"}, *relative], ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Slices: key ranges of a run's listing, each planned once, with their parts, pages and rows."""
+"""Slices: key ranges of a run's listing. A slice has parts (jobs), a part pages, a page rows."""
 
 import json
 from collections import deque
@@ -13,15 +13,15 @@ from domain.route import LARGEST_BYTES
 from domain.scope import Kind, Scope
 
 MB = 1_000_000
-"""Decimal, so that a limit of ours is below SageMaker's whichever megabyte it means."""
+"""Decimal, so that our limits are below SageMaker's for either meaning of a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One image as it was listed when the run was planned; an answer counts only for this one.
+    """An image as it was listed during planning; an answer counts only for this version.
 
-    `version` is its version id where the time would not tell a later object from it; else None.
-    `archived`: by its storage class it may have to be restored. `denied`: it could not be read.
+    `version` is the version id if ETag and time are not sufficient to recognise the version.
+    `archived`: its storage class may require a restore. `denied`: S3 denies reading it.
     """
 
     key: str
@@ -40,23 +40,24 @@ class Row:
 
     @classmethod
     def of_nothing(cls, key: str) -> "Row":
-        """For a result whose image is gone: what its page finds under the key is all it goes by."""
+        """The row of a result whose image is deleted; its page deletes the result."""
         return cls(key, "", 0, "")
 
     def is_still(self, version: Version, last_modified: datetime) -> bool:
-        """The same bytes written again are not the same object: the job may have read either."""
+        """Whether the image is still the planned one. Compares the time too: if the same bytes were
+        written again, the job may have read either object."""
         is_same = Version(self.etag, self.version).is_same(version)
         return is_same and self.last_modified == _instant(last_modified)
 
 
 def _instant(moment: datetime) -> str:
-    """In UTC: two processes may tell the same time in their own zones."""
+    """In UTC, so that equal times have equal texts."""
     return moment.astimezone(UTC).isoformat()
 
 
 @dataclass(frozen=True, slots=True)
 class PageRef:
-    """Names one page of one run; small enough to travel in a message."""
+    """Identifies one page of one run; part of messages."""
 
     token: str
     nonce: str
@@ -71,15 +72,16 @@ def rows_to_text(rows: Iterable[Row]) -> str:
 
 
 def rows_from_text(text: bytes) -> tuple[Row, ...]:
-    """The inverse of `rows_to_text`; split at line feeds only: keys may hold other breaks."""
+    """The inverse of `rows_to_text`. Splits at line feeds only: keys may contain other breaks."""
     return tuple(Row(**json.loads(line)) for line in text.decode().split("\n") if line)
 
 
 @dataclass(frozen=True, slots=True)
 class ViaTransform:
-    """A transform job. One size class a job, because payload times concurrency is at most 100 MB.
+    """A part that a transform job classifies.
 
-    `concurrency` None leaves it to the container's `/execution-parameters`.
+    A job has images of one size class, because SageMaker limits payload x concurrency to 100 MB. If
+    `concurrency` is None, SageMaker asks the container's `/execution-parameters`.
     """
 
     payload_mb: int
@@ -88,7 +90,7 @@ class ViaTransform:
 
 @dataclass(frozen=True, slots=True)
 class ViaEndpoint:
-    """Pages that go to the endpoint image by image."""
+    """A part whose images are sent to the endpoint one by one."""
 
 
 PartRoute = ViaTransform | ViaEndpoint
@@ -97,7 +99,7 @@ LARGE_IMAGES = ViaTransform(payload_mb=LARGEST_BYTES // MB, concurrency=1)
 
 
 FEW_LARGE = 20
-"""Of so few large images a job may answer none, and be no trouble; of more it is the trouble."""
+"""If a job has more large images than this and answers none, the job itself has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +115,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The inbox keys after `after` up to `cursor`; `last` where the listing ended within it.
+    """The inbox keys after `after` up to `cursor`; `last` if the listing ended within it.
 
-    `rows` counts what the attempt has planned so far, this slice included. `model`: the active one
-    as a renewal was planned, which took other models' answers for none.
+    `rows` counts the rows of the attempt so far, including this slice. `model`: for a `renewal`,
+    the active model during planning; results by other models count as missing.
     """
 
     path: str
@@ -149,7 +151,7 @@ class Slice:
         return JobName(stage, self.scope.slug, run.nonce, self.attempt, self.index, part)
 
     def outputs_beside(self, run: RunKeys, stage: str, part: int) -> tuple[str, ...]:
-        """Where the jobs of the other parts write."""
+        """The output prefixes of the jobs of the other parts."""
         return tuple(
             run.output(self.job(run, stage, other))
             for other, about in enumerate(self.parts)
@@ -163,19 +165,19 @@ class Slice:
         return self.parts[part].is_few_large and is_only_job
 
     def has_companion(self, part: int) -> bool:
-        """Whether the part's job is given a picture of ours, and is healthy if it answers that.
+        """Whether the part's job gets a companion image, whose answer shows that the job works.
 
-        A few large images alone may be such that nothing can be answered. Their first job does
-        without, so that ordinary images are named relative to their folder.
+        It is needed for a few large images alone, all of which may be impossible to classify. The
+        first attempt has none, so that usual images are named relative to their folder.
         """
         return self.attempt > 1 and self.is_alone(part)
 
     def inputs(self, part: int) -> str:
-        """The manifest's prefix; an image and a run's files have only the bucket in common.
+        """The key prefix of the manifest; empty if it has both images and a file of the run.
 
-        SageMaker's reference, of a manifest: "the prefix must be a valid non-empty S3Uri", and its
-        suffixes are appended to it. Its pattern for an S3Uri, (https|s3)://([^/]+)/?(.*), takes a
-        bucket without a key.
+        SageMaker's reference says of a manifest: "the prefix must be a valid non-empty S3Uri", to
+        which the suffixes are appended. Its pattern, (https|s3)://([^/]+)/?(.*), allows a bucket
+        without a key.
         """
         return "" if self.has_companion(part) else inputs_of(self.scope)
 
@@ -207,9 +209,9 @@ def read(bucket: Bucket, run: RunKeys, attempt: int, index: int) -> Slice | None
 
 
 def latest(bucket: Bucket, run: RunKeys, most: int = 2) -> tuple[Slice, ...]:
-    """The few slices that may still be open, oldest first: those before them are done.
+    """The last `most` slices of the latest attempt, oldest first; only they can be open.
 
-    One LIST for a thousand slices, which are fifty million images.
+    Costs one LIST for each thousand slices (fifty million images).
     """
     newest = deque(bucket.walk(f"{run.prefix}slices/"), maxlen=most)
     objects = [bucket.read(listed.key) for listed in newest]
@@ -219,12 +221,12 @@ def latest(bucket: Bucket, run: RunKeys, most: int = 2) -> tuple[Slice, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page with what is needed to answer it. `inputs` and `output` are its job's key prefixes,
+    """A page with everything needed to answer it. `inputs` and `output` are its job's key prefixes,
     `manifest` the key of its manifest.
 
-    `healthy`: any output below one of these prefixes tells that such a job answers images: its own,
-    or that of the slice's other jobs, which do the same to images of another size. A later attempt
-    without a companion may have nothing but what cannot be answered: any job of the run, then.
+    `healthy`: an output below any of these prefixes shows that jobs of this run work. They are the
+    prefixes of the slice's jobs. In a later attempt without a companion, in which possibly no image
+    can be classified, it is the prefix of all jobs of the run.
     """
 
     ref: PageRef
@@ -238,7 +240,7 @@ class Page:
 
 
 def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
-    """None where the run's files have expired: it ended, or was given up, long ago."""
+    """Read a page; None if the run's files have expired, long after its end."""
     run = RunKeys(ref.token, ref.nonce)
     planned = read(bucket, run, ref.attempt, ref.index)
     stored = planned and bucket.read(planned.page_key(run, ref.part, ref.page))
@@ -261,5 +263,5 @@ def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
 
 
 def inputs_of(scope: Scope) -> str:
-    """A manifest's prefix: a folder's keys are relative to the folder, all others to inbox/."""
+    """The prefix of a manifest's keys: the folder, or `inbox/` for other scopes."""
     return INBOX + scope.path if scope.is_folder else INBOX

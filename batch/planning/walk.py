@@ -1,4 +1,5 @@
-"""One bounded walk over a scope's images and results: what is to be answered, and why."""
+"""One walk over a scope's images and results, of limited cost, which collects the rows to
+answer."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -38,15 +39,15 @@ from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Single, route
 from domain.scope import LARGE_SINGLES, Scope
 
 HEAD_COST = 20
-"""What a HEAD costs of the bound on a walk, where a listed key costs one: about its time."""
+"""The cost of a HEAD in the budget of a walk (by its duration); a listed key costs 1."""
 
 
 @dataclass
 class Walk:
-    """From `after` until the scope ends, or it has cost enough, or taken long, at `cursor`.
+    """A walk from the key `after` up to `cursor`: the end of the scope (`last`), or of its budget.
 
-    `model`: the one that a renewal wants the answers of. `is_overdue`: the run has waited long.
-    What is held at a time is the slice's rows and a thousand keys of each listing.
+    `model`: the model whose results a `renewal` requires. `is_overdue`: do not wait any longer for
+    denied objects. Memory: the slice's rows, and 1,000 keys of each listing.
     """
 
     context: Context
@@ -68,7 +69,8 @@ class Walk:
     _denied_keys: set[str] = field(default_factory=set)
 
     def run(self) -> "Walk":
-        """Looks are taken side by side in a sweep, which takes one at every result."""
+        """Walk, and collect rows. A reclassification sends its HEADs concurrently, as it needs one
+        for every result."""
         self.cursor = self.after
         candidates, requirement = self._candidates(), AnswerRequirement(self.model)
         width = self.context.limits.heads_at_once if self.scope.is_reclassification else 1
@@ -93,14 +95,15 @@ class Walk:
         return self
 
     def _without_images(self, threads: ThreadPoolExecutor) -> list[Row]:
-        """Rows of results whose image is gone, and whose page withdraws them: an event was lost."""
+        """Rows of results whose image is deleted, which their page deletes: an event was lost."""
         images = threads.map(self._image_of, self._unmatched)
         keys = [key for key in images if key is not None and self._is_an_image(key)]
         gone = threads.map(self._is_gone, keys)
         return [Row.of_nothing(key) for key, is_gone in zip(keys, gone, strict=True) if is_gone]
 
     def _image_of(self, result: Listed) -> str | None:
-        """Where an image's key is too long for its result's, the result tells it, if it is read."""
+        """The image key of a result. A hashed result key requires to read the result; None if it
+        cannot be read."""
         if not result.key.startswith(LONG):
             return image_key(result.key)
         try:
@@ -112,7 +115,7 @@ class Walk:
         return answer.image if answer else None
 
     def _is_gone(self, key: str) -> bool:
-        """An image that HEAD is denied is there; so is one that an earlier slice went through."""
+        """Whether the image is deleted; one for which HEAD is denied exists."""
         try:
             return self._bucket.head(key) is None
         except ClientError as error:
@@ -121,7 +124,11 @@ class Walk:
             raise
 
     def _note_unmatched(self, result: Listed) -> bool:
-        """After the last image a sweep reads on to the results' end, or to where images ended."""
+        """Collect a result without an image; returns whether to read more results.
+
+        After the last image, a reclassification reads results up to the walk's cursor, or up to
+        their end if the listing of images has ended.
+        """
         if (
             self._images_exhausted
             and not self.last
@@ -141,7 +148,7 @@ class Walk:
         return True
 
     def _is_an_image(self, key: str) -> bool:
-        """And no file about a folder, whose name is hidden."""
+        """Whether the key is an image's; files about a folder have hidden names."""
         return isinstance(route(key, self.context.folder_depth), InFolder | Single)
 
     def _is_enough(self) -> bool:
@@ -154,7 +161,7 @@ class Walk:
         return timedelta(seconds=self.context.limits.grace_seconds)
 
     def _reason(self, requirement: AnswerRequirement, candidate: Candidate) -> Reason | None:
-        """Where HEAD is denied for one object, and not for others, its page is to judge it."""
+        """Why to answer the image. If only its own HEAD is denied, its page handles that."""
         try:
             return requirement.reason(self._bucket, candidate)
         except ClientError as error:
@@ -163,10 +170,11 @@ class Walk:
             raise
 
     def _pin_versions(self) -> None:
-        """Notes version ids where another object of the same bytes could bear the same time.
+        """Add version ids to rows that ETag and time may not identify.
 
-        Those are images of the last two seconds, and those in parts, whose time is their start.
-        A million images in parts are a million HEADs: 0.40 dollars, and some minutes in all.
+        Another object with the same bytes could get the same time if the image is younger than two
+        seconds, or was a multipart upload (whose time is its start). A million multipart images
+        need a million HEADs: 0.40 dollars and some minutes.
         """
         young = (self.context.now() - DOUBT).astimezone(UTC).isoformat()
         doubtful = [
@@ -185,7 +193,7 @@ class Walk:
                 return row
             raise
         if head is None or not Version(row.etag).is_same(Version(head.listed.etag)):
-            return row  # it has changed since: no answer will count for this row
+            return row  # it has changed since, so that no answer will count for this row
         return replace(row, version=head.version_id)
 
     @property
@@ -198,7 +206,7 @@ class Walk:
         return self._other_objects
 
     def _can_skip(self, error: ClientError, key: str) -> bool:
-        """Whether a denied HEAD is left to the page, which judges it; else planning waits."""
+        """Whether a denied HEAD is left to the page; otherwise planning fails and is retried."""
         return can_skip(error, key, self._others, self.is_overdue)
 
     def _candidates(self) -> Iterator[Candidate]:
@@ -211,10 +219,10 @@ class Walk:
         return match_results(self._images(), self._count_cost(results), unmatched)
 
     def _large_singles(self) -> Iterator[Candidate]:
-        """The singles that markers name; those that need no answer of this run lose their marker.
+        """The singles that have markers. Markers of singles that need no answer are deleted.
 
-        A marker that was written since for another image of that name has another ETag, and stays.
-        One that is denied is a row, whose page judges it and whose job does without it.
+        A marker that was written since for another version has another ETag and is kept. A denied
+        single becomes a row that is left out of the job, and its page handles the denial.
         """
         until = self.context.now() + timedelta(seconds=self.context.limits.walk_seconds)
         for marker in self._bucket.walk(LARGE_MARKERS, self.after):
@@ -242,7 +250,7 @@ class Walk:
             yield candidate
 
     def _denied(self, key: str) -> Listed | None:
-        """An image that HEAD does not show, as the listing has it."""
+        """An image for which HEAD is denied, from the listing."""
         self._denied_keys.add(key)
         return next((listed for listed in self._bucket.page(key)[:1] if listed.key == key), None)
 
@@ -271,9 +279,9 @@ class Walk:
         return False
 
     def _leaves_to_event(self, image: Listed, reason: Reason) -> bool:
-        """A sweep keeps out of the way of what an upload has set in motion, or is about to.
+        """Whether a reclassification leaves the image to its upload event or its folder's run.
 
-        Only where there is no answer for the image as it is: nobody else renews an older model's.
+        Results by older models are never left, as nothing else replaces them.
         """
         if not self.scope.is_reclassification or reason == "older model":
             return False
@@ -281,7 +289,7 @@ class Walk:
         return age < self._grace or self._has_live_run(image)
 
     def _has_live_run(self, image: Listed) -> bool:
-        """Whether the image's folder has a live run; asked once a folder, as keys are in order."""
+        """Whether the image's folder has a live run. Keys are sorted, so one HEAD per folder."""
         scope = scope_of(image.key, self.context.folder_depth)
         if not scope.is_folder and image.size > ENDPOINT_BYTES:
             scope = LARGE_SINGLES
@@ -296,7 +304,7 @@ class Walk:
 
 
 def scope_of(key: str, folder_depth: int) -> Scope:
-    """The scope whose run answers an image that an event told of."""
+    """The scope whose run answers an image after its upload."""
     match route(key, folder_depth):
         case InFolder(folder=folder):
             return folder
@@ -305,7 +313,7 @@ def scope_of(key: str, folder_depth: int) -> Scope:
 
 
 def _result_side(after: str) -> str:
-    """Where the results of what follows `after` begin: a result's key sorts after its image's."""
+    """The position in the outbox for a position in the inbox; a result sorts after its image."""
     return OUTBOX + after.removeprefix(INBOX) if after else ""
 
 

@@ -1,4 +1,5 @@
-"""A sweep's report as a page: how many answers flipped, from what to what, and the surest ones."""
+"""The HTML report of a reclassification: how many labels changed, from what to what, and the
+changes with the highest scores."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,18 +10,19 @@ from domain.keys import INBOX
 from pages.render import render
 
 MOST_CELLS = 12
-"""Labels on each side of the matrix, the most changed first; the CSV and the JSON have all."""
+"""The most rows and columns of the matrix, the most changed labels first; the CSV has all."""
 
 MOST_PAIRS = 15
 MOST_CLASSES = 100
 MOST_PICTURES = 100
 UP = "../../../"
-"""From `outbox/_reclassify/<run>/` to the bucket."""
+"""The relative URL from `outbox/_reclassify/<run>/` to the bucket's root."""
 
 Thumbnail = Callable[[str], bytes | None]
 
 
 def page(run: Run, changes: Changes, thumbnail: Thumbnail) -> str:
+    """Render the page; `thumbnail` returns a JPEG for an image key, or None."""
     pairs = [(pair, n) for pair, n in changes.matrix.most_common() if pair[0] != pair[1]]
     flips = changes.most_confident[:MOST_PICTURES]
     return render(
@@ -34,7 +36,7 @@ def page(run: Run, changes: Changes, thumbnail: Thumbnail) -> str:
         matrix=_matrix(pairs),
         pairs=pairs[:MOST_PAIRS],
         flips=[(change, thumbnail(change.image)) for change in flips],
-        # Before: of what was renewed. After: of all that was answered.
+        # `before` counts images that had a result, `after` all that have one now.
         labels=[label for label, _ in (changes.before + changes.after).most_common(MOST_CLASSES)],
         scores=_scores(changes),
         codes=changes.codes.most_common(),
@@ -42,7 +44,7 @@ def page(run: Run, changes: Changes, thumbnail: Thumbnail) -> str:
 
 
 def _matrix(pairs: list[tuple[tuple[str, str], int]]) -> dict[str, Any]:
-    """Rows are labels before, columns labels after; flips only."""
+    """Changed labels only; rows are labels before, columns labels after."""
     counts = dict(pairs)
     rows = list(dict.fromkeys(before for (before, _), _ in pairs))[:MOST_CELLS]
     columns = list(dict.fromkeys(after for (_, after), _ in pairs))[:MOST_CELLS]
@@ -62,5 +64,5 @@ def _scores(changes: Changes) -> dict[str, Any]:
 
 
 def _short(model: str) -> str:
-    """Name and version; the digest is in the JSON."""
+    """Name and version of a model id, without the digest."""
     return model.partition(":sha256:")[0] or "no model"

@@ -1,7 +1,7 @@
-"""The report on a sweep, below `outbox/_reclassify/<run>/`: JSON, a CSV of flips, and a page.
+"""The report of a reclassification below `outbox/_reclassify/<run>/`: JSON, a CSV of changed labels
+("flips"), and an HTML page.
 
-Written over several invocations where the sweep was large, as a folder's is:
-`batch/reports/folder_report.py`.
+Like a folder's report (`folder_report`), it is written over several invocations if it is large.
 """
 
 import csv
@@ -29,12 +29,12 @@ PAGE = "_report.html"
 COLUMNS = ("image", "before", "score_before", "after", "score_after")
 
 MOST_ROWS = 1_000_000
-"""Flips in the table: some 100 MB, which a spreadsheet still opens."""
+"""The most flips in the table: about 100 MB, which a spreadsheet can still open."""
 
 
 @dataclass
 class ChangeReport:
-    """What becomes of a sweep's report. `after`: the last image that is counted in it."""
+    """A report while it is written. `after`: the key of the last image that it includes."""
 
     table: PartedFile
     tables: ReclassifiedAnswers
@@ -76,7 +76,10 @@ class ChangeReport:
 def write(
     context: Context, run: Run, place: dict[str, Any] | None, until: datetime
 ) -> Changes | Unfinished:
-    """Raises RunClosed where the run is no longer the live sweep."""
+    """Write the report, from `place` on (None: from the beginning), until the time `until`.
+
+    Raises RunClosedError if the run is no longer live.
+    """
     prefix = run.keys.part(f"flips-{context.new_nonce()}-")
     table = PartedFile(context.bucket, prefix, context.limits.part_characters)
     sweeping = ChangeReport(table, ReclassifiedAnswers(context, run), Review(context.review_below))
@@ -88,7 +91,7 @@ def write(
         _fill(context, run, sweeping, until)
         if context.now() > until - timedelta(seconds=context.limits.report_seconds / 2):
             return Unfinished(sweeping.to_json())
-    if sweeping.changes.images or run.kind != "unanswered":  # that comes every day
+    if sweeping.changes.images or run.kind != "unanswered":  # no empty report every day
         _publish(context, run, sweeping)
     return sweeping.changes
 

@@ -1,7 +1,7 @@
-"""What a sweep changed: counted image by image, as its pages told it, in bounded memory.
+"""Count what a reclassification changed, image by image, in limited memory.
 
-A million images are 2,000 GETs of what the pages left, sixteen at a time, and some ten seconds of
-counting. What is held are counts, a few hundred flips, and a CSV of flips on disk.
+A million images are 2,000 GETs of page records, 16 at a time, and about ten seconds of counting.
+Memory holds counts and the MOST_FLIPS flips with the highest scores.
 """
 
 import heapq
@@ -14,18 +14,18 @@ from typing import Any
 from batch.outcome import Answer, Predicted, PreviousAnswer, Refusal, Unanswered
 
 MOST_COUNTED = 2_000
-"""Labels and codes that are counted one by one; with more of them the rest is OTHERS."""
+"""The most labels and codes with a count of their own; the rest is counted as OTHERS."""
 
 MOST_PAIRS = 20_000
 MOST_FLIPS = 100
 OTHERS = "(others)"
 BINS = 20
-"""Of scores, each 0.05 wide."""
+"""The bins of the histograms of scores, each 0.05 wide."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Change:
-    """One image's answer before and after; ordered by how sure the new answer is."""
+    """One image's answer before and after; sorted by the new score (`sure`)."""
 
     sure: float
     image: str
@@ -41,7 +41,8 @@ class Change:
 
 @dataclass
 class Changes:
-    """`first`: had no answer for what it is. `kept`: labels that a rejection did not replace."""
+    """Counts of images. `first`: without an earlier result for this version. `renewed`: with one.
+    `flipped`: renewed with another label or code."""
 
     images: int = 0
     first: int = 0
@@ -57,7 +58,7 @@ class Changes:
     scores_after: Counter[int] = field(default_factory=Counter)
     stayed: int = 0
     moved: float = 0.0
-    """Images that kept their label, and the sum of their scores' changes."""
+    """`stayed` counts images that kept their label; `moved` is the sum of their score changes."""
     flips: list[Change] = field(default_factory=list)
     models: Counter[str] = field(default_factory=Counter)
 
@@ -67,16 +68,16 @@ class Changes:
 
     @property
     def mean_shift(self) -> float:
-        """Of the score, where the label stayed."""
+        """The mean change of the score of images that kept their label."""
         return self.moved / self.stayed if self.stayed else 0.0
 
     @property
     def most_confident(self) -> list[Change]:
-        """Flips, the surest first."""
+        """Flips in descending order of their new score."""
         return sorted(self.flips, key=lambda flip: (-flip.sure, flip.image))
 
     def add(self, answer: Answer, before: PreviousAnswer | None) -> Change | None:
-        """Returns the change where there was an answer before."""
+        """Count an answer; returns the change if there was an answer before."""
         self.images += 1
         if isinstance(answer, Unanswered):
             self.unanswered += 1
@@ -120,7 +121,7 @@ class Changes:
             heapq.heappop(self.flips)
 
     def place(self) -> dict[str, Any]:
-        """All of it, for another process to go on with; `resume` is the inverse."""
+        """The state, for another process to continue; `resume` is the inverse."""
         document = {item.name: getattr(self, item.name) for item in fields(self)}
         document["matrix"] = [(before, after, n) for (before, after), n in self.matrix.items()]
         for name in ("scores_before", "scores_after"):
@@ -159,10 +160,10 @@ class Changes:
 
 
 def merge_attempts(answers: Iterable[Answer]) -> Iterator[tuple[Answer, PreviousAnswer | None]]:
-    """One answer an image, of the last attempt, with what the first attempt found before it.
+    """Merge attempts: for each image, its last answer and the answer before its first attempt.
 
-    `answers` are in the order of keys, of one image the latest attempt's first. A model promoted in
-    the middle of a sweep answers anew what the sweep had answered; what counts is the whole way.
+    `answers` are sorted by key, and for each image the latest attempt comes first. If a model is
+    promoted during a reclassification, an image is answered twice; only the total change counts.
     """
     for _, group in groupby(answers, key=lambda answer: answer.image):
         attempts = list(group)

@@ -1,6 +1,6 @@
-"""A folder's report as a page: class counts, the unsure ones first, the rejected with their reason.
+"""The HTML report of a folder: class counts, images with the lowest scores first, and rejections.
 
-The page has a budget: what does not fit is counted, and is in the tables beside it.
+The size of the page is limited. Images that do not fit are counted; the tables next to it have all.
 """
 
 import heapq
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PAGE = "_report.html"
 TEMPLATE, PARTS = "folder.html.jinja", "folder_parts.html.jinja"
 MOST_BYTES = 4_500_000
-"""A page that a browser opens at once: ten thousand images, or what fits of them."""
+"""The largest page, in bytes, which browsers open quickly; room for up to 10,000 images."""
 
 MOST_PICTURES = 300
 MOST_CARDS = 10_000
@@ -31,7 +31,7 @@ Thumbnail = Callable[[str], bytes | None]
 
 @dataclass
 class Gallery:
-    """The least sure answers of a folder, and its first rejections, in bounded memory."""
+    """The answers with the lowest scores, and the first rejections, in limited memory."""
 
     unsure: list[tuple[float, int, Predicted]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
@@ -45,10 +45,10 @@ class Gallery:
             case Predicted():
                 heapq.heappush(self.unsure, (-_score(answer), next(self._order), answer))
                 if len(self.unsure) > MOST_CARDS:
-                    heapq.heappop(self.unsure)  # the surest goes
+                    heapq.heappop(self.unsure)  # the one with the highest score
 
     def to_json(self) -> dict[str, Any]:
-        """Some megabytes at most; `resume` is the inverse."""
+        """The state (a few megabytes); `resume` is the inverse."""
         return {
             "next": next(self._order),
             "unsure": [(score, at, to_line(answer)) for score, at, answer in self.unsure],
@@ -69,7 +69,7 @@ class Gallery:
 
 
 def page(key: str, summary: dict[str, Any], gallery: Gallery, thumbnail: Thumbnail) -> str:
-    """`key`: the page's own. `summary`: what `_summary.json` says."""
+    """Render the page. `key` is its own key, for relative links; `summary` is `_summary.json`."""
     up = "../" * key.count("/")
     about = {
         "title": summary["folder"],

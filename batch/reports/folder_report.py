@@ -1,11 +1,11 @@
-"""The report on a folder: predictions.csv, errors.jsonl, _summary.json and _report.html.
+"""The report of a folder: predictions.csv, errors.jsonl, _summary.json and _report.html.
 
-Streams in the order of image keys are read side by side: the inbox, what this run's pages answered,
-what sweeps did since, and the previous table and errors. An answer counts for the image whose ETag
-it carries, the latest one first; images that have left the inbox drop out. Memory does not grow
-with the folder, and nothing is written to disk. Time does grow: a million images are a thousand
-LISTs and two thousand GETs, some minutes. So an invocation works for `Bounds.report_seconds` and
-leaves the place where the next goes on: the last image's key, and all that was counted and kept.
+It merges streams that are sorted by image key: the inbox, the answers of this run's pages, those of
+later reclassifications, and the previous table and errors. An answer is used for the image with its
+ETag, and the latest one wins. Images that were deleted are left out. Memory does not grow with the
+folder, and nothing is written to disk. The duration does grow: a million images are 1,000 LISTs and
+2,000 GETs, which take some minutes. So an invocation works for `Limits.report_seconds` and stores
+the position for the next one: the last image's key, and all counts.
 """
 
 import csv
@@ -32,12 +32,13 @@ from domain.result import Result, Version
 from domain.route import Ignored, InFolder, route
 
 MOST_LABELS = 1_000
-"""Labels that the summary counts one by one; the rest are one number."""
+"""The most labels with a count of their own in the summary; the rest is one number."""
 
 
 @dataclass
 class Counts:
-    """`unlisted` images were not looked up in this report: a later one may show their answers."""
+    """Counts of images. The results of `unlisted` ones were not read for this report; a later
+    report may include them."""
 
     images: int = 0
     classified: int = 0
@@ -50,7 +51,7 @@ class Counts:
     looked_up: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """`resume` is the inverse."""
+        """The state; `resume` is the inverse."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
     def resume(self, document: dict[str, Any]) -> None:
@@ -58,7 +59,7 @@ class Counts:
             setattr(self, name, Counter(value) if isinstance(value, dict) else value)
 
     def summary(self, run: Run) -> dict[str, Any]:
-        """What `_summary.json` says."""
+        """The document `_summary.json`."""
         counts: dict[str, Any] = {"schema": 1, "folder": INBOX + run.path, "run": run.nonce}
         for name in ("images", "classified", "rejected", "unanswered", "unlisted", "ignored"):
             counts[name] = getattr(self, name)
@@ -71,14 +72,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """`place`: where to go on."""
+    """The time was not enough. `place`: the position to continue from."""
 
     place: dict[str, Any]
 
 
 @dataclass
 class FolderReport:
-    """The files of one report while they are written. `after`: the last image that is in them."""
+    """The files of a report while they are written. `after`: the last image that they include."""
 
     table: PartedFile
     errors: PartedFile
@@ -108,7 +109,7 @@ class FolderReport:
                 self.counts.codes[code] += 1
 
     def to_json(self) -> dict[str, Any]:
-        """Some megabytes at most; `resume` is the inverse."""
+        """The state (a few megabytes); `resume` is the inverse."""
         return {
             "table": self.table.to_json(),
             "errors": self.errors.to_json(),
@@ -131,9 +132,10 @@ class FolderReport:
 def write(
     context: Context, run: Run, place: dict[str, Any] | None, until: datetime
 ) -> Counts | Unfinished:
-    """Raises RunClosed where the run is no longer the folder's; a single has no report.
+    """Write the report, from `place` on (None: from the beginning), until the time `until`.
 
-    Publishing gets an invocation of its own where filling has taken half of this one's time.
+    Publishing is left to the next invocation if filling has taken half of this one's time. Single
+    images have no report. Raises RunClosedError if the run is no longer live.
     """
     if not run.scope.is_folder:
         return Counts()
@@ -191,7 +193,7 @@ def _publish(context: Context, run: Run, reports: FolderReport) -> None:
 def _read_answer(
     context: Context, run: Run, image: Listed, counts: Counts
 ) -> Predicted | Refusal | None:
-    """What the outbox says about an image that no stream knows; only so many are looked up."""
+    """Read the result of an image that is in no stream, for up to `Limits.report_reads` images."""
     if counts.looked_up >= context.limits.report_reads:
         counts.unlisted += 1
         return None
@@ -199,7 +201,7 @@ def _read_answer(
     try:
         result = result_of(context.bucket, image.key)
     except ClientError as error:
-        # One answer that cannot be read is no reason to hold up the report of all the others.
+        # A single unreadable result must not delay the report of all the others.
         others, key = OtherObjects(context.bucket), result_key(image.key)
         if not can_skip(error, key, others, _is_overdue(context, run)):
             raise
@@ -216,7 +218,7 @@ def _is_overdue(context: Context, run: Run) -> bool:
 
 
 def _is_about(context: Context, run: Run, result: Result, image: Listed) -> bool:
-    """A listing tells no version id; a HEAD does."""
+    """Whether the result is about the current image; needs a HEAD for the version id."""
     answered = result.source.version
     if not answered.id or not answered.is_same(Version(image.etag)):
         return answered.is_same(Version(image.etag))
@@ -225,6 +227,6 @@ def _is_about(context: Context, run: Run, result: Result, image: Listed) -> bool
     except ClientError as error:
         others = OtherObjects(context.bucket, by_head=True)
         if can_skip(error, image.key, others, _is_overdue(context, run)):
-            return True  # of an image that HEAD does not show, the ETag is all there is
+            return True  # without a HEAD there is only the ETag to compare
         raise
     return present is not None and answered.is_same(present.version)

@@ -1,6 +1,6 @@
-"""What a folder's report knows of its images, in streams by image key that can be gone on with.
+"""Known answers of a folder's images, as resumable streams sorted by image key.
 
-A place in a stream need not be exact: who asks for an image passes over what precedes it.
+A position in a stream need not be exact, because entries before the requested image are skipped.
 """
 
 import csv
@@ -26,13 +26,13 @@ ERRORS = "errors.jsonl"
 
 SPAN_BYTES = 8 * 2**20
 LONGEST_LINE = 2**20
-"""Bytes; ours have some thousands. A file that has a longer one is no longer read."""
+"""In bytes; our lines have some thousands. Reading a file stops at a longer line."""
 
 
 class AnswerStream:
-    """Answers in the order of image keys, asked for in that order.
+    """Answers sorted by image key, to be requested in that order.
 
-    `gave_up`: the last word on the image that was asked for is that it could not be answered.
+    `gave_up`: the latest entry for the last requested image is that it could not be answered.
     """
 
     gave_up: bool = False
@@ -42,7 +42,7 @@ class AnswerStream:
         self._next = next(self._answers, None)
 
     def at(self, image: Listed) -> Predicted | Refusal | None:
-        """The first answer for the image as it is; what precedes the image is passed over."""
+        """The first answer for this version of the image; entries before the image are skipped."""
         latest: Predicted | Refusal | None = None
         self.gave_up = False
         while self._next is not None and self._next.image <= image.key:
@@ -58,9 +58,10 @@ class AnswerStream:
 
 @dataclass
 class Lines:
-    """The lines of a large object from byte `place` on, read some megabytes at a time.
+    """The lines of a large object from byte `place` on, read in chunks of some megabytes.
 
-    `place` is where the record that was given last begins; who reads on from there meets it again.
+    `place` is the beginning of the last record that was returned, which a resumed reader gets
+    again.
     """
 
     bucket: Bucket
@@ -72,7 +73,7 @@ class Lines:
     _end: int = 0
 
     def rows(self) -> Iterator[list[str]]:
-        """Of a CSV. A reader takes no line more than the row needs that it gives."""
+        """The rows of a CSV file. csv.reader consumes no more lines than a row needs."""
         reader = csv.reader(self._lines())
         begins = self._end = self.place
         while True:
@@ -96,7 +97,7 @@ class Lines:
         while at < self.size:
             span = self.bucket.span(self.key, self.etag, at, self.span)
             if not span:
-                return  # it was replaced meanwhile: what is lacking is looked up in the outbox
+                return  # it was replaced meanwhile; missing answers are read from the outbox
             at += len(span)
             *whole, rest = (rest + span).split(b"\n")
             for line in whole:
@@ -110,12 +111,12 @@ class Lines:
 
 
 class KnownAnswers:
-    """This run's answers, those of sweeps that went through the folder, and the previous files."""
+    """The answers of this run, of later reclassifications, and of the previous report's files."""
 
     def __init__(
         self, context: Context, run: Run, after: str, place: dict[str, Any] | None
     ) -> None:
-        """`place`: as `place` told it when the image `after` had been asked for."""
+        """`place`: the return value of `place()` after the image `after` was requested, or None."""
         limits = context.limits
         own = answers.read_run(
             context.bucket, run, limits.most_attempts, limits.heads_at_once, after
@@ -140,11 +141,11 @@ class KnownAnswers:
         )
 
     def latest(self, image: Listed) -> Predicted | Refusal | None:
-        """Of an image's answers the one given last; where two were given at once, the first's.
+        """The latest answer for the image, by time; of two with the same time, the first stream's.
 
-        Every stream is asked: each passes over what precedes the image. None where the outbox has
-        to be asked: an ETag alone does not tell an image from the one before it, but that was
-        answered before this one came; and what the run could not answer had no answer then.
+        Every stream is advanced to the image. None if the outbox has to be read instead: there is
+        no answer, the run could not answer the image, or the answer is older than the image (the
+        ETag alone does not distinguish an image from an earlier one with the same bytes).
         """
         answers = [answer for stream in self._streams if (answer := stream.at(image))]
         if not answers or any(stream.gave_up for stream in self._streams):
@@ -160,7 +161,8 @@ class KnownAnswers:
 
 
 def _is_older(answer: Predicted | Refusal, image: Listed) -> bool:
-    """A multipart upload is dated by its start, so that nothing is older than it may be."""
+    """Whether the answer is older than the image. Unknown, and so False, for multipart uploads,
+    whose time is their start."""
     try:
         at = timestamps.parse(answer.at)
     except ValueError:
@@ -174,9 +176,9 @@ def _whole(bucket: Bucket, key: str) -> Lines | None:
 
 
 def _if_read(context: Context, run: Run, file: Lines) -> Lines | None:
-    """None where S3 denies the file: what it had is looked up in the outbox.
+    """The file, or None if S3 denies it; its answers are then read from the outbox.
 
-    A lifecycle rule may have archived it, or its KMS key may be gone.
+    A lifecycle rule may have archived the file, or its KMS key may be deleted.
     """
     try:
         if file.size:
@@ -191,7 +193,7 @@ def _if_read(context: Context, run: Run, file: Lines) -> Lines | None:
 
 
 def _table(file: Lines | None) -> Iterator[Predicted]:
-    """Its columns' names are at its beginning, and nowhere else."""
+    """The header is expected only if the file is read from its beginning."""
     if file is None:
         return iter(())
     return predictions(file.rows()) if file.place else from_csv(file.rows())

@@ -1,8 +1,8 @@
-"""A text file that is written over several invocations, in parts that S3 puts together at the end.
+"""A text file that is written over several invocations, in parts that S3 assembles at the end.
 
-Full parts are objects below the run's prefix, under names that no other process uses; what is not
-full yet is in memory, and goes with the place where the next invocation goes on. A process that
-dies leaves parts that nobody asks for, until the run's files expire.
+Full parts are objects below the run's prefix, with names unique to the process. The last,
+incomplete part is in memory and is stored with the position for the next invocation. A crashed
+process leaves unused parts, which expire with the run's files.
 """
 
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ from typing import Any
 from aws.bucket import Bucket, Pieces
 
 PART_CHARACTERS = 8 * 2**20
-"""No fewer bytes than S3 wants of a part. Ten thousand parts are 80 GB: no table is so large."""
+"""At least S3's minimum for a part (5 MiB). Its limit of 10,000 parts allows 80 GB."""
 
 
 @dataclass
 class PartedFile:
-    """`prefix`: of this process's own parts. Memory: one part, twice while it is sent."""
+    """`prefix` is that of this process's parts. Memory: one part, two while one is uploaded."""
 
     bucket: Bucket
     prefix: str
@@ -26,7 +26,7 @@ class PartedFile:
     _characters: int = 0
 
     def write(self, text: str) -> int:
-        """As a text file does, for `csv.writer`; to be given whole records."""
+        """Append whole records; the interface is that of a text file, for `csv.writer`."""
         self._texts.append(text)
         self._characters += len(text)
         if self._characters >= self.most:
@@ -44,6 +44,6 @@ class PartedFile:
         return {"parts": self.parts, "rest": "".join(self._texts)}
 
     def resume(self, document: dict[str, Any]) -> None:
-        """From where another process left it. Its parts stay where they are."""
+        """Continue the file of another process, whose parts keep their keys."""
         self.parts = list(document["parts"])
         self._texts, self._characters = [document["rest"]], len(document["rest"])

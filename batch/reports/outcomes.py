@@ -1,4 +1,4 @@
-"""The answers of a whole run, out of what its pages left, in the order of image keys."""
+"""The answers of a whole run, from the records of its pages, sorted by image key."""
 
 import heapq
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from batch.planning.slice import Slice, read
 def read_run(
     bucket: Bucket, run: Run, attempts: int, at_once: int = 1, after: str = ""
 ) -> Iterator[Answer]:
-    """Merged over the attempts; of one image the latest attempt's answer comes first.
+    """The answers of all attempts, sorted by image key; for one image the latest attempt's first.
 
-    One slice of each attempt is held: at most some 50,000 lines an attempt. `at_once`: pages that
-    are read side by side. `after`: what is about images up to this key need not be given.
+    Memory holds one slice of each attempt, up to 50,000 lines. `at_once` pages are read
+    concurrently. Answers up to the key `after` may be left out.
     """
     streams = [
         read_attempt(bucket, run, attempt, at_once, after) for attempt in range(attempts, 0, -1)
@@ -34,7 +34,7 @@ def read_attempt(
 
 
 def read_slices(bucket: Bucket, run: Run, attempt: int, first: int = 0) -> Iterator[Slice]:
-    """In key order: each begins where the one before it ends."""
+    """The slices of an attempt from index `first` on, in the order of their keys."""
     index = first
     while planned := read(bucket, run.keys, attempt, index):
         yield planned
@@ -42,9 +42,9 @@ def read_slices(bucket: Bucket, run: Run, attempt: int, first: int = 0) -> Itera
 
 
 def _first_beyond(bucket: Bucket, run: Run, attempt: int, after: str) -> int:
-    """The slice that `after` ends in or precedes, by a few looks: there may be a thousand slices.
+    """The index of the slice that contains `after`, by binary search: there may be a thousand.
 
-    One may have been planned since they were counted; then it is the last, and is come to.
+    A slice that is planned after they were counted is the last one and is read in any case.
     """
     if not after:
         return 0
@@ -74,7 +74,7 @@ def read_slice_answers(
 
 
 def count_unanswered(bucket: Bucket, run: Run, planned: Slice, at_once: int = 1) -> int:
-    """How many images a slice was to answer and did not."""
+    """How many images of a slice have no answer."""
     return _stopped_rows(bucket, run, planned) + sum(
         isinstance(answer, Unanswered)
         for answer in read_slice_answers(bucket, run, planned, at_once)

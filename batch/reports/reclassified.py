@@ -1,8 +1,8 @@
-"""What a sweep answered, laid ready for the tables of the folders that it went through.
+"""Hand the answers of a reclassification to the tables of the folders.
 
-A folder's table is its own run's to write. So a sweep leaves its answers below `work/renewed/`,
-folder by folder, and asks for each folder to be looked at once more; the folder's report reads them
-beside what it knew. They expire with the rest of `work/`, by when the table has them.
+Only a folder's own run writes its table. So a reclassification stores its answers by folder below
+`work/renewed/` and queues each folder, whose report then includes them. They expire with the rest
+of `work/`, after they are part of the table.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from domain.scope import Scope
 
 @dataclass
 class ReclassifiedAnswers:
-    """Takes a sweep's answers in the order of image keys. Done again, it does the same again."""
+    """Stores answers by folder; `add` them sorted by image key. Repetition is harmless."""
 
     context: Context
     run: Run
@@ -43,7 +43,7 @@ class ReclassifiedAnswers:
             self._write(self._folder)
 
     def close(self) -> None:
-        """After a folder's last answer; a folder that holds a deeper one has two such."""
+        """Complete the current folder; a folder that contains another one is completed twice."""
         if self._folder is None:
             return
         if self._lines:
@@ -59,7 +59,7 @@ class ReclassifiedAnswers:
         self._lines.clear()
 
     def to_json(self) -> dict[str, Any]:
-        """Where another process goes on."""
+        """The state, for another process to continue; `resume` is the inverse."""
         return {
             "folder": self._folder.path if self._folder else None,
             "lines": self._lines,
@@ -78,7 +78,7 @@ class ReclassifiedAnswers:
 
 @dataclass
 class ReclassifiedFolder:
-    """What one sweep answered in a folder, in parts by image key; `place`: the one being read."""
+    """The answers of one reclassification in a folder. `place`: the key of the part being read."""
 
     bucket: Bucket
     parts: list[Listed]
@@ -93,7 +93,7 @@ class ReclassifiedFolder:
 
 
 def read_reclassified(context: Context, folder: Scope) -> list[ReclassifiedFolder]:
-    """What the latest sweeps answered in the folder, the newest first, each by image key."""
+    """The latest reclassifications of the folder, newest first; their answers are sorted by key."""
     listed = context.bucket.walk(reclassified_prefix(folder))
     groups = [
         list(parts) for _, parts in groupby(listed, lambda part: reclassification_of(part.key))
@@ -104,7 +104,7 @@ def read_reclassified(context: Context, folder: Scope) -> list[ReclassifiedFolde
 
 
 def resume(context: Context, folder: Scope, place: str) -> ReclassifiedFolder:
-    """The sweep of this part, from this part on."""
+    """Continue at `place`, the key of a part."""
     of_sweep = f"{reclassified_prefix(folder)}{reclassification_of(place)}-"
     parts = [part for part in context.bucket.walk(of_sweep) if part.key >= place]
     return ReclassifiedFolder(context.bucket, parts, place)

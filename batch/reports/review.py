@@ -1,7 +1,7 @@
-"""What a person should look at: the answers that are least sure, and a random few of the others.
+"""The list of answers to review: those with the lowest scores, and a random sample of all.
 
-`outbox/_review/<scope>.csv`, replaced by each run; the column `corrected` is for the person, and
-`./sortbox review` makes a folder of classes of it, which training takes.
+`outbox/_review/<scope>.csv` is replaced by each run. A person fills in the column `corrected`, and
+`./sortbox review` turns the file into class folders for training.
 """
 
 import csv
@@ -20,7 +20,7 @@ COLUMNS = ("image", "etag", "label", "score", "why", "corrected")
 
 MOST_UNSURE = 500
 SAMPLE = 25
-"""So many of all answers, drawn by the images' hashes: nobody's choice, and always the same."""
+"""The size of the random sample, which is drawn by the images' hashes and so is reproducible."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,7 +32,7 @@ class Ranked:
 
 @dataclass
 class Review:
-    """`below`: a score under this is low. Memory does not grow with the answers."""
+    """Collects the answers to review, in constant memory. Scores under `below` are low."""
 
     below: float = 0.5
     _unsure: list[Ranked] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Review:
         _keep(self._drawn, -_lot(answer), answer, SAMPLE)
 
     def to_json(self) -> dict[str, Any]:
-        """Some hundred answers; `resume` is the inverse."""
+        """The state (some hundred answers); `resume` is the inverse."""
         heaps = {"unsure": self._unsure, "drawn": self._drawn}
         return {
             name: [(ranked.rank, to_line(ranked.answer)) for ranked in heap]
@@ -65,7 +65,7 @@ class Review:
         )
 
     def table(self) -> str:
-        """The least sure first."""
+        """The CSV file, the lowest scores first."""
         text = io.StringIO(newline="")
         rows = csv.writer(text)
         rows.writerow(COLUMNS)
@@ -90,7 +90,7 @@ def _keep(heap: list[Ranked], rank: float, answer: Predicted, most: int) -> None
 
 
 def _lot(answer: Predicted) -> float:
-    """From 0 to 1."""
+    """A pseudo-random number in [0, 1) for the answer."""
     drawn = hashlib.sha256(f"{answer.image}\n{answer.etag}".encode()).digest()
     return int.from_bytes(drawn[:8]) / 2**64
 
