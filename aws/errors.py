@@ -139,6 +139,19 @@ def container_message(error: ClientError) -> str:
     return str(details.get("OriginalMessage", ""))
 
 
+def is_too_large(error: ClientError) -> bool:
+    """A body that does not get to the container, or that the container does not read.
+
+    SageMaker's front answers 413 ("HTTP content length exceeded … bytes"), or a ValidationError
+    ("Request … has oversize body", or "… length less than or equal to 6291456").
+    """
+    if status_of(error) == 413 or container_status(error) == 413:
+        return True
+    message = message_of(error)
+    is_about_size = "oversize body" in message or "length less than or equal" in message
+    return code_of(error) == "ValidationError" and is_about_size
+
+
 def is_evidence(error: Exception) -> bool:
     """Whether the error says something about the image: a 4xx of the container, except 408 and 429.
 

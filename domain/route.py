@@ -9,7 +9,11 @@ from domain.scope import Scope
 READY = "_READY"
 
 ENDPOINT_BYTES = 6_291_456
-"""The body limit of InvokeEndpoint; a larger single image is answered by Batch Transform."""
+"""The body limit of InvokeEndpoint in botocore's service model: every endpoint takes so much."""
+
+LARGE_BODY_BYTES = 25_000_000
+"""The body limit in the developer guide. A single image that the endpoint does not take is answered
+by Batch Transform."""
 
 LARGEST_BYTES = 100_000_000
 """The largest image that can be classified: Batch Transform's limit for a payload

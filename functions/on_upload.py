@@ -14,6 +14,7 @@ from aws.bucket import Bucket
 from batch.unreadable import LastRead, OtherObjects
 from domain import timestamps
 from domain.keys import large_key
+from domain.reply import Reply
 from domain.result import How, Rejected, Result
 from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Ready, Single, route
 from domain.scope import LARGE_SINGLES
@@ -23,6 +24,7 @@ from functions.allowance import Allowances
 from functions.answer import result_of, too_large, unreadable
 from functions.debounce import Debouncer
 from functions.endpoint.expensive import Timeouts
+from functions.endpoint.large import LargeBodies
 from functions.endpoint.readiness import Readiness
 from functions.inbox import BELIEVED_RECEIVES, Absent, FetchedImage, Image, Unreadable, fetch, peek
 from functions.messages import (
@@ -57,6 +59,7 @@ class Uploads:
     readiness: Readiness = field(default_factory=Readiness)
     witness: LastRead = field(default_factory=LastRead)
     probe: "SageMakerRuntimeClient | None" = None
+    large: LargeBodies = field(default_factory=LargeBodies)
 
     def accept(self, record: SQSRecord) -> None:
         """Handle every record of the message; raises the first error after all were tried."""
@@ -172,12 +175,22 @@ class Uploads:
         if isinstance(image, Unreadable):
             return unreadable(image, how)
         if not isinstance(image, FetchedImage):
+            if reply := self._ask_large(image):
+                return result_of(image.key, image.source, reply, how)
             why = too_large(image)
             return Rejected(image.key, image.source, None, how, "too_large", why) if why else None
         timeouts = Timeouts(self._bucket, self.probe or self.endpoint)
         with self.readiness.watch():
             reply = timeouts.ask(self.endpoint, self.outbox.active(), image)
         return result_of(image.key, image.source, reply, how)
+
+    def _ask_large(self, image: Image) -> Reply | None:
+        """None where the endpoint takes no such image, or is in doubt: a job answers it then."""
+        if self.readiness.is_in_doubt or not self.large.are_asked_about(image.source.bytes):
+            return None
+        look = partial(fetch, self.outbox.s3, self.outbox.bucket, image.key)
+        with self.readiness.watch():
+            return self.large.ask(self.endpoint, self.outbox.active(), image, look)
 
 
 def is_for_endpoint(change: Changed) -> bool:

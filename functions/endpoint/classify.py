@@ -4,21 +4,23 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from aws.errors import container_message, container_status, is_evidence
+from aws.errors import container_message, container_status, is_evidence, is_too_large
 from domain import reply
 from domain.model import ActiveModel
 from domain.reply import Refused, Reply, Server
+from domain.route import ENDPOINT_BYTES
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
 
 
 def ask(client: "SageMakerRuntimeClient", active: ActiveModel, content: bytes) -> Reply:
-    """Send `content` (at most ENDPOINT_BYTES) to the endpoint, and return the container's reply.
+    """Send `content` to the endpoint, and return the container's reply.
 
     A 4xx of the container is returned as Refused. Raises errors that say nothing about the image:
     ClientError or BotoCoreError for throttling, an endpoint that is absent or not in service, a
-    5xx, a time-out or a missing permission; ValueError for a 200 that is not a reply.
+    5xx, a time-out, a missing permission or a body beyond ENDPOINT_BYTES that is refused for its
+    size; ValueError for a 200 that is not a reply.
     """
     try:
         response = client.invoke_endpoint(
@@ -28,6 +30,8 @@ def ask(client: "SageMakerRuntimeClient", active: ActiveModel, content: bytes) -
             Accept="application/json",
         )
     except ClientError as error:
+        if len(content) > ENDPOINT_BYTES and is_too_large(error):
+            raise
         return _refusal(error, active)
     body = response["Body"].read(reply.MAX_BYTES + 1)
     if len(body) > reply.MAX_BYTES:

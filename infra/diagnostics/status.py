@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from aws.bucket import Bucket
+from aws.bucket import Bucket, Listed
 from batch import claim
 from batch.claim import Run
 from batch.jobs.progress import DONE
@@ -17,7 +17,7 @@ from batch.status import STATUS
 from domain import keys
 from domain.keys import INBOX, SWEEPS, RunKeys, claim_key
 from domain.result import UNREADABLE
-from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Ready, Single, route
+from domain.route import ENDPOINT_BYTES, LARGE_BODY_BYTES, Ignored, InFolder, Ready, Single, route
 from domain.scope import LARGE_SINGLES, RECLASSIFICATION, Scope
 from functions.endpoint.expensive import TOO_EXPENSIVE
 from infra.diagnostics import findings
@@ -52,6 +52,15 @@ def everything(sources: StatusSources) -> Iterator[StatusFinding]:
     yield from findings.of_queues(sources)
 
 
+def _is_left_to_job(sources: StatusSources, image: Listed) -> bool:
+    """Of a size that some endpoints take: onUpload notes the singles that its endpoint does not."""
+    if image.size > LARGE_BODY_BYTES:
+        return True
+    return (
+        image.size > ENDPOINT_BYTES and sources.bucket.head(keys.large_key(image.key)) is not None
+    )
+
+
 def _image(sources: StatusSources, key: str, folder: Scope | None) -> Iterator[StatusFinding]:
     image, active = findings.head_of(sources, key), findings.active(sources)
     yield findings.of_image(key, image)
@@ -62,7 +71,7 @@ def _image(sources: StatusSources, key: str, folder: Scope | None) -> Iterator[S
         return
     if image is not None:
         yield from findings.of_access(sources, key)
-    if folder is None and image is not None and image.listed.size > ENDPOINT_BYTES:
+    if folder is None and image is not None and _is_left_to_job(sources, image.listed):
         sentence = "It is larger than the endpoint takes: one transform job answers such singles."
         yield StatusFinding("road", sentence, {"road": "large"})
         yield from _waits(sources, LARGE_SINGLES)

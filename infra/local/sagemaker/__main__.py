@@ -15,6 +15,7 @@ from infra.local.access.guard import Guard
 from infra.local.access.keys import Keys
 from infra.local.accounts import Account
 from infra.local.sagemaker.app import application
+from infra.local.sagemaker.hosting.runtime import BODY_BYTES
 from infra.local.sagemaker.service import SageMakerSettings
 
 KEEPALIVE_SECONDS = 65
@@ -35,6 +36,7 @@ def main() -> None:
         account=Account.named(arguments.account, arguments.accounts),
         ready_seconds=arguments.ready_seconds,
         invocation_seconds=arguments.invocation_seconds,
+        body_bytes=arguments.body_bytes,
     )
     keys = Keys(
         os.environ["AWS_ACCESS_KEY_ID"],
@@ -78,6 +80,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--accounts", type=Path, default=accounts.FILE, help="describes the kinds")
     parser.add_argument("--ready-seconds", type=float, default=120, help="until /ping answers 200")
     parser.add_argument("--invocation-seconds", type=float, default=60, help="for one answer")
+    parser.add_argument("--body-bytes", type=int, default=BODY_BYTES, help="of an invocation")
     return parser.parse_args()
 
 

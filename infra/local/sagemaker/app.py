@@ -16,7 +16,6 @@ from starlette.routing import Route
 from infra.local.sagemaker import service_quotas
 from infra.local.sagemaker.core import operations
 from infra.local.sagemaker.core.errors import ApiError, ValidationException
-from infra.local.sagemaker.hosting import runtime
 from infra.local.sagemaker.service import SageMakerService, SageMakerSettings, run_service
 
 TARGET = "SageMaker."
@@ -76,12 +75,13 @@ async def invoke(request: Request) -> Response:
     """Bodies pass through as they are and appear in no log."""
     service: SageMakerService = request.state.service
     endpoint: str = request.path_params["endpoint"]
+    limit = service.runtime.body_bytes
     try:
-        body = await _body(request, runtime.BODY_BYTES)
+        body = await _body(request, limit)
         reply = await service.runtime.invoke(endpoint, body, request.headers)
     except TooLarge:
         # AWS refuses it before the service: without an error code, so clients show the status.
-        sentence = f"HTTP content length exceeded {runtime.BODY_BYTES} bytes."
+        sentence = f"HTTP content length exceeded {limit} bytes."
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         return JSONResponse({"Message": sentence}, status, headers=_identity())
     except ApiError as error:

@@ -44,6 +44,7 @@ class SageMakerSettings:
     account: Account
     ready_seconds: float
     invocation_seconds: float
+    body_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ async def run_service(settings: SageMakerSettings) -> AsyncIterator[SageMakerSer
             yield SageMakerService(
                 table,
                 ServiceQuotas(settings.account, settings.region),
-                Runtime(endpoints, containers, settings.invocation_seconds),
+                Runtime(endpoints, containers, settings.invocation_seconds, settings.body_bytes),
             )
         finally:
             await tunings.close()

@@ -5,7 +5,10 @@ import tarfile
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from aws.errors import is_too_large
+from domain.route import LARGE_BODY_BYTES
 from infra.local.sagemaker.hosting.runtime import BODY_BYTES
 from tests.contract.local_sagemaker.support.cloud import (
     BUCKET,
@@ -71,8 +74,20 @@ def test_an_answer_that_takes_too_long_is_a_model_error(cloud: Cloud) -> None:
 def test_six_megabytes_pass_and_a_byte_more_does_not(cloud: Cloud, endpoint: str) -> None:
     whole = bytes(BODY_BYTES)
     assert cloud.label(endpoint, whole) == label_of(whole)
-    with refused("413", f"HTTP content length exceeded {BODY_BYTES} bytes"):
+    with pytest.raises(ClientError, match=f"exceeded {BODY_BYTES} bytes") as refusal:
         cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=whole + b"!")
+    assert is_too_large(refusal.value)
+
+
+def test_where_25_megabytes_pass_a_byte_more_does_not(own_cloud: Cloud) -> None:
+    own_cloud.server.options = ["--body-bytes", str(LARGE_BODY_BYTES)]
+    own_cloud.server.stop()
+    own_cloud.server.start()
+    endpoint, whole = own_cloud.serving(), bytes(LARGE_BODY_BYTES)
+    assert own_cloud.label(endpoint, whole) == label_of(whole)
+    with pytest.raises(ClientError, match=f"exceeded {LARGE_BODY_BYTES} bytes") as refusal:
+        own_cloud.runtime.invoke_endpoint(EndpointName=endpoint, Body=whole + b"!")
+    assert is_too_large(refusal.value)
 
 
 def test_an_endpoint_that_is_not_there_is_a_validation_error(cloud: Cloud) -> None:

@@ -151,6 +151,20 @@ OF_THE_PRODUCT = (
         f"{UNIT}/training/model/test_mcnemar.py",
     ),
     Mistake(
+        "an endpoint that takes no such body is asked about each",
+        "functions/endpoint/large.py",
+        "                self._remember(image)\n",
+        "                pass\n",
+        f"{UNIT}/functions/endpoint/test_large.py",
+    ),
+    Mistake(
+        "a body that does not reach the container is taken for its judgement",
+        "functions/endpoint/classify.py",
+        "        if len(content) > ENDPOINT_BYTES and is_too_large(error):\n            raise\n",
+        "",
+        f"{UNIT}/functions/endpoint/test_large.py",
+    ),
+    Mistake(
         "a model's container reaches the network",
         "infra/models/endpoint.py",
         "EnableNetworkIsolation=True,",

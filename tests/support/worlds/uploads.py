@@ -15,6 +15,7 @@ from domain.keys import result_key
 from domain.model import ActiveModel, ModelId
 from domain.reply import Label, Labelled, Refused, Reply, Server, to_json
 from domain.result import Result, from_json
+from domain.route import ENDPOINT_BYTES
 from functions.allowance import Allowances
 from functions.debounce import Debouncer
 from functions.endpoint.readiness import Readiness
@@ -71,11 +72,15 @@ class FakeEndpoint:
     number: int = 1
     trouble: Callable[[], None] = lambda: None
     asked: list[bytes] = field(default_factory=list)
+    body_bytes: int = ENDPOINT_BYTES
+    """SageMaker's front answers 413 to more, be it 6,291,456 or 25 MB."""
 
     def invoke_endpoint(
         self, *, EndpointName: str, Body: bytes, ContentType: str, Accept: str
     ) -> dict[str, Any]:
         self.trouble()
+        if len(Body) > self.body_bytes:
+            raise error("InvokeEndpoint", 413, "413")
         self.asked.append(Body)
         reply = reply_to(Body, model(self.number))
         if isinstance(reply, Refused):

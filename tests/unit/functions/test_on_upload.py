@@ -8,7 +8,7 @@ import pytest
 
 from domain.keys import debounce_key, large_key
 from domain.result import Classified, Rejected
-from domain.route import ENDPOINT_BYTES
+from domain.route import ENDPOINT_BYTES, LARGE_BODY_BYTES
 from domain.scope import LARGE_SINGLES, Scope
 from tests.support.fakes.aws import error
 from tests.support.worlds.uploads import SETTINGS, World, model, notification, sqs_event, what_is_on
@@ -96,8 +96,11 @@ def test_a_system_file_is_ignored(world: World, key: str) -> None:
     assert world.s3.calls == {"PutObject": 1}
 
 
-def test_a_single_too_large_for_the_endpoint_is_left_to_the_run_of_such(world: World) -> None:
-    world.put(CAT, b"x" * (ENDPOINT_BYTES + 1))
+@pytest.mark.parametrize("size", [ENDPOINT_BYTES + 1, LARGE_BODY_BYTES + 1])
+def test_a_single_too_large_for_the_endpoint_is_left_to_the_run_of_such(
+    world: World, size: int
+) -> None:
+    world.put(CAT, b"x" * size)
     assert world.failed(notification(CAT)) == []
     assert world.endpoint.asked == []
     assert large_key(CAT) in world.s3.objects

@@ -10,6 +10,8 @@ from infra.local.sagemaker.hosting.endpoints import Endpoints
 from infra.local.sagemaker.hosting.variant import Variant
 
 BODY_BYTES = 6_291_456
+"""Of an answer; and of a request, where the server is not started with another bound."""
+
 SERVING = frozenset({"InService", "Updating", "SystemUpdating"})
 HEADER_LENGTH = 1024
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -27,9 +29,11 @@ class Runtime:
     endpoints: Endpoints
     containers: Containers
     seconds: float
+    body_bytes: int = BODY_BYTES
+    """Of a request: AWS's texts name 6,291,456 and 25 MB, and which holds is not known."""
 
     async def invoke(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """`body` is within BODY_BYTES. Raises ValidationError or ModelError."""
+        """`body` is within `body_bytes`. Raises ValidationError or ModelError."""
         if len(headers.get(ATTRIBUTES, "")) > HEADER_LENGTH:
             raise ValidationError(f"CustomAttributes exceed {HEADER_LENGTH} characters.")
         log = str(self.containers.log(endpoint))

@@ -65,6 +65,8 @@ class Server:
             "AWS_ENDPOINT_URL_EVENTBRIDGE": events,
         }
         self._log = folder / "server.log"
+        self.options: list[str] = []
+        """More of them, from the next start on."""
         self.start()
 
     @property
@@ -85,7 +87,7 @@ class Server:
         argv = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(self.port)]
         argv += ["--state", str(self.state), "--images", str(self.images)]
         argv += ["--accounts", str(self.accounts), "--account", "of these tests"]
-        argv += ["--ready-seconds", "5", "--invocation-seconds", "2"]
+        argv += ["--ready-seconds", "5", "--invocation-seconds", "2", *self.options]
         return processes.start(argv, self._env, self._log, f"test-sagemaker-{self.port}", ROOT)
 
     def stop(self) -> None:
