@@ -1,1 +1,1 @@
-"""The container's `serve`: one server for the endpoint and for Batch Transform."""
+"""The container's `serve`: one HTTP server for real-time endpoints and for Batch Transform."""

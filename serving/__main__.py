@@ -1,10 +1,13 @@
-"""`python -m serving`: refuse with a sentence, or load, warm, listen, and drain on SIGTERM."""
+"""`python -m serving`: load and warm up the model, serve HTTP, and drain on SIGTERM.
+
+Expected errors are printed as a sentence, and the process exits with status 1.
+"""
 
 import os
 import signal
 
-# Until uvicorn takes over there is nothing to drain, and nothing that may be torn down while
-# OpenVINO compiles on threads of its own: SystemExit there has ended the process by SIGABRT.
+# Until uvicorn installs its handlers there is nothing to drain. Exit immediately: SystemExit while
+# OpenVINO compiles on its own threads has ended the process with SIGABRT.
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda *_: os._exit(0))
 
@@ -29,20 +32,20 @@ from serving.settings import SettingError, Settings
 from serving.temporary import temporary_folder
 
 KEEP_ALIVE_SECONDS = 90
-"""Longer than a caller keeps an idle connection, so that none writes to a closed one."""
+"""Longer than clients keep idle connections, so that none writes to a closed one."""
 
 DRAIN_SECONDS = 25
-"""SageMaker kills the container 30 seconds after SIGTERM."""
+"""The time for draining; SageMaker kills the container 30 s after SIGTERM."""
 
 MAX_CONNECTIONS = 2_048
-"""Open at once, idle ones included; the next one is answered 503."""
+"""The most open connections, including idle ones; further ones are answered 503."""
 
 logger = logging.getLogger("serving")
 
 
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    # What a decoder thinks of a strange file is not worth a line, and the lines would be many.
+    # Pillow's warnings about unusual files would fill the log.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         settings = Settings.from_env(os.environ, hardware.available_processors())
@@ -55,11 +58,14 @@ def main() -> int:
 
 
 class AddressError(SortboxError, OSError):
-    """The server cannot listen where it was told to."""
+    """The server cannot listen on the configured address."""
 
 
 def serve(settings: Settings) -> None:
-    """Listens only once the model is warm, so that the first /ping answered is a true one."""
+    """Load the model, warm it up, and then listen, so that /ping is not answered before that.
+
+    Raises AddressError, ModelLoadError, UnusableGpuError.
+    """
     started = time.perf_counter()
     listener = _bind(settings.host, settings.port)
     classifier = load_classifier(settings)
@@ -94,6 +100,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def load_classifier(settings: Settings) -> Classifier:
+    """Load and warm up the model. Raises ModelLoadError, UnusableGpuError."""
     loaded = archive.read(settings.model_dir, settings.model_id)
     workers = hardware.available_processors()
     classifier = Classifier(
@@ -104,7 +111,7 @@ def load_classifier(settings: Settings) -> Classifier:
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
-    """Uvicorn drains first and then raises the signal again: to have ended so is success."""
+    """Uvicorn raises the signal again after draining: exit with status 0."""
     raise SystemExit(0)
 
 

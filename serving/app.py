@@ -1,8 +1,8 @@
-"""The SageMaker container contract over HTTP: /ping, /invocations, /execution-parameters.
+"""SageMaker's container contract over HTTP: /ping, /invocations, /execution-parameters.
 
-Three kinds of answer: replies about the image (200, or 4xx with a Refused body; always 200 in a
-transform job, where one failed object would mark the whole job Failed), trouble with the request
-(4xx with a message), and ours (429 and 503 to come back later, 500 for a fault).
+There are three kinds of answers: replies about the image (200, or a 4xx with a Refused body; always
+200 in a transform job, because one failed object would fail the whole job), errors of the request
+(4xx with a message), and errors of the server (429 and 503: try again later; 500: a bug).
 """
 
 import asyncio
@@ -26,20 +26,21 @@ from serving.negotiation import RequestError
 from serving.settings import Settings
 
 BODY_SECONDS = 60
-"""InvokeEndpoint gives up after 60 seconds; a slower sender only holds a place in the queue."""
+"""The time for receiving a body. InvokeEndpoint gives up after 60 s, so a slower sender would only
+occupy a place in the queue."""
 
 IDLE_SECONDS = 10
-"""Who sends nothing more of a body for so long gives up the place: others are waiting for it."""
+"""The longest pause within a body; then the request is ended, to free its place in the queue."""
 
 RESPONSE_SECONDS = 50
-"""From the body's last byte. Callers wait longer: 503 tells them more than a time-out would."""
+"""The time for answering, from the body's last byte: 503 after it, before the caller times out."""
 
 STATUS_CODES: dict[Code, int] = {"too_large": 413, "unsupported_content_type": 415}
 
 BUSY_STATUS = 429
-"""Of an endpoint that has no place: SageMaker counts it in Invocation4XXErrors, and the alarm that
-undoes an update watches Invocation5XXErrors (developer guide, "Endpoint invocation metrics"). Batch
-Transform tries 5xx again, and a 4xx is the end of that object."""
+"""The status of a busy endpoint. SageMaker counts it in Invocation4XXErrors, and the alarm that
+rolls an update back watches Invocation5XXErrors (developer guide, "Endpoint invocation metrics"). A
+transform job gets 503 instead: Batch Transform retries a 5xx, and a 4xx fails the object."""
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
@@ -48,7 +49,7 @@ T = TypeVar("T")
 
 
 class InferenceService:
-    """The three routes. The bound on requests in flight is one on bodies in memory too."""
+    """The three routes. The limit on requests in flight also limits the bodies in memory."""
 
     def __init__(self, classifier: Classifier, settings: Settings) -> None:
         self._classifier = classifier
@@ -103,7 +104,7 @@ class InferenceService:
         )
 
     async def _thumbnail(self, request: Request) -> Response:
-        """One at a time, and few may wait: classifying comes first."""
+        """Thumbnails are made one at a time and few may wait, as classification has priority."""
         if self._thumbnails >= self._settings.max_thumbnails:
             raise QueueFullError
         self._thumbnails += 1
@@ -129,7 +130,11 @@ class InferenceService:
             self._in_flight -= 1
 
     def _reject(self, error: UndecodableError) -> Response:
-        """A job that declares a wrong content type may fail: no image of it was looked at."""
+        """The response for an image that cannot be classified.
+
+        In a transform job the status is 200, except for a wrong content type (415), which concerns
+        the job's request and not its images.
+        """
         reply = Refused(self._classifier.server, error.code, error.message)
         status = STATUS_CODES.get(error.code, 400)
         return _json_response(
@@ -142,9 +147,10 @@ def _busy(status: int) -> Response:
 
 
 async def _read_body(request: Request, max_bytes: int) -> bytes:
-    """Raises UndecodableError (too_large) as soon as the bound is passed, before the rest is read.
+    """Receive the body.
 
-    TimeoutError where the sender falls silent or is too slow.
+    Raises UndecodableError (too_large) as soon as it exceeds `max_bytes`, without reading the rest,
+    and TimeoutError if the sender pauses too long or is too slow.
     """
     too_large = UndecodableError("too_large", f"The file is larger than {max_bytes:,} bytes.")
     if int(request.headers.get("Content-Length", "0")) > max_bytes:
@@ -158,13 +164,14 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
             if body.tell() + len(chunk) > max_bytes:
                 raise too_large
             body.write(chunk)
-    return body.getvalue()  # shares the memory; a join would hold a large body twice
+    return body.getvalue()  # shares the buffer's memory, unlike joining chunks
 
 
 async def _await_unless_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Ends the work once nobody waits for it: ClientDisconnect, or TimeoutError before they go.
+    """Await `work`, and cancel it if the client disconnects or RESPONSE_SECONDS have passed.
 
-    Of a request whose body was read, all that can come is that its caller has gone.
+    Raises ClientDisconnect or TimeoutError. After the body, `request.receive()` returns only when
+    the client disconnects.
     """
     answer, disconnected = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
     try:
@@ -195,11 +202,12 @@ def _message_response(status: int, message: str, headers: dict[str, str] | None 
 
 
 async def _handle_fault(request: Request, error: Exception) -> Response:
-    """Starlette raises the error again once this is sent, and the server logs it."""
+    """The response to a bug. Starlette raises the error again after it, and uvicorn logs it."""
     return _message_response(500, "The server failed; the image was not judged.")
 
 
 def create_app(classifier: Classifier, settings: Settings) -> Starlette:
+    """The ASGI application; it closes the classifier at shutdown."""
     service = InferenceService(classifier, settings)
 
     @asynccontextmanager

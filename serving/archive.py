@@ -1,4 +1,4 @@
-"""The unpacked model archive: read once, and only if it is the model that was promised."""
+"""The unpacked model archive: read it, and verify that it is the expected model."""
 
 import hashlib
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ from serving.files import read_regular
 
 
 class ModelLoadError(SortboxError, ValueError):
-    """This model cannot be served; the sentence says why."""
+    """The model cannot be served; the sentence says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Each engine reads the files it needs, and only as the card names them."""
+    """A model in a folder. Engines read the files they need, verified against the card."""
 
     card: ModelCard
     folder: Path
 
     def weights(self) -> bytes:
-        """A safetensors file. Raises ModelLoadError."""
+        """The content of the safetensors file. Raises ModelLoadError."""
         return self._read_verified(WEIGHTS, self.card.weights_sha256)
 
     def openvino(self, compiled: Compiled) -> tuple[bytes, bytes]:
-        """The network's layers, and their values. Raises ModelLoadError."""
+        """The network's topology (XML) and its weights (bin). Raises ModelLoadError."""
         if set(compiled.files) != {TOPOLOGY, VALUES}:
             raise ModelLoadError(
                 f"{self.folder / CARD} names other files than {TOPOLOGY}, {VALUES}"
@@ -56,7 +56,7 @@ class Archive:
 
 
 def read(folder: Path, expected: ModelId) -> Archive:
-    """Raises ModelLoadError unless the card is the promised one."""
+    """Read the card. Raises ModelLoadError if it is invalid or not of the `expected` model."""
     card = _read_card(folder)
     if card.digest != expected.digest:
         raise ModelLoadError(
@@ -76,7 +76,8 @@ def _read_card(folder: Path) -> ModelCard:
 
 
 def _read_file(folder: Path, name: str) -> bytes:
-    """SageMaker has unpacked the archive, whatever was in it."""
+    """Read a file of the archive. Untrusted: SageMaker unpacks any archive. Raises
+    ModelLoadError."""
     try:
         return read_regular(folder / name, FILE_BYTES[name])
     except OSError as error:

@@ -1,8 +1,8 @@
-"""Natural batching: block for one call, take what is already waiting, never wait for a crowd.
+"""Natural batching: a worker takes the calls that are waiting, and never waits for more.
 
-While batches are being answered the next ones gather by themselves, so batches grow with the load
-and a lone call waits for nobody. A worker leaves each idle neighbour its share of what waits. What
-it costs: a thread a core, and no way to prefer one call to another.
+Calls gather while the workers are busy, so that batches grow with the load and a single call is not
+delayed. A worker leaves the other idle workers their share of the waiting calls. It costs one
+thread per core, and there are no priorities.
 """
 
 from collections import deque
@@ -21,17 +21,17 @@ Batch = list[tuple[Call, "Future[Answer]"]]
 
 
 class QueueFullError(SortboxError):
-    """As many calls are waiting as may."""
+    """The queue is full; try again later."""
 
 
 class Progress:
-    """Of calls that wait or are worked on. One whose worker hangs counts."""
+    """Detects a stall: calls are pending, and none has been completed for some time."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._under_way = 0
         self._last = monotonic()
-        """When one was last done with, or when the first came while none was under way."""
+        """When a call was last completed, or when the first one arrived after an idle time."""
 
     def begin(self) -> None:
         with self._lock:
@@ -40,7 +40,7 @@ class Progress:
             self._under_way += 1
 
     def end(self, calls: int = 1, cancelled: bool = False) -> None:
-        """A call that was `cancelled` while it waited says nothing about the workers."""
+        """A call that was `cancelled` while waiting is no sign of progress."""
         with self._lock:
             self._under_way -= calls
             if not cancelled:
@@ -59,7 +59,10 @@ class Batcher(Generic[Call, Answer]):
         max_batch: int,
         max_waiting: int,
     ) -> None:
-        """`answer(calls, alone)`, called by `workers` threads at once; alone: by no other now."""
+        """Start `workers` threads that call `process(calls, exclusive)`.
+
+        `exclusive` is True if no other thread is calling it. A batch has at most `max_batch` calls.
+        """
         self._process = process
         self._max_batch = max_batch
         self._max_waiting = max_waiting
@@ -80,11 +83,11 @@ class Batcher(Generic[Call, Answer]):
         return all(thread.is_alive() for thread in self._threads)
 
     def is_stalled(self, seconds: float) -> bool:
-        """Whether there is work, and no worker has finished anything for so long."""
+        """Whether calls are pending and none was completed in the last `seconds`."""
         return self._progress.is_stalled(seconds)
 
     def submit(self, call: Call) -> "Future[Answer]":
-        """Raises QueueFullError at once where `max_waiting` calls are waiting."""
+        """Queue a call. Raises QueueFullError if `max_waiting` calls are waiting."""
         future: Future[Answer] = Future()
         with self._condition:
             if len(self._waiting) >= self._max_waiting:
@@ -95,7 +98,7 @@ class Batcher(Generic[Call, Answer]):
         return future
 
     def close(self) -> None:
-        """Answers what is waiting, then returns. No call may be submitted any more."""
+        """Process the waiting calls, then end the threads. Do not submit calls afterwards."""
         with self._condition:
             self._open = False
             self._condition.notify_all()
@@ -107,7 +110,7 @@ class Batcher(Generic[Call, Answer]):
             self._run_batch(*batch)
 
     def _next_batch(self) -> "tuple[Batch[Call, Answer], bool] | None":
-        """What this worker is to answer, and whether alone; None when all is answered."""
+        """The next batch, and whether it is exclusive; None when closed and empty."""
         with self._condition:
             while not self._waiting and self._open:
                 self._condition.wait()
@@ -126,7 +129,7 @@ class Batcher(Generic[Call, Answer]):
         try:
             answers = self._process(calls, exclusive) if live else ()
             pairs = list(zip(futures, answers, strict=True))
-        except Exception as error:  # a door: whatever it is, it belongs to the callers
+        except Exception as error:  # any error is passed to the callers
             self._finish_batch(len(batch))
             for future in futures:
                 future.set_exception(error)
@@ -136,7 +139,7 @@ class Batcher(Generic[Call, Answer]):
             future.set_result(answer)
 
     def _finish_batch(self, calls: int) -> None:
-        """Before the answers go out: who asks again at once must not find this worker busy."""
+        """Called before results are set, so that an immediate next call finds this worker idle."""
         with self._condition:
             self._busy -= 1
             self._progress.end(calls)

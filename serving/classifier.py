@@ -1,8 +1,8 @@
-"""From a request's body to replies: wait for a worker, decode, ask the network, choose labels.
+"""From a request's body to a reply: decode, run the network, select the best labels.
 
-Only JPEGs that are cheap by their structure are decoded by the workers, beside the network. All
-else goes to decoder processes, small files to others than large ones, so that whatever a file costs
-nobody else waits for it.
+The worker threads decode only JPEGs that are cheap according to their structure. All other files
+are decoded in separate processes, with different pools for small and large files, so that an
+expensive file does not delay others.
 """
 
 import asyncio
@@ -36,21 +36,20 @@ from serving.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class ScoredImage:
+    """A cropped image with its probabilities, one per label of the card."""
+
     image: CroppedImage
     scores: NDArray[np.float32]
     model_ms: float
-    """How long the network took for the batch that this image was in."""
+    """The time in milliseconds that the network took for the batch with this image."""
 
 
 class NotCheapError(Exception):
-    """This JPEG would hold up a worker, or is not an ordinary one."""
+    """The JPEG would occupy a worker for too long, or is not an ordinary one."""
 
 
 DecodeCall = Callable[[], CroppedImage]
-"""From a body to what the network takes, once a worker is free for it.
-
-May raise UndecodableError or NotCheapError.
-"""
+"""Decodes and crops a body in a worker thread. May raise UndecodableError or NotCheapError."""
 
 MAX_SMALL_BYTES = 1_000_000
 MAX_SMALL_PIXELS = 1_000_000
@@ -59,14 +58,14 @@ SMALL_TEXT_BYTES = 2 * bounds.PNG_TEXT_BYTES
 """Of a PNG: a profile and one text more, 5 ms at most."""
 
 SMALL_CPU_SECONDS = 0.05
-"""What claims to be small has so much processor time before it counts as large."""
+"""The processor time of a file that seems to be small; beyond it, it is treated as large."""
 
 LARGE_NICENESS = 5
-"""Where processors are short, a third of the time that small files and the network get."""
+"""Added niceness: with contention, a third of the time that small files and the network get."""
 
 
 class Classifier:
-    """One worker a core: each takes some of what waits, decodes it, and runs the network on it."""
+    """Classifies images with one worker thread per core, each of which decodes and runs batches."""
 
     def __init__(
         self, card: ModelCard, engine: Engine, settings: Settings, workers: int = 1
@@ -89,20 +88,24 @@ class Classifier:
 
     @property
     def is_alive(self) -> bool:
-        """Whether all threads live, and none of those who work has stalled."""
+        """Whether all threads are alive, and neither workers nor decoders have stalled."""
         parts = (self._batcher, self._small, self._large)
         seconds = self._settings.stall_seconds
         return self._batcher.is_alive and not any(part.is_stalled(seconds) for part in parts)
 
     def warm_up(self) -> None:
-        """The first pass of each size allocates and chooses kernels: not on a caller's time."""
+        """Run each batch size once, which allocates memory and selects kernels."""
         side = self._card.preprocessing.crop
         for count in {1, self._settings.max_batch}:
             self._engine(np.zeros((count, side, side, 3), np.uint8), count == 1)
         start_fork_server()
 
     async def classify_file(self, body: bytes, top_k: int) -> Labelled:
-        """Raises UndecodableError for the body, and to retry QueueFullError, DecoderLostError."""
+        """Classify an image file.
+
+        Raises UndecodableError if it cannot be decoded; QueueFullError and DecoderLostError if the
+        caller should retry.
+        """
         image_format = detect_format(body)
         if image_format == "jpeg":
             with suppress(NotCheapError):
@@ -113,7 +116,7 @@ class Classifier:
         return self._encode_response(await self._predict(lambda: photo), top_k)
 
     async def make_thumbnail(self, body: bytes) -> bytes:
-        """A JPEG. Raises UndecodableError, and to retry QueueFullError, DecoderLostError."""
+        """A small JPEG of the image. Raises as `classify_file`."""
         detect_format(body)
         try:
             return await self._large.make_thumbnail(body)
@@ -121,9 +124,10 @@ class Classifier:
             raise self._too_expensive() from error
 
     async def classify_array(self, body: bytes, top_k: int) -> Labelled | list[Labelled]:
-        """Raises UndecodableError for the body; QueueFullError where too many wait.
+        """Classify a `.npy` array of one image or several.
 
-        Of many images a batch at a time, so that others take turns with them.
+        Several images are submitted one batch at a time, to share the workers with other requests.
+        Raises UndecodableError, QueueFullError.
         """
         limits = self._settings.max_pixels, self._settings.max_arrays
         loop = asyncio.get_running_loop()
@@ -141,7 +145,7 @@ class Classifier:
                 return [self._encode_response(entry, top_k) for entry in scored]
 
     def close(self) -> None:
-        """Answers what is waiting, then ends the threads and processes."""
+        """Process the waiting requests, then end the threads and processes."""
         self._arrays.shutdown()
         self._small.close()
         self._large.close()
@@ -195,7 +199,7 @@ class Classifier:
     def _predict_batch(
         self, calls: Sequence[DecodeCall], exclusive: bool
     ) -> list[ScoredImage | UndecodableError | NotCheapError]:
-        """One an image: what is wrong with one is not its neighbours' trouble."""
+        """One result per call: an error of one image does not affect the others."""
         decoded = [_decode_request(call) for call in calls]
         photos = [photo for photo in decoded if isinstance(photo, CroppedImage)]
         if not photos:
@@ -217,10 +221,10 @@ def _decode_request(call: DecodeCall) -> CroppedImage | UndecodableError | NotCh
 
 
 def is_small(body: bytes, image_format: Format) -> bool:
-    """By what it claims; what claims too little only loses SMALL_SECONDS by it.
+    """Whether the file claims to be small. A false claim costs at most SMALL_CPU_SECONDS.
 
-    What JPEG, HEIF and TIFF claim takes a walk through the file, so of few bytes only. Raises
-    UndecodableError for too many of their parts.
+    For JPEG, HEIF and TIFF the size is found by parsing, which is limited to MAX_PARSED_BYTES.
+    Raises UndecodableError if a file has too many parts.
     """
     max_bytes = MAX_PARSED_BYTES if image_format in PIXEL_COUNTERS else MAX_SMALL_BYTES
     if len(body) > max_bytes or (
@@ -247,6 +251,6 @@ PIXEL_COUNTERS: Mapping[Format, Callable[[bytes], int]] = MappingProxyType(
 
 
 def top_labels(scores: NDArray[np.float32], labels: Sequence[str], top_k: int) -> tuple[Label, ...]:
-    """Best first; equal scores in the order of the card."""
+    """The `top_k` labels, highest score first; equal scores are in the order of the card."""
     order = np.argsort(-scores, kind="stable")[:top_k]
     return tuple(Label(labels[index], round(float(scores[index]), 6)) for index in order)

@@ -1,4 +1,4 @@
-"""Files that strangers put somewhere, read without waiting for what is no file."""
+"""Read untrusted files without blocking on pipes, devices and the like."""
 
 import errno
 import os
@@ -15,16 +15,16 @@ FILE_KINDS = {
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
-    """The content of a regular file of at most `most` bytes, or of a link to one.
+    """The content of a regular file of at most `max_bytes`, or of a link to one.
 
-    Opened without waiting, and looked at before anything is read: a pipe without a writer would
-    hold the reader for ever, and a device has no end. A file that grows meanwhile is cut at the
-    size that it had. Raises OSError with a reason in `strerror`.
+    The file is opened without blocking and checked before it is read: a pipe without a writer would
+    block forever, and a device has no end. A file that grows meanwhile is truncated at the size it
+    had. Raises OSError with a reason in `strerror`.
     """
     flags = os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags | os.O_NONBLOCK)
-    except BlockingIOError:  # a lease, such as a file server holds: it gives it back on being asked
+    except BlockingIOError:  # a lease of a file server, which a blocking open waits for
         check_regular(path.stat(), path, max_bytes)
         descriptor = os.open(path, flags)
     with os.fdopen(descriptor, "rb") as file:
@@ -34,7 +34,7 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
 
 
 def check_regular(status: os.stat_result, path: Path, max_bytes: int) -> None:
-    """Raises OSError for what is no regular file, or larger than `most` bytes."""
+    """Raises OSError if it is not a regular file, or is larger than `max_bytes`."""
     if not stat.S_ISREG(status.st_mode):
         kind = FILE_KINDS.get(stat.S_IFMT(status.st_mode), "something else")
         raise OSError(errno.EINVAL, f"it is {kind} and no regular file", str(path))

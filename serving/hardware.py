@@ -11,7 +11,10 @@ DEVICES = Path("/dev")
 
 
 def available_processors(cpu_max: Path = CGROUP_CPU_MAX) -> int:
-    """The affinity mask, limited by the container's quota (cgroup v2: "QUOTA PERIOD")."""
+    """The number of usable processors: the affinity mask, limited by the container's CPU quota.
+
+    `cpu_max` is a file of cgroup v2, with "QUOTA PERIOD" in microseconds.
+    """
     processors = len(os.sched_getaffinity(0))
     try:
         quota, period = cpu_max.read_text().split()
@@ -23,13 +26,13 @@ def available_processors(cpu_max: Path = CGROUP_CPU_MAX) -> int:
 
 
 class UnusableGpuError(SortboxError):
-    """The machine has a GPU that nothing here can use, and a GPU's price."""
+    """The machine has a GPU, and a GPU's price, but this image cannot use it."""
 
 
 def has_gpu(is_required: bool = False, devices: Path = DEVICES) -> bool:
-    """Whether PyTorch can use a GPU. Imports PyTorch, which takes seconds, only with a driver.
+    """Whether PyTorch can use a GPU. Imports PyTorch, which takes seconds, only if there is one.
 
-    Raises UnusableGpuError where one `is_required` to be used if it is there, and cannot be.
+    With `is_required`, raises UnusableGpuError if the machine has a GPU that cannot be used.
     """
     if not any(devices.glob("nvidia[0-9]*")):
         return False

@@ -1,4 +1,4 @@
-"""What a request's headers ask for."""
+"""Content negotiation: interpret a request's headers."""
 
 from typing import Literal
 
@@ -10,11 +10,11 @@ MAX_TOP_K = 1_000
 Media = Literal["file", "array"]
 
 FILE_CONTENT_TYPES = frozenset(("", "application/x-image", "application/octet-stream"))
-"""The declared type only chooses between a file and an array: a file's format is seen, not told."""
+"""The content types of files, besides image/*. The format of a file is detected by its bytes."""
 
 
 class RequestError(SortboxError):
-    """The request is at fault, not the image."""
+    """The request is invalid, as opposed to the image; `status` is the HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -23,7 +23,8 @@ class RequestError(SortboxError):
 
 
 def media_kind(content_type: str) -> Media:
-    """Raises UndecodableError (unsupported_content_type)."""
+    """Whether the body is a file or an array. Raises UndecodableError
+    (unsupported_content_type)."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-npy":
         return "array"
@@ -37,21 +38,21 @@ def media_kind(content_type: str) -> Media:
 
 
 def wants_thumbnail(accept: str) -> bool:
-    """Whether nothing but a JPEG will do."""
+    """Whether the client accepts only a JPEG, which requests a thumbnail."""
     return accept.strip().lower() == "image/jpeg"
 
 
 def check_accept(accept: str) -> None:
-    """Raises RequestError (406) unless JSON will do."""
+    """Raises RequestError (406) unless the client accepts JSON."""
     kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
     if not kinds & {"", "*/*", "application/*", "application/json"}:
         raise RequestError(406, "The answer is application/json, which Accept does not allow.")
 
 
 def top_k(attributes: str, default: int) -> int:
-    """From InvokeEndpoint's CustomAttributes, `top_k=3`; other attributes are not ours to judge.
+    """The number of labels, from InvokeEndpoint's CustomAttributes: `top_k=3`.
 
-    Raises RequestError (400).
+    Other attributes are ignored. Raises RequestError (400) for an invalid number.
     """
     for attribute in attributes.replace(";", ",").split(","):
         name, _, text = attribute.partition("=")

@@ -1,4 +1,4 @@
-"""Networks by the name that stands on the model card."""
+"""Create networks by the architecture's name on the model card."""
 
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
@@ -15,7 +15,7 @@ def create_network(architecture: str, labels: int) -> nn.Module:
 
 
 def _create_torchvision(architecture: str, labels: int) -> nn.Module:
-    from torchvision import models  # seconds to import, and the bundled model needs none of it
+    from torchvision import models  # takes seconds, and the bundled model does not need it
 
     if architecture not in models.list_models(module=models):
         raise ValueError(

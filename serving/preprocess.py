@@ -1,4 +1,4 @@
-"""The one preprocessing: evaluation, endpoint, batch and quantisation all call it."""
+"""Preprocessing, shared by evaluation, endpoint, batch and quantisation."""
 
 from math import ceil
 
@@ -13,7 +13,7 @@ Pixels = NDArray[np.uint8]
 """Cropped images: (…, crop, crop, 3), 0 to 255."""
 
 Inputs = NDArray[np.float32]
-"""What a network takes: (images, 3, crop, crop), channels last in memory, normalised."""
+"""A network's input: (images, 3, crop, crop), float32, normalised; channels last in memory."""
 
 INTERPOLATIONS = {
     "nearest": cv2.INTER_NEAREST,
@@ -23,13 +23,13 @@ INTERPOLATIONS = {
 }
 
 MIN_AREA_STEP = 2
-"""Beyond this many pixels a side for one, all of them are averaged: to skip some would alias."""
+"""If the image is reduced by more than this factor, pixels are averaged, to avoid aliasing."""
 
-cv2.setNumThreads(1)  # images are spread over the cores, not the rows of one
+cv2.setNumThreads(1)  # images are distributed over the cores, not the rows of one image
 
 
 def check(preprocessing: Preprocessing) -> None:
-    """Raises ValueError for numbers that no image can be prepared by."""
+    """Raises ValueError if no image can be preprocessed with these numbers."""
     if not 1 <= preprocessing.crop <= preprocessing.resize <= 4096:
         raise ValueError("preprocessing needs 1 <= crop <= resize <= 4096")
     if len(preprocessing.mean) != 3 or len(preprocessing.std) != 3 or min(preprocessing.std) <= 0:
@@ -41,15 +41,14 @@ def check(preprocessing: Preprocessing) -> None:
 
 
 def shorter_side(preprocessing: Preprocessing) -> int:
-    """The detail a decoder must keep, in pixels of the image's shorter side."""
+    """The resolution that a decoder must keep, in pixels of the image's shorter side."""
     return preprocessing.resize
 
 
 def crop(image: Image.Image | Pixels, preprocessing: Preprocessing) -> Pixels:
-    """RGB to (crop, crop, 3): the shorter side resized to `resize`, then the centre cropped.
+    """Resize the shorter side to `resize`, and crop the centre. (H, W, 3) RGB to (crop, crop, 3).
 
-    Both at once, by resizing only the centre: of a strip of 65535 x 1 pixels the whole would be
-    4 gigapixels large.
+    Only the centre is resized: a whole strip of 65535 x 1 pixels would become 4 gigapixels.
     """
     pixels: Pixels = np.asarray(image)
     height, width, _ = pixels.shape
@@ -72,7 +71,7 @@ def crop(image: Image.Image | Pixels, preprocessing: Preprocessing) -> Pixels:
 def _sample(
     square: Pixels, top: float, left: float, step: float, preprocessing: Preprocessing
 ) -> Pixels:
-    """One sample every `step` pixels, in the middle of each: exact where the box is fractional."""
+    """Sample every `step` pixels, at the middle of each step; exact for a fractional box."""
     middle = (step - 1) / 2
     inverse = np.array([[step, 0, left + middle], [0, step, top + middle]])
     flags = INTERPOLATIONS[preprocessing.interpolation] | cv2.WARP_INVERSE_MAP
@@ -87,7 +86,7 @@ def _sample(
 
 
 def normalise(pixels: Pixels, preprocessing: Preprocessing) -> Inputs:
-    """(images, crop, crop, 3) to the network's input."""
+    """(images, crop, crop, 3) uint8 to the network's input, (images, 3, crop, crop) float32."""
     scale, offset = scale_and_offset(preprocessing)
     return (pixels * scale - offset).transpose(0, 3, 1, 2)
 
@@ -95,9 +94,9 @@ def normalise(pixels: Pixels, preprocessing: Preprocessing) -> Inputs:
 def scale_and_offset(
     preprocessing: Preprocessing,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Of each channel: a network sees pixel * scale - offset.
+    """Scale and offset of each channel: a network's input is `pixel * scale - offset`.
 
-    Mean and deviation are of values 0 to 1.
+    The card's means and deviations are for values from 0 to 1, pixels are from 0 to 255.
     """
     std = np.array(preprocessing.std, np.float32)
     mean = np.array(preprocessing.mean, np.float32)

@@ -1,8 +1,8 @@
-"""HTTP/1.1 as uvicorn reads it, with bounds on what it leaves unbounded: heads, trailers and time.
+"""Uvicorn's HTTP/1.1 protocol with limits on the size and time of headers and trailers.
 
-Uvicorn keeps a head of any length, and joins one long header in quadratic time: a single caller
-who sends 200 MB of it stops the event loop for minutes. It also waits for ever for the end of a
-head, so that 2,048 half heads keep everybody out.
+Uvicorn accepts headers of any length and joins a long one in quadratic time: a single client that
+sends 200 MB of header stops the event loop for minutes. It also waits forever for the end of the
+headers, so that 2,048 incomplete ones exhaust the connections.
 """
 
 from asyncio import TimerHandle, Transport
@@ -10,21 +10,24 @@ from asyncio import TimerHandle, Transport
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 64 * 1024
-"""Of a head, of trailers, or of a chunk's extensions; what one read brings beyond is let through.
+"""The limit for headers, trailers, or a chunk's extensions; one read may exceed it.
 InvokeEndpoint's headers take a few KB."""
 
 HEAD_SECONDS = 10
 REQUEST_SECONDS = 75
-"""From the end of a head: longer than the application waits for a body, so that it answers."""
+"""The time for a body, from the end of the headers. Longer than the application's own limit, so
+that the application answers first."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
+    """Answers 400 to headers that are too long, and closes connections that are too slow."""
+
     head_bytes = HEAD_BYTES
     head_seconds: float = HEAD_SECONDS
     request_seconds: float = REQUEST_SECONDS
 
     _unparsed = 0
-    """Bytes since the last end of a head, piece of a body, or end of a request."""
+    """Bytes received since the last end of headers, part of a body, or end of a request."""
     _timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -63,7 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _limit(self, seconds: float | None) -> None:
-        """Closes the connection after so long, instead of after what was said before."""
+        """Restart the timer that closes the connection; None stops it."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if seconds is None else self.loop.call_later(seconds, self._end)

@@ -1,4 +1,4 @@
-"""What the process is told by its environment, as one frozen value."""
+"""The settings of the server, read from its environment once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ MAX_TRANSFORM_CONCURRENCY = 100
 """Batch Transform: payload x concurrency <= 100 MB, and concurrency <= 100."""
 
 BATCHES_PER_CORE = 2
-"""Batches under way for each core, so that the next is waiting when one is done."""
+"""Batches per core that a transform job has in flight, so that the next one is always waiting."""
 
 PAYLOAD_VARIABLE = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
 
 MAX_PILLOW_PIXELS = 89_478_485
-"""Above this Pillow has a limit of its own; ours must come first."""
+"""Pillow's own limit; ours must not exceed it."""
 
 
 EngineChoice = Literal["auto", "openvino", "torch"]
 
 
 class SettingError(SortboxError, ValueError):
-    """A setting is missing or wrong; the sentence names it."""
+    """A setting is missing or invalid; the sentence names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,41 +42,47 @@ class Settings:
     container: str
     batch: bool
     max_payload_mb: int
-    """What a transform job may send in one request; 0 is SageMaker's word for "unbounded"."""
+    """The largest request of a transform job, in MB; 0 is SageMaker's value for "unlimited"."""
     max_concurrent_transforms: int
     top_k: int
     queue: int
     """Requests held at once, bodies included; the next one is answered 429, in a job 503."""
     max_batch: int
-    """On two cores EfficientNet-Lite0 is slower an image in eights than in fours (caches)."""
+    """The largest batch. On two cores, EfficientNet-Lite0 is slower per image in batches of eight
+    than of four, because of the caches."""
     engine: EngineChoice
-    """auto: PyTorch on a GPU, else OpenVINO where the archive brings it, else PyTorch."""
+    """auto: PyTorch on a GPU, else OpenVINO if the archive has its files, else PyTorch."""
     requires_gpu: bool
-    """A GPU that the machine has and PyTorch cannot use stops the server."""
+    """Whether the server exits if the machine has a GPU that PyTorch cannot use."""
     max_arrays: int
-    """Images in one application/x-npy body."""
+    """The most images in one application/x-npy body."""
     max_pixels: int
     max_body_bytes: int
     max_decodes: int
-    """Expensive files decoded at once, each in a process of its own of at most 600 MB."""
+    """The most expensive files that are decoded at once, each in its own process of up to 600
+    MB."""
     decode_ms: int
-    """Processor time that one file may take; what takes more is refused as too_expensive."""
+    """The processor time for decoding one file, in ms; beyond it the file is too_expensive."""
     stall_seconds: int
-    """/ping answers 503 where no worker has finished anything for so long while work waits."""
+    """/ping answers 503 if work is pending and none was completed for this many seconds."""
 
     @property
     def max_large(self) -> int:
-        """Large files that may wait: half of all requests, and whatever a transform job sends."""
+        """The most large files that may wait: half of all requests; in a transform job, all that it
+        sends at once."""
         return max(self.queue // 2, self.max_concurrent_transforms if self.batch else 0)
 
     @property
     def max_thumbnails(self) -> int:
-        """Requests for thumbnails held at once: classifying comes first."""
+        """The most requests for thumbnails at once, because classification has priority."""
         return max(1, self.queue // 8)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], processors: int) -> "Settings":
-        """Raises SettingError, naming the first setting that is missing or wrong."""
+        """Read the settings; the defaults of some depend on the number of `processors`.
+
+        Raises SettingError, naming the first setting that is missing or invalid.
+        """
         payload = _parse_integer(environ, PAYLOAD_VARIABLE, 6, 0, MAX_TRANSFORM_MEGABYTES)
         queue = _parse_integer(environ, "SORTBOX_QUEUE", min(256, 32 * processors), 1, 10_000)
         max_batch = _parse_integer(environ, "SORTBOX_MAX_BATCH", 4, 1, 256)

@@ -1,7 +1,7 @@
-"""The server's folder for temporary files, which goes with it, or before the next server starts.
+"""The server's folder for temporary files, deleted at its end, or by the next server.
 
-`multiprocessing` keeps the socket of its fork server in one, and leaves it where the server is
-killed. A server holds a lock on its folder; the kernel lets go of it, whatever ends the server.
+`multiprocessing` keeps the socket of its fork server in it, and leaves it behind if the server is
+killed. A server holds a lock on its folder, which the kernel releases however the server ends.
 """
 
 import fcntl
@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FOLDER_PREFIX = "sortbox."
-"""Of nothing else, since what nobody holds is removed; and short: a socket's path has 107 bytes."""
+"""Folders with this prefix that are not locked are deleted, so nothing else may use it. Short,
+because the path of a socket is limited to 107 bytes."""
 
 SHORT = "/tmp"
 PLACE_BYTES = 54
@@ -23,9 +24,9 @@ PLACE_BYTES = 54
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Of this process, for all that it makes by `tempfile`. Removes those of dead processes.
+    """Set `tempfile`'s folder to a new one of this process, and delete those of ended processes.
 
-    Where TMPDIR is too long for a socket's path it is in SHORT.
+    It is in SHORT if the path of TMPDIR is too long for a socket.
     """
     place = tempfile.gettempdir()
     if len(os.fsencode(place)) > PLACE_BYTES:
@@ -50,12 +51,12 @@ def _create_locked(place: str) -> tuple[Path, int]:
         lock = _try_lock(folder)
         if lock is not None and folder.exists():
             return folder, lock
-        if lock is not None:  # another server took it for abandoned
+        if lock is not None:  # another server deleted it before it was locked
             os.close(lock)
 
 
 def _try_lock(folder: Path) -> int | None:
-    """A descriptor that holds it; None where it is held, gone, a link, or somebody else's."""
+    """A descriptor that locks the folder; None if it is locked, deleted, a link, or not ours."""
     with suppress(OSError):
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:

@@ -1,1 +1,1 @@
-"""From bytes to an upright RGB image in bounded work, or a sentence that says why not."""
+"""Decode untrusted image files to upright RGB images, with limited work, or reject them."""

@@ -1,7 +1,7 @@
-"""application/x-npy: images as one NumPy array, read without NumPy's own loader.
+"""application/x-npy: read images from a NumPy array without NumPy's own loader.
 
-The header is parsed and every number in it checked against the bytes that are there; the values
-are then viewed in place. Nothing is unpickled and nothing is allocated by a stranger's word.
+The header is parsed, every number in it is checked against the size of the body, and the values are
+viewed in place. Nothing is unpickled, and no claimed size is allocated.
 """
 
 import math
@@ -22,7 +22,7 @@ SHAPE_ADVICE = (
 )
 
 SLICE_PIXELS = 100_000
-"""Of floats at once: a megabyte, which stays in the processor's cache."""
+"""Floats are converted in slices of this many pixels: 1 MB, which fits the processor's cache."""
 
 MAX_TYPE_CHARACTERS = 60
 MAX_AXIS_LENGTH = 2**63
@@ -36,27 +36,30 @@ HEADER_ERRORS = (
     SyntaxError,
     OverflowError,
     RecursionError,
-    MemoryError,  # the parser's word for too many brackets
+    MemoryError,  # raised by the parser for too many nested brackets
     TokenError,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayImage:
-    """H x W x 3."""
+    """One image, H x W x 3."""
 
     image: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayImages:
-    """N x H x W x 3."""
+    """Several images, N x H x W x 3."""
 
     images: NDArray[np.uint8]
 
 
 def read_array(body: bytes, max_pixels: int, max_images: int) -> ArrayImage | ArrayImages:
-    """Three axes are one image, four a list, even of one. Raises UndecodableError."""
+    """Read an array: three axes are one image, four are several, even if only one.
+
+    Raises UndecodableError, also for more than `max_images`, or `max_pixels` in an image.
+    """
     values = _channels_last(_view(body))
     images = values if values.ndim == 4 else values[np.newaxis]
     count, height, width, _ = images.shape
@@ -109,7 +112,7 @@ def _read_header(stream: BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[np.ge
 
 
 def _channels_last(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """The documented order wins: an array that ends in 3 is H x W x 3."""
+    """Move the channels last. An array whose last axis is 3 is taken as H x W x 3."""
     if values.shape[-1] == 3:
         return values
     if values.shape[-3] == 3:
@@ -123,7 +126,7 @@ def _shape_error(shape: tuple[int, ...]) -> UndecodableError:
 
 
 def _to_uint8(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Floats a slice at a time: of halves in 100 MB, all at once would take three times 200 MB."""
+    """Convert to 0..255, floats in slices: 100 MB of float16 would otherwise take 600 MB."""
     if values.dtype == np.uint8:
         return np.ascontiguousarray(values, np.uint8)
     slices = _slices(values)
@@ -144,7 +147,7 @@ def _to_uint8(values: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def _slices(values: NDArray[Any]) -> list[NDArray[Any]]:
-    """Views of rows, or of parts of long ones."""
+    """Views of some rows each, or of parts of long rows."""
     *_, height, width, _ = values.shape
     columns = min(width, SLICE_PIXELS)
     rows = SLICE_PIXELS // columns
@@ -158,5 +161,5 @@ def _slices(values: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def _to_float32(values: NDArray[np.generic]) -> NDArray[np.float32]:
-    with np.errstate(all="ignore"):  # values beyond float32 become infinite, and are refused
+    with np.errstate(all="ignore"):  # values beyond float32 become infinite and are rejected
         return np.asarray(values, np.float32)

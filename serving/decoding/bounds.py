@@ -1,10 +1,9 @@
-"""Bounds on the work of decoding, taken from a file's structure before anything is decoded.
+"""Limits on the work of decoding, checked in the file's structure before it is decoded.
 
-A file can cost far more than its pixels: a progressive JPEG repeats a scan of 53 bytes, a HEIC grid
-its tile, a TIFF points a thousand tags at the same megabytes. Each check reads the structure only,
-stops after a fixed number of steps, and refuses what no camera or program writes. What passes may
-still be slow: the server decodes it within a limit on processor time:
-`serving.decoding.decoder_pool`.
+A file can cost far more than its pixels: a progressive JPEG can repeat a scan of 53 bytes, a HEIC
+grid its tile, and a TIFF can point a thousand tags at the same megabytes. The checks read only the
+structure, stop after a fixed number of steps, and reject what no camera or program writes. A file
+that passes may still be slow; `serving.decoding.decoder_pool` limits its processor time.
 """
 
 import re
@@ -16,17 +15,17 @@ from serving.decoding.sniff import Format, webp_size
 from serving.decoding.undecodable import UndecodableError
 
 MAX_PIXELS = 50_000_000
-"""Of an image that is decoded, for answers and for training; SORTBOX_MAX_PIXELS sets the server's.
+"""The most pixels of an image, for serving and training; SORTBOX_MAX_PIXELS changes the server's.
 """
 
 MAX_SCAN_PIXELS = 600_000_000
-"""Scans x pixels of one JPEG, at 1 to 2 ns each. Programs write about ten scans."""
+"""The most scans x pixels of a JPEG, at 1 to 2 ns each. Programs write about ten scans."""
 
 MAX_SCANS = 200
 MAX_JPEG_SEGMENTS = 10_000
 MAX_PNG_CHUNKS = 1_000
 MIN_PNG_CHUNK_BYTES = 1_024
-"""Beyond MAX_PNG_CHUNKS, a chunk for every KiB; libpng writes one for every 8."""
+"""A PNG may have MAX_PNG_CHUNKS, and one more for every KiB; libpng writes one for every 8 KiB."""
 
 PNG_PACKED = (b"zTXt", b"iTXt", b"iCCP")
 PNG_TEXT_BYTES = 2**20
@@ -39,30 +38,31 @@ MAX_PNG_TEXT_BYTES = 64 * PNG_TEXT_BYTES
 """Pillow's own bound on text, which it checks late, and for profiles not at all."""
 
 MAX_GIF_BLOCKS = 4_096
-"""Of comments and extensions before the first frame; Pillow joins them in quadratic time."""
+"""The most blocks before the first frame; Pillow joins comments in quadratic time."""
 
 MAX_TIFF_TAGS = 4_096
 MAX_TIFF_SEGMENTS = 131_072
-"""Strips or tiles: a row each, for the tallest image in two planes."""
+"""The most strips or tiles: one per row, for the tallest image in two planes."""
 
 TIFF_WIDTH, TIFF_HEIGHT, TIFF_COMPRESSION = 256, 257, 259
 TIFF_OFFSET_TAGS = (273, 324)
 TIFF_JPEG_COMPRESSIONS = (6, 7)
 MAX_TIFF_SEGMENT_SCANS = 4
-"""Of each JPEG-compressed strip or tile: usually one, or one a component."""
+"""The most scans of a JPEG-compressed strip or tile: usually one, or one per component."""
 
 MAX_WEBP_PIXELS = 27_000_000
-"""Pillow's decoder of animations, which decodes stills too, takes 16 bytes a pixel."""
+"""The most pixels of a WebP: Pillow uses its decoder of animations, which takes 16 bytes a
+pixel."""
 
 MAX_HEIF_BOXES = 20_000
 MAX_HEIF_DEPTH = 4
 MAX_HEIF_REFERENCE_BYTES = 1_000_000
 MAX_HEIF_WORK_FACTOR = 3
-"""Pixels decoded for each pixel of the largest allowed image: tiles, alpha, and their overlap."""
+"""The most decoded pixels (tiles, alpha and their overlap), as a multiple of `max_pixels`."""
 
 SOS, EOI = 0xDA, 0xD9
 JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)
-"""Neither a stuffed byte nor a restart marker, which are part of the scan."""
+"""A marker, except stuffed bytes and restart markers, which are part of a scan."""
 
 JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 STANDALONE_MARKERS = frozenset((0x01, 0xD8))
@@ -71,7 +71,7 @@ TIFF_TYPE_BYTES |= {13: 4, 16: 8, 17: 8, 18: 8}
 
 
 def check(body: bytes, form: Format, max_pixels: int) -> None:
-    """Raises UndecodableError (too_expensive) where decoding costs more than any photo."""
+    """Raises UndecodableError (too_expensive) if decoding takes more work than any real image."""
     match form:
         case "jpeg":
             _check_jpeg(body)
@@ -86,7 +86,7 @@ def check(body: bytes, form: Format, max_pixels: int) -> None:
         case "webp":
             _check_webp(body)
         case "bmp":
-            pass  # its cost is that of its pixels
+            pass  # the cost depends on the pixels only
 
 
 def _too_expensive(what: str) -> UndecodableError:
@@ -94,7 +94,7 @@ def _too_expensive(what: str) -> UndecodableError:
 
 
 def estimate_jpeg_scans(body: bytes) -> int:
-    """At least as many as the file has: exact but for bytes in metadata that look like a scan."""
+    """An upper bound of the number of scans; metadata that looks like a scan is counted too."""
     return body.count(b"\xff\xda")
 
 
@@ -105,7 +105,10 @@ def _check_jpeg(body: bytes) -> None:
 
 
 def count_scans_and_pixels(body: bytes) -> tuple[int, int]:
-    """Of a JPEG, exactly as libjpeg walks it. Raises UndecodableError for too many segments."""
+    """The scans and pixels of a JPEG, counted as libjpeg does.
+
+    Raises UndecodableError for too many segments.
+    """
     scans, pixels, at = 0, 0, 2
     for _ in range(MAX_JPEG_SEGMENTS):
         match = JPEG_MARKER.search(body, at)
@@ -178,11 +181,11 @@ class TiffTag:
     bytes: int
     count: int
     value: int
-    """Where it fits into the tag itself; an offset otherwise."""
+    """The value if it fits into the tag; an offset otherwise."""
 
 
 def _check_tiff(body: bytes) -> None:
-    """Of the first directory, which is all that is read (TIFF 6.0, section 2; BigTIFF)."""
+    """Check the first directory, the only one that is decoded (TIFF 6.0, section 2; BigTIFF)."""
     tags = _read_tiff_tags(body)
     if sum(tag.bytes for tag in tags) > 2 * len(body):
         raise _too_expensive("its tags take more bytes than it has")
@@ -219,15 +222,15 @@ def _read_tiff_tags(body: bytes) -> list[TiffTag]:
 
 
 def count_tiff_pixels(body: bytes) -> int:
-    """Width x height, as the first directory says. Raises UndecodableError for too many tags."""
+    """Width x height in the first directory. Raises UndecodableError for too many tags."""
     values = {tag.number: tag.value for tag in _read_tiff_tags(body)}
     return values.get(TIFF_WIDTH, 0) * values.get(TIFF_HEIGHT, 0)
 
 
 def count_heif_pixels(body: bytes) -> int:
-    """Of all tiles and layers that the primary image is made of (ISO/IEC 23008-12).
+    """The pixels of all tiles and layers of the primary image (ISO/IEC 23008-12).
 
-    Raises UndecodableError for too many boxes, and IndexError for a file that is cut short.
+    Raises UndecodableError for too many boxes, and IndexError for a truncated file.
     """
     items = _HeifItems(body)
     return items.work(items.primary) + sum(items.work(item) for item in items.auxiliary)
@@ -240,7 +243,7 @@ def _check_heif(body: bytes, max_pixels: int) -> None:
 
 
 class _HeifItems:
-    """What the `meta` box says of items: their sizes, and which are made of which."""
+    """The items of the `meta` box: their sizes, and which ones are composed of others."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -256,7 +259,7 @@ class _HeifItems:
                 self._read_meta(start + 4, end)
 
     def work(self, item: int, depth: int = 0) -> int:
-        """Pixels that are decoded for an item, each tile as often as it is named."""
+        """The pixels that are decoded for an item; a tile counts as often as it is referenced."""
         if depth > MAX_HEIF_DEPTH:
             raise _too_expensive("its images are made of each other")
         if item not in self._work_of:

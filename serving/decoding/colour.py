@@ -1,7 +1,6 @@
-"""From every mode Pillow knows to RGB, each on purpose, and strip by strip.
+"""Convert images of any Pillow mode to RGB, strip by strip.
 
-A whole image is converted without ever being held twice: of 50 megapixels each copy is 150 to
-200 MB.
+The image is never copied as a whole: a copy of 50 megapixels takes 150 to 200 MB.
 """
 
 from collections.abc import Iterator
@@ -14,13 +13,13 @@ DEEP_MODES = frozenset(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"))
 """One channel of more than eight bits, which Pillow's own conversion clips to white."""
 
 WHITE_LEVELS = (255.0, 65_535.0)
-"""White, where the file does not say: of eight or of sixteen bits."""
+"""The assumed white of modes that do not define it: of eight or of sixteen bits."""
 
 STRIP_PIXELS = 1_000_000
 
 
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """H x W x 3. Transparent pixels are laid over white; CMYK is converted without its profile."""
+    """H x W x 3. Transparency is blended with white; CMYK is converted without its profile."""
     deep = image.mode in DEEP_MODES
     black, white = _black_and_white(image) if deep else (0.0, 0.0)
     rgb = np.empty((image.height, image.width, 3), np.uint8)
@@ -50,7 +49,7 @@ def _convert_strip(image: Image.Image) -> Image.Image:
 
 def _scale_to_uint8(values: NDArray[np.generic], black: float, white: float) -> NDArray[np.uint8]:
     levels = _to_finite_float32(values)
-    with np.errstate(all="ignore"):  # floats of 1e38 may overflow; that they are black is harmless
+    with np.errstate(all="ignore"):  # floats of 1e38 may overflow and become black, harmlessly
         levels -= black
         levels *= 255 / ((white - black) or 1)
         np.rint(levels, out=levels)
@@ -63,7 +62,7 @@ def _to_finite_float32(values: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def _black_and_white(image: Image.Image) -> tuple[float, float]:
-    """The values that are black and white: the narrowest usual range, else what there is."""
+    """The values of black and white: the smallest usual range that fits, else the extremes."""
     if image.mode.startswith("I;16"):
         return 0.0, 65_535.0
     extremes = [

@@ -1,4 +1,8 @@
-"""Bytes from a stranger to an upright RGB image, or a sentence that says why not."""
+"""Decode an untrusted image file to an upright RGB image, or say why not.
+
+The choice of decoder is here: `decode` tries libjpeg-turbo for ordinary JPEGs (`jpeg`), and Pillow
+or libheif in `decode_hardened` for everything else.
+"""
 
 import struct
 import zlib
@@ -30,7 +34,7 @@ DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
-"""What Pillow's and libheif's decoders were seen to raise, or can, on hostile files."""
+"""The errors that Pillow's and libheif's decoders raise for malformed files."""
 
 OPENERS: dict[Format, Callable[[BytesIO], Image.Image]] = {
     "jpeg": partial(Image.open, formats=("JPEG",)),  # opens MPO too; naming it breaks Image.open
@@ -41,15 +45,16 @@ OPENERS: dict[Format, Callable[[BytesIO], Image.Image]] = {
     "tiff": partial(Image.open, formats=("TIFF",)),
     "heif": HeifImageFile,
 }
-"""One decoder a file: left to choose, Pillow would hand an EPS to Ghostscript."""
+"""The decoder of each format. If Pillow chose it, an EPS file would be passed to Ghostscript."""
 
 CONVERT_ADVICE = "Save it as JPEG, PNG or WebP and send that."
 
 
 def decode(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage:
-    """By the fast road where it is open. `shorter_side`: a large JPEG is decoded down to this.
+    """Decode a file of any supported format; only the first frame.
 
-    Raises UndecodableError, and nothing else, whatever the bytes.
+    A large JPEG is decoded at a reduced size, with at least `shorter_side` pixels on its shorter
+    side. Raises UndecodableError, and nothing else, for any bytes.
     """
     return jpeg.decode_ordinary(body, max_pixels, shorter_side) or decode_hardened(
         body, max_pixels, shorter_side
@@ -57,9 +62,9 @@ def decode(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage:
 
 
 def decode_hardened(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage:
-    """Any format, its first frame. Takes at most about 480 MB beside the body, or refuses.
+    """As `decode`, with Pillow or libheif. Takes at most about 480 MB besides the body.
 
-    Raises UndecodableError, and nothing else, whatever the bytes.
+    Raises UndecodableError, and nothing else, for any bytes.
     """
     image_format = detect_format(body)
     with _translate_errors(image_format):
@@ -72,18 +77,18 @@ def decode_hardened(body: bytes, max_pixels: int, shorter_side: int) -> DecodedI
         if image_format == "jpeg":
             image.draft(None, (shorter_side, shorter_side))
         image.load()
-        orientation = _read_orientation(image)  # after load: PNG may carry it behind the pixels
+        orientation = _read_orientation(image)  # after load: PNG may have it after the pixels
         if orientation in (5, 6, 7, 8):
             width, height = height, width
         pixels = to_rgb(image)
-        del image  # of 50 megapixels it holds 200 MB
+        del image  # up to 200 MB
         return DecodedImage(
             jpeg.apply_orientation(pixels, orientation), width, height, image_format
         )
 
 
 def detect_format(body: bytes) -> Format:
-    """By its first bytes. Raises UndecodableError where it is none that is decoded."""
+    """The format, by the first bytes. Raises UndecodableError if it is not supported."""
     if not body:
         raise UndecodableError("empty", "The file is empty.")
     match sniff(body):
@@ -107,7 +112,7 @@ def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
 def _read_orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except DECODER_ERRORS:  # broken metadata says nothing against the pixels
+    except DECODER_ERRORS:  # broken metadata does not make the pixels invalid
         return 1
     return orientation if isinstance(orientation, int) else 1
 
@@ -116,7 +121,7 @@ def _read_orientation(image: Image.Image) -> int:
 def _translate_errors(image_format: Format) -> Iterator[None]:
     try:
         yield
-    except Image.DecompressionBombError as error:  # Pillow's own bound is reached before ours
+    except Image.DecompressionBombError as error:  # Pillow's own limit was exceeded first
         raise UndecodableError("too_many_pixels", "The image has far too many pixels.") from error
     except MemoryError as error:  # an absurd size inside the file, or the decoder's own limit
         raise UndecodableError(

@@ -1,4 +1,4 @@
-"""What every decoder makes of a file, and what is kept of that."""
+"""The results of decoding."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """Upright, and maybe smaller than the file's own `width` x `height`."""
+    """An upright image. `pixels` may be smaller than the file's `width` x `height` (upright)."""
 
     pixels: NDArray[np.uint8]
     """H x W x 3, RGB."""
@@ -24,7 +24,7 @@ class DecodedImage:
 
 @dataclass(frozen=True, slots=True)
 class CroppedImage:
-    """All that is kept of an image once it is decoded: a crop of some 150 kB."""
+    """The preprocessed crop of an image (about 150 kB), with the image's `width` x `height`."""
 
     pixels: NDArray[np.uint8]
     """crop x crop x 3."""

@@ -1,8 +1,8 @@
-"""Decoder processes as the server sees them: a few at once, each ended when it costs too much.
+"""A pool of decoder processes, which are killed if a file takes too much time or memory.
 
-A thread of the server waits for each process. What it costs: a copy of the body there and of some
-150 kB back, 60 MB for the first process and a few for each one more, and a new process for each
-file that had to be ended.
+A thread of the server waits for each process. The pool costs a copy of the body to the process and
+of about 150 kB back, 60 MB for the first process and a few MB for each further one, and a new
+process after each one that was killed.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from serving.decoding.decoder_process import DecodeOptions, DecodeOutput, memory
 from serving.decoding.undecodable import Code, UndecodableError
 
 POLL_SECONDS = 0.05
-"""How often a waiting thread asks whether its caller has gone."""
+"""The interval in which a waiting thread checks whether its request was cancelled."""
 
 MAX_HEADER_BYTES = 4_096
 MAX_CONTENT_BYTES = 64 * 2**20
@@ -34,7 +34,7 @@ MAX_CONTENT_BYTES = 64 * 2**20
 JOIN_SECONDS = 10.0
 
 NO_THREAD_MEMORY_STATUS = 127
-"""glibc's word for it, where a library starts a thread at the limit on memory."""
+"""The exit status of glibc if a library cannot start a thread at the memory limit."""
 
 CRASH_SIGNALS = frozenset(
     (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP)
@@ -45,24 +45,24 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([serve.__module__])
 
 _PROCESSES = Lock()
-"""To start a process, `multiprocessing` asks after all others: one thread at a time."""
+"""Serialises calls to `multiprocessing`, which polls all processes when it starts one."""
 
 
 def start_fork_server() -> None:
-    """Starts the process that the others are forked from; it imports in the background."""
+    """Start the fork server, which imports the decoders in the background."""
     forkserver.ensure_running()
 
 
 class CpuTimeExceededError(Exception):
-    """The file used the processor time that it was given."""
+    """The file exceeded its processor time."""
 
 
 class DecoderLostError(Exception):
-    """The process was ended from outside, or its caller has gone: nothing is known of the file."""
+    """The process was killed by something else, or the request was cancelled; try again."""
 
 
 class DecoderPool:
-    """At most `processes` decode at once; `max_waiting` more wait, first come first served."""
+    """Up to `processes` files are decoded at once, and `max_waiting` more wait, in order."""
 
     def __init__(self, options: DecodeOptions, processes: int, max_waiting: int) -> None:
         self._options = options
@@ -73,9 +73,10 @@ class DecoderPool:
         self._progress = Progress()
 
     async def decode_crop(self, body: bytes) -> CroppedImage:
-        """Decodes and crops one file; at once QueueFullError where too many wait.
+        """Decode and crop a file.
 
-        Raises UndecodableError, CpuTimeExceededError, DecoderLostError.
+        Raises QueueFullError immediately if too many wait; UndecodableError, CpuTimeExceededError,
+        DecoderLostError.
         """
         header, content = await self._decode("photo", body)
         side = self._options.preprocessing.crop
@@ -87,11 +88,11 @@ class DecoderPool:
         return (await self._decode("thumbnail", body))[1]
 
     def is_stalled(self, seconds: float) -> bool:
-        """Whether there is work, and no process was done with anything for so long."""
+        """Whether files are pending and none was completed in the last `seconds`."""
         return self._progress.is_stalled(seconds)
 
     def close(self) -> None:
-        """Returns once every thread and process has ended."""
+        """End all threads and processes."""
         self._threads.shutdown()
         while not self._idle.empty():
             self._idle.get().terminate()
@@ -105,7 +106,7 @@ class DecoderPool:
             try:
                 return await asyncio.wrap_future(future)
             finally:
-                cancelled.set()  # a process in the middle of it is ended
+                cancelled.set()  # a process that is decoding it is killed
 
     @contextmanager
     def _reserve(self) -> Iterator[None]:
@@ -120,7 +121,7 @@ class DecoderPool:
     def _run(
         self, output: DecodeOutput, body: bytes, cancelled: Event
     ) -> "tuple[dict[str, str], bytes]":
-        """Leaves the process to the next file only where it has answered."""
+        """Decode in an idle process, which is reused only if it has answered."""
         decoder = self._acquire()
         try:
             return decoder.decode(output, body, cancelled)
@@ -151,7 +152,7 @@ class _DecoderProcess:
             self._process.start()
         child_pipe.close()
         self.ready = True
-        """Whether it waits for a file: it is not in the middle of one, and has not ended."""
+        """Whether the process waits for a file: it is not decoding one, and has not ended."""
 
     @property
     def is_alive(self) -> bool:

@@ -1,8 +1,9 @@
-"""A decoder process: takes a body, answers with what is kept of it, and dies of what is too much.
+"""A decoder process: receives a file, answers with its crop, and has limits on time and memory.
 
-The kernel ends it, so no C library can refuse: SIGPROF once a file has used its processor time,
-`MemoryError` at the limit on memory. It imports neither OpenVINO nor the server, and is forked from
-a process that has already imported what it needs, so that a new one takes some 20 ms.
+The kernel enforces the limits, so that they hold in C libraries too: SIGPROF when a file has used
+its processor time, and failed allocations at the memory limit. The process imports neither OpenVINO
+nor the server, and is forked from one that has imported everything, so that it starts in about 20
+ms.
 """
 
 import json
@@ -24,36 +25,39 @@ from serving.decoding.decode import CONVERT_ADVICE, decode
 from serving.decoding.thumbnail import make_thumbnail
 from serving.decoding.undecodable import UndecodableError
 
-Image.init()  # now, in the process that all are forked from: it takes longer than a small file may
+Image.init()  # in the fork server, as it takes longer than the time limit of a small file
 
 DecodeOutput = Literal["photo", "thumbnail"]
 
 MAX_MEMORY_BYTES = 480 * 2**20
-"""Beyond what an idle decoder has. With a body of 100 MB in the server, 600 MB in all."""
+"""The memory limit, in addition to that of an idle process. With a body of 100 MB in the server, a
+file takes up to 600 MB."""
 
 MAX_RETAINED_BYTES = 32 * 2**20
-"""What a decoder may keep of the files before. C libraries keep what they free in a heap for each
-of their threads, and some lose it; who keeps more ends, so that every file has the same memory."""
+"""The memory that a process may retain after a file. C libraries keep freed memory in heaps of
+their threads, and some leak. A process that retains more ends, so that every file has the same
+limit."""
 
 MAX_OUTPUT_NAME_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """What every file is decoded for, and what it may cost."""
+    """Preprocessing and limits, the same for every file of a pool."""
 
     preprocessing: Preprocessing
     max_pixels: int
     cpu_seconds: float
     niceness: int
-    """Added to the server's own: neighbours come first."""
+    """Added to the server's own niceness, to give other work priority."""
     memory_bytes: int = MAX_MEMORY_BYTES
 
 
 def serve(pipe: Connection, options: DecodeOptions) -> None:
-    """Answers until the pipe is closed: a kind and a body in, a JSON object and bytes out.
+    """Serve requests until the pipe is closed.
 
-    Or until too much memory is left behind: then `last` is in the object.
+    A request is an output kind and a body, an answer a JSON object and bytes. If the process
+    retains too much memory, it sets `last` in the object and ends.
     """
     _apply_limits(options)
     max_bytes, is_last = _data_bytes() + MAX_RETAINED_BYTES, False
@@ -78,7 +82,7 @@ def serve(pipe: Connection, options: DecodeOptions) -> None:
 
 
 def memory_exceeded() -> UndecodableError:
-    """Where there is enough memory for the pixels, and not enough for what follows."""
+    """The rejection of a file that exceeds the memory limit."""
     return UndecodableError(
         "too_expensive", f"The file takes too much memory to decode. {CONVERT_ADVICE}"
     )
@@ -96,16 +100,16 @@ def _decode_thumbnail(body: bytes, options: DecodeOptions) -> tuple[dict[str, ob
 
 
 def _apply_limits(options: DecodeOptions) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C
     warnings.simplefilter("ignore")
     os.nice(options.niceness)
     data = _data_bytes() + options.memory_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (data, data))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the image
-    Path("/proc/self/oom_score_adj").write_text("1000")  # where memory is short, before the server
+    Path("/proc/self/oom_score_adj").write_text("1000")  # killed before the server
 
 
 def _data_bytes() -> int:
-    """What RLIMIT_DATA counts: private memory that this process may write to."""
+    """The private writable memory of this process in bytes, which RLIMIT_DATA limits."""
     status = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in status if line.startswith("VmData:")).split()[1]) * 1024

@@ -1,8 +1,8 @@
-"""The fast road: ordinary JPEGs by libjpeg-turbo, decoded small where they are large.
+"""The fast path: ordinary JPEGs by libjpeg-turbo; large ones are decoded at a reduced size.
 
-Ordinary is what cameras and web sites write: 8 bits, grey or YCbCr, Huffman-coded. Everything else,
-and every file that libjpeg so much as warns about, is left to the hardened road, which gives the
-verdict. The two agree to the bit.
+Ordinary JPEGs are those that cameras and web sites write: 8 bits, grey or YCbCr, Huffman-coded. All
+others, and every file that libjpeg warns about, are left to `decode.decode_hardened`, which decides
+about errors. The pixels of the two are identical.
 """
 
 import re
@@ -25,34 +25,35 @@ FRAME_MARKERS = (SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE)
 OTHER_FRAME_MARKERS = frozenset(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 MAX_PROGRESSIVE_PIXELS = 16_000_000
-"""libjpeg keeps a progressive image whole, at six bytes a pixel, however small it is decoded."""
+"""libjpeg holds a progressive image in memory, at six bytes a pixel, also at a reduced size."""
 
 MAX_ESTIMATED_SCAN_PIXELS = bounds.MAX_SCAN_PIXELS
-"""Scans x pixels. Scans are overestimated here: the hardened road counts again, exactly."""
+"""The most scans x pixels. The estimate may be too high; `decode_hardened` counts exactly."""
 
 MAX_CHEAP_NANOSECONDS = 30_000_000
 NANOSECONDS_PER_BYTE = 10
 NANOSECONDS_PER_SCANNED_PIXEL = 2
-"""Measured on a busy machine. At 30 ms a photo of 4 megapixels is cheap, and ten scans of one."""
+"""Measured on a busy machine. With a limit of 30 ms, an image of 4 megapixels is cheap, and so are
+ten scans of one megapixel."""
 
 BLOCK_SIDE_PIXELS = 8
-"""Pixels of a side that are decoded together: of 1 x 65500 pixels, eight times as many."""
+"""The side of a block, which is decoded as a whole: 1 x 65500 pixels cost eight times as many."""
 
 MIN_PROGRESSIVE_SCANS = 10
-"""At least, of a progressive image: where scans are missing, libjpeg smooths what is there, which
-takes as long as the ten that programs write."""
+"""The assumed minimum for progressive images: if scans are missing, libjpeg smooths the image,
+which takes as long as the usual ten scans."""
 
 MAX_SEGMENTS = 1_000
-"""Before the first scan; the longest colour profile takes 255."""
+"""The most segments before the first scan; the longest colour profile has 255."""
 
 EXIF_PREFIXES = re.compile(rb"^(?:Exif\0\0){1,2}")
-"""As Pillow takes them away."""
+"""The prefixes that Pillow removes."""
 
 MAX_EXIF_TAGS = 1_000
-"""Cameras write some fifty. Each may point to 64 kB, and Pillow would copy them all."""
+"""Cameras write about 50 tags. Each may point to 64 kB, and Pillow would copy all of them."""
 
 SCALE_FACTORS = (8, 4, 2)
-"""What Pillow scales by too. libjpeg-turbo knows 7/8 to 3/8 as well, without vector code for it."""
+"""The factors that Pillow uses too. libjpeg-turbo also supports 7/8 to 3/8, without SIMD code."""
 
 EXIF_ERRORS = (
     AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError,
@@ -69,7 +70,7 @@ class JpegHeader:
 
 
 def decode_ordinary(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage | None:
-    """None for what is not ordinary. `shorter_side`: may be decoded at 1/2 to 1/8 down to this."""
+    """Decode an ordinary JPEG, or return None. Arguments as in `decode.decode`."""
     header = read_ordinary_header(body)
     pixels = 0 if header is None else header.width * header.height
     if (
@@ -82,7 +83,7 @@ def decode_ordinary(body: bytes, max_pixels: int, shorter_side: int) -> DecodedI
 
 
 def decode_cheap(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage | None:
-    """As `decode_ordinary`, but None as well where decoding may take more than about 30 ms."""
+    """As `decode_ordinary`; also None if decoding may take more than about 30 ms."""
     header = read_ordinary_header(body)
     if header is None or header.width * header.height > max_pixels:
         return None
@@ -92,7 +93,7 @@ def decode_cheap(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImag
 
 
 def _estimate_nanoseconds(body: bytes, header: JpegHeader) -> int:
-    """What decoding takes at most, about."""
+    """An estimate of the longest decoding time."""
     scans = max(
         bounds.estimate_jpeg_scans(body), MIN_PROGRESSIVE_SCANS if header.is_progressive else 1
     )
@@ -119,7 +120,7 @@ def _decode(body: bytes, header: JpegHeader, shorter_side: int) -> DecodedImage 
 
 
 def read_ordinary_header(body: bytes) -> JpegHeader | None:
-    """Reads the segments before the first scan, and no pixel. None where anything is unusual."""
+    """Parse the segments before the first scan; None if anything is unusual."""
     size: tuple[int, int] | None = None
     exif: list[bytes] = []
     is_progressive = False
@@ -147,7 +148,7 @@ def read_ordinary_header(body: bytes) -> JpegHeader | None:
 
 
 def _is_unusual(marker: int, content: bytes) -> bool:
-    """Colours that are no YCbCr, or an orientation in XMP, where Pillow would look for one too."""
+    """Whether the colours are not YCbCr, or XMP has an orientation, which Pillow would apply."""
     if marker == APP14 and content.startswith(b"Adobe"):
         return content[11:12] != b"\1"
     return marker == APP1 and not content.startswith(b"Exif") and b"Orientation" in content
@@ -174,13 +175,14 @@ def _read_orientation(content: bytes) -> int:
     try:
         exif.load(content)
         orientation = exif.get(ExifTags.Base.Orientation, 1)
-    except EXIF_ERRORS:  # broken metadata says nothing against the pixels
+    except EXIF_ERRORS:  # broken metadata does not make the pixels invalid
         return 1
     return orientation if isinstance(orientation, int) else 1
 
 
 def apply_orientation(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """By the EXIF orientation; any other value than 2 to 8 means that it is upright."""
+    """Turn pixels (H, W, 3) upright by the EXIF orientation; values other than 2 to 8 do
+    nothing."""
     match orientation:
         case 2:
             turned = pixels[:, ::-1]

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes; never by its name or its declared type."""
+"""Detect the format of a file by its first bytes, never by its name or declared type."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ Format = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "heif"]
 
 @dataclass(frozen=True, slots=True)
 class UnsupportedFormat:
-    """A kind of file that is recognised and not decoded."""
+    """A format that is recognised but not supported."""
 
     name: str
 
@@ -51,7 +51,7 @@ BMP_HEADER_SIZES = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
 
 
 def sniff(body: bytes) -> Format | UnsupportedFormat | None:
-    """None where nothing is recognised."""
+    """The format of a file; None if it is not recognised."""
     if body[8:10] == b"CR" and body[:4] == b"II*\0":
         return UnsupportedFormat("a camera raw file")
     for magic, image_format in SUPPORTED_MAGIC:
@@ -71,10 +71,10 @@ def sniff(body: bytes) -> Format | UnsupportedFormat | None:
 
 
 def _sniff_iso_media(body: bytes) -> Format | UnsupportedFormat:
-    """ISO base media files differ by brand: the major one at 8, the compatible ones from 16 on.
+    """Detect ISO base media files by their brands: major brand at 8, compatible ones from 16 on.
 
-    AVIF is refused though Pillow could decode it: cameras do not write it, and each codec let in is
-    one more C library that parses hostile bytes. HEIC stays, because iPhones write little else.
+    AVIF is not supported although Pillow could decode it: cameras do not write it, and each codec
+    is another C library that parses untrusted bytes. HEIC is, because iPhones write it.
     """
     size = min(int.from_bytes(body[:4], "big"), 256)
     brands = {body[8:12]} | {body[at : at + 4] for at in range(16, size, 4)}
@@ -86,9 +86,9 @@ def _sniff_iso_media(body: bytes) -> Format | UnsupportedFormat:
 
 
 def webp_size(body: bytes) -> tuple[int, int] | None:
-    """Width and height from a WebP header: libwebp allocates the canvas before Pillow can ask.
+    """Width and height in a WebP header (RFC 9649, sections 2.5 to 2.7); None if it is invalid.
 
-    RFC 9649, sections 2.5 to 2.7. None where the header is not one that can be decoded.
+    It is checked before decoding, because libwebp allocates the canvas when Pillow opens the file.
     """
     match body[12:16]:
         case b"VP8X" if len(body) >= 30:
@@ -109,7 +109,7 @@ def webp_size(body: bytes) -> tuple[int, int] | None:
 
 
 def claimed_pixels(body: bytes, image_format: Format) -> int | None:
-    """Width x height where they stand at the beginning; None where only a parser would know."""
+    """Width x height if the format has them at its beginning; None otherwise."""
     match image_format:
         case "png":
             sides, order = (body[16:20], body[20:24]), "big"

@@ -1,4 +1,4 @@
-"""A small upright JPEG of an image, for reports: whoever accepts `image/jpeg` gets that."""
+"""Thumbnails for reports: small upright JPEGs, for requests that accept only `image/jpeg`."""
 
 from io import BytesIO
 
@@ -11,7 +11,7 @@ JPEG_QUALITY = 70
 
 
 def make_thumbnail(body: bytes, max_pixels: int) -> bytes:
-    """At most SIDE pixels wide and high, some 5 KB. Raises UndecodableError."""
+    """A JPEG of at most SIDE_PIXELS in width and height, about 5 KB. Raises UndecodableError."""
     image = Image.fromarray(decode(body, max_pixels, SIDE_PIXELS).pixels)
     image.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
     buffer = BytesIO()

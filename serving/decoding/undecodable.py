@@ -1,4 +1,4 @@
-"""The one way to say that a body holds no image that can be classified."""
+"""The error of a body that cannot be decoded."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ Code = Literal[
 
 
 class UndecodableError(SortboxError):
-    """These bytes will never be classified; `message` is a sentence for whoever sent them."""
+    """The bytes cannot be classified, now or later; `message` is a sentence for the sender."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Engines: from a batch of cropped pixels to probabilities."""
+"""Engines: compute probabilities for a batch of cropped images."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,9 +13,9 @@ from serving.preprocess import Pixels
 from serving.settings import EngineChoice, Settings
 
 Engine = Callable[[Pixels, bool], NDArray[np.float32]]
-"""(images, crop, crop, 3) pixels to (images, labels) probabilities.
+"""(images, crop, crop, 3) uint8 pixels to (images, labels) float32 probabilities.
 
-Many threads may call it at once. The second argument says that nobody else does just now.
+Thread-safe. The second argument is True if no other thread is calling it.
 """
 
 
@@ -26,9 +26,9 @@ NO_TORCH_MESSAGE = (
 
 
 def create_engine(archive: Archive, settings: Settings, threads: int) -> Engine:
-    """Imports the one that is chosen: torch takes seconds, and OpenVINO needs none of it.
+    """Create the engine for a model; only the chosen one is imported, as torch takes seconds.
 
-    Raises ModelLoadError, and UnusableGpuError for a GPU that would be paid for and idle.
+    Raises ModelLoadError, and UnusableGpuError for a GPU that cannot be used.
     """
     compiled = archive.card.openvino
     if settings.engine == "openvino" and compiled is None:
@@ -59,7 +59,7 @@ def create_engine(archive: Archive, settings: Settings, threads: int) -> Engine:
 def select_engine(
     choice: EngineChoice, compiled: bool, has_gpu: Callable[[], bool]
 ) -> Literal["gpu", "openvino", "cpu"]:
-    """PyTorch on a GPU where there is one, else OpenVINO where the archive brings it."""
+    """The engine to use: PyTorch on a GPU if there is one, else OpenVINO if the archive has it."""
     if choice != "openvino" and has_gpu():
         return "gpu"
     return "openvino" if compiled and choice != "torch" else "cpu"

@@ -1,4 +1,4 @@
-"""Batches are run in sizes that were prepared before the first request, and padded to none."""
+"""Split batches into sizes that were prepared before the first request, without padding."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,12 +6,12 @@ from serving.preprocess import Pixels
 
 
 def batch_sizes(max_batch: int) -> list[int]:
-    """Powers of two, largest first."""
+    """The prepared sizes: powers of two up to `max_batch`, largest first."""
     return [2**power for power in reversed(range(max_batch.bit_length()))]
 
 
 def split_batch(pixels: Pixels, prepared: Iterable[int]) -> Iterator[Pixels]:
-    """Seven images as four, two and one. `prepared`: largest first, and 1 among them."""
+    """Split seven images into four, two and one. `prepared` is sorted, largest first, to 1."""
     start = 0
     for size in prepared:
         while len(pixels) - start >= size:

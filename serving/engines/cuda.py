@@ -1,7 +1,8 @@
-"""PyTorch on a GPU: a CUDA graph for each size of batch, captured before the first request.
+"""PyTorch on a GPU: one CUDA graph per batch size, captured before the first request.
 
-A replay is one launch, where ResNet-50 is some 160 kernels: small batches would wait for Python.
-Written by PyTorch's documentation (docs.pytorch.org/docs/stable/notes/cuda.html) and never run.
+Replaying a graph is one launch instead of about 160 kernels for ResNet-50, whose launches dominate
+small batches. Written from PyTorch's documentation (docs.pytorch.org/docs/stable/notes/cuda.html)
+and never run.
 """
 
 from dataclasses import dataclass
@@ -18,14 +19,14 @@ from serving.engines.pytorch import PixelNetwork, load_network
 from serving.preprocess import Pixels
 
 WARM_UP_RUNS = 3
-"""cuDNN looks for its fastest kernels in the first ones, which may not happen in a capture."""
+"""Runs before a capture, in which cuDNN selects kernels; that is not allowed during a capture."""
 
 
 class Cuda:
-    """(images, crop, crop, 3) pixels to (images, labels) probabilities, one caller at a time."""
+    """An engine on a GPU, which serves one caller at a time."""
 
     def __init__(self, archive: Archive, max_batch: int) -> None:
-        """Raises ModelLoadError where the weights do not fit the card's network exactly."""
+        """Raises ModelLoadError if the weights do not match the card's network exactly."""
         card = archive.card
         bf16 = allows_bf16(card.openvino) and torch.cuda.is_bf16_supported()
         network = PixelNetwork(load_network(archive), card.preprocessing, bf16).cuda()
@@ -41,13 +42,13 @@ class Cuda:
 
 
 def allows_bf16(compiled: Compiled | None) -> bool:
-    """Who was judged to answer well in int8 may in bf16, which is nearer to fp32."""
+    """Whether to use bf16: if the model was accepted in int8 or bf16, as bf16 is closer to fp32."""
     return compiled is not None and compiled.precision != "fp32"
 
 
 @dataclass(frozen=True, slots=True)
 class _Graph:
-    """Reads and writes the same two places of the GPU's memory each time."""
+    """A captured graph, with its fixed input and output in the GPU's memory."""
 
     graph: torch.cuda.CUDAGraph
     pixels: torch.Tensor

@@ -1,9 +1,9 @@
-"""OpenVINO on the CPU, in the precision that the card names, on as many cores as there are.
+"""OpenVINO on the CPU, in the precision on the card, with all cores.
 
-A crowd is answered by one core a batch, on the very thread that asks; a lone image by all cores at
-once. Every size of batch is compiled before the first request, side by side, once for each core:
-shared between cores, it would run on threads of OpenVINO's own, and the handing over lets two
-threads wait for one core while another idles. The price is a copy of the values for each.
+Under load each batch is computed by one core, on the calling thread; a single image by all cores.
+Every batch size is compiled before the first request, once for each core. A compiled model that is
+shared between cores would run on OpenVINO's own threads, and two threads would at times wait for
+one core while another is idle. It costs a copy of the weights for each core.
 """
 
 import queue
@@ -22,27 +22,27 @@ from serving.archive import Archive, ModelLoadError
 from serving.engines.batches import batch_sizes, split_batch
 from serving.preprocess import Pixels
 
-# Without this, importing OpenVINO tells its maker so over the network.
+# Without this, importing OpenVINO sends telemetry over the network.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 import openvino  # noqa: E402
 from openvino.preprocess import PrePostProcessor  # noqa: E402
 
-# Here, because threads that are the first to hand over an array wait for each other for ever: one
-# holds what the other needs, and lets go of Python's lock while it looks for NumPy.
+# At import, because the first conversion of an array is not thread-safe: it imports NumPy, releases
+# the GIL meanwhile, and two threads can deadlock.
 openvino.Tensor(np.zeros(1, np.uint8))
 
 __all__ = ["OpenVino", "add_preprocessing", "openvino"]  # imported here, telemetry is off
 
 RequestPool = queue.SimpleQueue[openvino.InferRequest]
-"""Requests that nobody is using."""
+"""Idle inference requests."""
 
 
 class OpenVino:
-    """(images, crop, crop, 3) pixels to (images, labels) probabilities, from any thread."""
+    """An engine on the CPU."""
 
     def __init__(self, archive: Archive, compiled: Compiled, threads: int, max_batch: int) -> None:
-        """Raises ModelLoadError for a network that OpenVINO does not take."""
+        """Raises ModelLoadError if OpenVINO cannot load the network."""
         core = openvino.Core()
         layers, values = archive.openvino(compiled)
         preprocessing = archive.card.preprocessing
@@ -64,12 +64,12 @@ class OpenVino:
             self._exclusive_request = _collect_requests([exclusive])
             self._check_outputs(preprocessing.crop, len(archive.card.labels))
         except (RuntimeError, IndexError, ValueError, TypeError, OverflowError) as error:
-            # What its C++ throws, as Python's nearest: a stranger's network may break any of it.
+            # C++ exceptions arrive as one of these; an untrusted network may cause any of them.
             reason = [type(error).__name__, *str(error).strip().splitlines()][-1]
             raise ModelLoadError(f"OpenVINO cannot load the model: {reason}") from error
 
     def _check_outputs(self, crop: int, labels: int) -> None:
-        """Raises ValueError where the network answers anything but a probability a label."""
+        """Raises ValueError unless the network returns one float32 score per label."""
         for size in self._shared_requests:
             scores = self(np.zeros((size, crop, crop, 3), np.uint8), False)
             if scores.shape != (size, labels) or scores.dtype != np.float32:
@@ -83,7 +83,7 @@ class OpenVino:
 
 
 def add_preprocessing(network: openvino.Model, preprocessing: Preprocessing) -> openvino.Model:
-    """The same network, taking uint8 pixels as they lie in an image."""
+    """The network with preprocessing: its input is uint8 pixels, (images, crop, crop, 3)."""
     steps = PrePostProcessor(network)
     steps.input().tensor().set_element_type(openvino.Type.u8)
     steps.input().tensor().set_layout(openvino.Layout("NHWC"))
@@ -95,13 +95,14 @@ def add_preprocessing(network: openvino.Model, preprocessing: Preprocessing) -> 
 
 
 def _precision_hint(core: openvino.Core, precision: Precision) -> str:
-    """What int8 leaves over, and bf16 itself, are computed in bf16 only where it is native."""
+    """The precision of layers that are not int8: bf16 only if the processor supports it."""
     native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if native and precision != "fp32" else "f32"
 
 
 def _config_for(cores: int) -> dict[str, Any]:
-    """Not pinned: two processes that pin would share one core and leave the other idle."""
+    """The configuration for a number of cores. Threads are not pinned: two processes that pin
+    theirs would share one core and leave others idle."""
     return {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
@@ -113,7 +114,7 @@ def _config_for(cores: int) -> dict[str, Any]:
 def _compile_request(
     core: openvino.Core, network: openvino.Model, crop: int, size: int, config: dict[str, Any]
 ) -> openvino.InferRequest:
-    """Run once: the first pass allocates."""
+    """Compile the network for a batch size, and run it once, which allocates its memory."""
     sized = network.clone()  # shares the values
     sized.reshape([size, crop, crop, 3])
     request = core.compile_model(sized, "CPU", config).create_infer_request()

@@ -1,8 +1,9 @@
-"""PyTorch. On the CPU in fp32: the same answers wherever it runs, and ready in seconds.
+"""PyTorch on the CPU, in fp32, with the same results on every machine.
 
-Channels last is 1.1 to 2 times as fast as PyTorch's own order for EfficientNet-Lite0 on AVX-512.
-bf16 autocast would be 1.4 to 1.9 times as fast again, but changes the top label of about one image
-in fifty, and does so only on processors that have it: what serves would not be what was judged.
+Channels-last memory is 1.1 to 2 times as fast as PyTorch's default for EfficientNet-Lite0 on
+AVX-512. bf16 autocast would be another 1.4 to 1.9 times as fast, but it changes the top label of
+about one image in fifty, and only on processors that support it, so that the served model would
+differ from the evaluated one.
 """
 
 import numpy as np
@@ -20,15 +21,15 @@ from serving.preprocess import Pixels
 
 
 class PyTorch:
-    """(images, crop, crop, 3) pixels to (images, labels) probabilities."""
+    """An engine on the CPU."""
 
     def __init__(self, archive: Archive, threads: int) -> None:
-        """Raises ModelLoadError where the weights do not fit the card's network exactly."""
+        """Raises ModelLoadError if the weights do not match the card's network exactly."""
         self._threads = threads
         self._network = PixelNetwork(load_network(archive), archive.card.preprocessing)
 
     def __call__(self, pixels: Pixels, exclusive: bool) -> NDArray[np.float32]:
-        """In a crowd each calling thread computes by itself; a lone image has every core."""
+        """Under load each calling thread computes alone; a single image uses all cores."""
         torch.set_num_threads(self._threads if exclusive else 1)  # of this thread
         with torch.inference_mode():
             scores: NDArray[np.float32] = self._network(torch.from_numpy(pixels)).numpy()
@@ -36,9 +37,10 @@ class PyTorch:
 
 
 class PixelNetwork(nn.Module):
-    """The network from uint8 (images, crop, crop, 3) to probabilities, on any device.
+    """A network with preprocessing and softmax, on any device.
 
-    Pixels as they lie in an image are channels last already: no byte is moved.
+    (images, crop, crop, 3) uint8 to (images, labels) float32. The input is channels-last in memory,
+    so that no copy is needed.
     """
 
     scale: torch.Tensor
@@ -56,7 +58,7 @@ class PixelNetwork(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         inputs = (pixels * self.scale - self.offset).permute(0, 3, 1, 2)
-        # A cache of rounded weights would not outlive a graph's capture.
+        # A cache of rounded weights would not be valid after a graph's capture.
         with torch.autocast(
             pixels.device.type, torch.bfloat16, enabled=self._bf16, cache_enabled=False
         ):
@@ -65,7 +67,7 @@ class PixelNetwork(nn.Module):
 
 
 def load_network(archive: Archive) -> nn.Module:
-    """Raises ModelLoadError where the weights do not fit the card's network exactly."""
+    """The card's network with its weights. Raises ModelLoadError if they do not match exactly."""
     weights = archive.weights()
     try:
         network = create_network(archive.card.architecture, len(archive.card.labels))

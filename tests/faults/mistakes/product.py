@@ -237,7 +237,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "who has gone is decoded for",
         "serving/decoding/decoder_pool.py",
-        "                cancelled.set()  # a process in the middle of it is ended\n",
+        "                cancelled.set()  # a process that is decoding it is killed\n",
         "                pass\n",
         f"{UNIT}/serving/decoding/test_decoder_pool.py",
     ),
