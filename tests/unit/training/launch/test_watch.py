@@ -1,5 +1,6 @@
 """A job is watched to its end whatever AWS does meanwhile, and what runs on is said."""
 
+import dataclasses
 import io
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,10 +16,12 @@ from botocore.exceptions import (
 )
 from rich.console import Console
 
+from infra.stage import Stage
 from training.config import search_space
+from training.config.errors import TrainingFailed
 from training.config.hyperparameter import Continuous
 from training.config.train_config import TrainConfig
-from training.launch import tune
+from training.launch import job, tune
 from training.launch.patience import GIVE_UP_SECONDS, LONGEST_SECONDS, Patience
 from training.launch.tune_watch import TuningJob, watch_search
 from training.launch.watch import JobLog, StillRunning, Watch, still_running, watch_job
@@ -74,6 +77,7 @@ class SageMaker:
             "TrainingJobName": TrainingJobName,
             "TrainingJobStatus": state,
             "SecondaryStatus": state,
+            "HyperParameters": {"epochs": "3"},
         }
 
 
@@ -283,6 +287,40 @@ def test_a_final_fit_that_may_have_started_is_not_started_twice(error: Exception
     with pytest.raises(type(error)):
         tune.start_final_fit(start, patience)
     assert starts == 1
+
+
+class Session:
+    """An account whose S3 has no reports."""
+
+    def __init__(self, sagemaker: SageMaker) -> None:
+        self.clients = {"sagemaker": sagemaker, "logs": Logs(first=["epoch=1"]), "s3": self}
+
+    def client(self, name: str) -> object:
+        return self.clients[name]
+
+    def download_file(self, bucket: str, key: str, path: str) -> None:
+        raise refused("404", "HeadObject", 404)
+
+
+class Deployed(Stage):
+    bucket = property(lambda self: "bucket")
+
+
+def test_a_job_that_somebody_started_before_is_watched_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = dataclasses.replace(
+        job.job_request(Deployed("dev"), "", "photos", {}), poll_seconds=0.0
+    )
+    session: Any = Session(SageMaker("InProgress", "InProgress", "Stopped"))
+    console = Console(file=io.StringIO(), width=300)
+    assert not job.follow(request, "job", session, console)
+    assert isinstance(console.file, io.StringIO)
+    assert "job: Stopped." in console.file.getvalue()
+    missing: Any = Session(SageMaker("InProgress", errors=[refused("ResourceNotFound")]))
+    with pytest.raises(TrainingFailed, match="There is no training job sortbox-dev-x here"):
+        job.follow(request, "sortbox-dev-x", missing, console)
 
 
 def interrupted() -> None:
