@@ -4,7 +4,8 @@ Read-only. A check that AWS refuses is reported as "not checked", never as "ok".
 """
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,8 +18,8 @@ from domain.instance import UnfitInstanceError, check_transform, has_local_stora
 from infra import quotas
 from infra.diagnostics.cost import load_prices
 from infra.quotas import Machines, Need, Service
-from infra.shipped import Variant
-from infra.stacks import image
+from infra.shipped import REPOSITORY, Variant
+from infra.stacks import image, schedule
 from infra.stage import Stage, StageError
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ class CheckContext:
     client: Callable[[str], Any]
 
 
-def run_checks(context: CheckContext) -> Iterator[CheckResult]:
-    """Results of every check; one that AWS refuses is `not checked`."""
-    for about, check in CHECKS.items():
+def run_checks(context: CheckContext, names: Iterable[str] | None = None) -> Iterator[CheckResult]:
+    """Results of every check, or of those named; one that AWS refuses is `not checked`."""
+    for about in CHECKS if names is None else names:
         try:
-            yield from check(context)
+            yield from CHECKS[about](context)
         except StageError as error:
             yield CheckResult(about, "missing", str(error))
         except (ClientError, BotoCoreError) as error:
@@ -204,16 +205,30 @@ def _service_quotas(
 
 
 def _machines(context: CheckContext) -> Machines:
-    """As they are deployed: onFolder's environment says what jobs it starts."""
+    """As they are deployed: onFolder's environment says what jobs it starts. Before that, as
+    serverless.yml has them: quotas take days, so they are asked for first.
+    """
     functions = context.client("lambda")
     name = f"{context.stage.prefix}onFolder"
-    settings = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    try:
+        function = functions.get_function_configuration(FunctionName=name)
+        settings = function["Environment"]["Variables"]
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+        params = schedule.params(REPOSITORY / "serverless.yml", context.stage.name)
+        settings = {parameter_variable(name): value for name, value in params.items()}
     return Machines(
         endpoint_type=context.stage.endpoint_instance_type,
         transform_type=settings["TRANSFORM_INSTANCE_TYPE"],
         machines_per_job=int(settings["TRANSFORM_INSTANCE_COUNT"]),
         transform_jobs=int(settings["TRANSFORM_JOBS"]),
     )
+
+
+def parameter_variable(name: str) -> str:
+    """`transformJobs` of serverless.yml as the functions' environment has it: TRANSFORM_JOBS."""
+    return re.sub("(?<!^)(?=[A-Z])", "_", name).upper()
 
 
 @dataclass(frozen=True, slots=True)

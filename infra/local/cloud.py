@@ -84,13 +84,16 @@ def up(
     images: Mapping[str, ImageCommand] | None = None,
     enforce_roles: bool = False,
     kind: str | None = None,
+    is_empty: bool = False,
 ) -> LocalCloud:
     """Start the cloud and deploy into it; quick where it stands already. Raises CloudError.
 
     Where it fails or is interrupted, what it started is stopped again. `images` are containers
     beside our own; with `enforce_roles` a function may do what its role says and nothing else.
     `kind` is one of accounts.json: whichever runs already, else `established`, where it is None.
+    With `is_empty` nothing is deployed.
     """
+    deploy_into = LocalCloud if is_empty else _deploy_into
     try:
         place.close_to_others()
     except PermissionError as error:
@@ -100,11 +103,11 @@ def up(
         running = _running(place, say)
         if running is not None:
             _refuse_another(place, kind)
-            return _deploy_into(place, running)
+            return deploy_into(place, running)
         write_private(place.account, kind or accounts.ESTABLISHED)
         started = _start(place, say, enforce_roles)
         try:
-            return _deploy_into(place, started)
+            return deploy_into(place, started)
         except BaseException:
             _stop(place, say)
             raise

@@ -32,11 +32,8 @@ def remove(stage: Stage) -> None:
     What bills goes first: training, then the endpoint. The functions go before the transform jobs
     because they start them.
     """
-    sagemaker = boto3.client("sagemaker")
-    stop_training(stage, sagemaker)
-    _delete_endpoint(stage, sagemaker)
-    _delete_stack(boto3.client("cloudformation"), stage.stack)
-    _stop_transform_jobs(stage, sagemaker)
+    for _, act in PARTS:
+        act(stage)
 
 
 def _delete_endpoint(stage: Stage, sagemaker: "SageMakerClient") -> None:
@@ -178,6 +175,15 @@ def _versions(s3: "S3Client", bucket: str) -> Iterator[list["ObjectIdentifierTyp
             yield [
                 {"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions
             ]
+
+
+PARTS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
+    ("training", lambda stage: stop_training(stage, boto3.client("sagemaker"))),
+    ("endpoint", lambda stage: _delete_endpoint(stage, boto3.client("sagemaker"))),
+    ("stack", lambda stage: _delete_stack(boto3.client("cloudformation"), stage.stack)),
+    ("transform jobs", lambda stage: _stop_transform_jobs(stage, boto3.client("sagemaker"))),
+)
+"""What `remove` does, in order. Each part can be tried whatever became of those before it."""
 
 
 def _delete_queue(sqs: "SQSClient", name: str) -> None:

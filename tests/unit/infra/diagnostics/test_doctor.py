@@ -93,6 +93,20 @@ def found(about: str, **services: Any) -> list[CheckResult]:
     return [each for each in doctor.run_checks(patient) if each.about == about]
 
 
+class NotDeployed(Deployed):
+    def get_function_configuration(self, *, FunctionName: str) -> Any:
+        raise refused("ResourceNotFoundException")
+
+
+def test_quotas_are_known_before_a_stage_is_deployed() -> None:
+    """They take days, so they are asked for first."""
+    findings = found("quota", service_quotas=Quotas(ENOUGH), **{"lambda": NotDeployed()})
+    sentences = " ".join(finding.sentence for finding in findings)
+    assert "ml.m5.xlarge for transform job usage" in sentences
+    assert "10" in sentences
+    assert "not checked" not in {finding.state for finding in findings}
+
+
 def test_an_account_with_every_quota_of_the_documented_steps_lacks_nothing() -> None:
     assert {each.state for each in quotas_found(Quotas(ENOUGH))} == {"ok"}
 
