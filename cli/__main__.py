@@ -12,13 +12,22 @@ import click
 
 from cli import errors
 from cli.commands import answers, local, models, stage, training
+from cli.commands.verify import verify
 from domain.version import VERSION
 
 GROUPS = {
     "On this machine": (local.demo, local.up, local.down),
     "Models": (training.train, training.tune, models.promote, models.rollback),
     "Answers": (answers.status, answers.reclassify, answers.review),
-    "Stages": (stage.deploy, stage.image, stage.doctor, stage.logs, stage.cost, stage.remove),
+    "Stages": (
+        stage.deploy,
+        stage.image,
+        stage.doctor,
+        stage.logs,
+        stage.cost,
+        verify,
+        stage.remove,
+    ),
 }
 
 

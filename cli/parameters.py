@@ -158,15 +158,15 @@ def set_hyperparameters(options: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def stage_option(required: bool = False) -> Decorator:
+def stage_option(required: bool = False, default: str = "local") -> Decorator:
     """`--stage`; `required` where a forgotten one would act on the wrong stage."""
-    default: dict[str, Any] = {"required": True}
+    attributes: dict[str, Any] = {"required": True}
     if not required:
-        default = {"default": "local", "show_default": True}
+        attributes = {"default": default, "show_default": True}
     return click.option(
         "--stage",
         metavar="NAME",
-        **default,
+        **attributes,
         callback=_stage,
         help="The stage: `local` is the cloud on this machine; any other is in your AWS account.",
     )

@@ -21,6 +21,7 @@ from domain.errors import SortboxError
 from domain.result import CODE, MODEL_ID, SOURCE_ETAG, SOURCE_VERSION, STATUS, UNREADABLE
 from functions import settings as functions
 from infra.stacks import schedule
+from infra.verify import permissions
 from serving import settings as serving
 from serving.decoding.undecodable import Code
 from training.config.hyperparameter import Continuous, flag
@@ -51,6 +52,7 @@ def pages() -> dict[Path, str]:
         reference / "settings.md": NOTICE + settings(),
         reference / "container.md": NOTICE + container(),
         reference / "result.md": NOTICE + result(),
+        reference / "permissions.md": NOTICE + permissions_page(),
         DOCS / "decisions" / "index.md": NOTICE + decisions(),
     }
 
@@ -86,7 +88,7 @@ bash)"` completes commands and options; `zsh` and `fish` are known too.
         (
             str(errors.REFUSED),
             "done, and the answer is no: `doctor` found something missing, `promote` evaluated the "
-            "model and refused it, the demo's answers are wrong",
+            "model and refused it, a step of `verify` failed, the demo's answers are wrong",
         ),
         (str(errors.INTERRUPTED), "interrupted by Ctrl-C"),
     )
@@ -477,6 +479,36 @@ def _values(rules: dict[str, Any]) -> str:
     if limits.maximum is not None:
         return f"{limits.minimum:,} to {limits.maximum:,}"
     return f"at least {limits.minimum}" if limits.minimum is not None else ""
+
+
+# Permissions
+
+
+def permissions_page() -> str:
+    operations = ", ".join(f"`{operation}`" for operation in permissions.recorded())
+    return f"""# Permissions of a person
+
+The smallest policy for the person who runs `./sortbox deploy`, `image`, `doctor`, `train`,
+`promote`, `rollback`, `reclassify`, `verify` and `remove`, for every stage of an account. In
+another partition than `aws`, change the ARNs. With [a key of your own](../how-to/own-key.md) the
+person also needs `kms:DescribeKey`, `kms:GetKeyPolicy`, `kms:CreateGrant`, `kms:Decrypt` and
+`kms:GenerateDataKey` on it.
+
+```json
+{json.dumps(permissions.policy(), indent=1)}
+```
+
+## Where it comes from
+
+- The operations that `./sortbox verify` calls, recorded in the local cloud: {operations}.
+- What CloudFormation calls in the person's name for each type of resource in the templates.
+- What osls, which deploys the functions, calls beside that.
+- What `./sortbox image` calls of CodeBuild and ECR.
+
+Only the first is recorded. The others are read from their documentation, and nobody has deployed
+with this policy in an AWS account yet: AWS names an action that is missing. The functions,
+the model's container and training jobs have roles of their own, which the templates make.
+"""
 
 
 # Decisions

@@ -61,6 +61,7 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= {"foreign": foreign, "number": number, "path": path, "jpeg": jpeg}
+    environment.filters["sentences"] = sentences
     return environment
 
 
@@ -71,6 +72,13 @@ def foreign(text: str) -> "Markup":
 
     if len(text) > MOST_LETTERS:
         text = f"{text[: MOST_LETTERS // 2]}…{text[-MOST_LETTERS // 2 :]}"
+    return Markup("<bdi>{}</bdi>").format(visible(text))
+
+
+def sentences(text: str) -> "Markup":
+    """As `foreign`, at any length: what a failure says is read to its end."""
+    from markupsafe import Markup
+
     return Markup("<bdi>{}</bdi>").format(visible(text))
 
 

@@ -37,6 +37,8 @@ class Prices:
     sqs_request_per_million: float
     ecr_gb_month: float
     logs_gb_month: float
+    build_minute: float
+    """Of CodeBuild, on the machine that infra/stacks/image.yml names."""
 
     def hour(self, instance_type: str) -> float:
         """Hosting, Batch Transform and training cost the same for the types that are listed."""

@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training.managed_debugger": DEBUGGER | {"training.debugger"},
     "training.launch": (REPORTS | {"aws", "infra", "training.managed_debugger"})
     - {"training.model", "training.distributed"},
-    "infra": {"domain", "aws", "batch", "functions"},
+    "infra": {"domain", "aws", "pages", "batch", "functions"},
     "cli": {"domain", "aws", "infra", "training.config", "training.launch", "training.model"},
 }
 """Packages, or modules of packages, that each package may import beside itself."""

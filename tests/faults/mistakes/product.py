@@ -115,6 +115,20 @@ OF_THE_PRODUCT = (
         "::test_data_that_changed_have_another_prefix_and_the_same_data_elsewhere_the_same",
     ),
     Mistake(
+        "an acceptance run removes a bucket in which somebody has put images meanwhile",
+        "infra/verify/stage_steps.py",
+        "stored.body.decode() == run and all(item.key.startswith(prefix) for item in uploads)",
+        "stored.body.decode() == run",
+        f"{UNIT}/infra/verify/test_stage_steps.py",
+    ),
+    Mistake(
+        "a report for an issue names the bucket, and so the account",
+        "infra/verify/report.py",
+        "document = redaction.document(report.document(prices))",
+        "document = report.document(prices)",
+        f"{UNIT}/infra/verify/test_report.py",
+    ),
+    Mistake(
         "the latest job is the first of a listing whose default order is ascending",
         "training/launch/candidate.py",
         '        SortOrder="Descending",\n',

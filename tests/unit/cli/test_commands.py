@@ -36,7 +36,7 @@ def options(name: str) -> Iterator[str]:
 
 def test_the_commands_are_those_that_users_know() -> None:
     expected = "demo up down status logs train tune promote rollback reclassify review cost deploy"
-    missing = {*expected.split(), "image", "doctor", "remove"} - set(COMMANDS)
+    missing = {*expected.split(), "image", "doctor", "verify", "remove"} - set(COMMANDS)
     assert not missing, f"the README and people's scripts name these commands: {missing}"
 
 
@@ -131,6 +131,7 @@ def test_a_flag_takes_no_value() -> None:
         (["cost", "--images-per-day", "0"], "0 is not in the range x>=1"),
         (["promote", "--archive", __file__], "--archive needs --tests"),
         (["train", "no-such-folder"], "is no folder here"),
+        (["verify", "--account", "fresh"], "--account goes with --stage local"),
     ],
 )
 def test_a_wrong_value_is_a_sentence(arguments: list[str], sentence: str) -> None:

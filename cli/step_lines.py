@@ -1,0 +1,62 @@
+"""A line a step, while all else that is printed goes into a log file."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.status import Status
+
+from domain.foreign import visible
+
+if TYPE_CHECKING:
+    from infra.verify.step import StepResult
+
+SIGNS = {"passed": "ok", "failed": "FAILED", "not run": "not run"}
+
+
+class StepLines:
+    """Shows which step runs, and then what became of it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+
+    def begin(self, name: str) -> None:
+        self._status = self._console.status(visible(name))
+        self._status.start()
+
+    def close(self) -> None:
+        """No step runs any more."""
+        if self._status is not None:
+            self._status.stop()
+
+    def end(self, result: "StepResult") -> None:
+        self.close()
+        line = f"{SIGNS[result.state]:8}{result.name:20}{result.seconds:7.1f} s  "
+        self._console.print(
+            visible(line + result.observed), markup=False, highlight=False, soft_wrap=True
+        )
+
+
+@contextmanager
+def only_on_console(log: Path) -> Iterator[Console]:
+    """A console on the terminal; what this process and its children print goes to `log` instead."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    terminal, errors = os.dup(1), os.dup(2)
+    with log.open("ab") as file, os.fdopen(os.dup(terminal), "w") as screen:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield Console(file=screen)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(terminal, 1)
+            os.dup2(errors, 2)
+            os.close(terminal)
+            os.close(errors)

@@ -1,0 +1,206 @@
+"""The smallest policy for the person who deploys, trains, promotes and verifies.
+
+It is derived: from the operations that an acceptance run called (calls.json), from the types of the
+resources in the templates, which CloudFormation makes with the person's own rights, and from what
+osls and the build of the image call. IAM names an action after its operation; S3 and a few others
+differ (docs.aws.amazon.com/service-authorization/latest/reference).
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+CALLS = Path(__file__).with_name("calls.json")
+
+PREFIXES = {"service-quotas": "servicequotas", "sagemaker-runtime": "sagemaker"}
+"""What IAM calls a service, where botocore has another name."""
+
+ACTIONS: Mapping[str, tuple[str, ...]] = {
+    "sts:GetCallerIdentity": (),  # "No permissions are required"
+    "s3:HeadObject": ("s3:GetObject",),
+    "s3:GetObject": ("s3:GetObject", "s3:GetObjectVersion"),
+    "s3:HeadBucket": ("s3:ListBucket",),
+    "s3:ListObjectsV2": ("s3:ListBucket",),
+    "s3:ListObjectVersions": ("s3:ListBucketVersions",),
+    "s3:DeleteObjects": ("s3:DeleteObject", "s3:DeleteObjectVersion"),
+    "s3:CreateMultipartUpload": ("s3:PutObject",),
+    "s3:UploadPart": ("s3:PutObject",),
+    "s3:CompleteMultipartUpload": ("s3:PutObject",),
+    "sagemaker:CreateModel": ("sagemaker:CreateModel", "sagemaker:AddTags", "iam:PassRole"),
+    "sagemaker:CreateTrainingJob": ("sagemaker:CreateTrainingJob", "iam:PassRole"),
+}
+"""Actions of an operation whose name is not its only action's."""
+
+OSLS = (
+    *("cloudformation:CreateChangeSet", "cloudformation:DescribeChangeSet"),
+    *("cloudformation:ExecuteChangeSet", "cloudformation:DeleteChangeSet"),
+    *("cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks"),
+    *("cloudformation:ListStackResources", "cloudformation:ValidateTemplate"),
+    *("s3:ListBucket", "s3:PutObject", "lambda:GetFunction"),
+)
+"""What osls, a program of Node, calls to deploy the functions: seen at the local cloud's door, and
+the deletion of a change set that changes nothing (osls/lib/plugins/aws/lib/update-stack.js)."""
+
+SOMETIMES = (
+    *("cloudformation:UpdateStack", "s3:AbortMultipartUpload"),
+    *("sagemaker:StopTrainingJob", "sagemaker:StopTransformJob"),
+    "sagemaker:StopHyperParameterTuningJob",
+    "servicequotas:ListAWSDefaultServiceQuotas",
+)
+"""What a run that meets no trouble does not call: a later deployment, an upload that breaks off,
+the end of what still runs, a quota to which no value was applied."""
+
+IMAGE = (
+    *("codebuild:StartBuild", "codebuild:BatchGetBuilds"),
+    *("ecr:DescribeImages", "ecr:DescribeRepositories"),
+)
+"""What infra/stacks/image.py calls; the local cloud has no use for it."""
+
+RESOURCES: Mapping[str, tuple[str, ...]] = {
+    "AWS::CloudWatch::Alarm": (
+        *("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms"),
+        *("cloudwatch:ListTagsForResource", "cloudwatch:TagResource"),
+    ),
+    "AWS::CodeBuild::Project": (
+        *("codebuild:CreateProject", "codebuild:UpdateProject", "codebuild:DeleteProject"),
+        *("codebuild:BatchGetProjects", "iam:PassRole"),
+    ),
+    "AWS::ECR::Repository": (
+        *("ecr:CreateRepository", "ecr:DescribeRepositories", "ecr:TagResource"),
+        *("ecr:ListTagsForResource", "ecr:PutLifecyclePolicy", "ecr:PutImageScanningConfiguration"),
+    ),
+    "AWS::Events::Rule": (
+        *("events:PutRule", "events:DescribeRule", "events:DeleteRule", "events:PutTargets"),
+        *("events:RemoveTargets", "events:ListTargetsByRule", "events:TagResource"),
+    ),
+    "AWS::IAM::Policy": ("iam:PutRolePolicy", "iam:GetRolePolicy", "iam:DeleteRolePolicy"),
+    "AWS::IAM::Role": (
+        *("iam:CreateRole", "iam:GetRole", "iam:DeleteRole", "iam:TagRole"),
+        *("iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:GetRolePolicy"),
+        *("iam:DeleteRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies"),
+    ),
+    "AWS::Lambda::EventSourceMapping": (
+        *("lambda:CreateEventSourceMapping", "lambda:GetEventSourceMapping"),
+        *("lambda:UpdateEventSourceMapping", "lambda:DeleteEventSourceMapping"),
+        *("lambda:TagResource",),
+    ),
+    "AWS::Lambda::Function": (
+        *("lambda:CreateFunction", "lambda:GetFunction", "lambda:UpdateFunctionCode"),
+        *("lambda:UpdateFunctionConfiguration", "lambda:DeleteFunction", "lambda:TagResource"),
+        *("lambda:ListTags", "lambda:GetFunctionConfiguration", "iam:PassRole", "s3:GetObject"),
+    ),
+    "AWS::Lambda::Permission": (
+        *("lambda:AddPermission", "lambda:RemovePermission", "lambda:GetPolicy"),
+    ),
+    "AWS::Logs::LogGroup": (
+        *("logs:CreateLogGroup", "logs:DescribeLogGroups", "logs:DeleteLogGroup"),
+        *("logs:PutRetentionPolicy", "logs:TagResource", "logs:ListTagsForResource"),
+    ),
+    "AWS::S3::Bucket": (
+        *("s3:CreateBucket", "s3:PutBucketVersioning", "s3:PutEncryptionConfiguration"),
+        *("s3:PutBucketPublicAccessBlock", "s3:PutBucketOwnershipControls"),
+        *("s3:PutBucketNotification", "s3:PutLifecycleConfiguration", "s3:PutBucketTagging"),
+        *("s3:ListBucket", "s3:DeleteBucket"),
+    ),
+    "AWS::S3::BucketPolicy": (
+        *("s3:PutBucketPolicy", "s3:GetBucketPolicy", "s3:DeleteBucketPolicy"),
+    ),
+    "AWS::SNS::Topic": (
+        *("sns:CreateTopic", "sns:GetTopicAttributes", "sns:SetTopicAttributes"),
+        *("sns:DeleteTopic", "sns:TagResource", "sns:ListTagsForResource"),
+    ),
+    "AWS::SQS::Queue": (
+        *("sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:SetQueueAttributes"),
+        *("sqs:GetQueueUrl", "sqs:DeleteQueue", "sqs:TagQueue", "sqs:ListQueueTags"),
+    ),
+    "AWS::SQS::QueuePolicy": ("sqs:SetQueueAttributes", "sqs:GetQueueAttributes"),
+    "AWS::Scheduler::Schedule": (
+        *("scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule"),
+        *("scheduler:DeleteSchedule", "iam:PassRole"),
+    ),
+}
+"""What CloudFormation calls in the person's name to make, change, read and delete a resource."""
+
+EVERYWHERE = frozenset(
+    {
+        *("cloudformation:ValidateTemplate", "cloudformation:ListStacks"),
+        "lambda:GetAccountSettings",
+        *("lambda:CreateEventSourceMapping", "lambda:ListEventSourceMappings"),
+        *("lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"),
+        *("lambda:DeleteEventSourceMapping", "logs:DescribeLogGroups"),
+        *("cloudwatch:DescribeAlarms", "sagemaker:Search"),
+    }
+)
+"""Actions that no ARN of ours narrows; so are all of Service Quotas, and SageMaker's lists."""
+
+OURS: Mapping[str, tuple[str, ...]] = {
+    "cloudformation": ("arn:aws:cloudformation:*:*:stack/sortbox-*",),
+    "cloudwatch": ("arn:aws:cloudwatch:*:*:alarm:sortbox-*",),
+    "codebuild": ("arn:aws:codebuild:*:*:project/sortbox-*",),
+    "ecr": ("arn:aws:ecr:*:*:repository/sortbox",),
+    "events": ("arn:aws:events:*:*:rule/sortbox-*",),
+    "iam": ("arn:aws:iam::*:role/sortbox-*",),
+    "lambda": (
+        "arn:aws:lambda:*:*:function:sortbox-*",
+        "arn:aws:lambda:*:*:event-source-mapping:*",
+    ),
+    "logs": (
+        "arn:aws:logs:*:*:log-group:/aws/lambda/sortbox-*",
+        "arn:aws:logs:*:*:log-group:/aws/codebuild/sortbox-*",
+        "arn:aws:logs:*:*:log-group:/aws/sagemaker/*",
+    ),
+    "s3": ("arn:aws:s3:::sortbox-*",),
+    "sagemaker": ("arn:aws:sagemaker:*:*:*/sortbox-*",),
+    "scheduler": ("arn:aws:scheduler:*:*:schedule/default/sortbox-*",),
+    "sns": ("arn:aws:sns:*:*:sortbox-*",),
+    "sqs": ("arn:aws:sqs:*:*:sortbox-*",),
+}
+"""What Sortbox's resources are called."""
+
+MOST_CHARACTERS = 6144
+"""Of a managed policy, white space not counted (IAM's quotas)."""
+
+
+def recorded() -> tuple[str, ...]:
+    """Operations that an acceptance run called, as botocore names them."""
+    return tuple(json.loads(CALLS.read_text()))
+
+
+def actions_of(operation: str) -> tuple[str, ...]:
+    """`service-quotas:ListServiceQuotas` -> `servicequotas:ListServiceQuotas`."""
+    if operation in ACTIONS:
+        return ACTIONS[operation]
+    service, _, name = operation.partition(":")
+    return (f"{PREFIXES.get(service, service)}:{name}",)
+
+
+def actions() -> frozenset[str]:
+    """All that a person needs."""
+    called = [action for operation in recorded() for action in actions_of(operation)]
+    made = [action for needed in RESOURCES.values() for action in needed]
+    return frozenset([*called, *made, *OSLS, *SOMETIMES, *IMAGE])
+
+
+def policy() -> dict[str, Any]:
+    """A statement a service, then one for what cannot be narrowed."""
+    needed = actions()
+    anywhere = {action for action in needed if _is_anywhere(action)}
+    statements = [
+        _statement(service, needed - anywhere, ours)
+        for service, ours in OURS.items()
+        if any(action.startswith(f"{service}:") for action in needed - anywhere)
+    ]
+    everything = {"Effect": "Allow", "Action": sorted(anywhere), "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [*statements, everything]}
+
+
+def _is_anywhere(action: str) -> bool:
+    service, _, name = action.partition(":")
+    is_list = service == "sagemaker" and name.startswith("List")
+    return action in EVERYWHERE or service == "servicequotas" or is_list
+
+
+def _statement(service: str, needed: Iterable[str], ours: tuple[str, ...]) -> dict[str, Any]:
+    own = sorted(action for action in needed if action.startswith(f"{service}:"))
+    return {"Effect": "Allow", "Action": own, "Resource": list(ours)}
