@@ -4,7 +4,7 @@ import json
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ pytestmark = [
 ]
 TAG = "localhost/sortbox:test"
 USER = "10001"
+NOTHING: Mapping[Path, str] = {}
 READY_SECONDS = 120
 ASK = """
 import http.client, sys
@@ -63,10 +64,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(workshop: Workshop, model: Path, **environment: str) -> Iterator[Container]:
+def serving(
+    workshop: Workshop, model: Path, more: Mapping[Path, str] = NOTHING, **environment: str
+) -> Iterator[Container]:
     card = ModelCard.from_json((model / CARD).read_text())
     named = {"SORTBOX_MODEL_ID": f"imagenet:1:{card.digest}", "SORTBOX_CONTAINER": "sha256:here"}
-    volumes = {model: "/opt/ml/model:ro"}
+    volumes = {model: "/opt/ml/model:ro", **more}
     with workshop.running(TAG, "serve", volumes, named | environment) as container:
         yield container
 
@@ -136,6 +139,17 @@ def test_a_model_that_needs_torch_is_refused_with_a_sentence(
     with serving(workshop, model, SORTBOX_ENGINE="torch") as container:
         assert container.exit_status() == 1
         assert "the `cpu` variant of the image" in container.log()
+        assert "Traceback" not in container.log()
+
+
+def test_a_gpu_that_the_image_cannot_use_is_refused_with_a_sentence(
+    workshop: Workshop, model: Path
+) -> None:
+    """A file in the place of the device that NVIDIA's runtime would show."""
+    gpu = {Path("/dev/null"): "/dev/nvidia0"}
+    with serving(workshop, model, gpu) as container:
+        assert container.exit_status() == 1
+        assert "it has no PyTorch, which the `gpu` variant of the image has" in container.log()
         assert "Traceback" not in container.log()
 
 
