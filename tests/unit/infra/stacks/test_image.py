@@ -210,3 +210,12 @@ def test_the_quota_that_is_named_is_the_one_of_the_machine_that_builds() -> None
     kind = re.search(r"ComputeType: BUILD_GENERAL1_(\w+)", image.TEMPLATE.read_text())
     assert kind
     assert f"Linux/{kind[1].capitalize()} environment" in quotas.BUILDS
+
+
+def test_every_variant_asks_nvidias_runtime_for_the_gpu() -> None:
+    """It shows none to an image that does not ask (NVIDIA Container Toolkit, user guide)."""
+    stages = re.split(r"^FROM ", (CONTAINER / "Dockerfile").read_text(), flags=re.M)
+    (serving,) = (stage for stage in stages if stage.startswith("${BASE} AS serving"))
+    assert "NVIDIA_VISIBLE_DEVICES=all" in serving
+    assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in serving
+    assert any(stage.startswith("serving AS training") for stage in stages), "and so do the others"
