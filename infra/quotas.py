@@ -38,6 +38,9 @@ SERVICES: dict[str, Service] = {
 """Whose quota an error is about; other codes are those of many services."""
 
 
+STACK_QUOTA = re.compile(r"LimitExceeded|QuotaExceeded|TooManyBuckets|buckets than allowed")
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """`step` cannot be done with less than `least` of a quota."""
@@ -112,6 +115,16 @@ def _refusal(message: str, service: Service | None) -> str:
         f"The quota {name!r} does not allow that ({message.rstrip('. ')}): ask for more at {page}; "
         f"{DELAY}, and the same command then goes on from here."
     )
+
+
+def advice(reasons: str) -> str:
+    """A sentence to add to why a stack failed, where one of its resources met a quota; else "".
+
+    CloudFormation passes on what each service said, with the name of the error.
+    """
+    if not STACK_QUOTA.search(reasons):
+        return ""
+    return f"\n  This is a quota: ask for more at {CONSOLE}; {DELAY}. Then run the command again."
 
 
 def explain_failure(reason: str, instance_type: str) -> str:

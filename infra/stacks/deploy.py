@@ -183,7 +183,8 @@ def wait_for(cloudformation: "CloudFormationClient", state: WaiterState, stack: 
             WaiterConfig={"Delay": POLL_SECONDS, "MaxAttempts": TIMEOUT_SECONDS // POLL_SECONDS},
         )
     except WaiterError as error:
-        raise DeployError(f"{stack} failed:\n{_reasons(cloudformation, stack)}") from error
+        reasons = _reasons(cloudformation, stack)
+        raise DeployError(f"{stack} failed:\n{reasons}{quotas.advice(reasons)}") from error
 
 
 def _reasons(cloudformation: "CloudFormationClient", stack: str) -> str:
