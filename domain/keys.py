@@ -139,7 +139,6 @@ def fits_manifest(key: str) -> bool:
     """Whether a transform manifest can list this key: it is short, and nothing normalises it."""
     return (
         len(key.encode()) <= MANIFEST_KEY_BYTES
-        and "//" not in key
         and not any(segment.strip(".") == "" for segment in key.split("/"))
         and key.isprintable()
     )

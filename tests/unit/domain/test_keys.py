@@ -258,6 +258,7 @@ RUN = RunKeys("trip-0123", "0123456789")
 JOB = JobName("dev", "trip", "0123456789", 2, 13, 1)
 LONG_PATH = "t/" * 510
 HASHED_NAME = hashlib.sha256("inbox/é.jpg".encode()).hexdigest()
+HASHED_LONG_NAME = hashlib.sha256(f"inbox/{LONG_PATH}a.jpg".encode()).hexdigest()
 HASHED = hashlib.sha256(f"inbox/{LONG_PATH}".encode()).hexdigest()
 
 
@@ -272,6 +273,7 @@ HASHED = hashlib.sha256(f"inbox/{LONG_PATH}".encode()).hexdigest()
         (keys.TRAINING_JOBS, "training/jobs"),
         (keys.ACTIVE_MODEL, "models/active.json"),
         (result_key("inbox/trip/a.jpg"), "outbox/trip/a.jpg.json"),
+        (result_key(f"inbox/{LONG_PATH}a.jpg"), f"outbox/_long/{HASHED_LONG_NAME}.json"),
         (folder_file(Scope("trip/"), "_status.json"), "outbox/trip/_status.json"),
         (folder_file(Scope(LONG_PATH), "_status.json"), f"outbox/_long/{HASHED}/_status.json"),
         (claim_key("trip-0123"), "work/claims/trip-0123.json"),
@@ -298,6 +300,12 @@ HASHED = hashlib.sha256(f"inbox/{LONG_PATH}".encode()).hexdigest()
 def test_keys_stay_what_they_are(key: str, expected: str) -> None:
     """People's scripts, policies, lifecycle rules and what earlier versions wrote rely on them."""
     assert key == expected
+
+
+@pytest.mark.parametrize(("longer", "is_hashed"), [(0, False), (1, True)])
+def test_a_folders_file_of_1024_bytes_keeps_its_name(longer: int, is_hashed: bool) -> None:
+    path = "t" * (KEY_BYTES - len(f"{OUTBOX}/_status.json") + longer) + "/"
+    assert folder_file(Scope(path), "_status.json").startswith(LONG) == is_hashed
 
 
 @pytest.mark.parametrize("token", ["trip-0123456789abcdef", "sweep", "a-b-c"])
