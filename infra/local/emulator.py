@@ -6,6 +6,7 @@ rules and roles stay those of production: first what it would do otherwise, then
 
 import hashlib
 import hmac
+import json
 import os
 import re
 import sys
@@ -15,13 +16,15 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_evaluator, lambda_runtime, responses
-from ministack.services import eventbridge, lambda_svc, sqs, sts
+from ministack.services import eventbridge, iam, lambda_svc, sqs, sts
 
 sys.path.append(str(Path(__file__).parents[2]))  # of this process alone, not of the functions
 
 from infra.local.access import guard, keys
 from infra.local.access.guard import Credential, Guard
+from infra.local.access.permissions import Answer, Authority, NotAssumable, Question, RoleKey
 
+ACCOUNT = "000000000000"
 KEY_ID = os.environ["AWS_ACCESS_KEY_ID"]
 SECRET = os.environ["AWS_SECRET_ACCESS_KEY"]
 
@@ -57,23 +60,28 @@ def execution_credentials(config: dict[str, Any]) -> dict[str, str]:
     """
     if not app.AUTH:
         return _in_environment(KEY_ID, SECRET, "")
-    role = config.get("Role", "").rpartition("/")[2]
     session = config.get("FunctionName", "function")[:64]
     about = f"{config['FunctionArn']}:{config.get('Role', '')}"
+    key = role_key(config.get("Role", ""), session, about)
+    return _in_environment(key.key_id, key.secret, key.token)
+
+
+def role_key(role_arn: str, session: str, about: str) -> RoleKey:
+    """Temporary credentials of the role, the same each time for what they are `about`."""
     key_id, secret, token = (
         hmac.new(SECRET.encode(), f"{what}:{about}".encode(), hashlib.sha256).hexdigest()
         for what in ("key", "secret", "token")
     )
     key_id = f"ASIA{key_id[:16].upper()}"
-    account = config["FunctionArn"].split(":")[4]
+    role = role_arn.rpartition("/")[2]
     temporary = {
-        "Arn": f"arn:aws:sts::{account}:assumed-role/{role}/{session}",
+        "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}",
         "UserId": f"{role}:{session}",
         "SecretAccessKey": secret,
         "SessionToken": token,
     }
     sts.register_session(key_id, temporary)
-    return _in_environment(key_id, secret, token)
+    return RoleKey(key_id, secret, token)
 
 
 def _in_environment(key_id: str, secret: str, token: str) -> dict[str, str]:
@@ -106,8 +114,73 @@ async def find(key_id: str) -> Credential:
     return resolve(key_id)
 
 
+def assume(role_arn: str, service: str) -> RoleKey:
+    """Where its trust policy lets the service, for this account's resources. Raises NotAssumable.
+
+    docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html has aws:SourceAccount.
+    """
+    role = iam._roles.get_scoped(ACCOUNT, None, role_arn.rpartition("/")[2])
+    if role is None or role["Arn"] != role_arn:
+        raise NotAssumable(role_arn)
+    context = _context(role_arn, "sts:AssumeRole", role_arn, {"aws:sourceaccount": ACCOUNT})
+    document = role["AssumeRolePolicyDocument"]
+    document = json.loads(document) if isinstance(document, str) else document
+    statements = document["Statement"]
+    statements = [statements] if isinstance(statements, dict) else statements
+    trusting = [
+        statement["Effect"]
+        for statement in statements
+        if iam_evaluator._service_principal_matches(statement.get("Principal"), service)
+        and iam_evaluator._conditions_met(statement.get("Condition", {}), context)
+    ]
+    if set(trusting) != {"Allow"}:
+        raise NotAssumable(role_arn)
+    return role_key(role_arn, "SageMaker", f"{service}:{role_arn}")
+
+
+def decide(question: Question) -> Answer:
+    if question.who == KEY_ID:
+        return Answer(True, f"arn:aws:iam::{ACCOUNT}:root")
+    if question.who.startswith("arn:"):
+        role = question.who.rpartition("/")[2]
+        principal = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/SageMaker"
+        policies = iam_evaluator._gather_role_policies(role, ACCOUNT)
+    else:
+        caller = iam_evaluator.resolve_principal(question.who, ACCOUNT)
+        if isinstance(caller, iam_evaluator.AuthError):
+            return Answer(False, question.who)
+        if caller.policies is None:
+            return Answer(True, caller.arn)
+        principal, policies = caller.arn, caller.policies
+    _refuse_unknown_operators(policies)
+    context = _context(principal, question.action, question.resource, dict(question.context))
+    return Answer(iam_evaluator.evaluate(context, policies).decision == "Allow", principal)
+
+
+def _refuse_unknown_operators(policies: list[list[Any]]) -> None:
+    """ministack lets a Deny pass whose condition it does not know."""
+    for statement in (statement for document in policies for statement in document):
+        for operator in statement.conditions:
+            plain = operator.lower().removesuffix("ifexists").rpartition(":")[2]
+            if plain != "null" and plain not in iam_evaluator._CONDITION_OPS:
+                raise ValueError(f"statement {statement.sid}: what is {operator}?")
+
+
+def _context(principal: str, action: str, resource: str, of_service: dict[str, str]) -> Any:
+    return iam_evaluator.EvalContext(
+        principal_arn=principal,
+        principal_type="AssumedRole",
+        principal_account=ACCOUNT,
+        action=action,
+        resource_arn=resource,
+        region=os.environ["MINISTACK_REGION"],
+        secure_transport=True,
+        service_context=of_service,
+    )
+
+
 app.app = Guard(
-    keys.serve_keys(KEY_ID, resolve, app.app),
+    Authority(decide, assume).serve(KEY_ID, keys.serve_keys(KEY_ID, resolve, app.app)),
     int(os.environ["GATEWAY_PORT"]),
     find,
     UNVERIFIED_BYTES,

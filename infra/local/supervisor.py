@@ -59,7 +59,7 @@ def hold(place: Place, over: Event, account: Account, enforce_roles: bool) -> No
     logger.info("starting: AWS on %s, SageMaker on %s", ports.aws_url, ports.sagemaker_url)
     children = [
         emulator(place, ports, account, enforce_roles),
-        sagemaker(place, ports, account),
+        sagemaker(place, ports, account, enforce_roles),
     ]
     for child in children:
         child.exited.add_done_callback(lambda _: over.set())
@@ -105,12 +105,12 @@ def emulator(place: Place, ports: Ports, account: Account, enforce_roles: bool) 
     return processes.start(argv, settings, place.logs / "aws.log", "aws")
 
 
-def sagemaker(place: Place, ports: Ports, account: Account) -> Child:
+def sagemaker(place: Place, ports: Ports, account: Account, enforce_roles: bool) -> Child:
     inherited = environment(place, ports, os.environ)
     ours = {VARIABLE: str(place.root), "TMPDIR": str(place.folder("tmp"))}
     argv = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(ports.sagemaker)]
     argv += ["--state", str(place.folder("sagemaker")), "--images", str(place.images)]
-    argv += ["--account", account.kind]
+    argv += ["--account", account.kind, *(["--enforce-roles"] if enforce_roles else [])]
     log = place.logs / "sagemaker.log"
     return processes.start(argv, inherited | ours, log, "sagemaker", REPOSITORY)
 

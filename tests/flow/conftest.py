@@ -20,7 +20,7 @@ from training.model.package import pack
 
 Activate = Callable[[Path, str], None]
 
-STAND_IN = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/stand-in@sha256:{'5' * 64}"
+STAND_IN = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/sortbox@sha256:{'5' * 64}"
 
 
 @dataclass(frozen=True)

@@ -72,14 +72,19 @@ class Keys:
         self._kept[key_id] = time.monotonic() + KEPT_SECONDS, credential
         return credential
 
-    def _ask(self, key_id: str) -> Credential:
-        url = self._url + PATH + quote(key_id, safe="")
-        signed = AWSRequest("GET", url)
+    def ask(self, path: str, body: bytes | None = None) -> bytes:
+        """What the emulator answers its owner. Raises OSError, which urllib's errors are."""
+        url = self._url + path
+        signed = AWSRequest("GET" if body is None else "POST", url, data=body)
         self._signer.add_auth(signed)
-        question = Request(url, headers=dict(signed.headers))
+        question = Request(url, body, headers=dict(signed.headers))
+        with _open(question, timeout=ANSWER_SECONDS) as answer:
+            content: bytes = answer.read()
+            return content
+
+    def _ask(self, key_id: str) -> Credential:
         try:
-            with _open(question, timeout=ANSWER_SECONDS) as answer:
-                fields = json.load(answer)
-                return Credential(fields["secret"], fields["token"])
+            fields = json.loads(self.ask(PATH + quote(key_id, safe="")))
+            return Credential(fields["secret"], fields["token"])
         except (OSError, ValueError, LookupError, TypeError):
             raise guard.unknown_key() from None

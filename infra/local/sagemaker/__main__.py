@@ -13,6 +13,7 @@ import uvicorn
 from infra.local import accounts
 from infra.local.access.guard import Guard
 from infra.local.access.keys import Keys
+from infra.local.access.permissions import Permissions
 from infra.local.accounts import Account
 from infra.local.sagemaker.app import application
 from infra.local.sagemaker.hosting.runtime import BODY_BYTES
@@ -29,20 +30,22 @@ def main() -> None:
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    settings = SageMakerSettings(
-        state=arguments.state.resolve(),
-        images=arguments.images.resolve(),
-        region=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
-        account=Account.named(arguments.account, arguments.accounts),
-        ready_seconds=arguments.ready_seconds,
-        invocation_seconds=arguments.invocation_seconds,
-        body_bytes=arguments.body_bytes,
-    )
+    region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
     keys = Keys(
         os.environ["AWS_ACCESS_KEY_ID"],
         os.environ["AWS_SECRET_ACCESS_KEY"],
         os.environ["AWS_ENDPOINT_URL"],
-        settings.region,
+        region,
+    )
+    settings = SageMakerSettings(
+        state=arguments.state.resolve(),
+        images=arguments.images.resolve(),
+        region=region,
+        account=Account.named(arguments.account, arguments.accounts),
+        permissions=Permissions(keys.ask) if arguments.enforce_roles else None,
+        ready_seconds=arguments.ready_seconds,
+        invocation_seconds=arguments.invocation_seconds,
+        body_bytes=arguments.body_bytes,
     )
     config = uvicorn.Config(
         Guard(application(settings), arguments.port, keys.find, UNVERIFIED_BYTES, SIGNED_SERVICES),
@@ -78,6 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, required=True, help="JSON: image URI to command")
     parser.add_argument("--account", default=accounts.ESTABLISHED, help="its kind")
     parser.add_argument("--accounts", type=Path, default=accounts.FILE, help="describes the kinds")
+    parser.add_argument("--enforce-roles", action="store_true", help="by the emulator's IAM")
     parser.add_argument("--ready-seconds", type=float, default=120, help="until /ping answers 200")
     parser.add_argument("--invocation-seconds", type=float, default=60, help="for one answer")
     parser.add_argument("--body-bytes", type=int, default=BODY_BYTES, help="of an invocation")

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from infra.local.access.guard import SIGNER
 from infra.local.sagemaker import service_quotas
 from infra.local.sagemaker.core import operations
 from infra.local.sagemaker.core.errors import ApiError, ValidationException
@@ -62,7 +63,10 @@ async def perform(request: Request) -> Response:
         if target.startswith(service_quotas.TARGET):
             answer = service.service_quotas.perform(name, members)
         else:
-            answer = operations.perform(service.table, target.removeprefix(TARGET), members)
+            name = target.removeprefix(TARGET)
+            operations.check(service.table, name, members)
+            await service.gate.admit(request.scope.get(SIGNER, ""), name, members)
+            answer = operations.perform(service.table, name, members)
     except TooLarge:
         return _refusal(ValidationException(f"a request exceeds {REQUEST_BYTES} bytes"))
     except ApiError as error:
@@ -78,6 +82,7 @@ async def invoke(request: Request) -> Response:
     limit = service.runtime.body_bytes
     try:
         body = await _body(request, limit)
+        await service.gate.admit_invocation(request.scope.get(SIGNER, ""), endpoint)
         reply = await service.runtime.invoke(endpoint, body, request.headers)
     except TooLarge:
         # AWS refuses it before the service: without an error code, so clients show the status.

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import aiohttp
 import boto3
-from botocore.config import Config
 
+from infra.local.access.permissions import Permissions
 from infra.local.accounts import Account
 from infra.local.sagemaker.containers.containers import Containers
 from infra.local.sagemaker.containers.images import ContainerImages
 from infra.local.sagemaker.core.events import Events
+from infra.local.sagemaker.core.gate import Gate
 from infra.local.sagemaker.core.machines import Machines
 from infra.local.sagemaker.core.operations import Table
+from infra.local.sagemaker.core.roles import Roles
 from infra.local.sagemaker.core.store import Store
 from infra.local.sagemaker.core.tags import Tags
 from infra.local.sagemaker.hosting.endpoints import Endpoints
@@ -42,6 +44,8 @@ class SageMakerSettings:
     images: Path
     region: str
     account: Account
+    permissions: Permissions | None
+    """None: nobody is held to a role."""
     ready_seconds: float
     invocation_seconds: float
     body_bytes: int
@@ -50,6 +54,7 @@ class SageMakerSettings:
 @dataclass(frozen=True, slots=True)
 class SageMakerService:
     table: Table
+    gate: Gate
     service_quotas: ServiceQuotas
     runtime: Runtime
 
@@ -66,13 +71,13 @@ async def run_service(settings: SageMakerSettings) -> AsyncIterator[SageMakerSer
     ) as http:
         store = Store(settings.state / "records", settings.region)
         images = ContainerImages(settings.images)
-        containers = _containers(settings, images, http)
+        roles = Roles(settings.region, settings.permissions, WORKER_THREADS)
+        containers = _containers(settings, images, http, roles)
         events = Events(boto3.client("events", region_name=settings.region))
         machines = Machines(settings.account)
         endpoints = Endpoints(store, containers, machines)
         transforms = TransformJobs(store, containers, events, machines)
-        logs = boto3.client("logs", region_name=settings.region)
-        trainings = TrainingJobs(store, containers, logs, events, machines)
+        trainings = TrainingJobs(store, containers, events, machines)
         tunings = TuningJobs(store, trainings, events)
         table: Table = {
             **Models(store, images).operations,
@@ -91,6 +96,7 @@ async def run_service(settings: SageMakerSettings) -> AsyncIterator[SageMakerSer
         try:
             yield SageMakerService(
                 table,
+                Gate(roles),
                 ServiceQuotas(settings.account, settings.region),
                 Runtime(endpoints, containers, settings.invocation_seconds, settings.body_bytes),
             )
@@ -100,18 +106,20 @@ async def run_service(settings: SageMakerSettings) -> AsyncIterator[SageMakerSer
 
 
 def _containers(
-    settings: SageMakerSettings, images: ContainerImages, http: aiohttp.ClientSession
+    settings: SageMakerSettings,
+    images: ContainerImages,
+    http: aiohttp.ClientSession,
+    roles: Roles,
 ) -> Containers:
     folder = settings.state / "containers"
     shutil.rmtree(folder, ignore_errors=True)  # a server that was killed left its models there
     folder.mkdir(parents=True)
-    config = Config(max_pool_connections=WORKER_THREADS)
     return Containers(
         images=images,
         folder=folder,
         logs=settings.state / "logs",
         region=settings.region,
         ready_seconds=settings.ready_seconds,
-        s3=boto3.client("s3", region_name=settings.region, config=config),
+        roles=roles,
         http=http,
     )

@@ -71,7 +71,7 @@ def started(tmp_path_factory: pytest.TempPathFactory, enforce_roles: bool) -> It
     established = Account.named(accounts.ESTABLISHED)
     children = [
         supervisor.emulator(place, chosen, established, enforce_roles),
-        supervisor.sagemaker(place, chosen, established),
+        supervisor.sagemaker(place, chosen, established, enforce_roles),
     ]
     until(lambda: supervisor.is_ready(chosen) or not all(child.is_alive for child in children))
     assert supervisor.is_ready(chosen), [child.log.read_text()[-2000:] for child in children]

@@ -329,7 +329,11 @@ def ask_missing(servers: Servers, key: str) -> bool:
 
 
 TRUST = {"Effect": "Allow", "Principal": {"AWS": "*", "Service": "lambda.amazonaws.com"}}
-MAY_LIST = {"Effect": "Allow", "Action": ["s3:ListAllMyBuckets", "s3:ListBucket"], "Resource": "*"}
+MAY_LIST = {
+    "Effect": "Allow",
+    "Action": ["s3:ListAllMyBuckets", "s3:ListBucket", "sagemaker:ListModels"],
+    "Resource": "*",
+}
 
 
 @pytest.fixture(scope="module")
@@ -364,6 +368,8 @@ def test_temporary_keys_of_a_role_are_known_to_both_servers(either: Servers, rol
 def test_keys_of_a_user_are_known_to_both_servers(either: Servers) -> None:
     iam = either.client("iam")
     iam.create_user(UserName="somebody")
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [MAY_LIST]})
+    iam.put_user_policy(UserName="somebody", PolicyName="p", PolicyDocument=policy)
     made = iam.create_access_key(UserName="somebody")["AccessKey"]
     key = (made["AccessKeyId"], made["SecretAccessKey"])
     assert either.client("sagemaker", key).list_models()["Models"] == []

@@ -833,6 +833,20 @@ OF_THE_PRODUCT = (
         f"{UNIT}/batch/test_closing.py",
     ),
     Mistake(
+        "jobs of the local SageMaker read and write as the cloud's owner",
+        "infra/local/sagemaker/core/roles.py",
+        '        of = role if self.permissions else ""\n',
+        '        of = ""\n',
+        f"{UNIT}/infra/local/sagemaker/test_roles.py",
+    ),
+    Mistake(
+        "whoever may create a model may give it any role",
+        "infra/local/sagemaker/core/gate.py",
+        '        self._check(permissions, Question(caller, "iam:PassRole", role, passed))\n',
+        "",
+        f"{UNIT}/infra/local/sagemaker/test_roles.py",
+    ),
+    Mistake(
         "a fleet that does not fit is taken by the local SageMaker",
         "infra/local/sagemaker/core/machines.py",
         "        if used + fleet.count > limit:\n",

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,11 +18,9 @@ from domain.archive import ArchiveError, members
 from infra.local import processes
 from infra.local.sagemaker.containers.images import ContainerImages
 from infra.local.sagemaker.containers.transfers import Location
-from infra.local.sagemaker.core.errors import ValidationException
+from infra.local.sagemaker.core.errors import ApiError
+from infra.local.sagemaker.core.roles import OfWhat, Roles
 from infra.local.sagemaker.core.store import Record
-
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
 
 PING_SECONDS = 2.0
 BETWEEN_PINGS_SECONDS = 0.05
@@ -47,6 +44,7 @@ class Definition:
     image: str
     archive: Location | None
     environment: Mapping[str, str]
+    role: str
     is_isolated: bool = False
     """EnableNetworkIsolation: it finds no credentials either, here in its user's home."""
 
@@ -56,8 +54,9 @@ class Definition:
         container = model.get("PrimaryContainer") or model["Containers"][0]
         uri = container.get("ModelDataUrl")
         archive = Location.parse(uri) if uri else None
+        role = model.get("ExecutionRoleArn", "")
         isolated = model.get("EnableNetworkIsolation", False)
-        return cls(container["Image"], archive, container.get("Environment", {}), isolated)
+        return cls(container["Image"], archive, container.get("Environment", {}), role, isolated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +116,23 @@ class Containers:
     logs: Path
     region: str
     ready_seconds: float
-    s3: "S3Client"
+    roles: Roles
     http: aiohttp.ClientSession
 
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
     async def start(
-        self, definition: Definition, name: str, environment: Mapping[str, str]
+        self, definition: Definition, name: str, environment: Mapping[str, str], of: OfWhat
     ) -> Container:
         """Returns once /ping answers 200. Raises ContainerFailed."""
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
         try:
+            check = self.roles.check_container
+            await asyncio.to_thread(check, definition.role, definition.image, of, name)
             await asyncio.to_thread(self._fetch_model, definition, folder)
             container = self._launch(definition, name, environment, folder)
-        except (ContainerFailed, ArchiveRefused, ValidationException) as error:
+        except (ContainerFailed, ArchiveRefused, ApiError) as error:
             await asyncio.to_thread(shutil.rmtree, folder)
             raise ContainerFailed(str(error)) from error
         try:
@@ -148,7 +149,9 @@ class Containers:
             return
         at = definition.archive
         try:
-            self.s3.download_file(at.bucket, at.key, str(folder / "model.tar.gz"))
+            s3 = self.roles.s3(definition.role)
+            s3.list_objects_v2(Bucket=at.bucket, Prefix=at.key, MaxKeys=1)  # as SageMaker looks
+            s3.download_file(at.bucket, at.key, str(folder / "model.tar.gz"))
         except (ClientError, BotoCoreError) as error:
             raise ContainerFailed(f"Could not access model data at {at}: {error}") from error
         unpack(folder / "model.tar.gz", model)

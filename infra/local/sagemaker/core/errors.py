@@ -35,6 +35,10 @@ class NoSuchResourceException(ApiError):
     """Service Quotas' word for a service that it does not know."""
 
 
+class AccessDeniedException(ApiError):
+    """The caller's policies do not allow it."""
+
+
 class ConflictException(ApiError):
     """What is asked for does not go with what is there."""
 

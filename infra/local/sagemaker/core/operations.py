@@ -16,9 +16,13 @@ Operation = Callable[[Request], Record]
 Table = Mapping[str, Operation]
 
 
-def perform(table: Table, name: str, request: Request) -> Record:
-    """Raises ApiError."""
+def check(table: Table, name: str, request: Request) -> None:
+    """Raises ApiError for an operation that there is not, or members that it does not take."""
     if name not in table:
         raise UnknownOperationException(f"The local SageMaker does not know {name!r}.")
     shapes.validate(name, request)
+
+
+def perform(table: Table, name: str, request: Request) -> Record:
+    """What was checked. Raises ApiError."""
     return shapes.answer(name, table[name](request))

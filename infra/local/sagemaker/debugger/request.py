@@ -18,6 +18,7 @@ DETAILS_CHARACTERS = 1024
 @dataclass(frozen=True, slots=True)
 class DebuggerRequest:
     job: str
+    role: str
     hook: Record | None
     rules: tuple[Record, ...]
     profiler: Record | None
@@ -35,6 +36,7 @@ class DebuggerRequest:
         output = Location.parse(job["OutputDataConfig"]["S3OutputPath"])
         return cls(
             job["TrainingJobName"],
+            job["RoleArn"],
             hook,
             rules,
             job.get("ProfilerConfig"),

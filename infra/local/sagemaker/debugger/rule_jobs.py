@@ -113,7 +113,7 @@ class RuleJobs:
             self._update_job({"DebugRuleEvaluationStatuses": list(statuses)})
 
     def _upload(self) -> None:
-        s3, statuses = self._containers.s3, []
+        s3, statuses = self._containers.roles.s3(self._request.role), []
         for rule in self._request.profiler_rules:
             report = self._folder.data / "ProfilerReport"
             statuses.append(status(rule, *_profiler_state(report)))

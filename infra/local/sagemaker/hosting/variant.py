@@ -44,7 +44,7 @@ class Variant:
     @classmethod
     async def start(cls, containers: Containers, deployed: Deployment) -> "Variant":
         """Raises ContainerFailed."""
-        container = await containers.start(deployed.model, deployed.endpoint, {})
+        container = await containers.start(deployed.model, deployed.endpoint, {}, "Endpoints")
         return cls(containers, deployed, container)
 
     async def invoke(self, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
@@ -81,7 +81,7 @@ class Variant:
             tries += 1
             try:
                 return await self._containers.start(
-                    self._deployed.model, self._deployed.endpoint, {}
+                    self._deployed.model, self._deployed.endpoint, {}, "Endpoints"
                 )
             except ContainerFailed as failure:
                 logger.warning("cannot restart %s: %s", self._deployed.endpoint, failure)

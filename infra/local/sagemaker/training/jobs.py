@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from infra.local.sagemaker.containers.containers import Containers
 from infra.local.sagemaker.core import listing
@@ -23,9 +22,6 @@ from infra.local.sagemaker.training.run import (
     TrainingJobFailed,
     TrainingRun,
 )
-
-if TYPE_CHECKING:
-    from types_boto3_logs import CloudWatchLogsClient
 
 REASON_CHARACTERS = 1024
 RUNNING = frozenset({"InProgress", "Stopping"})
@@ -55,13 +51,11 @@ class TrainingJobs:
         self,
         store: Store,
         containers: Containers,
-        logs: "CloudWatchLogsClient",
         events: Events,
         machines: Machines,
     ) -> None:
         self._store = store
         self._containers = containers
-        self._logs = logs
         self._events = events
         self._machines = machines
         self._runs: dict[str, TrainingRun] = {}
@@ -102,7 +96,7 @@ class TrainingJobs:
             on_rules=partial(self._update_job, job.name),
         )
         arn = record["TrainingJobArn"]
-        training = TrainingRun(job, arn, self._containers, self._logs, listener)
+        training = TrainingRun(job, arn, self._containers, listener)
         self._runs[job.name] = training
         run = self._background.start(training.run())
         run.add_done_callback(partial(self._record_end, job.name))

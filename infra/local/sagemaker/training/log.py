@@ -67,8 +67,9 @@ class Metrics:
 
 class JobLog:
     def __init__(
-        self, request: TrainingJobRequest, path: Path, client: "CloudWatchLogsClient"
+        self, request: TrainingJobRequest, path: Path, client: Callable[[], "CloudWatchLogsClient"]
     ) -> None:
+        """`client`: the same each time; to be asked off the event loop."""
         self._client = client
         self._stream = f"{request.name}/{HOST_NAME}-{round(time.time())}"
         self._lines = _Lines(path)
@@ -102,20 +103,20 @@ class JobLog:
         events = [{"timestamp": now, "message": line} for line in lines if line]
         if events:
             self._try(
-                self._client.put_log_events,
+                self._client().put_log_events,
                 logGroupName=GROUP,
                 logStreamName=self._stream,
                 logEvents=events,
             )
 
     def _open(self) -> None:
-        self._try(self._client.create_log_group, logGroupName=GROUP)
-        self._try(self._client.create_log_stream, logGroupName=GROUP, logStreamName=self._stream)
+        self._try(self._client().create_log_group, logGroupName=GROUP)
+        self._try(self._client().create_log_stream, logGroupName=GROUP, logStreamName=self._stream)
 
     def _try(self, call: Callable[..., object], **arguments: object) -> None:
         try:
             call(**arguments)
-        except self._client.exceptions.ResourceAlreadyExistsException:
+        except self._client().exceptions.ResourceAlreadyExistsException:
             return
         except (BotoCoreError, ClientError) as error:
             logger.warning("log of %s: %s", self._stream, error)

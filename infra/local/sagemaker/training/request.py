@@ -55,6 +55,7 @@ class Metric:
 class TrainingJobRequest:
     name: str
     image: str
+    role: str
     hyperparameters: Mapping[str, str]
     environment: Mapping[str, str]
     channels: tuple[Channel, ...]
@@ -80,6 +81,7 @@ class TrainingJobRequest:
             return cls(
                 name=job["TrainingJobName"],
                 image=algorithm["TrainingImage"],
+                role=job["RoleArn"],
                 hyperparameters=job.get("HyperParameters", {}),
                 environment=job.get("Environment", {}),
                 channels=tuple(_channel(member) for member in channels),

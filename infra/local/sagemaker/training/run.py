@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from infra.local.sagemaker.training.log import JobLog
 from infra.local.sagemaker.training.request import TrainingJobRequest
 
 if TYPE_CHECKING:
-    from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_s3 import S3Client
 
 STOP_SECONDS = 120.0
 """What SageMaker grants between SIGTERM and SIGKILL."""
@@ -60,7 +61,6 @@ class TrainingRun:
         request: TrainingJobRequest,
         arn: str,
         containers: Containers,
-        logs: "CloudWatchLogsClient",
         listener: RunListener,
     ) -> None:
         self._request = request
@@ -68,6 +68,7 @@ class TrainingRun:
         self._containers = containers
         self._listener = listener
         self._stop = asyncio.Event()
+        logs = partial(containers.roles.logs, request.role)
         self._log = JobLog(request, containers.log(request.name), logs)
 
     def stop(self) -> None:
@@ -117,7 +118,10 @@ class TrainingRun:
         return ended
 
     def _download(self, folder: TrainingFolder) -> None:
-        s3 = self._containers.s3
+        self._containers.roles.check_container(
+            self._request.role, self._request.image, "TrainingJobs", self._request.name
+        )
+        s3 = self._s3()
         folder.make(self._request)
         for channel in self._request.channels:
             if self._stop.is_set():
@@ -185,14 +189,15 @@ class TrainingRun:
         self, folder: TrainingFolder, uploaded: dict[Path, FileVersion]
     ) -> None:
         if self._request.checkpoints is not None:
-            s3 = self._containers.s3
+            s3 = self._s3()
             transfers.upload_changed(s3, folder.checkpoints, self._request.checkpoints, uploaded)
 
     def _upload(self, folder: TrainingFolder, name: str, source: Path) -> None:
         scratch = folder.root / name
-        transfers.upload_archive(
-            self._containers.s3, source, self._request.output_of(name), scratch
-        )
+        transfers.upload_archive(self._s3(), source, self._request.output_of(name), scratch)
+
+    def _s3(self) -> "S3Client":
+        return self._containers.roles.s3(self._request.role)
 
     def _environment(self, image: ContainerImage, folder: TrainingFolder) -> Mapping[str, str]:
         return {

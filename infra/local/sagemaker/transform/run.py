@@ -19,6 +19,7 @@ from infra.local.sagemaker.containers.containers import (
     ContainerSilent,
     Definition,
 )
+from infra.local.sagemaker.core.errors import ApiError
 from infra.local.sagemaker.transform import inputs
 from infra.local.sagemaker.transform.inputs import Input
 from infra.local.sagemaker.transform.request import PayloadLimits, TransformJobRequest
@@ -46,7 +47,7 @@ class TransformRun:
     def __init__(self, request: TransformJobRequest, containers: Containers) -> None:
         self._request = request
         self._containers = containers
-        self._s3: S3Client = containers.s3
+        self._s3: S3Client
         self._manifest = containers.folder / f"{request.name}.manifest"
         self._failed = 0
         self._first_failure = ""
@@ -54,8 +55,9 @@ class TransformRun:
     async def run(self, model: Definition) -> None:
         """Raises TransformFailed. Cancelled, it stops its container and leaves what is written."""
         try:
+            self._s3 = await asyncio.to_thread(self._containers.roles.s3, model.role)
             await self._run(model)
-        except (ContainerFailed, ValueError, ClientError, BotoCoreError) as error:
+        except (ContainerFailed, ValueError, ClientError, BotoCoreError, ApiError) as error:
             raise TransformJobFailed(str(error)) from error
         if self._failed:
             raise TransformJobFailed(
@@ -67,7 +69,7 @@ class TransformRun:
         try:
             source = await asyncio.to_thread(self._open_source)
             container = await self._containers.start(
-                model, self._request.name, self._request.container_environment
+                model, self._request.name, self._request.container_environment, "TransformJobs"
             )
             try:
                 await self._transform_all(container, source)
@@ -82,6 +84,7 @@ class TransformRun:
             return inputs.of_prefix(self._s3, source)
         # To disk first: a stream from S3 would have to stay open as long as the job runs.
         try:
+            self._s3.list_objects_v2(Bucket=source.bucket, Prefix=source.key, MaxKeys=1)
             self._s3.download_file(source.bucket, source.key, str(self._manifest))
         except ClientError as error:
             raise TransformJobFailed(f"Could not read the manifest {source}: {error}") from error
