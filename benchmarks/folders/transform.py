@@ -27,6 +27,7 @@ from domain.keys import JobName
 from infra.local.sagemaker.containers.containers import Containers, Definition
 from infra.local.sagemaker.containers.images import ContainerImages
 from infra.local.sagemaker.containers.transfers import Location
+from infra.local.sagemaker.core.planted import Planted
 from infra.local.sagemaker.service import WORKER_THREADS
 from infra.local.sagemaker.transform.request import TransformJobRequest
 from infra.local.sagemaker.transform.run import TransformRun
@@ -138,7 +139,7 @@ async def _run_job(s3: MemoryS3, model: Path, folder: Path) -> None:
         auto_decompress=False,
     ) as http:
         place = ContainerImages(images), folder, folder / "logs", "us-east-1", 120.0
-        containers = Containers(*place, OneRole(s3), http)  # type: ignore[arg-type]
+        containers = Containers(*place, OneRole(s3), Planted(folder / "none"), http)  # type: ignore[arg-type]
         plan = TransformJobRequest.of(dict(request_for(ORDER)))
         definition = Definition(IMAGE, Location("m", "model.tar.gz"), named, "role")
         await TransformRun(plan, containers).run(definition)

@@ -23,12 +23,14 @@ class Account:
     """How many may run at once; None: as many as the machine's memory holds."""
     quotas: Mapping[str, int]
     """By pattern of the name that Service Quotas shows; the first that matches counts."""
+    rates: Mapping[str, float]
+    """Requests a second to SageMaker, by pattern of the operation."""
 
     @classmethod
     def named(cls, name: str, file: Path = FILE) -> "Account":
         """Raises KeyError for a kind that the file does not describe."""
         described = json.loads(file.read_text())[name]
-        return cls(name, described["concurrent functions"], described["quotas"])
+        return cls(name, described["concurrent functions"], described["quotas"], described["rates"])
 
     def quota(self, name: str) -> int:
         """The value of a quota such as `ml.m5.xlarge for endpoint usage`."""

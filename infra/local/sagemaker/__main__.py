@@ -44,6 +44,7 @@ def main() -> None:
         account=Account.named(arguments.account, arguments.accounts),
         permissions=Permissions(keys.ask) if arguments.enforce_roles else None,
         ready_seconds=arguments.ready_seconds,
+        bake_seconds=arguments.bake_seconds,
         invocation_seconds=arguments.invocation_seconds,
         body_bytes=arguments.body_bytes,
     )
@@ -83,6 +84,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--accounts", type=Path, default=accounts.FILE, help="describes the kinds")
     parser.add_argument("--enforce-roles", action="store_true", help="by the emulator's IAM")
     parser.add_argument("--ready-seconds", type=float, default=120, help="until /ping answers 200")
+    parser.add_argument("--bake-seconds", type=float, default=1, help="at most, of an update")
     parser.add_argument("--invocation-seconds", type=float, default=60, help="for one answer")
     parser.add_argument("--body-bytes", type=int, default=BODY_BYTES, help="of an invocation")
     return parser.parse_args()

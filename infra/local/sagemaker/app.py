@@ -64,6 +64,7 @@ async def perform(request: Request) -> Response:
             answer = service.service_quotas.perform(name, members)
         else:
             name = target.removeprefix(TARGET)
+            service.rates.take(name)
             operations.check(service.table, name, members)
             await service.gate.admit(request.scope.get(SIGNER, ""), name, members)
             answer = operations.perform(service.table, name, members)

@@ -19,6 +19,8 @@ from infra.local.sagemaker.core.events import Events
 from infra.local.sagemaker.core.gate import Gate
 from infra.local.sagemaker.core.machines import Machines
 from infra.local.sagemaker.core.operations import Table
+from infra.local.sagemaker.core.planted import Planted
+from infra.local.sagemaker.core.rates import Rates
 from infra.local.sagemaker.core.roles import Roles
 from infra.local.sagemaker.core.store import Store
 from infra.local.sagemaker.core.tags import Tags
@@ -47,6 +49,7 @@ class SageMakerSettings:
     permissions: Permissions | None
     """None: nobody is held to a role."""
     ready_seconds: float
+    bake_seconds: float
     invocation_seconds: float
     body_bytes: int
 
@@ -54,6 +57,7 @@ class SageMakerSettings:
 @dataclass(frozen=True, slots=True)
 class SageMakerService:
     table: Table
+    rates: Rates
     gate: Gate
     service_quotas: ServiceQuotas
     runtime: Runtime
@@ -75,7 +79,7 @@ async def run_service(settings: SageMakerSettings) -> AsyncIterator[SageMakerSer
         containers = _containers(settings, images, http, roles)
         events = Events(boto3.client("events", region_name=settings.region))
         machines = Machines(settings.account)
-        endpoints = Endpoints(store, containers, machines)
+        endpoints = Endpoints(store, containers, machines, settings.bake_seconds)
         transforms = TransformJobs(store, containers, events, machines)
         trainings = TrainingJobs(store, containers, events, machines)
         tunings = TuningJobs(store, trainings, events)
@@ -96,6 +100,7 @@ async def run_service(settings: SageMakerSettings) -> AsyncIterator[SageMakerSer
         try:
             yield SageMakerService(
                 table,
+                Rates(settings.account.rates),
                 Gate(roles),
                 ServiceQuotas(settings.account, settings.region),
                 Runtime(endpoints, containers, settings.invocation_seconds, settings.body_bytes),
@@ -121,5 +126,6 @@ def _containers(
         region=settings.region,
         ready_seconds=settings.ready_seconds,
         roles=roles,
+        planted=Planted(settings.state / "planted.json"),
         http=http,
     )

@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -95,6 +96,14 @@ class World:
             "ExecutionRoleArn": arn("ModelRole"),
         }
         self.client("sagemaker", key).create_model(**{**request, **members})
+        return name
+
+    def config(self) -> str:
+        name = self.model()
+        variant = {"VariantName": "only", "ModelName": name, "InitialInstanceCount": 1}
+        self.client("sagemaker").create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[variant | {"InstanceType": "ml.m5.xlarge"}]
+        )
         return name
 
     def transformed(self, model: str) -> Mapping[str, Any]:
@@ -193,8 +202,7 @@ OF_TRAINING = {
 }
 """What is denied, as the reason of a failure names it, for each statement."""
 
-ELSEWHERE = {"WatchTheAlarmThatUndoesAnUpdate"}
-"""Seen by an update of an endpoint."""
+OF_AN_UPDATE = "WatchTheAlarmThatUndoesAnUpdate"
 
 
 @pytest.mark.parametrize(("sid", "denied"), OF_A_MODEL.items())
@@ -218,9 +226,48 @@ def test_without_a_statement_of_its_role_a_training_job_fails(
     assert denied in job["FailureReason"]
 
 
+def test_without_leave_to_see_its_alarm_an_update_is_undone(world: World) -> None:
+    sagemaker, name, alarm = world.client("sagemaker"), "guarded", "sortbox-local-endpoint-errors"
+    world.client("cloudwatch").put_metric_alarm(
+        AlarmName=alarm,
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=5,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    first, second = world.config(), world.config()
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=first)
+    settle = partial(until, lambda: settled(sagemaker.describe_endpoint(EndpointName=name)))
+    assert settle()["EndpointStatus"] == "InService"
+    guarded = {
+        "EndpointName": name,
+        "EndpointConfigName": second,
+        "DeploymentConfig": {
+            "BlueGreenUpdatePolicy": {
+                "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+            },
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": alarm}]},
+        },
+    }
+    with world.without("ModelRole", OF_AN_UPDATE):
+        sagemaker.update_endpoint(**guarded)
+        state = settle()
+    assert state["EndpointConfigName"] == first
+    assert "not authorized to perform: cloudwatch:DescribeAlarms" in state["FailureReason"]
+    sagemaker.update_endpoint(**guarded)
+    assert settle()["EndpointConfigName"] == second
+
+
+def settled(endpoint: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return endpoint if endpoint["EndpointStatus"] in ("InService", "Failed") else None
+
+
 def test_every_statement_of_both_roles_is_among_them() -> None:
     held = {each["Sid"] for each in policies.statements("ModelRole")}
-    assert held == set(OF_A_MODEL) | ELSEWHERE
+    assert held == set(OF_A_MODEL) | {OF_AN_UPDATE}
     assert {each["Sid"] for each in policies.statements("TrainingRole")} == set(OF_TRAINING)
 
 

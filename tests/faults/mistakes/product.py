@@ -847,6 +847,20 @@ OF_THE_PRODUCT = (
         f"{UNIT}/infra/local/sagemaker/test_roles.py",
     ),
     Mistake(
+        "an update stays although its alarm rings while it bakes",
+        "infra/local/sagemaker/hosting/bake.py",
+        "            if ringing:\n",
+        "            if not self.seconds and ringing:\n",
+        f"{UNIT}/infra/local/sagemaker/test_bake.py",
+    ),
+    Mistake(
+        "whoever asks SageMaker too often is answered here, and throttled on AWS",
+        "infra/local/sagemaker/core/rates.py",
+        "        if left < 1:\n",
+        "        if left < 0:\n",
+        f"{UNIT}/infra/local/sagemaker/test_rates.py",
+    ),
+    Mistake(
         "a fleet that does not fit is taken by the local SageMaker",
         "infra/local/sagemaker/core/machines.py",
         "        if used + fleet.count > limit:\n",

@@ -19,6 +19,7 @@ from infra.local import processes
 from infra.local.sagemaker.containers.images import ContainerImages
 from infra.local.sagemaker.containers.transfers import Location
 from infra.local.sagemaker.core.errors import ApiError
+from infra.local.sagemaker.core.planted import Planted
 from infra.local.sagemaker.core.roles import OfWhat, Roles
 from infra.local.sagemaker.core.store import Record
 
@@ -117,6 +118,7 @@ class Containers:
     region: str
     ready_seconds: float
     roles: Roles
+    planted: Planted
     http: aiohttp.ClientSession
 
     def log(self, name: str) -> Path:

@@ -35,6 +35,10 @@ class NoSuchResourceException(ApiError):
     """Service Quotas' word for a service that it does not know."""
 
 
+class ThrottlingException(ApiError):
+    """More requests in a second than the account may send."""
+
+
 class AccessDeniedException(ApiError):
     """The caller's policies do not allow it."""
 

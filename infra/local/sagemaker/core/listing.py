@@ -9,14 +9,19 @@ from typing import Any
 from botocore.utils import parse_to_aware_datetime
 
 from infra.local.sagemaker.core.errors import ValidationException
-from infra.local.sagemaker.core.resources import TRAINING_JOB, Kind
+from infra.local.sagemaker.core.resources import TRAINING_JOB, TRIAL, TUNING_JOB, Kind
 from infra.local.sagemaker.core.shapes import summary
 from infra.local.sagemaker.core.store import Record
 
 DEFAULT_PAGE_SIZE = 10
 
-ASCENDING = frozenset({"TrainingJob", "HyperParameterTuningJob", "ModelPackage"})
+ASCENDING = frozenset(
+    {"TrainingJob", "HyperParameterTuningJob", "ModelPackage", "ModelPackageGroup"}
+)
 """Kinds whose listing the reference (botocore's model) orders so by default; others Descending."""
+
+BY_NAME = frozenset({TUNING_JOB, TRIAL})
+"""Kinds whose listing the reference sorts so by default; others by the time of their creation."""
 
 FILTERED_LATE = TRAINING_JOB
 """ListTrainingJobs cuts its page first and takes the jobs of other states out of it then."""
@@ -30,7 +35,8 @@ def page(kind: Kind, records: Iterable[Record], request: Mapping[str, Any]) -> R
     The token is the last item's place in the order, so that what comes and goes meanwhile neither
     repeats nor hides another item.
     """
-    position = _position(kind, request.get("SortBy", "CreationTime"))
+    by = "Name" if kind in BY_NAME else "CreationTime"
+    position = _position(kind, request.get("SortBy", by))
     default = "Ascending" if kind.noun in ASCENDING else "Descending"
     descending = request.get("SortOrder", default) == "Descending"
     items = [record for record in records if _matches(kind, record, request)]

@@ -63,6 +63,10 @@ class Roles:
         client: CloudWatchLogsClient = self._client("logs", role)
         return client
 
+    def alarms(self) -> Any:
+        """CloudWatch's client, the owner's: what a role may see is asked of its policies."""
+        return self._client("cloudwatch", "")
+
     def check_assumable(self, role: str) -> None:
         """Raises ValidationException, in AWS's words."""
         if self.permissions is None:

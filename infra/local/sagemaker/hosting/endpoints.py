@@ -12,6 +12,7 @@ from infra.local.sagemaker.core.machines import Fleet, Machines
 from infra.local.sagemaker.core.operations import Request, Table
 from infra.local.sagemaker.core.resources import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from infra.local.sagemaker.core.store import Record, Store
+from infra.local.sagemaker.hosting.bake import Bake
 from infra.local.sagemaker.hosting.variant import Deployment, Variant
 
 REASON_CHARACTERS = 1024
@@ -19,10 +20,13 @@ TERMINAL_STATUSES = frozenset({"InService", "Failed"})
 
 
 class Endpoints:
-    def __init__(self, store: Store, containers: Containers, machines: Machines) -> None:
+    def __init__(
+        self, store: Store, containers: Containers, machines: Machines, longest_bake: float
+    ) -> None:
         self._store = store
         self._containers = containers
         self._machines = machines
+        self._longest_bake = longest_bake
         self._live: dict[str, Variant] = {}
         self._fleets: dict[str, Fleet] = {}
         self._background = Background(ContainerFailed, ApiError)
@@ -48,7 +52,7 @@ class Endpoints:
         self._store.refuse_taken(ENDPOINT, name)
         self._machines.take(fleet)
         record = self._store.create(ENDPOINT, {**request, "EndpointStatus": "Creating"})
-        self._start_deploying(name, config)
+        self._start_deploying(name, config, Bake((), 0))
         return record
 
     def update(self, request: Request) -> Record:
@@ -68,7 +72,7 @@ class Endpoints:
             EndpointStatus="Updating",
             LastDeploymentConfig=request.get("DeploymentConfig"),
         )
-        self._start_deploying(name, config)
+        self._start_deploying(name, config, Bake.of(request, self._longest_bake))
         return updating
 
     def describe(self, request: Request) -> Record:
@@ -98,7 +102,7 @@ class Endpoints:
                     self._store.update(ENDPOINT, name, EndpointStatus=coming)
                     config = record["EndpointConfigName"]
                     self._machines.keep(_fleet(self._store.get(ENDPOINT_CONFIG, config)))
-                    self._start_deploying(name, config)
+                    self._start_deploying(name, config, Bake((), 0))
 
     async def close(self) -> None:
         await self._background.close()
@@ -112,8 +116,8 @@ class Endpoints:
             )
         return record
 
-    def _start_deploying(self, name: str, config_name: str) -> None:
-        deployment = self._background.start(self._deploy(name, config_name))
+    def _start_deploying(self, name: str, config_name: str, bake: Bake) -> None:
+        deployment = self._background.start(self._deploy(name, config_name, bake))
         fleet = _fleet(self._store.get(ENDPOINT_CONFIG, config_name))
         deployment.add_done_callback(partial(self._deployed, name, fleet))
 
@@ -126,11 +130,16 @@ class Endpoints:
             reason = str(failure)[:REASON_CHARACTERS]
             self._store.update(ENDPOINT, name, EndpointStatus=status, FailureReason=reason)
 
-    async def _deploy(self, name: str, config_name: str) -> None:
+    async def _deploy(self, name: str, config_name: str, bake: Bake) -> None:
+        """All traffic goes to the new fleet at once; the old one waits until the update stays."""
         config = self._store.get(ENDPOINT_CONFIG, config_name)
-        fresh = await Variant.start(self._containers, self._deployment(name, config))
+        deployed, roles = self._deployment(name, config), self._containers.roles
+        await asyncio.to_thread(bake.check, roles, deployed.model.role)
+        fresh = await Variant.start(self._containers, deployed)
         retired = self._live.get(name)
         self._live[name] = fresh
+        if retired:
+            await self._bake(name, bake, retired)
         self._occupy(name, _fleet(config))
         self._store.update(
             ENDPOINT,
@@ -142,6 +151,19 @@ class Endpoints:
         )
         if retired:
             await retired.retire()
+
+    async def _bake(self, name: str, bake: Bake, before: Variant) -> None:
+        """Raises ContainerFailed when the fleet from before answers again."""
+        try:
+            await bake.watch(self._containers.roles)
+        except ContainerFailed:
+            self._store.update(ENDPOINT, name, EndpointStatus="RollingBack")
+            undone, self._live[name] = self._live[name], before
+            await undone.retire()
+            raise
+        except asyncio.CancelledError:  # the server stops: what is live is closed with it
+            await before.close()
+            raise
 
     def _occupy(self, name: str, fleet: Fleet) -> None:
         """From now on this fleet alone answers."""

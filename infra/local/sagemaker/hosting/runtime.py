@@ -12,7 +12,7 @@ from infra.local.sagemaker.hosting.variant import Variant
 BODY_BYTES = 6_291_456
 """Of an answer; and of a request, where the server is not started with another bound."""
 
-SERVING = frozenset({"InService", "Updating", "SystemUpdating"})
+SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 HEADER_LENGTH = 1024
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 FORWARDED = ("Content-Type", "Accept", ATTRIBUTES)

@@ -118,6 +118,9 @@ class TrainingRun:
         return ended
 
     def _download(self, folder: TrainingFolder) -> None:
+        reason = self._containers.planted.take("TrainingJob")
+        if reason:
+            raise TrainingJobFailed(reason)
         self._containers.roles.check_container(
             self._request.role, self._request.image, "TrainingJobs", self._request.name
         )

@@ -87,6 +87,9 @@ class TransformJobs:
     async def _run(self, transform: TransformJobRequest, model: Definition) -> None:
         job = self._store.update(TRANSFORM_JOB, transform.name, TransformStartTime=time.time())
         await self._events.changed(TRANSFORM_JOB, job)
+        reason = self._containers.planted.take("TransformJob")
+        if reason:
+            raise TransformJobFailed(reason)
         await TransformRun(transform, self._containers).run(model)
 
     def _record_end(self, name: str, run: "asyncio.Task[None]") -> None:

@@ -86,8 +86,7 @@ class TuningJobs:
         tuning, trials = TuningJobRequest.of(job), self._records.trials(job)
         if request.get("SortBy") == "FinalObjectiveMetricValue":
             trials = [trial for trial in trials if trial.score is not None]
-        order = {"SortBy": "Name", "SortOrder": "Ascending", **request}
-        return listing.page(TRIAL, [trial.summary(tuning) for trial in trials], order)
+        return listing.page(TRIAL, [trial.summary(tuning) for trial in trials], request)
 
     def resume(self) -> None:
         """After the training jobs have: the trials that a dead server cut off have failed."""

@@ -26,6 +26,8 @@ QUOTAS = {
     "* for training job usage": 2,
 }
 
+NO_RATES: Mapping[str, float] = {}
+
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -73,9 +75,9 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def allow(self, quotas: Mapping[str, int]) -> None:
+    def allow(self, quotas: Mapping[str, int], rates: Mapping[str, float] = NO_RATES) -> None:
         """What the account may have, from the next start on."""
-        ours = {"concurrent functions": None, "quotas": quotas}
+        ours = {"concurrent functions": None, "quotas": quotas, "rates": rates}
         self.accounts.write_text(json.dumps({"of these tests": ours}))
 
     def start(self) -> None:
@@ -89,6 +91,10 @@ class Server:
         argv += ["--accounts", str(self.accounts), "--account", "of these tests"]
         argv += ["--ready-seconds", "5", "--invocation-seconds", "2", *self.options]
         return processes.start(argv, self._env, self._log, f"test-sagemaker-{self.port}", ROOT)
+
+    def plant(self, kind: str, *failures: str) -> None:
+        """The next jobs of the kind fail for these reasons of AWS's own."""
+        (self.state / "planted.json").write_text(json.dumps({kind: failures}))
 
     def stop(self) -> None:
         self.child.stop()

@@ -7,7 +7,7 @@ from infra.local.accounts import Account
 from infra.local.sagemaker.core.errors import ResourceLimitExceeded
 from infra.local.sagemaker.core.machines import Fleet, Machines
 
-TWO = Account("two", None, {"ml.m5.large for endpoint usage": 2})
+TWO = Account("two", None, {"ml.m5.large for endpoint usage": 2}, {})
 ONE_MACHINE = Fleet("ml.m5.large", "endpoint usage")
 
 
@@ -37,7 +37,7 @@ def test_each_type_and_each_use_has_a_quota_of_its_own(other: Fleet) -> None:
 
 
 def test_what_runs_already_counts_whatever_the_quota() -> None:
-    machines = Machines(Account("none", None, {"*": 0}))
+    machines = Machines(Account("none", None, {"*": 0}, {}))
     machines.keep(ONE_MACHINE)
     with pytest.raises(ResourceLimitExceeded, match="current utilization of 1 Instances"):
         machines.take(ONE_MACHINE)

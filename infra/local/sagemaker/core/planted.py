@@ -1,0 +1,36 @@
+"""Failures of AWS's own that a test plants for the next jobs: no capacity, an internal error.
+
+`planted.json` in the state folder, read as each job begins: `{"TransformJob": ["CapacityError"]}`
+makes the next transform job fail so, and is then empty.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["TransformJob", "TrainingJob"]
+
+REASONS = {
+    "CapacityError": "CapacityError: Unable to provision requested ML compute capacity. Please "
+    "retry using a different ML instance type.",
+    "InternalServerError": "InternalServerError: We encountered an internal error. Please try "
+    "again.",
+}
+"""As FailureReason has them, from reports of users."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    file: Path
+
+    def take(self, kind: Kind) -> str | None:
+        """The reason why the job that begins now fails, once."""
+        if not self.file.exists():
+            return None
+        planted: dict[str, list[str]] = json.loads(self.file.read_text())
+        if not planted.get(kind):
+            return None
+        failure = planted[kind].pop(0)
+        self.file.write_text(json.dumps(planted))
+        return REASONS[failure]
