@@ -21,7 +21,7 @@ class Person:
     def image(self) -> str:
         """Ours, as it was when the cloud went up."""
         known = json.loads(self.cloud.place.images.read_text())
-        [ours] = [uri for uri in known if "/sortbox@" in uri]
+        [ours] = [uri for uri, each in known.items() if "training.train" in each["train"]]
         return str(ours)
 
     def types(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
