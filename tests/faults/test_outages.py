@@ -7,10 +7,12 @@ import pytest
 
 from tests.faults.cloud.expected import verdict_on
 from tests.faults.cloud.traffic import POISON, Plan, Poison, Size, plan
+from tests.faults.simulation.alarms import Alarm
 from tests.faults.simulation.doors import BACKLOG, FOLDER, INBOX, PAGE
 from tests.faults.simulation.simulation import Simulation
 from tests.faults.simulation.weather import Climate, Outage
 from tests.faults.test_simulation import quiet
+from tests.support.builders.packaged import of_type, packaged
 
 __all__ = ["quiet"]
 
@@ -18,6 +20,11 @@ SIZE = Size(400, 150, folder_objects=60, seconds=1_200, large=0, promotions=0, p
 BEGIN = 200.0
 MINUTE, HOUR = 60.0, 3_600.0
 DRAINED_SECONDS = 120.0
+RINGS_SECONDS = 15 * MINUTE
+NOT_SIMULATED = {
+    "AWS/Lambda": "a function that fails as a whole",
+    "AWS/SageMaker": "the endpoint's own count of 5XX",
+}
 
 OF_S3 = ("HeadObject", "GetObject", "PutObject", "DeleteObject", "ListObjectsV2")
 TROUBLES = {
@@ -66,6 +73,26 @@ def assert_made_up_for(simulation: Simulation) -> None:
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_nobody_is_rejected_for_ten_minutes_of_trouble(trouble: str) -> None:
     assert_made_up_for(suffer(TROUBLES[trouble], 10 * MINUTE))
+
+
+def alarms() -> list[Alarm]:
+    """Of the stage, but for those on what only AWS counts: see NOT_SIMULATED."""
+    deployed = of_type(packaged("dev"), "AWS::CloudWatch::Alarm").values()
+    return [Alarm.of(each) for each in deployed if each["Namespace"] not in NOT_SIMULATED]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_every_trouble_rings_within_a_quarter_of_an_hour(trouble: str) -> None:
+    simulation = suffer(TROUBLES[trouble], 30 * MINUTE)
+    rings = {alarm.name: at for alarm in alarms() if (at := alarm.rings_at(simulation.measures))}
+    assert rings, "nobody is told"
+    assert min(rings.values()) <= simulation.weather.first_outage_at + RINGS_SECONDS, rings
+
+
+def test_nothing_rings_without_trouble() -> None:
+    simulation = Simulation(1, images_only(1), Climate(0, 0, 0))
+    simulation.run()
+    assert [alarm.name for alarm in alarms() if alarm.rings_at(simulation.measures)] == []
 
 
 @pytest.mark.parametrize("trouble", ["the endpoint fails", "S3 throttles", "S3 denies"])

@@ -861,6 +861,13 @@ OF_THE_PRODUCT = (
         f"{UNIT}/infra/local/sagemaker/test_rates.py",
     ),
     Mistake(
+        "a folder that no machine is found for waits, and nobody is told",
+        "functions/on_folder.py",
+        '                count("NoCapacity")\n',
+        "                pass\n",
+        f"{UNIT}/functions/test_on_folder.py",
+    ),
+    Mistake(
         "a fleet that does not fit is taken by the local SageMaker",
         "infra/local/sagemaker/core/machines.py",
         "        if used + fleet.count > limit:\n",

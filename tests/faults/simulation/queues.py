@@ -8,10 +8,16 @@ from typing import Any
 
 MOST_RECEIVES = 500
 
+LEFT_OUT_RECEIVES = 3
+"""ApproximateAgeOfOldestMessage passes over what was received so often: "the message is moved to
+the back of the queue and the … metric points at the second-oldest message that hasn't been received
+more than three times" (SQS developer guide, "Available CloudWatch metrics")."""
+
 
 @dataclass
 class Message:
     body: str
+    sent_at: float = 0.0
     receives: int = 0
     turn: int = 0
     """Which of its entries in the heap counts; the earlier ones are outdated."""
@@ -33,7 +39,7 @@ class Queue:
 
     def send(self, body: str, delay: float = 0) -> None:
         self.sent += 1
-        self._queue(Message(body), self.now() + delay)
+        self._queue(Message(body, self.now()), self.now() + delay)
 
     def next_at(self) -> float | None:
         """When the next message becomes visible."""
@@ -56,6 +62,15 @@ class Queue:
             self._held[message.handle] = message
             taken.append(message)
         return taken
+
+    def age_of_oldest(self, now: float) -> float:
+        """As CloudWatch has it: of messages that were hardly tried yet."""
+        sent = [
+            message.sent_at
+            for _, turn, message in self._waiting
+            if turn == message.turn and message.receives < LEFT_OUT_RECEIVES
+        ]
+        return max(0.0, now - min(sent)) if sent else 0.0
 
     def delete(self, handle: str) -> None:
         """A handle that was received again since is no longer good for anything."""

@@ -34,6 +34,7 @@ from tests.faults.cloud.traffic import (
     Upload,
     upload,
 )
+from tests.faults.simulation.alarms import Measures
 from tests.faults.simulation.doors import BACKLOG, FOLDER, INBOX, PAGE, PROCESSES, Doors
 from tests.faults.simulation.jobs import Jobs
 from tests.faults.simulation.queues import Queue, Queues, event
@@ -83,6 +84,7 @@ class Simulation:
         self.delivery = Delivery()
         self.seen: Counter[str] = Counter()
         self.collector_kills = COLLECTOR_KILLS
+        self.measures = Measures()
         self.last_done: dict[str, float] = {}
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count(1)
@@ -115,6 +117,7 @@ class Simulation:
         if not moments:
             return False
         late = max(0.0, min(moments) - self.now()) + 0.001  # a clock of whole microseconds
+        self.measures.look(self.queues.values(), self.now() + late)
         self.storage.clock.now += timedelta(seconds=late)
         self._let_time_pass()
         return True
@@ -245,6 +248,7 @@ class Simulation:
             return False
         finally:
             self.weather.fates.pop()
+            self.measures.note_counted(self.now())
             metrics.clear_metrics()
             if intake.queue_url == PAGE and fate.is_dead:
                 self.collector_kills = max(0, self.collector_kills - 1)

@@ -61,6 +61,7 @@ class Weather:
     outages: tuple[Outage, ...] = ()
     fates: list[Fate] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
+    first_outage_at: float = float("inf")
 
     def draw(self, most_writes: int) -> Fate:
         chance, climate = self.random.random(), self.climate
@@ -87,6 +88,7 @@ class Weather:
         for outage in self.outages:
             if operation in outage.operations and outage.begin <= self.now() < outage.end:
                 self.seen["in an outage"] += 1
+                self.first_outage_at = min(self.first_outage_at, self.now())
                 raise error(operation, outage.status, outage.code)
         fate.calls += 1
         fate.writes += operation in WRITES

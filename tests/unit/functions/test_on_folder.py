@@ -10,6 +10,7 @@ from domain.keys import ACTIVE_MODEL, JobName, waiting_key
 from domain.scope import Scope
 from functions.messages import Advance, MalformedError, Start, to_json
 from functions.on_folder import make_batch, make_context
+from functions.runtime import metrics
 from tests.support.fakes.sagemaker import no_one
 from tests.support.worlds.folders import ON_FOLDER, World, record
 from tests.support.worlds.uploads import active, sqs_event
@@ -74,6 +75,16 @@ def test_a_run_that_begins_ends_the_wait_before_it_lists_the_folder(world: World
     assert any(waits for key, waits in seen if "claims" in key), (
         "a process that dies before it has claimed the run must leave the wait behind"
     )
+
+
+def test_a_run_without_a_machine_is_counted_each_time_it_comes_by(world: World) -> None:
+    """Its message succeeds: nothing else would tell anybody."""
+    world.sagemaker.capacity = 0
+    world.fill("inbox/trip/1.jpg")
+    metrics.clear_metrics()
+    world.start("trip/")
+    assert metrics.metric_set["NoCapacity"]["Value"] == [1.0]
+    metrics.clear_metrics()
 
 
 def test_a_wait_that_meets_an_open_run_goes_on(world: World) -> None:

@@ -176,6 +176,7 @@ def test_every_dead_letter_queue_and_every_function_has_an_alarm_that_tells_some
     assert ("ManyFlipped", "sortbox-dev-many-flipped") in watched
     assert ("LongestRunWait", "sortbox-dev-runs-wait") in watched
     assert ("Retried", "sortbox-dev-retried") in watched
+    assert ("NoCapacity", "sortbox-dev-no-capacity") in watched
 
 
 def test_an_alarm_says_how_often_its_dead_letters_failed() -> None:
