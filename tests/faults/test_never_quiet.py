@@ -1,6 +1,7 @@
 """A folder that never falls quiet: its runs are few, and nobody waits longer than is promised."""
 
 import io
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from random import Random
 from typing import Any
@@ -13,8 +14,10 @@ from functions.runtime import logger
 from tests.faults.cloud.expected import verdict_on
 from tests.faults.cloud.traffic import Upload
 from tests.faults.simulation.doors import FOLDER
+from tests.faults.simulation.lineage import MOST_LINKS, Lineage
 from tests.faults.simulation.simulation import EPOCH, SWEEP_SECONDS, VISIBILITY, Simulation
 from tests.faults.simulation.weather import Climate
+from tests.support.builders.packaged import of_type, packaged
 from tests.support.worlds.folders import ON_FOLDER
 
 EVERY_SECONDS = 50.0
@@ -39,13 +42,17 @@ def quiet() -> Any:
     logger.setLevel(before)
 
 
-def life(seed: int, climate: Climate, images: int) -> Simulation:
+def life(
+    seed: int, climate: Climate, images: int, allowed: frozenset[str] | None = None
+) -> Simulation:
     random = Random(seed)
     plan = [
         (number * EVERY_SECONDS, Upload(f"inbox/f/{number:05}.jpg", random.randbytes(8)))
         for number in range(images)
     ]
     simulation = Simulation(seed, [*plan], climate)
+    if allowed is not None:
+        simulation.lineage.allowed = allowed
     with redirect_stdout(io.StringIO()):
         simulation.run()
     return simulation
@@ -82,6 +89,34 @@ def assert_answered_all_along(images: int) -> None:
 
 def test_an_image_every_fifty_seconds_for_six_hours_is_answered_all_along() -> None:
     assert_answered_all_along(A_DAY // 4)
+
+
+def detected() -> frozenset[str]:
+    """The functions that Lambda's recursion detection does not stop, by the template."""
+    functions = of_type(packaged("dev"), "AWS::Lambda::Function")
+    allowed = {name for name, each in functions.items() if each.get("RecursiveLoop") == "Allow"}
+    return frozenset(name[0].lower() + name[1:].removesuffix("LambdaFunction") for name in allowed)
+
+
+def test_lambda_cuts_no_chain_of_a_folder_that_is_fed_all_the_time() -> None:
+    simulation = life(1, Climate(throttled=0, killed=0, meddled=0), A_DAY // 16, detected())
+    assert simulation.lineage.longest.keys() == {"onUpload", "onFolder", "onPage"}
+    assert simulation.lineage.cut == 0
+    assert simulation.lineage.longest["onUpload"] < MOST_LINKS / 2, "it is stopped at 16"
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_a_chain_of_more_than_sixteen_is_cut_unless_the_function_allows_it(
+    is_allowed: bool,
+) -> None:
+    lineage = Lineage(frozenset({"onFolder"} if is_allowed else set()))
+    chain: Mapping[str, int] = {}
+    for _ in range(MOST_LINKS):
+        assert not lineage.is_cut(FOLDER, chain)
+        with lineage.link(FOLDER, chain):
+            chain = lineage.current
+    assert lineage.is_cut(FOLDER, chain) is not is_allowed
+    assert not lineage.is_cut(FOLDER, lineage.current), "what comes from outside begins anew"
 
 
 @pytest.mark.faults

@@ -2,11 +2,12 @@
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 MOST_RECEIVES = 500
+NEW_CHAIN: Mapping[str, int] = {}
 
 LEFT_OUT_RECEIVES = 3
 """ApproximateAgeOfOldestMessage passes over what was received so often: "the message is moved to
@@ -18,6 +19,8 @@ more than three times" (SQS developer guide, "Available CloudWatch metrics")."""
 class Message:
     body: str
     sent_at: float = 0.0
+    chain: Mapping[str, int] = field(default_factory=dict)
+    """How often each function is in the chain of requests that sent it."""
     receives: int = 0
     turn: int = 0
     """Which of its entries in the heap counts; the earlier ones are outdated."""
@@ -37,9 +40,9 @@ class Queue:
     _held: dict[str, Message] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def send(self, body: str, delay: float = 0) -> None:
+    def send(self, body: str, delay: float = 0, chain: Mapping[str, int] = NEW_CHAIN) -> None:
         self.sent += 1
-        self._queue(Message(body, self.now()), self.now() + delay)
+        self._queue(Message(body, self.now(), chain), self.now() + delay)
 
     def next_at(self) -> float | None:
         """When the next message becomes visible."""
@@ -93,12 +96,13 @@ class Queues:
     all: dict[str, Queue]
     before: Callable[[str, str], None]
     after: Callable[[str, str], None]
+    chain: Callable[[], Mapping[str, int]] = dict
 
     def send_message(
         self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0, MessageGroupId: str = ""
     ) -> dict[str, Any]:
         self.before("SendMessage", QueueUrl)
-        self.all[QueueUrl].send(MessageBody, DelaySeconds)
+        self.all[QueueUrl].send(MessageBody, DelaySeconds, self.chain())
         self.after("SendMessage", QueueUrl)
         return {}
 

@@ -37,6 +37,7 @@ from tests.faults.cloud.traffic import (
 from tests.faults.simulation.alarms import Measures
 from tests.faults.simulation.doors import BACKLOG, FOLDER, INBOX, PAGE, PROCESSES, Doors
 from tests.faults.simulation.jobs import Jobs
+from tests.faults.simulation.lineage import Lineage
 from tests.faults.simulation.queues import Queue, Queues, event
 from tests.faults.simulation.storage import Storage
 from tests.faults.simulation.weather import Climate, Fate, Killed, Outage, Weather
@@ -75,7 +76,9 @@ class Simulation:
         self.storage = Storage(clock=Clock(EPOCH), hook=self.weather.before)
         self.storage.after = self.weather.after
         self.queues = {url: Queue(url, VISIBILITY[url], self.now) for url in VISIBILITY}
-        self.sqs = Queues(self.queues, self.weather.before, self.weather.after)
+        self.lineage = Lineage()
+        before, after = self.weather.before, self.weather.after
+        self.sqs = Queues(self.queues, before, after, lambda: self.lineage.current)
         self.jobs = Jobs(self.storage, capacity=8, started=self._started)
         self.jobs.meanwhile = partial(self.weather.before, "CreateTransformJob", "")
         self.endpoint = FakeEndpoint(trouble=partial(self.weather.before, "InvokeEndpoint", ""))
@@ -226,9 +229,14 @@ class Simulation:
         messages = queue.receive(BATCH[queue.url])
         done: list[str] = []
         try:
-            for record in event(messages):
-                if self._take(intake, SQSRecord(record)):
-                    done.append(record["receiptHandle"])
+            for message, record in zip(messages, event(messages), strict=True):
+                if self.lineage.is_cut(queue.url, message.chain):
+                    queue.dead.append(message.body)
+                    done.append(message.handle)
+                    continue
+                with self.lineage.link(queue.url, message.chain):
+                    if self._take(intake, SQSRecord(record)):
+                        done.append(record["receiptHandle"])
         except Killed:
             self.doors.restart(process)
             return
