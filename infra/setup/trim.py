@@ -37,7 +37,18 @@ class Unused:
 
 
 SERVICES = (
-    *("cloudformation", "codebuild", "ecr", "events", "iam", "kms", "lambda", "logs", "s3"),
+    *(
+        "cloudformation",
+        "cloudwatch",
+        "codebuild",
+        "ecr",
+        "events",
+        "iam",
+        "kms",
+        "lambda",
+        "logs",
+        "s3",
+    ),
     *("sagemaker", "sagemaker-runtime", "scheduler", "service-quotas", "sqs", "sts"),
     *("signin", "sso", "sso-oidc"),
 )

@@ -26,6 +26,8 @@ READ_IN_PART = {
     ("infra/leftovers.py", "describe_log_groups"): "the whole name sorts first of its prefix",
     ("infra/stacks/queue_names.py", "describe_stack_events"): "the newest comes first",
     ("infra/diagnostics/doctor.py", "list_objects_v2"): "ten names are shown",
+    ("infra/local/sagemaker/containers/containers.py", "list_objects_v2"): "one key is looked for",
+    ("infra/local/sagemaker/transform/run.py", "list_objects_v2"): "one key is looked for",
 }
 """Calls of one page on purpose, each with the reason."""
 
