@@ -57,6 +57,17 @@ def test_an_endpoint_whose_model_is_gone_fails_after_a_restart(own_cloud: Cloud)
     assert "Could not access model data" in own_cloud.settled(endpoint)["FailureReason"]
 
 
+def test_an_endpoint_whose_configuration_is_gone_fails_after_a_restart(own_cloud: Cloud) -> None:
+    endpoint = own_cloud.serving()
+    config = own_cloud.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    own_cloud.sagemaker.delete_endpoint_config(EndpointConfigName=config)
+    own_cloud.server.stop()
+    own_cloud.server.start()
+    state = own_cloud.settled(endpoint)
+    assert state["EndpointStatus"] == "Failed"
+    assert "Could not find endpoint configuration" in state["FailureReason"]
+
+
 def test_a_second_server_over_the_same_state_is_turned_away(cloud: Cloud) -> None:
     second = cloud.server.another()
     assert second.exited.result(timeout=30) == 1

@@ -100,9 +100,16 @@ class Endpoints:
                 case status:
                     coming = "Creating" if status == "Creating" else "SystemUpdating"
                     self._store.update(ENDPOINT, name, EndpointStatus=coming)
-                    config = record["EndpointConfigName"]
-                    self._machines.keep(_fleet(self._store.get(ENDPOINT_CONFIG, config)))
-                    self._start_deploying(name, config, Bake((), 0))
+                    self._bring_up(name, record["EndpointConfigName"])
+
+    def _bring_up(self, name: str, config: str) -> None:
+        """Its machines count whatever the quota is; its configuration may be deleted by now."""
+        try:
+            self._machines.keep(_fleet(self._store.get(ENDPOINT_CONFIG, config)))
+        except ApiError as error:
+            self._store.update(ENDPOINT, name, EndpointStatus="Failed", FailureReason=str(error))
+        else:
+            self._start_deploying(name, config, Bake((), 0))
 
     async def close(self) -> None:
         await self._background.close()
