@@ -6,6 +6,7 @@ import pytest
 
 from infra.models.endpoint import EndpointError, ensure_endpoint
 from infra.stage import Stage
+from tests.contract.local_sagemaker.support.alarm import Alarm
 from tests.contract.local_sagemaker.support.cloud import Cloud
 from tests.stand_in.answers import label_of
 
@@ -30,8 +31,10 @@ class Encrypted(Undeployed):
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Undeployed(f"s{next(_numbers)}")
+def stage(aws: str) -> Stage:
+    stage = Undeployed(f"s{next(_numbers)}")
+    Alarm(aws, stage.endpoint_alarm).becomes("OK")
+    return stage
 
 
 @pytest.mark.parametrize(("kind", "key"), [(Undeployed, None), (Encrypted, KEY)])

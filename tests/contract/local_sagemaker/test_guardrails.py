@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import boto3
 import botocore.session
 import pytest
 
 from infra.local.sagemaker.core.listing import ASCENDING, BY_NAME
 from infra.local.sagemaker.core.resources import KINDS, TRIAL
+from tests.contract.local_sagemaker.support.alarm import Alarm
 from tests.contract.local_sagemaker.support.cloud import Cloud, refused
 from tests.contract.local_sagemaker.support.patience import until
 from tests.contract.local_sagemaker.support.server import QUOTAS
@@ -24,33 +24,9 @@ GUARDED: Mapping[str, Any] = {
 }
 
 
-class Alarm:
-    """The alarm that undoes an update, in the emulated CloudWatch."""
-
-    def __init__(self, aws: str) -> None:
-        session = boto3.Session("test", "test", region_name="us-east-1")
-        self._cloudwatch = session.client("cloudwatch", endpoint_url=aws)
-        self._cloudwatch.put_metric_alarm(
-            AlarmName=ALARM,
-            MetricName="Invocation5XXErrors",
-            Namespace="AWS/SageMaker",
-            Statistic="Sum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=5,
-            ComparisonOperator="GreaterThanThreshold",
-        )
-
-    def becomes(self, state: str) -> None:
-        self._cloudwatch.set_alarm_state(AlarmName=ALARM, StateValue=state, StateReason="test")
-
-    def delete(self) -> None:
-        self._cloudwatch.delete_alarms(AlarmNames=[ALARM])
-
-
 @pytest.fixture
 def alarm(aws: str) -> Iterator[Alarm]:
-    alarm = Alarm(aws)
+    alarm = Alarm(aws, ALARM)
     alarm.becomes("OK")
     yield alarm
     alarm.delete()
