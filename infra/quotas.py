@@ -92,7 +92,7 @@ def how_to_ask(need: Need, code: str | None) -> str:
     if code is None:
         return f"ask for more at {CONSOLE}/services/{need.service}/quotas; {DELAY}"
     return (
-        "ask for more: `aws service-quotas request-service-quota-increase --service-code "
+        "ask for more with `aws service-quotas request-service-quota-increase --service-code "
         f"{need.service} --quota-code {code} --desired-value {need.least}`; {DELAY}"
     )
 
