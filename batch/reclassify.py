@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from batch import status
 from batch.claim import Run
 from batch.context import Context
-from batch.jobs.progress import Stage, list_markers
+from batch.jobs.progress import PartStage, list_markers
 from batch.planning.slice import Slice
 from batch.reports import outcomes
 from batch.reports.changes import Changes
@@ -53,7 +53,7 @@ def is_model_replaced(context: Context, run: Run, attempt: int) -> bool:
 
 
 def write_status(
-    context: Context, run: Run, state: State, planned: tuple[Slice, ...], stages: list[Stage]
+    context: Context, run: Run, state: State, planned: tuple[Slice, ...], stages: list[PartStage]
 ) -> None:
     """Write the status of a reclassification, at most every `Limits.status_seconds` while it
     runs."""
@@ -74,7 +74,7 @@ def final_tally(context: Context, run: Run, attempt: int, changes: Changes) -> T
 
 
 def tally(
-    context: Context, run: Run, planned: tuple[Slice, ...], stages: list[Stage], now: datetime
+    context: Context, run: Run, planned: tuple[Slice, ...], stages: list[PartStage], now: datetime
 ) -> Tally:
     """Estimate the progress by counting pages, which needs only listings of the open slices."""
     newest = planned[-1]
@@ -95,7 +95,7 @@ def tally(
         planned=newest.rows,
         answered=answered,
         all_planned=newest.last,
-        jobs_running=sum(stage == Stage.TRANSFORMING for stage in stages),
+        jobs_running=sum(stage == PartStage.TRANSFORMING for stage in stages),
         rate=round(rate, 2),
         expected_end=end,
     )

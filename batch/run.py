@@ -21,7 +21,7 @@ from batch import closing as closings
 from batch.claim import Run, RunClosedError
 from batch.closing import Closing, ClosingConflictError
 from batch.context import Context
-from batch.jobs.progress import JobFailedError, Stage, push
+from batch.jobs.progress import JobFailedError, PartStage, push
 from batch.planning import slice
 from batch.planning.plan import plan
 from batch.planning.slice import Slice
@@ -32,9 +32,9 @@ from batch.status import State
 from domain import timestamps
 from domain.scope import RECLASSIFICATION, Scope
 
-STATE_OF_STAGE: dict[Stage, State] = {
-    Stage.NO_SLOT: "waiting for other jobs",
-    Stage.NO_CAPACITY: "waiting for capacity",
+STATE_OF_STAGE: dict[PartStage, State] = {
+    PartStage.NO_SLOT: "waiting for other jobs",
+    PartStage.NO_CAPACITY: "waiting for capacity",
 }
 
 
@@ -42,7 +42,7 @@ STATE_OF_STAGE: dict[Stage, State] = {
 class Waiting:
     """The run waits for SageMaker, for pages, for other runs, or for the next scheduled tick."""
 
-    stage: Stage | None
+    stage: PartStage | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +135,16 @@ def _too_old(context: Context, run: Run) -> Closing | None:
     return Closing(attempt=0, reason=f"not finished within {days} days; it begins again")
 
 
-def _is_time_for_more(newest: Slice, stages: list[Stage], jobs: int) -> bool:
+def _is_time_for_more(newest: Slice, stages: list[PartStage], jobs: int) -> bool:
     """Whether to plan the next slice, or the next attempt after the last slice of one.
 
     A slice follows when fewer than `jobs` slices are being transformed, an attempt when all slices
     are collected. `stages` has up to `jobs` + 1 slices, and the oldest of those must be collected.
     """
     if newest.last:
-        return min(stages) == Stage.COLLECTED
-    return min(stages[:-jobs], default=Stage.COLLECTED) == Stage.COLLECTED and (
-        sum(stage < Stage.COLLECTING for stage in stages) < jobs
+        return min(stages) == PartStage.COLLECTED
+    return min(stages[:-jobs], default=PartStage.COLLECTED) == PartStage.COLLECTED and (
+        sum(stage < PartStage.COLLECTING for stage in stages) < jobs
     )
 
 
@@ -172,7 +172,7 @@ def _wait(
     context: Context,
     run: Run,
     planned: tuple[Slice, ...],
-    stages: list[Stage],
+    stages: list[PartStage],
     held: State | None = None,
 ) -> Waiting:
     state = held or STATE_OF_STAGE.get(min(stages), "running")

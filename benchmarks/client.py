@@ -10,7 +10,7 @@ TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TimedResponse:
     status: int
     started: float
     seconds: float
@@ -39,7 +39,7 @@ class Connection:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, sent: bytes) -> Answer:
+    async def ask(self, sent: bytes) -> TimedResponse:
         started = time.perf_counter()
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
@@ -51,7 +51,7 @@ class Connection:
             await reader.readexactly(length)
         if b"connection: close" in head:
             self.close()
-        return Answer(int(head[9:12]), started, time.perf_counter() - started)
+        return TimedResponse(int(head[9:12]), started, time.perf_counter() - started)
 
     def close(self) -> None:
         if self._streams is not None:
@@ -59,9 +59,9 @@ class Connection:
             self._streams = None
 
 
-async def closed_loop(request: LoadRequest, clients: int, seconds: float) -> list[Answer]:
+async def closed_loop(request: LoadRequest, clients: int, seconds: float) -> list[TimedResponse]:
     """Each client asks again as soon as it is answered."""
-    answers: list[Answer] = []
+    answers: list[TimedResponse] = []
     end = time.perf_counter() + seconds
 
     async def client(number: int) -> None:
@@ -77,9 +77,9 @@ async def closed_loop(request: LoadRequest, clients: int, seconds: float) -> lis
     return answers
 
 
-async def open_loop(request: LoadRequest, rate: float, seconds: float) -> list[Answer]:
+async def open_loop(request: LoadRequest, rate: float, seconds: float) -> list[TimedResponse]:
     """Asks come at their own pace, whatever becomes of those before."""
-    answers: list[Answer] = []
+    answers: list[TimedResponse] = []
     idle: list[Connection] = []
     began = time.perf_counter()
 

@@ -13,7 +13,7 @@ from aws.bucket import Bucket
 from batch import lease
 from batch.claim import Run
 from batch.context import Context, TransformResources
-from batch.jobs.progress import Stage
+from batch.jobs.progress import PartStage
 from batch.planning.slice import PageRef
 from batch.reports.change_report import PAGE
 from batch.reports.changes import Changes
@@ -132,7 +132,7 @@ class Folders:
             case Failed(reason):
                 logger.error("run failed", folder=run.path, run=run.nonce, reason=reason)
                 count("RunFailed")
-            case Waiting(Stage.NO_CAPACITY):
+            case Waiting(PartStage.NO_CAPACITY):
                 count("NoCapacity")
             case Waiting() | Closed():
                 pass

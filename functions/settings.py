@@ -55,7 +55,7 @@ KmsKey = Annotated[
     ),
 ]
 # The stage is part of every job name, and 63 characters have to hold them all.
-Stage = Annotated[str, TextPattern(r"[a-z0-9]{1,8}", "dev: 1 to 8 of a-z and 0-9")]
+StageName = Annotated[str, TextPattern(r"[a-z0-9]{1,8}", "dev: 1 to 8 of a-z and 0-9")]
 Depth = Annotated[int, IntegerRange(1, 10)]
 # SQS delays a message by 15 minutes at most.
 QuietSeconds = Annotated[int, IntegerRange(1, 900)]
@@ -65,7 +65,7 @@ RetrySeconds = Annotated[int, IntegerRange(1, 900)]
 @dataclass(frozen=True, slots=True)
 class OnUpload:
     bucket: Name
-    stage: Stage
+    stage: StageName
     inbox_queue_url: Url
     backlog_queue_url: Url
     folder_queue_url: Url
@@ -78,7 +78,7 @@ class OnUpload:
 @dataclass(frozen=True, slots=True)
 class OnFolder:
     bucket: Name
-    stage: Stage
+    stage: StageName
     folder_queue_url: Url
     page_queue_url: Url
     folder_depth: Depth
@@ -102,7 +102,7 @@ class OnFolder:
 @dataclass(frozen=True, slots=True)
 class OnPage:
     bucket: Name
-    stage: Stage
+    stage: StageName
     page_queue_url: Url
     folder_queue_url: Url
     retry_base_seconds: RetrySeconds
@@ -111,7 +111,7 @@ class OnPage:
 @dataclass(frozen=True, slots=True)
 class OnSchedule:
     bucket: Name
-    stage: Stage
+    stage: StageName
     folder_queue_url: Url
 
 

@@ -32,14 +32,14 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """`client` gives one by service, as `boto3.client` does."""
+class RemovedStage:
+    """A stage in an account; `client(service)` makes a client, as `boto3.client` does."""
 
     stage: Stage
     client: Callable[[str], Any]
 
 
-def find(account: Account) -> Iterator[Leftover]:
+def find(account: RemovedStage) -> Iterator[Leftover]:
     """Images, logs and versions of models. An account without one of them yields nothing for it."""
     prices = load_prices()
     finders: dict[Kind, Callable[[], Iterator[Leftover]]] = {
@@ -54,7 +54,7 @@ def find(account: Account) -> Iterator[Leftover]:
             yield Leftover(kind, f"AWS refused to say which {kind} there are: {error}", None)
 
 
-def _images(account: Account, prices: Prices) -> Iterator[Leftover]:
+def _images(account: RemovedStage, prices: Prices) -> Iterator[Leftover]:
     """One repository for all stages; the layers that images share are counted in each of them."""
     ecr: ECRClient = account.client("ecr")
     try:
@@ -79,7 +79,7 @@ def _delete_images(ecr: "ECRClient", cloudformation: "CloudFormationClient") -> 
         wait_for(cloudformation, "stack_delete_complete", image.STACK)
 
 
-def _logs(account: Account, prices: Prices) -> Iterator[Leftover]:
+def _logs(account: RemovedStage, prices: Prices) -> Iterator[Leftover]:
     """The endpoint's group, and the stage's streams in the groups that all jobs share."""
     logs: CloudWatchLogsClient = account.client("logs")
     endpoint = log_groups.endpoint_group(account.stage)
@@ -128,7 +128,7 @@ def _deleting(logs: "CloudWatchLogsClient", group: str, streams: list[str]) -> C
     return delete
 
 
-def _models(account: Account) -> Iterator[Leftover]:
+def _models(account: RemovedStage) -> Iterator[Leftover]:
     sagemaker: SageMakerClient = account.client("sagemaker")
     pages = sagemaker.get_paginator("list_model_package_groups").paginate(
         NameContains=account.stage.prefix

@@ -42,7 +42,7 @@ STACK_QUOTA = re.compile(r"LimitExceeded|QuotaExceeded|TooManyBuckets|buckets th
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class QuotaNeed:
     """`step` cannot be done with less than `least` of a quota."""
 
     service: Service
@@ -54,7 +54,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Machines:
+class StageMachines:
     """What a stage runs on, as it is deployed."""
 
     endpoint_type: str
@@ -63,7 +63,7 @@ class Machines:
     transform_jobs: int
 
 
-def needs(machines: Machines) -> tuple[Need, ...]:
+def needs(machines: StageMachines) -> tuple[QuotaNeed, ...]:
     """What the documented steps need beside `functions_need`."""
     endpoint = f"{machines.endpoint_type} for endpoint usage"
     training = f"{DEFAULT_TYPE} for training job usage"
@@ -71,23 +71,24 @@ def needs(machines: Machines) -> tuple[Need, ...]:
     transform = f"{machines.transform_type} for transform job usage"
     machines_per_job, jobs = machines.machines_per_job, machines.transform_jobs
     return (
-        Need("codebuild", BUILDS, 1, "`./sortbox image`"),
-        Need("sagemaker", endpoint, ENDPOINT_MACHINES, "`./sortbox promote`, which updates with a "
-             "second machine beside the first,"),
-        Need("sagemaker", transform, machines_per_job, "a folder's transform job"),
-        Need("sagemaker", transform, machines_per_job * jobs, "a stage of as many jobs at once as "
-             f"transformJobs says, {jobs},", optional=True),
-        Need("sagemaker", training, 1, "`./sortbox train`"),
-        Need("sagemaker", training, PARALLEL_TRIALS, "`./sortbox tune`"),
-        Need("sagemaker", spot, 1, "`./sortbox train --spot`", optional=True),
+        QuotaNeed("codebuild", BUILDS, 1, "`./sortbox image`"),
+        QuotaNeed("sagemaker", endpoint, ENDPOINT_MACHINES,
+                  "`./sortbox promote`, which updates with a second machine beside the first,"),
+        QuotaNeed("sagemaker", transform, machines_per_job, "a folder's transform job"),
+        QuotaNeed("sagemaker", transform, machines_per_job * jobs,
+                  f"a stage of as many jobs at once as transformJobs says, {jobs},",
+                  optional=True),
+        QuotaNeed("sagemaker", training, 1, "`./sortbox train`"),
+        QuotaNeed("sagemaker", training, PARALLEL_TRIALS, "`./sortbox tune`"),
+        QuotaNeed("sagemaker", spot, 1, "`./sortbox train --spot`", optional=True),
     )  # fmt: skip
 
 
-def functions_need(concurrency: int) -> Need:
-    return Need("lambda", FUNCTIONS, concurrency, "this stage's functions")
+def functions_need(concurrency: int) -> QuotaNeed:
+    return QuotaNeed("lambda", FUNCTIONS, concurrency, "this stage's functions")
 
 
-def how_to_ask(need: Need, code: str | None) -> str:
+def how_to_ask(need: QuotaNeed, code: str | None) -> str:
     """`code` is the quota's, where Service Quotas lists it."""
     if code is None:
         return f"ask for more at {CONSOLE}/services/{need.service}/quotas; {DELAY}"

@@ -28,7 +28,7 @@ DONE = ".jsonl"
 ANSWERED = ".settled"
 
 
-class Stage(IntEnum):
+class PartStage(IntEnum):
     """The stages of a part, in order; the stage of a slice is that of its slowest part."""
 
     NO_SLOT = 0
@@ -123,50 +123,52 @@ def list_markers(bucket: Bucket, run: RunKeys, planned: Slice) -> Markers:
     )
 
 
-def push(context: Context, run: Run, planned: Slice) -> Stage:
+def push(context: Context, run: Run, planned: Slice) -> PartStage:
     """Do what can be done for the slice now, and return its stage. Raises JobFailedError."""
     markers = list_markers(context.bucket, run.keys, planned)
     stages = [
         _push_part(context, run, planned, part, markers) for part in range(len(planned.parts))
     ]
-    return min(stages, default=Stage.COLLECTED)
+    return min(stages, default=PartStage.COLLECTED)
 
 
-def _push_part(context: Context, run: Run, planned: Slice, part: int, markers: Markers) -> Stage:
+def _push_part(
+    context: Context, run: Run, planned: Slice, part: int, markers: Markers
+) -> PartStage:
     if markers.is_stopped(part):
-        return Stage.COLLECTED
+        return PartStage.COLLECTED
     missing = markers.missing(part, planned.parts[part].pages)
     if not missing:
-        return Stage.COLLECTED
+        return PartStage.COLLECTED
     sent_at = markers.sent_at(part)
     if sent_at is None:
         return _push_unsent(context, run, planned, part)
     # The message of a page this late was lost, or is being retried; repeating it is harmless.
     if context.now() - sent_at > timedelta(seconds=context.limits.resend_seconds):
         _send(context, run, planned, part, missing)
-    return Stage.COLLECTING
+    return PartStage.COLLECTING
 
 
-def _push_unsent(context: Context, run: Run, planned: Slice, part: int) -> Stage:
+def _push_unsent(context: Context, run: Run, planned: Slice, part: int) -> PartStage:
     job = _find_or_start_job(context, run, planned, part)
     match job:
         case NoSlot():
-            return Stage.NO_SLOT
+            return PartStage.NO_SLOT
         case NoCapacity():
-            return Stage.NO_CAPACITY
+            return PartStage.NO_CAPACITY
         case Missing() | Running():
-            return Stage.TRANSFORMING
+            return PartStage.TRANSFORMING
         case Denied(reason):
             slots.release(context, planned.job(run.keys, context.stage, part))
             raise JobFailedError(f"a transform job could not be started: {reason}")
         case Stopped():
             context.bucket.put(_mark_key(run, planned, _stopped_marker(part)), "")
-            return Stage.COLLECTED
+            return PartStage.COLLECTED
         case Ended(failure):
             if failure is not None:
                 context.bucket.put(_mark_key(run, planned, _failed_marker(part)), failure)
             _send(context, run, planned, part, list(range(planned.parts[part].pages)))
-            return Stage.COLLECTING
+            return PartStage.COLLECTING
 
 
 def _find_or_start_job(

@@ -25,7 +25,7 @@ UNLISTED: Unlisted = "unlisted"
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ListedImage:
     """An image and its result in the listing; None if there is none."""
 
     image: Listed
@@ -43,7 +43,7 @@ def ignore_unmatched(result: Listed) -> bool:
 
 def match_results(
     images: Iterator[Listed], results: Iterator[Listed], unmatched: Unmatched = ignore_unmatched
-) -> Iterator[Candidate]:
+) -> Iterator[ListedImage]:
     """Merge both listings, each in the order of its keys, into candidates.
 
     The order of result keys differs from that of image keys: `cat (1).jpg` sorts before `cat.json`,
@@ -59,14 +59,14 @@ def match_results(
             result = _skip_to(results, result, key, matched, unmatched)
             if result is not None and result.key == key:
                 matched = key
-            yield Candidate(first, result if matched == key else None)
+            yield ListedImage(first, result if matched == key else None)
         key = result_key(image.key)
         if key.startswith(LONG):
-            yield Candidate(image, UNLISTED)
+            yield ListedImage(image, UNLISTED)
         else:
             heapq.heappush(held, (key, image))
     for _, image in sorted(held):
-        yield Candidate(image, UNLISTED)
+        yield ListedImage(image, UNLISTED)
     theirs = {matched, *(key for key, _ in held)}
     while (
         unmatched is not ignore_unmatched
@@ -87,7 +87,7 @@ def _skip_to(
     return result
 
 
-def is_settled_by_listing(candidate: Candidate) -> bool:
+def is_settled_by_listing(candidate: ListedImage) -> bool:
     """Whether the listing alone shows that the result is about the current image.
 
     That is, the result is newer than the image. It does not hold for multipart uploads (ETag with a
@@ -113,12 +113,12 @@ class AnswerRequirement:
 
     model: str | None = None
 
-    def is_settled_by_listing(self, candidate: Candidate) -> bool:
+    def is_settled_by_listing(self, candidate: ListedImage) -> bool:
         """As the function of this name; never if a certain model is required, which needs a
         HEAD."""
         return self.model is None and is_settled_by_listing(candidate)
 
-    def reason(self, bucket: Bucket, candidate: Candidate) -> Reason | None:
+    def reason(self, bucket: Bucket, candidate: ListedImage) -> Reason | None:
         """Why the image has to be answered; None if its result is as required.
 
         Model ids are compared for equality, so that a rollback requires the older model's results.
@@ -136,7 +136,7 @@ class AnswerRequirement:
             return None
         return "older model"
 
-    def _is_about(self, bucket: Bucket, answered: Version, candidate: Candidate) -> bool:
+    def _is_about(self, bucket: Bucket, answered: Version, candidate: ListedImage) -> bool:
         """Whether the result is about the current image.
 
         A listing has no version id. One more HEAD is needed if the times are not sufficient: for

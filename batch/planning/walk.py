@@ -17,7 +17,7 @@ from batch.planning.listing import (
     DOUBT,
     UNLISTED,
     AnswerRequirement,
-    Candidate,
+    ListedImage,
     Reason,
     ignore_unmatched,
     match_results,
@@ -160,7 +160,7 @@ class Walk:
     def _grace(self) -> timedelta:
         return timedelta(seconds=self.context.limits.grace_seconds)
 
-    def _reason(self, requirement: AnswerRequirement, candidate: Candidate) -> Reason | None:
+    def _reason(self, requirement: AnswerRequirement, candidate: ListedImage) -> Reason | None:
         """Why to answer the image. If only its own HEAD is denied, its page handles that."""
         try:
             return requirement.reason(self._bucket, candidate)
@@ -209,7 +209,7 @@ class Walk:
         """Whether a denied HEAD is left to the page; otherwise planning fails and is retried."""
         return can_skip(error, key, self._others, self.is_overdue)
 
-    def _candidates(self) -> Iterator[Candidate]:
+    def _candidates(self) -> Iterator[ListedImage]:
         if self.scope.is_large_singles:
             return self._large_singles()
         if not (self.scope.is_folder or self.scope.is_reclassification):
@@ -218,7 +218,7 @@ class Walk:
         unmatched = self._note_unmatched if self.scope.is_reclassification else ignore_unmatched
         return match_results(self._images(), self._count_cost(results), unmatched)
 
-    def _large_singles(self) -> Iterator[Candidate]:
+    def _large_singles(self) -> Iterator[ListedImage]:
         """The singles that have markers. Markers of singles that need no answer are deleted.
 
         A marker that was written since for another version has another ETag and is kept. A denied
@@ -238,7 +238,7 @@ class Walk:
                 if not self._can_skip(error, large_image(marker.key)):
                     raise
                 image = self._denied(large_image(marker.key))
-            candidate = Candidate(image, UNLISTED) if image else None
+            candidate = ListedImage(image, UNLISTED) if image else None
             if (
                 candidate is None
                 or candidate.image.size <= ENDPOINT_BYTES
@@ -317,7 +317,7 @@ def _result_side(after: str) -> str:
     return OUTBOX + after.removeprefix(INBOX) if after else ""
 
 
-def _single(bucket: Bucket, key: str) -> Iterator[Candidate]:
+def _single(bucket: Bucket, key: str) -> Iterator[ListedImage]:
     image = bucket.head(key)
     if image:
-        yield Candidate(image.listed, UNLISTED)
+        yield ListedImage(image.listed, UNLISTED)

@@ -21,7 +21,7 @@ WORKERS = int(os.environ["WORKERS"])
 BATCH = int(os.environ["BATCH"])
 
 
-class Api(litserve.LitAPI):
+class OpenVinoApi(litserve.LitAPI):
     def setup(self, device: str) -> None:
         self.card = ModelCard.from_json((FOLDER / "card.json").read_text())
         numbers = self.card.preprocessing
@@ -68,6 +68,6 @@ class Api(litserve.LitAPI):
 
 if __name__ == "__main__":
     timeout = int(os.environ["TIMEOUT_MS"]) / 1000
-    api = Api(max_batch_size=BATCH, batch_timeout=timeout)
+    api = OpenVinoApi(max_batch_size=BATCH, batch_timeout=timeout)
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=WORKERS)
     server.run(host="127.0.0.1", port=int(os.environ["PORT"]), generate_client_file=False)

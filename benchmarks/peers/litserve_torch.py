@@ -9,7 +9,7 @@ import torch
 from benchmarks.peers import network
 
 
-class Api(litserve.LitAPI):
+class TorchApi(litserve.LitAPI):
     def setup(self, device: str) -> None:
         self.network = network.load()
         self.prepare = network.prepare()
@@ -26,6 +26,6 @@ class Api(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Api(max_batch_size=8, batch_timeout=0.005)
+    api = TorchApi(max_batch_size=8, batch_timeout=0.005)
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
     server.run(host="127.0.0.1", port=int(os.environ["PORT"]), generate_client_file=False)

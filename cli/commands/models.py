@@ -64,9 +64,12 @@ def promote(
         active = activate_archive(stage, model, image_for(read_card(model)), keep=False)
     else:
         require_training()
-        from training.launch.promote import PromotionOptions, Source, run
+        from training.launch.promote import CandidateSource, PromotionOptions, run
 
-        source, wish = Source(job, archive, tests), PromotionOptions(replace_labels, override)
+        source, wish = (
+            CandidateSource(job, archive, tests),
+            PromotionOptions(replace_labels, override),
+        )
         active = run(stage, image_for, source, wish, Console())
     _show(active)
     start_reclassification(stage, yes=reclassify)

@@ -185,7 +185,7 @@ def remove(stage: "Stage", bucket: str, images: bool, logs: bool, models: bool, 
     connect(stage)
     removal.run(stage, bucket == "delete", confirm_bucket)
     session: Any = boto3.Session()
-    for leftover in leftovers.find(leftovers.Account(stage, session.client)):
+    for leftover in leftovers.find(leftovers.RemovedStage(stage, session.client)):
         if leftover.delete is None:
             say(leftover.sentence)
         elif leftover.kind in kinds:

@@ -17,7 +17,7 @@ from domain import keys
 from domain.instance import UnfitInstanceError, check_transform, has_local_storage
 from infra import quotas
 from infra.diagnostics.cost import load_prices
-from infra.quotas import Machines, Need, Service
+from infra.quotas import QuotaNeed, Service, StageMachines
 from infra.shipped import REPOSITORY, Variant
 from infra.stacks import image, schedule
 from infra.stage import Stage, StageError
@@ -185,7 +185,7 @@ def _quotas(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _service_quotas(
-    client: "ServiceQuotasClient", service: Service, needs: list[Need]
+    client: "ServiceQuotasClient", service: Service, needs: list[QuotaNeed]
 ) -> Iterator[CheckResult]:
     """Quotas to which no value was applied have the default one."""
     names = {need.name for need in needs}
@@ -204,7 +204,7 @@ def _service_quotas(
         yield CheckResult("quota", state, f"{sentence}: {quotas.how_to_ask(need, quota.code)}")
 
 
-def _machines(context: CheckContext) -> Machines:
+def _machines(context: CheckContext) -> StageMachines:
     """As they are deployed: onFolder's environment says what jobs it starts. Before that, as
     serverless.yml has them: quotas take days, so they are asked for first.
     """
@@ -218,7 +218,7 @@ def _machines(context: CheckContext) -> Machines:
             raise
         params = schedule.params(REPOSITORY / "serverless.yml", context.stage.name)
         settings = {parameter_variable(name): value for name, value in params.items()}
-    return Machines(
+    return StageMachines(
         endpoint_type=context.stage.endpoint_instance_type,
         transform_type=settings["TRANSFORM_INSTANCE_TYPE"],
         machines_per_job=int(settings["TRANSFORM_INSTANCE_COUNT"]),

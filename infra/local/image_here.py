@@ -53,7 +53,7 @@ def objection() -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class RunningContainer:
     """A running container without a network; `ask` goes into its network namespace."""
 
     name: str
@@ -130,7 +130,7 @@ class Workshop:
     @contextmanager
     def running(
         self, tag: str, command: str, volumes: Mapping[Path, str], environment: Mapping[str, str]
-    ) -> Iterator[Container]:
+    ) -> Iterator[RunningContainer]:
         """As SageMaker starts it: root, no network. The root file system is read-only."""
         name = f"sortbox-{command}-{os.getpid()}-{time.monotonic_ns()}"
         self.podman(
@@ -144,7 +144,7 @@ class Workshop:
         )
         try:
             pid = self.podman("inspect", "--format", "{{.State.Pid}}", name)
-            yield Container(name, int(pid), self)
+            yield RunningContainer(name, int(pid), self)
         finally:
             self.podman("rm", "--force", "--time", "0", name)
             (self.folder / f"{name}.log").unlink(missing_ok=True)

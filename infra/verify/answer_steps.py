@@ -36,7 +36,7 @@ RECLASSIFY_MINUTES = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class InboxFile:
     key: str
     body: bytes
     labels: frozenset[str] = frozenset()
@@ -87,7 +87,7 @@ def reclassification() -> Step:
 
 def single(site: Site) -> str:
     photo = next(photo for photo in photos.singles() if photo.name == SINGLE)
-    upload = Upload(f"{INBOX}{KEY_PREFIX}-{photo.name}", photo.body, photo.expected)
+    upload = InboxFile(f"{INBOX}{KEY_PREFIX}-{photo.name}", photo.body, photo.expected)
     [answer] = answers(site, [upload], SINGLE_MINUTES)
     if answer.how.route != "endpoint":
         raise StepFailed(f"the answer came by {answer.how.route}, not by the endpoint.")
@@ -96,8 +96,10 @@ def single(site: Site) -> str:
 
 def folder(site: Site) -> str:
     below = f"{INBOX}{FOLDER}/"
-    uploads = [Upload(below + photo.name, photo.body, photo.expected) for photo in photos.singles()]
-    note = Upload(f"{below}day 2/notes.jpg", NOTE)
+    uploads = [
+        InboxFile(below + photo.name, photo.body, photo.expected) for photo in photos.singles()
+    ]
+    note = InboxFile(f"{below}day 2/notes.jpg", NOTE)
     answered = answers(site, [*uploads, note], FOLDER_MINUTES, folder=FOLDER)
     rejections = [answer for answer in answered if isinstance(answer, Rejected)]
     if [answer.image for answer in rejections] != [note.key]:
@@ -114,8 +116,8 @@ def folder(site: Site) -> str:
 
 def odd_keys(site: Site) -> str:
     body = next(photo.body for photo in photos.singles() if photo.name == SINGLE)
-    singles = [Upload(f"{INBOX}{KEY_PREFIX}-{name}", body) for name in ODD_SINGLES]
-    inside = [Upload(f"{INBOX}{ODD_FOLDER}/{name}", body) for name in ODD_IN_FOLDER]
+    singles = [InboxFile(f"{INBOX}{KEY_PREFIX}-{name}", body) for name in ODD_SINGLES]
+    inside = [InboxFile(f"{INBOX}{ODD_FOLDER}/{name}", body) for name in ODD_IN_FOLDER]
     answered = answers(site, [*singles, *inside], FOLDER_MINUTES, folder=ODD_FOLDER)
     wrong = [answer.image for answer in answered if isinstance(answer, Rejected)]
     if wrong:
@@ -143,7 +145,7 @@ def everything_again(site: Site) -> str:
 
 
 def answers(
-    site: Site, uploads: list[Upload], minutes: float, folder: str | None = None
+    site: Site, uploads: list[InboxFile], minutes: float, folder: str | None = None
 ) -> list[Result]:
     """Upload, and wait for the answer to each as it is now; for the folder's end, where one is
     named. Raises StepFailed for a label that nobody would accept.
@@ -170,7 +172,7 @@ def answers(
     return [answered[upload.key] for upload in uploads]
 
 
-def _put(bucket: Bucket, upload: Upload) -> Version:
+def _put(bucket: Bucket, upload: InboxFile) -> Version:
     answer = bucket.client.put_object(Bucket=bucket.name, Key=upload.key, Body=upload.body)
     return Version(answer["ETag"].strip('"'), answer.get("VersionId"))
 
@@ -188,7 +190,7 @@ def _status(bucket: Bucket, folder: str) -> dict[str, Any]:
     return status
 
 
-def _check(answer: Result, upload: Upload) -> None:
+def _check(answer: Result, upload: InboxFile) -> None:
     if answer.image != upload.key:
         raise StepFailed(f"the answer to {upload.key!r} is about {answer.image!r}.")
     if not upload.labels:

@@ -19,7 +19,7 @@ Explain = Callable[[Exception], str | None]
 """The sentence for an error that a person or AWS caused."""
 
 
-class Watch(Protocol):
+class Reporter(Protocol):
     """Shows the run to a person: a line a step."""
 
     def begin(self, name: str) -> None: ...
@@ -36,7 +36,7 @@ class CleanUp:
 @dataclass(frozen=True, slots=True)
 class Runner:
     site: Site
-    watch: Watch
+    watch: Reporter
     explain: Explain
     save: Callable[[RunState], None]
     forget: Callable[[], None]

@@ -61,6 +61,18 @@ def test_names_are_nouns_and_verbs(package: str) -> None:
     assert not found, "name what the value is, not how it came:\n" + "\n".join(found)
 
 
+def test_a_class_name_means_one_thing() -> None:
+    """A class that has the name of another one is named by what it is in its own package."""
+    modules: dict[str, list[str]] = {}
+    for package in CLEAN:
+        for path in sorted((REPOSITORY / package).rglob("*.py")):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    modules.setdefault(node.name, []).append(str(path.relative_to(REPOSITORY)))
+    shared = {name: paths for name, paths in modules.items() if len(paths) > 1}
+    assert not shared, f"give each class a name of its own: {shared}"
+
+
 @pytest.mark.parametrize(
     "source",
     [

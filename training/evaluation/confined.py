@@ -29,7 +29,7 @@ from domain.foreign import visible
 from domain.model import ModelCard, ModelId, parse_json
 from serving.archive import ModelLoadError
 from training.data.dataset import Example
-from training.evaluation.confined_process import IMAGES_PER_BATCH, Request
+from training.evaluation.confined_process import IMAGES_PER_BATCH, EvaluationRequest
 from training.model.package import unpack
 
 REPOSITORY = Path(__file__).parents[2]
@@ -98,7 +98,7 @@ def _request(
     examples: Sequence[Example],
     truth: list[int],
     seconds: float,
-) -> Request:
+) -> EvaluationRequest:
     cores = os.cpu_count() or 1
     values = sum(path.stat().st_size for path in model.rglob("*") if path.name != CARD)
     links = {
@@ -106,7 +106,7 @@ def _request(
         for example in examples
         if (root / example.path).is_symlink()
     }
-    return Request(
+    return EvaluationRequest(
         model=str(model),
         promised=str(ModelId(card.name, 0, card.digest)),
         root=str(root),

@@ -55,7 +55,7 @@ SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/opt", "/nix/store", "/proc", "/sys
 """What Python and its libraries read beside themselves; what is absent is passed over."""
 
 
-class Request(TypedDict):
+class EvaluationRequest(TypedDict):
     """Written by `training.evaluation.confined`."""
 
     model: str
@@ -74,7 +74,7 @@ class Request(TypedDict):
 
 
 def main(arguments: Sequence[str]) -> int:
-    request: Request = json.loads(Path(arguments[0]).read_bytes())
+    request: EvaluationRequest = json.loads(Path(arguments[0]).read_bytes())
     missing = confine(request)
     _write_line({"missing": missing})
     from serving.archive import ModelLoadError
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def evaluate(request: Request) -> Iterator[list[list[float]]]:
+def evaluate(request: EvaluationRequest) -> Iterator[list[list[float]]]:
     """For each batch of images: what was predicted, its probability, and that of the truth."""
     import numpy as np
 
@@ -145,7 +145,7 @@ def _write_line(line: dict[str, object]) -> None:
     print(json.dumps(line), flush=True)
 
 
-def confine(request: Request) -> list[str]:
+def confine(request: EvaluationRequest) -> list[str]:
     """Returns what this kernel does not give."""
     libc = ctypes.CDLL(None, use_errno=True)
     missing = []

@@ -13,10 +13,10 @@ from domain.keys import INBOX
 from domain.model import ModelCard
 from infra.models import image_choice
 from infra.verify import drawings
-from infra.verify.answer_steps import SINGLE_MINUTES, Upload, answers
+from infra.verify.answer_steps import SINGLE_MINUTES, InboxFile, answers
 from infra.verify.step import KEY_PREFIX, Site, Step, StepFailed, Usage
 from training.launch import job, promote
-from training.launch.watch import FINAL_STATES, JobLog
+from training.launch.watch import FINAL_STATES, JobLogReader
 
 NAME = "verify"
 HYPERPARAMETERS = {"name": NAME, "epochs": "6", "lr": "0.01", "batch-size": "8"}
@@ -54,7 +54,7 @@ def train(site: Site) -> str:
     request = replace(request, max_hours=TRAINING_MINUTES / 60)
     os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")  # as `job.run` does
     name = job.prepare_and_start(request, boto3.Session(), Console())
-    sagemaker, log = site.client("sagemaker"), JobLog(site.client("logs"), name)
+    sagemaker, log = site.client("sagemaker"), JobLogReader(site.client("logs"), name)
 
     def ended() -> dict[str, Any] | None:
         for line in log.read_new():
@@ -91,12 +91,12 @@ def promote_trained(site: Site) -> str:
         return site.image_for(image_choice.for_model(card, kind))
 
     options = promote.PromotionOptions(replace_labels=True)
-    active = promote.run(site.stage, image_for, promote.Source(), options, Console())
+    active = promote.run(site.stage, image_for, promote.CandidateSource(), options, Console())
     endpoint = site.client("sagemaker").describe_endpoint(EndpointName=site.stage.endpoint)
     if "BlueGreenUpdatePolicy" not in endpoint.get("LastDeploymentConfig", {}):
         raise StepFailed(f"the endpoint was not updated by blue/green: {endpoint}")
     uploads = [
-        Upload(f"{INBOX}{KEY_PREFIX}-{shape}.jpg", drawings.draw(shape, "inbox"))
+        InboxFile(f"{INBOX}{KEY_PREFIX}-{shape}.jpg", drawings.draw(shape, "inbox"))
         for shape in drawings.SHAPES
     ]
     answered = answers(site, uploads, SINGLE_MINUTES)

@@ -15,7 +15,7 @@ from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.launch import s3_copy, upload
-from training.launch.s3_copy import OnProgress, Source
+from training.launch.s3_copy import OnProgress, S3Location
 from training.launch.s3_objects import S3, list_objects, split_uri
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def prepare(s3: "S3Client", bucket: str, inputs: Inputs, console: Console) -> di
     source, weights = inputs.source, inputs.weights
     dataset = upload.inspect_source(s3, source, inputs.config)
     if source.startswith(S3):
-        images = Source(*split_uri(source))
+        images = S3Location(*split_uri(source))
         inputs.check_size(sum(item.size for item in images.objects(s3)))
         uris = {"data": _in_place_or_copied(s3, bucket, images, console)}
     else:
@@ -67,7 +67,7 @@ def prepare(s3: "S3Client", bucket: str, inputs: Inputs, console: Console) -> di
     return uris
 
 
-def _in_place_or_copied(s3: "S3Client", bucket: str, source: Source, console: Console) -> str:
+def _in_place_or_copied(s3: "S3Client", bucket: str, source: S3Location, console: Console) -> str:
     if s3_copy.is_readable_by_role(source.uri, bucket) and not source.is_object:
         return source.uri
     contents = s3_copy.measure(s3, source)
@@ -89,7 +89,7 @@ def _weights_in_s3(s3: "S3Client", bucket: str, uri: str, console: Console) -> s
         raise TrainingFailed(
             f"There are {len(names):,} objects at {uri}, and weights are one file: name it."
         )
-    only = Source(*split_uri(uri), is_object=is_object and len(names) > 1)
+    only = S3Location(*split_uri(uri), is_object=is_object and len(names) > 1)
     return _in_place_or_copied(s3, bucket, only, console)
 
 

@@ -141,7 +141,7 @@ def _activate(
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CandidateSource:
     """What to promote: a training job's model (the latest by default), or an archive, which is
     evaluated on `tests`, a folder of labelled images.
     """
@@ -151,7 +151,7 @@ class Source:
     tests: Path | None = None
 
 
-def _candidate(source: Source, context: PromotionContext, scratch: Path) -> Candidate:
+def _candidate(source: CandidateSource, context: PromotionContext, scratch: Path) -> Candidate:
     if source.archive:
         if not source.tests:
             raise TrainingFailed("An archive needs images for its evaluation: --tests FOLDER.")
@@ -163,7 +163,7 @@ def _candidate(source: Source, context: PromotionContext, scratch: Path) -> Cand
 def run(
     stage: Stage,
     image_for: Callable[[ModelCard], str],
-    source: Source,
+    source: CandidateSource,
     options: PromotionOptions,
     console: Console,
 ) -> ActiveModel:

@@ -45,7 +45,7 @@ OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class S3Location:
     """Objects in S3 and the names that they have in a job's channel."""
 
     bucket: str
@@ -82,7 +82,7 @@ def is_readable_by_role(uri: str, bucket: str) -> bool:
     return source == bucket and key.startswith(keys.TRAINING) and "//" not in key
 
 
-def measure(s3: "S3Client", source: Source) -> Contents:
+def measure(s3: "S3Client", source: S3Location) -> Contents:
     """Lists the source once. Raises TrainingFailed for a name that does not fit below the copy."""
     count, size, digest = 0, 0, hashlib.sha256()
     for item in source.objects(s3):
@@ -92,7 +92,7 @@ def measure(s3: "S3Client", source: Source) -> Contents:
     return Contents(count, size, digest.hexdigest()[:32])
 
 
-def _check_length(source: Source, item: S3Object) -> None:
+def _check_length(source: S3Location, item: S3Object) -> None:
     if len((keys.own_prefix("0" * 32) + source.name_of(item)).encode()) > keys.KEY_BYTES:
         raise TrainingFailed(
             f"The name of {shown(item.key)} is too long: below {keys.own_prefix('…')} it would "
@@ -100,7 +100,7 @@ def _check_length(source: Source, item: S3Object) -> None:
         )
 
 
-def _line(source: Source, item: S3Object) -> bytes:
+def _line(source: S3Location, item: S3Object) -> bytes:
     return f"{source.name_of(item)}\0{item.size}\0{item.etag}\n".encode()
 
 
@@ -132,7 +132,7 @@ def route_of(s3: "S3Client", bucket: str) -> str:
 
 
 def copy(
-    s3: "S3Client", source: Source, contents: Contents, bucket: str, on_progress: OnProgress
+    s3: "S3Client", source: S3Location, contents: Contents, bucket: str, on_progress: OnProgress
 ) -> str:
     """Returns the address of the copy. Objects that are there in their size are not copied again.
 
@@ -159,7 +159,9 @@ def copy(
     return f"{S3}{bucket}/{prefix}"
 
 
-def _copy_object(s3: "S3Client", source: Source, item: S3Object, bucket: str, prefix: str) -> None:
+def _copy_object(
+    s3: "S3Client", source: S3Location, item: S3Object, bucket: str, prefix: str
+) -> None:
     key = prefix + source.name_of(item)
     try:
         if item.size > LARGEST_COPY_BYTES:

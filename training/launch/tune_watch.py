@@ -13,7 +13,7 @@ from training.config import metrics, trials
 from training.config.search_space import Space, Values
 from training.config.train_config import TrainConfig
 from training.config.trials import EpochMetrics, Trial
-from training.launch.watch import FINAL_STATES, LAST_LOOKS, JobLog, Watch
+from training.launch.watch import FINAL_STATES, LAST_LOOKS, JobLogReader, Watch
 
 LOG_FILE = "log.txt"
 HEAD_EPOCH_LINE = re.compile(r"(\d+):epoch=")
@@ -80,7 +80,7 @@ def table(every: Sequence[Trial], config: TrainConfig, space: Space) -> Table:
 class TrialLog:
     """The log of a training job so far, appended to a file."""
 
-    log: JobLog
+    log: JobLogReader
     path: Path
     curves: list[EpochMetrics] = field(default_factory=list)
 
@@ -139,7 +139,7 @@ class TuningJob:
         """A log may arrive after its trial ended: every log is read once more at the end."""
         name, state = summary["TrainingJobName"], summary["TrainingJobStatus"]
         if name not in self._logs:
-            log = JobLog(self.watch.logs, name)
+            log = JobLogReader(self.watch.logs, name)
             self._logs[name] = TrialLog(log, self.folder / name / LOG_FILE)
         if is_last_look or name not in self._read_after_end:
             self._logs[name].read_new()
@@ -179,7 +179,7 @@ class InProcessSearch:
     _curves: dict[str, list[EpochMetrics]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._log = TrialLog(JobLog(self.watch.logs, self.name), self.folder / LOG_FILE)
+        self._log = TrialLog(JobLogReader(self.watch.logs, self.name), self.folder / LOG_FILE)
 
     def poll(self) -> SearchProgress:
         job: Mapping[str, Any] = self.watch.patience.call(

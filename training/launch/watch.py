@@ -74,7 +74,7 @@ class Watch:
 
 
 @dataclass
-class JobLog:
+class JobLogReader:
     """The log of a job, read incrementally, in all of its streams: a spot job that starts again
     writes into a new one.
     """
@@ -134,7 +134,7 @@ class JobLog:
 
 def watch_job(watch: Watch, job: str, epochs: int) -> Mapping[str, Any]:
     """Returns Describe's reply when the job has ended."""
-    log, patience = JobLog(watch.logs, job), watch.patience
+    log, patience = JobLogReader(watch.logs, job), watch.patience
     state = problem = ""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), console=watch.console) as progress:

@@ -67,7 +67,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ProfilerFinding:
     rule: str
     state: str
     sentence: str
@@ -78,13 +78,13 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
 
 
-def findings(profile: Profile) -> list[Finding]:
+def findings(profile: Profile) -> list[ProfilerFinding]:
     steps = (_dataloader, _slow_operator, _memory, _gpu_memory, _outliers)
     machine = (_initialization, _disk, _system_usage)
     return [rule(profile) for rule in (*steps, *machine)] + _gpus(profile)
 
 
-def _dataloader(profile: Profile) -> Finding:
+def _dataloader(profile: Profile) -> ProfilerFinding:
     share = profile.share(DATA)
     wait, step = format_seconds(profile.split[DATA]), format_seconds(profile.step)
     waits = f"Each step waits {wait} of its {step} ({share:.0%}) for data."
@@ -96,21 +96,21 @@ def _dataloader(profile: Profile) -> Finding:
     return _finding("Dataloader", share > MAX_DATA_SHARE, waits, advice)
 
 
-def _slow_operator(profile: Profile) -> Finding:
+def _slow_operator(profile: Profile) -> ProfilerFinding:
     if profile.trouble:
-        return Finding("SlowOperator", NOT_APPLICABLE, profile.trouble)
+        return ProfilerFinding("SlowOperator", NOT_APPLICABLE, profile.trouble)
     if not profile.operators:
-        return Finding("SlowOperator", NOT_APPLICABLE, "No operators were traced.")
+        return ProfilerFinding("SlowOperator", NOT_APPLICABLE, "No operators were traced.")
     slow = next((operator for operator in profile.operators if _is_slow(operator)), None)
     if slow is None:
         first = profile.operators[0]
-        return Finding("SlowOperator", NO_ISSUE, f"The slowest is {_describe(first)}.")
+        return ProfilerFinding("SlowOperator", NO_ISSUE, f"The slowest is {_describe(first)}.")
     advice = (
         "Remove loops and conversions between layers, or compile them."
         if slow.name == PYTHON
         else "Find it in the network or the loss; compute it once outside the step, or replace it."
     )
-    return Finding("SlowOperator", ISSUE, f"{_describe(slow)}.", advice)
+    return ProfilerFinding("SlowOperator", ISSUE, f"{_describe(slow)}.", advice)
 
 
 def _is_slow(operator: Operator) -> bool:
@@ -128,7 +128,7 @@ def _describe(operator: Operator) -> str:
     return f"{operator.name} in {operator.phase}: {seconds} per step, {operator.share:.0%} of it"
 
 
-def _memory(profile: Profile) -> Finding:
+def _memory(profile: Profile) -> ProfilerFinding:
     advice = (
         "Something is kept from every step: sample for lists of losses or outputs that are not "
         "detached, and for unbounded caches."
@@ -136,31 +136,33 @@ def _memory(profile: Profile) -> Finding:
     return _growth("MemoryIncrease", profile.memory, "The process's memory", advice)
 
 
-def _gpu_memory(profile: Profile) -> Finding:
+def _gpu_memory(profile: Profile) -> ProfilerFinding:
     if not profile.gpu_memory.points:
-        return Finding("GPUMemoryIncrease", NOT_APPLICABLE, "There is no GPU.")
+        return ProfilerFinding("GPUMemoryIncrease", NOT_APPLICABLE, "There is no GPU.")
     advice = "Detach what is kept from a step: it references the step's whole graph."
     return _growth("GPUMemoryIncrease", profile.gpu_memory, "The GPU's memory", advice)
 
 
-def _growth(rule: str, series: Series, what: str, advice: str) -> Finding:
+def _growth(rule: str, series: Series, what: str, advice: str) -> ProfilerFinding:
     points = series.points[len(series.points) // 4 :]  # the first quarter fills caches
     if len(points) < LEAK_STEPS:
         few = f"{len(series.points)} steps are too few to detect a trend."
-        return Finding(rule, NOT_APPLICABLE, few)
+        return ProfilerFinding(rule, NOT_APPLICABLE, few)
     line = trend(points)
     grown = line.slope * (points[-1][0] - points[0][0])
     steady = line.fit > LEAK_FIT and line.late_slope > line.slope / 2
     sentence = f"{what} grew by {line.slope / MB:.2f} MB per step, {grown / MB:.0f} MB in total."
     if grown > LEAK_BYTES and steady:
-        return Finding(rule, ISSUE, sentence, advice)
-    return Finding(rule, NO_ISSUE, f"{what} ends at {points[-1][1] / MB:.0f} MB and is steady.")
+        return ProfilerFinding(rule, ISSUE, sentence, advice)
+    return ProfilerFinding(
+        rule, NO_ISSUE, f"{what} ends at {points[-1][1] / MB:.0f} MB and is steady."
+    )
 
 
-def _outliers(profile: Profile) -> Finding:
+def _outliers(profile: Profile) -> ProfilerFinding:
     times = profile.step_seconds.values
     if len(times) < LEAK_STEPS:
-        return Finding("StepOutlier", NOT_APPLICABLE, f"{len(times)} steps are too few.")
+        return ProfilerFinding("StepOutlier", NOT_APPLICABLE, f"{len(times)} steps are too few.")
     usual = median(times)
     long = [seconds for seconds in times if seconds > 3 * usual]
     sentence = (
@@ -174,7 +176,7 @@ def _outliers(profile: Profile) -> Finding:
     return _finding("StepOutlier", sum(long) > 0.1 * sum(times), sentence, advice)
 
 
-def _initialization(profile: Profile) -> Finding:
+def _initialization(profile: Profile) -> ProfilerFinding:
     sentence = (
         f"{profile.before_first:.0f} of {profile.seconds:.0f} s passed before the first step."
     )
@@ -182,10 +184,12 @@ def _initialization(profile: Profile) -> Finding:
     return _finding("MaxInitializationTime", profile.before_first > 20 * 60, sentence, advice)
 
 
-def _disk(profile: Profile) -> Finding:
+def _disk(profile: Profile) -> ProfilerFinding:
     samples = profile.usage[WAITING].values
     if not samples:
-        return Finding("IOBottleneck", NOT_APPLICABLE, "The run ended before the first sample.")
+        return ProfilerFinding(
+            "IOBottleneck", NOT_APPLICABLE, "The run ended before the first sample."
+        )
     waited = fmean(sample > 50 for sample in samples)
     sentence = f"In {waited:.0%} of the samples the processors mostly waited for the disk."
     return _finding(
@@ -193,22 +197,24 @@ def _disk(profile: Profile) -> Finding:
     )
 
 
-def _system_usage(profile: Profile) -> Finding:
+def _system_usage(profile: Profile) -> ProfilerFinding:
     every, own = profile.usage[CPU].values, profile.usage[PROCESS].values
     if len(every) < LEAK_STEPS:
-        return Finding("OverallSystemUsage", NOT_APPLICABLE, "The run ended after a few samples.")
+        return ProfilerFinding(
+            "OverallSystemUsage", NOT_APPLICABLE, "The run ended after a few samples."
+        )
     busy, ours = fmean(every), fmean(own)
     sentence = f"The processors were {busy:.0f} % busy, {ours:.0f} % with this training."
     advice = "Other processes slow it down: stop them, or train on a dedicated machine."
     return _finding("OverallSystemUsage", busy > 80 and ours < busy / 2, sentence, advice)
 
 
-def _gpus(profile: Profile) -> list[Finding]:
+def _gpus(profile: Profile) -> list[ProfilerFinding]:
     names = ("LowGPUUtilization", "CPUBottleneck", "BatchSize")
     busy = profile.usage.get(GPU, Series()).values
     if len(busy) < 2:
         why = "There is no GPU with NVML."
-        return [Finding(name, NOT_APPLICABLE, why) for name in names]
+        return [ProfilerFinding(name, NOT_APPLICABLE, why) for name in names]
     low, high = (quantiles(busy, n=20)[at] for at in (0, -1))
     both = zip(busy, profile.usage[CPU].values, strict=False)  # the last sample may be incomplete
     idle = fmean(gpu < 10 and cpu > 90 for gpu, cpu in both)
@@ -226,11 +232,15 @@ def _gpus(profile: Profile) -> list[Finding]:
     ]
 
 
-def _finding(rule: str, is_issue: bool, sentence: str, advice: str) -> Finding:
-    return Finding(rule, ISSUE, sentence, advice) if is_issue else Finding(rule, NO_ISSUE, sentence)
+def _finding(rule: str, is_issue: bool, sentence: str, advice: str) -> ProfilerFinding:
+    return (
+        ProfilerFinding(rule, ISSUE, sentence, advice)
+        if is_issue
+        else ProfilerFinding(rule, NO_ISSUE, sentence)
+    )
 
 
-def bottleneck(profile: Profile, results: Sequence[Finding]) -> str:
+def bottleneck(profile: Profile, results: Sequence[ProfilerFinding]) -> str:
     if not profile.steps:
         return "No step was made."
     issues = {result.rule: result for result in results if result.state == ISSUE}
@@ -242,7 +252,7 @@ def bottleneck(profile: Profile, results: Sequence[Finding]) -> str:
     return _of_a_step(profile, issues)
 
 
-def _of_a_step(profile: Profile, issues: Mapping[str, Finding]) -> str:
+def _of_a_step(profile: Profile, issues: Mapping[str, ProfilerFinding]) -> str:
     for rule, what in (("Dataloader", "The data loader"), ("SlowOperator", "One operator")):
         if rule in issues:
             return _sentence(what, issues[rule])
@@ -257,7 +267,7 @@ def _of_a_step(profile: Profile, issues: Mapping[str, Finding]) -> str:
     )
 
 
-def _sentence(what: str, issue: Finding) -> str:
+def _sentence(what: str, issue: ProfilerFinding) -> str:
     return f"{what}. {issue.sentence} {issue.advice}"
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from infra.local.access import sigv4
-from infra.local.access.sigv4 import BodyCheck, Refused, Request, Signature
+from infra.local.access.sigv4 import BodyCheck, HttpRequest, RequestRefusedError, Signature
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -77,11 +77,13 @@ class Credential:
 
 
 Find = Callable[[str], Awaitable[Credential]]
-"""The credential of an access key id. Raises Refused where there is none, or none any more."""
+"""The credential of an access key id. Raises RequestRefusedError if there is none."""
 
 
-def unknown_key() -> Refused:
-    return Refused("InvalidClientTokenId", "The security token included in the request is invalid.")
+def unknown_key() -> RequestRefusedError:
+    return RequestRefusedError(
+        "InvalidClientTokenId", "The security token included in the request is invalid."
+    )
 
 
 class Guard:
@@ -115,7 +117,7 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = scope.get("raw_path") or b""
-        request = Request(scope["method"], raw, scope["query_string"], list(scope["headers"]))
+        request = HttpRequest(scope["method"], raw, scope["query_string"], list(scope["headers"]))
         signature = None
         try:
             self._refuse_pages(scope, request)
@@ -127,7 +129,7 @@ class Guard:
                 payload, receive = body.hash, body.receive
             sigv4.check(request, signature, credential.secret, payload)
             check = sigv4.body_check(signature, credential.secret, payload)
-        except Refused as refused:
+        except RequestRefusedError as refused:
             if signature is not None or not request.values("origin"):
                 await _drain(request, receive)
             await _refuse(request, signature, refused, send)
@@ -142,8 +144,8 @@ class Guard:
             if passing.refused is not None and not passing.has_begun:
                 await _refuse(request, signature, passing.refused, send)
 
-    def _refuse_pages(self, scope: Scope, request: Request) -> None:
-        """Raises Refused for all that a browser sends for a page that is not the server's own."""
+    def _refuse_pages(self, scope: Scope, request: HttpRequest) -> None:
+        """Raises RequestRefusedError for requests that a browser sends for another site's page."""
         hosts = [host.decode("latin-1") for host in request.values("host")]
         if len(hosts) != 1 or self._own.fullmatch(hosts[0]) is None:
             raise _foreign("Host", hosts)
@@ -155,16 +157,20 @@ class Guard:
         if not OF_THIS_PAGE.issuperset(sites):
             raise _foreign("Sec-Fetch-Site", sites)
         if request.method == "OPTIONS":
-            raise Refused("AccessDenied", "No other origin may send requests: CORS is not offered.")
+            raise RequestRefusedError(
+                "AccessDenied", "No other origin may send requests: CORS is not offered."
+            )
         if not request.path.startswith(b"/"):
             raise _foreign("request target", [request.path.decode("latin-1")])
         framings = request.values("content-length") + request.values("transfer-encoding")
         if scope["http_version"] not in ("1.0", "1.1") or len(framings) > 1:
-            raise Refused("InvalidRequest", "Send HTTP/1.1 with one length of the body.", 400)
+            raise RequestRefusedError(
+                "InvalidRequest", "Send HTTP/1.1 with one length of the body.", 400
+            )
 
     async def _credential(self, signature: Signature) -> Credential:
         if self._services and signature.service not in self._services:
-            raise Refused(
+            raise RequestRefusedError(
                 "SignatureDoesNotMatch",
                 f"Credential should be scoped to service {', '.join(sorted(self._services))}.",
             )
@@ -188,7 +194,7 @@ class _Whole:
 
 
 async def _whole(receive: Receive, limit: int) -> _Whole:
-    """Raises Refused beyond `limit` bytes, and _Gone."""
+    """Raises RequestRefusedError beyond `limit` bytes, and _Gone."""
     body, more = bytearray(), True
     while more:
         message = await receive()
@@ -197,7 +203,9 @@ async def _whole(receive: Receive, limit: int) -> _Whole:
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > limit:
-            raise Refused("RequestEntityTooLarge", f"The body exceeds {limit} bytes.", 413)
+            raise RequestRefusedError(
+                "RequestEntityTooLarge", f"The body exceeds {limit} bytes.", 413
+            )
     digest = hashlib.sha256(body).hexdigest()
     kept: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -218,7 +226,7 @@ class _Passing:
         self._receive = receive
         self._send = send
         self._check = check
-        self.refused: Refused | None = None
+        self.refused: RequestRefusedError | None = None
         self.has_begun = False
 
     async def receive(self) -> Message:
@@ -229,7 +237,7 @@ class _Passing:
             self._check.update(message.get("body", b""))
             if not message.get("more_body", False):
                 self._check.finish()
-        except Refused as refused:
+        except RequestRefusedError as refused:
             self.refused = refused
             return {"type": "http.disconnect"}
         return message
@@ -248,15 +256,15 @@ class _Passing:
         await self._send(message)
 
 
-def _foreign(what: str, values: list[str]) -> Refused:
+def _foreign(what: str, values: list[str]) -> RequestRefusedError:
     sentence = (
         f"The local cloud answers programs on this machine, at its own address: "
         f"{what} is {', '.join(values)[:200] or 'missing'}."
     )
-    return Refused("AccessDenied", sentence)
+    return RequestRefusedError("AccessDenied", sentence)
 
 
-async def _drain(request: Request, receive: Receive) -> None:
+async def _drain(request: HttpRequest, receive: Receive) -> None:
     """What the client is sending, so that it reads the answer; nothing from one that waits."""
     if request.values("expect"):
         return
@@ -270,7 +278,7 @@ async def _drain(request: Request, receive: Receive) -> None:
 
 
 async def _refuse(
-    request: Request, signature: Signature | None, refused: Refused, send: Send
+    request: HttpRequest, signature: Signature | None, refused: RequestRefusedError, send: Send
 ) -> None:
     number = str(uuid.uuid4())
     kind, text = _error(request, signature, refused, number)
@@ -288,7 +296,7 @@ async def _refuse(
 
 
 def _error(
-    request: Request, signature: Signature | None, refused: Refused, number: str
+    request: HttpRequest, signature: Signature | None, refused: RequestRefusedError, number: str
 ) -> tuple[str, str]:
     """(content type, body) as the protocol of the request has them."""
     code, sentence = refused.code, str(refused)

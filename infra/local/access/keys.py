@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 
 from infra.local.access import guard
 from infra.local.access.guard import App, Credential, Receive, Scope, Send
-from infra.local.access.sigv4 import Refused
+from infra.local.access.sigv4 import RequestRefusedError
 
 PATH = "/_sortbox/keys/"
 KEPT_SECONDS = 30.0
@@ -39,7 +39,7 @@ def serve_keys(owner: str, resolve: Callable[[str], Credential], app: App) -> Ap
             try:
                 credential = resolve(unquote(scope["path"].removeprefix(PATH)))
                 status, reply = 200, {"secret": credential.secret, "token": credential.token}
-            except Refused:
+            except RequestRefusedError:
                 status = 404
         body = json.dumps(reply).encode()
         length = (b"content-length", str(len(body)).encode())
@@ -60,7 +60,7 @@ class Keys:
         self._kept: dict[str, tuple[float, Credential]] = {}
 
     async def find(self, key_id: str) -> Credential:
-        """Raises Refused where the emulator does not know the key, or does not answer."""
+        """Raises RequestRefusedError if the emulator does not know the key, or does not answer."""
         if key_id == self._key_id:
             return self._own
         until, kept = self._kept.get(key_id, (0.0, None))

@@ -34,7 +34,7 @@ LINE_BYTES = 8 * 1024
 """Of a chunk's header or a trailer; both are far below."""
 
 
-class Refused(Exception):
+class RequestRefusedError(Exception):
     """AWS's error: a code of the documentation's common errors, a sentence and an HTTP status."""
 
     def __init__(self, code: str, sentence: str, status: int = 403) -> None:
@@ -44,7 +44,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """As it was sent. `path` and `query` are still encoded; names of headers are in lower case."""
 
     method: str
@@ -56,10 +56,10 @@ class Request:
         return [value for header, value in self.headers if header == name.encode()]
 
     def value(self, name: str) -> str:
-        """Empty where there is none. Raises Refused where there are several."""
+        """Empty where there is none. Raises RequestRefusedError where there are several."""
         values = self.values(name)
         if len(values) > 1:
-            raise Refused("InvalidRequest", f"There are several {name} headers.", 400)
+            raise RequestRefusedError("InvalidRequest", f"There are several {name} headers.", 400)
         return values[0].decode("latin-1").strip() if values else ""
 
     @property
@@ -89,72 +89,77 @@ class Signature:
         return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
 
 
-def read(request: Request) -> Signature:
-    """Raises Refused where there is none, several, or one that is not Signature Version 4."""
+def read(request: HttpRequest) -> Signature:
+    """The request's signature. Raises RequestRefusedError unless there is exactly one, of Signature
+    Version 4."""
     header = request.value("authorization")
     names = {name.lower() for name, _ in request.fields}
     in_query = any(name in names for name in (b"x-amz-algorithm", b"x-amz-signature"))
     if b"awsaccesskeyid" in names or (header and not header.startswith(f"{ALGORITHM} ")):
-        raise Refused(
+        raise RequestRefusedError(
             "InvalidRequest",
             "The authorization mechanism you have provided is not supported. "
             f"Please use {ALGORITHM}.",
             400,
         )
     if header and in_query:
-        raise Refused("InvalidRequest", "Only one auth mechanism is allowed.", 400)
+        raise RequestRefusedError("InvalidRequest", "Only one auth mechanism is allowed.", 400)
     if not header and not in_query:
-        raise Refused("MissingAuthenticationToken", "Request is missing Authentication Token")
+        raise RequestRefusedError(
+            "MissingAuthenticationToken", "Request is missing Authentication Token"
+        )
     signature = _of_query(request) if in_query else _of_header(request, header)
     _check_signed_headers(request, signature)
     return signature
 
 
 def check_time(signature: Signature, now: datetime) -> None:
-    """Raises Refused for a request from another time than ours."""
+    """Raises RequestRefusedError for a request from another time than ours."""
     try:
         at = datetime.strptime(signature.at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise Refused("IncompleteSignature", "X-Amz-Date is not a date.", 400) from None
+        raise RequestRefusedError("IncompleteSignature", "X-Amz-Date is not a date.", 400) from None
     if signature.date != signature.at[:8]:
-        raise Refused("SignatureDoesNotMatch", "Date in Credential scope does not match X-Amz-Date")
+        raise RequestRefusedError(
+            "SignatureDoesNotMatch", "Date in Credential scope does not match X-Amz-Date"
+        )
     skew = S3_SKEW if signature.service == "s3" else SKEW
     latest = skew if signature.expires is None else timedelta(seconds=signature.expires)
     if -skew <= now - at <= latest:
         return
     if signature.expires is not None and now > at:
-        raise Refused("AccessDenied", "Request has expired")
+        raise RequestRefusedError("AccessDenied", "Request has expired")
     if signature.service == "s3":
         sentence = "The difference between the request time and the current time is too large."
-        raise Refused("RequestTimeTooSkewed", sentence)
+        raise RequestRefusedError("RequestTimeTooSkewed", sentence)
     when = "expired" if now > at else "not yet current"
-    raise Refused("SignatureDoesNotMatch", f"Signature {when}: {signature.at}")
+    raise RequestRefusedError("SignatureDoesNotMatch", f"Signature {when}: {signature.at}")
 
 
-def payload_hash(request: Request, signature: Signature) -> str | None:
+def payload_hash(request: HttpRequest, signature: Signature) -> str | None:
     """What the signature says of the body; None: its SHA-256, which the request does not tell."""
     claimed_hash = request.value("x-amz-content-sha256")
     if signature.expires is not None and signature.service == "s3":
         return claimed_hash or UNSIGNED
     if not claimed_hash and signature.service == "s3":
         sentence = "Missing required header for this request: x-amz-content-sha256"
-        raise Refused("InvalidRequest", sentence, 400)
+        raise RequestRefusedError("InvalidRequest", sentence, 400)
     return claimed_hash or None
 
 
-def check(request: Request, signature: Signature, secret: str, payload: str) -> None:
-    """Raises Refused where the signature was not made with `secret` for this very request."""
+def check(request: HttpRequest, signature: Signature, secret: str, payload: str) -> None:
+    """Raises RequestRefusedError if the signature was not made with `secret` for this request."""
     if not hmac.compare_digest(
         expected(request, signature, secret, payload).encode(), signature.value.encode()
     ):
-        raise Refused(
+        raise RequestRefusedError(
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided. "
             "Check your key and signing method.",
         )
 
 
-def expected(request: Request, signature: Signature, secret: str, payload: str) -> str:
+def expected(request: HttpRequest, signature: Signature, secret: str, payload: str) -> str:
     canonical = b"\n".join(
         (
             request.method.encode(),
@@ -176,7 +181,7 @@ def signing_key(secret: str, signature: Signature) -> bytes:
 
 
 class BodyCheck(Protocol):
-    """Follows a body in constant memory; both raise Refused."""
+    """Follows a body in constant memory; both raise RequestRefusedError."""
 
     def update(self, data: bytes) -> None: ...
 
@@ -203,7 +208,7 @@ class HashedBody:
 
     def finish(self) -> None:
         if self._hash.hexdigest() != self._expected:
-            raise Refused(
+            raise RequestRefusedError(
                 "XAmzContentSHA256Mismatch",
                 "The provided 'x-amz-content-sha256' header does not match what was computed.",
                 400,
@@ -291,7 +296,7 @@ class ChunkedBody:
 
 
 def body_check(signature: Signature, secret: str, payload: str) -> BodyCheck:
-    """Raises Refused where `payload` is no word of AWS's."""
+    """Raises RequestRefusedError where `payload` is no word of AWS's."""
     of_s3 = signature.service == "s3"
     if re.fullmatch("[0-9a-f]{64}", payload):
         return HashedBody(payload)
@@ -300,10 +305,10 @@ def body_check(signature: Signature, secret: str, payload: str) -> BodyCheck:
     if of_s3 and payload in (SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER):
         return ChunkedBody(signature, secret, payload == SIGNED_CHUNKS_AND_TRAILER)
     sentence = f"x-amz-content-sha256 must be {UNSIGNED}, {SIGNED_CHUNKS} or a valid sha256 value."
-    raise Refused("InvalidArgument", sentence, 400)
+    raise RequestRefusedError("InvalidArgument", sentence, 400)
 
 
-def _of_header(request: Request, header: str) -> Signature:
+def _of_header(request: HttpRequest, header: str) -> Signature:
     parts = (part.strip().partition("=") for part in header.removeprefix(ALGORITHM).split(","))
     return _signature(
         {name: value for name, _, value in parts},
@@ -313,13 +318,15 @@ def _of_header(request: Request, header: str) -> Signature:
     )
 
 
-def _of_query(request: Request) -> Signature:
+def _of_query(request: HttpRequest) -> Signature:
     parameters: dict[str, str] = {}
     for name, value in request.fields:
         if name.lower().startswith(b"x-amz-"):
             key = name.decode("latin-1").removeprefix("X-Amz-")
             if key in parameters:
-                raise Refused("IncompleteSignature", f"There are several {key} in the query.", 400)
+                raise RequestRefusedError(
+                    "IncompleteSignature", f"There are several {key} in the query.", 400
+                )
             parameters[key] = value.decode("latin-1")
     seconds = parameters.get("Expires", "300")
     if (
@@ -327,7 +334,9 @@ def _of_query(request: Request) -> Signature:
         or not (seconds.isascii() and seconds.isdigit())
         or not 0 < int(seconds[:9]) <= LONGEST_PRESIGN_SECONDS
     ):
-        raise Refused("IncompleteSignature", "X-Amz-Algorithm or X-Amz-Expires is not valid.", 400)
+        raise RequestRefusedError(
+            "IncompleteSignature", "X-Amz-Algorithm or X-Amz-Expires is not valid.", 400
+        )
     token = parameters.get("Security-Token", "")
     return _signature(parameters, parameters.get("Date", ""), token, int(seconds))
 
@@ -339,19 +348,19 @@ def _signature(fields: dict[str, str], at: str, token: str, expires: int | None)
     scope = fields.get("Credential", "").rsplit("/", 4)
     if missing or not at or len(scope) != 5 or scope[4] != TERMINATOR:
         what = ", ".join(missing) or ("X-Amz-Date" if not at else "a valid credential scope")
-        raise Refused("IncompleteSignature", f"The signature lacks {what}.", 400)
+        raise RequestRefusedError("IncompleteSignature", f"The signature lacks {what}.", 400)
     names = tuple(fields["SignedHeaders"].split(";"))
     key_id, date, region, service, _ = scope
     return Signature(key_id, date, region, service, names, fields["Signature"], at, token, expires)
 
 
-def _check_signed_headers(request: Request, signature: Signature) -> None:
+def _check_signed_headers(request: HttpRequest, signature: Signature) -> None:
     """AWS's rule: the host, and whatever else of AWS's the request says in a header."""
     header_names = {name.decode("latin-1") for name, _ in request.headers}
     needed = {name for name in header_names if name.startswith("x-amz-")} | {"host"}
     if not needed <= set(signature.signed_headers):
         names = ", ".join(sorted(needed - set(signature.signed_headers)))
-        raise Refused("AccessDenied", f"Headers of the request are not signed: {names}")
+        raise RequestRefusedError("AccessDenied", f"Headers of the request are not signed: {names}")
 
 
 def _canonical_path(path: bytes, service: str) -> bytes:
@@ -368,14 +377,14 @@ def _canonical_path(path: bytes, service: str) -> bytes:
     return b"/" + b"/".join(kept) + (b"/" if kept and path.endswith(b"/") else b"")
 
 
-def _canonical_query(request: Request) -> bytes:
+def _canonical_query(request: HttpRequest) -> bytes:
     pairs = [(_encoded(name), _encoded(value)) for name, value in request.fields]
     return b"&".join(
         name + b"=" + value for name, value in sorted(pairs) if name != b"X-Amz-Signature"
     )
 
 
-def _canonical_header(request: Request, name: str) -> bytes:
+def _canonical_header(request: HttpRequest, name: str) -> bytes:
     values = (b" ".join(value.split()) for value in request.values(name))
     return name.encode() + b":" + b",".join(values)
 
@@ -400,5 +409,7 @@ def _hmac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-def _mismatch(why: str) -> Refused:
-    return Refused("SignatureDoesNotMatch", f"The chunked body does not match its signature: {why}")
+def _mismatch(why: str) -> RequestRefusedError:
+    return RequestRefusedError(
+        "SignatureDoesNotMatch", f"The chunked body does not match its signature: {why}"
+    )

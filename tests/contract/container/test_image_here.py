@@ -13,7 +13,7 @@ from skimage import data
 
 from domain.archive import CARD
 from domain.model import ModelCard
-from infra.local.image_here import Container, Workshop, objection
+from infra.local.image_here import RunningContainer, Workshop, objection
 from training.model import bundled
 
 pytestmark = [
@@ -66,7 +66,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def serving(
     workshop: Workshop, model: Path, more: Mapping[Path, str] = NOTHING, **environment: str
-) -> Iterator[Container]:
+) -> Iterator[RunningContainer]:
     card = ModelCard.from_json((model / CARD).read_text())
     named = {"SORTBOX_MODEL_ID": f"imagenet:1:{card.digest}", "SORTBOX_CONTAINER": "sha256:here"}
     volumes = {model: "/opt/ml/model:ro", **more}
@@ -75,7 +75,7 @@ def serving(
 
 
 def ask(
-    container: Container, method: str, path: str, body: bytes = b"", **headers: str
+    container: RunningContainer, method: str, path: str, body: bytes = b"", **headers: str
 ) -> tuple[int, bytes]:
     words = [f"{name.replace('_', '-')}={value}" for name, value in headers.items()]
     done = container.inside(sys.executable, "-c", ASK, method, path, *words, body=body)
@@ -84,7 +84,7 @@ def ask(
     return int(status), content
 
 
-def await_ready(container: Container) -> None:
+def await_ready(container: RunningContainer) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         done = container.inside(sys.executable, "-c", ASK, "GET", "/ping")
@@ -94,7 +94,7 @@ def await_ready(container: Container) -> None:
     pytest.fail(container.log())
 
 
-def processes(container: Container) -> dict[str, dict[str, str]]:
+def processes(container: RunningContainer) -> dict[str, dict[str, str]]:
     """By command line, the fields of /proc/PID/status, of all that runs in the container."""
     found = {}
     group = (Path("/proc") / str(container.pid) / "ns" / "pid").readlink()

@@ -277,7 +277,7 @@ def chunked(servers: Servers, key: str, data: bytes, payload: str) -> tuple[str,
 
     headers = [(name.encode(), value.encode()) for name, value in told.items()]
     header = (b"authorization", authorization("0").encode())
-    request = sigv4.Request("PUT", f"/{BUCKET}/{key}".encode(), b"", [*headers, header])
+    request = sigv4.HttpRequest("PUT", f"/{BUCKET}/{key}".encode(), b"", [*headers, header])
     claim = sigv4.read(request)
     secret = servers.key.secret_access_key
     previous = sigv4.expected(request, claim, secret, payload)

@@ -227,7 +227,7 @@ async def _sign_again(
     at_host = [(k, host if k.lower() == "host" else v) for k, v in headers]
     path, _, query = request.raw_path.encode().partition(b"?")
     encoded = [(k.lower().encode(), v.encode()) for k, v in at_host]
-    told = sigv4.Request(request.method, path, query, encoded)
+    told = sigv4.HttpRequest(request.method, path, query, encoded)
     signature = sigv4.read(told)
     secret = (await keys.find(signature.key_id)).secret
     body = hashlib.sha256(await request.read()).hexdigest()

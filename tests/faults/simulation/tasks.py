@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket, Listed
-from batch.planning.listing import UNLISTED, AnswerRequirement, Candidate
+from batch.planning.listing import UNLISTED, AnswerRequirement, ListedImage
 from functions.inbox import FetchedImage, fetch
 from functions.outbox import NoAnswer, delete_result
 from tests.faults.simulation.steps import Told
@@ -55,7 +55,7 @@ class Look:
             return None
         listed = Listed(self.key, image.source.etag, image.source.bytes, image.last_modified)
         reason = AnswerRequirement().reason(
-            Bucket(seen.s3, seen.bucket), Candidate(listed, UNLISTED)
+            Bucket(seen.s3, seen.bucket), ListedImage(listed, UNLISTED)
         )
         row = Row(self.key, image.source.etag, image.content, 1)
         return Send(Collect(row)) if reason else None

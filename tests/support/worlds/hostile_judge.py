@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from training.evaluation.confined_process import Request, confine
+from training.evaluation.confined_process import EvaluationRequest, confine
 
 ROW = [0, 0.5, 0.5]
 
@@ -47,7 +47,7 @@ def close_and_stay() -> None:
     time.sleep(600)
 
 
-def attempts(request: Request, port: int) -> list[str]:
+def attempts(request: EvaluationRequest, port: int) -> list[str]:
     """What it could do that it should not."""
     outside = Path(request["root"]).parent / "outside"
     done = []
@@ -101,7 +101,7 @@ ACTS: dict[str, Callable[[], object]] = {
 }
 
 if __name__ == "__main__":
-    given: Request = json.loads(Path(sys.argv[1]).read_bytes())
+    given: EvaluationRequest = json.loads(Path(sys.argv[1]).read_bytes())
     act = given["promised"].partition(":")[0]
     if act == "confined":
         listener = int((Path(given["root"]).parent / "port").read_text())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.leftovers import Account, find
+from infra.leftovers import RemovedStage, find
 from infra.stacks.log_groups import SHARED
 from infra.stage import Stage
 from tests.support.fakes.aws import error
@@ -105,11 +105,11 @@ class Services:
 
 
 def sentences(services: Services) -> list[str]:
-    return [each.sentence for each in find(Account(Stage("dev"), services.client))]
+    return [each.sentence for each in find(RemovedStage(Stage("dev"), services.client))]
 
 
 def delete(services: Services, kind: str) -> None:
-    for leftover in find(Account(Stage("dev"), services.client)):
+    for leftover in find(RemovedStage(Stage("dev"), services.client)):
         if leftover.kind == kind:
             assert leftover.delete is not None
             leftover.delete()
@@ -161,4 +161,5 @@ def test_a_second_time_deletes_nothing_more(kind: str) -> None:
     services = Services()
     delete(services, kind)
     delete(services, kind)
-    assert not [each for each in find(Account(Stage("dev"), services.client)) if each.kind == kind]
+    account = RemovedStage(Stage("dev"), services.client)
+    assert not [each for each in find(account) if each.kind == kind]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws.bucket import Listed
-from batch.planning.listing import UNLISTED, Candidate, is_settled_by_listing, match_results
+from batch.planning.listing import UNLISTED, ListedImage, is_settled_by_listing, match_results
 from domain.keys import result_key
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -29,7 +29,7 @@ def listing(keys: set[str]) -> Iterator[Listed]:
     return iter([listed(key) for key in sorted(keys, key=str.encode)])
 
 
-def joined(images: set[str], results: set[str]) -> list[Candidate]:
+def joined(images: set[str], results: set[str]) -> list[ListedImage]:
     return list(match_results(listing(images), listing(results)))
 
 
@@ -91,7 +91,7 @@ def test_results_are_read_no_further_than_the_images_need() -> None:
 
 def test_a_result_under_a_hash_is_left_to_a_head() -> None:
     image = listed("inbox/f/" + "x" * 1014)
-    assert list(match_results(iter([image]), iter(()))) == [Candidate(image, UNLISTED)]
+    assert list(match_results(iter([image]), iter(()))) == [ListedImage(image, UNLISTED)]
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_the_listing_settles_only_what_it_leaves_no_doubt_about(
 ) -> None:
     image = listed("inbox/f/a", etag)
     result = listed("outbox/f/a.json", "r", NOON + timedelta(seconds=seconds))
-    assert is_settled_by_listing(Candidate(image, result)) is settled
+    assert is_settled_by_listing(ListedImage(image, result)) is settled
 
 
 @pytest.mark.parametrize("result", [None, UNLISTED])
 def test_the_listing_settles_nothing_without_a_result(result: Any) -> None:
-    assert not is_settled_by_listing(Candidate(listed("inbox/f/a"), result))
+    assert not is_settled_by_listing(ListedImage(listed("inbox/f/a"), result))

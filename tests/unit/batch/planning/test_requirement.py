@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aws.bucket import Bucket, Listed
-from batch.planning.listing import UNLISTED, AnswerRequirement, Candidate, Reason
+from batch.planning.listing import UNLISTED, AnswerRequirement, ListedImage, Reason
 from domain.result import MODEL_ID, SOURCE_ETAG
 from tests.support.fakes.aws import FakeS3
 
@@ -21,7 +21,7 @@ def reason(
     s3: Any = FakeS3()
     metadata = {SOURCE_ETAG: etag, MODEL_ID: model}
     s3.put_object(Bucket="bucket", Key="outbox/f/a.json", Metadata=metadata)
-    return wanted.reason(Bucket(s3, "bucket"), Candidate(IMAGE, result))
+    return wanted.reason(Bucket(s3, "bucket"), ListedImage(IMAGE, result))
 
 
 @pytest.mark.parametrize(("etag", "why"), [("e", None), ("other", "newer image")])
@@ -32,14 +32,15 @@ def test_the_result_itself_says_which_image_it_answers(etag: str, why: str | Non
 
 def test_an_image_without_a_result_wants_an_answer_and_costs_no_head() -> None:
     s3: Any = FakeS3()
-    assert AnswerRequirement().reason(Bucket(s3, "bucket"), Candidate(IMAGE, None)) == "no answer"
+    assert AnswerRequirement().reason(Bucket(s3, "bucket"), ListedImage(IMAGE, None)) == "no answer"
     assert s3.calls == {}
 
 
 def test_a_result_that_is_not_there_when_it_is_looked_at_is_no_answer() -> None:
     s3: Any = FakeS3()
     assert (
-        AnswerRequirement().reason(Bucket(s3, "bucket"), Candidate(IMAGE, UNLISTED)) == "no answer"
+        AnswerRequirement().reason(Bucket(s3, "bucket"), ListedImage(IMAGE, UNLISTED))
+        == "no answer"
     )
 
 
@@ -56,5 +57,5 @@ def test_a_rejection_that_no_model_had_a_say_in_stays() -> None:
 
 
 def test_a_listing_cannot_tell_a_renewal_which_model_answered() -> None:
-    assert AnswerRequirement().is_settled_by_listing(Candidate(IMAGE, LATER))
+    assert AnswerRequirement().is_settled_by_listing(ListedImage(IMAGE, LATER))
     assert reason(AnswerRequirement("m2"), "e", "m1", LATER) == "older model"

@@ -13,7 +13,7 @@ from domain.reply import Label
 from domain.result import AnsweredBy, Classified, How, Source
 from domain.route import InFolder, Single, route
 from infra.verify import drawings
-from infra.verify.answer_steps import ODD_FOLDER, ODD_IN_FOLDER, ODD_SINGLES, Upload, answers
+from infra.verify.answer_steps import ODD_FOLDER, ODD_IN_FOLDER, ODD_SINGLES, InboxFile, answers
 from infra.verify.step import KEY_PREFIX, Site, StepFailed
 from tests.support.fakes.aws import FakeS3
 
@@ -49,7 +49,7 @@ def site(s3: FakeS3) -> Site:
     return Site(stage, lambda service: s3, lambda variant: "", Path, Path(), 0.01)
 
 
-COFFEE = Upload(KEY, b"coffee", frozenset({"espresso"}))
+COFFEE = InboxFile(KEY, b"coffee", frozenset({"espresso"}))
 
 
 def test_an_answer_to_the_upload_is_returned() -> None:

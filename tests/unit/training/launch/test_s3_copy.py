@@ -299,7 +299,7 @@ def test_boto3_and_an_s3_that_is_not_ours_take_the_requests() -> None:
         bodies = {"a b+%ü.png": b"small", "large.png": bytes(6 * 2**20)}
         for name, body in bodies.items():
             s3.put_object(Bucket="mine", Key=f"pets/{name}", Body=body, Tagging="a=b")
-        source = s3_copy.Source("mine", "pets/")
+        source = s3_copy.S3Location("mine", "pets/")
         contents = s3_copy.measure(s3, source)
         uri = s3_copy.copy(s3, source, contents, STAGE, lambda done, of: None)
         prefix = uri.removeprefix(f"s3://{STAGE}/")
@@ -343,6 +343,6 @@ def test_a_bucket_of_another_region_is_listed_where_it_is() -> None:
         return AWSResponse(request.url, 301, elsewhere, Raw(redirect))
 
     s3.meta.events.register("before-send.s3", answer)  # type: ignore[arg-type]  # its answer counts
-    [found] = s3_copy.Source("photos", "pets").objects(s3)
+    [found] = s3_copy.S3Location("photos", "pets").objects(s3)
     assert (found.key, found.size, found.etag) == ("pets/1.png", 9, '"e"')
     assert "eu-west-1" in asked[-1]

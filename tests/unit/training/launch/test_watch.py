@@ -24,7 +24,7 @@ from training.config.train_config import TrainConfig
 from training.launch import job, tune
 from training.launch.patience import GIVE_UP_SECONDS, LONGEST_SECONDS, Patience
 from training.launch.tune_watch import TuningJob, watch_search
-from training.launch.watch import JobLog, StillRunning, Watch, still_running, watch_job
+from training.launch.watch import JobLogReader, StillRunning, Watch, still_running, watch_job
 
 URL = "https://api.sagemaker.eu-west-1.amazonaws.com"
 
@@ -170,7 +170,7 @@ def test_what_does_not_pass_is_not_waited_for(code: str) -> None:
 def test_all_streams_are_read_also_that_of_a_spot_job_that_starts_again() -> None:
     logs = Logs(first=["one", "", "two"])
     client: Any = logs
-    log = JobLog(client, "job")
+    log = JobLogReader(client, "job")
     assert log.read_new() == ["one", "two"], "an empty page is not the end of a stream"
     logs.streams["second"] = ["three"]
     assert log.read_new() == ["three"]
@@ -182,7 +182,7 @@ def test_all_streams_are_read_also_that_of_a_spot_job_that_starts_again() -> Non
 def test_no_line_is_lost_or_repeated_by_a_call_that_fails() -> None:
     logs = Logs(first=["one", "two", "three"])
     client: Any = logs
-    log = JobLog(client, "job")
+    log = JobLogReader(client, "job")
     logs.errors, logs.fails_at = [HICCUPS[0]], 3
     assert log.read_new() == ["one", "two"]
     assert log.is_behind

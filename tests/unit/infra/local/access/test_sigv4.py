@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from infra.local.access import sigv4
-from infra.local.access.sigv4 import Refused, Request, Signature
+from infra.local.access.sigv4 import HttpRequest, RequestRefusedError, Signature
 
 KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 URL = "http://127.0.0.1:4566"
@@ -46,7 +46,7 @@ def signed(
     body: bytes = b"",
     headers: dict[str, str] | None = None,
     token: str | None = None,
-) -> Request:
+) -> HttpRequest:
     """As botocore sends it."""
     request = AWSRequest(method, url, headers or {}, body)
     request.context["payload_signing_enabled"] = True
@@ -57,13 +57,13 @@ def signed(
     told.setdefault("host", urlsplit(url).netloc)
     parts = urlsplit(str(request.url))
     encoded = [(name.encode(), value.encode()) for name, value in told.items()]
-    return Request(method, parts.path.encode(), parts.query.encode(), encoded)
+    return HttpRequest(method, parts.path.encode(), parts.query.encode(), encoded)
 
 
 def verify(
-    request: Request, body: bytes = b"", secret: str = SECRET, now: datetime | None = None
+    request: HttpRequest, body: bytes = b"", secret: str = SECRET, now: datetime | None = None
 ) -> Signature:
-    """As the guard does. Raises Refused."""
+    """As the guard does. Raises RequestRefusedError."""
     signature = sigv4.read(request)
     sigv4.check_time(signature, now or datetime.now(UTC))
     payload = sigv4.payload_hash(request, signature) or hashlib.sha256(body).hexdigest()
@@ -74,8 +74,8 @@ def verify(
     return signature
 
 
-def refused(code: str) -> "pytest.RaisesExc[Refused]":
-    return pytest.raises(Refused, check=lambda error: error.code == code)
+def refused(code: str) -> "pytest.RaisesExc[RequestRefusedError]":
+    return pytest.raises(RequestRefusedError, check=lambda error: error.code == code)
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -103,7 +103,7 @@ def test_what_botocore_signs_holds_and_one_change_breaks_it(
         ),
     }
     for what, each in changed.items():
-        with pytest.raises(Refused, match="signature"):
+        with pytest.raises(RequestRefusedError, match="signature"):
             print(what, verify(each, body))
     with refused("SignatureDoesNotMatch"):
         verify(request, body, SECRET + "x")
@@ -121,7 +121,7 @@ def test_a_changed_body_is_not_what_was_signed() -> None:
 AT = "20130524T000000Z"
 
 
-def published(payload: str, signature: str, headers: Iterable[tuple[str, str]]) -> Request:
+def published(payload: str, signature: str, headers: Iterable[tuple[str, str]]) -> HttpRequest:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html and …-trailers.html"""
     told = [
         ("host", "s3.amazonaws.com"),
@@ -142,7 +142,7 @@ def published(payload: str, signature: str, headers: Iterable[tuple[str, str]]) 
     )
     every = [*told, ("authorization", authorization)]
     encoded = [(name.encode(), value.encode()) for name, value in every]
-    return Request("PUT", b"/examplebucket/chunkObject.txt", b"", encoded)
+    return HttpRequest("PUT", b"/examplebucket/chunkObject.txt", b"", encoded)
 
 
 CHUNKED = published(
@@ -176,7 +176,7 @@ TRAILED = (
 )
 
 
-def follow(request: Request, body: bytes, step: int) -> None:
+def follow(request: HttpRequest, body: bytes, step: int) -> None:
     signature = sigv4.read(request)
     payload = request.value("x-amz-content-sha256")
     check = sigv4.body_check(signature, SECRET, payload)
@@ -190,7 +190,7 @@ def follow(request: Request, body: bytes, step: int) -> None:
     ("request_", "body"), [(CHUNKED, CHUNKS), (WITH_TRAILER, TRAILED)], ids=["plain", "trailer"]
 )
 def test_the_published_chunks_hold_however_they_arrive(
-    request_: Request, body: bytes, step: int
+    request_: HttpRequest, body: bytes, step: int
 ) -> None:
     signature = sigv4.read(request_)
     sigv4.check(request_, signature, SECRET, request_.value("x-amz-content-sha256"))
@@ -221,16 +221,18 @@ WITHOUT_SIGNATURE = TRAILED[: TRAILED.index(b"x-amz-trailer-signature")] + b"\r\
         (WITH_TRAILER, TRAILED[:-2]),
     ],
 )
-def test_a_chunk_that_was_changed_added_or_left_out_is_seen(request_: Request, body: bytes) -> None:
+def test_a_chunk_that_was_changed_added_or_left_out_is_seen(
+    request_: HttpRequest, body: bytes
+) -> None:
     with refused("SignatureDoesNotMatch"):
         follow(request_, body, 4096)
 
 
-def without(request: Request, name: str) -> Request:
+def without(request: HttpRequest, name: str) -> HttpRequest:
     return replace(request, headers=[each for each in request.headers if each[0] != name.encode()])
 
 
-def with_header(request: Request, name: str, value: str) -> Request:
+def with_header(request: HttpRequest, name: str, value: str) -> HttpRequest:
     return replace(request, headers=[*request.headers, (name.encode(), value.encode())])
 
 
@@ -273,7 +275,7 @@ TOKEN = HEADER.value("authorization")
         ("SignatureDoesNotMatch", replace(QUERY, query=QUERY.query.replace(b"=3600", b"=3601"))),
     ],
 )
-def test_a_signature_that_is_none_is_refused_by_name(code: str, request_: Request) -> None:
+def test_a_signature_that_is_none_is_refused_by_name(code: str, request_: HttpRequest) -> None:
     with refused(code):
         verify(
             without(request_, "x-amz-date") if code == "IncompleteSignature" else request_,
