@@ -14,6 +14,7 @@ from training.data.dataset import Example
 from training.data.features import Extract, Rows
 from training.data.sampling import Batch, part_sizes
 from training.distributed import Distributed
+from training.model.prediction import to_rows
 
 RELIABILITY_BINS = 10
 MIN_PROBABILITY = 1e-12
@@ -90,15 +91,8 @@ def evaluate(
     return from_rows(distributed.all_gather(table, part_sizes(count, distributed)).cpu().numpy())
 
 
-def to_rows(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(B, 4): true label, predicted label, probability of the predicted and of the true label."""
-    row = np.arange(len(truth))
-    predicted = scores.argmax(1)
-    return np.stack([truth, predicted, scores[row, predicted], scores[row, truth]], 1)
-
-
 def from_rows(table: NDArray[np.float64]) -> Evaluation:
-    """From the rows of all batches."""
+    """From the rows of all batches (`prediction.to_rows`)."""
     truth, predicted, confidence, own = table.T
     return Evaluation(
         truth.astype(np.int64),

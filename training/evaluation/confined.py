@@ -67,7 +67,7 @@ def evaluate(
     seconds: float = SILENT_SECONDS,
     program: str = PROGRAM,
 ) -> tuple[ModelCard, NDArray[np.float64]]:
-    """The card, and rows as `accuracy.to_rows` makes them, in the order of `examples`.
+    """The card, and rows as `prediction.to_rows` makes them, in the order of `examples`.
 
     `labels`: by the examples' numbers; `seconds`: without output for longer, the process is killed;
     `program`: the module to run. Raises PackageError for anything but a model archive,

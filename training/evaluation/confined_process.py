@@ -97,6 +97,7 @@ def evaluate(request: EvaluationRequest) -> Iterator[list[list[float]]]:
     from domain.model import ModelId
     from serving import archive
     from training.data.prefetch import prefetch
+    from training.model.prediction import to_rows
 
     loaded = archive.read(Path(request["model"]), ModelId.parse(request["promised"]))
     engine = _engine(loaded)
@@ -107,14 +108,8 @@ def evaluate(request: EvaluationRequest) -> Iterator[list[list[float]]]:
         for at in range(0, len(paths), IMAGES_PER_BATCH)
     )
     for at, pixels in enumerate(prefetch(batches, os.cpu_count() or 1)):
-        scores = engine(pixels, True)
-        row, own = (
-            np.arange(len(pixels)),
-            truth[at * IMAGES_PER_BATCH : (at + 1) * IMAGES_PER_BATCH],
-        )
-        predicted = scores.argmax(1)
-        columns = predicted, scores[row, predicted], scores[row, own]
-        yield np.stack(columns, 1).astype(float).tolist()
+        own = truth[at * IMAGES_PER_BATCH : (at + 1) * IMAGES_PER_BATCH]
+        yield to_rows(engine(pixels, True), own)[:, 1:].tolist()
 
 
 def _engine(loaded: "Archive") -> "Engine":

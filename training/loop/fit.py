@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import one_hot
 from torch.nn.parallel import DistributedDataParallel
 
 from training.config import metrics
@@ -18,6 +18,7 @@ from training.context import TrainContext
 from training.data.augment import mix_batch
 from training.data.sampling import rng_for
 from training.debugger.interface import Debugger
+from training.loop.evaluate import batch_sums
 from training.loop.setup import TrainSetup, compute_dtype
 from training.loop.state import TrainState
 from training.model import networks
@@ -143,8 +144,8 @@ class Loop:
             targets = targets.to(device)  # (B,)
             with self._autocast():
                 logits = model(inputs.to(device)).float()  # (B, labels)
-            loss += float(cross_entropy(logits, targets, reduction="sum"))
-            correct += int((logits.argmax(1) == targets).sum())
+            batch_loss, batch_correct = batch_sums(logits, targets).tolist()
+            loss, correct = loss + batch_loss, correct + batch_correct
             images += len(targets)
         loss, correct, images = self.context.distributed.all_reduce_sum(loss, correct, images)
         self.debugger.record_evaluation(split, loss / images, train_loss)

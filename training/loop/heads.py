@@ -24,6 +24,7 @@ from training.data.dataset import Dataset
 from training.data.features import Features
 from training.data.sampling import Batch, rng_for
 from training.loop import fit
+from training.loop.evaluate import batch_sums
 from training.loop.state import TrainState
 
 
@@ -145,8 +146,7 @@ class ParallelHeads:
         for inputs, targets in batches:
             targets, images = targets.to(device), images + len(targets)
             for head, logits in enumerate(_logits(models, inputs.to(device))):
-                sums[0, head] += functional.cross_entropy(logits, targets, reduction="sum").cpu()
-                sums[1, head] += (logits.argmax(1) == targets).sum().cpu()
+                sums[:, head] += batch_sums(logits, targets)
         for head, epoch_metrics in enumerate(by_head):
             loss, accuracy = (sums[:, head] / images).tolist()
             epoch_metrics.update({f"{split}_loss": loss, f"{split}_accuracy": accuracy})

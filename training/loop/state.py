@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from training.config.metrics import EpochMetrics
 from training.config.train_config import TrainConfig
 from training.distributed import Distributed
+from training.loop.evaluate import count_correct
 from training.loop.optimizer import EMA, lr_share, set_lr
 
 Weights = dict[str, torch.Tensor]
@@ -79,7 +80,7 @@ class TrainState:
     def record_step(self, loss: float, logits: torch.Tensor, targets: torch.Tensor) -> None:
         """`logits`: (B, labels), `targets`: (B,)."""
         self.loss += loss * len(targets)
-        self.correct += int((logits.argmax(1) == targets).sum())
+        self.correct += int(count_correct(logits, targets))
         self.images += len(targets)
 
     def train_metrics(self, distributed: Distributed) -> EpochMetrics:

@@ -31,6 +31,7 @@ from serving.networks import create_network
 from serving.preprocess import Pixels
 from training.model.mcnemar import PairedCounts
 from training.model.openvino_files import Files, add_to_card, rename_layers, save_network
+from training.model.prediction import labels_and_scores
 
 CALIBRATION_IMAGES = 300
 """Images that show NNCF the range of activations; more change nothing (its own default)."""
@@ -64,7 +65,7 @@ class LabelledPixels:
 @dataclass(frozen=True, slots=True)
 class Predictions:
     label: NDArray[np.int64]
-    score: NDArray[np.float32]
+    score: NDArray[np.floating]
 
 
 def compile_best(
@@ -181,8 +182,7 @@ def predict(engine: Engine, pixels: Pixels) -> Predictions:
         engine(pixels[at : at + IMAGES_PER_BATCH], True)
         for at in range(0, len(pixels), IMAGES_PER_BATCH)
     ]
-    scores = np.concatenate(rows)
-    return Predictions(scores.argmax(1), scores.max(1))
+    return Predictions(*labels_and_scores(np.concatenate(rows)))
 
 
 @contextmanager
