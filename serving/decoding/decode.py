@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 
-from PIL import ExifTags, Image
+from PIL import Image
 from pillow_heif import HeifImageFile
 
-from serving.decoding import bounds, jpeg
+from serving.decoding import bounds, jpeg, orientation
 from serving.decoding.colour import to_rgb
 from serving.decoding.decoded import DecodedImage
 from serving.decoding.sniff import Format, UnsupportedFormat, sniff, webp_size
@@ -77,14 +77,11 @@ def decode_hardened(body: bytes, max_pixels: int, shorter_side: int) -> DecodedI
         if image_format == "jpeg":
             image.draft(None, (shorter_side, shorter_side))
         image.load()
-        orientation = _read_orientation(image)  # after load: PNG may have it after the pixels
-        if orientation in (5, 6, 7, 8):
-            width, height = height, width
+        turned = orientation.read(image.getexif)  # after load: PNG may have it after the pixels
+        width, height = orientation.upright_size(width, height, turned)
         pixels = to_rgb(image)
         del image  # up to 200 MB
-        return DecodedImage(
-            jpeg.apply_orientation(pixels, orientation), width, height, image_format
-        )
+        return DecodedImage(orientation.turn(pixels, turned), width, height, image_format)
 
 
 def detect_format(body: bytes) -> Format:
@@ -107,14 +104,6 @@ def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
             "too_many_pixels",
             f"The image has {width} x {height} pixels; at most {max_pixels:,} are decoded.",
         )
-
-
-def _read_orientation(image: Image.Image) -> int:
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except DECODER_ERRORS:  # broken metadata does not make the pixels invalid
-        return 1
-    return orientation if isinstance(orientation, int) else 1
 
 
 @contextmanager

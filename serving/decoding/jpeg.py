@@ -7,16 +7,14 @@ about errors. The pixels of the two are identical.
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
-from struct import error as StructError
 from typing import Literal
 
-import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
-from serving.decoding import bounds
+from serving.decoding import bounds, orientation
 from serving.decoding.decoded import DecodedImage
 
 SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE = 0xC0, 0xC1, 0xC2
@@ -54,11 +52,6 @@ MAX_EXIF_TAGS = 1_000
 
 SCALE_FACTORS = (8, 4, 2)
 """The factors that Pillow uses too. libjpeg-turbo also supports 7/8 to 3/8, without SIMD code."""
-
-EXIF_ERRORS = (
-    AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError,
-    TypeError, ValueError, StructError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +107,8 @@ def _decode(body: bytes, header: JpegHeader, shorter_side: int) -> DecodedImage 
         )
     except ValueError:
         return None
-    if header.orientation in (5, 6, 7, 8):
-        width, height = height, width
-    return DecodedImage(apply_orientation(pixels, header.orientation), width, height, "jpeg")
+    width, height = orientation.upright_size(width, height, header.orientation)
+    return DecodedImage(orientation.turn(pixels, header.orientation), width, height, "jpeg")
 
 
 def read_ordinary_header(body: bytes) -> JpegHeader | None:
@@ -144,7 +136,8 @@ def read_ordinary_header(body: bytes) -> JpegHeader | None:
         return None
     if size is None or len(exif) > 1 or any(_has_many_tags(content) for content in exif):
         return None
-    return JpegHeader(*size, is_progressive, _read_orientation(exif[0]) if exif else 1)
+    turned = orientation.read(partial(_load_exif, exif[0])) if exif else orientation.UPRIGHT
+    return JpegHeader(*size, is_progressive, turned)
 
 
 def _is_unusual(marker: int, content: bytes) -> bool:
@@ -170,34 +163,7 @@ def _read_size(marker: int, content: bytes) -> tuple[int, int] | None:
     return width, height
 
 
-def _read_orientation(content: bytes) -> int:
+def _load_exif(content: bytes) -> Image.Exif:
     exif = Image.Exif()
-    try:
-        exif.load(content)
-        orientation = exif.get(ExifTags.Base.Orientation, 1)
-    except EXIF_ERRORS:  # broken metadata does not make the pixels invalid
-        return 1
-    return orientation if isinstance(orientation, int) else 1
-
-
-def apply_orientation(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Turn pixels (H, W, 3) upright by the EXIF orientation; values other than 2 to 8 do
-    nothing."""
-    match orientation:
-        case 2:
-            turned = pixels[:, ::-1]
-        case 3:
-            turned = pixels[::-1, ::-1]
-        case 4:
-            turned = pixels[::-1]
-        case 5:
-            turned = pixels.swapaxes(0, 1)
-        case 6:
-            turned = pixels[::-1].swapaxes(0, 1)
-        case 7:
-            turned = pixels[::-1, ::-1].swapaxes(0, 1)
-        case 8:
-            turned = pixels[:, ::-1].swapaxes(0, 1)
-        case _:
-            return pixels
-    return np.ascontiguousarray(turned)
+    exif.load(content)
+    return exif

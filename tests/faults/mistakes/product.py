@@ -249,6 +249,20 @@ OF_THE_PRODUCT = (
         f"{UNIT}/serving/decoding/test_bounds.py",
     ),
     Mistake(
+        "a photo on its side keeps its width",
+        "serving/decoding/orientation.py",
+        "(height, width) if orientation in SIDEWAYS else (width, height)",
+        "(width, height)",
+        f"{UNIT}/serving/decoding/test_orientation.py",
+    ),
+    Mistake(
+        "the loss of a batch is its mean, and summed as if it were its sum",
+        "training/loop/evaluate.py",
+        'reduction="sum"',
+        'reduction="mean"',
+        f"{UNIT}/training/model/test_prediction.py",
+    ),
+    Mistake(
         "who has gone is decoded for",
         "serving/decoding/decoder_pool.py",
         "                cancelled.set()  # a process that is decoding it is killed\n",
