@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from infra.shipped import Variant
     from infra.stage import Stage
     from infra.verify.report import Report
-    from infra.verify.state import RunState
-    from infra.verify.step import Step
+    from infra.verify.state import RunState, StateFile
+    from infra.verify.step import Site, Step
 
 
 class VerifyError(SortboxError):
@@ -124,7 +125,7 @@ def _verify(stage: "Stage", folder: Path, options: VerifyOptions) -> int:
     state = state_file.read(_where(session))
     recorder = start_recording(state.operations)
     poll = 0.5 if is_local else 5.0
-    site = Site(stage, session.client, _images(stage), pack_bundled_model, folder, poll)
+    site = Site(stage, session.client, _images(stage), pack_bundled_model, folder / "scratch", poll)
     state = stage_steps.resume(site, state)
     steps, prices = acceptance_steps(state), load_prices()
     for line in announcement(stage, steps, prices):
@@ -143,7 +144,7 @@ def _verify(stage: "Stage", folder: Path, options: VerifyOptions) -> int:
     log = folder / "verify.log"
     try:
         with only_on_console(log) as console, closing(StepLines(console)) as lines:
-            runner = Runner(site, lines, explain, save, state_file.delete)
+            runner = Runner(site, lines, explain, save, partial(_forget, state_file, site))
             results, cleaned = runner.run_and_clean_up(steps, clean_ups, state)
     except KeyboardInterrupt:
         raise VerifyInterrupted(_interrupted(stage, prices)) from None
@@ -159,6 +160,11 @@ def _verify(stage: "Stage", folder: Path, options: VerifyOptions) -> int:
             "removes it."
         )
     return _conclude(done, log)
+
+
+def _forget(state_file: "StateFile", site: "Site") -> None:
+    state_file.delete()
+    shutil.rmtree(site.folder, ignore_errors=True)
 
 
 def announcement(stage: "Stage", steps: "list[Step]", prices: "Prices") -> Iterator[str]:
