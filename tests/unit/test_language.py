@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 CLEAN = (
     *("aws", "batch", "benchmarks", "cli", "docs", "domain", "functions", "infra", "pages"),
-    *("serving", "training"),
+    *("serving", "training", "tests/support"),
 )
 """Packages that keep to it. Add one once its names are cleaned, and never take one out."""
 
@@ -64,7 +64,7 @@ def test_names_are_nouns_and_verbs(package: str) -> None:
 def test_a_class_name_means_one_thing() -> None:
     """A class that has the name of another one is named by what it is in its own package."""
     modules: dict[str, list[str]] = {}
-    for package in CLEAN:
+    for package in (name for name in CLEAN if not name.startswith("tests/")):
         for path in sorted((REPOSITORY / package).rglob("*.py")):
             for node in ast.parse(path.read_text()).body:
                 if isinstance(node, ast.ClassDef):

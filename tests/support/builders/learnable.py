@@ -27,10 +27,10 @@ def crop(subject: str, which: str) -> bytes:
     return buffer.getvalue()
 
 
-def folder(root: Path, labels: dict[str, str], each: int, split: str = "") -> Path:
-    """`labels`: which subject each class shows. A folder a class, `each` images in it."""
+def folder(root: Path, labels: dict[str, str], images: int, split: str = "") -> Path:
+    """`labels`: which subject each class shows. A folder a class, with this many images."""
     for label, subject in labels.items():
         (root / label).mkdir(parents=True)
-        for number in range(each):
+        for number in range(images):
             (root / label / f"{number}.jpg").write_bytes(crop(subject, f"{split} {number}"))
     return root

@@ -11,14 +11,14 @@ PSEUDO = {"Partition": "aws", "AccountId": ACCOUNT, "Region": REGION}
 
 def roles() -> dict[str, Template]:
     """Properties by logical id, with every reference to the account replaced by its value."""
-    found: dict[str, Template] = _substituted(of_type(packaged("local"), "AWS::IAM::Role"))
-    return found
+    templates: dict[str, Template] = _substituted(of_type(packaged("local"), "AWS::IAM::Role"))
+    return templates
 
 
 def statements(role: str) -> list[dict[str, Any]]:
     (policy,) = roles()[role]["Policies"]
-    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
-    return found
+    statement: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return statement
 
 
 def _substituted(value: Any) -> Any:

@@ -204,7 +204,7 @@ class FakeS3:
         if any(len(body) < self.least_part for body in bodies[:-1]):
             raise error("CompleteMultipartUpload", 400, "EntityTooSmall")
         del self.uploads[UploadId]
-        digests = b"".join(hashlib.md5(each, usedforsecurity=False).digest() for each in bodies)
+        digests = b"".join(hashlib.md5(body, usedforsecurity=False).digest() for body in bodies)
         whole = hashlib.md5(digests, usedforsecurity=False).hexdigest()
         self.objects[Key] = FakeObject(
             body=b"".join(bodies),
@@ -286,8 +286,8 @@ class FakeS3:
 def _rolled_up(keys: list[str], prefix: str, delimiter: str) -> list[str]:
     rolled = []
     for key in keys:
-        head, found, _ = key.removeprefix(prefix).partition(delimiter)
-        rolled.append(prefix + head + delimiter if found else key)
+        head, separator, _ = key.removeprefix(prefix).partition(delimiter)
+        rolled.append(prefix + head + delimiter if separator else key)
     return sorted(set(rolled))
 
 

@@ -1,4 +1,4 @@
-"""Transform jobs that end when they are told to, and write what a container would have answered."""
+"""Transform jobs that end on request, and write what a container would have answered."""
 
 import json
 from collections.abc import Callable
@@ -71,8 +71,8 @@ class FakeSageMaker:
             missing.response["Error"]["Message"] = "Could not find requested job with name: x"
             raise missing
         job = self.jobs[TransformJobName]
-        told = job.request | {"TransformJobStatus": job.status}
-        return told | ({"FailureReason": job.reason} if job.reason else {})
+        description = job.request | {"TransformJobStatus": job.status}
+        return description | ({"FailureReason": job.reason} if job.reason else {})
 
     def images(self, name: str) -> list[str]:
         """The keys of the job's manifest."""

@@ -51,12 +51,12 @@ class Denied:
         if kind is None:
             return
         if operation == "GetObject":
-            raise _said(operation, *kind.get)
+            raise _client_error(operation, *kind.get)
         if operation == "HeadObject" and kind.head:
-            raise _said(operation, *kind.head, kind.head[1])
+            raise _client_error(operation, *kind.head, kind.head[1])
 
 
-def _said(operation: str, status: int, code: str, message: str) -> ClientError:
+def _client_error(operation: str, status: int, code: str, message: str) -> ClientError:
     raised = error(operation, status, code)
     raised.response["Error"]["Message"] = message
     return raised

@@ -80,10 +80,10 @@ def from_json(text: str) -> History:
     """The inverse of `to_json`."""
     return tuple(
         (
-            _read(told),
-            {int(n): tuple(map(_read, then)) for n, then in told.get("meanwhile", {}).items()},
+            _read(fields),
+            {int(n): tuple(map(_read, then)) for n, then in fields.get("meanwhile", {}).items()},
         )
-        for told in json.loads(text)
+        for fields in json.loads(text)
     )
 
 
@@ -94,9 +94,9 @@ def _written(step: Step) -> dict[str, Any]:
     return {"step": type(step).__name__, **about}
 
 
-def _read(told: dict[str, Any]) -> Step:
-    about = {name: value for name, value in told.items() if name not in ("step", "meanwhile")}
+def _read(fields: dict[str, Any]) -> Step:
+    about = {name: value for name, value in fields.items() if name not in ("step", "meanwhile")}
     if "content" in about:
         about["content"] = about["content"].encode()
-    step: Step = KINDS[told["step"]](**about)
+    step: Step = KINDS[fields["step"]](**about)
     return step

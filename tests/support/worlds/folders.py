@@ -234,15 +234,15 @@ class World:
     def file(self, path: str, name: str) -> str:
         return self.s3.objects[f"outbox/{path}{name}"].body.decode()
 
-    def told(self, key: str) -> dict[str, Any]:
+    def read_json(self, key: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.s3.objects[key].body)
         return document
 
     def status(self, path: str) -> dict[str, Any]:
-        return self.told(f"outbox/{path}_status.json")
+        return self.read_json(f"outbox/{path}_status.json")
 
     def summary(self, path: str) -> dict[str, Any]:
-        return self.told(f"outbox/{path}_summary.json")
+        return self.read_json(f"outbox/{path}_summary.json")
 
     def table(self, path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(self.file(path, "predictions.csv"), newline="")))

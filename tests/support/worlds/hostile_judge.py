@@ -101,11 +101,11 @@ ACTS: dict[str, Callable[[], object]] = {
 }
 
 if __name__ == "__main__":
-    given: EvaluationRequest = json.loads(Path(sys.argv[1]).read_bytes())
-    act = given["promised"].partition(":")[0]
+    request: EvaluationRequest = json.loads(Path(sys.argv[1]).read_bytes())
+    act = request["promised"].partition(":")[0]
     if act == "confined":
-        listener = int((Path(given["root"]).parent / "port").read_text())
-        lacking = confine(given)
-        say(error=json.dumps({"done": attempts(given, listener), "lacking": lacking}))
+        listener = int((Path(request["root"]).parent / "port").read_text())
+        lacking = confine(request)
+        say(error=json.dumps({"done": attempts(request, listener), "lacking": lacking}))
     else:
         ACTS[act]()

@@ -126,5 +126,5 @@ class Job:
 
 def lines(log: str, name: str) -> list[dict[str, float]]:
     """The metric lines that have a number of this name."""
-    found = (metrics.parse(line) for line in log.splitlines())
-    return [values for values in found if name in values]
+    parsed = (metrics.parse(line) for line in log.splitlines())
+    return [values for values in parsed if name in values]

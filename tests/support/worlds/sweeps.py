@@ -33,5 +33,5 @@ def by(number: int, keys: list[str]) -> dict[str, str]:
 
 def status(world: World) -> dict[str, Any]:
     """The last sweep's."""
-    told = [key for key in world.s3.objects if key.startswith(SWEEPS) and "_status" in key]
-    return world.told(sorted(told)[-1])
+    statuses = [key for key in world.s3.objects if key.startswith(SWEEPS) and "_status" in key]
+    return world.read_json(sorted(statuses)[-1])

@@ -59,9 +59,11 @@ def reply_to(content: bytes, by: ModelId) -> Reply:
     server = Server(str(by), "sha256:container")
     if content.startswith(b"junk"):
         return Refused(server, "not_an_image", "These bytes are not an image.")
-    told = dict(each.split(b":", 1) for each in content.split() if each[:2] in (b"1:", b"2:"))
-    said = told.get(str(by.version).encode())
-    label, _, score = said.decode().rpartition(":") if said else (what_is_on(content), "", "0.75")
+    by_model = dict(word.split(b":", 1) for word in content.split() if word[:2] in (b"1:", b"2:"))
+    answer = by_model.get(str(by.version).encode())
+    label, _, score = (
+        answer.decode().rpartition(":") if answer else (what_is_on(content), "", "0.75")
+    )
     return Labelled(server, (Label(label, float(score)),), 4, 3, "jpeg", 1.5)
 
 
@@ -71,7 +73,7 @@ class FakeEndpoint:
 
     number: int = 1
     trouble: Callable[[], None] = lambda: None
-    asked: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
     body_bytes: int = ENDPOINT_BYTES
     """SageMaker's front answers 413 to more, be it 6,291,456 or 25 MB."""
 
@@ -81,7 +83,7 @@ class FakeEndpoint:
         self.trouble()
         if len(Body) > self.body_bytes:
             raise error("InvokeEndpoint", 413, "413")
-        self.asked.append(Body)
+        self.requests.append(Body)
         reply = reply_to(Body, model(self.number))
         if isinstance(reply, Refused):
             raise model_error(415, to_json(reply))

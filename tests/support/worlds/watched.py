@@ -70,7 +70,7 @@ class Run:
             learnt, steps = 0.0, 0
             for at in range(0, len(order) - BATCH + 1, BATCH):
                 time.sleep(pause if at else 0)
-                inputs, labels = (each[order[at : at + BATCH]] for each in train)
+                inputs, labels = (tensor[order[at : at + BATCH]] for tensor in train)
                 loss = self._step(inputs, labels, rate if lr is None else lr)
                 learnt, steps = learnt + loss, steps + 1
                 if not math.isfinite(loss):

@@ -56,7 +56,7 @@ def test_two_hundred_share_one_job_and_have_an_answer_each(world: World) -> None
     assert (result.how.route, result.how.job) == ("batch", job)
     assert world.open_runs() == []
     assert markers(world) == [], "what is answered is not looked at again"
-    assert world.told("outbox/_singles/_status.json")["state"] == "finished"
+    assert world.read_json("outbox/_singles/_status.json")["state"] == "finished"
 
 
 def test_they_wait_for_a_job_of_the_stage_as_folders_do(world: World) -> None:
@@ -65,7 +65,7 @@ def test_they_wait_for_a_job_of_the_stage_as_folders_do(world: World) -> None:
     world.start("trip/")
     upload(world, *keys(2))
     world.drain()
-    assert world.told("outbox/_singles/_status.json")["state"] == "waiting for other jobs"
+    assert world.read_json("outbox/_singles/_status.json")["state"] == "waiting for other jobs"
     world.finish_jobs()
     assert len(world.answered()) == 3
 

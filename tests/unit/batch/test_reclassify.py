@@ -60,7 +60,7 @@ def test_an_image_is_asked_of_the_model_once_only(world: World) -> None:
     world.finish_jobs()
     asked = [key for job in world.sagemaker.jobs for key in world.sagemaker.images(job)]
     assert sorted(asked) == ALL
-    assert world.endpoint.asked == []
+    assert world.endpoint.requests == []
 
 
 def test_rolling_back_is_a_change_of_models_too(world: World) -> None:

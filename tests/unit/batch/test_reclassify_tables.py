@@ -40,7 +40,7 @@ def table_models(world: World, folder: str) -> set[str]:
 def as_answered(world: World, folder: str) -> list[tuple[str, str, str]]:
     """Image, ETag and first label of each answer, from the answers themselves."""
     results = [
-        world.told(f"outbox{key.removeprefix('inbox')}.json") for key in world.images(folder)
+        world.read_json(f"outbox{key.removeprefix('inbox')}.json") for key in world.images(folder)
     ]
     return [
         (each["image"], each["source"]["etag"], each["labels"][0]["label"])

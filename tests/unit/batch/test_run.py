@@ -30,7 +30,7 @@ def test_a_folder_is_answered_by_one_job_a_slice_and_reported(world: World) -> N
     assert world.summary("trip/")["classified"] == 10
     assert [row["image"] for row in world.table("trip/")] == keys
     assert world.open_runs() == []
-    assert world.endpoint.asked == []
+    assert world.endpoint.requests == []
 
 
 def test_every_time_that_is_told_has_one_form(world: World) -> None:
@@ -50,7 +50,7 @@ def test_the_first_run_is_a_job_even_for_one_image(world: World) -> None:
     world.run("trip/")
 
     assert len(world.sagemaker.jobs) == 1
-    assert world.endpoint.asked == []
+    assert world.endpoint.requests == []
     result = world.result("inbox/trip/1.jpg")
     assert result is not None
     assert (result.how.route, result.how.job) == ("batch", next(iter(world.sagemaker.jobs)))
@@ -64,7 +64,7 @@ def test_a_few_late_images_go_to_the_endpoint(world: World) -> None:
     world.start("trip/")
 
     assert len(world.sagemaker.jobs) == 1
-    assert len(world.endpoint.asked) == 2
+    assert len(world.endpoint.requests) == 2
     assert len(world.answered()) == 3
     assert world.summary("trip/")["classified"] == 3
 
@@ -77,7 +77,7 @@ def test_many_late_images_are_a_job_again(world: World) -> None:
     world.run("trip/")
 
     assert len(world.sagemaker.jobs) == 2
-    assert world.endpoint.asked == []
+    assert world.endpoint.requests == []
     assert len(world.answered()) == 5
 
 

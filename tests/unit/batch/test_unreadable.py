@@ -66,7 +66,7 @@ def test_a_single_that_cannot_be_read_is_rejected_with_what_to_do(
     said = rejection(world, CAT)
     assert said.code == "unreadable"
     assert KINDS[name].says in said.message
-    assert world.endpoint.asked == []
+    assert world.endpoint.requests == []
 
 
 @pytest.mark.parametrize("name", OF_THE_KEY)

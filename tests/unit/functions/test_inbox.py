@@ -141,7 +141,7 @@ def test_a_result_from_before_versions_were_noted_stands_by_its_etag() -> None:
     old = {name: stored.metadata[name] for name in (SOURCE_ETAG, MODEL_ID, "status")}
     world.s3.objects["outbox/cat.jpg.json"] = replace(stored, metadata=old)
     world.failed(notification(CAT))
-    assert world.endpoint.asked == [b"cat"]
+    assert world.endpoint.requests == [b"cat"]
 
 
 def test_a_result_notes_the_version_it_is_about() -> None:

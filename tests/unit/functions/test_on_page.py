@@ -121,7 +121,7 @@ def test_a_late_image_is_answered_as_it_is_now(late: World) -> None:
     late.put(KEYS[0], b"another picture")
     accept(late)
     assert late.answered() == sorted(KEYS)
-    assert late.endpoint.asked == [b"another picture", KEYS[1].encode()]
+    assert late.endpoint.requests == [b"another picture", KEYS[1].encode()]
 
 
 def test_a_late_image_that_has_grown_is_left_to_a_job(late: World) -> None:

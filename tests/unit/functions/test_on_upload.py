@@ -65,7 +65,7 @@ def test_an_odd_name_is_answered_under_its_own_key(world: World, key: str) -> No
 def test_an_image_of_a_folder_is_a_beat_and_not_a_request(world: World) -> None:
     world.put("inbox/trip/day1/a.jpg", b"cat")
     assert world.failed(notification("inbox/trip/day1/a.jpg")) == []
-    assert world.endpoint.asked == []
+    assert world.endpoint.requests == []
     beat = json.loads(world.s3.objects[debounce_key(Scope("trip/").token)].body)
     assert world.sqs.sent == [(SETTINGS.folder_queue_url, {"quiet": beat}, 60)]
     assert beat["path"] == "trip/"
@@ -102,7 +102,7 @@ def test_a_single_too_large_for_the_endpoint_is_left_to_the_run_of_such(
 ) -> None:
     world.put(CAT, b"x" * size)
     assert world.failed(notification(CAT)) == []
-    assert world.endpoint.asked == []
+    assert world.endpoint.requests == []
     assert large_key(CAT) in world.s3.objects
     beat = json.loads(world.s3.objects[debounce_key(LARGE_SINGLES.token)].body)
     assert world.sqs.sent == [(SETTINGS.folder_queue_url, {"quiet": beat}, 60)]
@@ -164,7 +164,7 @@ def test_an_answer_by_a_model_that_is_not_active_is_looked_at_again(world: World
     assert world.sqs.sent == [(SETTINGS.inbox_queue_url, {"look": {"key": CAT, "again": 1}}, 60)]
     world.active_number = 2
     assert world.failed(json.dumps(world.sent("inbox")[0])) == []
-    assert len(world.endpoint.asked) == 1, "its answer turned out to be the active model's"
+    assert len(world.endpoint.requests) == 1, "its answer turned out to be the active model's"
 
 
 def test_looking_again_ends_after_the_third_time(world: World) -> None:

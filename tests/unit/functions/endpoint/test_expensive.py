@@ -74,7 +74,7 @@ def test_the_third_timeout_of_an_image_rejects_it(
     assert isinstance(result, Rejected)
     assert result.code == "too_expensive"
     assert "smaller" in result.message
-    assert endpoint.asked == [PROBE] * 3
+    assert endpoint.requests == [PROBE] * 3
     assert world.failed(notification(SLOW)) == [], "it is not asked for again"
 
 
@@ -159,7 +159,7 @@ def test_a_late_row_is_rejected_at_its_third_timeout_and_its_neighbours_are_aske
     assert isinstance(result, Rejected)
     assert result.code == "too_expensive"
     assert isinstance(world.result(LATE[0]), Classified)
-    assert endpoint.asked.count(b"cat") == 1
+    assert endpoint.requests.count(b"cat") == 1
 
 
 @pytest.mark.parametrize("beside", [True, False])

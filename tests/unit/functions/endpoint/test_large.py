@@ -139,7 +139,7 @@ def test_one_that_changes_meanwhile_is_not_answered_for_what_it_was() -> None:
     client: Any = world.endpoint
     again = partial(fetch, s3, "bucket", CAT)
     assert LargeBodies().ask(client, active(1), looked_at, again) is None
-    assert world.endpoint.asked == []
+    assert world.endpoint.requests == []
 
 
 class Blocked:

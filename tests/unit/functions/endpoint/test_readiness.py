@@ -82,7 +82,7 @@ def test_once_it_answers_again_everything_is_answered(scene: Scene) -> None:
     scene.at += PROBE_SECONDS
     assert scene.upload(DOG, b"dog") == []
     assert scene.upload(CAT) == []
-    assert scene.world.endpoint.asked == [PROBE, b"dog", b"cat"]
+    assert scene.world.endpoint.requests == [PROBE, b"dog", b"cat"]
     assert scene.world.result(CAT)
     assert scene.world.result(DOG)
 

@@ -18,10 +18,10 @@ JPEG = b"\xff\xd8\xff small"
 @dataclass
 class Endpoint:
     answer: bytes | ClientError = JPEG
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
 
     def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
-        self.asked.append(request)
+        self.requests.append(request)
         if isinstance(self.answer, ClientError):
             raise self.answer
         return {"Body": io.BytesIO(self.answer)}
@@ -37,7 +37,7 @@ def thumbnails(endpoint: Endpoint, body: bytes = b"cat") -> Thumbnails:
 def test_a_thumbnail_is_what_the_endpoint_makes_of_the_image() -> None:
     endpoint = Endpoint()
     assert thumbnails(endpoint).of("inbox/cat.jpg") == JPEG
-    (request,) = endpoint.asked
+    (request,) = endpoint.requests
     assert (request["Accept"], request["Body"]) == ("image/jpeg", b"cat")
 
 
@@ -50,14 +50,14 @@ def test_an_image_that_is_gone_or_too_large_is_not_asked_for() -> None:
     endpoint = Endpoint()
     assert thumbnails(endpoint).of("inbox/gone.jpg") is None
     assert thumbnails(endpoint, bytes(ENDPOINT_BYTES + 1)).of("inbox/cat.jpg") is None
-    assert endpoint.asked == []
+    assert endpoint.requests == []
 
 
 def test_a_refused_image_is_the_image_s_trouble_and_the_next_one_is_asked_for() -> None:
     endpoint = Endpoint(model_error(400, "not an image"))
     made = thumbnails(endpoint)
     assert [made.of("inbox/cat.jpg") for _ in range(5)] == [None] * 5
-    assert len(endpoint.asked) == 5
+    assert len(endpoint.requests) == 5
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_an_endpoint_in_trouble_is_soon_left_alone(trouble: ClientError) -> None
     endpoint = Endpoint(trouble)
     made = thumbnails(endpoint)
     assert [made.of("inbox/cat.jpg") for _ in range(5)] == [None] * 5
-    assert len(endpoint.asked) == 2
+    assert len(endpoint.requests) == 2
