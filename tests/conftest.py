@@ -20,7 +20,7 @@ SHARED = ("flow", "faults")
 def scope_of(nodeid: str) -> str:
     """What stays in one process where tests run in several: a shared folder, or else a file."""
     path = PurePosixPath(nodeid.partition("::")[0])
-    return path.parent.name if path.parent.name in SHARED else str(path)
+    return next((folder for folder in SHARED if folder in path.parent.parts), str(path))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -13,6 +13,9 @@ TWO_FILES = ("tests/unit/test_version.py", "tests/unit/test_workflows.py")
 
 def test_a_folder_that_shares_a_cloud_is_one_scope() -> None:
     assert scope_of("tests/flow/test_cloud.py::test_a") == scope_of("tests/flow/test_b.py::test_b")
+    assert scope_of("tests/flow/cloud/test_a.py::test_a") == scope_of(
+        "tests/flow/test_b.py::test_b"
+    )
     assert scope_of("tests/unit/test_a.py::test_a") != scope_of("tests/unit/test_b.py::test_a")
 
 
