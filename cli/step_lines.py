@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.status import Status
 
 from domain.foreign import visible
 
@@ -19,23 +18,21 @@ SIGNS = {"passed": "ok", "failed": "FAILED", "not run": "not run"}
 
 
 class StepLines:
-    """Shows which step runs, and then what became of it."""
+    """Shows which step runs, and then what became of it.
+
+    No spinner: its thread and its cursor would be half made where Ctrl-C comes in between.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._status: Status | None = None
 
     def begin(self, name: str) -> None:
-        self._status = self._console.status(visible(name))
-        self._status.start()
-
-    def close(self) -> None:
-        """No step runs any more."""
-        if self._status is not None:
-            self._status.stop()
+        if self._console.is_terminal:
+            self._console.print(
+                visible(f"{'…':8}{name}"), end="\r", markup=False, highlight=False, soft_wrap=True
+            )
 
     def end(self, result: "StepResult") -> None:
-        self.close()
         line = f"{SIGNS[result.state]:8}{result.name:20}{result.seconds:7.1f} s  "
         self._console.print(
             visible(line + result.observed), markup=False, highlight=False, soft_wrap=True

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -143,7 +143,8 @@ def _verify(stage: "Stage", folder: Path, options: VerifyOptions) -> int:
     clean_ups = [] if options.keep else stage_steps.clean_ups(state.run)
     log = folder / "verify.log"
     try:
-        with only_on_console(log) as console, closing(StepLines(console)) as lines:
+        with only_on_console(log) as console:
+            lines = StepLines(console)
             runner = Runner(site, lines, explain, save, partial(_forget, state_file, site))
             results, cleaned = runner.run_and_clean_up(steps, clean_ups, state)
     except KeyboardInterrupt:
