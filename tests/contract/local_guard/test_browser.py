@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -24,9 +24,11 @@ PATIENCE = 90.0
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    # Nothing of it leaves this machine, and this name is what a rebound name server would say.
-    "--host-resolver-rules=MAP evil.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
+# Nothing of it leaves this machine, and this name is what a rebound name server would say.
+EVIL = "MAP evil.example 127.0.0.1"
+NO_OTHERS = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+HOSTS = ("127.0.0.1", "localhost", "evil.example")
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c626001000000050001a5f645400000000049454e44ae426082"
@@ -45,29 +47,8 @@ class Page:
 
     @contextmanager
     def served(self) -> Iterator[int]:
-        page = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._answer(page.html)
-
-            def do_POST(self) -> None:
-                told = self.rfile.read(int(self.headers["Content-Length"]))
-                page.seen = json.loads(told)
-                self._answer(b"")
-                page.done.set()
-
-            def _answer(self, body: bytes) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        handler = type("Handler", (PageHandler,), {"page": self})
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             thread = threading.Thread(target=server.serve_forever)
             thread.start()
             try:
@@ -77,11 +58,38 @@ class Page:
                 thread.join()
 
 
+class PageHandler(BaseHTTPRequestHandler):
+    page: ClassVar[Page]
+
+    def do_GET(self) -> None:
+        self._answer(self.page.html)
+
+    def do_POST(self) -> None:
+        told = self.rfile.read(int(self.headers["Content-Length"]))
+        self.page.seen = json.loads(told)
+        self._answer(b"")
+        self.page.done.set()
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
 @pytest.fixture
 def chromium(tmp_path: Path) -> list[str]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
-    return [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]
+    return [CHROMIUM, *FLAGS, _resolve(EVIL), f"--user-data-dir={tmp_path / 'profile'}"]
+
+
+def _resolve(rule: str) -> str:
+    return f"--host-resolver-rules={rule}, {NO_OTHERS}"
 
 
 def test_a_page_of_another_port_can_do_nothing(servers: Servers, chromium: list[str]) -> None:
@@ -101,9 +109,18 @@ def test_a_page_of_another_port_can_do_nothing(servers: Servers, chromium: list[
         ),
     }
     aws, sagemaker = servers.ports.aws, servers.ports.sagemaker
+    for host in HOSTS:
+        objects, models = (
+            servers.client(name, url=f"http://{host}:{port}")
+            for name, port in (("s3", aws), ("sagemaker", sagemaker))
+        )
+        signed[f"image at {host}"] = objects.generate_presigned_url("get_object", Params=at)
+        signed[f"write at {host}"] = objects.generate_presigned_url(
+            "put_object", Params=at | {"Key": "by-a-page"}
+        )
+        signed[f"models at {host}"] = models.generate_presigned_url("list_models")
     told = {
-        "addresses": [f"http://{h}:{aws}" for h in ("127.0.0.1", "localhost", "evil.example")]
-        + [f"http://127.0.0.1:{sagemaker}"],
+        "addresses": [f"http://{host}:{port}" for port in (aws, sagemaker) for host in HOSTS],
         "bucket": BUCKET,
         "function": json.dumps(
             {"FunctionName": "by-a-page", "Role": "arn:aws:iam::000000000000:role/r"}
@@ -137,6 +154,9 @@ def test_an_address_that_a_person_opens_is_shown_and_a_rebound_name_is_not(
     s3.put_object(Bucket=BUCKET, Key="a.html", Body=b"<p>a report</p>", ContentType="text/html")
     url = s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "a.html"})
     assert "a report" in _shown(chromium, url)
+    local = servers.client("s3", url=f"http://localhost:{servers.ports.aws}")
+    at = {"Bucket": BUCKET, "Key": "a.html"}
+    assert "a report" in _shown(chromium, local.generate_presigned_url("get_object", Params=at))
     elsewhere = _shown(chromium, url.replace("127.0.0.1", "evil.example"))
     assert f"Host is evil.example:{servers.ports.aws}" in elsewhere
     assert "a report" not in elsewhere
