@@ -1,4 +1,4 @@
-"""What a removed stage leaves in the account, what that costs, and how to delete it."""
+"""What remains in the account after a stage is removed: what it costs, and how to delete it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,19 +28,19 @@ class Leftover:
     kind: Kind
     sentence: str
     delete: Callable[[], None] | None
-    """None where AWS would not say what there is."""
+    """None if AWS refused to list the resources."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemovedStage:
-    """A stage in an account; `client(service)` makes a client, as `boto3.client` does."""
+    """A stage in an account. `client(service)` returns a client, as `boto3.client` does."""
 
     stage: Stage
     client: Callable[[str], Any]
 
 
 def find(account: RemovedStage) -> Iterator[Leftover]:
-    """Images, logs and versions of models. An account without one of them yields nothing for it."""
+    """Container images, logs and model versions that remain; a kind without any yields nothing."""
     prices = load_prices()
     finders: dict[Kind, Callable[[], Iterator[Leftover]]] = {
         "images": lambda: _images(account, prices),
@@ -55,7 +55,9 @@ def find(account: RemovedStage) -> Iterator[Leftover]:
 
 
 def _images(account: RemovedStage, prices: Prices) -> Iterator[Leftover]:
-    """One repository for all stages; the layers that images share are counted in each of them."""
+    """The image repository, which all stages share. Layers shared by images are counted once per
+    image.
+    """
     ecr: ECRClient = account.client("ecr")
     try:
         pages = ecr.get_paginator("describe_images").paginate(repositoryName=image.REPOSITORY)
@@ -80,7 +82,7 @@ def _delete_images(ecr: "ECRClient", cloudformation: "CloudFormationClient") -> 
 
 
 def _logs(account: RemovedStage, prices: Prices) -> Iterator[Leftover]:
-    """The endpoint's group, and the stage's streams in the groups that all jobs share."""
+    """The endpoint's log group, and the stage's streams in the log groups that all jobs share."""
     logs: CloudWatchLogsClient = account.client("logs")
     endpoint = log_groups.endpoint_group(account.stage)
     for group in _groups(logs, endpoint):
@@ -108,7 +110,7 @@ def _kept(group: Any) -> str:
 
 
 def _groups(logs: "CloudWatchLogsClient", name: str) -> list[Any]:
-    """The group of this name, if there is one."""
+    """The log group with exactly this name, as a list of at most one."""
     groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
     return [group for group in groups if group["logGroupName"] == name]
 
@@ -146,7 +148,9 @@ def _models(account: RemovedStage) -> Iterator[Leftover]:
 
 def _deleting_group(sagemaker: "SageMakerClient", group: str) -> Callable[[], None]:
     def delete() -> None:
-        """SageMaker deletes no group that holds versions."""
+        """Delete the versions before their group: SageMaker does not delete a group that has
+        versions.
+        """
         pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
         versions = [item for page in pages for item in page["ModelPackageSummaryList"]]
         for arn in [item["ModelPackageArn"] for item in versions]:
@@ -157,4 +161,4 @@ def _deleting_group(sagemaker: "SageMakerClient", group: str) -> Callable[[], No
 
 
 def void(_: object) -> None:
-    """For a call whose answer says nothing."""
+    """Discard the response of a call."""

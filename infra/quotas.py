@@ -1,4 +1,4 @@
-"""The quotas of an account that the documented steps need, and how to ask for more.
+"""The quotas of an account that the documented steps need, and how to request an increase.
 
 A new account has 0 of many `ml.*` types, 10 concurrent functions and sometimes no builds. Quotas
 are looked up by name: Service Quotas documents the names, and their codes differ per instance type.
@@ -17,17 +17,17 @@ Service = Literal["sagemaker", "codebuild", "lambda"]
 
 CONSOLE = "https://console.aws.amazon.com/servicequotas/home"
 NO_CAPACITY = "CapacityError"
-"""How the FailureReason of a job begins that got no machine: "CapacityError: Unable to provision
-requested ML compute capacity. Please retry using a different ML instance type."
+"""The FailureReason of a job for which AWS had no capacity begins with this: "CapacityError: Unable
+to provision requested ML compute capacity. Please retry using a different ML instance type."
 """
 
 DELAY = "an answer takes hours to days"
 
 ENDPOINT_MACHINES = 2
-"""An update brings a second machine up before the first goes."""
+"""During an update the new machine runs beside the old one."""
 
 BUILDS = "Concurrently running builds for Linux/Medium environment"
-"""Of the compute type in image.yml."""
+"""The quota of the compute type in image.yml."""
 
 FUNCTIONS = "Concurrent executions"
 
@@ -35,7 +35,7 @@ SERVICES: dict[str, Service] = {
     "ResourceLimitExceeded": "sagemaker",
     "AccountLimitExceededException": "codebuild",
 }
-"""Whose quota an error is about; other codes are those of many services."""
+"""The service whose quota an error code is about. Other codes are used by several services."""
 
 
 STACK_QUOTA = re.compile(r"LimitExceeded|QuotaExceeded|TooManyBuckets|buckets than allowed")
@@ -43,19 +43,20 @@ STACK_QUOTA = re.compile(r"LimitExceeded|QuotaExceeded|TooManyBuckets|buckets th
 
 @dataclass(frozen=True, slots=True)
 class QuotaNeed:
-    """`step` cannot be done with less than `least` of a quota."""
+    """`step` requires at least `least` of a quota."""
 
     service: Service
     name: str
     least: int
     step: str
     optional: bool = False
-    """The step has another way, so a smaller quota is worth a note only."""
+    """True if the step has an alternative, so that a quota that is too small is only worth
+    a note."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageMachines:
-    """What a stage runs on, as it is deployed."""
+    """The instance types and counts of a stage, as deployed."""
 
     endpoint_type: str
     transform_type: str
@@ -64,7 +65,7 @@ class StageMachines:
 
 
 def needs(machines: StageMachines) -> tuple[QuotaNeed, ...]:
-    """What the documented steps need beside `functions_need`."""
+    """The quotas that the documented steps need, in addition to `functions_need`."""
     endpoint = f"{machines.endpoint_type} for endpoint usage"
     training = f"{DEFAULT_TYPE} for training job usage"
     spot = f"{DEFAULT_TYPE} for spot training job usage"
@@ -89,7 +90,9 @@ def functions_need(concurrency: int) -> QuotaNeed:
 
 
 def how_to_ask(need: QuotaNeed, code: str | None) -> str:
-    """`code` is the quota's, where Service Quotas lists it."""
+    """How to request an increase. `code` is the quota code, None if Service Quotas does not list
+    it.
+    """
     if code is None:
         return f"ask for more at {CONSOLE}/services/{need.service}/quotas; {DELAY}"
     return (
@@ -99,11 +102,11 @@ def how_to_ask(need: QuotaNeed, code: str | None) -> str:
 
 
 def refusal(error: ClientError) -> str:
-    """The sentence for an error that `aws.errors.is_limit` knows.
+    """The message for an error for which `aws.errors.is_limit` is true.
 
     SageMaker names the quota in quotes ("The account-level service limit 'ml.m5.xlarge for endpoint
     usage' is 0 Instances, with …"); CodeBuild says "Cannot have more than 0 builds in queue for the
-    account" and names none.
+    account" and does not name it.
     """
     return _refusal(message_of(error), SERVICES.get(code_of(error)))
 
@@ -119,9 +122,9 @@ def _refusal(message: str, service: Service | None) -> str:
 
 
 def advice(reasons: str) -> str:
-    """A sentence to add to why a stack failed, where one of its resources met a quota; else "".
+    """The sentence to append to a stack's failure reasons if a resource exceeded a quota; else "".
 
-    CloudFormation passes on what each service said, with the name of the error.
+    CloudFormation includes each service's message, with the name of its error.
     """
     if not STACK_QUOTA.search(reasons):
         return ""
@@ -129,8 +132,10 @@ def advice(reasons: str) -> str:
 
 
 def explain_failure(reason: str, instance_type: str) -> str:
-    """Why a job failed, and what to do where AWS had no machine for it: a quota may end a search,
-    which is created before its first trial is refused.
+    """Why a job failed, with what to do if the cause is a quota or missing capacity.
+
+    A tuning job can fail because of a quota: it is created before its first training job is
+    refused.
     """
     if "service limit '" in reason:
         return _refusal(reason, "sagemaker")

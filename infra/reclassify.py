@@ -1,6 +1,7 @@
-"""Reclassify by batch: estimate, start, stop or end a run.
+"""Reclassification by batch: estimate it, start it, stop it or end it.
 
-What is counted is what will be done: the run's own walk, with the settings that are deployed.
+The estimate uses the run's own planning code and the deployed settings, so that it counts what the
+run will do.
 """
 
 from collections import Counter
@@ -39,15 +40,15 @@ HEADS_AT_ONCE = 32
 
 
 class ReclassifyError(SortboxError):
-    """A sentence for the person who asked for it."""
+    """The reclassification cannot be planned, started or changed; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a reclassification of `scope` would do now.
 
-    `at_once`: the most of its jobs that run side by side; `slots`: the stage's, whoever asks;
-    `in_line`: runs that wait for one of them already.
+    `at_once`: the most of its jobs that run concurrently; `slots`: the most concurrent jobs of the
+    stage, of all runs together; `in_line`: how many runs already wait for a slot.
     """
 
     scope: Scope
@@ -101,7 +102,9 @@ class Reclassifier:
 
     @classmethod
     def of(cls, stage: Stage) -> "Reclassifier":
-        """With the settings that are deployed. Raises StageError where nothing is."""
+        """Read the settings of the deployed function. Raises StageError if the stage is not
+        deployed.
+        """
         function = f"{stage.stack}-onFolder"
         try:
             deployed = boto3.client("lambda").get_function_configuration(FunctionName=function)
@@ -123,7 +126,11 @@ class Reclassifier:
         return cls(replace(context, limits=bounds), sqs, settings.folder_queue_url)
 
     def plan(self, scope: Scope, table: Prices, assumptions: Assumptions) -> Plan:
-        """Reads every listing below the scope, and a result an image: minutes for a million."""
+        """Estimate a reclassification of `scope`.
+
+        Lists every object below the scope and reads one result per image, which takes minutes for a
+        million images.
+        """
         model = str(self.context.active_model().id)
         reasons: Counter[Reason] = Counter()
         images, jobs, after, is_last = 0, 0, "", False
@@ -152,18 +159,23 @@ class Reclassifier:
         )
 
     def start(self, scope: Scope) -> None:
-        """By a message, as a schedule does; a person has confirmed it."""
+        """Queue the reclassification as a schedule does, marked as confirmed by the user."""
         message = to_json(Reclassify(scope.path, scope.kind, confirmed=True))
         self.sqs.send_message(QueueUrl=self.folder_queue_url, MessageBody=message)
 
     def stop(self) -> Run | None:
-        """What runs already goes on to its end, and nothing follows it."""
+        """Pause the reclassification: running jobs finish, and no more are planned. None if there
+        is none.
+        """
         return claim.change(
             self.context.bucket, RECLASSIFICATION, lambda run: replace(run, paused=True)
         )
 
     def end(self) -> Run | None:
-        """Gives up a sweep: what is answered stays, what is not is left to the next one."""
+        """Give up the reclassification; None if there is none. Raises ReclassifyError.
+
+        Results that exist are kept. The remaining images are left to the next reclassification.
+        """
         claimed = claim.read(self.context.bucket, RECLASSIFICATION)
         if claimed is None:
             return None
@@ -182,7 +194,7 @@ def _jobs(walk: Walk, most_late: int) -> int:
 
 
 def scope_of(prefix: str, kind: Kind = "renewal") -> Scope:
-    """Raises ReclassifyError for what is no prefix of the inbox."""
+    """The scope of a prefix. Raises ReclassifyError if it is not a prefix of the inbox."""
     if prefix and not (prefix + "/").startswith(INBOX):
         raise ReclassifyError(f"a prefix begins with {INBOX}, as {INBOX}trip/ does: {prefix!r}")
     return Scope(prefix.removeprefix(INBOX.rstrip("/")).removeprefix("/"), kind)

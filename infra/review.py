@@ -1,9 +1,10 @@
-"""Download images for review, as a folder for each class that training can read.
+"""Download images for review, into one folder per class that training can read.
 
-Without a CSV: whatever the runs have listed in `outbox/_review/`, each image in the folder of its
-label. Move those that are wrong into the right folder. Or fill the column `corrected` of a list and
-hand it in: then the images that have an entry there are put below the corrected label, and no
-others. Training reads the folders back as the same labels (`domain.class_folders`).
+Without a CSV, download every image that the runs have listed in `outbox/_review/` into the folder
+of its label. The user moves the wrong ones into the right folders. Alternatively, the user fills
+the column `corrected` of a list: then only the images with an entry in that column are downloaded,
+into the folder of the corrected label. Training reads the folders back as the same labels
+(`domain.class_folders`).
 """
 
 import csv
@@ -25,12 +26,12 @@ from domain.route import LARGEST_BYTES
 
 
 class ReviewError(SortboxError):
-    """A sentence for the person who reviews."""
+    """The list is invalid or cannot be read; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewEntry:
-    """An image of a list; `corrected` is empty where nobody has said anything."""
+    """An image of a list. `corrected` is empty if the user has not entered a label."""
 
     image: str
     etag: str
@@ -42,11 +43,11 @@ class ReviewEntry:
 class FetchCounts:
     fetched: int
     changed: int
-    """Images that are no longer those that were listed: gone, or overwritten since."""
+    """Images that were deleted or overwritten since they were listed."""
 
 
 def read_lists(bucket: Bucket) -> Iterator[ReviewEntry]:
-    """Of all runs; an image that two list comes once."""
+    """The entries of all runs' lists; an image that is in several lists is yielded once."""
     images = set()
     for item in bucket.walk(PREFIX):
         stored = bucket.read(item.key)
@@ -57,7 +58,7 @@ def read_lists(bucket: Bucket) -> Iterator[ReviewEntry]:
 
 
 def parse(text: str, name: str) -> Iterator[ReviewEntry]:
-    """Raises ReviewError for a table that is no list of ours."""
+    """Parse a CSV. Raises ReviewError if it is not a review list."""
     rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
     missing = set(COLUMNS) - set(rows.fieldnames or ())
     if missing:
@@ -76,7 +77,9 @@ def only_corrected(listed: Iterator[ReviewEntry]) -> Iterator[ReviewEntry]:
 
 
 def fetch(bucket: Bucket, listed: Iterator[ReviewEntry], out: Path) -> FetchCounts:
-    """Each image into the folder of its class, unless it has changed since it was listed."""
+    """Download each image into the folder of its class, unless it has changed since it was
+    listed.
+    """
     fetched = changed = 0
     folders = ClassFolders(_class_folders(out))
     for entry in listed:
@@ -97,7 +100,9 @@ def fetch(bucket: Bucket, listed: Iterator[ReviewEntry], out: Path) -> FetchCoun
 
 
 def _class_folders(out: Path) -> Iterator[PurePosixPath]:
-    """Those that are there. Only a label of more than 255 bytes has folders below its first."""
+    """The class folders that exist below `out`, as relative paths. Only a label of more than 255
+    bytes has nested folders.
+    """
     waiting = [out] if out.is_dir() else []
     while waiting:
         for path in waiting.pop().iterdir():
@@ -107,7 +112,9 @@ def _class_folders(out: Path) -> Iterator[PurePosixPath]:
 
 
 def _write(path: Path, body: bytes) -> None:
-    """In place of whatever is there: a link is not followed, a pipe not waited for."""
+    """Replace whatever is at `path`. Links are not followed, and writing does not block on a named
+    pipe.
+    """
     with tempfile.NamedTemporaryFile(prefix=".", dir=path.parent, delete=False) as file:
         file.write(body)
     Path(file.name).chmod(0o644)
@@ -115,7 +122,7 @@ def _write(path: Path, body: bytes) -> None:
 
 
 def file_name(image: str) -> str:
-    """No two images have the same; the name that people know them by is at the end."""
+    """A unique file name for an image, which ends with the image's own name."""
     name = re.sub(r"[^\w.-]", "_", image.rpartition("/")[2], flags=re.ASCII)[-60:]
     return f"{_short(image)}-{name}"
 
@@ -125,9 +132,10 @@ def _short(text: str) -> str:
 
 
 def run(bucket: Bucket, out: Path, table: Path | None) -> FetchCounts:
-    """Into `out`: what the runs have listed, or what `table` has a corrected label for.
+    """Download images into `out`: those the runs have listed, or those with a corrected label in
+    `table`.
 
-    Raises ReviewError for a table that is no list of ours.
+    Raises ReviewError if the table is not a review list.
     """
     if table is None:
         return fetch(bucket, read_lists(bucket), out)

@@ -1,4 +1,4 @@
-"""A stage's names, in one place; infra/*.yml and serverless.yml give the same ones."""
+"""A stage's resource names. infra/*.yml and serverless.yml define the same names."""
 
 import re
 from dataclasses import dataclass
@@ -17,26 +17,29 @@ if TYPE_CHECKING:
 
 
 NO_KEY = "none"
-"""How templates and parameters spell that there is no key of the customer's own."""
+"""The value of the key parameter in templates if there is no customer managed key."""
 
 KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
 
 
 NOT_A_STAGE = "image"
-"""`sortbox-image` is the stack of the image, which all stages share."""
+"""Reserved: `sortbox-image` is the stack of the image, which all stages share."""
 
 
 class StageError(SortboxError):
-    """A sentence for the person who named the stage."""
+    """The stage name is invalid or the stage is not deployed; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`local`, `dev`, `prod` …: they differ by the parameters in serverless.yml only."""
+    """A stage such as `local`, `dev` or `prod`. Stages differ only in their serverless.yml
+    parameters.
+    """
 
     name: str
 
     def __post_init__(self) -> None:
+        # Part of the name of every transform job, which has at most 63 characters.
         # Part of every transform job's name, and 63 characters have to hold them all.
         if not re.fullmatch(r"[a-z0-9]{1,8}", self.name):
             raise StageError(f"a stage is 1 to 8 of a-z and 0-9, not {self.name!r}")
@@ -60,24 +63,28 @@ class Stage:
 
     @property
     def prefix(self) -> str:
-        """What the names of its SageMaker models, endpoint configurations and jobs start with."""
+        """The prefix of the names of the stage's SageMaker models, endpoint configurations and
+        jobs.
+        """
         return f"{self.stack}-"
 
     @property
     def endpoint_alarm(self) -> str:
-        """Rings when the endpoint answers with errors of its own: an update is then undone."""
+        """The alarm on server errors of the endpoint. An update is rolled back if it rings."""
         return f"{self.prefix}endpoint-errors"
 
     def is_endpoint_alarm_ringing(self) -> bool:
         return is_ringing(boto3.client("cloudwatch"), self.endpoint_alarm)
 
     def queue(self, name: str) -> str:
-        """`inbox`, `backlog`, `folder` or `page`, or the dead letters of one: `inbox-dead` …"""
+        """A queue's name: `inbox`, `backlog`, `folder`, `page`, or a dead-letter queue such as
+        `inbox-dead`.
+        """
         return f"{self.prefix}{name}"
 
     @property
     def tags(self) -> "list[TagTypeDef]":
-        """The cost allocation tags of what CloudFormation does not make."""
+        """Cost allocation tags for the resources that CloudFormation does not create."""
         return [{"Key": "app", "Value": "sortbox"}, {"Key": "stage", "Value": self.name}]
 
     @property
@@ -86,23 +93,27 @@ class Stage:
 
     @property
     def bucket(self) -> str:
-        """Asks CloudFormation. Raises StageError where the stage is not deployed."""
+        """The bucket's name, from CloudFormation. Raises StageError if the stage is not
+        deployed.
+        """
         return self._output(self.storage_stack, "BucketName")
 
     def model_role(self) -> str:
-        """The role that SageMaker's containers run as. Raises StageError as `bucket` does."""
+        """The execution role of SageMaker models. Raises StageError if the stage is not
+        deployed.
+        """
         return self._output(self.stack, "ModelRoleArn")
 
     def training_role(self) -> str:
-        """The role of training jobs."""
+        """The execution role of training jobs. Raises StageError if the stage is not deployed."""
         return self._output(self.stack, "TrainingRoleArn")
 
     def kms_key(self) -> str | None:
-        """The ARN of the customer's own key; None where there is none. Raises StageError."""
+        """The ARN of the customer managed key; None if there is none. Raises StageError."""
         described = outputs(self.storage_stack)
         if described is None:
             raise StageError(self._not_deployed)
-        key = described.get("KmsKey", NO_KEY)  # a stage from before there were keys has none
+        key = described.get("KmsKey", NO_KEY)  # absent from older stages
         return None if key == NO_KEY else key
 
     @property
@@ -120,13 +131,13 @@ class Stage:
 
 
 def is_ringing(cloudwatch: Any, alarm: str) -> bool:
-    """Now, whatever made it ring; no alarm, or too little data, is no ringing."""
+    """Whether the alarm is in ALARM now. False if it does not exist or has insufficient data."""
     alarms = cloudwatch.describe_alarms(AlarmNames=[alarm], StateValue="ALARM")
     return bool(alarms["MetricAlarms"])
 
 
 def outputs(stack: str) -> dict[str, str] | None:
-    """A stack's outputs by name; None where there is no such stack."""
+    """A stack's outputs by name; None if the stack does not exist."""
     try:
         described = boto3.client("cloudformation").describe_stacks(StackName=stack)
     except ClientError as error:

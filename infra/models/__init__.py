@@ -1,1 +1,1 @@
-"""Which model answers: registry, endpoint, activation, rollback."""
+"""The model that answers: registry, endpoint, activation and rollback."""

@@ -1,7 +1,8 @@
-"""Make a packaged model the active one: archive to S3, SageMaker model, endpoint, then the pointer.
+"""Make a packaged model the active one: upload the archive, create the SageMaker model, update the
+endpoint, then move the pointer.
 
-The pointer moves last, and only if nobody moved it meanwhile: until then every answer is by the old
-model, from then on by the new one. Doing it twice is doing it once.
+The pointer is moved last, and only if nobody else has moved it. Until then all results are by the
+old model, afterwards by the new one. Activation is idempotent.
 """
 
 import hashlib
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 
 
 class ActivationError(SortboxError):
-    """A sentence for the person who wanted the model to be active."""
+    """The model was not activated; the message is for the user."""
 
 
 def activate(
     stage: Stage, s3: "S3Client", sagemaker: "SageMakerClient", archive: Path, image: str
 ) -> ActiveModel:
-    """Raises ActivationError, the pointer unmoved, if the endpoint does not come up with it."""
+    """Activate the model in `archive`. Raises ActivationError, without moving the pointer, if the
+    endpoint does not come into service with it.
+    """
     bucket = stage.bucket
     model = next_version(read_card(archive), active_model.read(s3, bucket).active)
     s3.upload_file(str(archive), bucket, keys.archive_key(model))
@@ -48,7 +51,9 @@ def serve(
     image: str,
     restores: PreviousModel | None = None,
 ) -> ActiveModel:
-    """Bring a model whose archive is in the bucket up with this image; as `activate` otherwise."""
+    """Activate a model whose archive is already in the bucket, with this image. Raises as
+    `activate`.
+    """
     bucket, container = stage.bucket, container_digest(image)
     before = active_model.read(s3, bucket)
     name = resource_name(stage, model, container)
@@ -68,16 +73,19 @@ def serve(
 
 
 def resource_name(stage: Stage, model: ModelId, container: str) -> str:
-    """Of the SageMaker model and its endpoint configuration: what they are made of, in 63 bytes.
+    """The name of the SageMaker model and its endpoint configuration, at most 63 bytes.
 
-    An existing one of this name is taken as it is, so the name must tell any two apart.
+    An existing resource of this name is reused, so the name must be unique to the model and the
+    image.
     """
     made_of = hashlib.sha256(f"{model} {container}".encode()).hexdigest()[:12]
     return f"{stage.endpoint}-{model.name[:20].rstrip('-')}-{model.version}-{made_of}"
 
 
 def read_card(archive: Path) -> ModelCard:
-    """Of an archive that is a model's as a whole. Raises ActivationError."""
+    """Read the card of an archive and verify that the archive is complete. Raises
+    ActivationError.
+    """
     try:
         with archive.open("rb") as packed:
             return read_model(packed, archive.stat().st_size, lambda name, content: None)
@@ -86,7 +94,9 @@ def read_card(archive: Path) -> ModelCard:
 
 
 def container_digest(image: str) -> str:
-    """The image's digest, 64 hex digits: what serves is named by its content, never by a tag."""
+    """The image's digest, 64 hex digits. Raises ActivationError for a tag, which does not identify
+    the content.
+    """
     _, separator, digest = image.partition("@sha256:")
     if not separator:
         raise ActivationError(f"name the image by its digest (…@sha256:…), not by a tag: {image}")
@@ -94,7 +104,9 @@ def container_digest(image: str) -> str:
 
 
 def next_version(card: ModelCard, active: ActiveModel | None) -> ModelId:
-    """The same model keeps its version; another one under the same name counts on."""
+    """The active version if the model is the same; otherwise the next number under the model's
+    name.
+    """
     if active is None or active.id.name != card.name:
         return ModelId(card.name, 1, card.digest)
     same = active.id.digest == card.digest
@@ -102,7 +114,7 @@ def next_version(card: ModelCard, active: ActiveModel | None) -> ModelId:
 
 
 def activate_archive(stage: Stage, archive: Path, image: str, keep: bool) -> ActiveModel:
-    """Activate `archive`; with `keep`, only make sure that the active model is served, if any is.
+    """Activate `archive`. With `keep`, only make sure that the active model, if any, is served.
 
     Raises ActivationError.
     """
@@ -113,7 +125,7 @@ def activate_archive(stage: Stage, archive: Path, image: str, keep: bool) -> Act
     return activate(stage, s3, sagemaker, archive, image)
 
 
-if __name__ == "__main__":  # for programs: STAGE ARCHIVE IMAGE
+if __name__ == "__main__":  # for other programs: STAGE ARCHIVE IMAGE
     try:
         activate_archive(Stage(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], keep=False)
     except SortboxError as error:

@@ -1,4 +1,4 @@
-"""A stage's endpoint: the SageMaker model behind it, and changing that with no call lost."""
+"""A stage's endpoint: the SageMaker model behind it, and updates that lose no call."""
 
 import sys
 from collections.abc import Callable
@@ -30,17 +30,17 @@ WAITER_CONFIG: "WaiterConfigTypeDef" = {
     "MaxAttempts": TIMEOUT_SECONDS // POLL_SECONDS,
 }
 BAKE_SECONDS = 300
-"""The new fleet answers everything for this long before the old one goes: an alarm's period."""
+"""How long the new fleet answers everything before the old one is deleted: an alarm's period."""
 
 VARIANT = "active"
 
 GPU_AMI: "ProductionVariantInferenceAmiVersionType" = "al2023-ami-sagemaker-inference-gpu-4-1"
-"""The only one with driver 580, which the image's CUDA 13 needs (botocore's model,
-ProductionVariant.InferenceAmiVersion); without one named, SageMaker takes an older driver's."""
+"""The only AMI with driver 580, which the image's CUDA 13 needs (botocore's model,
+ProductionVariant.InferenceAmiVersion). By default SageMaker uses an AMI with an older driver."""
 
 
 class EndpointError(SortboxError):
-    """The endpoint does not serve what was asked for; the sentence says why."""
+    """The endpoint is not in service with the requested configuration; the message says why."""
 
 
 def ensure_model(
@@ -57,15 +57,17 @@ def ensure_model(
         ModelName=name,
         PrimaryContainer={"Image": image, "ModelDataUrl": data, "Environment": environment},
         ExecutionRoleArn=stage.model_role(),
-        EnableNetworkIsolation=True,  # S3 is read and written for the container, not by it
+        EnableNetworkIsolation=True,  # SageMaker itself transfers data from and to S3
         Tags=stage.tags,
     )
 
 
 def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> None:
-    """In service with `config`, whether there is an endpoint, there is none any more, or an earlier
-    activation was interrupted. Raises EndpointError, also while somebody else's update runs, and
-    where a quota is too small; then the model and the configuration stay, and this can be repeated.
+    """Bring the endpoint into service with `config`, whether it exists or not, and after an
+    interrupted activation.
+
+    Raises EndpointError, also during another update and if a quota is too small. The model and the
+    configuration are then kept, and the call can be repeated.
     """
     if not _exists(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config)):
         sagemaker.create_endpoint_config(**_config(stage, config))
@@ -108,15 +110,17 @@ def _config(stage: Stage, name: str) -> "CreateEndpointConfigInputTypeDef":
 
 
 def _settled(sagemaker: "SageMakerClient", name: str) -> str | None:
-    """The status once creation or deletion has ended; an endpoint that failed is deleted first."""
+    """The status after waiting for creation or deletion to end. A failed endpoint is
+    deleted first.
+    """
     status = _status(sagemaker, name)
     if status == "Creating":
-        with suppress(WaiterError):  # it failed, which the status says
+        with suppress(WaiterError):  # the endpoint failed, which its status shows
             sagemaker.get_waiter("endpoint_in_service").wait(
                 EndpointName=name, WaiterConfig=WAITER_CONFIG
             )
         status = _status(sagemaker, name)
-    if status == "Failed":  # it serves nothing, and SageMaker updates no failed endpoint
+    if status == "Failed":  # SageMaker cannot update a failed endpoint
         sagemaker.delete_endpoint(EndpointName=name)
         status = "Deleting"
     if status == "Deleting":
@@ -131,14 +135,16 @@ def _settled(sagemaker: "SageMakerClient", name: str) -> str | None:
 
 
 def _status(sagemaker: "SageMakerClient", name: str) -> str | None:
-    """None where there is no such endpoint."""
+    """The endpoint's status; None if it does not exist."""
     if not _exists(lambda: sagemaker.describe_endpoint(EndpointName=name)):
         return None
     return sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
 
 
 def _wait(sagemaker: "SageMakerClient", endpoint: str, config: str) -> None:
-    """In service with this very configuration: a roll-back ends in service too."""
+    """Wait until it is in service with this configuration: after a rollback it is in service with
+    the old one.
+    """
     try:
         sagemaker.get_waiter("endpoint_in_service").wait(
             EndpointName=endpoint,
@@ -164,10 +170,10 @@ def _exists(describe: Callable[[], object]) -> bool:
 
 
 def _blue_green(stage: Stage) -> "DeploymentConfigTypeDef":
-    """All traffic to a second fleet at once; back to the first if an alarm rings meanwhile.
+    """Move all traffic to a new fleet at once; roll back if an alarm rings during the bake time.
 
-    An alarm that rings already would undo the very update that mends what it rings for: SageMaker
-    rolls back when an alarm is in ALARM while the update bakes. Then it is left out.
+    An alarm that already rings is left out: SageMaker rolls back if an alarm is in ALARM during the
+    bake time, which would undo the update that is to fix the cause.
     """
     deployment: DeploymentConfigTypeDef = {
         "BlueGreenUpdatePolicy": {

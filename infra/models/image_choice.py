@@ -1,7 +1,7 @@
-"""Which variant of the container's image a model or a training job needs.
+"""Which variant of the container image a model or a training job needs.
 
-`serve` has OpenVINO and no PyTorch, `cpu` has both, `gpu` has PyTorch with CUDA. The smallest one
-that has the engine is taken: it is pulled and scanned at each start of a machine.
+`serve` has OpenVINO and no PyTorch, `cpu` has both, `gpu` has PyTorch with CUDA. The smallest
+variant that has the engine is chosen, because it is pulled and scanned at each start of a machine.
 """
 
 from domain.instance import check_gpu, has_gpu
@@ -10,9 +10,10 @@ from infra.shipped import Variant
 
 
 def for_model(card: ModelCard, instance_type: str) -> Variant:
-    """To serve it: by OpenVINO where its archive has the files. Raises UnfitInstanceError.
+    """The variant that serves the model; OpenVINO if its archive has the files. Raises
+    UnfitInstanceError.
 
-    The same image runs its transform jobs, on machines without a GPU: `gpu` serves there too.
+    Transform jobs use the same image on machines without a GPU, where `gpu` works too.
     """
     check_gpu(instance_type)
     if has_gpu(instance_type):
@@ -21,6 +22,6 @@ def for_model(card: ModelCard, instance_type: str) -> Variant:
 
 
 def for_training(instance_type: str) -> Variant:
-    """Raises UnfitInstanceError."""
+    """The variant for training on this instance type. Raises UnfitInstanceError."""
     check_gpu(instance_type)
     return "gpu" if has_gpu(instance_type) else "cpu"

@@ -1,4 +1,4 @@
-"""SageMaker's model registry: a group a model's name, a version a promotion."""
+"""SageMaker's model registry: one group per model name, one version per promotion."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_DESCRIPTION_CHARACTERS = 1024
 MAX_METADATA_CHARACTERS = 256
-"""Characters that the registry takes in a description, and in a value of metadata."""
+"""The registry's limit for a description and for a value of metadata."""
 
 CONTENT_TYPES = ("image/jpeg", "image/png", "application/x-image", "application/x-npy")
 
@@ -27,12 +27,12 @@ class RegistryEntry:
     card: ModelCard
     image: str
     archive: str
-    """s3:// of model.tar.gz, and of the evaluation beside it."""
+    """The s3:// URI of model.tar.gz; the evaluation is beside it."""
     evaluation: str
     made_by: str
     """The training job's ARN, or the archive's name."""
     about: Mapping[str, str]
-    """How it was judged, and beside what."""
+    """How the model was evaluated, and the model that it was compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class ModelVersion:
 
 
 def register(stage: Stage, sagemaker: "SageMakerClient", entry: RegistryEntry) -> ModelVersion:
-    """A version that awaits approval; the registry counts."""
-    group = f"{stage.prefix}{entry.card.name}".rstrip("-")  # which no group's name ends with
+    """Register a version that awaits approval; the registry assigns its number."""
+    group = f"{stage.prefix}{entry.card.name}".rstrip("-")  # no name may end with a hyphen
     _ensure_group(stage, sagemaker, group)
     provenance = entry.card.provenance
     lineage = {"digest": entry.card.digest, "dataset": provenance.get("dataset", ""),
@@ -86,10 +86,10 @@ def decide(
 
 
 def metadata(text: str) -> str:
-    """What of `text` a value of metadata may hold, a space for each other character.
+    """`text` with every character that a value of metadata does not allow replaced by a space.
 
-    The registry refuses a whole version for a comma, an apostrophe or a bracket. The text itself
-    is in the evaluation beside the archive.
+    The registry rejects a version for a comma, an apostrophe or a bracket. The unchanged text is in
+    the evaluation beside the archive.
     """
     composed = unicodedata.normalize("NFC", text)
     taken = (character if _is_taken(character) else " " for character in composed)
@@ -101,7 +101,7 @@ def _is_taken(character: str) -> bool:
 
 
 def one_line(text: str) -> str:
-    """As descriptions are held: the registry takes no line break in them."""
+    """`text` on one line: the registry rejects line breaks in descriptions."""
     return " ".join(text.split())[:MAX_DESCRIPTION_CHARACTERS]
 
 

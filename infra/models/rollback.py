@@ -1,6 +1,7 @@
-"""Make the model active again that was active before.
+"""Make the previously active model active again.
 
-Which one that was is told by the versions of the pointer in S3. Again goes back once more.
+The versions of the pointer object in S3 say which one that was. A second rollback goes back one
+model further.
 """
 
 from typing import TYPE_CHECKING
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 def roll_back(
     stage: Stage, s3: "S3Client", sagemaker: "SageMakerClient", image: str | None
 ) -> ActiveModel:
-    """In the image it was served by, or in `image`. Raises ActivationError."""
+    """Roll back, with the image the model was served by, or with `image`. Raises
+    ActivationError.
+    """
     if active_model.read(s3, stage.bucket).active is None:
         raise ActivationError("no model is active: there is nothing to go back from")
     earlier = active_model.before(s3, stage.bucket)

@@ -1,1 +1,1 @@
-"""What the commands need before there is anything: Python, environments, Node."""
+"""Install what the commands need: Python environments and Node."""

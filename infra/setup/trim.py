@@ -1,15 +1,15 @@
-"""What packages bring and Sortbox never reads, deleted after their hashes have been checked.
+"""Delete files of installed packages that Sortbox never reads, after their hashes were verified.
 
 A laptop that classifies images and deploys stages needs no GPU plugin, no converter of other
-frameworks' models, no interface of 400 services, and no debugger's symbols. Each rule names its
-reason. The environment for training and tests is whole but for symbols: what was deleted
-is installed again first.
+frameworks' models, no client definitions of 400 services, and no debug symbols. Each rule states
+its reason. In the environment for training and tests only symbols are removed: deleted files are
+reinstalled first.
 
-A new version of a package may move its files. Then a rule matches nothing, which a test notices,
-or deletes what is needed after all, which `make bench-install` notices: it builds the environment
-as a stranger does and runs the demo in it.
+A new version of a package may move its files. Then either a rule matches nothing, which a test
+detects, or it deletes a file that is needed, which `make bench-install` detects: it builds the
+environment from scratch and runs the demo in it.
 
-Standard library only: it runs before there is anything else.
+Standard library only, because it runs before anything is installed.
 """
 
 import os
@@ -22,7 +22,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Unused:
-    """Files of a package, as globs below site-packages (or node_modules), and those to keep."""
+    """Files of a package, as globs below site-packages (or node_modules), and exceptions to
+    keep.
+    """
 
     package: str
     because: str
@@ -30,7 +32,7 @@ class Unused:
     keep: tuple[str, ...] = ()
 
     def matches(self, root: Path) -> Iterator[Path]:
-        """Files and folders below `root`, those to keep left out."""
+        """Files and folders below `root` that match, except those to keep."""
         kept = {path for pattern in self.keep for path in root.glob(pattern)}
         for pattern in self.files:
             yield from (path for path in sorted(root.glob(pattern)) if path not in kept)
@@ -52,7 +54,7 @@ SERVICES = (
     *("sagemaker", "sagemaker-runtime", "scheduler", "service-quotas", "sqs", "sts"),
     *("signin", "sso", "sso-oidc"),
 )
-"""AWS services that Sortbox calls; the last line is how people sign in."""
+"""AWS services that Sortbox calls; the last line has the services for signing in."""
 
 FRAMEWORKS = ("jax", "onnx", "paddle", "pytorch", "tensorflow")
 LIBRARIES_OF_FRAMEWORKS = (*FRAMEWORKS, "gguf", "tensorflow_lite")
@@ -61,7 +63,7 @@ PHOTOGRAPHS = (
     *("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png"),
     *("motorcycle_left.png", "retina.jpg", "rocket.jpg"),
 )
-"""What the demo shows of scikit-image's."""
+"""The images of scikit-image that the demo uses."""
 
 BOTOCORE = Unused(
     "botocore",
@@ -114,7 +116,9 @@ OSLS = (
 
 
 def trim(root: Path, rules: Sequence[Unused]) -> None:
-    """Delete what the rules name below `root`: a site-packages or a node_modules."""
+    """Delete the files that the rules match below `root`, a site-packages or node_modules
+    folder.
+    """
     for rule in rules:
         for path in list(rule.matches(root)):
             if path.is_dir() and not path.is_symlink():
@@ -124,20 +128,21 @@ def trim(root: Path, rules: Sequence[Unused]) -> None:
 
 
 LEAST = 64 * 1024
-"""Fewer bytes of symbols than these are not worth another file."""
+"""Libraries with fewer bytes of symbols are left unchanged."""
 
 
 def strip_libraries(root: Path) -> None:
-    """Leave out what only debuggers read of every library below `root` that is an ELF file."""
+    """Remove the symbols of every ELF library below `root`; only debuggers read them."""
     for path in root.rglob("*.so*"):
         if path.is_file() and not path.is_symlink():
             strip(path)
 
 
 def strip(path: Path) -> None:
-    """Write a program or library anew without its symbols, as `strip` does.
+    """Rewrite a program or library without its symbols, as `strip` does.
 
-    Anew, because uv links files from its cache: another environment may hold the same file.
+    It is written to a new file: uv hard-links files from its cache, so other environments may share
+    it.
     """
     size = path.stat().st_size
     if size < LEAST:
@@ -158,17 +163,20 @@ def strip(path: Path) -> None:
 
 
 ELF_HEADER = struct.Struct("<6s10x16xQQ6xHHHHH")
-"""Magic number with class and byte order; where segments and sections begin; their numbers."""
+"""Magic number with class and byte order; offsets of the segment and section tables; their
+counts."""
 
 PROGRAM = struct.Struct("<4x4xQ16xQ16x")
-"""Of a segment: where it begins in the file, and how long it is there."""
+"""A segment's offset and size in the file."""
 
 SECTIONS_OFFSET, SECTIONS_NUMBERS = slice(0x28, 0x30), slice(0x3C, 0x40)
 ELF_64_LITTLE = b"\x7fELF\x02\x01"
 
 
 def _end_of_program(file: int, header: bytes, size: int) -> int | None:
-    """Where the last segment ends, the last thing that is loaded; None for another format."""
+    """The end of the last segment, which is the last part that is loaded; None if it is not a
+    64-bit ELF file.
+    """
     if len(header) < ELF_HEADER.size:
         return None
     magic, segments, _, segment_bytes, number, *_ = ELF_HEADER.unpack(header)

@@ -1,1 +1,1 @@
-"""CloudFormation templates, and the commands that deploy and remove them."""
+"""CloudFormation templates, and the commands that deploy and remove stacks."""

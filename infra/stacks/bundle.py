@@ -1,10 +1,10 @@
-"""build/lambda.zip: what the functions need on Lambda and Lambda does not bring.
+"""Build build/lambda.zip: the functions' sources and the packages that the Lambda runtime lacks.
 
 `python -m infra.stacks.bundle`
 
-The same sources give the same bytes: names sorted, dates and modes fixed. Only pure Python is
-taken, so one bundle runs on either architecture: markupsafe falls back to its own `_native` where
-its compiled half is missing. boto3 comes with the runtime.
+The build is reproducible: the same sources give the same bytes, with sorted names and fixed dates
+and modes. It contains pure Python only, so that one bundle runs on both architectures: without its
+compiled module, markupsafe uses its `_native` fallback. boto3 is part of the runtime.
 """
 
 import os
@@ -20,15 +20,15 @@ from infra.shipped import BUNDLE_PACKAGES, DISTRIBUTIONS, REPOSITORY, SOURCES
 
 BUNDLE = REPOSITORY / "build" / "lambda.zip"
 NOTICES = "THIRD_PARTY_NOTICES.txt"
-"""Their licences, which ask to be where their code is."""
+"""The licences of the packages, which require to be distributed with the code."""
 
 LARGEST = 2 * 1024 * 1024
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest date a zip file can tell."""
+"""The earliest date that a zip file can store."""
 
 
 class BundleError(SortboxError):
-    """A sentence about why there is no bundle."""
+    """The bundle cannot be built; the message says why."""
 
 
 def build(target: Path, largest: int = LARGEST) -> int:
@@ -40,7 +40,7 @@ def build(target: Path, largest: int = LARGEST) -> int:
         for name, content in sorted([*entries, (NOTICES, _notices())]):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix: the modes below mean something
+            entry.create_system = 3  # Unix: otherwise the modes below are ignored
             entry.external_attr = 0o644 << 16
             bundle.writestr(entry, content)
     size = unfinished.stat().st_size
@@ -49,7 +49,7 @@ def build(target: Path, largest: int = LARGEST) -> int:
             f"the bundle takes {size:,} bytes, more than {largest:,}; "
             f"{unfinished} shows what it is made of"
         )
-    unfinished.replace(target)  # whoever deploys meanwhile reads a whole one
+    unfinished.replace(target)  # atomic: a concurrent deployment reads a complete file
     return size
 
 

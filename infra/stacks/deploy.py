@@ -1,6 +1,7 @@
-"""Deploy a stage: first the stack that holds its data, then the one that runs it.
+"""Deploy a stage: first the stack with its data, then the stack with its functions.
 
-Every stage goes this way. Only the environment says whose cloud it is, as for any AWS tool.
+All stages, including the local cloud's, are deployed by this code. Only environment variables
+select the account, as for any AWS tool.
 """
 
 import subprocess
@@ -34,14 +35,14 @@ NO_SETTINGS: Mapping[str, object] = {}
 
 
 class DeployError(SortboxError):
-    """A sentence for the person who deploys."""
+    """The deployment failed; the message is for the user."""
 
 
 def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
-    """Deploy both stacks; a second time changes nothing.
+    """Deploy both stacks; idempotent.
 
-    `settings`: `params` of serverless.yml that hold for this deployment in place of the file's.
-    Raises DeployError, ScheduleError, UnfitInstanceError, NodeError or BundleError.
+    `settings` override `params` of serverless.yml for this deployment. Raises DeployError,
+    ScheduleError, UnfitInstanceError, NodeError or BundleError.
     """
     params = schedule.params(shipped.REPOSITORY / "serverless.yml", stage.name)
     schedule.check({**params, **settings})
@@ -75,9 +76,10 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
 
 
 def kms_key(requested: str | None, written: str, deployed: str, region: str) -> str:
-    """The key's ARN, or `none`: what is asked for, else serverless.yml's, else as it is deployed.
+    """The key's ARN, or `none`: the `requested` one, else that of serverless.yml, else the deployed
+    one.
 
-    So a deployment that forgets to name the key does not take it away. Raises DeployError.
+    A deployment that omits the key therefore does not remove it. Raises DeployError.
     """
     key = requested or (written if written != NO_KEY else deployed)
     if key == NO_KEY:
@@ -104,7 +106,9 @@ def deployed_key(cloudformation: "CloudFormationClient", stage: Stage) -> str:
 
 
 def check_credentials() -> str:
-    """Says who is about to act, and returns the region. Raises DeployError or NoRegionError."""
+    """Print the identity that will deploy; returns the region. Raises DeployError or
+    NoRegionError.
+    """
     session = boto3.Session()
     if session.region_name is None:
         raise NoRegionError
@@ -117,7 +121,9 @@ def check_credentials() -> str:
 
 
 def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient", key: str = NO_KEY) -> str:
-    """Returns what was done, in a word. Raises DeployError with CloudFormation's reasons."""
+    """Deploy the storage stack; returns one word for what was done. Raises DeployError with
+    CloudFormation's reasons.
+    """
     name, status = stage.storage_stack, updatable_status(cloudformation, stage.storage_stack)
     try:
         if status is None:
@@ -157,10 +163,10 @@ def status_of(cloudformation: "CloudFormationClient", stack: str) -> str | None:
 
 
 def updatable_status(cloudformation: "CloudFormationClient", stack: str) -> str | None:
-    """The status of a stack that can be updated now; None where it is to be created.
+    """The status of a stack that can be updated now; None if it must be created.
 
-    A stack whose first creation failed is deleted: CloudFormation updates none that is in
-    ROLLBACK_COMPLETE. Raises DeployError for one that is being changed.
+    A stack whose first creation failed is deleted, because CloudFormation cannot update a stack in
+    ROLLBACK_COMPLETE. Raises DeployError if an operation on the stack is in progress.
     """
     status = status_of(cloudformation, stack)
     if status == "ROLLBACK_COMPLETE":
@@ -188,8 +194,8 @@ def wait_for(cloudformation: "CloudFormationClient", state: WaiterState, stack: 
 
 
 def _reasons(cloudformation: "CloudFormationClient", stack: str) -> str:
-    """What failed in the latest operation, which comes first, a hundred events a page: a rollback
-    alone may fill one.
+    """The failures of the latest operation. CloudFormation returns the newest events first, a
+    hundred per page; a rollback alone may fill a page.
     """
     failed = []
     for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack):
@@ -202,7 +208,7 @@ def _reasons(cloudformation: "CloudFormationClient", stack: str) -> str:
 
 
 def _is_start(event: "StackEventTypeDef", stack: str) -> bool:
-    """Whether an operation that somebody asked for began with this event."""
+    """Whether this event is the start of an operation that a user requested."""
     return event.get("LogicalResourceId") == stack and event.get("ResourceStatus") in (
         "CREATE_IN_PROGRESS",
         "UPDATE_IN_PROGRESS",
@@ -221,7 +227,7 @@ def _say(sentence: str) -> None:
     print(visible(sentence), flush=True)
 
 
-if __name__ == "__main__":  # the local cloud's own deployment runs in a process of its own
+if __name__ == "__main__":  # the local cloud deploys in a separate process
     try:
         deploy(Stage(sys.argv[1]))
     except SortboxError as error:

@@ -1,7 +1,7 @@
-"""The container's image on AWS: which one these sources are, and building it without Docker here.
+"""The container image on AWS: find the image of these sources, or build it with CodeBuild.
 
-Its tag is the digest of what it is built from, so the same sources are built once. Everything else
-names it by its own digest, which is printed.
+Its tag is the digest of its build context, so that the same sources are built once. Everything else
+refers to the image by its own digest, which is printed.
 """
 
 import hashlib
@@ -34,18 +34,18 @@ REPOSITORY = "sortbox"
 STACK = "sortbox-image"
 TEMPLATE = shipped.REPOSITORY / "infra" / "stacks" / "image.yml"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-"""Docker's schema 2: the form of image that SageMaker takes."""
+"""Docker manifest schema 2, the image format that SageMaker accepts."""
 
 POLL_SECONDS = 10
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class ImageError(SortboxError):
-    """A sentence for the person who wants the image."""
+    """The image is missing or cannot be built; the message is for the user."""
 
 
 def context(variant: Variant, repository: Path = shipped.REPOSITORY) -> bytes:
-    """What the variant is built from, as a zip; the same sources give the same bytes."""
+    """The variant's build context as a zip; the same sources give the same bytes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(_sources(variant, repository)):
@@ -68,9 +68,9 @@ def tag(sources: bytes, variant: Variant) -> str:
 
 
 def find(ecr: "ECRClient", name: str) -> str | None:
-    """The URI by digest; None where there is no image of this tag, or no repository.
+    """The image's URI with its digest; None if the tag or the repository does not exist.
 
-    Raises ImageError for an image that SageMaker cannot run: it answers an OCI manifest with
+    Raises ImageError for an image that SageMaker cannot run: for an OCI manifest it fails with
     "Unsupported manifest media type" (aws/amazon-sagemaker-feedback, 180).
     """
     try:
@@ -94,7 +94,7 @@ def find(ecr: "ECRClient", name: str) -> str | None:
 
 
 def build(stage: Stage, variant: Variant, sources: bytes) -> None:
-    """Raises ImageError or DeployError."""
+    """Build the variant with CodeBuild and wait for it. Raises ImageError or DeployError."""
     deploy_stack(boto3.client("cloudformation"), stage.kms_key() or NO_KEY)
     name = tag(sources, variant)
     key = f"deploy/image/{name}.zip"
@@ -104,7 +104,9 @@ def build(stage: Stage, variant: Variant, sources: bytes) -> None:
 
 
 def start_build(codebuild: "CodeBuildClient", sources: str, variant: Variant, name: str) -> str:
-    """The build's id. `sources` is bucket/key of the zip. Raises ImageError for a quota of 0."""
+    """Start a build; returns its id. `sources` is the bucket/key of the zip. Raises ImageError if
+    the quota of builds is 0.
+    """
     try:
         started = codebuild.start_build(
             projectName=STACK,
@@ -123,9 +125,10 @@ def start_build(codebuild: "CodeBuildClient", sources: str, variant: Variant, na
 
 
 def deploy_stack(cloudformation: "CloudFormationClient", key: str) -> None:
-    """The repository and what builds; a second time changes nothing. Raises DeployError.
+    """Deploy the repository and the CodeBuild project; idempotent. Raises DeployError.
 
-    `key` is the stage's, or `none`; the repository keeps the one that it was made with.
+    `key` is the stage's KMS key, or `none`. An existing repository keeps the key it was created
+    with.
     """
     template = TEMPLATE.read_text()
     if updatable_status(cloudformation, STACK) is None:
@@ -180,9 +183,9 @@ def _follow(codebuild: "CodeBuildClient", build: str) -> None:
 
 
 def current(stage: Stage, variant: Variant, build_missing: bool = False) -> str:
-    """The image of these sources in a variant, by digest. Raises ImageError, DeployError.
+    """The URI, by digest, of the variant's image of these sources. Raises ImageError, DeployError.
 
-    `build_missing`: where there is none yet it is built, for minutes.
+    With `build_missing`, a missing image is built, which takes minutes.
     """
     sources = context(variant)
     ecr, name = boto3.client("ecr"), tag(sources, variant)

@@ -1,7 +1,7 @@
-"""How long logs are kept that no template holds: SageMaker makes such groups, with no end.
+"""Set the retention of log groups that no template creates: SageMaker creates them without one.
 
-The endpoint's group is the stage's own. Those of jobs are shared by all jobs of the account, so a
-retention of theirs is set where the stage makes them, and never changed where they are there.
+The endpoint's log group belongs to the stage. The groups of jobs are shared by all jobs of the
+account, so their retention is set only if the stage creates them; existing groups are not changed.
 """
 
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
 
 RETENTION_DAYS = 30
-"""As serverless.yml and image.yml have it for their groups."""
+"""The same retention as in serverless.yml and image.yml."""
 
 SHARED = ("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/TransformJobs")
 
@@ -25,7 +25,7 @@ def endpoint_group(stage: Stage) -> str:
 
 
 def bound(logs: "CloudWatchLogsClient", stage: Stage) -> None:
-    """A second time changes nothing."""
+    """Create the log groups and set their retention; idempotent."""
     _create(logs, endpoint_group(stage))
     _keep(logs, endpoint_group(stage))
     for group in SHARED:
@@ -34,7 +34,7 @@ def bound(logs: "CloudWatchLogsClient", stage: Stage) -> None:
 
 
 def _create(logs: "CloudWatchLogsClient", group: str) -> bool:
-    """False where it is there already."""
+    """Create a log group; returns False if it already exists."""
     try:
         logs.create_log_group(logGroupName=group)
     except ClientError as error:

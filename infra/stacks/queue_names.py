@@ -1,4 +1,4 @@
-"""The names of deleted queues, which SQS gives out again after a minute.
+"""Wait until SQS releases the names of deleted queues, which takes a minute.
 
 "You must wait 60 seconds after deleting a queue before you can create another queue with the same
 name" (botocore's service model, QueueDeletedRecently).
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 FREE_AFTER_SECONDS = 60
 
 LONGEST_DELETION_SECONDS = 3600
-"""A stack's deletion takes minutes."""
+"""An upper bound; deleting a stack takes minutes."""
 
 MAX_STACKS = 1_000
-"""Deleted stacks are listed for 90 days; of an account that deletes many, so many are read."""
+"""The most deleted stacks that are read. CloudFormation lists them for 90 days."""
 
 
 def wait_until_free(
@@ -30,9 +30,10 @@ def wait_until_free(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """`stack` is about to be created; where it was deleted a moment ago, its queues' names wait.
+    """Wait before creating `stack` if a stack of this name was deleted in the last minute.
 
-    Who may not list stacks does not wait: CloudFormation then says what SQS says.
+    Without permission to list stacks there is no wait: CloudFormation then reports the error of
+    SQS.
     """
     try:
         since = now() - timedelta(seconds=LONGEST_DELETION_SECONDS)
@@ -51,7 +52,7 @@ def wait_until_free(
 
 
 def _deleted(cloudformation: "CloudFormationClient", stack: str, since: datetime) -> list[str]:
-    """The ids of the stacks that had this name and whose deletion was asked for after `since`."""
+    """The ids of the stacks of this name whose deletion was requested after `since`."""
     pages = cloudformation.get_paginator("list_stacks").paginate(
         StackStatusFilter=["DELETE_COMPLETE"], PaginationConfig={"MaxItems": MAX_STACKS}
     )
@@ -64,6 +65,6 @@ def _deleted(cloudformation: "CloudFormationClient", stack: str, since: datetime
 
 
 def _end(cloudformation: "CloudFormationClient", stack_id: str) -> datetime:
-    """When it was gone: DeletionTime may be the time at which that was asked for."""
+    """When the deletion ended. DeletionTime is not used: it may be the time of the request."""
     events = cloudformation.describe_stack_events(StackName=stack_id)["StackEvents"]
     return max(event["Timestamp"] for event in events)

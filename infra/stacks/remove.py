@@ -1,4 +1,6 @@
-"""Remove a stage: what bills by the hour first. Its data stays unless deletion is requested."""
+"""Remove a stage, starting with what is billed by the hour. Data is kept unless requested
+otherwise.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class RemoveError(SortboxError):
-    """A sentence for the person who removes."""
+    """The removal failed; the message is for the user."""
 
 
 def remove(stage: Stage) -> None:
-    """Idempotent.
+    """Remove everything but the data; idempotent.
 
-    What bills goes first: training, then the endpoint. The functions go before the transform jobs
-    because they start them.
+    What is billed by the hour goes first: training, then the endpoint. The functions are removed
+    before the transform jobs are stopped, because they start such jobs.
     """
     for _, act in PARTS:
         act(stage)
@@ -57,7 +59,7 @@ def _delete_endpoint(stage: Stage, sagemaker: "SageMakerClient") -> None:
 
 
 def _endpoint_configs(stage: Stage, sagemaker: "SageMakerClient") -> list[str]:
-    """All names before the first is deleted: deleting moves the pages."""
+    """All names are listed before the first is deleted, because deletions shift the pages."""
     pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=stage.prefix)
     names = [config["EndpointConfigName"] for page in pages for config in page["EndpointConfigs"]]
     return _ours(stage, names)
@@ -70,7 +72,9 @@ def _models(stage: Stage, sagemaker: "SageMakerClient") -> list[str]:
 
 
 def stop_training(stage: Stage, sagemaker: "SageMakerClient") -> None:
-    """Searches first, so that none starts another trial while its trials are being stopped."""
+    """Stop tuning jobs first, so that they start no further training jobs, then the
+    training jobs.
+    """
     searches = sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
         NameContains=stage.prefix, StatusEquals="InProgress"
     )
@@ -100,12 +104,12 @@ def _stop_transform_jobs(stage: Stage, sagemaker: "SageMakerClient") -> None:
 
 
 def _ours(stage: Stage, names: list[str]) -> list[str]:
-    """NameContains finds the prefix anywhere in a name."""
+    """The names with the stage's prefix; NameContains matches anywhere in a name."""
     return [name for name in names if name.startswith(stage.prefix)]
 
 
 def _stop(stop: Callable[[], object], what: str) -> None:
-    """A job that has ended meanwhile cannot be stopped, and SageMaker says so of the request."""
+    """Stop a job. The error for a job that has already ended is ignored."""
     try:
         stop()
     except ClientError as error:
@@ -132,9 +136,10 @@ def delete_storage(
     sqs: "SQSClient",
     cloudformation: "CloudFormationClient",
 ) -> None:
-    """Every version of every object, the bucket, the inbox's queues, and last their stack.
+    """Delete every version of every object, the bucket, the inbox's queues, and then their stack.
 
-    The stack keeps what holds data. It goes last, so that an interrupted removal can be repeated.
+    The stack retains what holds data. It is deleted last, so that an interrupted removal can be
+    repeated.
     """
     if bucket is not None:
         _empty(s3, bucket)
@@ -146,7 +151,7 @@ def delete_storage(
 
 
 def find_bucket(s3: "S3Client", stage: Stage, account: str, region: str) -> str | None:
-    """By its name, which it keeps where its stack is gone; None where there is no such bucket."""
+    """Find the bucket by its name, even if its stack is gone; None if there is no such bucket."""
     bucket = f"sortbox-{stage.name}-{account}-{region}"
     try:
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
@@ -168,7 +173,7 @@ def _empty(s3: "S3Client", bucket: str) -> None:
 
 
 def _versions(s3: "S3Client", bucket: str) -> Iterator[list["ObjectIdentifierTypeDef"]]:
-    """A thousand at a time, which is what one call deletes and one page lists."""
+    """Object versions in lists of a thousand, the limit of a page and of a delete request."""
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         if versions:
@@ -183,7 +188,7 @@ PARTS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
     ("stack", lambda stage: _delete_stack(boto3.client("cloudformation"), stage.stack)),
     ("transform jobs", lambda stage: _stop_transform_jobs(stage, boto3.client("sagemaker"))),
 )
-"""What `remove` does, in order. Each part can be tried whatever became of those before it."""
+"""The steps of `remove`, in order. Each runs even if an earlier one failed."""
 
 
 def _delete_queue(sqs: "SQSClient", name: str) -> None:
@@ -198,7 +203,7 @@ def _say(sentence: str) -> None:
 
 
 def run(stage: Stage, delete_data: bool, confirm: Callable[[str], bool]) -> None:
-    """Remove the stage; with `delete_data` its bucket too, once `confirm(bucket)` agrees.
+    """Remove the stage; with `delete_data` also its bucket, if `confirm(bucket)` returns True.
 
     Raises RemoveError, DeployError.
     """

@@ -1,6 +1,6 @@
-"""The schedules in serverless.yml, read before anything is deployed: a wrong one is a sentence.
+"""Check the schedules in serverless.yml before a deployment.
 
-CloudFormation would say so too, minutes later and in the middle of an update.
+CloudFormation would reject a wrong one too, but minutes later and in the middle of an update.
 """
 
 import re
@@ -25,15 +25,16 @@ FIELDS: tuple[tuple[str, int, int, tuple[str, ...], str], ...] = (
     ("day of the week", 1, 7, DAYS, r"|\?|L|(\d|[A-Z]{3})(L|#[1-5])"),
     ("year", 1970, 2199, (), ""),
 )
-"""Name, least, most, the names of its values, and what else it may be: EventBridge Scheduler's."""
+"""Fields of an EventBridge Scheduler cron expression: name, least and most value, names of values,
+and other allowed characters."""
 
 
 class ScheduleError(SortboxError, ValueError):
-    """A sentence that names the parameter and says what is expected."""
+    """A schedule is invalid; the message names the parameter and the expected form."""
 
 
 def check(params: Mapping[str, Any]) -> None:
-    """Raises ScheduleError for the first of a stage's schedule parameters that is wrong."""
+    """Check a stage's schedule parameters. Raises ScheduleError for the first invalid one."""
     for name in ("reclassifySchedule", "unansweredSchedule"):
         wrong = find_error(str(params.get(name, "")))
         if wrong:
@@ -52,7 +53,7 @@ def check(params: Mapping[str, Any]) -> None:
 
 
 def find_error(expression: str) -> str | None:
-    """What is wrong with a schedule expression."""
+    """What is wrong with a schedule expression; None if it is valid."""
     if re.fullmatch(r"rate\([1-9]\d{0,5} (minute|hour|day)s?\)", expression):
         return None
     match = re.fullmatch(r"cron\((.*)\)", expression)
@@ -92,20 +93,20 @@ def _value(text: str, least: int, names: tuple[str, ...]) -> int | None:
 
 
 def params(template: Path, stage: str) -> dict[str, Any]:
-    """A stage's parameters in serverless.yml: the default ones, and its own over them."""
+    """A stage's parameters in serverless.yml: its own ones override the defaults."""
     document = yaml.load(template.read_text(), _Template)["params"]
     return {**document["default"], **(document.get(stage) or {})}
 
 
 def meanings(template: Path) -> dict[str, str]:
-    """What each parameter means: the comment on its line in serverless.yml."""
+    """The meaning of each parameter: the comment on its line in serverless.yml."""
     text = template.read_text()
     block = text[text.index("\n  default:\n") : text.index("\n  local:\n")]
     return dict(re.findall(r"^    (\w+): .*? # (.+)$", block, re.MULTILINE))
 
 
 class _Template(yaml.SafeLoader):
-    """`!Sub` and its kin are CloudFormation's, and nothing to us here."""
+    """A YAML loader that ignores CloudFormation's tags, such as `!Sub`."""
 
 
 _Template.add_multi_constructor("!", lambda loader, suffix, node: None)
