@@ -1,11 +1,11 @@
 """Scan templates (cfn-lint, checkov) and dependencies (pip-audit) for known vulnerabilities.
 
 `python -m infra.audit [templates] [libraries] [bundled]`, all where none is named. The tools have
-an environment of their own, because they pin what Sortbox pins otherwise. Auditing libraries asks
-the package registry about every one that is pinned; the others ask nobody.
+their own environment, because their pins conflict with those of Sortbox. Auditing libraries queries
+the package registry for every pinned package; the other audits send no requests.
 
-What could not be asked about is said to be unchecked, and the audit then fails: pip-audit itself
-calls an audit in which it skipped everything a success.
+A package that could not be checked is reported, and the audit fails. pip-audit itself reports
+success even if it has skipped every package.
 """
 
 import json
@@ -42,7 +42,7 @@ NETWORK_VARIABLES = (
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"),
 )
-"""How a tool reaches the network where that goes through a proxy with a certificate of its own."""
+"""The variables that a tool needs to reach the network through a proxy with its own certificate."""
 
 PASSED_VARIABLES = frozenset(
     {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME", *NETWORK_VARIABLES}
@@ -78,7 +78,7 @@ def templates() -> int:
 
 
 def package(stage: str, folder: Path) -> None:
-    """Every template as it would be deployed. Raises CalledProcessError."""
+    """Write every template as it would be deployed. Raises CalledProcessError."""
     bundle.build(bundle.BUNDLE)
     ours = node.environment() | {"SORTBOX_BUCKET": "bucket", "AWS_REGION": REGION}
     with TemporaryDirectory() as folder_name, node.alone():
@@ -101,13 +101,13 @@ def scan(folder: Path) -> int:
 
 
 def libraries() -> int:
-    """Every package of every lock, the tools' own as well."""
+    """Audit every package of every lock, including those of the tools; returns the exit code."""
     with TemporaryDirectory() as folder:
         return max(_audit_lock(lock, Path(folder, "said.json")) for lock in REQUIREMENTS)
 
 
 def _audit_lock(lock: str, answer: Path) -> int:
-    """Everything is pinned with what it needs, so nothing is resolved again."""
+    """Audit a lock with pip-audit. The lock is complete, so dependencies are not resolved again."""
     answer.unlink(missing_ok=True)
     options = ["--no-deps", "--disable-pip", "--progress-spinner", "off"]
     options += ["--format", "json", "--output", str(answer), "--requirement", lock]
@@ -122,7 +122,9 @@ def _audit_lock(lock: str, answer: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """What pip-audit says of a lock. `vulnerable` and `skipped` are sentences, one a package."""
+    """The result of pip-audit for a lock. `vulnerable` and `skipped` are sentences, one per
+    package.
+    """
 
     clean: int
     vulnerable: tuple[str, ...]
@@ -147,7 +149,7 @@ MAX_SHOWN = 3
 
 
 def parse_result(document: dict[str, Any]) -> AuditResult:
-    """Reads pip-audit's JSON."""
+    """Parse pip-audit's JSON."""
     clean, vulnerable, skipped = 0, [], []
     for dependency in document["dependencies"]:
         if "skip_reason" in dependency:
@@ -161,7 +163,7 @@ def parse_result(document: dict[str, Any]) -> AuditResult:
 
 
 def bundled() -> int:
-    """What the image's wheels bring beside what their names say: pip-audit knows none of it."""
+    """Audit the libraries that are bundled in the image's wheels, which pip-audit does not know."""
     parts = inventory.components(inventory.own_site(), inventory.contents("image-gpu"))
     bundles = [(part, item) for part in parts for item in part.bundled]
     for part, item in bundles:
@@ -176,7 +178,9 @@ def bundled() -> int:
 
 
 def environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """The tools need no credentials, and checkov would send its findings with some."""
+    """The environment variables for the tools: without credentials, with which checkov would upload
+    its findings.
+    """
     return {name: ours[name] for name in PASSED_VARIABLES if name in ours}
 
 

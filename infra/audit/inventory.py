@@ -1,9 +1,10 @@
-"""Third-party packages in what we ship: the functions' bundle, and the image of each variant.
+"""Third-party packages in the artifacts: the functions' bundle, and each variant of the image.
 
-Read off installed distributions, with the standard library alone, so that the image can say it of
-itself while it is built. A wheel brings more than its name says: shared libraries, crates, copies
-of other packages. What tells their versions is the wheel's own SBOM (PEP 770), its list of bundled
-licences, or the metadata of the copy; a library that none of them names has no version here.
+They are read from installed distributions, with the standard library alone, so that the image can
+list its own packages while it is built. A wheel may bundle more than its name says: shared
+libraries, crates, copies of other packages. Their versions come from the wheel's SBOM (PEP 770),
+its list of bundled licences, or the metadata of the copy; a library that none of them names has no
+version here.
 """
 
 import json
@@ -29,10 +30,11 @@ ARTIFACT_LOCKS: dict[Artifact, tuple[str, ...]] = {
     "image-cpu": ("cpu.txt", "torch-cpu.txt"),
     "image-gpu": ("gpu.txt",),
 }
-"""The locks of each; the bundle's packages are listed in infra/stacks/bundle.py."""
+"""The locks of each artifact. The bundle's packages are listed in infra/stacks/bundle.py."""
 
 LIBRARY = re.compile(r"(?:lib)?(?P<name>[A-Za-z0-9_+]+)\S*\.so(\.[0-9].*)?")
-"""A shared library, whatever was put between its name and `.so`: a hash, a version, a build."""
+"""The file name of a shared library, with an optional hash, version or build between the name and
+`.so`."""
 
 PROJECT_OF_LIBRARY = {
     "crypto": "openssl",
@@ -49,27 +51,27 @@ PROJECT_OF_LIBRARY = {
     "swscale": "ffmpeg",
     "openblasp": "openblasthreads",
 }
-"""Libraries that a project's own name does not name."""
+"""The project of a library, if the names differ."""
 
 OWN_LIBRARIES = {
     "torch": ("torch", "c10", "caffe2", "shm"),
     "openvino": ("openvino",),
     "triton": ("triton",),
 }
-"""Libraries that are the package itself; all of NVIDIA's are."""
+"""Libraries that belong to the package itself; for NVIDIA's packages, all of them."""
 
 
 class InventoryError(Exception):
-    """A sentence about what is not installed."""
+    """A package is not installed; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundled:
-    """Something of somebody else's inside a package."""
+    """A third-party component that is bundled in a package."""
 
     name: str
     version: str | None
-    """None where nothing tells it: then nobody can say which faults it has."""
+    """None if it is unknown: then known vulnerabilities cannot be looked up."""
     told_by: str
     purl: str | None = None
     files: tuple[str, ...] = ()
@@ -80,14 +82,14 @@ class ShippedPackage:
     name: str
     version: str
     licence: str | None
-    """An SPDX expression; None where neither the metadata nor a file tells it."""
+    """An SPDX expression; None if neither the metadata nor a file states it."""
     texts: tuple[tuple[str, str], ...] = ()
-    """(name, text) of every licence file."""
+    """Pairs of the name and the text of every licence file."""
     bundled: tuple[Bundled, ...] = field(default=())
 
 
 def contents(thing: Artifact) -> frozenset[str]:
-    """The names of the packages in it, as the locks have them."""
+    """The names of the packages in an artifact, as in the locks."""
     if thing == "lambda":
         return frozenset(shipped.DISTRIBUTIONS)
     locks = [(CONTAINER / name).read_text() for name in ARTIFACT_LOCKS[thing]]
@@ -97,12 +99,12 @@ def contents(thing: Artifact) -> frozenset[str]:
 
 
 def own_site() -> Path:
-    """Where the packages of the interpreter that runs this are."""
+    """The site-packages folder of the running interpreter."""
     return Path(sysconfig.get_path("purelib"))
 
 
 def components(site: Path, names: Iterable[str] | None = None) -> list[ShippedPackage]:
-    """By name; all that is installed in `site` where no names are given. Raises InventoryError."""
+    """The packages in `site`, sorted by name: those in `names`, or all. Raises InventoryError."""
     installed = {normal(item.metadata["Name"]): item for item in distributions(path=[str(site)])}
     required = set(installed) if names is None else set(names)
     if missing := sorted(required - set(installed)):
@@ -145,12 +147,14 @@ def _of_sboms(name: str, distribution: Distribution) -> Iterator[Bundled]:
 
 
 def _plain(purl: str | None) -> str | None:
-    """Without where it was downloaded or built: that is a path of somebody's machine."""
+    """The package URL without the place of its download or build, which may be a local path."""
     return purl.partition("?")[0] if purl else None
 
 
 def _of_licences(texts: Iterable[tuple[str, str]]) -> Iterator[Bundled]:
-    """`Name: libheif` … `tree/v1.23.6`, as pillow-heif writes it."""
+    """Bundled components from a licence file such as pillow-heif's, with lines `Name: libheif` …
+    `tree/v1.23.6`.
+    """
     for path, text in texts:
         for block in re.split(r"^Name: ", text, flags=re.M)[1:]:
             if version := re.search(r"/tree/v?([0-9][0-9.]+)", block):
@@ -159,7 +163,7 @@ def _of_licences(texts: Iterable[tuple[str, str]]) -> Iterator[Bundled]:
 
 
 def _of_copies(distribution: Distribution) -> Iterator[Bundled]:
-    """Packages within `_vendor` or `vendored`; those without metadata have no version."""
+    """Copies of packages within `_vendor` or `vendored`; without metadata they have no version."""
     versioned: set[str] = set()
     for path in distribution.files or ():
         at = next((n for n, part in enumerate(path.parts) if part in VENDORED), None)
@@ -189,7 +193,9 @@ def _copied(distribution: Distribution) -> Iterator[str]:
 def _with_libraries(
     name: str, distribution: Distribution, stated: Iterable[Bundled]
 ) -> list[Bundled]:
-    """Shared libraries that came along, each with what is said of it, or by its file alone."""
+    """The bundled shared libraries, each with what the wheel states about it, or with its file name
+    only.
+    """
     components: dict[Bundled, list[str]] = {item: [] for item in stated}
     called = {_stem(word): item for item in components for word in item.name.split("/")}
     for path in sorted(distribution.files or (), key=str):
@@ -208,13 +214,15 @@ def _with_libraries(
 
 
 def _stem(name: str) -> str:
-    """`libjpeg-turbo` and `openssl-libs` as `jpegturbo` and `openssl`."""
+    """A name for comparison: `libjpeg-turbo` becomes `jpegturbo`, and `openssl-libs` becomes
+    `openssl`.
+    """
     plain = re.sub(r"[^a-z0-9]", "", name.lower().removesuffix("-libs"))
     return plain.removeprefix("lib") or plain
 
 
 def of_debian(status: Path) -> list[ShippedPackage]:
-    """The packages of an image's base, from dpkg's own list."""
+    """The Debian packages of the image's base, from dpkg's status file."""
     packages = []
     for block in status.read_text().split("\n\n"):
         lines = [line.partition(": ") for line in block.splitlines() if line[:1].strip()]
@@ -225,5 +233,5 @@ def of_debian(status: Path) -> list[ShippedPackage]:
 
 
 def python() -> ShippedPackage:
-    """The interpreter that runs this; in the image, the image's."""
+    """The running interpreter; during the image's build, that of the image."""
     return replace(ShippedPackage("python", platform.python_version(), "PSF-2.0"))

@@ -1,6 +1,7 @@
-"""Under which licence each package comes, which licences we take, and where we make an exception.
+"""Determine each package's licence; which licences are allowed, and the exceptions.
 
-An expression is SPDX's. A package that neither says one we take nor has an exception fails a test.
+Licences are SPDX expressions. A test fails for a package that has neither an allowed licence nor an
+exception.
 """
 
 import re
@@ -18,12 +19,12 @@ TAKEN = frozenset(
         "MIT",
         "MIT-0",
         "MIT-CMU",
-        "MPL-2.0",  # certifi: by the file, and we change none
+        "MPL-2.0",  # certifi: applies per file, and no file is changed
         "PSF-2.0",
         "Zlib",
     }
 )
-"""They ask for their text to be kept, which the notices do, and for nothing more."""
+"""They require only that their text is retained, which the notices do."""
 
 NVIDIA = "NVIDIA's terms for CUDA; in the image for GPUs only"
 EXCEPTIONS: dict[str, tuple[str, str]] = {
@@ -73,7 +74,7 @@ EXCEPTIONS: dict[str, tuple[str, str]] = {
     "nvidia-cusparselt-cu13": ("LicenseRef-NVIDIA-Proprietary", NVIDIA),
     "cuda-toolkit": ("LicenseRef-NVIDIA-Proprietary", f"it holds no files of its own; {NVIDIA}"),
 }
-"""The expression that holds, and why it is not simply what the metadata says."""
+"""The expression that applies, and why the metadata is not sufficient."""
 
 PROPRIETARY = ("LicenseRef-NVIDIA-Proprietary", NVIDIA)
 
@@ -97,7 +98,7 @@ BSD = frozenset({"bsd", "bsd license"})
 
 
 def licence_of(name: str, metadata: PackageMetadata, texts: list[str]) -> str | None:
-    """An SPDX expression; None where nothing says one."""
+    """An SPDX expression; None if neither the metadata nor a licence file states it."""
     if name in EXCEPTIONS:
         return EXCEPTIONS[name][0]
     assert isinstance(metadata, Message)
@@ -115,7 +116,7 @@ def licence_of(name: str, metadata: PackageMetadata, texts: list[str]) -> str | 
 
 
 def _which_bsd(texts: list[str]) -> str | None:
-    """The third clause is the one on names."""
+    """The BSD licence with two or three clauses; the third is the one about names."""
     flat = [re.sub(r"\s+", " ", text) for text in texts]
     if any("Neither the name" in text or "names of" in text for text in flat):
         return "BSD-3-Clause"
@@ -129,7 +130,7 @@ def terms(expression: str) -> frozenset[str]:
 
 
 def objection(name: str, expression: str | None) -> str | None:
-    """Why a package may not be shipped without an exception; None where it may."""
+    """Why a package must not be distributed without an exception; None if it may."""
     if name in EXCEPTIONS or expression == PROPRIETARY[0]:
         return None
     if expression is None:

@@ -1,8 +1,7 @@
-"""The notices that third parties' licences ask for: a table, then every licence's own text.
+"""The notices that third-party licences require: a table, then the text of every licence.
 
-`python -m infra.audit.notices` writes them to build/notices/, of the bundle and of each image's
-variant; `--site FOLDER` prints those of everything that is installed there, as the image's build
-does.
+`python -m infra.audit.notices` writes them to build/notices/, for the bundle and each variant of
+the image; `--site FOLDER` prints them for all packages installed there, as the image's build does.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""CycloneDX bills of materials (JSON, 1.6), each held to its schema before it is written.
+"""CycloneDX bills of materials (JSON, 1.6), validated against the schema.
 
-`python -m infra.audit.sbom` writes them to build/sbom/, of the bundle and of each image's variant;
-`--site FOLDER --of NAME --out FILE` writes one of everything that is installed in a folder, as the
-image's build does. Runs in an environment of its own (infra/tools/sbom.in). The same packages give
-the same bytes: no date, and a serial number that is the content's.
+`python -m infra.audit.sbom` writes them to build/sbom/, for the bundle and each variant of the
+image; `--site FOLDER --of NAME --out FILE` writes one for all packages installed in a folder, as
+the image's build does. It runs in its own environment (infra/tools/sbom.in). The output is
+reproducible: it has no date, and its serial number is derived from the content.
 """
 
 import argparse
@@ -35,11 +35,11 @@ PLANNED = (
 
 
 class SbomError(Exception):
-    """What the schema says against a document of ours."""
+    """A generated document violates the schema."""
 
 
 def document(of: str, parts: Iterable[ShippedPackage], note: str | None = None) -> str:
-    """Raises SbomError."""
+    """The document as JSON, validated. Raises SbomError."""
     bom = Bom()
     bom.metadata.component = _component(of, VERSION, ComponentType.APPLICATION, _notes(note))
     components = [_of_part(item) for item in parts]
@@ -98,7 +98,9 @@ def _identity(component: Any) -> str:
 
 
 def _site_of_ours() -> Path:
-    """That of .venv, which is not the environment that runs this. Raises InventoryError."""
+    """The site-packages folder of .venv, which differs from the running interpreter's. Raises
+    InventoryError.
+    """
     sites = sorted((shipped.REPOSITORY / ".venv" / "lib").glob("python3*/site-packages"))
     if not sites:
         raise InventoryError("there is no .venv: run `make env` first")

@@ -1,1 +1,1 @@
-"""What can be found out about a stage: status, doctor, cost, logs."""
+"""Inspect a stage: status, doctor, cost and logs."""

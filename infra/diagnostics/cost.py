@@ -1,7 +1,8 @@
-"""What a month costs, road by road, and where one road becomes cheaper than another.
+"""What a month costs by each route, and the load from which one route is cheaper than another.
 
-Every figure follows from `infra/diagnostics/prices.json` and the assumptions below, which options
-change: put in what `make bench` or a finished run's `_status.json` says about your model.
+All figures are computed from `infra/diagnostics/prices.json` and the assumptions below, which
+options change: enter the figures that `make bench` or the `_status.json` of a finished run reports
+for your model.
 """
 
 import json
@@ -16,12 +17,12 @@ TABLE = Path(__file__).with_name("prices.json")
 
 
 class PriceError(SortboxError, ValueError):
-    """A sentence for the person who edits the table, or asks for what it does not hold."""
+    """The price table is invalid, or lacks a requested price; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """In `currency`, for `region`, as of a day; the units are in the fields' names."""
+    """Prices in `currency` for `region`, as of a date. The field names contain the units."""
 
     region: str
     currency: str
@@ -38,10 +39,12 @@ class Prices:
     ecr_gb_month: float
     logs_gb_month: float
     build_minute: float
-    """Of CodeBuild, on the machine that infra/stacks/image.yml names."""
+    """CodeBuild's price of a minute, on the machine type in infra/stacks/image.yml."""
 
     def hour(self, instance_type: str) -> float:
-        """Hosting, Batch Transform and training cost the same for the types that are listed."""
+        """The price of an instance hour. Hosting, Batch Transform and training cost the same for
+        the listed types.
+        """
         try:
             return self.instance_hour[instance_type]
         except KeyError:
@@ -72,18 +75,20 @@ HOURS_PER_MONTH = 24 * DAYS_PER_MONTH
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """Seconds, gigabytes and images a second, of one instance where they depend on one."""
+    """Assumed durations in seconds, sizes in gigabytes and rates in images a second, of one
+    instance.
+    """
 
     instance: str = "ml.m5.xlarge"
     rate: float = 50
     job_start_seconds: float = 240
     image_gb: float = 0.0002
     headroom: float = 2
-    """An endpoint is made this many times as large as the day's average needs."""
+    """The factor between the endpoint's capacity and the average load of a day."""
     serverless_gb: float = 4
     serverless_seconds: float = 0.1
     cooldown_seconds: float = 900
-    """So long an asynchronous endpoint stays up after its last image, before it scales to zero."""
+    """How long an asynchronous endpoint stays up after its last image, before it scales to zero."""
 
 
 TYPICAL = Assumptions()
@@ -91,14 +96,14 @@ TYPICAL = Assumptions()
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Images come in folders of `folder_size`; 1 where each comes alone."""
+    """Images arrive in folders of `folder_size`; 1 if each arrives alone."""
 
     images_per_day: int
     folder_size: int
 
     @property
     def images(self) -> float:
-        """In a month."""
+        """Images a month."""
         return self.images_per_day * DAYS_PER_MONTH
 
     @property
@@ -108,7 +113,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """What each road costs in a month."""
+    """The monthly cost by each route."""
 
     endpoint: float
     batch: float
@@ -118,7 +123,7 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class ReclassificationCost:
-    """What a reclassification takes. `hours` are instance-hours."""
+    """The cost of a reclassification. `hours` are instance hours."""
 
     hours: float
     cost: float
@@ -139,12 +144,14 @@ def month(prices: Prices, load: Load, assumptions: Assumptions) -> Month:
 
 
 def instances(load: Load, assumptions: Assumptions) -> int:
-    """Of the endpoint."""
+    """The number of endpoint instances for the load."""
     return max(1, ceil(load.images_per_day * assumptions.headroom / (assumptions.rate * 24 * 3600)))
 
 
 def batch_hours(load: Load, assumptions: Assumptions) -> float:
-    """Each folder is a job, and each job waits for its machine, which is billed from its start."""
+    """Instance hours a month. Each folder is a job, whose machine is billed while it
+    starts, too.
+    """
     a_day = (
         load.folders_per_day * assumptions.job_start_seconds
         + load.images_per_day / assumptions.rate
@@ -153,7 +160,10 @@ def batch_hours(load: Load, assumptions: Assumptions) -> float:
 
 
 def _hours_awake(load: Load, assumptions: Assumptions) -> float:
-    """Each folder wakes it; never more than one instance all day unless the load needs more."""
+    """Hours a month that an asynchronous endpoint is up.
+
+    Each folder wakes it. More than one instance all day is counted only if the load requires it.
+    """
     work = load.images_per_day / assumptions.rate
     a_day = (
         load.folders_per_day * (assumptions.job_start_seconds + assumptions.cooldown_seconds) + work
@@ -162,12 +172,14 @@ def _hours_awake(load: Load, assumptions: Assumptions) -> float:
 
 
 def _output(prices: Prices) -> float:
-    """Batch and asynchronous answers go through S3: written and read once more."""
+    """The S3 requests per image of batch and asynchronous results: one more write and one more
+    read.
+    """
     return (prices.s3_put_or_list_per_1000 + prices.s3_get_or_head_per_1000) / 1000
 
 
 def break_even(prices: Prices, folder_size: int, assumptions: Assumptions) -> float:
-    """Images a day from which one endpoint instance is cheaper than a job a folder."""
+    """The images a day from which one endpoint instance is cheaper than one job per folder."""
     hour = prices.hour(assumptions.instance)
     seconds = assumptions.job_start_seconds / folder_size + 1 / assumptions.rate
     an_image = seconds / 3600 * hour + _output(prices) - assumptions.image_gb * prices.hosting_gb
@@ -175,7 +187,7 @@ def break_even(prices: Prices, folder_size: int, assumptions: Assumptions) -> fl
 
 
 def break_even_serverless(prices: Prices, assumptions: Assumptions) -> float:
-    """Images a day from which one endpoint instance is cheaper than serverless inference."""
+    """The images a day from which one endpoint instance is cheaper than serverless inference."""
     an_image = (
         assumptions.serverless_seconds * assumptions.serverless_gb * prices.serverless_gb_second
     )
@@ -185,10 +197,12 @@ def break_even_serverless(prices: Prices, assumptions: Assumptions) -> float:
 def sweep(
     prices: Prices, looked_at: int, stale: int, jobs: int, assumptions: Assumptions
 ) -> ReclassificationCost:
-    """`looked_at` images are listed and HEADed twice: to plan, and to see that nothing is left.
+    """The cost of a reclassification of which `looked_at` images are examined and `stale` ones
+    classified.
 
-    Of each stale one the job reads the image and writes an output; collecting reads that and the
-    answer before, looks at the result once and at the image twice, and writes the new answer.
+    Every examined image is listed and HEADed twice: to plan, and to verify that none is left. For a
+    stale image the job reads the image and writes an output; collecting reads that output and the
+    previous result, heads the result once and the image twice, and writes the new result.
     """
     hours = (jobs * assumptions.job_start_seconds + stale / assumptions.rate) / 3600
     heads = 2 * looked_at + 6 * stale
@@ -198,24 +212,28 @@ def sweep(
 
 
 def late(assumptions: Assumptions) -> int:
-    """`endpointMaxLate`: as many as the endpoint answers while a job's machine would start.
+    """A value for `endpointMaxLate`: the images that the endpoint classifies while a job's machine
+    starts.
 
-    A quarter of its speed, because singles come first.
+    It assumes a quarter of the endpoint's rate, because single images have priority.
     """
     return min(10_000, max(1, int(assumptions.job_start_seconds * assumptions.rate / 4)))
 
 
 def without_jobs(prices: Prices, load: Load, assumptions: Assumptions) -> float:
-    """What a month costs less if such folders go through an endpoint that is up for singles anyway.
+    """The monthly savings if folders of this size go through an endpoint that is up for singles
+    anyway.
 
-    `endpointMaxFirst` does that for folders of so many images: no job starts, and none is awaited.
+    `endpointMaxFirst` enables that for folders up to a size: no job is started or waited for.
     """
     carried = load.images * assumptions.image_gb * prices.hosting_gb
     return month(prices, load, assumptions).batch - carried
 
 
 def machines(load: Load, assumptions: Assumptions) -> int:
-    """`transformInstanceCount` with which a folder is done an hour after its machines are up."""
+    """The `transformInstanceCount` that finishes a folder within an hour after the machines have
+    started.
+    """
     return max(1, min(100, ceil(load.folder_size / assumptions.rate / 3600)))
 
 

@@ -1,4 +1,4 @@
-"""Check whether a stage has everything it needs, and what it costs.
+"""Check whether a stage has everything it needs, and report what it costs.
 
 Read-only. A check that AWS refuses is reported as "not checked", never as "ok".
 """
@@ -42,12 +42,12 @@ class CheckResult:
 class CheckContext:
     stage: Stage
     image: str | None
-    """As it was given; else it is looked up in ECR."""
+    """The image that the user named; None to look it up in ECR."""
     client: Callable[[str], Any]
 
 
 def run_checks(context: CheckContext, names: Iterable[str] | None = None) -> Iterator[CheckResult]:
-    """Results of every check, or of those named; one that AWS refuses is `not checked`."""
+    """Run all checks, or those in `names`. A check that AWS refuses results in `not checked`."""
     for about in CHECKS if names is None else names:
         try:
             yield from CHECKS[about](context)
@@ -69,7 +69,7 @@ def _bucket(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _key(context: CheckContext) -> Iterator[CheckResult]:
-    """Is the customer's own key there, and does it let in who has to use it?"""
+    """Whether the customer managed key exists and its policy admits everyone who must use it."""
     arn = context.stage.kms_key()
     if arn is None:
         yield CheckResult(
@@ -123,7 +123,7 @@ IMAGES: tuple[tuple[Variant, str, State], ...] = (
     ("serve", "which serves the bundled model and models with OpenVINO files", "missing"),
     ("cpu", "which trains, and serves models without OpenVINO files", "note"),
 )
-"""Variant, what it is for, and what it is where ECR lacks it."""
+"""The variant, what it is for, and the state to report if it is missing in ECR."""
 
 
 def _image(context: CheckContext) -> Iterator[CheckResult]:
@@ -161,7 +161,9 @@ def _weights(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _transform(context: CheckContext) -> Iterator[CheckResult]:
-    """Of a stage that was deployed before GPUs were refused, or by another tool."""
+    """Whether transform jobs can run on the instance type. A deployment refuses GPUs today; an
+    earlier version or another tool may have deployed one.
+    """
     instance_type = _machines(context).transform_type
     try:
         check_transform(instance_type)
@@ -172,7 +174,9 @@ def _transform(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _quotas(context: CheckContext) -> Iterator[CheckResult]:
-    """What the documented steps need, a service at a time: one may be refused, or not be here."""
+    """The quotas that the documented steps need. One request per service: a service may refuse, or
+    be unavailable in the region.
+    """
     client: ServiceQuotasClient = context.client("service-quotas")
     needs = quotas.needs(_machines(context))
     for service in dict.fromkeys(need.service for need in needs):
@@ -187,7 +191,7 @@ def _quotas(context: CheckContext) -> Iterator[CheckResult]:
 def _service_quotas(
     client: "ServiceQuotasClient", service: Service, needs: list[QuotaNeed]
 ) -> Iterator[CheckResult]:
-    """Quotas to which no value was applied have the default one."""
+    """Compare quotas with needs. Quotas without an applied value have the default value."""
     names = {need.name for need in needs}
     applied = _listed(client, "list_service_quotas", service, names)
     absent = names - set(applied)
@@ -205,8 +209,8 @@ def _service_quotas(
 
 
 def _machines(context: CheckContext) -> StageMachines:
-    """As they are deployed: onFolder's environment says what jobs it starts. Before that, as
-    serverless.yml has them: quotas take days, so they are asked for first.
+    """The machines as deployed, from onFolder's environment; before the deployment, as in
+    serverless.yml, because quotas take days and are requested first.
     """
     functions = context.client("lambda")
     name = f"{context.stage.prefix}onFolder"
@@ -227,7 +231,7 @@ def _machines(context: CheckContext) -> StageMachines:
 
 
 def parameter_variable(name: str) -> str:
-    """`transformJobs` of serverless.yml as the functions' environment has it: TRANSFORM_JOBS."""
+    """The environment variable of a serverless.yml parameter: `transformJobs` is TRANSFORM_JOBS."""
     return re.sub("(?<!^)(?=[A-Z])", "_", name).upper()
 
 
@@ -243,7 +247,7 @@ def _listed(
     service: Service,
     names: set[str],
 ) -> dict[str, ListedQuota]:
-    paginator: Any = client.get_paginator(operation)  # the two answer alike
+    paginator: Any = client.get_paginator(operation)  # both operations respond alike
     return {
         quota["QuotaName"]: ListedQuota(quota["Value"], quota.get("QuotaCode"))
         for page in paginator.paginate(ServiceCode=service)
@@ -253,7 +257,9 @@ def _listed(
 
 
 def _concurrency(context: CheckContext) -> Iterator[CheckResult]:
-    """A function that gets no turn leaves its message invisible for up to 40 minutes."""
+    """Whether enough functions can run concurrently. The message of a throttled function stays
+    invisible for up to 40 minutes.
+    """
     functions = context.client("lambda")
     limits = functions.get_account_settings()["AccountLimit"]
     everything = limits["ConcurrentExecutions"]
@@ -309,7 +315,9 @@ def _endpoint(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _disks(context: CheckContext) -> Iterator[CheckResult]:
-    """An endpoint keeps the key, or the lack of one, that it came up with."""
+    """Whether the endpoint's disks use the key. An endpoint keeps the key, or none, that it was
+    created with.
+    """
     key = context.stage.kms_key()
     if key is None or has_local_storage(context.stage.endpoint_instance_type):
         return

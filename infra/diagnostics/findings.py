@@ -1,4 +1,4 @@
-"""Findings about a stage: a sentence for people, and facts for scripts."""
+"""Findings about a stage: each has a sentence for the user and facts for scripts."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 QUEUES = ("inbox", "backlog", "folder", "page")
 MAX_COUNTED = 100_000
-"""Images of a folder beyond these are not counted: that is 100 LISTs, a few seconds."""
+"""The most images of a folder that are counted: 100 LIST requests, which take a few seconds."""
 
 MAX_SHOWN = 10
 
@@ -45,7 +45,9 @@ class StatusFinding:
 
 @dataclass(frozen=True, slots=True)
 class StatusSources:
-    """Where findings come from: AWS's APIs alone, so that any stage can be inspected."""
+    """The clients that findings are read with. Only AWS APIs are used, so that any stage can be
+    inspected.
+    """
 
     stage: Stage
     bucket: Bucket
@@ -79,7 +81,7 @@ def of_endpoint(sources: StatusSources) -> StatusFinding:
 
 
 def of_queues(sources: StatusSources) -> Iterator[StatusFinding]:
-    """Queues by name; dead-letter queues only where they hold messages."""
+    """The queues, by name; dead-letter queues only if they contain messages."""
     for name in QUEUES:
         counts = _counts(sources, name)
         if counts is None:
@@ -101,7 +103,7 @@ def of_queues(sources: StatusSources) -> Iterator[StatusFinding]:
 
 
 def _counts(sources: StatusSources, name: str) -> tuple[int, int, int] | None:
-    """None where there is no such queue."""
+    """The counts of messages by state; None if the queue does not exist."""
     try:
         url = sources.sqs.get_queue_url(QueueName=sources.stage.queue(name))["QueueUrl"]
     except sources.sqs.exceptions.QueueDoesNotExist:
@@ -117,7 +119,7 @@ def _counts(sources: StatusSources, name: str) -> tuple[int, int, int] | None:
 
 
 def head_of(sources: StatusSources, key: str) -> ObjectHead | None:
-    """As the listing has it where HEAD does not show it, as it does not of SSE-C."""
+    """The object's head, from the listing if HEAD is denied, as it is for SSE-C objects."""
     try:
         return sources.bucket.head(key)
     except ClientError as error:
@@ -128,7 +130,7 @@ def head_of(sources: StatusSources, key: str) -> ObjectHead | None:
 
 
 def of_access(sources: StatusSources, key: str) -> Iterator[StatusFinding]:
-    """Whether the image can be read by who asks: the functions have roles of their own."""
+    """Whether the user's credentials can read the image. The functions have roles of their own."""
     denial = OtherObjects(sources.bucket).denial(key)
     if denial:
         yield StatusFinding("access", f"With your credentials: {denial.why}", {"why": denial.why})
@@ -149,7 +151,9 @@ def of_image(key: str, image: ObjectHead | None) -> StatusFinding:
 def of_answer(
     sources: StatusSources, key: str, image: ObjectHead | None, active: ActiveModel | None
 ) -> StatusFinding:
-    """`current`: the answer is for the image as it is now, whichever model gave it."""
+    """The result of an image. `current` in the facts: it is for the image's current version, by any
+    model.
+    """
     where = keys.result_key(key)
     stored = sources.bucket.read(where)
     if stored is None:
@@ -180,7 +184,7 @@ def _answer_text(answer: Classified | Rejected, by_active: bool) -> str:
 
 
 def of_run(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
-    """The open run and its jobs; where there is none, what the folder waits for."""
+    """The open run and its jobs; without a run, what the folder is waiting for."""
     stored = sources.bucket.read(keys.folder_file(scope, STATUS)) if scope.gathers else None
     status = json.loads(stored.body) if stored else None
     claimed = claim.read(sources.bucket, scope.token)
@@ -218,7 +222,7 @@ def _of_open_run(run: Run, status: Mapping[str, Any] | None) -> StatusFinding:
 
 
 def _of_jobs(sources: StatusSources, scope: Scope, run: Run) -> Iterator[StatusFinding]:
-    """The latest jobs of a run, the last one first."""
+    """The latest jobs of a run, newest first."""
     listing = sources.sagemaker.list_transform_jobs(
         NameContains=f"{sources.stage.prefix}{scope.slug}-{run.nonce}-",
         SortBy="CreationTime",
@@ -236,7 +240,7 @@ def _of_jobs(sources: StatusSources, scope: Scope, run: Run) -> Iterator[StatusF
 
 
 def of_folder(sources: StatusSources, scope: Scope) -> StatusFinding:
-    """How much of the folder has answers, counted in its listings."""
+    """How many images of the folder have results, counted in its listings."""
     listed = islice(sources.bucket.walk(keys.INBOX + scope.path), MAX_COUNTED)
     images = sum(isinstance(route(item.key), InFolder) for item in listed)
     written = islice(sources.bucket.walk(keys.OUTBOX + scope.path), MAX_COUNTED)
@@ -268,7 +272,7 @@ def of_open_runs(sources: StatusSources) -> Iterator[StatusFinding]:
 
 
 def of_jobs(sources: StatusSources) -> Iterator[StatusFinding]:
-    """Who waits for a transform job; nothing where nobody does."""
+    """The runs that wait for a transform job slot; nothing if none waits."""
     now = datetime.now(UTC)
     line = slots.waiting(sources.bucket, now, Limits())
     if line:

@@ -1,4 +1,4 @@
-"""The last log lines of a stage: files on this machine, or CloudWatch log streams on AWS."""
+"""The latest log lines of a stage: from files on this machine, or from CloudWatch Logs on AWS."""
 
 import os
 import time
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 RECENT_SECONDS = 3600
-"""How far back CloudWatch is read: older lines are rarely what somebody looks for."""
+"""How far back CloudWatch is read; older lines are rarely needed."""
 
 MAX_EVENTS = 10_000
-"""Of one log group: 10 pages."""
+"""The most events that are read of a log group: 10 pages."""
 
 
 class LogError(SortboxError):
-    """No log matches."""
+    """No log matches the name."""
 
 
 def stage_logs(stage: Stage, name: str, lines: int, follow: bool) -> Iterator[str]:
-    """Headed by each log's name, its last `lines` lines; with `follow`, then what is added.
+    """The last `lines` lines of each log, after a header with its name; with `follow`, also new
+    lines.
 
-    Raises LogError where no log has `name` in its name.
+    Raises LogError if no log has `name` in its name.
     """
     if stage == STAGE:
         return _of_files(_files(Place.named(os.environ), name), lines, follow)
@@ -40,7 +41,9 @@ def stage_logs(stage: Stage, name: str, lines: int, follow: bool) -> Iterator[st
 
 
 def _files(place: Place, name: str) -> list[Path]:
-    """The emulator's, which hold the functions' lines as well, then the containers'."""
+    """The log files of the emulator, which include the functions' lines, then those of the
+    containers.
+    """
     folders = (place.logs, place.state / "sagemaker" / "logs")
     logs = [log for folder in folders for log in sorted(folder.glob("*.log"))]
     matching = [log for log in logs if name.lower() in log.name.lower()]
@@ -61,7 +64,7 @@ def _of_files(files: list[Path], lines: int, follow: bool) -> Iterator[str]:
         time.sleep(POLL_SECONDS)
         for path, end in ends.items():
             with path.open(errors="replace") as log:
-                log.seek(min(end, path.stat().st_size))  # a log that was begun anew is read anew
+                log.seek(min(end, path.stat().st_size))  # a truncated log is read anew
                 yield from (line.rstrip("\n") for line in log)
                 ends[path] = log.tell()
 
@@ -92,7 +95,7 @@ def _of_groups(
 
 
 def _events(client: "CloudWatchLogsClient", group: str, since: int) -> Iterator[tuple[int, str]]:
-    """Time in milliseconds and text, oldest first."""
+    """Pairs of a time in milliseconds and a text, oldest first."""
     pages = client.get_paginator("filter_log_events").paginate(
         logGroupName=group,
         startTime=since,

@@ -1,4 +1,4 @@
-"""What `status` shows: where an image or a folder is, and what it waits for."""
+"""What `status` shows: the state of an image or a folder, and what it is waiting for."""
 
 import json
 from collections import Counter, deque
@@ -25,7 +25,9 @@ from infra.diagnostics.findings import StatusFinding, StatusSources
 
 
 def explain(sources: StatusSources, key: str) -> Iterator[StatusFinding]:
-    """From the thing itself outwards; ends where the answer is found."""
+    """The findings on a key, from the object itself to the queues; ends when its state is
+    explained.
+    """
     match route(f"{key}x" if key.endswith("/") else key):
         case Ignored(reason):
             yield StatusFinding("road", f"{key} is ignored: {reason}.", {"road": "ignored"})
@@ -53,7 +55,9 @@ def everything(sources: StatusSources) -> Iterator[StatusFinding]:
 
 
 def _is_left_to_job(sources: StatusSources, image: Listed) -> bool:
-    """Of a size that some endpoints take: onUpload notes the singles that its endpoint does not."""
+    """Whether a transform job classifies a single image of this size. For sizes that only some
+    endpoints accept, onUpload has recorded the images that its endpoint does not.
+    """
     if image.size > LARGE_BODY_BYTES:
         return True
     return (
@@ -97,7 +101,9 @@ KINDS = {"renewal": "reclassification", "unanswered": "search for unanswered ima
 
 
 def of_sweeps(bucket: Bucket) -> Iterator[StatusFinding]:
-    """Nothing where there has never been one. Lists what sweeps left: some four keys each."""
+    """The reclassification that runs, and the last change report; nothing if there was none. It
+    lists the objects that reclassifications have left: about four keys each.
+    """
     claimed = claim.read(bucket, RECLASSIFICATION)
     if claimed is not None:
         yield _of_live(bucket, claimed.run)
@@ -129,16 +135,18 @@ def _progress(progress: dict[str, Any]) -> str:
 
 
 MAX_ERROR_LINES = 100_000
-"""Lines of errors that are read; a folder may have more."""
+"""The most error lines that are read; a folder may have more."""
 
 MAX_PROGRESS_PAGES = 200
-"""Pages of the last run that are looked through for rows without an answer: 100,000 rows."""
+"""The most pages of the last run that are searched for rows without a result: 100,000 rows."""
 
 MAX_SHOWN = 5
 
 
 def of_left_out(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
-    """A finding for each reason, with how many there are and the first; nothing where none are."""
+    """One finding per reason, with the number of images and the first ones; nothing if none is left
+    out.
+    """
     yield from _rejected(sources, scope)
     yield from _unanswered(sources, scope)
 
@@ -161,7 +169,9 @@ def _rejected(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
 
 
 def _unanswered(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
-    """By the last pages of the last run: what an attempt could not do, a later one may have."""
+    """Images without a result, from the last pages of the last run; a later attempt may have
+    classified an image that an earlier one did not.
+    """
     document = sources.bucket.read(keys.folder_file(scope, STATUS))
     status: dict[str, Any] = json.loads(document.body) if document else {}
     if status.get("state") != "failed":

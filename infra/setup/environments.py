@@ -4,14 +4,14 @@ Runs before anything is installed, on any Python that Sortbox supports: standard
 Packages installed on the machine are neither used nor changed. Existing caches of uv and npm are
 used; if there are none, none is left behind.
 
-.venv               Sortbox, from infra/tools/laptop.txt, less what infra/setup/trim.py names;
-                    from requirements.txt where training or `make` has asked for it, which holds
-                    the same versions and more, whole
-.local/cloud-venv   the emulator, from infra/local/requirements.txt
-node_modules        osls, from package-lock.json
-.local/node         Node, where the machine has none or an old one
-.local/uv           uv, where the machine has none; `make` keeps it, a command removes it again
-.local/python       a Python for training, where those of the machine are too new
+    .venv               Sortbox, from infra/tools/laptop.txt, less what infra/setup/trim.py names;
+                        from requirements.txt once training or `make` has needed it, which holds
+                        the same versions and more, complete
+    .local/cloud-venv   the emulator, from infra/local/requirements.txt
+    node_modules        osls, from package-lock.json
+    .local/node         Node, if the machine has none or an old one
+    .local/uv           uv, if the machine has none; `make` keeps it, a command removes it again
+    .local/python       a Python for training, if those of the machine are too new
 
 Every installed file is verified against a hash in a lock file. A registry or a proxy can therefore
 withhold a package, but cannot replace it.

@@ -1,1 +1,1 @@
-"""The acceptance run: steps that prove a whole stage in an account, and the report on them."""
+"""The acceptance run: steps that test a whole stage in an account, and the report on them."""

@@ -1,4 +1,4 @@
-"""Steps that look at the account only: who, where, and what it may have. Nothing is made."""
+"""Steps that only read the account: identity, region and quotas. They create nothing."""
 
 from infra.diagnostics.doctor import CheckContext, run_checks
 from infra.verify.step import Site, Step, StepFailed, Usage, require
@@ -42,7 +42,9 @@ def identity(site: Site) -> str:
 
 
 def region(site: Site) -> str:
-    """Each service's client, for a setting of a profile may move one of them alone."""
+    """Each service's client is checked, because a profile can set the region of a single
+    service.
+    """
     regions = {site.client(name).meta.region_name for name in ("s3", "sagemaker", "cloudformation")}
     if len(regions) != 1:
         raise StepFailed(f"the services are in different regions: {', '.join(sorted(regions))}.")

@@ -1,4 +1,4 @@
-"""Steps that a user's images take: singles, a folder, odd names, and all of them once more."""
+"""Steps that classify images as users do: singles, a folder, odd names, and all of them again."""
 
 import json
 from collections import Counter
@@ -40,7 +40,7 @@ class InboxFile:
     key: str
     body: bytes
     labels: frozenset[str] = frozenset()
-    """What a person would accept; none: any label."""
+    """The labels that a person would accept; empty: any label."""
 
 
 def steps() -> list[Step]:
@@ -127,7 +127,9 @@ def odd_keys(site: Site) -> str:
 
 
 def everything_again(site: Site) -> str:
-    """Our images are the only ones here: the stage is the run's own."""
+    """Reclassify all images. Only the run's own images are affected, because the stage is
+    its own.
+    """
     desk = Reclassifier.of(site.stage)
     scope, prices = reclassify.scope_of(INBOX), load_prices()
     assumptions = Assumptions(instance=desk.context.resources.type)
@@ -147,8 +149,10 @@ def everything_again(site: Site) -> str:
 def answers(
     site: Site, uploads: list[InboxFile], minutes: float, folder: str | None = None
 ) -> list[Result]:
-    """Upload, and wait for the answer to each as it is now; for the folder's end, where one is
-    named. Raises StepFailed for a label that nobody would accept.
+    """Upload files and wait for the result of each current version; with `folder`, for the folder's
+    end.
+
+    Raises StepFailed if a label is not acceptable.
     """
     bucket = site.bucket
     versions = {upload.key: _put(bucket, upload) for upload in uploads}
@@ -178,7 +182,9 @@ def _put(bucket: Bucket, upload: InboxFile) -> Version:
 
 
 def _read(bucket: Bucket, key: str, version: Version) -> Result | None:
-    """The answer to this very upload: an earlier one of the same bytes has another version."""
+    """The result of this upload. A result of an earlier upload of the same bytes has another
+    version.
+    """
     stored = bucket.read(keys.result_key(key))
     answer = result.from_json(stored.body) if stored else None
     return answer if answer and answer.source.version.is_same(version) else None

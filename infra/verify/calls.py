@@ -12,7 +12,7 @@ API_CALL = "API_CALL"
 
 
 class CallRecorder(BaseHistoryHandler):
-    """`operations`: such as `s3:PutObject`, by botocore's names."""
+    """`operations`: names by botocore, such as `s3:PutObject`."""
 
     def __init__(self, operations: Iterable[str]) -> None:
         self.operations = set(operations)
@@ -23,7 +23,7 @@ class CallRecorder(BaseHistoryHandler):
 
 
 def start_recording(operations: Iterable[str] = ()) -> CallRecorder:
-    """Until this process ends; `operations` were recorded before."""
+    """Record until this process ends. `operations` are those recorded earlier."""
     recorder, history = CallRecorder(operations), get_global_history_recorder()
     history.add_handler(recorder)
     history.enable()

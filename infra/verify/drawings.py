@@ -1,4 +1,4 @@
-"""A small data set to learn: drawn shapes, the same at every run."""
+"""A small data set to train on: drawn shapes, the same in every run."""
 
 import io
 from pathlib import Path
@@ -9,11 +9,13 @@ from PIL import Image, ImageDraw
 SHAPES = ("circles", "squares", "stripes")
 SIDE = 160
 SPLITS = {"train": 8, "validation": 4, "test": 6}
-"""Images of each class, by split."""
+"""Images per class, by split."""
 
 
 def write(root: Path) -> Path:
-    """As `./sortbox train` takes it: a folder a split, and in each a folder a class."""
+    """Write the data set as `./sortbox train` expects it: a folder per split, with a folder per
+    class.
+    """
     for split, count in SPLITS.items():
         for shape in SHAPES:
             folder = root / split / shape
@@ -24,7 +26,7 @@ def write(root: Path) -> Path:
 
 
 def draw(shape: str, which: str) -> bytes:
-    """A JPEG; the same for the same word."""
+    """A JPEG of the shape; the same `which` gives the same image."""
     random = Random(f"{shape} {which}")
     image = Image.new("RGB", (SIDE, SIDE), _color(random, 170, 255))
     pen = ImageDraw.Draw(image)

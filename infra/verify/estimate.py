@@ -1,4 +1,4 @@
-"""What an acceptance run takes on AWS and costs at most, before anything starts."""
+"""What an acceptance run uses on AWS and its maximum cost, computed before anything starts."""
 
 from collections.abc import Sequence
 
@@ -7,24 +7,24 @@ from infra.diagnostics.cost import Prices
 from infra.verify.step import Step, Usage
 
 MOST_DOLLARS = 3.0
-"""A run that could cost more is refused."""
+"""A run that could cost more US dollars is refused."""
 
 OTHER_DOLLARS = 0.05
-"""Requests, storage, logs and functions of one run; each is below a cent."""
+"""The cost of a run's requests, storage, logs and functions; each is below a cent."""
 
 
 class TooExpensiveError(SortboxError):
-    """The run could cost more than it may."""
+    """The run could cost more than the limit."""
 
 
 def cost(prices: Prices, usage: Usage, instance_type: str, minutes: float) -> float:
-    """Of a step that takes so many minutes."""
+    """The cost of a step that takes this many minutes, in US dollars."""
     build = prices.build_minute if usage.is_build else 0.0
     return minutes * (usage.machines * prices.hour(instance_type) / 60 + build)
 
 
 def most(prices: Prices, steps: Sequence[Step], instance_type: str) -> float:
-    """Where every step takes as long as it may. Raises TooExpensiveError."""
+    """The cost if every step takes its maximum time. Raises TooExpensiveError."""
     total = OTHER_DOLLARS + sum(
         cost(prices, step.usage, instance_type, step.usage.most_minutes) for step in steps
     )

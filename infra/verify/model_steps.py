@@ -1,4 +1,4 @@
-"""Steps about the models that answer after a promotion: rollback, and alarms that stay quiet."""
+"""Steps about the active model after a promotion: rollback, and alarms that do not ring."""
 
 import re
 
@@ -57,5 +57,5 @@ def alarms(site: Site) -> str:
 
 
 def alarm_names() -> set[str]:
-    """Of the template, without the stage's prefix."""
+    """The names of the template's alarms, without the stage's prefix."""
     return set(re.findall(r"AlarmName: sortbox-\$\{sls:stage\}-(\S+)", ALARMS.read_text()))

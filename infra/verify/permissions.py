@@ -1,7 +1,7 @@
-"""The smallest policy for the person who deploys, trains, promotes and verifies.
+"""The smallest IAM policy for the user who deploys, trains, promotes and verifies.
 
-It is derived: from the operations that an acceptance run called (calls.json), from the types of the
-resources in the templates, which CloudFormation makes with the person's own rights, and from what
+It is derived from the operations that an acceptance run called (calls.json), from the types of the
+resources in the templates, which CloudFormation creates with the user's permissions, and from what
 osls and the build of the image call. IAM names an action after its operation; S3 and a few others
 differ (docs.aws.amazon.com/service-authorization/latest/reference).
 """
@@ -14,7 +14,7 @@ from typing import Any
 CALLS = Path(__file__).with_name("calls.json")
 
 PREFIXES = {"service-quotas": "servicequotas", "sagemaker-runtime": "sagemaker"}
-"""What IAM calls a service, where botocore has another name."""
+"""The IAM prefix of a service that botocore names differently."""
 
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "sts:GetCallerIdentity": (),  # "No permissions are required"
@@ -30,7 +30,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     "sagemaker:CreateModel": ("sagemaker:CreateModel", "sagemaker:AddTags", "iam:PassRole"),
     "sagemaker:CreateTrainingJob": ("sagemaker:CreateTrainingJob", "iam:PassRole"),
 }
-"""Actions of an operation whose name is not its only action's."""
+"""The actions of operations that need others than the action of the same name."""
 
 OSLS = (
     *("cloudformation:CreateChangeSet", "cloudformation:DescribeChangeSet"),
@@ -39,8 +39,8 @@ OSLS = (
     *("cloudformation:ListStackResources", "cloudformation:ValidateTemplate"),
     *("s3:ListBucket", "s3:PutObject", "lambda:GetFunction"),
 )
-"""What osls, a program of Node, calls to deploy the functions: seen at the local cloud's door, and
-the deletion of a change set that changes nothing (osls/lib/plugins/aws/lib/update-stack.js)."""
+"""What osls, which runs in Node, calls to deploy the functions: as recorded at the local cloud, and
+the deletion of a change set without changes (osls/lib/plugins/aws/lib/update-stack.js)."""
 
 SOMETIMES = (
     *("cloudformation:UpdateStack", "s3:AbortMultipartUpload"),
@@ -48,14 +48,14 @@ SOMETIMES = (
     "sagemaker:StopHyperParameterTuningJob",
     "servicequotas:ListAWSDefaultServiceQuotas",
 )
-"""What a run that meets no trouble does not call: a later deployment, an upload that breaks off,
-the end of what still runs, a quota to which no value was applied."""
+"""Operations that a successful run does not call: updating a deployment, aborting an upload,
+stopping jobs, and reading a quota without an applied value."""
 
 IMAGE = (
     *("codebuild:StartBuild", "codebuild:BatchGetBuilds"),
     *("ecr:DescribeImages", "ecr:DescribeRepositories"),
 )
-"""What infra/stacks/image.py calls; the local cloud has no use for it."""
+"""What infra/stacks/image.py calls; the local cloud does not need it."""
 
 RESOURCES: Mapping[str, tuple[str, ...]] = {
     "AWS::CloudWatch::Alarm": (
@@ -120,7 +120,7 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
         *("scheduler:DeleteSchedule", "iam:PassRole"),
     ),
 }
-"""What CloudFormation calls in the person's name to make, change, read and delete a resource."""
+"""What CloudFormation calls on the user's behalf to create, update, read and delete a resource."""
 
 EVERYWHERE = frozenset(
     {
@@ -132,7 +132,8 @@ EVERYWHERE = frozenset(
         *("cloudwatch:DescribeAlarms", "sagemaker:Search"),
     }
 )
-"""Actions that no ARN of ours narrows; so are all of Service Quotas, and SageMaker's lists."""
+"""Actions that cannot be restricted to ARNs of Sortbox. All of Service Quotas and SageMaker's list
+operations are too."""
 
 OURS: Mapping[str, tuple[str, ...]] = {
     "cloudformation": ("arn:aws:cloudformation:*:*:stack/sortbox-*",),
@@ -156,14 +157,14 @@ OURS: Mapping[str, tuple[str, ...]] = {
     "sns": ("arn:aws:sns:*:*:sortbox-*",),
     "sqs": ("arn:aws:sqs:*:*:sortbox-*",),
 }
-"""What Sortbox's resources are called."""
+"""ARN patterns of Sortbox's resources, by service."""
 
 MOST_CHARACTERS = 6144
-"""Of a managed policy, white space not counted (IAM's quotas)."""
+"""The limit of a managed policy, not counting white space (IAM quotas)."""
 
 
 def recorded() -> tuple[str, ...]:
-    """Operations that an acceptance run called, as botocore names them."""
+    """The operations that an acceptance run called, with botocore's names."""
     return tuple(json.loads(CALLS.read_text()))
 
 
@@ -176,14 +177,16 @@ def actions_of(operation: str) -> tuple[str, ...]:
 
 
 def actions() -> frozenset[str]:
-    """All that a person needs."""
+    """All actions that the user needs."""
     called = [action for operation in recorded() for action in actions_of(operation)]
     made = [action for needed in RESOURCES.values() for action in needed]
     return frozenset([*called, *made, *OSLS, *SOMETIMES, *IMAGE])
 
 
 def policy() -> dict[str, Any]:
-    """A statement a service, then one for what cannot be narrowed."""
+    """The policy document: one statement per service, then one for actions that cannot be
+    restricted.
+    """
     needed = actions()
     anywhere = {action for action in needed if _is_anywhere(action)}
     statements = [

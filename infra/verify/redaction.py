@@ -1,6 +1,7 @@
-"""What a report must not hold, because people attach it to an issue: whose account this is.
+"""Remove from a report what identifies the account, because users attach reports to issues.
 
-The one place that decides. Everything that is written goes through `Redaction.document`.
+This is the only place that decides what is removed. Everything that is written passes through
+`Redaction.document`.
 """
 
 import re
@@ -14,15 +15,15 @@ PATTERNS = (
     (re.compile(r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{12,}\b"), "<key>"),
     (re.compile(r"(?<![0-9A-Za-z])\d{4}-?\d{4}-?\d{4}(?![0-9A-Za-z])"), "<account>"),
 )
-"""ARNs, ECR's registries, our buckets, ids of keys and of users, account ids."""
+"""ARNs, ECR registries, Sortbox's buckets, key ids, user ids and account ids."""
 
 LEAST_CHARACTERS = 4
-"""A shorter secret would take letters out of innocent words."""
+"""Shorter secrets are ignored: they would match parts of ordinary words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """`secrets`: values of this very run, such as the secret access key and the user's name."""
+    """`secrets`: values of this run, such as the secret access key and the user's name."""
 
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
@@ -35,7 +36,7 @@ class Redaction:
         return text
 
     def document(self, value: Any) -> Any:
-        """The same with every text in it redacted, names of members too."""
+        """A copy of a JSON document with every text redacted, including names of members."""
         match value:
             case str():
                 return self.text(value)
@@ -47,7 +48,7 @@ class Redaction:
 
 
 def of_credentials(session: Any) -> Redaction:
-    """`session`: a boto3 session. Raises what botocore raises where nobody is signed in."""
+    """`session`: a boto3 session. Raises botocore's error if there are no valid credentials."""
     identity = session.client("sts").get_caller_identity()
     secrets = [identity["Account"], identity["UserId"], identity["Arn"]]
     credentials = session.get_credentials()

@@ -1,4 +1,4 @@
-"""verify.json and verify.html: what was requested, expected and observed, for an issue."""
+"""Write verify.json and verify.html, to attach to an issue: requested, expected and observed."""
 
 import json
 import platform
@@ -23,7 +23,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`place` is where it ran: AWS's region, or the local cloud, which costs nothing."""
+    """`place` is where it ran: the AWS region, or the local cloud, which costs nothing."""
 
     place: str
     is_billed: bool
@@ -32,7 +32,7 @@ class Report:
     results: Sequence[StepResult]
     clean_up: Sequence[StepResult]
     operations: Collection[str] = ()
-    """Of AWS, as they were called: they say which permissions are needed."""
+    """The AWS operations that were called, from which the needed permissions follow."""
 
     @property
     def has_passed(self) -> bool:
@@ -80,7 +80,7 @@ class Report:
 
 
 def write(report: Report, prices: Prices, redaction: Redaction, folder: Path) -> tuple[Path, ...]:
-    """The paths of the two files, which hold nothing that says whose account it was."""
+    """Write the two files, redacted; returns their paths."""
     document = redaction.document(report.document(prices))
     folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / "verify.html", folder / "verify.json"

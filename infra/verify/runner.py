@@ -1,7 +1,7 @@
-"""Runs the steps in order, each once its needs have passed, and then the clean-up.
+"""Run the steps in order, each after the steps that it needs have passed, then the clean-up.
 
-A step that fails ends neither the run nor the clean-up: what depends on it is `not run`, the rest
-goes on. Ctrl-C ends the run at once, and its state is there for the next one.
+A failed step ends neither the run nor the clean-up: steps that depend on it are `not run`, the
+others continue. Ctrl-C ends the run at once, and its state is kept so that the next run resumes.
 """
 
 import time
@@ -16,11 +16,11 @@ from infra.verify.state import RunState
 from infra.verify.step import Site, Step, StepResult
 
 Explain = Callable[[Exception], str | None]
-"""The sentence for an error that a person or AWS caused."""
+"""The message for an error that is caused by the user or AWS; None for another error."""
 
 
 class Reporter(Protocol):
-    """Shows the run to a person: a line a step."""
+    """Shows the progress to the user, one line per step."""
 
     def begin(self, name: str) -> None: ...
 
@@ -40,10 +40,12 @@ class Runner:
     explain: Explain
     save: Callable[[RunState], None]
     forget: Callable[[], None]
-    """Nothing is left to resume."""
+    """Deletes the saved state, so that no run resumes from it."""
 
     def run(self, steps: Sequence[Step], state: RunState) -> list[StepResult]:
-        """One result a step. `state` is saved after each that passed."""
+        """Run the steps; returns one result per step. `state` is saved after each step that
+        passed.
+        """
         results: dict[str, StepResult] = {}
         for step in steps:
             self.watch.begin(step.name)
@@ -55,7 +57,7 @@ class Runner:
         return list(results.values())
 
     def clean_up(self, clean_ups: Sequence[CleanUp]) -> list[StepResult]:
-        """Each is tried, whatever became of the others."""
+        """Run all clean-ups, even if some of them fail."""
         if clean_ups:
             self.forget()
         results = []
@@ -69,7 +71,9 @@ class Runner:
     def run_and_clean_up(
         self, steps: Sequence[Step], clean_ups: Sequence[CleanUp], state: RunState
     ) -> tuple[list[StepResult], list[StepResult]]:
-        """Whatever ends the run, the clean-up follows; only after Ctrl-C everything stays."""
+        """Run the steps, then the clean-ups, even after an unexpected error. After Ctrl-C nothing
+        is cleaned up.
+        """
         try:
             results = self.run(steps, state)
         except KeyboardInterrupt:

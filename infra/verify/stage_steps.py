@@ -1,4 +1,4 @@
-"""Steps that make the stage and remove it. What is not this run's is never touched."""
+"""Steps that create and remove the stage. They never touch what this run did not create."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,14 +19,14 @@ from infra.verify.step import KEY_PREFIX, Site, Step, StepFailed, Usage, require
 ENDPOINT_MINUTES = 2.0
 
 BEFORE_DATA = ("deploy/", keys.WORK)
-"""What a deployment alone puts into the bucket."""
+"""The prefixes that a deployment alone writes to the bucket."""
 
 MARKER = f"{keys.WORK}verify.txt"
-"""Names the run that made the stage."""
+"""The object with the id of the run that created the stage."""
 
 
 class NotOurStageError(StepFailed):
-    """The stage is somebody's: nothing of it was touched."""
+    """The stage was not created by this run; nothing was changed."""
 
 
 def steps(state: RunState) -> list[Step]:
@@ -67,9 +67,9 @@ def steps(state: RunState) -> list[Step]:
 
 
 def resume(site: Site, state: RunState) -> RunState:
-    """Where the run goes on from: its beginning, where its stage was removed meanwhile.
+    """The state to resume from, without passed steps if the stage does not exist any more.
 
-    Raises NotOurStageError where the stage, or its bucket, stands and this run made neither.
+    Raises NotOurStageError if the stage or its bucket exists and was not created by this run.
     """
     stage = site.stage
     bucket, cloudformation = _bucket(site), site.client("cloudformation")
@@ -104,7 +104,7 @@ def bundled_model(site: Site) -> str:
 
 
 def doctor(site: Site) -> str:
-    """Once the endpoint is in service: it may come back up where a run is resumed."""
+    """Run the doctor when the endpoint is in service, which takes time if a run is resumed."""
     name, sagemaker = site.stage.endpoint, site.client("sagemaker")
 
     def is_settled() -> bool | None:
@@ -117,7 +117,7 @@ def doctor(site: Site) -> str:
 
 
 def clean_ups(run: str) -> list[CleanUp]:
-    """In this order: what bills by the hour comes first, what holds data last."""
+    """The clean-ups in order: what is billed by the hour first, what holds data last."""
     parts = [CleanUp(name, partial(_remove, act)) for name, act in remove.PARTS]
     return [*parts, CleanUp("bucket and queues", lambda site: _remove_storage(site, run))]
 
@@ -128,7 +128,7 @@ def _remove(act: Callable[[Stage], None], site: Site) -> str:
 
 
 def _remove_storage(site: Site, run: str) -> str:
-    """Only the run's own bucket, and only if nobody has put anything beside what the run put."""
+    """Delete the run's own bucket, if it contains nothing but what the run wrote."""
     bucket = _bucket(site)
     if bucket is not None and not _is_ours(site, bucket, run):
         raise NotOurStageError(
@@ -141,14 +141,18 @@ def _remove_storage(site: Site, run: str) -> str:
 
 
 def _bucket(site: Site) -> str | None:
-    """The stage's, by its name: it may have outlived its stack."""
+    """The stage's bucket, by its name, because it may exist without its stack; None if there is
+    none.
+    """
     account = site.client("sts").get_caller_identity()["Account"]
     s3 = site.client("s3")
     return remove.find_bucket(s3, site.stage, account, s3.meta.region_name)
 
 
 def _is_ours(site: Site, name: str, run: str) -> bool:
-    """Whether the run named itself in it; before it came to that, whether it holds no data yet."""
+    """Whether the bucket belongs to this run: it has the run's marker and no other uploads. Without
+    a marker, whether the bucket contains no data yet.
+    """
     bucket = Bucket(site.client("s3"), name)
     stored = bucket.read(MARKER)
     if stored is None:

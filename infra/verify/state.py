@@ -1,4 +1,4 @@
-"""How far an acceptance run has come: one file on this machine, for the next run to go on from."""
+"""The progress of an acceptance run: one file on this machine, from which the next run resumes."""
 
 import json
 import secrets
@@ -10,14 +10,14 @@ from infra.verify.step import StepResult
 
 
 class StateError(SortboxError):
-    """The file cannot be read."""
+    """The state file cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """`where`: a digest of account and region, so that a run resumes in its own account only.
+    """`where`: a digest of account and region, so that a run resumes in the same account only.
 
-    `is_ours`: this run is about to make the stage, or has made it.
+    `is_ours`: this run has created the stage or is about to.
     """
 
     run: str
@@ -25,7 +25,7 @@ class RunState:
     is_ours: bool = False
     passed: dict[str, StepResult] = field(default_factory=dict)
     operations: tuple[str, ...] = ()
-    """Of AWS, as the run has called them so far."""
+    """The AWS operations that the run has called so far."""
 
     def with_result(self, result: StepResult) -> "RunState":
         if result.state != "passed":
@@ -38,7 +38,7 @@ class StateFile:
     path: Path
 
     def read(self, where: str) -> RunState:
-        """A new run's state where there is none of this account. Raises StateError."""
+        """Read the state; a new one if there is none for this account. Raises StateError."""
         try:
             document = json.loads(self.path.read_text())
             results = {name: StepResult(**result) for name, result in document["passed"].items()}
@@ -58,7 +58,7 @@ class StateFile:
         return state if state.where == where else RunState(secrets.token_hex(5), where)
 
     def write(self, state: RunState) -> None:
-        """Whole or not at all."""
+        """Write the file atomically."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         written = self.path.with_suffix(".part")
         written.write_text(json.dumps(asdict(state), indent=1))

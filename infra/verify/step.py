@@ -1,4 +1,4 @@
-"""What a step of the acceptance run is, and what it gets to work with."""
+"""A step of the acceptance run, and the site that it works on."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,18 +17,18 @@ T = TypeVar("T")
 State = Literal["passed", "failed", "not run"]
 
 KEY_PREFIX = "verify"
-"""What every name of ours below `inbox/` begins with."""
+"""The prefix of all names of the run below `inbox/`."""
 
 
 class StepFailed(SortboxError):
-    """What was observed in place of what a step expects, and what to do about it."""
+    """A step observed something unexpected; the message says what, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a step takes on AWS. `machines` run while it does: the endpoint's, and those of a job.
+    """The AWS resources of a step. `machines` run during it: the endpoint's, and those of a job.
 
-    `most_minutes` is where it gives up, so it bounds what the step can cost.
+    The step fails after `most_minutes`, which therefore bounds its cost.
     """
 
     minutes: float
@@ -39,16 +39,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The stage under test, and where everything else comes from."""
+    """The stage under test, and what the steps need to work on it."""
 
     stage: Stage
     client: Callable[[str], Any]
     image_for: Callable[[Variant], str]
-    """The URI of the container's image, by digest; it is built where it is missing."""
+    """Returns the URI, by digest, of the container image; builds it if it is missing."""
     bundled: Callable[[], Path]
-    """The bundled model's archive."""
+    """Returns the path of the bundled model's archive."""
     folder: Path
-    """For files of this run, on this machine."""
+    """A folder on this machine for files of this run."""
     poll_seconds: float = 2.0
 
     @property
@@ -56,7 +56,9 @@ class Site:
         return Bucket(self.client("s3"), self.stage.bucket)
 
     def wait(self, look: Callable[[], T | None], what: str, minutes: float) -> T:
-        """What `look` returns once it is not None. Raises StepFailed after `minutes`."""
+        """Poll `look` until it returns a value that is not None. Raises StepFailed after
+        `minutes`.
+        """
         end = time.monotonic() + minutes * 60
         while (result := look()) is None:
             if time.monotonic() > end:
@@ -70,7 +72,9 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`act` returns what it observed, or raises. `is_repeated`: a resumed run does it again."""
+    """`act` returns what it observed, or raises. With `is_repeated`, a resumed run repeats the
+    step.
+    """
 
     name: str
     requested: str
@@ -90,7 +94,9 @@ class StepResult:
 
 
 def require(results: Sequence[CheckResult]) -> str:
-    """The sentences of the doctor's results. Raises StepFailed for the first that is missing."""
+    """The sentences of the doctor's results. Raises StepFailed for the first one that is
+    missing.
+    """
     for result in results:
         if result.state == "missing":
             raise StepFailed(f"{result.sentence}.")
