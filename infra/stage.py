@@ -40,7 +40,6 @@ class Stage:
 
     def __post_init__(self) -> None:
         # Part of the name of every transform job, which has at most 63 characters.
-        # Part of every transform job's name, and 63 characters have to hold them all.
         if not re.fullmatch(r"[a-z0-9]{1,8}", self.name):
             raise StageError(f"a stage is 1 to 8 of a-z and 0-9, not {self.name!r}")
         if self.name == NOT_A_STAGE:

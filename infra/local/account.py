@@ -1,4 +1,4 @@
-"""The account of a local cloud: what a client needs to reach it, and the key that it signs with."""
+"""The account of a local cloud: its endpoint settings and the access key of its owner."""
 
 import json
 import secrets
@@ -19,9 +19,10 @@ KEY_ID_CHARACTERS = string.ascii_uppercase + "234567"
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """Of the cloud's owner, who may do everything in it: its functions run with this user's rights.
+    """The access key of the cloud's owner, who has all permissions: its functions run with this
+    user's rights.
 
-    Another one in each cloud, for as long as its folder lives.
+    Each cloud has its own key, which is kept until its folder is deleted.
     """
 
     access_key_id: str
@@ -29,7 +30,9 @@ class AccessKey:
 
     @classmethod
     def of(cls, place: Place) -> "AccessKey":
-        """Made where there is none yet, by one command at a time."""
+        """Read the key, or create it. A lock prevents that two commands create it at the
+        same time.
+        """
         try:
             return cls(**json.loads(place.keys.read_text()))
         except FileNotFoundError:
@@ -46,7 +49,7 @@ CONFIG = """\
 s3 =
     signature_version = s3v4
 """
-"""Some clients sign URLs by Signature Version 2 unless they are told, which the cloud refuses."""
+"""By default some clients sign URLs with Signature Version 2, which the local cloud rejects."""
 
 
 def client_environment(place: Place, ports: Ports) -> dict[str, str]:
@@ -67,13 +70,15 @@ def client_environment(place: Place, ports: Ports) -> dict[str, str]:
 
 
 def environment(place: Place, ports: Ports, ours: Mapping[str, str]) -> dict[str, str]:
-    """Our environment, pointed at the local cloud: a person's own profile never reaches it."""
+    """`ours`, changed to use the local cloud only, so that the user's own AWS profile has no
+    effect.
+    """
     without_aws = {name: value for name, value in ours.items() if not name.startswith("AWS_")}
     return without_aws | client_environment(place, ports)
 
 
 def exports(place: Place, ports: Ports) -> str:
-    """The same for a shell, to be sourced."""
+    """The same variables as shell exports, to be sourced."""
     variables = client_environment(place, ports)
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     return "\n".join(["unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN", *lines, ""])

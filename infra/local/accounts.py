@@ -1,9 +1,9 @@
-"""The kinds of account that a local cloud can be, from accounts.json: what AWS lets each have.
+"""The kinds of account that a local cloud can simulate, from accounts.json: their quotas and rates.
 
-`fresh` is an account of yesterday: no machines of SageMaker, ten functions at once
+`fresh` is a new account: no SageMaker instances, ten concurrent functions
 (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: "New AWS accounts have reduced
 concurrency"; docs.aws.amazon.com/general/latest/gr/sagemaker.html has the quotas of 0).
-`established` has asked for its machines.
+`established` has had its quotas raised.
 """
 
 import json
@@ -20,15 +20,15 @@ ESTABLISHED = "established"
 class Account:
     kind: str
     functions: int | None
-    """How many may run at once; None: as many as the machine's memory holds."""
+    """The concurrency limit of functions; None: only this machine's memory limits it."""
     quotas: Mapping[str, int]
-    """By pattern of the name that Service Quotas shows; the first that matches counts."""
+    """Values by pattern of the quota's name in Service Quotas; the first match applies."""
     rates: Mapping[str, float]
     """Requests a second to SageMaker, by pattern of the operation."""
 
     @classmethod
     def named(cls, name: str, file: Path = FILE) -> "Account":
-        """Raises KeyError for a kind that the file does not describe."""
+        """The kind of account with this name. Raises KeyError if the file does not define it."""
         described = json.loads(file.read_text())[name]
         return cls(name, described["concurrent functions"], described["quotas"], described["rates"])
 

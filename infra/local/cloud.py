@@ -1,4 +1,4 @@
-"""A whole cloud on this machine: start it, stop it, use it."""
+"""Start, stop and use a whole cloud on this machine."""
 
 import hashlib
 import os
@@ -29,7 +29,8 @@ Say = Callable[[str], None]
 
 STOP_SECONDS = supervisor.DRAIN_SECONDS + supervisor.SAVE_SECONDS + 5
 ORPHAN_SECONDS = 15
-"""What is left of a cloud whose supervisor was killed ends within a leash's grace, or two."""
+"""How long to wait for the rest of a cloud whose supervisor was killed: its leashes end it within
+one or two grace periods."""
 
 POLL_SECONDS = 0.05
 
@@ -38,7 +39,7 @@ _SUPERVISOR = (sys.executable, "-m", "infra.local.supervisor")
 
 
 class CloudError(SortboxError):
-    """A sentence for the person at the terminal."""
+    """The local cloud cannot be started, stopped or used; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,12 @@ class LocalCloud:
 
     @property
     def kind(self) -> str:
-        """Of account: one of accounts.json."""
+        """The kind of account, one of accounts.json."""
         return _kind(self.place)
 
     @property
     def environment(self) -> dict[str, str]:
-        """For a process that is to use it."""
+        """The environment variables for a process that uses this cloud."""
         return account.environment(self.place, self.ports, os.environ)
 
     def client(self, service: str) -> Any:
@@ -72,7 +73,7 @@ class LocalCloud:
             key.access_key_id, key.secret_access_key, region_name=account.REGION
         )
         endpoint = self.ports.sagemaker_url if of_sagemaker else self.ports.aws_url
-        newest = Config(signature_version="s3v4") if service == "s3" else None  # of URLs too
+        newest = Config(signature_version="s3v4") if service == "s3" else None  # for URLs too
         return session.client(  # type: ignore[call-overload]
             service, endpoint_url=endpoint, config=newest
         )
@@ -86,12 +87,12 @@ def up(
     kind: str | None = None,
     is_empty: bool = False,
 ) -> LocalCloud:
-    """Start the cloud and deploy into it; quick where it stands already. Raises CloudError.
+    """Start the cloud and deploy into it; quick if it runs already. Raises CloudError.
 
-    Where it fails or is interrupted, what it started is stopped again. `images` are containers
-    beside our own; with `enforce_roles` a function may do what its role says and nothing else.
-    `kind` is one of accounts.json: whichever runs already, else `established`, where it is None.
-    With `is_empty` nothing is deployed.
+    After an error or an interrupt, the processes that it started are stopped. `images` are
+    container images in addition to Sortbox's own. With `enforce_roles` a function has only the
+    permissions of its role. `kind` is one of accounts.json; None: that of the running cloud, else
+    `established`. With `is_empty` nothing is deployed.
     """
     deploy_into = LocalCloud if is_empty else _deploy_into
     try:
@@ -114,7 +115,7 @@ def up(
 
 
 def down(place: Place, say: Say) -> None:
-    """Stop the cloud, its state saved. Raises CloudError if anything of it is left."""
+    """Save the state and stop the cloud. Raises CloudError if any of its processes remains."""
     with place.turn():
         if place.holder() is None and not _processes(place):
             say("The local cloud is not running.")
@@ -130,7 +131,9 @@ def local_cloud(
     enforce_roles: bool = False,
     kind: str | None = None,
 ) -> Iterator[LocalCloud]:
-    """A cloud of one's own below `root`, beside any other; down again at the end."""
+    """A separate cloud below `root`, independent of others; it is stopped at the end of the
+    context.
+    """
     place = Place(root.resolve())
     cloud = up(place, print, images, enforce_roles, kind)
     try:
@@ -159,7 +162,7 @@ def _deploy_into(place: Place, running: Ports) -> LocalCloud:
 
 
 def _running(place: Place, say: Say) -> Ports | None:
-    """The ports of a cloud that answers; one that does not, or half of one, is cleared away."""
+    """The ports of a running cloud. None if there is none; one that does not respond is stopped."""
     held, ports = place.holder() is not None, Ports.read(place.ports)
     if held and ports is not None and supervisor.is_ready(ports):
         return ports
@@ -185,8 +188,8 @@ def _start(place: Place, say: Say, enforce_roles: bool) -> Ports:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for us, and we stop it in order
-            umask=0o077,  # of all that the cloud writes, its functions and containers too
+            start_new_session=True,  # Ctrl-C reaches this process only, which stops the supervisor
+            umask=0o077,  # for all files of the cloud, including those of functions
             text=True,
         )
     with process:
@@ -221,7 +224,9 @@ def _stop(place: Place, say: Say) -> None:
 
 
 def _wait_until(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Whether it was done in time. These are not our children: the kernel does not tell us."""
+    """Poll until `condition()` is True; returns False after `seconds`. The processes are no
+    children of this one, so it cannot wait for them.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -231,7 +236,7 @@ def _wait_until(seconds: float, condition: Callable[[], bool]) -> bool:
 
 
 def _processes(place: Place) -> list[psutil.Process]:
-    """Every live process of this cloud, whoever its parent is now."""
+    """Every live process of this cloud, even if its parent has ended."""
     processes = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -248,7 +253,7 @@ def _deploy(place: Place, ports: Ports) -> None:
         return
     place.deployed.unlink(missing_ok=True)
     command = [sys.executable, "-m", "infra.stacks.deploy", STAGE.name]
-    # osls looks every 5 s otherwise, and here a stack is deployed in less than one.
+    # osls polls every 5 s by default, but deploying a stack takes less than 1 s here.
     quickly = environment(place, ports, os.environ) | {"SLS_AWS_MONITORING_FREQUENCY": "200"}
     status = subprocess.run(command, cwd=REPOSITORY, env=quickly, check=False).returncode
     if status != 0:
@@ -257,7 +262,7 @@ def _deploy(place: Place, ports: Ports) -> None:
 
 
 def _fingerprint() -> str:
-    """Of all that a deployment is made of."""
+    """A digest of everything that a deployment depends on."""
     sources = [bundle.BUNDLE, REPOSITORY / "serverless.yml", REPOSITORY / "package-lock.json"]
     sources += sorted((REPOSITORY / "infra" / "stacks").glob("*.yml"))
     content = hashlib.sha256()
@@ -267,7 +272,9 @@ def _fingerprint() -> str:
 
 
 def _stacks_stand(ports: Ports, key: AccessKey) -> bool:
-    """A cloud that was killed comes back as it was when it was last stopped in order."""
+    """Whether the stacks exist. A cloud that was killed restores the state of its last regular
+    stop.
+    """
     cloudformation = boto3.client(
         "cloudformation",
         endpoint_url=ports.aws_url,

@@ -1,4 +1,4 @@
-"""The container's image on this machine: a command, named by the content of what it runs."""
+"""The container image on this machine: a command, with a digest of the sources that it runs."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 
 class ImageCommand(TypedDict):
-    """What stands for an image: see infra/local/sagemaker/containers/images.py."""
+    """The command that replaces an image: see infra/local/sagemaker/containers/images.py."""
 
     argv: list[str]
     train: NotRequired[list[str]]
@@ -31,10 +31,11 @@ def uri() -> str:
 
 
 def digest() -> str:
-    """Of everything that can change an answer: the server's sources and the pins below them.
+    """A digest of everything that can change a result: the server's sources and their pinned
+    packages.
 
-    Not the sources of training, which the image on AWS holds too: an edit there would ask for a new
-    endpoint, and this machine trains with the sources as they are.
+    It excludes the training sources, although the image on AWS contains them: a change to them
+    would require a new endpoint, and local training uses the current sources anyway.
     """
     sources = [*_python("serving"), *_python("domain"), REPOSITORY / "requirements.txt"]
     content = hashlib.sha256()
@@ -49,9 +50,9 @@ def _python(room: str) -> Iterable[Path]:
 
 
 def image_command() -> ImageCommand:
-    """The image's own `serve` and `train`, with its search paths, in the folder of the container.
+    """The image's `serve` and `train` commands, with its search paths, in the container's folder.
 
-    They need setpriv, which macOS lacks: there Python is started without them.
+    The commands need setpriv, which macOS lacks: there Python is started directly.
     """
     python, scripts = Path(sys.executable), REPOSITORY / CONTAINER
     serve, train = [str(scripts / "serve")], [str(scripts / "train")]
@@ -65,14 +66,16 @@ def image_command() -> ImageCommand:
             "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONPATH": str(REPOSITORY),
             "SORTBOX_CONTAINER": digest(),
-            # A GPU of this machine is no promise of an instance type.
+            # The simulated instance type does not say whether this machine has a GPU.
             "SORTBOX_GPU": "optional",
         },
     }
 
 
 def write_commands(place: Place, others: Mapping[str, ImageCommand]) -> None:
-    """Write images.json: our image and `others`; each command carries the name of the place."""
+    """Write images.json with Sortbox's image and `others`; each command includes the name of the
+    place.
+    """
     ours = image_command()
     commands = {
         image: {**command, "env": {**command["env"], VARIABLE: str(place.root)}}

@@ -1,6 +1,6 @@
-"""The main job, as a person does it: drop photographs in the inbox, read JSON from the outbox.
+"""The main use case as a user does it: upload photographs to the inbox, read JSON from the outbox.
 
-It speaks S3 alone, so what it shows is what any client would see.
+It uses S3 only, so that it shows what any client would see.
 """
 
 import json
@@ -32,7 +32,7 @@ POLL_SECONDS = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A photograph in the inbox; `at` is a monotonic time in seconds."""
+    """An uploaded photograph; `at` is a monotonic time in seconds."""
 
     photo: DemoPhoto
     key: str
@@ -47,7 +47,9 @@ class TimedAnswer:
 
 
 def demo(s3: "S3Client", bucket: str, console: Console) -> int:
-    """The process's exit code: 0 if every image was answered, and the well-known ones rightly."""
+    """Run the demo; returns the exit code: 0 if every image has a result and the known subjects are
+    correct.
+    """
     trip = Scope(f"demo-{time.strftime('%Y%m%d-%H%M%S')}/")
     single_prefix = f"{keys.INBOX}{trip.path.rstrip('/')}-"
     folder_prefix = f"{keys.INBOX}{trip.path}"
@@ -78,7 +80,9 @@ def _answers(
     folder: list[Upload],
     console: Console,
 ) -> Iterator[TimedAnswer]:
-    """Answers as they come, then the folder's finish, with a bar for each route."""
+    """Yield results as they arrive, then wait for the folder's end, with a progress bar for each
+    route.
+    """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         endpoint = progress.add_task("singles, by the endpoint", total=len(singles))
@@ -100,7 +104,7 @@ def _answers(
 
 
 def _poll(is_done: Callable[[], bool]) -> Iterator[None]:
-    """A look every moment, until done or out of patience."""
+    """Poll until `is_done()` or until the time limit."""
     end = time.monotonic() + TIMEOUT_SECONDS
     while not is_done() and time.monotonic() < end:
         yield
@@ -142,7 +146,9 @@ def _cells(answer: Result) -> tuple[str, str, str, str]:
 
 
 def _verdict(answers: list[TimedAnswer], total: int, status: str, console: Console) -> int:
-    """Every image answered; at least five known subjects correct, the same on both routes."""
+    """The exit code: 0 if every image has a result, and at least five known subjects are correct
+    and the same on both routes.
+    """
     labels: dict[str, dict[str, str]] = {"endpoint": {}, "batch": {}}
     for answered in answers:
         if answered.upload.photo.expected and isinstance(answered.answer, Classified):

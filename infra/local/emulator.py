@@ -1,7 +1,8 @@
-"""Starts ministack; runs on its interpreter, in its own environment.
+"""Start ministack, with its interpreter in its own environment.
 
-What no setting of ministack says, and its exact pin makes safe to say here, so that templates,
-rules and roles stay those of production: first what it would do otherwise, then who may ask it.
+It changes behaviour of ministack for which there is no setting, so that templates, rules and roles
+are those of production; ministack's exact pin makes that safe. First come changes of behaviour,
+then access control.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from ministack import app
 from ministack.core import iam_evaluator, lambda_runtime, responses
 from ministack.services import eventbridge, iam, lambda_svc, sqs, sts
 
-sys.path.append(str(Path(__file__).parents[2]))  # of this process alone, not of the functions
+sys.path.append(str(Path(__file__).parents[2]))  # for this process only, not for the functions
 
 from infra.local.access import guard, keys
 from infra.local.access.guard import Credential, Guard
@@ -28,19 +29,19 @@ ACCOUNT = "000000000000"
 KEY_ID = os.environ["AWS_ACCESS_KEY_ID"]
 SECRET = os.environ["AWS_SECRET_ACCESS_KEY"]
 
-# Our SageMaker sends events whose source is `aws.sagemaker`, as AWS's does.
+# The local SageMaker sends events with the source `aws.sagemaker`, as AWS does.
 eventbridge._put_events.__defaults__ = (True,)
 
-# Queues are known by a name without the port, so that they are found again when the cloud comes
-# back on another port. Callers get the address they called in any case.
+# Store queues under a name without the port, so that they are found when the cloud restarts on
+# another port. Clients always get the address that they called.
 sqs.DEFAULT_HOST, sqs.DEFAULT_PORT = "localhost", "4566"
 sqs._CANONICAL_NETLOC = f"{sqs.DEFAULT_HOST}:{sqs.DEFAULT_PORT}"
 
-# Where roles are enforced, plain HTTP that never leaves this machine counts as TLS does …
+# If roles are enforced, plain HTTP on this machine counts as TLS for policies …
 pin_request_origin = app.pin_request_origin
 app.pin_request_origin = lambda address, _secure: pin_request_origin(address, True)
 
-# … and `*` in a policy matches any character, also the line break of an odd key.
+# … and `*` in a policy matches any character, including a line break in a key.
 compiled = iam_evaluator._fnmatch_compile
 
 
@@ -54,9 +55,9 @@ iam_evaluator._fnmatch_compile = compiled_with_line_breaks
 
 
 def execution_credentials(config: dict[str, Any]) -> dict[str, str]:
-    """A function's: its role's where roles are enforced, the owner's otherwise.
+    """The credentials of a function: its role's if roles are enforced, else the owner's.
 
-    ministack's can be computed from the function's name.
+    ministack's own could be computed from the function's name.
     """
     if not app.AUTH:
         return _in_environment(KEY_ID, SECRET, "")
@@ -67,7 +68,7 @@ def execution_credentials(config: dict[str, Any]) -> dict[str, str]:
 
 
 def role_key(role_arn: str, session: str, about: str) -> RoleKey:
-    """Temporary credentials of the role, the same each time for what they are `about`."""
+    """Temporary credentials of the role. The same `about` gives the same credentials."""
     key_id, secret, token = (
         hmac.new(SECRET.encode(), f"{what}:{about}".encode(), hashlib.sha256).hexdigest()
         for what in ("key", "secret", "token")
@@ -93,11 +94,13 @@ lambda_runtime.execution_credentials = execution_credentials
 lambda_svc.execution_credentials = execution_credentials
 
 UNVERIFIED_BYTES = 70 * 1024 * 1024
-"""A function's archive of 50 MB in base64 is the largest request that does not tell its hash."""
+"""A function's archive of 50 MB in base64 is the largest request that does not state its hash."""
 
 
 def resolve(key_id: str) -> Credential:
-    """Raises Refused. ministack itself takes `test` and account ids for the owner's key."""
+    """The credential of an access key. Raises RequestRefusedError for an unknown one; ministack
+    itself accepts `test` and account ids as the owner's key.
+    """
     if key_id == KEY_ID:
         return Credential(SECRET)
     if iam_evaluator.is_root_access_key(key_id):
@@ -115,9 +118,10 @@ async def find(key_id: str) -> Credential:
 
 
 def assume(role_arn: str, service: str) -> RoleKey:
-    """Where its trust policy lets the service, for this account's resources. Raises NotAssumable.
+    """Credentials of the role, if its trust policy admits the service for this account's resources.
 
-    docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html has aws:SourceAccount.
+    Raises NotAssumable. aws:SourceAccount is described in
+    docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html.
     """
     role = iam._roles.get_scoped(ACCOUNT, None, role_arn.rpartition("/")[2])
     if role is None or role["Arn"] != role_arn:
@@ -158,7 +162,9 @@ def decide(question: Question) -> Answer:
 
 
 def _refuse_unknown_operators(policies: list[list[Any]]) -> None:
-    """ministack lets a Deny pass whose condition it does not know."""
+    """Reject condition operators that ministack does not know: it ignores a Deny with such a
+    condition.
+    """
     for statement in (statement for document in policies for statement in document):
         for operator in statement.conditions:
             plain = operator.lower().removesuffix("ifexists").rpartition(":")[2]

@@ -1,8 +1,8 @@
-"""The container's image, built and run on this machine without Docker, by root on Debian.
+"""The container's image, built and run on this machine without Docker; requires root on Debian.
 
-`make image-here [VARIANT=serve]` builds it twice and prints its layers. The base is a Debian made
-by mmdebstrap, with Python 3.11 as in Docker's, so that nothing but Debian's archive and PyPI is
-needed; base and layers are kept in .local/image (0.9 GB for `serve`).
+`make image-here [VARIANT=serve]` builds it twice and prints its layers. The base is a Debian system
+made by mmdebstrap, with Python 3.11 as in Docker's base image, so that only Debian's archive and
+PyPI are needed. Base and layers are kept in .local/image (0.9 GB for `serve`).
 """
 
 import json
@@ -21,7 +21,7 @@ from infra.shipped import REPOSITORY
 
 FOLDER = REPOSITORY / ".local" / "image"
 PROGRAMS = ("buildah", "podman", "runc", "mmdebstrap")
-"""Debian's packages have the same names."""
+"""The programs that are needed; Debian's packages have the same names."""
 
 BASE = "localhost/sortbox-base:here"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -39,11 +39,11 @@ LINKS = (
 
 
 class ImageHereError(SortboxError):
-    """A build or a container failed; the sentence ends with its last lines."""
+    """A build or a container failed; the message ends with its last output."""
 
 
 def objection() -> str | None:
-    """Why no image can be built here, and what would help; None where it can."""
+    """Why no image can be built here, and what would help; None if it can be built."""
     if os.geteuid() != 0:
         return "building an image without Docker needs root"
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
@@ -54,14 +54,14 @@ def objection() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class RunningContainer:
-    """A running container without a network; `ask` goes into its network namespace."""
+    """A running container without network access; `ask` runs in its network namespace."""
 
     name: str
     pid: int
     workshop: "Workshop"
 
     def inside(self, *command: str, body: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
-        """A program of this machine on the container's loopback address."""
+        """Run a program of this machine in the container's network namespace."""
         return subprocess.run(
             ["nsenter", "--target", str(self.pid), "--net", *command],
             input=body,
@@ -70,7 +70,7 @@ class RunningContainer:
         )
 
     def stop(self, seconds: int = 30) -> int:
-        """SIGTERM, then SIGKILL after `seconds`; the exit status."""
+        """Send SIGTERM, and SIGKILL after `seconds`; returns the exit status."""
         self.workshop.podman("stop", "--time", str(seconds), self.name)
         return self.exit_status()
 
@@ -78,18 +78,18 @@ class RunningContainer:
         return int(self.workshop.podman("wait", self.name))
 
     def log(self) -> str:
-        """Both streams, a line each with its time."""
+        """Standard output and error, with a timestamp on each line."""
         return (self.workshop.folder / f"{self.name}.log").read_text()
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Where images are built and kept."""
+    """The folder where images are built and stored."""
 
     folder: Path = FOLDER
 
     def base(self) -> None:
-        """Made once; two minutes, most of them downloading."""
+        """Build the base image if it is missing; it takes two minutes, mostly for downloads."""
         folder = self.folder / "base"
         archive = folder / "base.tar"
         if not archive.exists():
@@ -110,10 +110,11 @@ class Workshop:
         self.buildah("bud", "--isolation", "chroot", "--layers=false", "--tag", BASE, str(folder))
 
     def build(self, variant: str, tag: str, sources: Path = REPOSITORY) -> tuple[str, ...]:
-        """The digests of its layers: dates are fixed, so the same sources and locks give the same.
+        """Build a variant; returns its layers' digests. Dates are fixed, so the same sources and
+        locks give the same layers.
 
-        The image's own digest differs from build to build, for Docker's format of a configuration
-        names the container that it was made in.
+        The image's own digest differs between builds, because Docker's configuration format
+        contains the name of the build container.
         """
         certificates = os.environ.get("SSL_CERT_FILE", CERTIFICATES)
         self.buildah(
@@ -131,7 +132,9 @@ class Workshop:
     def running(
         self, tag: str, command: str, volumes: Mapping[Path, str], environment: Mapping[str, str]
     ) -> Iterator[RunningContainer]:
-        """As SageMaker starts it: root, no network. The root file system is read-only."""
+        """Run a container as SageMaker does: as root, without network. The root file system is
+        read-only.
+        """
         name = f"sortbox-{command}-{os.getpid()}-{time.monotonic_ns()}"
         self.podman(
             *("--runtime", "runc", "run", "--detach", "--name", name, "--cgroups", "enabled"),
@@ -150,13 +153,15 @@ class Workshop:
             (self.folder / f"{name}.log").unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Unmount the store: it is mounted on itself at first use, and could not be deleted."""
+        """Unmount the store. It is bind-mounted onto itself at first use, and cannot be deleted
+        before.
+        """
         store = self.folder / "store" / "overlay"
         if store.is_mount():
             _run("umount", str(store))
 
     def size(self, tag: str) -> int:
-        """Bytes, uncompressed."""
+        """The image's size in bytes, uncompressed."""
         [image] = json.loads(self.podman("image", "inspect", tag))
         return int(image["Size"])
 

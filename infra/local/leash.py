@@ -1,11 +1,11 @@
-"""Runs one command that cannot outlive whoever started it.
+"""Run one command that cannot outlive the process that started it.
 
-    python -I -S leash.py NAME LOG COMMAND...
+python -I -S leash.py NAME LOG COMMAND...
 
-Standard input is the leash: a pipe that the starter holds open. When it ends, the command's
-process group gets SIGTERM and, after a grace, SIGKILL. The kernel closes a process's pipes
-whatever killed it, so nothing is polled, and no call is needed that only one platform has. The
-cost is one small interpreter beside each command; it also keeps the command's log in bounds.
+Standard input is a pipe that the starting process holds open. When it is closed, the command's
+process group gets SIGTERM and, after a grace period, SIGKILL. The kernel closes a process's pipes
+however it ends, so there is no polling and no platform-specific call. The cost is one small
+interpreter per command, which also limits the size of the command's log.
 """
 
 import os
@@ -24,7 +24,7 @@ NOT_STARTED = 127
 
 
 class LogFile:
-    """The latest output, in at most two files of `LOG_BYTES`: PATH and, before it, PATH.1."""
+    """The latest output, in at most two files of `LOG_BYTES`: PATH and the older PATH.1."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -59,13 +59,15 @@ def main(name: str, log_path: str, *command: str) -> int:
     copier = threading.Thread(target=_copy, args=(child.stdout, log))
     copier.start()
     status = child.wait()
-    _signal_group(child.pid, signal.SIGKILL)  # what the command itself left behind
+    _signal_group(child.pid, signal.SIGKILL)  # processes that the command left behind
     copier.join()
     return status if status >= 0 else 128 - status
 
 
 def _end_when_released(group: int) -> None:
-    """The holder's last words are the grace it allows in seconds; one that was killed has none."""
+    """Wait until the pipe is closed, then end the group. The last bytes written are the grace
+    period in seconds; a holder that was killed has written none.
+    """
     last_words = os.read(sys.stdin.fileno(), 32)
     _signal_group(group, signal.SIGTERM)
     time.sleep(float(last_words) if last_words else ORPHAN_GRACE_SECONDS)
@@ -78,7 +80,7 @@ def _copy(output: IO[bytes], log: LogFile) -> None:
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    # macOS answers PermissionError for a group of which only zombies are left.
+    # macOS reports PermissionError for a group that contains only zombies.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 

@@ -1,4 +1,6 @@
-"""Real photographs for the demo, with no download: what scikit-image ships, and variants of it."""
+"""Photographs for the demo without a download: those that scikit-image ships, and variants
+of them.
+"""
 
 import io
 from collections.abc import Callable, Iterator
@@ -11,7 +13,9 @@ from PIL import Image, ImageEnhance, ImageOps
 
 @dataclass(frozen=True, slots=True)
 class DemoPhoto:
-    """A file to drop, and the ImageNet labels a person would accept (none where tastes differ)."""
+    """A file to upload, and the ImageNet labels that a person would accept (none if they are
+    ambiguous).
+    """
 
     name: str
     body: bytes
@@ -28,7 +32,7 @@ SHIPPED = {
     "coins.png": "coins.png",
     "retina.jpg": "retina.jpg",
 }
-"""What we call a photograph, and what scikit-image does."""
+"""File names in the demo, and in scikit-image."""
 
 EXPECTED = {
     "cat.png": frozenset({"tabby", "tiger cat", "Egyptian cat"}),
@@ -41,7 +45,7 @@ EXPECTED = {
 
 def singles() -> list[DemoPhoto]:
     """The photographs as they are shipped."""
-    package = distribution("scikit-image")  # its files alone: what it imports is not installed
+    package = distribution("scikit-image")  # only its files: its imports are not installed
     folder = Path(str(package.locate_file("skimage/data")))
     return [
         DemoPhoto(name, (folder / shipped).read_bytes(), EXPECTED.get(name, frozenset()))
@@ -50,13 +54,13 @@ def singles() -> list[DemoPhoto]:
 
 
 def folder() -> list[DemoPhoto]:
-    """The same photographs, each in other forms that people's folders hold, and a stray note."""
+    """The same photographs, each in other formats that users' folders contain, and a text file."""
     variants = [variant for photo in singles() for variant in _variants(photo)]
     return [*singles(), *variants, DemoPhoto("day 2/notes.jpg", b"Sunny, 21 degrees. Saw a cat.")]
 
 
 def _variants(photo: DemoPhoto) -> Iterator[DemoPhoto]:
-    """Formats and edits that leave the subject alone; only the first is sure to keep the label."""
+    """Formats and edits that keep the subject; only the first one is certain to keep the label."""
     with Image.open(io.BytesIO(photo.body)) as opened:
         image = opened.convert("RGB")
     stem = photo.name.partition(".")[0]

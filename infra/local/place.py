@@ -1,6 +1,6 @@
-"""Where a local cloud is on disk. Two clouds in two places do not know of each other.
+"""The folder of a local cloud. Clouds in different folders are independent.
 
-Nobody else on the machine may read it: it holds keys, people's images and what was said of them.
+Other users of the machine cannot read it: it contains keys, images and results.
 """
 
 import fcntl
@@ -15,14 +15,15 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 VARIABLE = "SORTBOX_LOCAL"
-"""Names a place; in the environment of every process of its cloud, so that all can be found."""
+"""The variable with the folder, in the environment of every process of the cloud, to find
+them all."""
 
 EMULATOR_PYTHON = REPOSITORY / ".local" / "cloud-venv" / "bin" / "python"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The folder that holds one cloud: its objects, its state, its logs."""
+    """The folder of one cloud: its objects, its state, its logs."""
 
     root: Path
 
@@ -45,7 +46,7 @@ class Place:
 
     @property
     def images(self) -> Path:
-        """Which command stands for which container image."""
+        """The JSON file with the command for each container image."""
         return self.state / "images.json"
 
     @property
@@ -54,17 +55,17 @@ class Place:
 
     @property
     def deployed(self) -> Path:
-        """The fingerprint of what was deployed last."""
+        """The fingerprint of the latest deployment."""
         return self.state / "deployed"
 
     @property
     def account(self) -> Path:
-        """The kind of account that the cloud was started as."""
+        """The kind of account that the cloud was started with."""
         return self.state / "account"
 
     @property
     def aws_config(self) -> Path:
-        """Settings that AWS's clients take from a file only."""
+        """Settings that AWS clients read from a file only."""
         return self.state / "aws-config"
 
     @property
@@ -73,10 +74,10 @@ class Place:
         return self.state / "keys.json"
 
     def close_to_others(self) -> None:
-        """The folder is this user's alone, and so is every file in it, however old.
+        """Remove other users' permissions from the folder and every file in it, including old ones.
 
-        What is shared beside the cloud, such as environments, keeps its modes within. Takes some
-        seconds for a million objects. Raises PermissionError where it is somebody else's.
+        Below shared folders beside the cloud, such as environments, modes are not changed. Takes
+        some seconds for a million objects. Raises PermissionError if another user owns the folder.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)
@@ -85,13 +86,15 @@ class Place:
         _close_to_others(self.root, frozenset(path.name for path in ours))
 
     def folder(self, *names: str) -> Path:
-        """A folder of the state, made where it is missing."""
+        """A folder of the state; it is created if it is missing."""
         folder = self.state.joinpath(*names)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def holder(self) -> int | None:
-        """The process that holds the cloud up; None where it is down, however it went."""
+        """The id of the process that holds the cloud up; None if the cloud is down, however it
+        ended.
+        """
         try:
             with self._supervisor_lock.open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,9 +106,10 @@ class Place:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """This process holds the cloud up. The kernel lets go when it ends, whatever ended it.
+        """Mark the cloud as held up by this process, with a lock that the kernel releases when it
+        ends.
 
-        Raises BlockingIOError if another one does.
+        Raises BlockingIOError if another process holds it.
         """
         self.state.mkdir(parents=True, exist_ok=True)
         with self._supervisor_lock.open("a+") as lock:
@@ -117,7 +121,7 @@ class Place:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """One command at a time starts or stops this cloud; the others wait."""
+        """A lock, so that one command at a time starts or stops this cloud; the others wait."""
         self.state.mkdir(parents=True, exist_ok=True)
         at = self.state / "turn.lock"
         at.touch(0o600)
@@ -132,7 +136,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the cloud answers, on 127.0.0.1."""
+    """The cloud's ports on 127.0.0.1."""
 
     aws: int
     sagemaker: int
@@ -157,7 +161,7 @@ class Ports:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Whole or not at all, and from its first byte on for this user alone."""
+    """Write a file atomically, readable by this user only from the beginning."""
     part = file.with_name(f"{file.name}.part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as private:
@@ -166,12 +170,14 @@ def write_private(file: Path, text: str) -> None:
 
 
 def _close_to_others(folder: Path | str, names: frozenset[str] = frozenset()) -> None:
-    """What is in it, or those `names` only; not what links lead to, which is not the cloud's."""
+    """Remove other users' permissions from the folder's entries, or from `names` only. Symbolic
+    links are not followed.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink() or (names and entry.name not in names):
                 continue
-            with suppress(FileNotFoundError):  # a running cloud's files come and go
+            with suppress(FileNotFoundError):  # files of a running cloud come and go
                 mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
                 if mode & 0o077:
                     Path(entry.path).chmod(mode & ~0o077)
@@ -180,7 +186,7 @@ def _close_to_others(folder: Path | str, names: frozenset[str] = frozenset()) ->
 
 
 def choose_ports(place: Place, say: Callable[[str], None]) -> Ports:
-    """Remembers its choice. A port that is taken meanwhile makes the one who binds it fail."""
+    """Choose free ports and store them. If one is taken later, the server that binds it fails."""
     before = Ports.read(place.ports)
     chosen = Ports(
         _port("AWS", before.aws if before else None, say),

@@ -1,4 +1,4 @@
-"""Child processes that never outlive this one, however it ends; see leash.py for how."""
+"""Child processes that never outlive this one, however it ends; see leash.py."""
 
 import subprocess
 import sys
@@ -14,12 +14,15 @@ import psutil
 from infra.local import leash
 
 MARK = "SORTBOX_PROCESS"
-"""An environment variable of every child and its descendants; `find_running` looks for it."""
+"""An environment variable of every child and its descendants, by which `find_running` finds
+them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A started command. `exited` resolves to its status, 128 + N after signal N as in a shell."""
+    """A started command. `exited` resolves to its exit status, 128 + N after signal N as in a
+    shell.
+    """
 
     name: str
     log: Path
@@ -31,15 +34,15 @@ class Child:
         return not self.exited.done()
 
     def terminate(self, grace: float = 30.0) -> None:
-        """Ask the process group to end, and have it killed after `grace` seconds; do not wait."""
+        """Ask the process group to end, and kill it after `grace` seconds; does not wait."""
         held = self._leash.stdin
         if held is not None:
-            with suppress(BrokenPipeError, ValueError):  # it has ended, or was let go before
+            with suppress(BrokenPipeError, ValueError):  # it has ended or was released before
                 held.write(f"{grace:g}".encode())
             held.close()
 
     def stop(self, grace: float = 30.0) -> int:
-        """As `terminate`, then wait for the end; returns the exit status."""
+        """As `terminate`, then wait; returns the exit status."""
         self.terminate(grace)
         return self.exited.result()
 
@@ -57,9 +60,9 @@ def start(
     name: str,
     cwd: Path | None = None,
 ) -> Child:
-    """Start `argv` with exactly `env` in a process group of its own; output is appended to `log`.
+    """Start `argv` with exactly `env` in its own process group; output is appended to `log`.
 
-    A command that cannot be started exits with 127 and says why in the log.
+    A command that cannot be started exits with 127 and writes the reason to the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
@@ -69,7 +72,7 @@ def start(
         bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C reaches us alone, and we stop our children in order
+        start_new_session=True,  # Ctrl-C reaches this process only, which stops its children
     )
     child = Child(name, log, Future(), process)
     child.exited.set_running_or_notify_cancel()
@@ -78,7 +81,9 @@ def start(
 
 
 def find_running(name_prefix: str = "") -> list[RunningProcess]:
-    """Every live process of ours on this machine and what it started, whoever its parent is now."""
+    """Every live process on this machine that Sortbox started, and its descendants, even if the
+    parent has ended.
+    """
     processes = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):

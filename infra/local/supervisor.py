@@ -1,10 +1,10 @@
-"""The process that holds a local cloud up, after `up` has gone.
+"""The process that runs a local cloud after `up` has returned.
 
 `python -m infra.local.supervisor ROOT ACCOUNT [enforce-roles]`
 
-It says its process id and then `ready`, or why not, on standard output. When asked to end, or when
-a part of the cloud ends by itself, it stops all of it: nothing is started again behind anybody's
-back, and `up` mends it. However it ends itself, its children's leashes end them.
+It prints its process id and then `ready`, or the reason for a failure, to standard output. On
+SIGTERM, or when a part of the cloud ends by itself, it stops all parts. It restarts nothing; `up`
+does that. However it ends itself, its children's leashes end them.
 """
 
 import logging
@@ -29,18 +29,19 @@ logger = logging.getLogger("supervisor")
 READY_SECONDS = 60
 POLL_SECONDS = 0.05
 SAVE_SECONDS = 20
-"""The emulator writes its state down when it is asked to end, and at no other time."""
+"""The emulator saves its state only when it is asked to end, which takes time."""
 
 DRAIN_SECONDS = 40
-"""SageMaker gives its containers 30."""
+"""SageMaker gives its containers 30 seconds to end."""
 
 
 ENFORCE_ROLES = "enforce-roles"
-"""The functions may then do no more than their roles say, and their clients need real keys."""
+"""The argument with which functions have only the permissions of their roles, and clients need real
+keys."""
 
 
 def main(root: str, account: str, *flags: str) -> None:
-    if os.fork() > 0:  # whoever called is not our parent, and need not wait for us
+    if os.fork() > 0:  # detach from the caller, which does not wait for this process
         os._exit(0)
     place = Place(Path(root))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")  # standard error
@@ -86,7 +87,7 @@ def emulator(place: Place, ports: Ports, account: Account, enforce_roles: bool) 
         "S3_PERSIST": "1",
         "STATE_DIR": str(place.folder("aws")),
         "S3_DATA_DIR": str(place.folder("s3")),
-        # It would look for containers of its own there, and listen on two more ports.
+        # Otherwise ministack would look for containers there, and listen on two more ports.
         "DOCKER_HOST": "unix:///nonexistent",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
@@ -94,7 +95,7 @@ def emulator(place: Place, ports: Ports, account: Account, enforce_roles: bool) 
         "AWS_ACCESS_KEY_ID": key.access_key_id,
         "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
         "AWS_EC2_METADATA_DISABLED": "true",
-        # The functions inherit this environment: that is how they find our SageMaker.
+        # The functions inherit this environment, by which they find the local SageMaker.
         "AWS_ENDPOINT_URL_SAGEMAKER": ports.sagemaker_url,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": ports.sagemaker_url,
         "AUTH": str(enforce_roles).lower(),
@@ -116,7 +117,7 @@ def sagemaker(place: Place, ports: Ports, account: Account, enforce_roles: bool)
 
 
 def _until_ready(ports: Ports, over: Event, children: list[Child]) -> str:
-    """`ready`, or a sentence about what is not."""
+    """`ready`, or a sentence about the part that is not."""
     deadline = time.monotonic() + READY_SECONDS
     while not is_ready(ports):
         ended = [child for child in children if not child.is_alive]
@@ -135,7 +136,7 @@ def is_ready(ports: Ports) -> bool:
 
 
 def _refuses(url: str) -> bool:
-    """It is up, and answers nobody who does not sign."""
+    """Whether the server is up: it rejects an unsigned request."""
     try:
         urlopen(url, timeout=2).close()
     except HTTPError as refusal:
@@ -147,7 +148,7 @@ def _refuses(url: str) -> bool:
 
 
 def _report(outcome: str) -> None:
-    """The last words to whoever started us; from here on there is only the log."""
+    """Report the outcome to the caller; afterwards only the log is written."""
     logger.info("%s", outcome)
     print(outcome, flush=True)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

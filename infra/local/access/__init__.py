@@ -1,1 +1,1 @@
-"""Who may speak to the local cloud: signatures, keys and the guard."""
+"""Access control of the local cloud: signatures, keys and the guard."""

@@ -1,12 +1,14 @@
-"""Who may speak to a server of the local cloud: programs on this machine that hold its keys.
+"""Access control for the servers of the local cloud: only programs on this machine with its keys.
 
-An ASGI application around the server's own. It refuses, in this order: what a web page makes a
-browser send (a foreign Origin or Sec-Fetch-Site, a Host that a name server could point here, a CORS
-preflight, a WebSocket), then what is not signed with a key that it knows. Standard library only,
-because the emulator's environment has nothing of ours.
+This is an ASGI middleware around a server's application. It rejects, in this order: requests that a
+web page makes a browser send (a foreign Origin or Sec-Fetch-Site, a Host that a name server could
+point to this machine, a CORS preflight, a WebSocket), then requests that are not signed with a
+known key. It uses the standard library only, because the emulator's environment does not contain
+Sortbox's packages.
 
-Bodies are checked as they pass where the signature covers their hash. Where only the body itself
-tells the hash, it is read first, at most `unverified_bytes` of it.
+If the signature covers the body's hash, the body is verified while it is streamed to the
+application. If the hash must be computed from the body itself, the body is read first, up to
+`unverified_bytes`.
 """
 
 import asyncio
@@ -32,19 +34,21 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SIGNER = "sortbox.signer"
-"""In the scope that the application gets: the id of the access key that signed the request."""
+"""The key in the application's scope with the id of the access key that signed the request."""
 
 OF_THIS_PAGE = frozenset({"none", "same-origin"})
-"""Sec-Fetch-Site of an address that a person typed or opened, and of the server's own pages."""
+"""Values of Sec-Fetch-Site for an address that a user typed or opened, and for the server's own
+pages."""
 
 LOOPBACK = r"127\.0\.0\.1|localhost|\[::1\]"
 BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?:\.s3)?\.localhost"
-"""No name server answers for `.localhost` (RFC 6761); other names with loopback addresses, such as
-localhost.localstack.cloud, belong to somebody who can point them elsewhere."""
+"""No name server resolves `.localhost` (RFC 6761). Other names with loopback addresses, such as
+localhost.localstack.cloud, belong to third parties who could point them elsewhere."""
 
 DRAINED_BYTES = 8 * 1024 * 1024
 DRAIN_SECONDS = 5.0
-"""A client that is still sending does not read the refusal; beyond this its connection breaks."""
+"""How long the rest of a body is read: a client that is still sending does not read the response.
+After this time its connection is closed."""
 
 QUERY_ERROR = (
     '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
@@ -63,21 +67,22 @@ S3_WORDS = {
     ),
     "IncompleteSignature": ("AuthorizationHeaderMalformed", ""),
 }
-"""https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
+"""S3's error codes and messages, by the code of AWS's common errors:
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
 
 JSON_PATH = re.compile(rb"/(\d{4}-\d\d-\d\d|endpoints|schedules?|tags)(/|$)")
-"""Of the REST services that answer in JSON: Lambda, SageMaker's runtime, Scheduler."""
+"""Paths of the REST services that respond in JSON: Lambda, SageMaker's runtime, Scheduler."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
     secret: str
     token: str = ""
-    """Of temporary credentials."""
+    """The session token of temporary credentials; else empty."""
 
 
 Find = Callable[[str], Awaitable[Credential]]
-"""The credential of an access key id. Raises RequestRefusedError if there is none."""
+"""Returns the credential of an access key id. Raises RequestRefusedError if it is unknown."""
 
 
 def unknown_key() -> RequestRefusedError:
@@ -87,7 +92,9 @@ def unknown_key() -> RequestRefusedError:
 
 
 class Guard:
-    """`services` are the names that a signature may be scoped to; empty: any."""
+    """The middleware. `services` are the service names that a signature may be scoped to; empty:
+    any.
+    """
 
     def __init__(
         self,
@@ -109,7 +116,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":  # nothing in here needs one
+        elif scope["type"] == "websocket":  # no server here uses WebSockets
             await receive()
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -145,7 +152,9 @@ class Guard:
                 await _refuse(request, signature, passing.refused, send)
 
     def _refuse_pages(self, scope: Scope, request: HttpRequest) -> None:
-        """Raises RequestRefusedError for requests that a browser sends for another site's page."""
+        """Raises RequestRefusedError for requests that a browser sends on behalf of another site's
+        page.
+        """
         hosts = [host.decode("latin-1") for host in request.values("host")]
         if len(hosts) != 1 or self._own.fullmatch(hosts[0]) is None:
             raise _foreign("Host", hosts)
@@ -182,19 +191,19 @@ class Guard:
 
 
 class _Gone(Exception):
-    """The client went away while its body was read."""
+    """The client disconnected while its body was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """A body that was read before anybody may act on it."""
+    """A body that was read completely before the application is called, with its SHA-256."""
 
     hash: str
     receive: Receive
 
 
 async def _whole(receive: Receive, limit: int) -> _Whole:
-    """Raises RequestRefusedError beyond `limit` bytes, and _Gone."""
+    """Read the body. Raises RequestRefusedError if it exceeds `limit` bytes, and _Gone."""
     body, more = bytearray(), True
     while more:
         message = await receive()
@@ -216,10 +225,11 @@ async def _whole(receive: Receive, limit: int) -> _Whole:
 
 
 class _Passing:
-    """A request on its way to the application, which reads a body to its end before it acts.
+    """Verifies a body while the application reads it; applications read a body to its end before
+    they act.
 
-    Where the end shows that the body is not what was signed, the application sees a client that
-    went away, and the client sees the refusal.
+    If the end of the body shows a mismatch with the signature, the application receives a
+    disconnect, and the client receives the refusal.
     """
 
     def __init__(self, receive: Receive, send: Send, check: BodyCheck) -> None:
@@ -265,7 +275,9 @@ def _foreign(what: str, values: list[str]) -> RequestRefusedError:
 
 
 async def _drain(request: HttpRequest, receive: Receive) -> None:
-    """What the client is sending, so that it reads the answer; nothing from one that waits."""
+    """Read what the client is still sending, so that it reads the response. A client that sent
+    Expect waits, so nothing is read from it.
+    """
     if request.values("expect"):
         return
     left, more = DRAINED_BYTES, True
@@ -298,7 +310,7 @@ async def _refuse(
 def _error(
     request: HttpRequest, signature: Signature | None, refused: RequestRefusedError, number: str
 ) -> tuple[str, str]:
-    """(content type, body) as the protocol of the request has them."""
+    """The content type and body of an error, in the format of the request's protocol."""
     code, sentence = refused.code, str(refused)
     kinds = request.values("content-type")
     is_form = bool(kinds) and kinds[0].startswith(b"application/x-www-form-urlencoded")

@@ -1,6 +1,6 @@
-"""How the local SageMaker learns of keys that only the emulator knows, those of roles and users.
+"""Give the local SageMaker the keys that only the emulator knows, those of roles and users.
 
-The emulator tells them to the holder of the cloud's own key, and to nobody else.
+The emulator returns them only for requests signed with the key of the cloud's owner.
 """
 
 import asyncio
@@ -24,11 +24,13 @@ KEPT = 1000
 ANSWER_SECONDS = 10.0
 
 _open = build_opener(ProxyHandler({})).open
-"""Never through a proxy."""
+"""Opens URLs without a proxy."""
 
 
 def serve_keys(owner: str, resolve: Callable[[str], Credential], app: App) -> App:
-    """`app`, and below PATH what `resolve` knows, for requests that access key `owner` signed."""
+    """`app`, with PATH added: it returns the keys that `resolve` knows, if access key `owner`
+    signed the request.
+    """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PATH):
@@ -50,7 +52,7 @@ def serve_keys(owner: str, resolve: Callable[[str], Credential], app: App) -> Ap
 
 
 class Keys:
-    """The cloud's own key, and what the emulator at `url` knows, each kept for KEPT_SECONDS."""
+    """The owner's key, and the keys that the emulator at `url` knows, cached for KEPT_SECONDS."""
 
     def __init__(self, key_id: str, secret: str, url: str, region: str) -> None:
         self._key_id = key_id
@@ -60,7 +62,9 @@ class Keys:
         self._kept: dict[str, tuple[float, Credential]] = {}
 
     async def find(self, key_id: str) -> Credential:
-        """Raises RequestRefusedError if the emulator does not know the key, or does not answer."""
+        """The credential of a key id. Raises RequestRefusedError if the emulator does not know it,
+        or does not respond.
+        """
         if key_id == self._key_id:
             return self._own
         until, kept = self._kept.get(key_id, (0.0, None))
@@ -73,7 +77,9 @@ class Keys:
         return credential
 
     def ask(self, path: str, body: bytes | None = None) -> bytes:
-        """What the emulator answers its owner. Raises OSError, which urllib's errors are."""
+        """Send a request signed by the owner to the emulator; returns the response. Raises OSError,
+        the base of urllib's errors.
+        """
         url = self._url + path
         signed = AWSRequest("GET" if body is None else "POST", url, data=body)
         self._signer.add_auth(signed)

@@ -1,7 +1,8 @@
-"""What the emulator's IAM says of a principal, for the local SageMaker; and a role's credentials.
+"""Ask the emulator's IAM, on behalf of the local SageMaker, for decisions and for a role's
+credentials.
 
-The emulator answers the holder of the cloud's own key, and nobody else. Where it holds nobody to a
-role there is nothing to ask: the local SageMaker then does everything as the owner.
+The emulator responds only to requests signed with the key of the cloud's owner. If roles are not
+enforced, it is not asked: the local SageMaker then does everything as the owner.
 """
 
 import json
@@ -20,20 +21,20 @@ QUESTION_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May `who`, an access key's id or a role's ARN, do this?"""
+    """Whether `who`, an access key id or a role's ARN, may perform the action."""
 
     who: str
     action: str
     resource: str
     context: Mapping[str, str]
-    """By condition key, in lower case."""
+    """Values by condition key, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     is_allowed: bool
     principal: str
-    """The ARN that AWS's refusals name."""
+    """The ARN for AWS's access denied message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,19 @@ class RoleKey:
 
 
 class NotAssumable(Exception):
-    """There is no such role, or it does not trust the service."""
+    """The role does not exist, or does not trust the service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """The emulator's side: its IAM, and credentials that it takes for a role's."""
+    """The emulator's side: decisions by its IAM, and credentials that it accepts for a role."""
 
     decide: Callable[[Question], Answer]
     assume: Callable[[str, str], RoleKey]
-    """A role's ARN and a service's principal. Raises NotAssumable."""
+    """Takes a role's ARN and a service's principal. Raises NotAssumable."""
 
     def serve(self, owner: str, app: App) -> App:
-        """`app`, and below PATH these answers, for requests that access key `owner` signed."""
+        """`app`, with PATH added for these questions, if access key `owner` signed the request."""
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or not scope["path"].startswith(PATH):
@@ -85,17 +86,17 @@ class Authority:
 
 
 class Permissions:
-    """The local SageMaker's side."""
+    """The local SageMaker's side, which queries the emulator."""
 
     def __init__(self, ask: Callable[[str, bytes], bytes]) -> None:
-        """`ask`: the owner's signed requests to the emulator, as `Keys.ask`."""
+        """`ask` sends the owner's signed requests to the emulator, as `Keys.ask`."""
         self._ask = ask
 
     def decide(self, question: Question) -> Answer:
         return Answer(**self._answer("may", asdict(question)))
 
     def assume(self, role: str, service: str) -> RoleKey:
-        """Raises NotAssumable."""
+        """Temporary credentials of the role, assumed by `service`. Raises NotAssumable."""
         try:
             return RoleKey(**self._answer("assume", {"role": role, "service": service}))
         except HTTPError as error:

@@ -1,9 +1,10 @@
-"""AWS Signature Version 4 from the server's side: what a request claims, and whether it holds.
+"""AWS Signature Version 4 from the server's side: parse and verify requests.
 
-Standard library only, because the emulator's environment has nothing of ours. The rules are AWS's:
+Standard library only, because the emulator's environment does not contain Sortbox's packages. The
+rules are AWS's:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
-https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
-Tests hold them to botocore's signer.
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html Tests compare them with
+botocore's signer.
 """
 
 import hashlib
@@ -31,11 +32,11 @@ SKEW = timedelta(minutes=5)
 
 LONGEST_PRESIGN_SECONDS = 7 * 24 * 3600
 LINE_BYTES = 8 * 1024
-"""Of a chunk's header or a trailer; both are far below."""
+"""The most bytes of a chunk's header or a trailer, far more than either needs."""
 
 
 class RequestRefusedError(Exception):
-    """AWS's error: a code of the documentation's common errors, a sentence and an HTTP status."""
+    """An AWS error: a code from the documentation's common errors, a message and an HTTP status."""
 
     def __init__(self, code: str, sentence: str, status: int = 403) -> None:
         super().__init__(sentence)
@@ -45,7 +46,9 @@ class RequestRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """As it was sent. `path` and `query` are still encoded; names of headers are in lower case."""
+    """A request as it was sent. `path` and `query` are still encoded; header names are in lower
+    case.
+    """
 
     method: str
     path: bytes
@@ -56,7 +59,9 @@ class HttpRequest:
         return [value for header, value in self.headers if header == name.encode()]
 
     def value(self, name: str) -> str:
-        """Empty where there is none. Raises RequestRefusedError where there are several."""
+        """A header's value; empty if it is missing. Raises RequestRefusedError if it occurs several
+        times.
+        """
         values = self.values(name)
         if len(values) > 1:
             raise RequestRefusedError("InvalidRequest", f"There are several {name} headers.", 400)
@@ -71,7 +76,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a request says of its own signature."""
+    """The signature that a request states."""
 
     key_id: str
     date: str
@@ -82,7 +87,7 @@ class Signature:
     at: str
     token: str
     expires: int | None
-    """Seconds, of a presigned URL."""
+    """The validity of a presigned URL, in seconds."""
 
     @property
     def scope(self) -> str:
@@ -90,8 +95,9 @@ class Signature:
 
 
 def read(request: HttpRequest) -> Signature:
-    """The request's signature. Raises RequestRefusedError unless there is exactly one, of Signature
-    Version 4."""
+    """Parse the request's signature. Raises RequestRefusedError unless there is exactly one, of
+    Signature Version 4.
+    """
     header = request.value("authorization")
     names = {name.lower() for name, _ in request.fields}
     in_query = any(name in names for name in (b"x-amz-algorithm", b"x-amz-signature"))
@@ -114,7 +120,9 @@ def read(request: HttpRequest) -> Signature:
 
 
 def check_time(signature: Signature, now: datetime) -> None:
-    """Raises RequestRefusedError for a request from another time than ours."""
+    """Raises RequestRefusedError if the signature has expired or its time differs too much from
+    `now`.
+    """
     try:
         at = datetime.strptime(signature.at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
@@ -137,7 +145,9 @@ def check_time(signature: Signature, now: datetime) -> None:
 
 
 def payload_hash(request: HttpRequest, signature: Signature) -> str | None:
-    """What the signature says of the body; None: its SHA-256, which the request does not tell."""
+    """The payload hash that the signature covers; None if it is the body's SHA-256 and the request
+    does not state it.
+    """
     claimed_hash = request.value("x-amz-content-sha256")
     if signature.expires is not None and signature.service == "s3":
         return claimed_hash or UNSIGNED
@@ -181,7 +191,7 @@ def signing_key(secret: str, signature: Signature) -> bytes:
 
 
 class BodyCheck(Protocol):
-    """Follows a body in constant memory; both raise RequestRefusedError."""
+    """Verifies a body in constant memory. Both methods raise RequestRefusedError."""
 
     def update(self, data: bytes) -> None: ...
 
@@ -189,7 +199,7 @@ class BodyCheck(Protocol):
 
 
 class AnyBody:
-    """The signature says nothing about it."""
+    """For a signature that does not cover the body."""
 
     def update(self, data: bytes) -> None:
         pass
@@ -216,7 +226,9 @@ class HashedBody:
 
 
 class ChunkedBody:
-    """aws-chunked with a signature in each chunk's header, each made from the one before."""
+    """Verifies aws-chunked encoding with a signature in each chunk's header, computed from the
+    previous one.
+    """
 
     HEADER = re.compile(rb"([0-9a-fA-F]{1,8});chunk-signature=([0-9a-f]{64})")
 
@@ -227,9 +239,9 @@ class ChunkedBody:
         self._has_trailer = has_trailer
         self._line = b""
         self._left = 0
-        """Bytes of the chunk that are still to come."""
+        """Bytes of the current chunk that have not arrived yet."""
         self._chunk: str | None = None
-        """The signature of the chunk that is being read."""
+        """The signature of the current chunk."""
         self._hash = hashlib.sha256()
         self._is_last = self._is_over = False
 
@@ -275,7 +287,9 @@ class ChunkedBody:
         self._chunk, self._hash = None, hashlib.sha256()
 
     def _take_trailer(self, line: bytes) -> None:
-        """Lines `name:value`, the last one their signature, and an empty line."""
+        """Process a line of the trailer: lines `name:value`, the last one with their signature,
+        then an empty line.
+        """
         name, _, value = line.partition(b":")
         if name == b"x-amz-trailer-signature" and self._has_trailer:
             signature = value.decode("latin-1").strip()
@@ -296,7 +310,7 @@ class ChunkedBody:
 
 
 def body_check(signature: Signature, secret: str, payload: str) -> BodyCheck:
-    """Raises RequestRefusedError where `payload` is no word of AWS's."""
+    """The check for this payload hash. Raises RequestRefusedError if it is none of AWS's values."""
     of_s3 = signature.service == "s3"
     if re.fullmatch("[0-9a-f]{64}", payload):
         return HashedBody(payload)
@@ -355,7 +369,7 @@ def _signature(fields: dict[str, str], at: str, token: str, expires: int | None)
 
 
 def _check_signed_headers(request: HttpRequest, signature: Signature) -> None:
-    """AWS's rule: the host, and whatever else of AWS's the request says in a header."""
+    """Require that the host and all `x-amz-` headers of the request are signed, as AWS does."""
     header_names = {name.decode("latin-1") for name, _ in request.headers}
     needed = {name for name in header_names if name.startswith("x-amz-")} | {"host"}
     if not needed <= set(signature.signed_headers):
@@ -364,7 +378,9 @@ def _check_signed_headers(request: HttpRequest, signature: Signature) -> None:
 
 
 def _canonical_path(path: bytes, service: str) -> bytes:
-    """S3's keys as they are, encoded once; elsewhere what was sent, tidied and encoded again."""
+    """The path for the canonical request: S3 keys as sent, encoded once; for other services
+    normalized and encoded again.
+    """
     segments: Iterable[bytes] = path.split(b"/")
     if service == "s3":
         return b"/".join(_encoded(unquote_to_bytes(segment)) for segment in segments)
