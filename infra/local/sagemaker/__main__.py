@@ -23,7 +23,7 @@ KEEPALIVE_SECONDS = 65
 DRAIN_SECONDS = 5
 SIGNED_SERVICES = frozenset({"sagemaker", "servicequotas"})
 UNVERIFIED_BYTES = 32 * 1024 * 1024
-"""More than either limit of the application, which says so in AWS's words."""
+"""More than either limit of the application, which rejects larger bodies with AWS's messages."""
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
         Guard(application(settings), arguments.port, keys.find, UNVERIFIED_BYTES, SIGNED_SERVICES),
         host="127.0.0.1",
         port=arguments.port,
-        http="h11",  # it shows the guard a request target as it was sent, and refuses two hosts
+        http="h11",  # passes the request target on as it was sent, and rejects two Host headers
         ws="none",
         log_level="warning",
         access_log=False,
@@ -65,7 +65,9 @@ def main() -> None:
 
 @contextmanager
 def _exclusive(state: Path) -> Iterator[None]:
-    """Two servers over one state would each clear away what the other runs."""
+    """Lock the state folder: two servers on one state would delete each other's running
+    resources.
+    """
     state.mkdir(parents=True, exist_ok=True)
     with (state / "lock").open("w") as lock:
         try:

@@ -1,4 +1,4 @@
-"""The HTTP interface: SageMaker's JSON protocol and its runtime."""
+"""The HTTP interface: SageMaker's JSON protocol and its runtime API."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class TooLarge(Exception):
-    """The body exceeds its limit; it was read to its end, so that the client reads the answer."""
+    """The body exceeds its limit. It was read to its end, so that the client reads the response."""
 
 
 class State(TypedDict):
@@ -54,7 +54,7 @@ async def ping(request: Request) -> Response:
 
 
 async def perform(request: Request) -> Response:
-    """One operation of the JSON 1.1 protocol."""
+    """Perform one operation of the JSON 1.1 protocol."""
     service: SageMakerService = request.state.service
     target = request.headers.get("X-Amz-Target", "")
     name = target.rpartition(".")[2]
@@ -77,7 +77,7 @@ async def perform(request: Request) -> Response:
 
 
 async def invoke(request: Request) -> Response:
-    """Bodies pass through as they are and appear in no log."""
+    """Invoke an endpoint. Bodies are passed on unchanged and never logged."""
     service: SageMakerService = request.state.service
     endpoint: str = request.path_params["endpoint"]
     limit = service.runtime.body_bytes
@@ -86,7 +86,7 @@ async def invoke(request: Request) -> Response:
         await service.gate.admit_invocation(request.scope.get(SIGNER, ""), endpoint)
         reply = await service.runtime.invoke(endpoint, body, request.headers)
     except TooLarge:
-        # AWS refuses it before the service: without an error code, so clients show the status.
+        # AWS rejects it before the service, without an error code, so clients show the status.
         sentence = f"HTTP content length exceeded {limit} bytes."
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         return JSONResponse({"Message": sentence}, status, headers=_identity())
@@ -96,7 +96,7 @@ async def invoke(request: Request) -> Response:
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    """Raises TooLarge; never holds more than `limit` and one chunk."""
+    """Read the body in memory of at most `limit` and one chunk. Raises TooLarge."""
     body = bytearray()
     size = 0
     async for chunk in request.stream():
@@ -119,7 +119,7 @@ def _members(body: bytes) -> dict[str, object]:
 
 
 def _refusal(error: ApiError) -> Response:
-    """JSON 1.1 reads the code from `__type`, the runtime's protocol from the header."""
+    """An error response. JSON 1.1 has the code in `__type`, the runtime's protocol in a header."""
     headers = _identity() | {"x-amzn-ErrorType": error.code}
     return JSONResponse({"__type": error.code, **error.body}, error.status, headers=headers)
 

@@ -1,4 +1,4 @@
-"""Wire the server's parts, and close them."""
+"""Create the server's parts, and close them."""
 
 import asyncio
 import shutil
@@ -34,10 +34,11 @@ from infra.local.sagemaker.transform.jobs import TransformJobs
 from infra.local.sagemaker.tuning.jobs import TuningJobs
 
 WORKER_THREADS = 32
-"""For S3 and disk: more than that many transfers at once gain nothing on one machine."""
+"""The threads for S3 and disk access; more concurrent transfers gain nothing on one machine."""
 
 CONTAINER_KEEPALIVE_SECONDS = 4.0
-"""Below uvicorn's default of 5 s: no container hangs up on a connection we are about to use."""
+"""Below uvicorn's default of 5 s, so that no container closes a connection that is about to be
+used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class SageMakerSettings:
     region: str
     account: Account
     permissions: Permissions | None
-    """None: nobody is held to a role."""
+    """None: roles are not enforced."""
     ready_seconds: float
     bake_seconds: float
     invocation_seconds: float
@@ -65,7 +66,9 @@ class SageMakerService:
 
 @asynccontextmanager
 async def run_service(settings: SageMakerSettings) -> AsyncIterator[SageMakerService]:
-    """Within, the last run's endpoints are coming back up; at its end every container stops."""
+    """Run the service in a context. Endpoints of the last run come up in the background; at the end
+    every container stops.
+    """
     threads = ThreadPoolExecutor(WORKER_THREADS, thread_name_prefix="blocking")
     asyncio.get_running_loop().set_default_executor(threads)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=CONTAINER_KEEPALIVE_SECONDS)
@@ -117,7 +120,7 @@ def _containers(
     roles: Roles,
 ) -> Containers:
     folder = settings.state / "containers"
-    shutil.rmtree(folder, ignore_errors=True)  # a server that was killed left its models there
+    shutil.rmtree(folder, ignore_errors=True)  # models left by a server that was killed
     folder.mkdir(parents=True)
     return Containers(
         images=images,

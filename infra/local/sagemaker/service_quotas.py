@@ -1,9 +1,9 @@
-"""Service Quotas: what the account may have of SageMaker, as `./sortbox doctor` asks for it.
+"""Service Quotas: the account's SageMaker quotas, as `./sortbox doctor` reads them.
 
-An API of its own in AWS, with one protocol and one signature scheme; here it is the local
-SageMaker's, which holds requests to these very values. No quota has a value of its own applied:
-ListServiceQuotas then shows the same as ListAWSDefaultServiceQuotas (botocore leaves a quota out of
-the former where none was applied; whoever asks has to ask for the other, and gets it here too).
+In AWS it is a separate API with its own endpoint; here it is part of the local SageMaker, which
+enforces the same values. No quota has an applied value of its own, so ListServiceQuotas returns the
+same as ListAWSDefaultServiceQuotas (in AWS, by botocore's model, the former omits a quota without
+an applied value, so clients must call the latter too, which works here as well).
 """
 
 import zlib
@@ -25,12 +25,12 @@ from infra.local.sagemaker.core.store import Record
 
 TARGET = "ServiceQuotasV20190624."
 PAGE_SIZE = 100
-"""The most that MaxResults may ask for, and what it is where nothing is asked."""
+"""The maximum and the default of MaxResults."""
 
 SERVICES = {"sagemaker": "Amazon SageMaker", "codebuild": "AWS CodeBuild"}
 
 BUILD_SIZES = ("Small", "Medium", "Large", "2XLarge")
-"""Of CodeBuild's machines, a quota each (AWS General Reference, CodeBuild quotas)."""
+"""CodeBuild's compute sizes, each with its own quota (AWS General Reference, CodeBuild quotas)."""
 
 INSTANCE_TYPES: Mapping[Use, str] = {
     "endpoint usage": "ProductionVariantInstanceType",
@@ -38,7 +38,7 @@ INSTANCE_TYPES: Mapping[Use, str] = {
     "training job usage": "TrainingInstanceType",
     "spot training job usage": "TrainingInstanceType",
 }
-"""The enumeration in SageMaker's model that has the types, by use."""
+"""The enumeration in SageMaker's model with the instance types, by use."""
 
 
 class ServiceQuotas:
@@ -47,7 +47,7 @@ class ServiceQuotas:
         self._region = region
 
     def perform(self, name: str, request: Mapping[str, Any]) -> Record:
-        """Raises ApiError."""
+        """Perform an operation. Raises ApiError."""
         operations: Mapping[str, Callable[[Mapping[str, Any]], Record]] = {
             "ListServiceQuotas": self.list,
             "ListAWSDefaultServiceQuotas": self.list,

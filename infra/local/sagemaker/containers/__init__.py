@@ -1,1 +1,1 @@
-"""Containers as processes, their images, and the files they are given."""
+"""Containers as processes, their images, and the files they receive."""

@@ -1,4 +1,4 @@
-"""Containers: an image's command, with a model unpacked for it, on a port of its own."""
+"""Containers: an image's command, run with a model unpacked for it, on its own port."""
 
 import asyncio
 import os
@@ -31,27 +31,27 @@ PORT_TRIES = 100
 
 
 class ContainerFailed(Exception):
-    """The container did not come up; the text is what AWS puts into FailureReason."""
+    """The container did not come up; the message becomes the FailureReason, as in AWS."""
 
 
 class ContainerSilent(Exception):
-    """No answer: the container is not there, or went away in the middle."""
+    """The container gave no response: it is not running, or ended during the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What CreateModel said about the one container."""
+    """The container definition of a CreateModel request."""
 
     image: str
     archive: Location | None
     environment: Mapping[str, str]
     role: str
     is_isolated: bool = False
-    """EnableNetworkIsolation: it finds no credentials either, here in its user's home."""
+    """EnableNetworkIsolation: the container must find no credentials, here in the user's home."""
 
     @classmethod
     def of(cls, model: Record) -> "Definition":
-        """Raises ValueError for a model whose data is not an S3 URI."""
+        """The definition of a model. Raises ValueError if its data is not an S3 URI."""
         container = model.get("PrimaryContainer") or model["Containers"][0]
         uri = container.get("ModelDataUrl")
         archive = Location.parse(uri) if uri else None
@@ -69,7 +69,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A running one. Its folder goes away with it."""
+    """A running container. Its folder is deleted when it stops."""
 
     child: processes.Child
     url: str
@@ -80,17 +80,17 @@ class Container:
         return await self._send("GET", path, b"", {}, seconds)
 
     async def invoke(self, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
-        """Raises ContainerSilent, or TimeoutError after `seconds`."""
+        """Send one invocation. Raises ContainerSilent, or TimeoutError after `seconds`."""
         return await self._send("POST", "/invocations", body, headers, seconds)
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL when the grace that SageMaker grants is over."""
+        """Send SIGTERM, and SIGKILL after SageMaker's grace period."""
         self.child.terminate(STOP_SECONDS)
         await self.exited()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def exited(self) -> "asyncio.Future[int]":
-        """Resolves to the exit status; each caller gets, and may cancel, a future of its own."""
+        """Resolves to the exit status. Each caller gets a separate future, which it may cancel."""
         return asyncio.wrap_future(self.child.exited)
 
     async def _send(
@@ -110,7 +110,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """Starts them."""
+    """Starts containers."""
 
     images: ContainerImages
     folder: Path
@@ -127,7 +127,7 @@ class Containers:
     async def start(
         self, definition: Definition, name: str, environment: Mapping[str, str], of: OfWhat
     ) -> Container:
-        """Returns once /ping answers 200. Raises ContainerFailed."""
+        """Start a container; returns once /ping responds with 200. Raises ContainerFailed."""
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
         try:
             check = self.roles.check_container
@@ -152,7 +152,7 @@ class Containers:
         at = definition.archive
         try:
             s3 = self.roles.s3(definition.role)
-            s3.list_objects_v2(Bucket=at.bucket, Prefix=at.key, MaxKeys=1)  # as SageMaker looks
+            s3.list_objects_v2(Bucket=at.bucket, Prefix=at.key, MaxKeys=1)  # as SageMaker does
             s3.download_file(at.bucket, at.key, str(folder / "model.tar.gz"))
         except (ClientError, BotoCoreError) as error:
             raise ContainerFailed(f"Could not access model data at {at}: {error}") from error
@@ -198,7 +198,9 @@ class Containers:
 
 
 def home(folder: Path, is_isolated: bool) -> str:
-    """A person's home has credentials, and caches that save downloads."""
+    """The container's HOME: its own folder if it is isolated, else the user's home, which has
+    credentials, and caches that save downloads.
+    """
     return str(folder) if is_isolated else os.environ.get("HOME", str(folder))
 
 
@@ -210,7 +212,9 @@ async def _is_ready(container: Container) -> bool:
 
 
 def _free_port() -> int:
-    """Below the ports that systems lend to clients, so that none takes it before the container."""
+    """A free port below the ephemeral range, so that no client takes it before the
+    container does.
+    """
     for port in random.sample(PORTS, PORT_TRIES):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -219,13 +223,13 @@ def _free_port() -> int:
 
 
 class ArchiveRefused(ValueError):
-    """Says which member, or what about the whole, cannot be accepted."""
+    """The archive cannot be accepted; the message names the member or the reason."""
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Copy the regular files of `archive` below the empty `folder`. Raises ArchiveRefused.
+    """Copy the regular files of `archive` to the empty `folder`. Raises ArchiveRefused.
 
-    No link is ever made, so no later member can follow one.
+    Links are never created, so that no later member can follow one out of the folder.
     """
     with archive.open("rb") as packed:
         try:

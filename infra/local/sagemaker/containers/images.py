@@ -1,4 +1,4 @@
-"""Container images: a JSON file says which command stands for each image's URI."""
+"""Container images: a JSON file with the command for each image URI."""
 
 import json
 from collections.abc import Mapping
@@ -11,19 +11,19 @@ from infra.local.sagemaker.core.errors import ValidationException
 @dataclass(frozen=True, slots=True)
 class ContainerImage:
     argv: tuple[str, ...]
-    """What stands for `serve`."""
+    """The command for `serve`."""
     train: tuple[str, ...]
-    """What stands for `train`; empty where the image has none."""
+    """The command for `train`; empty if the image has none."""
     rules: tuple[str, ...]
-    """What evaluates debugger rules, where AWS has an image of its own for it."""
+    """The command that evaluates Debugger rules, for which AWS has a separate image."""
     env: Mapping[str, str]
     cwd: Path | None
-    """None: the container's own folder, which is /opt/ml in the image too."""
+    """None: the container's own folder, which corresponds to /opt/ml in the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerImages:
-    """A file, read anew each time, that says what stands for an image:
+    """A file with the command for each image; it is read again at each use:
 
     `{"URI": {"argv": ["..."], "train": ["..."], "rules": ["..."], "env": {...}, "cwd": "..."}}`
     """
@@ -31,7 +31,9 @@ class ContainerImages:
     file: Path
 
     def find(self, uri: str) -> ContainerImage:
-        """Raises ValidationException for an image that is not there, as for one missing in ECR."""
+        """The commands of an image. Raises ValidationException if it is unknown, as for an image
+        missing in ECR.
+        """
         try:
             images = json.loads(self.file.read_text())
             if uri not in images:

@@ -1,4 +1,6 @@
-"""S3 URIs, and whole folders to and from S3 in constant memory however many files there are."""
+"""S3 URIs, and transfers of whole folders to and from S3, in memory independent of the number of
+files.
+"""
 
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -22,7 +24,7 @@ class Location:
 
     @classmethod
     def parse(cls, uri: str) -> "Location":
-        """Raises ValueError for anything that is not s3://BUCKET/KEY; the key may be empty."""
+        """Parse a URI. Raises ValueError if it is not s3://BUCKET/KEY; the key may be empty."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         if not uri.startswith("s3://") or not bucket:
             raise ValueError(f"not an S3 URI: {uri!r}")
@@ -34,18 +36,18 @@ class Location:
 
 TRANSFER_THREADS = 8
 KEYS_PER_BATCH = 1000
-"""Keys handed to the threads together: one page of a listing."""
+"""The keys that are passed to the threads together: one page of a listing."""
 
 FileVersion = tuple[int, int]
-"""Of a file: when it was written, in nanoseconds, and its size."""
+"""A file's modification time in nanoseconds, and its size."""
 
 
 class TransferRefused(ValueError):
-    """Says which key cannot be a file's name, or that there is nothing."""
+    """A key cannot be a file's name, or there are no objects; the message says which."""
 
 
 def download(s3: "S3Client", prefix: Location, folder: Path) -> int:
-    """Every object of the prefix as a file; returns how many. Raises TransferRefused."""
+    """Download every object of the prefix; returns the number of files. Raises TransferRefused."""
     count = 0
     keys = _keys(s3, prefix)
     with ThreadPoolExecutor(TRANSFER_THREADS) as pool:
@@ -56,7 +58,7 @@ def download(s3: "S3Client", prefix: Location, folder: Path) -> int:
 
 
 def relative(prefix: str, key: str) -> PurePosixPath:
-    """Where an object of a channel lands."""
+    """The path of an object below its channel's folder."""
     try:
         return below(prefix, key)
     except UnsafeName as error:
@@ -64,7 +66,9 @@ def relative(prefix: str, key: str) -> PurePosixPath:
 
 
 def _keys(s3: "S3Client", prefix: Location) -> Iterator[str]:
-    """SageMaker's sentence for `//` is in aws-samples/generative-ai-on-amazon-sagemaker, PR 242."""
+    """The prefix's keys. SageMaker's message for `//` is in
+    aws-samples/generative-ai-on-amazon-sagemaker, PR 242.
+    """
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
     for page in pages:
         for item in page.get("Contents", []):
@@ -87,9 +91,9 @@ def _fetch(s3: "S3Client", prefix: Location, key: str, folder: Path) -> None:
 def upload_changed(
     s3: "S3Client", folder: Path, to: Location, uploaded: dict[Path, FileVersion]
 ) -> None:
-    """Each file that is not as it was `uploaded`, and is from then on.
+    """Upload each file that differs from its version in `uploaded`, and update `uploaded`.
 
-    Files that went away stay in S3, as they do in SageMaker. One that goes away meanwhile is left.
+    Deleted files stay in S3, as in SageMaker. A file that disappears during the upload is skipped.
     """
     for path, version in file_versions(folder).items():
         key = f"{to.key.rstrip('/')}/{path.relative_to(folder).as_posix()}".lstrip("/")
@@ -100,7 +104,7 @@ def upload_changed(
 
 
 def file_versions(folder: Path) -> dict[Path, FileVersion]:
-    """Each file as it is now."""
+    """The current version of each file."""
     versions = {}
     for path in _files(folder):
         with suppress(FileNotFoundError):
@@ -110,12 +114,14 @@ def file_versions(folder: Path) -> dict[Path, FileVersion]:
 
 
 def _files(folder: Path) -> Iterable[Path]:
-    """Regular files: a link could lead out of the container."""
+    """Regular files only: a link could lead out of the container's folder."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
 
 
 def upload_archive(s3: "S3Client", folder: Path, to: Location, scratch: Path) -> bool:
-    """The folder's files as one tar.gz; False, and nothing uploaded, where there are none."""
+    """Upload the folder's files as one tar.gz; returns False, without an upload, if there
+    are none.
+    """
     files = list(_files(folder))
     if not files:
         return False

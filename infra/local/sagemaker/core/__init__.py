@@ -1,1 +1,1 @@
-"""What every kind of resource shares: operations, shapes, errors, listing, tags, events."""
+"""What all kinds of resources share: operations, shapes, errors, listing, tags, events."""

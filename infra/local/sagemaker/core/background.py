@@ -1,4 +1,4 @@
-"""Background tasks that outlive the request that started them."""
+"""Background tasks that continue after the request that started them."""
 
 import asyncio
 import logging
@@ -11,9 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 class Background:
-    """Keeps tasks from being collected half way, and logs how they failed.
+    """Keeps references to tasks, so that they are not garbage-collected, and logs their failures.
 
-    Failures of the `expected` kinds take a line, anything else is a bug and keeps its traceback.
+    Failures of the `expected` types are logged on one line; others are bugs and logged with a
+    traceback.
     """
 
     def __init__(self, *expected: type[Exception]) -> None:
@@ -27,7 +28,7 @@ class Background:
         return task
 
     async def close(self) -> None:
-        """Cancel what still runs, and wait for it to clean up."""
+        """Cancel the running tasks, and wait for their clean-up."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""AWS's errors. A class's name is the code that goes over the wire."""
+"""AWS's errors. The class name is the error code in the response."""
 
 from http import HTTPStatus
 
@@ -16,27 +16,27 @@ class ApiError(Exception):
 
 
 class ValidationException(ApiError):
-    """The request cannot be done as it is; what is asked for may not exist."""
+    """The request cannot be performed as it is, for example because a resource does not exist."""
 
 
 class ResourceNotFound(ApiError):
-    """A job of this name was never created."""
+    """There is no job of this name."""
 
 
 class ResourceInUse(ApiError):
-    """A job of this name exists already; names are never free again."""
+    """A job of this name exists; names of jobs cannot be used again."""
 
 
 class ResourceLimitExceeded(ApiError):
-    """The account's quota is used up for now."""
+    """The account's quota is exhausted."""
 
 
 class NoSuchResourceException(ApiError):
-    """Service Quotas' word for a service that it does not know."""
+    """Service Quotas' error for an unknown service."""
 
 
 class ThrottlingException(ApiError):
-    """More requests in a second than the account may send."""
+    """The account has exceeded its request rate."""
 
 
 class AccessDeniedException(ApiError):
@@ -44,15 +44,15 @@ class AccessDeniedException(ApiError):
 
 
 class ConflictException(ApiError):
-    """What is asked for does not go with what is there."""
+    """The request conflicts with the current state of the resource."""
 
 
 class UnknownOperationException(ApiError):
-    """Status 400, because clients retry a 5xx."""
+    """The status is 400, because clients retry a 5xx."""
 
 
 class ValidationError(ApiError):
-    """The runtime's word for an endpoint that cannot be invoked."""
+    """The runtime's error for an endpoint that cannot be invoked."""
 
     @property
     def body(self) -> dict[str, object]:
@@ -60,7 +60,9 @@ class ValidationError(ApiError):
 
 
 class ModelError(ApiError):
-    """The container answered with an error, or not at all (`original_status` 503, or 0 in time)."""
+    """The container responded with an error, or not at all (`original_status` 503; 0 for a
+    timeout).
+    """
 
     status = HTTPStatus.FAILED_DEPENDENCY
 

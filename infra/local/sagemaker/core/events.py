@@ -25,7 +25,7 @@ class Events:
         self._client = client
 
     async def changed(self, kind: Kind, record: Record) -> None:
-        """Delivery is best effort, as AWS's is: a receiver must be able to do without."""
+        """Send an event. Delivery is best effort, as in AWS: receivers must not depend on it."""
         name = record[kind.name_field]
         try:
             answer = await asyncio.to_thread(
@@ -47,7 +47,7 @@ class Events:
 
 
 def detail(kind: Kind, record: Record) -> Record:
-    """Describe's answer with the tags; times are epoch milliseconds."""
+    """The record as Describe returns it, with the tags; times are in epoch milliseconds."""
     tags = {tag["Key"]: tag["Value"] for tag in record.get("Tags", [])}
     described: Record = _in_milliseconds(shapes.answer(f"Describe{kind.noun}", record))
     return described | {"Tags": tags}

@@ -1,8 +1,9 @@
-"""Who may ask the local SageMaker for what, where the cloud holds everybody to what they may do.
+"""Authorization of requests to the local SageMaker, if the cloud enforces roles.
 
-The caller needs the operation on its resource, sagemaker:AddTags where it gives tags, and
-iam:PassRole on the execution role (docs.aws.amazon.com/service-authorization/latest/reference/
-list_amazonsagemaker.html); SageMaker has to be able to assume that role.
+The caller needs permission for the operation on its resource, for sagemaker:AddTags if the request
+has tags, and for iam:PassRole on the execution role
+(docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html). SageMaker
+must be able to assume that role.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from infra.local.sagemaker.core.resources import ENDPOINT, ENDPOINT_CONFIG, KIND
 from infra.local.sagemaker.core.roles import SERVICE, Roles
 
 KEPT_SECONDS = 1.0
-"""Of an answer: a policy that changes is noticed sooner than IAM's own changes are."""
+"""How long a decision is cached, which is shorter than IAM's own delay for changed policies."""
 
 KEPT = 1000
 
@@ -32,13 +33,15 @@ class Gate:
     _kept: dict[tuple[object, ...], tuple[float, Answer]] = field(default_factory=dict)
 
     async def admit(self, caller: str, operation: str, request: Request) -> None:
-        """`caller` is an access key's id. Raises AccessDeniedException, or ValidationException."""
+        """Authorize an operation. `caller` is an access key id. Raises AccessDeniedException, or
+        ValidationException.
+        """
         if self.roles.permissions is None:
             return
         await asyncio.to_thread(self._admit, self.roles.permissions, caller, operation, request)
 
     async def admit_invocation(self, caller: str, endpoint: str) -> None:
-        """Raises AccessDeniedException."""
+        """Authorize an invocation. Raises AccessDeniedException."""
         if self.roles.permissions is not None:
             arn = ENDPOINT.arn(self.roles.region, endpoint)
             question = Question(caller, "sagemaker:InvokeEndpoint", arn, {})
@@ -60,7 +63,7 @@ class Gate:
         self._check_archive(role, request)
 
     def _check_archive(self, role: str, request: Request) -> None:
-        """As CreateModel does: it looks for the object, and reads it, as the role."""
+        """Look up the model's archive with the role's credentials, as CreateModel does."""
         uri = request.get("PrimaryContainer", {}).get("ModelDataUrl")
         if uri is None:
             return
@@ -93,7 +96,9 @@ class Gate:
 
 
 def _resources(region: str, operation: str, request: Request) -> Iterator[str]:
-    """The ARNs that a policy can name for the operation; `*` for lists and what names none."""
+    """The ARNs that a policy can name for the operation; `*` for lists and operations without a
+    resource.
+    """
     noun = operation.removeprefix("Create").removeprefix("Update").removeprefix("Describe")
     noun = noun.removeprefix("Delete").removeprefix("Stop")
     kinds = [kind for kind in KINDS if kind.noun == noun and kind.name_field in request]

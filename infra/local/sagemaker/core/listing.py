@@ -1,4 +1,4 @@
-"""List operations: filters, order and pages, the same for every kind."""
+"""List operations: filters, order and pages, common to all kinds of resources."""
 
 import base64
 import binascii
@@ -18,22 +18,23 @@ DEFAULT_PAGE_SIZE = 10
 ASCENDING = frozenset(
     {"TrainingJob", "HyperParameterTuningJob", "ModelPackage", "ModelPackageGroup"}
 )
-"""Kinds whose listing the reference (botocore's model) orders so by default; others Descending."""
+"""Kinds listed in ascending order by default, according to the reference (botocore's model); others
+descending."""
 
 BY_NAME = frozenset({TUNING_JOB, TRIAL})
-"""Kinds whose listing the reference sorts so by default; others by the time of their creation."""
+"""Kinds sorted by name by default, according to the reference; others by creation time."""
 
 FILTERED_LATE = TRAINING_JOB
-"""ListTrainingJobs cuts its page first and takes the jobs of other states out of it then."""
+"""ListTrainingJobs applies its status filter after it has cut the page."""
 
 Position = tuple[Any, str]
 
 
 def page(kind: Kind, records: Iterable[Record], request: Mapping[str, Any]) -> Record:
-    """One page and, where there are more, the token of the next.
+    """One page and, if there are more items, the token of the next page.
 
-    The token is the last item's place in the order, so that what comes and goes meanwhile neither
-    repeats nor hides another item.
+    The token is the position of the last item in the order, so that concurrent creations and
+    deletions neither repeat nor hide other items.
     """
     by = "Name" if kind in BY_NAME else "CreationTime"
     position = _position(kind, request.get("SortBy", by))
@@ -74,7 +75,7 @@ def _has_status(kind: Kind, record: Record, request: Mapping[str, Any]) -> bool:
 
 
 def _seconds(time: Any) -> float:
-    """JSON 1.1 carries numbers of seconds or ISO texts."""
+    """Epoch seconds of a time, which JSON 1.1 transports as a number or as ISO text."""
     return time if isinstance(time, float | int) else parse_to_aware_datetime(time).timestamp()
 
 

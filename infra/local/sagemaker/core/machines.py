@@ -1,4 +1,4 @@
-"""The machines that endpoints and jobs run on, held to the account's quotas while they run."""
+"""The instances of endpoints and jobs, limited by the account's quotas while they run."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from infra.local.sagemaker.core.errors import ResourceLimitExceeded
 Use = Literal[
     "endpoint usage", "transform job usage", "training job usage", "spot training job usage"
 ]
-"""As Service Quotas names them: `ml.m5.xlarge for endpoint usage`."""
+"""The suffixes of quota names in Service Quotas: `ml.m5.xlarge for endpoint usage`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Machines of one type for one use."""
+    """Instances of one type for one use."""
 
     instance_type: str
     use: Use
@@ -27,35 +27,39 @@ class Fleet:
 
 
 class Machines:
-    """One quota each for every instance type and use, as in AWS."""
+    """The instances in use, with one quota per instance type and use, as in AWS."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
         self._in_use: Counter[str] = Counter()
 
     def take(self, fleet: Fleet) -> None:
-        """Until it is given back. Raises ResourceLimitExceeded, and then nothing is taken."""
+        """Reserve the instances until `give_back`. Raises ResourceLimitExceeded without reserving
+        any.
+        """
         used, limit = self._in_use[fleet.quota], self.account.quota(fleet.quota)
         if used + fleet.count > limit:
             raise ResourceLimitExceeded(_sentence(fleet, limit, used))
         self.keep(fleet)
 
     def keep(self, fleet: Fleet) -> None:
-        """Of what runs already: a quota that has shrunk ends nothing."""
+        """Count instances that already run, without a check: a reduced quota does not stop them."""
         self._in_use[fleet.quota] += fleet.count
 
     def give_back(self, fleet: Fleet) -> None:
         self._in_use[fleet.quota] -= fleet.count
 
     def refuse_impossible(self, fleet: Fleet) -> None:
-        """Raises ResourceLimitExceeded for what would not fit into an idle account."""
+        """Raises ResourceLimitExceeded if the instances exceed the quota even in an idle
+        account.
+        """
         limit = self.account.quota(fleet.quota)
         if fleet.count > limit:
             raise ResourceLimitExceeded(_sentence(fleet, limit, self._in_use[fleet.quota]))
 
 
 def _sentence(fleet: Fleet, limit: int, used: int) -> str:
-    """AWS's words, from reports of users; boto3 shows them behind the error's code."""
+    """AWS's message, taken from users' reports; boto3 shows it after the error code."""
     return (
         f"The account-level service limit '{fleet.quota}' is {limit} Instances, with current "
         f"utilization of {used} Instances and a request delta of {fleet.count} Instances. Please "

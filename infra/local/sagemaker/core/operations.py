@@ -1,4 +1,4 @@
-"""The table of operations. A new kind of resource joins by bringing its own rows."""
+"""The table of operations. Each kind of resource contributes its rows."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,21 +8,21 @@ from infra.local.sagemaker.core.errors import UnknownOperationException
 from infra.local.sagemaker.core.store import Record
 
 Request = Mapping[str, Any]
-"""A request's members, already held to the service model."""
+"""A request's members, already validated against the service model."""
 
 Operation = Callable[[Request], Record]
-"""Answers at once; work that takes time goes on in the background and shows in a status."""
+"""Returns at once. Long work continues in the background and is visible in a status."""
 
 Table = Mapping[str, Operation]
 
 
 def check(table: Table, name: str, request: Request) -> None:
-    """Raises ApiError for an operation that there is not, or members that it does not take."""
+    """Raises ApiError if the operation is unknown or the members are invalid."""
     if name not in table:
         raise UnknownOperationException(f"The local SageMaker does not know {name!r}.")
     shapes.validate(name, request)
 
 
 def perform(table: Table, name: str, request: Request) -> Record:
-    """What was checked. Raises ApiError."""
+    """Perform an operation after `check`. Raises ApiError."""
     return shapes.answer(name, table[name](request))

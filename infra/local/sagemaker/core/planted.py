@@ -1,7 +1,7 @@
-"""Failures of AWS's own that a test plants for the next jobs: no capacity, an internal error.
+"""Failures of AWS that a test injects into the next jobs: no capacity, an internal error.
 
-`planted.json` in the state folder, read as each job begins: `{"TransformJob": ["CapacityError"]}`
-makes the next transform job fail so, and is then empty.
+`planted.json` in the state folder is read when a job starts: `{"TransformJob": ["CapacityError"]}`
+makes the next transform job fail with this reason, which is then removed from the file.
 """
 
 import json
@@ -17,7 +17,7 @@ REASONS = {
     "InternalServerError": "InternalServerError: We encountered an internal error. Please try "
     "again.",
 }
-"""As FailureReason has them, from reports of users."""
+"""The FailureReason for each name, from users' reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,9 @@ class Planted:
     file: Path
 
     def take(self, kind: Kind) -> str | None:
-        """The reason why the job that begins now fails, once."""
+        """The reason why the job that starts now must fail; None if there is none. Each is returned
+        once.
+        """
         if not self.file.exists():
             return None
         planted: dict[str, list[str]] = json.loads(self.file.read_text())

@@ -1,7 +1,7 @@
-"""How often an account may ask for each operation: a bucket of tokens that fills as time passes.
+"""Request rates by operation, limited by token buckets.
 
-AWS publishes no rates of SageMaker's control plane; people see ThrottlingException ("Rate
-exceeded") at some requests a second. What an account is given here is data, in accounts.json.
+AWS does not publish the rates of SageMaker's control plane; users see ThrottlingException ("Rate
+exceeded") at some requests a second. The rates of an account are data in accounts.json.
 """
 
 import time
@@ -12,19 +12,21 @@ from fnmatch import fnmatchcase
 from infra.local.sagemaker.core.errors import ThrottlingException
 
 BURST_SECONDS = 5.0
-"""What was not used for so long may be used at once."""
+"""The size of a bucket: unused requests of this many seconds may be used at once."""
 
 
 @dataclass
 class Rates:
-    """`limits`: requests a second, by pattern of an operation; no pattern, no limit."""
+    """`limits`: requests a second, by pattern of the operation; operations without a pattern are
+    not limited.
+    """
 
     limits: Mapping[str, float]
     clock: Callable[[], float] = time.monotonic
     _left: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def take(self, operation: str) -> None:
-        """Raises ThrottlingException."""
+        """Count a request. Raises ThrottlingException."""
         rates = (rate for pattern, rate in self.limits.items() if fnmatchcase(operation, pattern))
         rate = next(rates, None)
         if rate is None:

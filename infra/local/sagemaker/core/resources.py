@@ -1,4 +1,4 @@
-"""Kinds of resources: how AWS names each, and what it says when one is missing or there twice."""
+"""Kinds of resources: their names in AWS, and the errors for missing and duplicate resources."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ ACCOUNT = "000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`noun` as in CreateEndpointConfig, `slug` as in ARNs, `label` as in sentences."""
+    """`noun` as in CreateEndpointConfig, `slug` as in ARNs, `label` as in messages."""
 
     noun: str
     slug: str
@@ -24,7 +24,7 @@ class Kind:
 
     @property
     def title(self) -> str:
-        """As in the names of events."""
+        """The name in events."""
         return " ".join(word[0].upper() + word[1:] for word in self.label.split())
 
     @property
@@ -50,7 +50,7 @@ class Kind:
 
 
 class JobKind(Kind):
-    """Jobs are never deleted, and answer with codes of their own."""
+    """Jobs are never deleted, and have error codes of their own."""
 
     def missing(self, name: str, arn: str) -> ApiError:
         return ResourceNotFound(f"Could not find requested job with name: {name}")
@@ -63,7 +63,7 @@ class JobKind(Kind):
 
 
 class VersionKind(Kind):
-    """Known by group and number, `pets/7`: AWS shows no name beside the two."""
+    """Identified by group and version number, `pets/7`: AWS returns no other name."""
 
     @property
     def name_field(self) -> str:
@@ -96,7 +96,8 @@ TRIAL = JobKind(
     "HyperParameterTrainingJobSummary",
     "TrainingJobSummaries",
 )
-"""A training job as its tuning job lists it; kept among the training jobs."""
+"""A training job as ListTrainingJobsForHyperParameterTuningJob returns it; it is stored as a
+training job."""
 
 TRANSFORM_JOB = JobKind(
     "TransformJob",

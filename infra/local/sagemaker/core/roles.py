@@ -1,11 +1,11 @@
-"""Execution roles: jobs and endpoints act as theirs, and may do what its policies allow.
+"""Execution roles: jobs and endpoints have the permissions of their role's policies.
 
-What they call of S3 and CloudWatch Logs they call with the role's temporary credentials, and the
-emulator refuses. What happens in AWS without a call of ours (the image is pulled, metrics are
-written, an alarm is watched) is asked of the role's policies before a container starts. The list is
-that of docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html ("CreateModel API: Execution
-Role Permissions", "CreateTrainingJob API: Execution Role Permissions"). AWS starts a container
-whose role may not write logs or metrics, and shows none of them; here it does not start.
+Their calls of S3 and CloudWatch Logs use the role's temporary credentials, so that the emulator
+enforces the policies. What AWS does without an API call here (pull the image, write metrics, watch
+an alarm) is checked against the role's policies before a container starts. The list is that of
+docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html ("CreateModel API: Execution Role
+Permissions", "CreateTrainingJob API: Execution Role Permissions"). AWS starts a container whose
+role may not write logs or metrics, and shows none of them; here it does not start.
 """
 
 import re
@@ -29,11 +29,11 @@ SERVICE = "sagemaker.amazonaws.com"
 REPOSITORY = re.compile(r"(?P<account>\d+)\.dkr\.ecr\.(?P<region>[^.]+)\.[^/]+/(?P<name>[^:@]+)")
 
 OfWhat = Literal["Endpoints", "TransformJobs", "TrainingJobs"]
-"""As the log groups below /aws/sagemaker, and the namespaces of metrics, are named."""
+"""The names of the log groups below /aws/sagemaker, and of the namespaces of metrics."""
 
 
 class RoleLacks(ApiError):
-    """Never goes over the wire: it becomes the FailureReason of what the role is for."""
+    """The role lacks a permission. The message becomes the FailureReason of its job or endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,9 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Without `permissions` nobody is held to a role: all is done as the owner."""
+    """Clients with the credentials of roles. Without `permissions` roles are not enforced: the
+    owner's key is used.
+    """
 
     region: str
     permissions: Permissions | None = None
@@ -54,21 +56,23 @@ class Roles:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def s3(self, role: str) -> "S3Client":
-        """Raises ValidationException for a role that cannot be assumed."""
+        """A client of S3. Raises ValidationException if the role cannot be assumed."""
         client: S3Client = self._client("s3", role)
         return client
 
     def logs(self, role: str) -> "CloudWatchLogsClient":
-        """Raises ValidationException for a role that cannot be assumed."""
+        """A client of CloudWatch Logs. Raises ValidationException if the role cannot be assumed."""
         client: CloudWatchLogsClient = self._client("logs", role)
         return client
 
     def alarms(self) -> Any:
-        """CloudWatch's client, the owner's: what a role may see is asked of its policies."""
+        """The owner's client of CloudWatch; whether the role may see an alarm is checked against
+        its policies.
+        """
         return self._client("cloudwatch", "")
 
     def check_assumable(self, role: str) -> None:
-        """Raises ValidationException, in AWS's words."""
+        """Raises ValidationException with AWS's message if SageMaker cannot assume the role."""
         if self.permissions is None:
             return
         try:
@@ -80,12 +84,12 @@ class Roles:
             ) from error
 
     def check_container(self, role: str, image: str, of: OfWhat, name: str) -> None:
-        """Raises RoleLacks for the first thing that the role may not do and its container needs."""
+        """Raises RoleLacks for the first permission that the container needs and the role lacks."""
         for need in _needs(image, self.region, of, name):
             self.check(role, need)
 
     def check(self, role: str, need: Need) -> None:
-        """Raises RoleLacks."""
+        """Raises RoleLacks if the role does not have the permission."""
         if self.permissions is None:
             return
         question = Question(role, need.action, need.resource, dict(need.context))

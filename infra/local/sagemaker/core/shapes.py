@@ -1,4 +1,4 @@
-"""Requests and answers held to botocore's own model of the service, with AWS's sentences."""
+"""Validate requests and build responses with botocore's service model, with AWS's messages."""
 
 import re
 import sys
@@ -29,7 +29,7 @@ FROM_JAVA = {
     r"\p{Alnum}": "a-zA-Z0-9",
     r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010FFFF",
     r"\z": r"\Z",
-    "*)${1,": "){1,",  # a slip in the model, which means a repetition
+    "*)${1,": "){1,",  # an error in the model, which means a repetition
 }
 
 
@@ -43,7 +43,7 @@ def operation(name: str) -> OperationModel:
 
 
 def validate(name: str, request: Mapping[str, Any]) -> None:
-    """Raises ValidationException naming every member that the model does not allow."""
+    """Raises ValidationException with every member that the model does not allow."""
     shape = operation(name).input_shape
     if shape is None:
         return
@@ -60,13 +60,13 @@ def validate(name: str, request: Mapping[str, Any]) -> None:
 
 
 def answer(name: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """`record` cut to the operation's output."""
+    """The members of `record` that the operation's output has."""
     shape = operation(name).output_shape
     return _cut_structure(shape, record) if shape else {}
 
 
 def summary(shape_name: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """`record` cut to an item of a list."""
+    """The members of `record` that the list item's shape has."""
     shape = service().shape_for(shape_name)
     if not isinstance(shape, StructureShape):
         raise TypeError(f"{shape_name} is not a structure")
@@ -74,7 +74,7 @@ def summary(shape_name: str, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cut_structure(shape: StructureShape, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Without empty structures: the SageMaker SDK refuses `{}` where members are required."""
+    """Empty structures are omitted: the SageMaker SDK rejects `{}` if members are required."""
     members = {
         name: _cut(member, record[name])
         for name, member in shape.members.items()
@@ -97,7 +97,7 @@ Violation = tuple[str, object, str]
 
 
 def _violations(shape: Shape, value: Any, path: str) -> Iterator[Violation]:
-    """What ParamValidator does not look at: enumerations, patterns, and upper bounds."""
+    """Violations that ParamValidator does not detect: enumerations, patterns, and upper bounds."""
     for constraint in _violated(shape, value):
         yield path, value, constraint
     for inner_shape, inner_value, inner_path in _inside(shape, value, path):
@@ -105,7 +105,7 @@ def _violations(shape: Shape, value: Any, path: str) -> Iterator[Violation]:
 
 
 def _inside(shape: Shape, value: Any, path: str) -> Iterator[tuple[Shape, Any, str]]:
-    """What a value is made of, with paths as AWS writes them: `productionVariants.1.member`."""
+    """The parts of a value, with paths as AWS writes them: `productionVariants.1.member`."""
     match shape:
         case StructureShape():
             for name, member in value.items():
@@ -136,7 +136,9 @@ def _violated(shape: Shape, value: Any) -> Iterator[str]:
 
 @cache
 def _pattern(java: str) -> re.Pattern[str]:
-    """Python has no Unicode categories: each is written as the ranges of its characters."""
+    """Compile a Java pattern. Python has no Unicode categories, so each is replaced by its ranges
+    of characters.
+    """
     python = re.sub(r"\\p\{([LMNPSZ])\}", lambda category: _ranges()[category[1]], java)
     for theirs, ours in FROM_JAVA.items():
         python = python.replace(theirs, ours)
@@ -145,7 +147,9 @@ def _pattern(java: str) -> re.Pattern[str]:
 
 @cache
 def _ranges() -> dict[str, str]:
-    """The characters of each general category (L, M, N, P, S, Z …), as within a class."""
+    """The characters of each general category (L, M, N, P, S, Z …), as the content of a character
+    class.
+    """
     ranges: dict[str, list[str]] = {}
     every = range(sys.maxunicode + 1)
     for category, group in groupby(every, lambda code: unicodedata.category(chr(code))[0]):

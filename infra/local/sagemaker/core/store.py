@@ -1,4 +1,4 @@
-"""Records that survive a restart: one small JSON file each, in memory while the server runs."""
+"""Records that survive a restart: one small JSON file each, cached in memory."""
 
 import json
 import time
@@ -9,11 +9,14 @@ from typing import Any
 from infra.local.sagemaker.core.resources import KINDS, Kind
 
 Record = dict[str, Any]
-"""A resource in AWS's words: what was asked for and what Describe adds. Times: epoch seconds."""
+"""A resource in AWS's terms: the members of the request and those that Describe adds. Times: epoch
+seconds."""
 
 
 class Store:
-    """Jobs are never deleted, as in AWS: about 2 KB each, and a million images are 20 jobs."""
+    """The records of all kinds. Jobs are never deleted, as in AWS: each has about 2 KB, and a
+    million images are 20 jobs.
+    """
 
     def __init__(self, folder: Path, region: str) -> None:
         self._folder = folder
@@ -21,7 +24,7 @@ class Store:
         self._records = {kind: self._load(kind) for kind in KINDS}
 
     def create(self, kind: Kind, record: Record) -> Record:
-        """Adds the ARN and the times. Raises AWS's error where the name is taken."""
+        """Store a new record with its ARN and times. Raises AWS's error if the name is taken."""
         name = record[kind.name_field]
         self.refuse_taken(kind, name)
         arn, now = kind.arn(self.region, name), time.time()
@@ -30,18 +33,18 @@ class Store:
         )
 
     def refuse_taken(self, kind: Kind, name: str) -> None:
-        """Raises AWS's error where the name is taken."""
+        """Raises AWS's error if the name is taken."""
         if name in self._records[kind]:
             raise kind.duplicate(kind.arn(self.region, name))
 
     def get(self, kind: Kind, name: str) -> Record:
-        """Raises AWS's error where there is none."""
+        """The record. Raises AWS's error if it does not exist."""
         if name not in self._records[kind]:
             raise kind.missing(name, kind.arn(self.region, name))
         return self._records[kind][name]
 
     def update(self, kind: Kind, name: str, **changes: Any) -> Record:
-        """A change to None takes the member away."""
+        """Change members of a record; a value of None removes the member."""
         changed = {**self.get(kind, name), **changes, "LastModifiedTime": time.time()}
         members = {member: value for member, value in changed.items() if value is not None}
         return self._write(kind, members)

@@ -1,4 +1,4 @@
-"""Tags of any resource, kept with it."""
+"""Tags of all kinds of resources, stored in their records."""
 
 from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.operations import Request, Table
@@ -24,7 +24,7 @@ class Tags:
         return self._replace(request["ResourceArn"], tags)
 
     def list(self, request: Request) -> Record:
-        """All at once: there are at most 50."""
+        """All tags on one page: a resource has at most 50."""
         return {"Tags": _as_list(self._of(request["ResourceArn"]))}
 
     def delete(self, request: Request) -> Record:

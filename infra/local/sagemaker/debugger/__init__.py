@@ -1,5 +1,5 @@
 """SageMaker's managed Debugger beside a training job, as the local SageMaker runs it.
 
-AWS has closed it to new customers. This folder and `training/managed_debugger/` can be deleted:
+AWS does not offer it to new customers. This folder and `training/managed_debugger/` can be deleted:
 docs/reference/training.md, "Remove the managed Debugger", lists what else goes.
 """

@@ -28,7 +28,7 @@ class DebuggerRequest:
 
     @classmethod
     def of(cls, job: Record) -> "DebuggerRequest":
-        """Raises ValueError for what cannot be evaluated."""
+        """Parse the members. Raises ValueError for a configuration that cannot be evaluated."""
         rules = tuple(job.get("DebugRuleConfigurations", []))
         hook = job.get("DebugHookConfig")
         if rules and hook is None:
@@ -58,7 +58,7 @@ class DebuggerRequest:
         )
 
     def configuration(self, tensors: Path) -> Mapping[str, object]:
-        """The files that SageMaker writes beside hyperparameters.json, by name."""
+        """The contents of the files that SageMaker writes beside hyperparameters.json, by name."""
         files: dict[str, object] = {}
         if self.hook is not None:
             files["debughookconfig"] = {**self.hook, "LocalPath": str(tensors)}
@@ -67,7 +67,7 @@ class DebuggerRequest:
         return files
 
     def initial_statuses(self) -> Record:
-        """Every rule is in progress; empty without rules."""
+        """The initial statuses: every rule is in progress; empty without rules."""
         return {
             **_statuses("DebugRuleEvaluationStatuses", self.rules),
             **_statuses("ProfilerRuleEvaluationStatuses", self.profiler_rules),

@@ -19,7 +19,7 @@ from infra.local.sagemaker.training.folder import TrainingFolder
 
 POLL_SECONDS = 0.5
 FINISH_SECONDS = 60.0
-"""Time for the rules to read the last tensors after training has ended."""
+"""The time for the rules to read the last tensors after training has ended."""
 
 END_FILE = "training_job_end.ts"
 """smdebug's mark that no more tensors follow."""
@@ -37,7 +37,7 @@ class RuleJobs:
         update_job: Callable[[Record], None],
         stop_training: Callable[[], None],
     ) -> None:
-        """`update_job` sets members of Describe's answer."""
+        """`update_job` sets members of the job's record."""
         self._request = request
         self._folder = folder
         self._containers = containers
@@ -143,7 +143,7 @@ def _read_statuses(path: Path) -> list[Record]:
 
 
 def _profiler_state(folder: Path) -> tuple[str, str]:
-    """From the report that the container wrote."""
+    """The status and details from the report that the container wrote."""
     try:
         report = json.loads((folder / "profiler-output" / "profiler-report.json").read_text())
         issues = [rule["rule"] for rule in report["rules"] if rule["state"] == "IssuesFound"]

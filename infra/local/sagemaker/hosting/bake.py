@@ -1,9 +1,10 @@
-"""The minutes after an update in which alarms decide whether it stays.
+"""The bake time after an update, during which alarms decide whether it is rolled back.
 
 "If any of your alarms trip during the entire deployment, SageMaker … starts a rollback to the blue
 fleet" (docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html), which
-also says that the execution role needs cloudwatch:DescribeAlarms. What FailureReason says then is
-not documented, nor is an alarm that rings before the update; here it undoes the update too.
+also says that the execution role needs cloudwatch:DescribeAlarms. The FailureReason after a
+rollback is not documented, nor is the effect of an alarm that rings before the update; here it
+causes a rollback too.
 """
 
 import asyncio
@@ -28,7 +29,9 @@ class Bake:
 
     @classmethod
     def of(cls, update: Request, longest: float) -> "Bake":
-        """Of UpdateEndpoint's DeploymentConfig; `longest`: nobody waits for minutes here."""
+        """From UpdateEndpoint's DeploymentConfig. `longest` limits the bake time, to avoid waiting
+        minutes.
+        """
         deployment = update.get("DeploymentConfig", {})
         alarms = deployment.get("AutoRollbackConfiguration", {}).get("Alarms", [])
         routing = deployment.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
@@ -36,13 +39,13 @@ class Bake:
         return cls([alarm["AlarmName"] for alarm in alarms], seconds)
 
     def check(self, roles: Roles, role: str) -> None:
-        """Raises RoleLacks where the execution role may not look at an alarm."""
+        """Raises RoleLacks if the execution role may not describe the alarms."""
         for name in self.alarms:
             arn = f"arn:aws:cloudwatch:{roles.region}:{ACCOUNT}:alarm:{name}"
             roles.check(role, Need("cloudwatch:DescribeAlarms", arn))
 
     async def watch(self, roles: Roles) -> None:
-        """Returns when the time is over. Raises ContainerFailed once an alarm rings."""
+        """Wait for the bake time. Raises ContainerFailed when an alarm rings."""
         end = time.monotonic() + self.seconds
         while self.alarms:
             ringing = await asyncio.to_thread(self._ringing, roles)
@@ -56,7 +59,9 @@ class Bake:
             await asyncio.sleep(POLL_SECONDS)
 
     def _ringing(self, roles: Roles) -> list[str]:
-        """Raises ContainerFailed where they cannot be read, or one does not exist."""
+        """The alarms in ALARM. Raises ContainerFailed if they cannot be read, or one does not
+        exist.
+        """
         try:
             answer = roles.alarms().describe_alarms(AlarmNames=list(self.alarms))
         except (ClientError, BotoCoreError) as error:

@@ -1,4 +1,4 @@
-"""Endpoints: created, updated with no call lost, brought back up after a restart."""
+"""Endpoints: create them, update them without losing calls, and bring them up after a restart."""
 
 import asyncio
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Endpoints:
 
     @property
     def live(self) -> Mapping[str, Variant]:
-        """The variant that answers now, by endpoint."""
+        """The variant that receives invocations now, by endpoint."""
         return self._live
 
     def create(self, request: Request) -> Record:
@@ -56,9 +56,11 @@ class Endpoints:
         return record
 
     def update(self, request: Request) -> Record:
-        """The endpoint keeps its old configuration, and answers by it, until the new one is up.
+        """Start an update. The endpoint keeps its old configuration and uses it until the new one
+        is up.
 
-        Until then both fleets count: "provisions a new fleet" (botocore, UpdateEndpoint).
+        Until then the instances of both fleets count: "provisions a new fleet" (botocore,
+        UpdateEndpoint).
         """
         name, config = request["EndpointName"], request["EndpointConfigName"]
         record = self._settled(name)
@@ -89,7 +91,7 @@ class Endpoints:
         return listing.page(ENDPOINT, self._store.all(ENDPOINT), request)
 
     def resume(self) -> None:
-        """Bring up what the last server left. An update that it had begun is forgotten."""
+        """Bring up the endpoints of the last server. Unfinished updates are discarded."""
         for record in self._store.all(ENDPOINT):
             name = record["EndpointName"]
             match record["EndpointStatus"]:
@@ -103,7 +105,9 @@ class Endpoints:
                     self._bring_up(name, record["EndpointConfigName"])
 
     def _bring_up(self, name: str, config: str) -> None:
-        """Its machines count whatever the quota is; its configuration may be deleted by now."""
+        """Bring up an endpoint. Its instances are counted without a check of the quota. It fails if
+        its configuration was deleted.
+        """
         try:
             self._machines.keep(_fleet(self._store.get(ENDPOINT_CONFIG, config)))
         except ApiError as error:
@@ -129,7 +133,9 @@ class Endpoints:
         deployment.add_done_callback(partial(self._deployed, name, fleet))
 
     def _deployed(self, name: str, fleet: Fleet, deployment: "asyncio.Task[None]") -> None:
-        """AWS rolls a failed update back: the old variant goes on, and the reason stays visible."""
+        """The end of a deployment. As in AWS a failed update is rolled back: the old variant stays
+        live, and the reason is stored.
+        """
         failure = None if deployment.cancelled() else deployment.exception()
         if failure is not None:
             self._machines.give_back(fleet)
@@ -138,7 +144,9 @@ class Endpoints:
             self._store.update(ENDPOINT, name, EndpointStatus=status, FailureReason=reason)
 
     async def _deploy(self, name: str, config_name: str, bake: Bake) -> None:
-        """All traffic goes to the new fleet at once; the old one waits until the update stays."""
+        """Move all traffic to the new fleet at once; the old fleet is kept until the bake time is
+        over.
+        """
         config = self._store.get(ENDPOINT_CONFIG, config_name)
         deployed, roles = self._deployment(name, config), self._containers.roles
         await asyncio.to_thread(bake.check, roles, deployed.model.role)
@@ -160,7 +168,9 @@ class Endpoints:
             await retired.retire()
 
     async def _bake(self, name: str, bake: Bake, before: Variant) -> None:
-        """Raises ContainerFailed when the fleet from before answers again."""
+        """Wait for the bake time. If an alarm rings, restores the fleet `before`, and raises
+        ContainerFailed.
+        """
         try:
             await bake.watch(self._containers.roles)
         except ContainerFailed:
@@ -168,12 +178,12 @@ class Endpoints:
             undone, self._live[name] = self._live[name], before
             await undone.retire()
             raise
-        except asyncio.CancelledError:  # the server stops: what is live is closed with it
+        except asyncio.CancelledError:  # the server stops: the live variant is closed elsewhere
             await before.close()
             raise
 
     def _occupy(self, name: str, fleet: Fleet) -> None:
-        """From now on this fleet alone answers."""
+        """Record that only this fleet is in use from now on."""
         before = self._fleets.get(name)
         self._fleets[name] = fleet
         if before:
@@ -199,7 +209,7 @@ def _fleet(config: Record) -> Fleet:
 
 
 def _summary(config: Record) -> Record:
-    """Counts and weights as asked for; here one process stands for all instances."""
+    """Counts and weights as requested; here one process simulates all instances."""
     [variant] = config["ProductionVariants"]
     weight = variant.get("InitialVariantWeight", 1.0)
     count = variant.get("InitialInstanceCount", 1)

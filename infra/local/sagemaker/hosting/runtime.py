@@ -1,4 +1,4 @@
-"""InvokeEndpoint: the endpoint's live variant answers, or AWS's error does."""
+"""InvokeEndpoint: pass the request to the endpoint's live variant, or return AWS's error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from infra.local.sagemaker.hosting.endpoints import Endpoints
 from infra.local.sagemaker.hosting.variant import Variant
 
 BODY_BYTES = 6_291_456
-"""Of an answer; and of a request, where the server is not started with another bound."""
+"""The limit of a response body; and of a request body, unless the server is started with another
+limit."""
 
 SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 HEADER_LENGTH = 1024
@@ -30,10 +31,13 @@ class Runtime:
     containers: Containers
     seconds: float
     body_bytes: int = BODY_BYTES
-    """Of a request: AWS's texts name 6,291,456 and 25 MB, and which holds is not known."""
+    """The limit of a request body: AWS's documents name both 6,291,456 bytes and 25 MB; it is not
+    known which one applies."""
 
     async def invoke(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """`body` is within `body_bytes`. Raises ValidationError or ModelError."""
+        """Invoke the endpoint; `body` is within `body_bytes`. Raises ValidationError or
+        ModelError.
+        """
         if len(headers.get(ATTRIBUTES, "")) > HEADER_LENGTH:
             raise ValidationError(f"CustomAttributes exceed {HEADER_LENGTH} characters.")
         log = str(self.containers.log(endpoint))

@@ -17,12 +17,12 @@ from infra.local.sagemaker.core.background import Background
 logger = logging.getLogger(__name__)
 
 RESTART_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Waits before each try to restart; the last one repeats."""
+"""Delays before each attempt to restart; the last one repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What an endpoint configuration puts behind an endpoint."""
+    """The variant that an endpoint configuration defines for an endpoint."""
 
     endpoint: str
     variant: str
@@ -43,12 +43,12 @@ class Variant:
 
     @classmethod
     async def start(cls, containers: Containers, deployed: Deployment) -> "Variant":
-        """Raises ContainerFailed."""
+        """Start the variant's container. Raises ContainerFailed."""
         container = await containers.start(deployed.model, deployed.endpoint, {}, "Endpoints")
         return cls(containers, deployed, container)
 
     async def invoke(self, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
-        """Raises ContainerSilent, or TimeoutError after `seconds`."""
+        """Invoke the container. Raises ContainerSilent, or TimeoutError after `seconds`."""
         self._in_flight += 1
         self._idle.clear()
         try:
@@ -59,7 +59,7 @@ class Variant:
                 self._idle.set()
 
     async def retire(self) -> None:
-        """Let the calls under way finish (each has its own limit), then stop."""
+        """Wait for the calls in progress, each of which has its own time limit, then stop."""
         await self._idle.wait()
         await self.close()
 

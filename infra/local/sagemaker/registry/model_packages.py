@@ -49,7 +49,7 @@ class ModelPackages:
         return listing.page(MODEL_PACKAGE_GROUP, self._store.all(MODEL_PACKAGE_GROUP), request)
 
     def create(self, request: Request) -> Record:
-        """A number is given once, also where its version was deleted."""
+        """Create a version. Numbers are not used again, even after a version was deleted."""
         group = self._group(_group_of(request))
         for container in request.get("InferenceSpecification", {}).get("Containers", []):
             self._images.find(container.get("Image", ""))
@@ -120,5 +120,5 @@ def _group_of(request: Request) -> str:
 
 
 def _name(name_or_arn: str) -> str:
-    """`pets` or `pets/7`, whichever way it was named."""
+    """The name, `pets` or `pets/7`, from a name or an ARN."""
     return name_or_arn.partition("/")[2] if name_or_arn.startswith("arn:") else name_or_arn

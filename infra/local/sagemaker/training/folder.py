@@ -1,4 +1,4 @@
-"""/opt/ml of one training job, as a folder that SM_* variables point into."""
+"""The folder of one training job that corresponds to /opt/ml; SM_* variables contain its paths."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class TrainingFolder:
     root: Path
 
     def make(self, request: TrainingJobRequest) -> None:
-        """The folders, and the three files that say what was asked for."""
+        """Create the folders, and the three configuration files of the job."""
         for folder in (self.config, self.model, self.data, self.checkpoints):
             folder.mkdir(parents=True)
         for channel in request.channels:
@@ -37,12 +37,12 @@ class TrainingFolder:
 
     @property
     def data(self) -> Path:
-        """What becomes output.tar.gz."""
+        """The folder that is uploaded as output.tar.gz."""
         return self.root / "output" / "data"
 
     @property
     def tensors(self) -> Path:
-        """What smdebug's hook saves."""
+        """The folder where smdebug's hook saves tensors."""
         return self.root / "output" / "tensors"
 
     @property
@@ -65,7 +65,7 @@ class TrainingFolder:
         }
 
     def failure(self) -> str:
-        """What the container wrote about its end; empty where it wrote nothing."""
+        """The failure reason that the container wrote; empty if it wrote none."""
         try:
             with (self.root / "output" / "failure").open(errors="replace") as file:
                 return file.read(FAILURE_CHARACTERS).strip()

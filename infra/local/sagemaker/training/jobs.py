@@ -30,7 +30,8 @@ OBJECTIVE = "_tuning_objective_metric"
 """The hyperparameter in which SageMaker passes a tuning job's objective to the container."""
 
 SERIES_MEMBER = "ObjectiveSeries"
-"""A member of our own; answers are cut to AWS's members, so no client sees it."""
+"""A record member that AWS does not have. Responses contain AWS's members only, so clients do not
+see it."""
 
 MESSAGES = {
     "Starting": "Starting the training job",
@@ -43,7 +44,7 @@ MESSAGES = {
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
     "Failed": "Training job failed",
 }
-"""By secondary status, in AWS's words."""
+"""Status messages by secondary status, as in AWS."""
 
 
 class TrainingJobs:
@@ -72,11 +73,11 @@ class TrainingJobs:
         }
 
     def add_listener(self, listener: Callable[[str], None]) -> None:
-        """`listener` gets the name of each job that has new log lines, or has ended."""
+        """`listener` is called with the name of each job that has new log lines or has ended."""
         self._listeners.append(listener)
 
     def series(self, name: str, metric: str) -> list[float]:
-        """Values of a metric so far; of an ended job, of its tuning objective only."""
+        """The values of a metric so far; for a job that has ended, only of its tuning objective."""
         if name in self._runs:
             return self._runs[name].series(metric)
         values: list[float] = self._store.get(TRAINING_JOB, name).get(SERIES_MEMBER, [])
@@ -103,14 +104,16 @@ class TrainingJobs:
         return record
 
     def check(self, request: Request) -> TrainingJobRequest:
-        """Raises ApiError for a request that can never run."""
+        """Parse a request. Raises ApiError if it can never run."""
         job = TrainingJobRequest.of(_with_defaults(request))
         if not self._containers.images.find(job.image).train:
             raise ValidationException(f"The image {job.image} has no `train`.")
         return job
 
     def refuse_impossible(self, request: Request, parallel: int) -> None:
-        """Raises ResourceLimitExceeded where so many could not run side by side in this account."""
+        """Raises ResourceLimitExceeded if the quota does not allow `parallel` such jobs at the same
+        time.
+        """
         fleet = _fleet(request)
         self._machines.refuse_impossible(replace(fleet, count=parallel * fleet.count))
 
@@ -133,7 +136,7 @@ class TrainingJobs:
         return listing.page(TRAINING_JOB, self._store.all(TRAINING_JOB), request)
 
     def resume(self) -> None:
-        """Jobs that ran when the last server died have failed; their checkpoints are in S3."""
+        """Mark jobs that ran when the last server ended as failed; their checkpoints are in S3."""
         for job in self._store.all(TRAINING_JOB):
             if job["TrainingJobStatus"] in RUNNING:
                 reason = "InternalServerError: the local SageMaker ended while the job was running"
@@ -143,7 +146,9 @@ class TrainingJobs:
         self._store.update(TRAINING_JOB, name, **statuses)
 
     async def close(self) -> None:
-        """Runs are cut off and stay InProgress on disk: the next server reports them."""
+        """Cancel running jobs. They stay InProgress on disk, and the next server marks them as
+        failed.
+        """
         await self._background.close()
 
     def _record_end(self, name: str, run: "asyncio.Task[RunOutcome]") -> None:
@@ -201,7 +206,7 @@ class TrainingJobs:
 
 
 def _with_defaults(request: Request) -> Record:
-    """The request with the defaults that Describe shows."""
+    """The request with the default values that Describe returns."""
     complete = {
         "EnableNetworkIsolation": False,
         "EnableInterContainerTrafficEncryption": False,

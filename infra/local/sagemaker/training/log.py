@@ -24,18 +24,18 @@ logger = logging.getLogger(__name__)
 GROUP = "/aws/sagemaker/TrainingJobs"
 LINE_CHARACTERS = 8 * 1024
 LINES_PER_CALL = 1_000
-"""With lines of this length, below what one PutLogEvents takes: 10,000 events, 1 MiB."""
+"""At this line length, below the limits of PutLogEvents: 10,000 events, 1 MiB."""
 
 CALL_BYTES = 900_000
 POLL_SECONDS = 0.2
 
 MAX_SERIES_VALUES = 1_000
-"""Values of a metric that are kept: epochs, for whom trials are compared by them."""
+"""The most values of a metric that are kept: one per epoch, by which trials are compared."""
 
 
 @dataclass
 class Metrics:
-    """The latest value of each, as FinalMetricDataList shows them, and the first ones in order."""
+    """The latest value of each metric, for FinalMetricDataList, and its first values in order."""
 
     definitions: tuple[Metric, ...]
     _latest: dict[str, Record] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Metrics:
         for metric in self.definitions:
             match = metric.pattern.search(line)
             if match is not None and match.re.groups:
-                with suppress(ValueError):  # a regex may find what is no number
+                with suppress(ValueError):  # a regex may match text that is not a number
                     value = float(match[1])
                     series = self._series.setdefault(metric.name, [])
                     if len(series) < MAX_SERIES_VALUES:
@@ -57,11 +57,13 @@ class Metrics:
                     }
 
     def series(self, name: str) -> list[float]:
-        """Its first values, at most SERIES of them."""
+        """The first values of a metric, at most MAX_SERIES_VALUES of them."""
         return list(self._series.get(name, []))
 
     def final(self) -> list[Record]:
-        """Without what JSON cannot say: AWS keeps no NaN either."""
+        """FinalMetricDataList, without values that JSON cannot represent: AWS stores no NaN
+        either.
+        """
         return [latest for latest in self._latest.values() if abs(latest["Value"]) < float("inf")]
 
 
@@ -69,14 +71,16 @@ class JobLog:
     def __init__(
         self, request: TrainingJobRequest, path: Path, client: Callable[[], "CloudWatchLogsClient"]
     ) -> None:
-        """`client`: the same each time; to be asked off the event loop."""
+        """`client` returns the same client at each call; it must be called off the event loop."""
         self._client = client
         self._stream = f"{request.name}/{HOST_NAME}-{round(time.time())}"
         self._lines = _Lines(path)
         self.metrics = Metrics(request.metrics)
 
     async def follow(self, on_output: Callable[[], None]) -> None:
-        """Until cancelled; then what is left is taken by `rest`. `on_output`: after new lines."""
+        """Follow the log until cancelled; `drain` then reads the rest. `on_output` is called after
+        new lines.
+        """
         await asyncio.to_thread(self._open)
         while True:
             if await asyncio.to_thread(self.take):
@@ -85,13 +89,15 @@ class JobLog:
                 await asyncio.sleep(POLL_SECONDS)
 
     def take(self) -> bool:
-        """Sends what has come since; whether that was anything. Trouble with logs stops no job."""
+        """Send new lines; returns whether there were any. Errors of CloudWatch Logs do not fail the
+        job.
+        """
         lines = list(self._lines.take(LINES_PER_CALL, CALL_BYTES))
         self._send(lines)
         return bool(lines)
 
     def drain(self) -> None:
-        """What has come up to the end, which needs no line break."""
+        """Send the remaining lines, including a last one without a line break."""
         while self.take():
             pass
         self._send([self._lines.last()])
@@ -123,7 +129,7 @@ class JobLog:
 
 
 class _Lines:
-    """The whole lines of a file that grows and is, when large, replaced by an empty one."""
+    """The complete lines of a file that grows and is replaced by an empty one when it is large."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -142,14 +148,14 @@ class _Lines:
                 return
 
     def last(self) -> str:
-        """What was written after the last line's end."""
+        """The text after the last line break."""
         return self._partial.decode(errors="replace")
 
     def _line(self) -> str | None:
         if self._file is None and not self._path.exists():
             return None
         self._file = self._file or self._path.open("rb")
-        replaced = self._is_replaced(self._file)  # before the read: then the file read is complete
+        replaced = self._is_replaced(self._file)  # before the read: the old file is complete
         chunk = self._file.readline(LINE_CHARACTERS - len(self._partial))
         self._partial += chunk
         if not chunk and replaced:

@@ -11,7 +11,7 @@ from infra.local.sagemaker.debugger.request import DebuggerRequest
 from infra.local.sagemaker.transform.request import refuse_key_for_local_storage
 
 MAX_RUNTIME_SECONDS = 86_400
-"""AWS's default."""
+"""AWS's default for MaxRuntimeInSeconds."""
 
 CHECKPOINTS = "/opt/ml/checkpoints"
 NOTHING: Set[object] = frozenset()
@@ -35,7 +35,7 @@ SUPPORTED_OF_A_CHANNEL: Mapping[str, Set[object]] = {
     "DataSource.S3DataSource.S3DataType": {"S3Prefix"},
     "DataSource.S3DataSource.S3DataDistributionType": {"FullyReplicated"},
 }
-"""Members of which the local SageMaker does not take every value that AWS takes."""
+"""Channel members of which the local SageMaker supports only some of AWS's values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ class TrainingJobRequest:
 
     @classmethod
     def of(cls, job: Record) -> "TrainingJobRequest":
-        """Raises ValidationException for what SageMaker accepts and this one does not."""
+        """Parse a request. Raises ValidationException if SageMaker accepts it and the local one
+        cannot run it.
+        """
         refuse_unsupported(job, SUPPORTED, "")
         refuse_key_for_local_storage(job["ResourceConfig"])
         channels = job.get("InputDataConfig", [])
@@ -101,7 +103,7 @@ class TrainingJobRequest:
             raise ValidationException(str(error)) from error
 
     def output_of(self, file: str) -> Location:
-        """Where `model.tar.gz` and `output.tar.gz` end."""
+        """The location of `model.tar.gz` or `output.tar.gz`."""
         folder = self.output.key.rstrip("/")
         key = f"{folder}/{self.name}" if folder else self.name
         return Location(self.output.bucket, f"{key}/output/{file}")
@@ -130,7 +132,7 @@ def _metric(definition: Record) -> Metric:
 def refuse_unsupported(
     definition: Record, supported: Mapping[str, Set[object]], where: str
 ) -> None:
-    """Raises ValidationException for the first member with a value that is not supported."""
+    """Raises ValidationException for the first member whose value is not supported."""
     for path, allowed in supported.items():
         value: object = definition
         for member in path.split("."):

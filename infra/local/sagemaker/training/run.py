@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 STOP_SECONDS = 120.0
-"""What SageMaker grants between SIGTERM and SIGKILL."""
+"""SageMaker's time between SIGTERM and SIGKILL."""
 
 CLOSE_SECONDS = 5.0
 CHECKPOINT_SECONDS = 1.0
 
 
 class TrainingJobFailed(Exception):
-    """The text is the job's FailureReason."""
+    """The job failed; the message is its FailureReason."""
 
 
 class RunOutcome(Enum):
@@ -79,11 +79,11 @@ class TrainingRun:
         return self._log.metrics.final()
 
     def series(self, metric: str) -> list[float]:
-        """What it has been so far, in order."""
+        """The values of the metric so far, in order."""
         return self._log.metrics.series(metric)
 
     async def run(self) -> RunOutcome:
-        """Raises TrainingJobFailed."""
+        """Run the job to its end. Raises TrainingJobFailed."""
         folder = Path(
             tempfile.mkdtemp(prefix=f"{self._request.name}-", dir=self._containers.folder)
         )
@@ -157,7 +157,7 @@ class TrainingRun:
             await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._upload_checkpoints, folder, uploaded)
         if ended is RunOutcome.COMPLETED and status != 0:
-            with suppress(ClientError, BotoCoreError):  # what it died of says more
+            with suppress(ClientError, BotoCoreError):  # the original error is more important
                 await asyncio.to_thread(self._upload, folder, "output.tar.gz", folder.data)
             raise TrainingJobFailed(self._reason(folder, status))
         return ended
@@ -185,7 +185,7 @@ class TrainingRun:
     ) -> None:
         while self._request.checkpoints is not None:
             await asyncio.sleep(CHECKPOINT_SECONDS)
-            with suppress(ClientError, BotoCoreError):  # tried again at the next look
+            with suppress(ClientError, BotoCoreError):  # repeated at the next poll
                 await asyncio.to_thread(self._upload_checkpoints, folder, uploaded)
 
     def _upload_checkpoints(

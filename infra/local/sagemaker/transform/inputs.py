@@ -1,4 +1,4 @@
-"""The objects a transform job reads, one after another in constant memory."""
+"""The objects that a transform job reads, streamed in constant memory."""
 
 import json
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 CHUNK_CHARACTERS = 64 * 1024
-"""Characters read at once, and so the longest element: a key has at most 1,024 bytes."""
+"""Characters per read, and therefore the longest element: a key has at most 1,024 bytes."""
 
 DECODER = json.JSONDecoder()
 
 
 class BadManifest(ValueError):
-    """Says what is wrong with it."""
+    """The manifest is invalid; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """`relative` is the object's place below the output path."""
+    """An input object. `relative` is the path of its output below the output path."""
 
     at: Location
     relative: str
@@ -41,7 +41,9 @@ def of_prefix(s3: "S3Client", prefix: Location) -> Iterator[Input]:
 
 
 def of_manifest(manifest: Path) -> Iterator[Input]:
-    """`[{"prefix": "s3://bucket/folder/"}, "a.jpg", ...]`; raises BadManifest where it is not."""
+    """The objects of a manifest `[{"prefix": "s3://bucket/folder/"}, "a.jpg", ...]`. Raises
+    BadManifest.
+    """
     with manifest.open(encoding="utf-8") as file:
         rows = iter(_Elements(file))
         prefix = _prefix(next(rows, None))
@@ -60,7 +62,7 @@ def _prefix(first: object) -> Location:
 
 
 class _Elements:
-    """The elements of one JSON array, a chunk of text at a time."""
+    """Yields the elements of a JSON array, parsed in chunks of text."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file

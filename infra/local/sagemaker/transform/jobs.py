@@ -70,10 +70,11 @@ class TransformJobs:
         return listing.page(TRANSFORM_JOB, self._store.all(TRANSFORM_JOB), request)
 
     def resume(self) -> None:
-        """Jobs that ran when the last server died have failed.
+        """Mark jobs that ran when the last server ended as failed.
 
-        Going on would need to know which outputs were complete; whoever started the job knows how
-        to start another for what is missing, as after any failed job, once it is told.
+        Resuming would require to know which outputs are complete. The client that started the job
+        can start another for the missing outputs, as after any failed job, once it receives the
+        status.
         """
         for job in self._store.all(TRANSFORM_JOB):
             if job["TransformJobStatus"] in RUNNING:
@@ -81,7 +82,9 @@ class TransformJobs:
                 self._finish(job["TransformJobName"], "Failed", reason)
 
     async def close(self) -> None:
-        """Runs are cut off and stay InProgress on disk: the next server reports them."""
+        """Cancel running jobs. They stay InProgress on disk, and the next server marks them as
+        failed.
+        """
         await self._background.close()
 
     async def _run(self, transform: TransformJobRequest, model: Definition) -> None:

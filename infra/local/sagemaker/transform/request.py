@@ -10,7 +10,8 @@ from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.store import Record
 
 PAYLOAD_TOTAL_MB = 100
-"""MaxConcurrentTransforms x MaxPayloadInMB: AWS's bound, and so the bound on bodies in memory."""
+"""AWS's limit of MaxConcurrentTransforms x MaxPayloadInMB, which also limits the bodies in
+memory."""
 
 DEFAULT_PAYLOAD_MB = 6
 DEFAULT_TIMEOUT_SECONDS = 600
@@ -25,7 +26,7 @@ SUPPORTED = {
     "DataProcessing.InputFilter": {"$"},
     "DataProcessing.OutputFilter": {"$"},
 }
-"""Members of which the local SageMaker does not take every value that AWS takes."""
+"""Members of which the local SageMaker supports only some of AWS's values."""
 
 STRATEGIES = {"MultiRecord": "MULTI_RECORD", "SingleRecord": "SINGLE_RECORD"}
 
@@ -61,7 +62,9 @@ class TransformJobRequest:
 
     @classmethod
     def of(cls, job: Record) -> "TransformJobRequest":
-        """Raises ValidationException for what Batch Transform takes and this one does not."""
+        """Parse a request. Raises ValidationException if Batch Transform accepts it and the local
+        one cannot run it.
+        """
         _refuse_unsupported(job)
         refuse_key_for_local_storage(job["TransformResources"])
         data = job["TransformInput"]["DataSource"]["S3DataSource"]
@@ -86,7 +89,9 @@ class TransformJobRequest:
             raise ValidationException(str(error)) from error
 
     def limits(self, container: Mapping[str, int]) -> PayloadLimits:
-        """From the request, else from the container, else the default. Raises ValueError."""
+        """The limits from the request, else from the container, else the defaults. Raises
+        ValueError.
+        """
         return PayloadLimits(
             self.concurrency or container.get("MaxConcurrentTransforms") or 1,
             self.payload_mb or container.get("MaxPayloadInMB") or DEFAULT_PAYLOAD_MB,
@@ -94,7 +99,8 @@ class TransformJobRequest:
 
     @property
     def container_environment(self) -> Mapping[str, str]:
-        """What the request leaves open is not passed: the container then decides.
+        """The variables for the container. Members that the request omits are not passed: the
+        container then decides.
 
         docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html
         """
@@ -125,7 +131,9 @@ class TransformJobRequest:
 
 
 def refuse_key_for_local_storage(resources: Record) -> None:
-    """As SageMaker does, by its API reference; the words are ours."""
+    """Raises ValidationException as SageMaker does, according to its API reference, which does not
+    give the message.
+    """
     if "VolumeKmsKeyId" in resources and has_local_storage(resources["InstanceType"]):
         raise ValidationException(
             f"VolumeKmsKeyId cannot be requested with {resources['InstanceType']}, whose local "

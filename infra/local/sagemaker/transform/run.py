@@ -1,7 +1,7 @@
 """Run one batch transform: send each object to the container, write its response to S3.
 
-As in AWS, an object that the container refuses has no output and makes the job fail, after all the
-others were processed. Memory holds at most `concurrency` objects of `payload_mb` each.
+As in AWS, an object that the container rejects has no output, and the job fails after all other
+objects have been processed. Memory holds at most `concurrency` objects of `payload_mb` each.
 """
 
 import asyncio
@@ -36,11 +36,11 @@ BYTES_PER_MB = 1024 * 1024
 
 
 class TransformJobFailed(Exception):
-    """The text is the job's FailureReason."""
+    """The job failed; the message is its FailureReason."""
 
 
 class ObjectFailed(Exception):
-    """This object has no output; the others go on."""
+    """An object has no output; the other objects are still processed."""
 
 
 class TransformRun:
@@ -53,7 +53,9 @@ class TransformRun:
         self._first_failure = ""
 
     async def run(self, model: Definition) -> None:
-        """Raises TransformFailed. Cancelled, it stops its container and leaves what is written."""
+        """Run the job. Raises TransformJobFailed. If cancelled, it stops its container and keeps
+        the outputs.
+        """
         try:
             self._s3 = await asyncio.to_thread(self._containers.roles.s3, model.role)
             await self._run(model)
@@ -82,7 +84,7 @@ class TransformRun:
         source = self._request.source
         if self._request.source_type == "S3Prefix":
             return inputs.of_prefix(self._s3, source)
-        # To disk first: a stream from S3 would have to stay open as long as the job runs.
+        # To disk first: otherwise a stream from S3 would stay open as long as the job runs.
         try:
             self._s3.list_objects_v2(Bucket=source.bucket, Prefix=source.key, MaxKeys=1)
             self._s3.download_file(source.bucket, source.key, str(self._manifest))
@@ -143,7 +145,9 @@ class TransformRun:
             return body.read()
 
     async def _answer(self, container: Container, body: bytes) -> bytes:
-        """Raises ObjectFailed: at once for a 4xx, for anything else after the retries."""
+        """The container's response. Raises ObjectFailed: at once for a 4xx, otherwise after the
+        retries.
+        """
         trouble = ""
         for attempt in range(self._request.retries + 1):
             if attempt:
@@ -167,7 +171,7 @@ class TransformRun:
 
 
 async def _execution_parameters(container: Container) -> Mapping[str, int]:
-    """What the container asks for; it need not ask."""
+    """The container's response to /execution-parameters; empty if it has none."""
     try:
         reply = await container.get("/execution-parameters", PARAMETERS_SECONDS)
         parameters = json.loads(reply.body) if reply.status == 200 else {}

@@ -1,4 +1,6 @@
-"""Decide a tuning job's next step from its trials alone, so that a restart decides the same."""
+"""Decide a tuning job's next step from its trials alone, so that a restarted server decides the
+same.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ from infra.local.sagemaker.tuning.request import TuningJobRequest
 from infra.local.sagemaker.tuning.trials import TuningTrial
 
 MAX_FAILED_TRIALS = 5
-"""Failed trials after which AWS ends a job of which no trial has succeeded."""
+"""The number of failed trials after which AWS ends a job without a successful trial."""
 
 NONE_SUCCEEDED = (
     f"No training job succeeded after {MAX_FAILED_TRIALS} attempts. For additional details, please "
@@ -28,7 +30,7 @@ class StartTrials:
 
 @dataclass(frozen=True, slots=True)
 class EndTuning:
-    """Once no trial runs any more; those that do are stopped."""
+    """End the job: running trials are stopped, and the job ends after the last of them."""
 
     status: str
     reason: str | None = None
@@ -61,7 +63,9 @@ def _is_good_enough(request: TuningJobRequest, scores: Sequence[float]) -> bool:
 
 
 def _is_stale(request: TuningJobRequest, scores: Sequence[float]) -> bool:
-    """`scores`: in the order in which the trials began."""
+    """Whether the last trials brought no improvement. `scores` are in the order in which the trials
+    began.
+    """
     if request.patience is None or len(scores) <= request.patience:
         return False
     best = max(scores) if request.maximizes else min(scores)
@@ -71,8 +75,8 @@ def _is_stale(request: TuningJobRequest, scores: Sequence[float]) -> bool:
 def is_hopeless(
     request: TuningJobRequest, series: Sequence[float], completed: Sequence[Sequence[float]]
 ) -> bool:
-    """AWS's rule for stopping a trial early: worse than the median of the running averages that
-    the trials `completed` it had up to the same epoch.
+    """Whether a trial can be stopped early, by AWS's rule: its metric is worse than the median of
+    the running averages of the `completed` trials up to the same epoch.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-early-stopping.html
     """

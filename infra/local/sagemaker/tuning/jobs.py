@@ -1,4 +1,4 @@
-"""Tuning jobs: training jobs whose hyperparameters are chosen here, one after another.
+"""Tuning jobs: run training jobs with hyperparameters that are chosen one after another.
 
 `_advance` is the only step. Every event calls it: a request, a trial that logged a metric or ended,
 a timer, a restarted server. It reads the records and does what is due, so an extra call is
@@ -81,7 +81,9 @@ class TuningJobs:
         return listing.page(TUNING_JOB, shown, request)
 
     def list_trials(self, request: Request) -> Record:
-        """Those without a score are left out where they are to be sorted by it, as in AWS."""
+        """The trials. Those without a score are omitted if the list is sorted by score, as
+        in AWS.
+        """
         job = self._store.get(TUNING_JOB, request["HyperParameterTuningJobName"])
         tuning, trials = TuningJobRequest.of(job), self._records.trials(job)
         if request.get("SortBy") == "FinalObjectiveMetricValue":
@@ -89,7 +91,9 @@ class TuningJobs:
         return listing.page(TRIAL, [trial.summary(tuning) for trial in trials], request)
 
     def resume(self) -> None:
-        """After the training jobs have: the trials that a dead server cut off have failed."""
+        """Continue the tuning jobs. Training jobs must be resumed before, which marks interrupted
+        trials as failed.
+        """
         for job in self._store.all(TUNING_JOB):
             if job["HyperParameterTuningJobStatus"] in RUNNING:
                 self._begin(job)
@@ -98,7 +102,9 @@ class TuningJobs:
         await self._background.close()
 
     def _begin(self, job: Record) -> None:
-        """Soon, so that whoever asked has its answer before the first trial runs."""
+        """Schedule the first step, so that the request is answered before the first trial
+        starts.
+        """
         name, tuning = job["HyperParameterTuningJobName"], TuningJobRequest.of(job)
         loop = asyncio.get_running_loop()
         loop.call_soon(self._advance, name)
@@ -107,7 +113,9 @@ class TuningJobs:
             loop.call_later(max(0.0, left), self._advance, name)
 
     def _on_job_change(self, trial: str) -> None:
-        """A job that ended made room, which any tuning job may be waiting for."""
+        """Advance tuning jobs after a change of a training job. The end of any job may free
+        instances for any tuning job.
+        """
         record = self._store.get(TRAINING_JOB, trial)
         ended = record["TrainingJobStatus"] not in RUNNING
         for job in self._store.all(TUNING_JOB):
@@ -146,8 +154,8 @@ class TuningJobs:
             try:
                 record = self._trainings.create({**request, **own})
             except ResourceLimitExceeded:
-                return  # others use what there is; the next job that ends calls us again
-            except ApiError as error:  # what could be asked for before, such as an image now gone
+                return  # instances are in use; the end of a job triggers the next attempt
+            except ApiError as error:  # for example, the image was deleted meanwhile
                 self._finish(tuning.name, EndTuning("Failed", str(error)))
                 return
             began.append(TuningTrial.of(record, tuning.metric))
@@ -191,7 +199,9 @@ class TuningJobs:
 
 
 def _with_objective(request: Request, tuning: TuningJobRequest) -> Record:
-    """AWS tells the container what it is tuned for, and shows that among what is static."""
+    """The request with the tuning objective, which AWS passes to the container and shows among the
+    static hyperparameters.
+    """
     definition = tuning.definition
     static = {**definition.get("StaticHyperParameters", {}), OBJECTIVE: tuning.metric}
     return {**request, "TrainingJobDefinition": {**definition, "StaticHyperParameters": static}}
@@ -202,6 +212,8 @@ def _trial_name(tuning: str, number: int) -> str:
 
 
 def _seed(job: Record, tuning: TuningJobRequest) -> int:
-    """From the request, or derived from the job: a restarted server continues the same search."""
+    """The seed from the request, or derived from the job, so that a restarted server continues the
+    same search.
+    """
     seed = tuning.seed
     return seed if seed is not None else zlib.crc32(repr(job["CreationTime"]).encode())

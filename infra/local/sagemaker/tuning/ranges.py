@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from infra.local.sagemaker.core.store import Record
 
 MAX_RANGES = 30
-"""Ranges of all kinds together."""
+"""The limit for ranges of all kinds together."""
 
 LOGARITHMIC_RATIO = 100
-"""From this ratio of its ends on, a range whose scale is left to us is searched by logarithm."""
+"""Ranges with automatic scale are searched logarithmically from this ratio of their ends."""
 
 INFINITE = float("inf")
 
@@ -54,7 +54,7 @@ Ranges = Mapping[str, Range]
 
 
 def parse(definition: Record) -> Ranges:
-    """From ParameterRanges. Raises ValueError with the sentence."""
+    """Parse ParameterRanges. Raises ValueError with a message."""
     if definition.get("AutoParameters"):
         raise ValueError("AutoParameters are not supported by the local SageMaker.")
     ranges: dict[str, Range] = {}

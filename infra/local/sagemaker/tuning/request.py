@@ -10,7 +10,7 @@ from infra.local.sagemaker.tuning import ranges as tuning_ranges
 from infra.local.sagemaker.tuning.ranges import CategoricalRange, Ranges
 
 MAX_TRIALS = 750
-"""AWS's quota a tuning job: what keeps the search's memory bounded."""
+"""AWS's quota per tuning job, which also bounds the memory of the search."""
 
 NOTHING: Set[object] = frozenset()
 
@@ -41,14 +41,14 @@ OF_A_TRAINING_JOB = (
     "RetryStrategy",
     "Environment",
 )
-"""Members of the definition that are passed to every trial."""
+"""Members of the training job definition that are passed to every trial."""
 
 
 @dataclass(frozen=True, slots=True)
 class WarmStart:
     parents: tuple[str, ...]
     identical: bool
-    """The same data and algorithm; otherwise transfer learning."""
+    """A warm start with the same data and algorithm; otherwise transfer learning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,15 @@ class TuningJobRequest:
     seed: int | None
     target: float | None
     patience: int | None
-    """Trials in a row that may bring nothing better."""
+    """The number of consecutive trials without improvement after which the job ends."""
     warm_start: WarmStart | None
     definition: Record = field(hash=False)
 
     @classmethod
     def of(cls, job: Record) -> "TuningJobRequest":
-        """Raises ApiError for what AWS refuses, and for what this SageMaker cannot do."""
+        """Parse a request. Raises ApiError if AWS rejects it or the local SageMaker does not
+        support it.
+        """
         refuse_unsupported(job, SUPPORTED, "")
         if "TrainingJobDefinition" not in job:
             raise ValidationException("A TrainingJobDefinition is required.")
@@ -81,7 +83,7 @@ class TuningJobRequest:
             raise ValidationException(str(error)) from error
 
     def request(self, trial: str, tuned: Mapping[str, str]) -> Record:
-        """CreateTrainingJob's."""
+        """The CreateTrainingJob request of a trial."""
         static = self.definition.get("StaticHyperParameters", {})
         members = {name: self.definition.get(name) for name in OF_A_TRAINING_JOB}
         return {
@@ -144,7 +146,7 @@ def _objective(config: Record, definition: Record) -> Record:
 
 
 def _trials(strategy: str, ranges: Ranges, limits: Record) -> int:
-    """How many there will be at most."""
+    """The maximum number of trials."""
     available = tuning_ranges.combinations(ranges)
     maximum: int | None = limits.get("MaxNumberOfTrainingJobs")
     if strategy == "Grid":

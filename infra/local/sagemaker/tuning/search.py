@@ -1,7 +1,7 @@
 """Choose the next values to try, from earlier values and their scores alone.
 
-The study is made anew for each trial, so a search goes on after a restart as if there had been
-none. With 750 trials, all that AWS allows, that takes some tenths of a second each.
+The study is rebuilt for each trial, so that a search continues after a restart without a
+difference. With 750 trials, AWS's limit, that takes some tenths of a second per trial.
 """
 
 import itertools
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 RANDOM_TRIALS = 4
-"""Trials at random before the model of what is good says where to look."""
+"""The number of random trials before the sampler's model is used."""
 
 ENUMERABLE_COMBINATIONS = 10_000
-"""Combinations that are gone through one by one when chance keeps finding old ones."""
+"""Up to this number of combinations, all are enumerated if random sampling keeps repeating earlier
+ones."""
 
 SAMPLING_ATTEMPTS = 20
 
@@ -33,7 +34,7 @@ Values = Mapping[str, str]
 class ScoredValues:
     values: Values
     score: float | None
-    """None while it runs, and where it came to nothing."""
+    """None while the trial runs, and if it has no score at its end."""
 
 
 def next_values(
@@ -42,7 +43,9 @@ def next_values(
     seed: int,
     parents: Sequence[ScoredValues],
 ) -> Values:
-    """`parents`: what parents of a warm start have tried."""
+    """The values of the next trial. `parents` are the values tried by the parents of a warm
+    start.
+    """
     if request.strategy == "Grid":
         return _first_untried(request.ranges, tried)
     for attempt in range(SAMPLING_ATTEMPTS):
@@ -69,7 +72,7 @@ def _choices(range_: Range) -> Sequence[str]:
 
 
 def _sample(request: TuningJobRequest, tried: Sequence[ScoredValues], seed: int) -> Values:
-    import optuna  # half a second, and most servers never tune
+    import optuna  # takes half a second, and most servers never tune
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler: optuna.samplers.BaseSampler = optuna.samplers.TPESampler(
@@ -89,7 +92,9 @@ def _sample(request: TuningJobRequest, tried: Sequence[ScoredValues], seed: int)
 def _scored_trials(
     ranges: Ranges, space: "Mapping[str, BaseDistribution]", tried: Sequence[ScoredValues]
 ) -> "list[FrozenTrial]":
-    """What has a score and lies in the ranges as they are now; a parent's may not."""
+    """The trials with a score whose values are within the current ranges; a parent's may be
+    outside.
+    """
     from optuna.trial import create_trial
 
     return [

@@ -17,7 +17,7 @@ ENDED = frozenset({"Completed", "Stopped", "Failed"})
 @dataclass(frozen=True, slots=True)
 class TuningTrial:
     record: Record
-    """The training job's."""
+    """The training job's record."""
     score: float | None
 
     @classmethod
@@ -46,7 +46,7 @@ class TuningTrial:
         return "Failed" if self.score is None else "Succeeded"
 
     def summary(self, request: TuningJobRequest) -> Record:
-        """HyperParameterTrainingJobSummary, and what it may be sorted by."""
+        """A HyperParameterTrainingJobSummary, with the members that it can be sorted by."""
         shown: Record = {**self.record, "ObjectiveStatus": self.objective_status}
         shown["TuningJobName"] = request.name
         if self.score is not None:
@@ -60,7 +60,7 @@ class TuningTrial:
 
 
 def best_trial(request: TuningJobRequest, trials: Sequence[TuningTrial]) -> TuningTrial | None:
-    """Of those that came to their end, as in AWS; of those that were stopped where none did."""
+    """The best completed trial, as in AWS; the best stopped one if none has completed."""
     scored = [trial for trial in trials if trial.has_ended and trial.score is not None]
     completed = [trial for trial in scored if trial.status == "Completed"]
     sign = -1 if request.maximizes else 1
@@ -68,7 +68,7 @@ def best_trial(request: TuningJobRequest, trials: Sequence[TuningTrial]) -> Tuni
 
 
 def counters(trials: Sequence[TuningTrial]) -> Record:
-    """As Describe shows them. What broke in SageMaker itself might go well another time."""
+    """The counters of Describe. Internal errors of SageMaker count as retryable."""
     states = Counter(trial.status for trial in trials)
     objectives = Counter(trial.objective_status for trial in trials)
     failed = [trial.record.get("FailureReason", "") for trial in trials if trial.status == "Failed"]
@@ -95,7 +95,9 @@ class TuningRecords:
         self._store = store
 
     def trials(self, job: Record) -> list[TuningTrial]:
-        """In the order in which they began. Every training job is looked at: some thousands."""
+        """The trials in the order in which they began. It reads every training job's record, some
+        thousands.
+        """
         request = TuningJobRequest.of(job)
         own = [
             record
@@ -106,7 +108,7 @@ class TuningRecords:
         return [TuningTrial.of(record, request.metric) for record in own]
 
     def parent_trials(self, request: TuningJobRequest) -> list[ScoredValues]:
-        """What the parents of a warm start found; not what their own parents had found."""
+        """The values and scores of a warm start's parents, without those of their own parents."""
         return [
             ScoredValues(trial.record[TUNED], trial.score)
             for parent in (request.warm_start.parents if request.warm_start else ())
@@ -114,7 +116,7 @@ class TuningRecords:
         ]
 
     def describe(self, job: Record) -> Record:
-        """As Describe and List have it."""
+        """The record as Describe and List return it."""
         request, trials = TuningJobRequest.of(job), self.trials(job)
         spent = sum(trial.record.get("TrainingTimeInSeconds", 0) for trial in trials)
         leader = best_trial(request, trials)
@@ -130,7 +132,7 @@ class TuningRecords:
         }
 
     def check_parents(self, request: TuningJobRequest) -> None:
-        """Raises ApiError where a warm start cannot begin from one of them."""
+        """Raises ApiError if one of the parents cannot be used for a warm start."""
         for parent in request.warm_start.parents if request.warm_start else ():
             job = self._store.get(TUNING_JOB, parent)
             if job["HyperParameterTuningJobStatus"] in RUNNING:
@@ -143,7 +145,9 @@ class TuningRecords:
         return self.trials(self._store.get(TUNING_JOB, name))
 
     def _overall_best(self, request: TuningJobRequest, trials: list[TuningTrial]) -> Record | None:
-        """Where data and algorithm are the same: scores on other data compare with nothing."""
+        """The best trial including the parents' ones, if data and algorithm are the same: otherwise
+        scores are not comparable.
+        """
         if request.warm_start is None or not request.warm_start.identical:
             return None
         parents = [trial for name in request.warm_start.parents for trial in self._trials_of(name)]
