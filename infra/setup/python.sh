@@ -1,7 +1,7 @@
 #!/bin/sh
-# Prints a Python that Sortbox runs on; `python.sh training`: one that training runs on as well.
-# Every candidate on the PATH is run, not only looked at: a version manager's shim may stand for
-# nothing and hide one that works. What training runs on comes first, so that one is enough.
+# Prints the path of a Python that Sortbox supports; `python.sh training`: one that training supports.
+# Every candidate on the PATH is run: a version manager's shim may exist without a Python, and hide one
+# that works. Versions that training supports come first, so that one Python is enough.
 newest=14
 [ "${1:-}" = training ] && newest=12
 fits="import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $newest))"
