@@ -1,6 +1,6 @@
 """What remains in the account after a stage is removed: what it costs, and how to delete it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker import SageMakerClient
 
 Kind = Literal["images", "logs", "models"]
+KINDS: tuple[Kind, ...] = ("images", "logs", "models")
 
 GB = 10**9
 
@@ -39,7 +40,7 @@ class RemovedStage:
     client: Callable[[str], Any]
 
 
-def find(account: RemovedStage) -> Iterator[Leftover]:
+def find(account: RemovedStage, kinds: Iterable[Kind] = KINDS) -> Iterator[Leftover]:
     """Container images, logs and model versions that remain; a kind without any yields nothing."""
     prices = load_prices()
     finders: dict[Kind, Callable[[], Iterator[Leftover]]] = {
@@ -47,9 +48,9 @@ def find(account: RemovedStage) -> Iterator[Leftover]:
         "logs": lambda: _logs(account, prices),
         "models": lambda: _models(account),
     }
-    for kind, finder in finders.items():
+    for kind in kinds:
         try:
-            yield from finder()
+            yield from finders[kind]()
         except (BotoCoreError, ClientError) as error:
             yield Leftover(kind, f"AWS refused to say which {kind} there are: {error}", None)
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from aws.bucket import Bucket
 from domain import keys
+from infra import leftovers
 from infra.diagnostics.doctor import CheckContext, run_checks
 from infra.models.activate import activate_archive
 from infra.models.image_choice import for_training
@@ -119,7 +120,11 @@ def doctor(site: Site) -> str:
 def clean_ups(run: str) -> list[CleanUp]:
     """The clean-ups in order: what is billed by the hour first, what holds data last."""
     parts = [CleanUp(name, partial(_remove, act)) for name, act in remove.PARTS]
-    return [*parts, CleanUp("bucket and queues", lambda site: _remove_storage(site, run))]
+    return [
+        *parts,
+        CleanUp("bucket and queues", lambda site: _remove_storage(site, run)),
+        CleanUp("logs and registry", _remove_leftovers),
+    ]
 
 
 def _remove(act: Callable[[Stage], None], site: Site) -> str:
@@ -137,6 +142,16 @@ def _remove_storage(site: Site, run: str) -> str:
         )
     clients = [site.client(name) for name in ("s3", "sqs", "cloudformation")]
     remove.delete_storage(site.stage, bucket, *clients)
+    return "gone"
+
+
+def _remove_leftovers(site: Site) -> str:
+    """What SageMaker logged for the stage, and its versions of models; images serve all stages."""
+    account = leftovers.RemovedStage(site.stage, site.client)
+    for leftover in leftovers.find(account, ("logs", "models")):
+        if leftover.delete is None:
+            raise StepFailed(leftover.sentence)
+        leftover.delete()
     return "gone"
 
 
