@@ -9,6 +9,9 @@ from pathlib import Path
 from infra.local.cloud import LocalCloud
 from infra.local.place import REPOSITORY, VARIABLE
 
+RULES = "training.managed_debugger.rule_job"
+"""What our image runs and the stand-in does not; both are of one repository."""
+
 
 @dataclass(frozen=True)
 class Person:
@@ -21,7 +24,7 @@ class Person:
     def image(self) -> str:
         """Ours, as it was when the cloud went up."""
         known = json.loads(self.cloud.place.images.read_text())
-        [ours] = [uri for uri, each in known.items() if "training.train" in each["train"]]
+        [ours] = [uri for uri, each in known.items() if RULES in each.get("rules", ())]
         return str(ours)
 
     def types(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
