@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 SIGNS = {"passed": "ok", "failed": "FAILED", "not run": "not run"}
 
+LONGEST = 100
+"""Characters that are shown of a step that passed; the report has all of them."""
+
 
 class StepLines:
     """Shows which step runs, and then what became of it.
@@ -33,10 +36,11 @@ class StepLines:
             )
 
     def end(self, result: "StepResult") -> None:
+        observed = result.observed
+        if result.state == "passed" and len(observed) > LONGEST:
+            observed = observed[: LONGEST - 2] + " …"
         line = f"{SIGNS[result.state]:8}{result.name:20}{result.seconds:7.1f} s  "
-        self._console.print(
-            visible(line + result.observed), markup=False, highlight=False, soft_wrap=True
-        )
+        self._console.print(visible(line + observed), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
