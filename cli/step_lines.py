@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SIGNS = {"passed": "ok", "failed": "FAILED", "not run": "not run"}
 
-LONGEST = 100
+MAX_SHOWN = 100
 """Characters that are shown of a step that passed; the report has all of them."""
 
 
@@ -37,8 +37,8 @@ class StepLines:
 
     def end(self, result: "StepResult") -> None:
         observed = result.observed
-        if result.state == "passed" and len(observed) > LONGEST:
-            observed = observed[: LONGEST - 2] + " …"
+        if result.state == "passed" and len(observed) > MAX_SHOWN:
+            observed = observed[: MAX_SHOWN - 2] + " …"
         line = f"{SIGNS[result.state]:8}{result.name:20}{result.seconds:7.1f} s  "
         self._console.print(visible(line + observed), markup=False, highlight=False, soft_wrap=True)
 

@@ -5,9 +5,6 @@ from typing import Literal
 
 REPOSITORY = Path(__file__).parents[1]
 
-SOURCES = (".py", ".jinja")
-"""Suffixes of the files of a package that are included: modules and templates."""
-
 BUNDLE_PACKAGES = ("aws", "batch", "domain", "functions", "pages")
 DISTRIBUTIONS = ("aws-lambda-powertools", "typing-extensions", "jmespath", "jinja2", "markupsafe")
 """Packages that the functions import and the Lambda runtime lacks, with their dependencies."""
@@ -18,6 +15,7 @@ INVENTORY = (
 )
 """The modules that write the image's bill of materials during its build."""
 
+TRAINING_PACKAGES = ("domain", "pages", "serving", "training")
 Variant = Literal["serve", "cpu", "gpu"]
 """A variant of the image. `infra.models.image_choice` selects the one for a model or a job."""
 
@@ -26,7 +24,7 @@ CONTAINER = "infra/container"
 
 def image_packages(variant: Variant) -> tuple[str, ...]:
     """The packages whose sources are in the variant."""
-    return ("domain", "serving") if variant == "serve" else ("domain", "serving", "training")
+    return ("domain", "serving") if variant == "serve" else TRAINING_PACKAGES
 
 
 def image_files(variant: Variant) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= {"foreign": foreign, "number": number, "path": path, "jpeg": jpeg}
-    environment.filters["sentences"] = sentences
+    environment.filters |= {"sentences": sentences, "visible": visible}
     return environment
 
 

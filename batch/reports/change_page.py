@@ -26,7 +26,7 @@ def page(run: Run, changes: Changes, thumbnail: Thumbnail) -> str:
     pairs = [(pair, n) for pair, n in changes.matrix.most_common() if pair[0] != pair[1]]
     flips = changes.most_confident[:MOST_PICTURES]
     return render(
-        "change.html.jinja",
+        "runs/change.html.jinja",
         title=f"Changes in {INBOX}{run.path}",
         prefix=INBOX + run.path,
         run=run,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 PAGE = "_report.html"
-TEMPLATE, PARTS = "folder.html.jinja", "folder_parts.html.jinja"
+TEMPLATE, PARTS = "runs/folder.html.jinja", "runs/folder_parts.html.jinja"
 MOST_BYTES = 4_500_000
 """The largest page, in bytes, which browsers open quickly; room for up to 10,000 images."""
 

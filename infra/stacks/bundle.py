@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
+from domain.container import SOURCES
 from domain.errors import SortboxError
 from infra.audit import inventory, notices
-from infra.shipped import BUNDLE_PACKAGES, DISTRIBUTIONS, REPOSITORY, SOURCES
+from infra.shipped import BUNDLE_PACKAGES, DISTRIBUTIONS, REPOSITORY
 
 BUNDLE = REPOSITORY / "build" / "lambda.zip"
 NOTICES = "THIRD_PARTY_NOTICES.txt"

@@ -57,7 +57,7 @@ def context(variant: Variant, repository: Path = shipped.REPOSITORY) -> bytes:
 
 def _sources(variant: Variant, repository: Path) -> Iterator[Path]:
     for package in shipped.image_packages(variant):
-        for path in (repository / package).rglob("*.py"):
+        for path in (repository / package).rglob("*.*"):
             if is_in_container(path.relative_to(repository).as_posix()):
                 yield path
     yield from (repository / name for name in shipped.image_files(variant))

@@ -84,6 +84,6 @@ def write(report: Report, prices: Prices, redaction: Redaction, folder: Path) ->
     document = redaction.document(report.document(prices))
     folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / "verify.html", folder / "verify.json"
-    page.write_text(render("verify.html.jinja", title="Acceptance run", report=document))
+    page.write_text(render("runs/verify.html.jinja", title="Acceptance run", report=document))
     data.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return page, data

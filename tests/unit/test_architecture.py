@@ -28,9 +28,9 @@ CONFIG = {"domain", "training.config"}
 DATA = CONFIG | SERVING_IN_TRAINING | {"training.distributed", "training.data"}
 MODEL = DATA | {"training.model"}
 EVALUATION = MODEL | {"training.evaluation"}
-REPORTS = EVALUATION | {"training.reports"}
+REPORTS = EVALUATION | {"pages", "training.reports"}
 CONTEXT = CONFIG | {"training.distributed", "training.context"}
-DEBUGGER = CONTEXT | {"training.reports"}
+DEBUGGER = CONTEXT | {"pages"}
 LOOP = REPORTS | {"training.context", "training.debugger", "training.profiler"}
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": set(),
@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training.train": LOOP | {"training.loop", "training.launcher"},
     "training.managed_debugger": DEBUGGER | {"training.debugger"},
     "training.launch": (REPORTS | {"aws", "infra", "training.managed_debugger"})
-    - {"training.model", "training.distributed"},
+    - {"pages", "training.model", "training.distributed"},
     "infra": {"domain", "aws", "pages", "batch", "functions"},
     "cli": {"domain", "aws", "infra", "training.config", "training.launch", "training.model"},
 }

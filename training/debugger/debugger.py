@@ -11,6 +11,7 @@ from threading import Event, Lock, Thread
 
 import torch
 
+from pages.charts import Points
 from training.config import hook_config
 from training.config.paths import ContainerPaths
 from training.config.train_config import TrainConfig
@@ -23,7 +24,6 @@ from training.debugger.report import ISSUE, DebugSummary, RuleResult
 from training.debugger.rules.tensor import StalledTrainingRule
 from training.debugger.smdebug_compat import ModeKeys
 from training.debugger.tensors import SavedTensors
-from training.reports.plots import Points
 
 MAX_READING_SHARE = 0.05
 """Share of the time that rules may spend on reading tensors: an epoch of a head is as short."""

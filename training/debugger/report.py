@@ -6,13 +6,13 @@ HTML that needs no network, and JSON. It grows with the rules and the looks: som
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
+from pages import charts
+from pages.charts import Points
+from pages.render import render
 from training.config import hook_config
-from training.reports import page, plots
-from training.reports.plots import Points
 
 ISSUE, NO_ISSUE, ERROR = "IssuesFound", "NoIssuesFound", "Error"
 """SageMaker's words."""
@@ -20,12 +20,13 @@ ISSUE, NO_ISSUE, ERROR = "IssuesFound", "NoIssuesFound", "Error"
 NOT_APPLICABLE = "NotApplicable"
 """Ours: SageMaker says NoIssuesFound of a rule that had nothing to look at."""
 
-WORDS = {
-    ISSUE: ("issue found", "#c0392b"),
-    NO_ISSUE: ("no issue", "#1f7a4d"),
-    ERROR: ("the rule broke", "#b8860b"),
-    NOT_APPLICABLE: ("not applicable", "#8a8f98"),
+STATES = {
+    ISSUE: ("issue found", "bad"),
+    NO_ISSUE: ("no issue", "good"),
+    ERROR: ("the rule broke", "alarm"),
+    NOT_APPLICABLE: ("not applicable", "quiet"),
 }
+"""What a page says of a state, and in which style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,53 +76,23 @@ def _worst_first(verdict: Mapping[str, Any]) -> int:
 
 
 def _html(content: dict[str, Any]) -> str:
-    return page.document(
-        "Debug report",
-        [
-            _headline(content),
-            page.section("Rules", "".join(map(_rule, content["verdicts"]))),
-            page.section(
-                "Loss",
-                plots.lines(content["losses"], "loss", "step"),
-                "Train: single batches, while the network learns, and the mean of each epoch's. "
-                "Validation and test: all of their images, after an epoch.",
-            ),
-            page.section(
-                "Gradients",
-                plots.lines(content["gradients"], "mean |gradient|", "step", logarithmic=True),
-                "Of all layers that learn.",
-            ),
-            page.section("What was saved", _saved(content)),
-        ],
+    gradients = charts.lines(content["gradients"], "mean |gradient|", "step", logarithmic=True)
+    return render(
+        "training/debug.html.jinja",
+        title="Debug report",
+        content=content,
+        headline=_headline(content),
+        states=STATES,
+        losses=charts.lines(content["losses"], "loss", "step"),
+        gradients=gradients,
     )
 
 
 def _headline(content: dict[str, Any]) -> str:
     issues = [verdict["rule"] for verdict in content["verdicts"] if verdict["state"] == ISSUE]
-    state = {
+    return {
         "on": f"Issues found: {', '.join(issues)}." if issues else "No issue was found.",
         "off": f"Nothing was watched. {content['why']}",
         "failed": "The debugger broke, and training went on without it. What it had seen until "
         f"then is below. {content['why']}",
     }[content["state"]]
-    return f'<div class="reading">{escape(state)}</div>'
-
-
-def _rule(verdict: dict[str, Any]) -> str:
-    words, colour = WORDS[verdict["state"]]
-    when = f" after step {verdict['step']}" if verdict["step"] is not None else ""
-    advice = f"<br><i>{escape(verdict['advice'])}</i>" if verdict["advice"] else ""
-    return (
-        f'<p><b>{escape(verdict["rule"])}</b> <span style="color:{colour}">{words}{when}</span>'
-        f"<br>{escape(verdict['sentence'])}{advice}</p>"
-    )
-
-
-def _saved(content: dict[str, Any]) -> str:
-    rows = [
-        ["looks", str(content["looks"])],
-        ["collections", ", ".join(content["collections"])],
-        ["on disk", f"{content['bytes'] / 1e3:,.0f} kB"],
-        ["configuration", content["why"]],
-    ]
-    return page.table((), rows) if content["looks"] else ""

@@ -2,14 +2,14 @@
 
 import json
 from dataclasses import asdict
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from training.debugger.report import ISSUE, WORDS
+from pages import charts
+from pages.render import render
+from training.debugger.report import ISSUE, STATES
 from training.profiler.rules import Profile, bottleneck, findings, format_seconds
 from training.profiler.system_metrics import CPU, GPU, GPU_MEMORY, PROCESS, WAITING
-from training.reports import page, plots
 
 FOLDER = Path("ProfilerReport", "profiler-output")
 GB = 1e9
@@ -57,89 +57,53 @@ def report_json(profile: Profile) -> dict[str, Any]:
 
 
 def _html(content: dict[str, Any]) -> str:
-    headline = f'<div class="reading"><b>Bottleneck.</b> {escape(content["bottleneck"])}</div>'
-    if content["state"] == "off":
-        return page.document("Profiler report", [headline])
-    return page.document(
-        "Profiler report",
-        [
-            headline,
-            _figures(content),
-            page.section("Rules", "".join(map(_rule, content["rules"]))),
-            page.section("A step's time", _steps(content)),
-            page.section("Slowest operators", _operators(content)),
-            page.section("Processors", _processors(content)),
-            page.section("Memory", _memory(content)),
-        ],
+    values = _values(content) if content["state"] == "on" else {}
+    return render(
+        "training/profiler.html.jinja",
+        title="Profiler report",
+        content=content,
+        states=STATES,
+        **values,
     )
 
 
-def _figures(content: dict[str, Any]) -> str:
-    step = sum(content["step_milliseconds"].values()) / 1e3
-    issues = sum(rule["state"] == ISSUE for rule in content["rules"])
-    figures = (
-        (f"{content['steps']:,}", "steps"),
-        (format_seconds(step), "a step"),
-        (f"{content['seconds']['whole run']:.0f} s", "in all"),
-        (str(issues), "issue found" if issues == 1 else "issues found"),
-    )
-    shown = "".join(f"<div><b>{escape(n)}</b>{escape(what)}</div>" for n, what in figures)
-    return f'<div class="figures">{shown}</div>'
-
-
-def _rule(finding: dict[str, Any]) -> str:
-    words, colour = WORDS[finding["state"]]
-    advice = f" <i>{escape(finding['advice'])}</i>" if finding["advice"] else ""
-    return (
-        f'<p><b>{escape(finding["rule"])}</b> <span style="color:{colour}">{words}</span><br>'
-        f"{escape(finding['sentence'])}{advice}</p>"
-    )
-
-
-def _steps(content: dict[str, Any]) -> str:
-    split, seconds = content["step_milliseconds"], content["seconds"]
+def _values(content: dict[str, Any]) -> dict[str, Any]:
+    split, usage = content["step_milliseconds"], content["usage"]
     whole = sum(split.values())
-    if not whole:
-        return ""
-    rows = [[name, f"{ms:.2f} ms", f"{ms / whole:.1%}"] for name, ms in split.items()]
-    return "".join(
-        [
-            plots.bars({name: ms / whole for name, ms in split.items()}, "a step"),
-            page.table(("phase", "mean of a step", "share"), rows),
-            plots.lines({"": [(x, 1e3 * s) for x, s in content["step_seconds"]]}, "ms", "step"),
-            page.table(("the run", ""), [[name, f"{s:.1f} s"] for name, s in seconds.items()]),
-        ]
-    )
+    shares = {name: ms / whole for name, ms in split.items() if whole}
+    times = {"": [(x, 1e3 * s) for x, s in content["step_seconds"]]}
+    drawn = {name: usage[name] for name in (CPU, PROCESS, WAITING, GPU) if usage.get(name)}
+    return {
+        "step": format_seconds(whole / 1e3),
+        "issues": sum(rule["state"] == ISSUE for rule in content["rules"]),
+        "phase_chart": charts.parts(shares, "a step"),
+        "phases": [
+            (name, f"{split[name]:.2f} ms", f"{share:.1%}") for name, share in shares.items()
+        ],
+        "steps": charts.lines(times, "ms", "step"),
+        "run": [(name, f"{s:.1f} s") for name, s in content["seconds"].items()],
+        "operators": [
+            (
+                operator["name"],
+                operator["phase"],
+                f"{operator['milliseconds']:.2f} ms",
+                f"{operator['share']:.1%}",
+                f"{operator['calls']:.1f}",
+            )
+            for operator in content["operators"]
+        ],
+        "processors": charts.lines(drawn, "percent", "seconds"),
+        "memory": _memory(content),
+    }
 
 
-def _operators(content: dict[str, Any]) -> str:
-    if content["operators_missing"]:
-        return f"<p>{escape(content['operators_missing'])}</p>"
-    rows = [
-        [
-            operator["name"],
-            operator["phase"],
-            f"{operator['milliseconds']:.2f} ms",
-            f"{operator['share']:.1%}",
-            f"{operator['calls']:.1f}",
-        ]
-        for operator in content["operators"]
-    ]
-    heads = ("operator", "in", "of its own, a step", "share", "calls a step")
-    return page.table(heads, rows) if rows else ""
+def _memory(content: dict[str, Any]) -> list[Any]:
+    own = {"process": content["memory_bytes"], "GPU": content["gpu_memory_bytes"]}
+    used = {"GPU, all of it": content["usage"].get(GPU_MEMORY, [])}
+    both = ((own, "GB", "step"), (used, "GB, all of the GPU", "seconds"))
+    made = [charts.lines(_gigabytes(series), title, below) for series, title, below in both]
+    return [chart for chart in made if chart]
 
 
-def _processors(content: dict[str, Any]) -> str:
-    usage = content["usage"]
-    names = (CPU, PROCESS, WAITING, GPU)
-    drawn = {name: usage[name] for name in names if usage.get(name)}
-    return plots.lines(drawn, "percent", "seconds")
-
-
-def _memory(content: dict[str, Any]) -> str:
-    own = {"process": [(x, y / GB) for x, y in content["memory_bytes"]]}
-    allocated = [(x, y / GB) for x, y in content["gpu_memory_bytes"]]
-    used = [(x, y / GB) for x, y in content["usage"].get(GPU_MEMORY, [])]
-    return plots.lines(own | ({"GPU": allocated} if allocated else {}), "GB", "step") + (
-        plots.lines({"GPU, all of it": used}, "GB", "seconds") if used else ""
-    )
+def _gigabytes(series: dict[str, Any]) -> dict[str, charts.Points]:
+    return {name: [(x, y / GB) for x, y in points] for name, points in series.items()}

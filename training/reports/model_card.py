@@ -57,7 +57,7 @@ def code_version(repository: Path = REPOSITORY) -> str:
     """Of the source itself: in a container there is no repository to ask."""
     total = hashlib.sha256()
     for package in PACKAGES:
-        for path in sorted((repository / package).rglob("*.py")):
+        for path in sorted((repository / package).rglob("*.*")):
             name = path.relative_to(repository).as_posix()
             if is_in_container(name):
                 body = path.read_bytes()

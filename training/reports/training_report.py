@@ -4,11 +4,9 @@ Whatever the size of the data set, it holds a row a class, a cell a pair of clas
 confused, and MISTAKES thumbnails.
 """
 
-import base64
 import io
 import json
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,8 @@ from PIL import Image
 
 from domain.model import ModelCard
 from domain.route import LARGEST_BYTES
+from pages import charts
+from pages.render import render
 from serving.decoding.bounds import MAX_PIXELS
 from serving.decoding.decode import decode
 from serving.files import read_regular
@@ -25,7 +25,7 @@ from training.config.metrics import EpochMetrics
 from training.data.dataset import EXAMPLES_SHOWN, Dataset
 from training.evaluation import accuracy
 from training.evaluation.accuracy import Evaluation
-from training.reports import charts, diagnosis, page
+from training.reports import diagnosis
 
 MISTAKES = 24
 THUMBNAIL = 160
@@ -127,50 +127,63 @@ def _mistakes(dataset: Dataset, final: Evaluation) -> list[dict[str, Any]]:
 
 
 def _html(content: dict[str, Any], dataset: Dataset) -> str:
-    labels = dataset.labels
-    matrix = np.array(content["confusion"])
-    bins = [(b["images"], b["confidence"], b["accuracy"]) for b in content["reliability"]]
-    result, name = content["result"], content["model"]["name"]
-    sections = [
-        page.headline(content),
-        page.section(
-            "Curves",
-            charts.curves(content["curves"], "accuracy") + charts.curves(content["curves"], "loss"),
-            "Train is measured in the course of an epoch, while weights still move and on altered "
-            "images; the others after it.",
+    labels, history, classes = dataset.labels, content["curves"], content["classes"]
+    model = content["model"]
+    return render(
+        "training/report.html.jinja",
+        title=f"Training report: {model['name']}",
+        content=content,
+        curves=[
+            charts.lines(_by_split(history, "accuracy"), "accuracy", "epoch", from_zero=False),
+            charts.lines(_by_split(history, "loss"), "loss", "epoch"),
+        ],
+        facts_of_data=_facts(content["data"], [row["learnt"] for row in classes]),
+        confusion=charts.confusion(content["confusion"], labels)
+        if len(labels) <= MAX_DRAWN_CLASSES
+        else "",
+        confused=[
+            (row["label"], row["predicted"], str(row["images"])) for row in content["confused"]
+        ],
+        classes=sorted(classes, key=lambda row: (row["recall"] is None, row["recall"])),
+        reliability=charts.reliability(
+            [(row["images"], row["confidence"], row["accuracy"]) for row in content["reliability"]]
         ),
-        page.section("Data", page.data(content)),
-        page.section(
-            "Confusion",
-            charts.confusion(matrix, labels) if len(labels) <= MAX_DRAWN_CLASSES else "",
-            "A row a true class, a column what it was taken for; point at a cell for its numbers.",
+        mistakes=[(mistake, _thumbnail(dataset, mistake)) for mistake in content["mistakes"]],
+        provenance=[
+            ("digest", model["digest"]),
+            ("code", model["provenance"]["code"]),
+            *json.loads(model["provenance"]["hyperparameters"]).items(),
+        ],
+    )
+
+
+def _by_split(history: Sequence[EpochMetrics], metric: str) -> dict[str, charts.Points]:
+    return {
+        split: [(epoch["epoch"], epoch[f"{split}_{metric}"]) for epoch in history]
+        for split in ("train", "validation", "test")
+        if f"{split}_{metric}" in history[0]
+    }
+
+
+def _facts(data: dict[str, Any], counts: Sequence[int]) -> list[tuple[str, str]]:
+    left_out = "; ".join(data["left_out_such_as"])
+    return [
+        *((split, f"{count:,} images") for split, count in data["images"].items()),
+        ("a class, in train", f"{min(counts):,} to {max(counts):,} images"),
+        (
+            "left out as unreadable",
+            f"{data['left_out']:,} images" + (f", such as {left_out}" if left_out else ""),
         ),
-        page.section("Most often confused", page.confused(content["confused"])),
-        page.section("Classes", page.classes(content["classes"]), "The least often found first."),
-        page.section(
-            "Calibration",
-            charts.reliability(bins),
-            f"Expected calibration error {result['calibration_error']:.3f}: on average the "
-            "confidence is that far from how often it is right. Darker bars hold more images.",
-        ),
-        page.section(
-            "Most confident mistakes",
-            "".join(
-                page.mistake(mistake, _thumbnail(dataset, mistake))
-                for mistake in content["mistakes"]
-            ),
-            "Look for wrong labels in the data first.",
-        ),
-        page.section("How it was made", page.provenance(content)),
+        ("both learnt and judged", f"{data['learnt_and_judged']:,} images"),
+        ("fingerprint", data["fingerprint"]),
     ]
-    return page.document(f"Training report: {escape(name)}", sections)
 
 
-def _thumbnail(dataset: Dataset, mistake: dict[str, Any]) -> str:
-    """As a data URI."""
+def _thumbnail(dataset: Dataset, mistake: dict[str, Any]) -> bytes:
+    """As a JPEG."""
     body = read_regular(dataset.root / mistake["image"], LARGEST_BYTES)
     image = Image.fromarray(np.asarray(decode(body, MAX_PIXELS, THUMBNAIL).image))
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return stream.getvalue()

@@ -18,6 +18,20 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "the training image is named without its templates",
+        "domain/container.py",
+        'SOURCES = (".py", ".jinja")',
+        'SOURCES = (".py",)',
+        f"{UNIT}/infra/stacks/test_image.py",
+    ),
+    Mistake(
+        "a report of Lambda changes every model's digest",
+        "domain/container.py",
+        'ELSEWHERE = ("pages/templates/runs/", ',
+        "ELSEWHERE = (",
+        f"{UNIT}/infra/stacks/test_image.py",
+    ),
+    Mistake(
         "a job is watched until AWS throttles",
         "training/launch/watch.py",
         """            description = patience.call(

@@ -23,7 +23,7 @@ def test_a_long_text_is_shown_by_its_beginning_and_its_end() -> None:
 
 
 def test_no_template_calls_anything_safe_or_ends_the_escaping() -> None:
-    for template in TEMPLATES.iterdir():
+    for template in TEMPLATES.rglob("*.jinja"):
         text = template.read_text()
         assert not re.search(r"\|\s*safe|Markup", text), template.name
         assert "autoescape" not in text, template.name
@@ -31,7 +31,7 @@ def test_no_template_calls_anything_safe_or_ends_the_escaping() -> None:
 
 def test_a_value_that_is_missing_is_an_error_and_no_blank() -> None:
     with pytest.raises(UndefinedError):
-        render("folder.html.jinja")
+        render("runs/folder.html.jinja")
 
 
 def test_no_more_is_made_than_fits() -> None:

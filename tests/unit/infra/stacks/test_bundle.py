@@ -49,7 +49,7 @@ def test_the_bundle_holds_sources_only(built: Path) -> None:
         names = content.namelist()
     others = [name for name in names if not name.endswith((".py", ".jinja"))]
     assert others == ["THIRD_PARTY_NOTICES.txt"]
-    assert "pages/templates/folder.html.jinja" in names
+    assert "pages/templates/runs/folder.html.jinja" in names
     rooms = {name.split("/")[0] for name in names}
     assert {"functions", "aws", "batch", "domain", "aws_lambda_powertools"} <= rooms
     assert not rooms & {"serving", "training", "infra", "tests", "boto3", "numpy", "torch"}

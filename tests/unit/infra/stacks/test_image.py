@@ -40,7 +40,7 @@ def listed(name: str) -> set[str]:
 
 def run_in_container() -> set[str]:
     files = {path.relative_to(REPOSITORY).as_posix() for package in container.PACKAGES
-             for path in (REPOSITORY / package).rglob("*.py")}  # fmt: skip
+             for path in (REPOSITORY / package).rglob("*.*")}  # fmt: skip
     return set(filter(container.is_in_container, files))
 
 
@@ -48,14 +48,14 @@ def imported(*packages: str) -> set[str]:
     """The distributions that these packages of the container import."""
     found = set()
     for name in run_in_container():
-        if not name.startswith(packages):
+        if not name.startswith(packages) or not name.endswith(".py"):
             continue
         for node in ast.walk(ast.parse((REPOSITORY / name).read_text())):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found.add(node.module.partition(".")[0])
-    others = found - sys.stdlib_module_names - {"domain", "serving", "training", "infra"}
+    others = found - sys.stdlib_module_names - {"domain", "pages", "serving", "training", "infra"}
     return {DISTRIBUTIONS.get(name, name) for name in others if not name.startswith("types_")}
 
 
@@ -129,9 +129,10 @@ def test_the_dockerfile_copies_what_the_container_runs_and_no_launcher() -> None
     dockerfile = (CONTAINER / "Dockerfile").read_text()
     copied = set()
     for source, target in re.findall(r"^COPY (\S+) /opt/sortbox/src/(\S+)$", dockerfile, re.M):
-        assert source.removesuffix("*.py") == target
-        found = REPOSITORY.glob(source) if "*" in source else (REPOSITORY / source).rglob("*.py")
-        copied |= {path.relative_to(REPOSITORY).as_posix() for path in found}
+        assert source.partition("*")[0] == target
+        found = REPOSITORY.glob(source) if "*" in source else (REPOSITORY / source).rglob("*.*")
+        names = {path.relative_to(REPOSITORY).as_posix() for path in found}
+        copied |= {name for name in names if name.endswith(container.SOURCES)}
     assert copied == run_in_container()
     assert not [name for name in copied if name.startswith("training/launch/")]
 
@@ -163,7 +164,12 @@ def names_of(repository: Path) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    "launcher", ["training/launch/watch.py", "training/managed_debugger/request.py"]
+    "launcher",
+    [
+        "training/launch/watch.py",
+        "training/managed_debugger/request.py",
+        "pages/templates/runs/folder.html.jinja",
+    ],
 )
 def test_an_edited_launcher_changes_no_digest(launcher: str, copy: Path) -> None:
     before = names_of(copy)
@@ -176,7 +182,11 @@ def test_an_edited_launcher_changes_no_digest(launcher: str, copy: Path) -> None
 
 @pytest.mark.parametrize(
     "module",
-    ["domain/keys.py", "serving/preprocess.py", "training/train.py", "training/loop/fit.py"],
+    [
+        *("domain/keys.py", "serving/preprocess.py", "training/train.py", "training/loop/fit.py"),
+        *("pages/charts.py", "pages/templates/base.html.jinja"),
+        "pages/templates/training/report.html.jinja",
+    ],
 )
 def test_an_edited_module_of_the_container_changes_both(module: str, copy: Path) -> None:
     tag, code = names_of(copy)

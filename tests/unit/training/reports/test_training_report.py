@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from domain.model import ModelCard, Preprocessing
+from pages import charts
 from tests.support.worlds.jobs import data_set
 from training.config.metrics import EpochMetrics
 from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.data.dataset import Dataset
 from training.evaluation.accuracy import Evaluation
-from training.reports import charts, diagnosis, training_report
+from training.reports import diagnosis, training_report
 
 HISTORY: list[EpochMetrics] = [
     {
@@ -130,7 +131,7 @@ def test_a_confusion_matrix_names_every_class(count: int) -> None:
     labels = [f"{number:03}.Breed" for number in range(count)]
     matrix = np.eye(count, dtype=int) * 4
     matrix[0, 1] = 2
-    picture = charts.confusion(matrix, labels)
+    picture = charts.confusion(matrix.tolist(), labels)
     assert all(picture.count(f">{label}</text>") == 2 for label in labels)
     assert picture.count("<rect") == count + 2, "a frame, and the cells with images in them"
     assert "000.Breed taken for 001.Breed: 2 (33%)" in picture
