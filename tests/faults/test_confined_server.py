@@ -89,7 +89,7 @@ def confined(random_model: tuple[Path, ModelId], tmp_path: Path) -> Iterator[Ser
             await_ready(running)
             yield running
         finally:
-            process.kill()
+            process.terminate()  # The shell hands it to the server; a killed shell would leave it.
             process.wait()
 
 
