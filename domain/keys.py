@@ -200,6 +200,9 @@ def ticket_since(key: str) -> datetime:
     return datetime.strptime(text, TICKET_TIME).replace(tzinfo=UTC)
 
 
+LAST_COMPANION = "last/companion.png"
+
+
 @dataclass(frozen=True, slots=True)
 class RunKeys:
     """The keys of one run, all below a prefix that contains its nonce."""
@@ -229,6 +232,11 @@ class RunKeys:
     def companion(self) -> str:
         """The companion image, added to jobs in which possibly no other image gets labels."""
         return f"{self.prefix}companion.png"
+
+    @property
+    def last_companion(self) -> str:
+        """The same image again, behind all others: its answer shows that each of them was tried."""
+        return f"{self.prefix}{LAST_COMPANION}"
 
     @property
     def closing(self) -> str:

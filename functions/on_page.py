@@ -5,17 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, assert_never
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket, Listed
 from batch.jobs.collect import NoReply, outputs, reply_in
+from batch.jobs.output_names import SUFFIX
 from batch.jobs.progress import done_key, failed_key, read_answered, write_answered
 from batch.outcome import Answer, Unanswered, answer_of, in_outbox, to_line
 from batch.planning.slice import FEW_LARGE, Page, Row, ViaEndpoint, ViaTransform, open_page
 from batch.unreadable import LastRead, OtherObjects
 from domain import timestamps
+from domain.keys import LAST_COMPANION
 from domain.reply import Reply
 from domain.result import How, Rejected, Result
 from domain.route import ENDPOINT_BYTES
@@ -154,7 +157,13 @@ class Pages:
                     self.bucket.head(failed_key(page.ref))
                 )
                 is_healthy = has_failed and any(map(self.bucket.page, page.healthy))
-                collected = TransformOutputs(page, other_objects, listing, has_failed, is_healthy)
+                is_through = is_healthy and any(
+                    listed.key.endswith(f"{LAST_COMPANION}{SUFFIX}")
+                    for listed in islice(self.bucket.walk(page.output), 2 * FEW_LARGE)
+                )
+                collected = TransformOutputs(
+                    page, other_objects, listing, has_failed, is_healthy, is_through
+                )
                 return lambda row: self._collect(
                     collected, row, reply_in(self.bucket, listing.get(row.key))
                 )
@@ -240,6 +249,7 @@ class TransformOutputs:
 
     `others`: objects to compare a denied image with; None as long as denials are only retried.
     `has_failed`: the job failed on at least one object. `is_healthy`: other jobs have outputs.
+    `is_through`: the job answered the companion behind its last image.
     """
 
     page: Page
@@ -247,6 +257,7 @@ class TransformOutputs:
     listing: Mapping[str, Listed]
     has_failed: bool
     is_healthy: bool
+    is_through: bool
 
     @property
     def has_neighbours(self) -> bool:
@@ -259,11 +270,18 @@ class TransformOutputs:
         Either the job answered most of the page, or it had only a few large images: those left over
         by an earlier attempt may all be bad. Small images are sent to the endpoint instead, or are
         retried in an attempt with others.
+
+        Jobs of large images send one request at a time, in the order of the page. The job may have
+        ended at the first image without an output, and not have tried those after it.
         """
         is_few = len(self.page.rows) <= FEW_LARGE and row.size > ENDPOINT_BYTES
-        alone = is_few and self.is_healthy
+        alone = is_few and self.is_healthy and self._was_tried(row)
         gave_up = self.has_failed and row.key not in self.listing
         return gave_up and (self.has_neighbours or alone)
+
+    def _was_tried(self, row: Row) -> bool:
+        first = next(key for key in (row.key for row in self.page.rows) if key not in self.listing)
+        return self.is_through or (self.page.ref.page == 0 and row.key == first)
 
 
 def leave_to_reclassify(key: str) -> None:

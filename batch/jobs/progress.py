@@ -91,7 +91,11 @@ def done_key(ref: PageRef) -> str:
 
 
 def failed_key(ref: PageRef) -> str:
-    """The marker of a failed job. SageMaker fails a job if it fails on one of its objects."""
+    """The marker of a failed job. SageMaker fails a job if it fails on one of its objects.
+
+    There is none after a failure of AWS (no capacity, an internal error): it says nothing about
+    the images that were left over.
+    """
     prefix = RunKeys(ref.token, ref.nonce).progress(ref.attempt, ref.index)
     return prefix + _failed_marker(ref.part)
 
@@ -165,7 +169,7 @@ def _push_unsent(context: Context, run: Run, planned: Slice, part: int) -> PartS
             context.bucket.put(_mark_key(run, planned, _stopped_marker(part)), "")
             return PartStage.COLLECTED
         case Ended(failure):
-            if failure is not None:
+            if failure is not None and not transform.is_passing(failure):
                 context.bucket.put(_mark_key(run, planned, _failed_marker(part)), failure)
             _send(context, run, planned, part, list(range(planned.parts[part].pages)))
             return PartStage.COLLECTING

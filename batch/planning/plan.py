@@ -118,7 +118,8 @@ def _write_part(
     """Write the pages and the manifest of a part.
 
     The companion image, if any, is in the manifest but on no page. It comes first, because another
-    image may crash the container, and jobs of large images send one request at a time.
+    image may crash the container, and jobs of large images send one request at a time; and again
+    last, which shows whether the job came that far.
     """
     (part_route, rows), size = group, context.limits.page_rows
     for page, first in enumerate(range(0, len(rows), size)):
@@ -128,8 +129,10 @@ def _write_part(
         return
     keys = [row.key for row in rows]
     if planned.has_companion(part):
-        context.bucket.put(run.keys.companion, PROBE)
-        keys.insert(0, run.keys.companion)
+        companions = run.keys.companion, run.keys.last_companion
+        for key in companions:
+            context.bucket.put(key, PROBE)
+        keys = [companions[0], *keys, companions[1]]
     manifest = manifest_of(context.bucket.name, planned.inputs(part), keys)
     context.bucket.put(planned.manifest_key(run.keys, part), manifest)
 

@@ -282,6 +282,7 @@ HASHED = hashlib.sha256(f"inbox/{LONG_PATH}".encode()).hexdigest()
         (keys.timeouts_key("inbox/é.jpg"), f"work/timeouts/{HASHED_NAME}.json"),
         (RUN.closing, "work/runs/trip-0123/0123456789/closing.json"),
         (RUN.companion, "work/runs/trip-0123/0123456789/companion.png"),
+        (RUN.last_companion, "work/runs/trip-0123/0123456789/last/companion.png"),
         (RUN.part("table-"), "work/runs/trip-0123/0123456789/report/table-"),
         (debounce_key("trip-0123"), "work/beats/trip-0123.json"),
         (RUN.prefix, "work/runs/trip-0123/0123456789/"),

@@ -189,6 +189,8 @@ def test_a_large_image_that_no_job_answers_is_rejected_and_its_folder_ends(
 
 
 HEAVY = "inbox/heavy.jpg"
+OF_AN_IMAGE = "ClientError: see the log"
+"""Why SageMaker says that a job failed on an image."""
 
 
 def drop_heavy(world: Folder) -> None:
@@ -197,16 +199,20 @@ def drop_heavy(world: Folder) -> None:
     start_heavy(world)
 
 
-def start_heavy(world: Folder, answered: Callable[[str], bool] = lambda key: key != HEAVY) -> None:
+def start_heavy(
+    world: Folder,
+    answered: Callable[[str], bool] = lambda key: key != HEAVY,
+    reason: str = OF_AN_IMAGE,
+) -> None:
     world.put(large_key(HEAVY))
     world.start("")
-    end_jobs(world, answered)
+    end_jobs(world, answered, reason)
 
 
-def end_jobs(world: Folder, answered: Callable[[str], bool]) -> None:
+def end_jobs(world: Folder, answered: Callable[[str], bool], reason: str = OF_AN_IMAGE) -> None:
     for _ in range(6):
         for job in world.sagemaker.running():
-            world.sagemaker.end(job, answered)
+            world.sagemaker.end(job, answered, reason=reason)
             world.changed(job)
     assert world.open_runs() == []
 
@@ -220,10 +226,10 @@ def test_a_large_single_alone_in_the_inbox_is_rejected_within_its_run(endpoint: 
     assert (result.code, result.how.route, result.how.attempt) == ("too_expensive", "batch", 4)
     assert world.status("_singles/")["state"] == "finished"
     first, *others = (world.sagemaker.images(str(job)) for job in world.jobs())
-    (companion,) = {key for keys in others for key in keys} - {HEAVY}
+    companion, last = sorted({key for keys in others for key in keys} - {HEAVY})
     assert first == [HEAVY]
-    assert others == [[companion, HEAVY]] * 3, "first: an image may be the end of its container"
-    assert world.s3.objects[companion].body == PROBE
+    assert others == [[companion, HEAVY, last]] * 3, "an image may be the end of its container"
+    assert world.s3.objects[companion].body == world.s3.objects[last].body == PROBE
 
 
 def test_the_answer_about_the_companion_is_published_nowhere(endpoint: Endpoint) -> None:
@@ -249,6 +255,28 @@ def test_a_folder_of_large_images_that_no_job_answers_ends_in_one_run(
     assert {result.code for result in results if isinstance(result, Rejected)} == {"too_expensive"}
     assert None not in results
     assert world.status("trip/")["state"] == "finished"
+
+
+def test_images_behind_the_one_that_ends_its_job_are_not_counted(endpoint: Endpoint) -> None:
+    """They may never have been tried: the first of them is what a job of one request ended at."""
+    world = Folder(endpoint=endpoint)
+    larges = [f"inbox/trip/day {number}/large.jpg" for number in range(4)]
+    for key in larges:
+        world.put(key, b"slow" + bytes(6_300_000))
+    world.start("trip/")
+    end_jobs(world, lambda key: key not in larges and "last/" not in key)
+    assert isinstance(world.result(larges[0]), Rejected)
+    assert [world.result(key) for key in larges[1:]] == [None] * 3
+    assert not {timeouts_key(key) for key in larges[1:]} & set(world.s3.objects)
+
+
+def test_a_failure_of_aws_is_counted_against_no_image(endpoint: Endpoint) -> None:
+    """Not even where the job had begun to answer."""
+    world = Folder(endpoint=endpoint)
+    world.put(HEAVY, b"slow" + bytes(6_300_000))
+    start_heavy(world, lambda key: key != HEAVY, "InternalServerError: please try again")
+    assert timeouts_key(HEAVY) not in world.s3.objects
+    assert world.result(HEAVY) is None
 
 
 def test_jobs_that_do_not_answer_the_companion_either_are_trouble_and_reject_nobody(

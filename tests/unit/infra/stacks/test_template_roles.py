@@ -187,7 +187,7 @@ def test_a_models_container_reads_archives_images_and_manifests_and_writes_outpu
     keys = {
         "s3:GetObject": (
             *(archive_key(model), "inbox/trip/cat.jpg"),
-            *(f"{plan}0.manifest", run.companion),
+            *(f"{plan}0.manifest", run.companion, run.last_companion),
         ),
         "s3:PutObject": (f"{run.output(job)}cat.jpg.out",),
     }
