@@ -208,7 +208,8 @@ def settings() -> str:
     text = f"""# Settings of a stage
 
 The `params` in `serverless.yml`, for all stages under `default` or for one under its name. Each is
-also an option of `./sortbox deploy`, which holds for that deployment only: `{example}` is
+also an option of `./sortbox deploy`, which holds for that deployment only (`kmsKey` alone is
+remembered): `{example}` is
 `--{option_name(example)}`.
 
 {table(head, rows)}

@@ -80,7 +80,8 @@ def needs(machines: StageMachines) -> tuple[QuotaNeed, ...]:
                   f"a stage of as many jobs at once as transformJobs says, {jobs},",
                   optional=True),
         QuotaNeed("sagemaker", training, 1, "`./sortbox train`"),
-        QuotaNeed("sagemaker", training, PARALLEL_TRIALS, "`./sortbox tune`"),
+        QuotaNeed("sagemaker", training, PARALLEL_TRIALS,
+                  "`./sortbox tune` without `--parallel 1`", optional=True),
         QuotaNeed("sagemaker", spot, 1, "`./sortbox train --spot`", optional=True),
     )  # fmt: skip
 

@@ -282,9 +282,8 @@ def _concurrency(context: CheckContext) -> Iterator[CheckResult]:
 def _model(context: CheckContext) -> Iterator[CheckResult]:
     active = active_model.read(context.client("s3"), context.stage.bucket).active
     if active is None:
-        yield CheckResult(
-            "model", "missing", "none is active: `./sortbox train`, then `./sortbox promote`"
-        )
+        bundled = f"`./sortbox promote --stage {context.stage.name} --bundled`"
+        yield CheckResult("model", "missing", f"none is active: {bundled}, or train and promote")
         return
     yield CheckResult("model", "ok", f"{active.id.name}:{active.id.version} is active")
 

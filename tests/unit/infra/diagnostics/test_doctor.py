@@ -118,8 +118,8 @@ def test_an_account_with_every_quota_of_the_documented_steps_lacks_nothing() -> 
         (ENDPOINT, 1, {"missing"}, "sortbox promote"),
         (TRANSFORM, 1, {"missing", "note"}, "transform job"),
         (TRANSFORM, 19, {"note"}, "transformJobs"),
-        (TRAINING, 0, {"missing"}, "sortbox train"),
-        (TRAINING, 1, {"missing"}, "sortbox tune"),
+        (TRAINING, 0, {"missing", "note"}, "sortbox train"),
+        (TRAINING, 1, {"note"}, "sortbox tune"),
         (SPOT, 0, {"note"}, "--spot"),
     ],
 )
