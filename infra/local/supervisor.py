@@ -26,6 +26,7 @@ from infra.local.processes import Child
 
 logger = logging.getLogger("supervisor")
 
+READY = "ready"
 READY_SECONDS = 60
 POLL_SECONDS = 0.05
 SAVE_SECONDS = 20
@@ -58,19 +59,22 @@ def hold(place: Place, over: Event, account: Account, enforce_roles: bool) -> No
     ports = Ports.read(place.ports)
     assert ports is not None, "up chooses them before it starts a supervisor"
     logger.info("starting: AWS on %s, SageMaker on %s", ports.aws_url, ports.sagemaker_url)
-    children = [
-        emulator(place, ports, account, enforce_roles),
-        sagemaker(place, ports, account, enforce_roles),
-    ]
+    children = [emulator(place, ports, account, enforce_roles)]
+    outcome = _until_ready(ports.aws_url, over, children)
+    if outcome == READY:
+        # Behind the emulator: what SageMaker goes on with at its start, it asks it for permission.
+        children.append(sagemaker(place, ports, account, enforce_roles))
+        outcome = _until_ready(ports.sagemaker_url, over, children)
     for child in children:
         child.exited.add_done_callback(lambda _: over.set())
-    _report(_until_ready(ports, over, children))
+    _report(outcome)
     over.wait()
     for child in children:
         if not child.is_alive:
             logger.info("%s ended with status %d by itself", child.name, child.exited.result())
     logger.info("stopping")
-    for child, grace in zip(reversed(children), (DRAIN_SECONDS, SAVE_SECONDS), strict=True):
+    graces = (SAVE_SECONDS, DRAIN_SECONDS)[: len(children)]
+    for child, grace in reversed(list(zip(children, graces, strict=True))):
         logger.info("%s ended with status %d", child.name, child.stop(grace))
 
 
@@ -116,19 +120,20 @@ def sagemaker(place: Place, ports: Ports, account: Account, enforce_roles: bool)
     return processes.start(argv, inherited | ours, log, "sagemaker", REPOSITORY)
 
 
-def _until_ready(ports: Ports, over: Event, children: list[Child]) -> str:
-    """`ready`, or a sentence about the part that is not."""
+def _until_ready(url: str, over: Event, children: list[Child]) -> str:
+    """READY once the server at `url` is up, or a sentence about the part that is not."""
     deadline = time.monotonic() + READY_SECONDS
-    while not is_ready(ports):
+    while not _refuses(url):
         ended = [child for child in children if not child.is_alive]
         if ended:
+            over.set()
             return f"{ended[0].name} ended at once; its last words are in {ended[0].log}"
         if over.wait(POLL_SECONDS):
             return "it was stopped while it started"
         if time.monotonic() > deadline:
             over.set()
             return f"it did not come up in {READY_SECONDS} s; see the logs beside {children[0].log}"
-    return "ready"
+    return READY
 
 
 def is_ready(ports: Ports) -> bool:
