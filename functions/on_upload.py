@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, assert_never
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -23,9 +24,10 @@ from functions.active import CachedPointer
 from functions.allowance import Allowances
 from functions.answer import result_of, too_large, unreadable
 from functions.debounce import Debouncer
+from functions.endpoint.classify import ask
 from functions.endpoint.expensive import Timeouts
 from functions.endpoint.large import LargeBodies
-from functions.endpoint.readiness import Readiness
+from functions.endpoint.readiness import NO_ANSWER, Readiness
 from functions.inbox import BELIEVED_RECEIVES, Absent, FetchedImage, Image, Unreadable, fetch, peek
 from functions.messages import (
     Changed,
@@ -189,8 +191,12 @@ class Uploads:
         if self.readiness.is_in_doubt or not self.large.are_asked_about(image.source.bytes):
             return None
         look = partial(fetch, self.outbox.s3, self.outbox.bucket, image.key)
-        with self.readiness.watch():
-            return self.large.ask(self.endpoint, self.outbox.active(), image, look)
+        invoke = partial(ask, self.endpoint, self.outbox.active())
+        try:
+            return self.large.ask(image, look, invoke, self.readiness)
+        except NO_ANSWER as error:
+            clear_frames(error.__traceback__)  # they hold the body, and the batch keeps the error
+            raise
 
 
 def is_for_endpoint(change: Changed) -> bool:

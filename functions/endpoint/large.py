@@ -9,21 +9,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Lock
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.errors import is_too_large
-from domain.model import ActiveModel
 from domain.reply import Reply
 from domain.route import ENDPOINT_BYTES, LARGE_BODY_BYTES
-from functions.endpoint.classify import ask
 from functions.endpoint.expensive import is_timeout
+from functions.endpoint.readiness import Readiness
 from functions.inbox import Absent, FetchedImage, Image
 from functions.runtime import count, logger
-
-if TYPE_CHECKING:
-    from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
 
 REMEMBERED_SECONDS = 3600
 
@@ -53,14 +48,14 @@ class LargeBodies:
 
     def ask(
         self,
-        client: "SageMakerRuntimeClient",
-        active: ActiveModel,
         image: Image,
         fetch: Callable[[int], Image | Absent],
+        invoke: Callable[[bytes], Reply],
+        readiness: Readiness,
     ) -> Reply | None:
         """None where a transform job has to answer: the endpoint takes no such body, takes too long
-        over it or over others, or the image has changed since it was looked at. Raises as
-        `classify.ask` does.
+        over it or over others, or the image has changed since it was looked at. `invoke` is
+        `classify.ask` for the endpoint; raises as it does.
         """
         if not self._turns.acquire(timeout=self.turn_seconds):
             return None
@@ -70,21 +65,30 @@ class LargeBodies:
             fetched = fetch(LARGE_BODY_BYTES)
             if not isinstance(fetched, FetchedImage) or fetched.source != image.source:
                 return None
-            return self._reply_to(client, active, fetched)
+            return self._reply_to(fetched, invoke, readiness)
         finally:
             self._turns.release()
 
     def _reply_to(
-        self, client: "SageMakerRuntimeClient", active: ActiveModel, image: FetchedImage
+        self, image: FetchedImage, invoke: Callable[[bytes], Reply], readiness: Readiness
     ) -> Reply | None:
         """A connection that is closed over such a body may be a refusal too, or a time-out."""
         try:
-            return ask(client, active, image.content)
+            with readiness.watch():
+                return self._answer(image, invoke)
         except (BotoCoreError, ClientError) as error:
-            if isinstance(error, ClientError) and is_too_large(error):
-                self._remember(image)
-            elif not is_timeout(error):
+            if not is_timeout(error):
                 raise
+            return None
+
+    def _answer(self, image: FetchedImage, invoke: Callable[[bytes], Reply]) -> Reply | None:
+        """A refusal for the body's size is an answer of the endpoint, too."""
+        try:
+            return invoke(image.content)
+        except ClientError as error:
+            if not is_too_large(error):
+                raise
+            self._remember(image)
             return None
 
     def _remember(self, image: Image) -> None:

@@ -179,10 +179,24 @@ OF_THE_PRODUCT = (
         f"{UNIT}/training/model/test_mcnemar.py",
     ),
     Mistake(
+        "images behind the one that ended a job count as tried",
+        "functions/on_page.py",
+        "        alone = is_few and self.is_healthy and self._was_tried(row)\n",
+        "        alone = is_few and self.is_healthy\n",
+        f"{UNIT}/functions/endpoint/test_expensive.py",
+    ),
+    Mistake(
+        "a failure of AWS counts against the images of its job",
+        "batch/jobs/progress.py",
+        "            if failure is not None and not transform.is_passing(failure):\n",
+        "            if failure is not None:\n",
+        f"{UNIT}/functions/endpoint/test_expensive.py",
+    ),
+    Mistake(
         "an endpoint that takes no such body is asked about each",
         "functions/endpoint/large.py",
-        "                self._remember(image)\n",
-        "                pass\n",
+        "            self._remember(image)\n",
+        "            pass\n",
         f"{UNIT}/functions/endpoint/test_large.py",
     ),
     Mistake(

@@ -5,17 +5,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event, Semaphore
+from traceback import walk_tb
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from domain.keys import large_key
 from domain.reply import Reply, to_json
 from domain.result import Classified
 from domain.route import ENDPOINT_BYTES, LARGE_BODY_BYTES
+from functions.endpoint import classify
 from functions.endpoint.large import MAX_BODIES, REMEMBERED_SECONDS, LargeBodies
-from functions.inbox import fetch
+from functions.endpoint.readiness import Readiness
+from functions.inbox import FetchedImage, fetch
 from functions.sqs import SqsBatch
 from tests.support.fakes.aws import error
 from tests.support.worlds.uploads import (
@@ -27,6 +31,7 @@ from tests.support.worlds.uploads import (
     model_error,
     notification,
     reply_to,
+    sqs_event,
 )
 
 CAT, DOG = "inbox/cat.jpg", "inbox/dog.jpg"
@@ -138,8 +143,32 @@ def test_one_that_changes_meanwhile_is_not_answered_for_what_it_was() -> None:
     world.put(CAT, LARGE + b"other")
     client: Any = world.endpoint
     again = partial(fetch, s3, "bucket", CAT)
-    assert LargeBodies().ask(client, active(1), looked_at, again) is None
+    doubtful = Readiness(is_in_doubt=True)
+    invoke = partial(classify.ask, client, active(1))
+    assert LargeBodies().ask(looked_at, again, invoke, doubtful) is None
     assert world.endpoint.requests == []
+    assert doubtful.is_in_doubt, "nothing was asked, so nothing is known"
+
+
+def test_the_error_of_a_refused_request_does_not_keep_its_body() -> None:
+    """The batch keeps its errors to its end: ten bodies would be half of the function's memory."""
+    world = World(endpoint=FakeEndpoint(body_bytes=LARGE_BODY_BYTES))
+
+    def throttle() -> None:
+        raise error("InvokeEndpoint", 400, "ThrottlingException")
+
+    world.endpoint.trouble = throttle
+    world.put(CAT, LARGE)
+    [message] = sqs_event(notification(CAT))["Records"]
+    with pytest.raises(ClientError) as caught:
+        world.uploads().accept(SQSRecord(message))
+    kept = [
+        value
+        for frame, _ in walk_tb(caught.value.__traceback__)
+        for value in frame.f_locals.values()
+        if isinstance(value, FetchedImage) or (isinstance(value, bytes) and len(value) > 1_000_000)
+    ]
+    assert kept == []
 
 
 class Blocked:
@@ -164,7 +193,8 @@ def test_few_are_in_memory_at_once_and_the_next_goes_to_a_job() -> None:
     large = LargeBodies(turn_seconds=0)
 
     def ask() -> Reply | None:
-        return large.ask(client, active(1), image, partial(fetch, s3, "bucket", CAT))
+        invoke = partial(classify.ask, client, active(1))
+        return large.ask(image, partial(fetch, s3, "bucket", CAT), invoke, Readiness())
 
     with ThreadPoolExecutor(MAX_BODIES) as callers:
         replies = [callers.submit(ask) for _ in range(MAX_BODIES)]
