@@ -201,6 +201,7 @@ def ticket_since(key: str) -> datetime:
 
 
 LAST_COMPANION = "last/companion.png"
+"""Below a run's prefix, where the model's role may read `work/runs/*/companion.png`."""
 
 
 @dataclass(frozen=True, slots=True)

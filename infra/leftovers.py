@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,7 +29,7 @@ GB = 10**9
 class Leftover:
     kind: Kind
     sentence: str
-    delete: Callable[[], None] | None
+    delete: Callable[[], object] | None
     """None if AWS refused to list the resources."""
 
 
@@ -72,7 +73,7 @@ def _images(account: RemovedStage, prices: Prices) -> Iterator[Leftover]:
     sentence = f"{len(sizes)} images in the repository {image.REPOSITORY}, of all stages of the "
     sentence += f"account: at most {gigabytes:,.1f} GB, {month}"
     cloudformation = account.client("cloudformation")
-    yield Leftover("images", sentence, lambda: _delete_images(ecr, cloudformation))
+    yield Leftover("images", sentence, partial(_delete_images, ecr, cloudformation))
 
 
 def _delete_images(ecr: "ECRClient", cloudformation: "CloudFormationClient") -> None:
@@ -90,13 +91,14 @@ def _logs(account: RemovedStage, prices: Prices) -> Iterator[Leftover]:
         gigabytes = group.get("storedBytes", 0) / GB
         month = f"{prices.currency} {gigabytes * prices.logs_gb_month:,.2f} a month"
         sentence = f"the log group {endpoint}: {gigabytes:,.2f} GB, {month}, {_kept(group)}"
-        yield Leftover("logs", sentence, lambda: void(logs.delete_log_group(logGroupName=endpoint)))
+        yield Leftover("logs", sentence, partial(logs.delete_log_group, logGroupName=endpoint))
     for shared in log_groups.SHARED:
         for group in _groups(logs, shared):
             streams = _streams(logs, shared, account.stage.prefix)
             if streams:
                 sentence = f"{len(streams)} log streams of the stage in {shared}, {_kept(group)}"
-                yield Leftover("logs", sentence, _deleting(logs, shared, streams))
+                delete = partial(_delete_streams, logs, shared, streams)
+                yield Leftover("logs", sentence, delete)
 
 
 def _kept(group: Any) -> str:
@@ -123,12 +125,9 @@ def _streams(logs: "CloudWatchLogsClient", group: str, prefix: str) -> list[str]
     return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
 
 
-def _deleting(logs: "CloudWatchLogsClient", group: str, streams: list[str]) -> Callable[[], None]:
-    def delete() -> None:
-        for stream in streams:
-            logs.delete_log_stream(logGroupName=group, logStreamName=stream)
-
-    return delete
+def _delete_streams(logs: "CloudWatchLogsClient", group: str, streams: list[str]) -> None:
+    for stream in streams:
+        logs.delete_log_stream(logGroupName=group, logStreamName=stream)
 
 
 def _models(account: RemovedStage) -> Iterator[Leftover]:
@@ -144,22 +143,15 @@ def _models(account: RemovedStage) -> Iterator[Leftover]:
     for name in names:
         if name.startswith(account.stage.prefix):
             sentence = f"the model package group {name}, which costs nothing"
-            yield Leftover("models", sentence, _deleting_group(sagemaker, name))
+            yield Leftover("models", sentence, partial(_delete_group, sagemaker, name))
 
 
-def _deleting_group(sagemaker: "SageMakerClient", group: str) -> Callable[[], None]:
-    def delete() -> None:
-        """Delete the versions before their group: SageMaker does not delete a group that has
-        versions.
-        """
-        pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
-        versions = [item for page in pages for item in page["ModelPackageSummaryList"]]
-        for arn in [item["ModelPackageArn"] for item in versions]:
-            sagemaker.delete_model_package(ModelPackageName=arn)
-        sagemaker.delete_model_package_group(ModelPackageGroupName=group)
-
-    return delete
-
-
-def void(_: object) -> None:
-    """Discard the response of a call."""
+def _delete_group(sagemaker: "SageMakerClient", group: str) -> None:
+    """Delete the versions before their group: SageMaker does not delete a group that has
+    versions.
+    """
+    pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+    versions = [item for page in pages for item in page["ModelPackageSummaryList"]]
+    for arn in [item["ModelPackageArn"] for item in versions]:
+        sagemaker.delete_model_package(ModelPackageName=arn)
+    sagemaker.delete_model_package_group(ModelPackageGroupName=group)

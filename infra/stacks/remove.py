@@ -188,7 +188,7 @@ PARTS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
     ("stack", lambda stage: _delete_stack(boto3.client("cloudformation"), stage.stack)),
     ("transform jobs", lambda stage: _stop_transform_jobs(stage, boto3.client("sagemaker"))),
 )
-"""The steps of `remove`, in order. Each runs even if an earlier one failed."""
+"""The steps of `remove`, in order; each can be repeated, and does not need the earlier ones."""
 
 
 def _delete_queue(sqs: "SQSClient", name: str) -> None:

@@ -65,8 +65,8 @@ class PageHandler(BaseHTTPRequestHandler):
         self._answer(self.page.html)
 
     def do_POST(self) -> None:
-        told = self.rfile.read(int(self.headers["Content-Length"]))
-        self.page.seen = json.loads(told)
+        report = self.rfile.read(int(self.headers["Content-Length"]))
+        self.page.seen = json.loads(report)
         self._answer(b"")
         self.page.done.set()
 

@@ -227,12 +227,12 @@ async def _sign_again(
     at_host = [(k, host if k.lower() == "host" else v) for k, v in headers]
     path, _, query = request.raw_path.encode().partition(b"?")
     encoded = [(k.lower().encode(), v.encode()) for k, v in at_host]
-    told = sigv4.HttpRequest(request.method, path, query, encoded)
-    signature = sigv4.read(told)
+    signed_request = sigv4.HttpRequest(request.method, path, query, encoded)
+    signature = sigv4.read(signed_request)
     secret = (await keys.find(signature.key_id)).secret
     body = hashlib.sha256(await request.read()).hexdigest()
-    payload = sigv4.payload_hash(told, signature) or body
-    now = sigv4.expected(told, signature, secret, payload)
+    payload = sigv4.payload_hash(signed_request, signature) or body
+    now = sigv4.expected(signed_request, signature, secret, payload)
     return [(k, v.replace(signature.value, now)) for k, v in at_host]
 
 

@@ -10,13 +10,14 @@ from infra.leftovers import RemovedStage, find
 from infra.stacks.log_groups import SHARED
 from infra.stage import Stage
 from tests.support.fakes.aws import error
+from tests.support.fakes.stacks import FakeStacks
 
 ENDPOINT = "/aws/sagemaker/Endpoints/sortbox-dev"
 OURS, THEIRS = "sortbox-dev-dogs-1/algo-1", "sortbox-prod-dogs-1/algo-1"
 
 
 @dataclass
-class Services:
+class Services(FakeStacks):
     """ECR, CloudWatch Logs, the model registry and CloudFormation as far as leftovers go."""
 
     images: list[int] | None = field(default_factory=lambda: [2 * 10**9, 3 * 10**9])
@@ -86,16 +87,6 @@ class Services:
 
     def delete_model_package_group(self, *, ModelPackageGroupName: str) -> None:
         assert not self.packages.pop(ModelPackageGroupName), "a group with versions"
-
-    def describe_stacks(self, *, StackName: str) -> Any:
-        if StackName not in self.stacks:
-            missing = error("DescribeStacks", 400, "ValidationError")
-            missing.response["Error"]["Message"] = f"Stack {StackName} does not exist"
-            raise missing
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE"}]}
-
-    def delete_stack(self, *, StackName: str) -> None:
-        self.stacks.remove(StackName)
 
     def get_waiter(self, state: str) -> "Services":
         return self

@@ -237,8 +237,8 @@ def test_the_answer_about_the_companion_is_published_nowhere(endpoint: Endpoint)
     drop_heavy(world)
     published = {key for key in world.s3.objects if key.startswith("outbox/")}
     assert {key for key in published if not key.startswith(SINGLES)} == {result_key(HEAVY)}
-    told = b"".join(world.s3.objects[key].body for key in published)
-    assert b"companion" not in told
+    texts = b"".join(world.s3.objects[key].body for key in published)
+    assert b"companion" not in texts
 
 
 @pytest.mark.parametrize("count", [1, 4])

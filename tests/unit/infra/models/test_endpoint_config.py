@@ -20,8 +20,8 @@ class Recorder(Endpoint):
 
     variants: list[dict[str, Any]] = field(default_factory=list)
 
-    def create_endpoint_config(self, *, EndpointConfigName: str, **asked: Any) -> None:
-        self.variants += asked["ProductionVariants"]
+    def create_endpoint_config(self, *, EndpointConfigName: str, **request: Any) -> None:
+        self.variants += request["ProductionVariants"]
         super().create_endpoint_config(EndpointConfigName=EndpointConfigName)
 
 

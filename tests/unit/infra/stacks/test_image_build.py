@@ -101,8 +101,8 @@ def test_a_tag_that_another_build_has_pushed_is_no_failure(tmp_path: Path) -> No
     done = build(tmp_path, PUSH="1", THERE="1")
     assert done.status == 0, done.said
     assert "is there already" in done.said
-    asked = f"aws ecr batch-get-image --repository-name {NAME} --image-ids imageTag=serve-"
-    assert done.calls[-1].startswith(asked)
+    command = f"aws ecr batch-get-image --repository-name {NAME} --image-ids imageTag=serve-"
+    assert done.calls[-1].startswith(command)
 
 
 def test_a_push_that_failed_for_another_reason_is_a_failure(tmp_path: Path) -> None:

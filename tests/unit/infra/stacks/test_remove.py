@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from infra.stacks.remove import delete_storage, find_bucket, stop_training
 from infra.stage import Stage
 from tests.support.fakes.aws import error
+from tests.support.fakes.stacks import FakeStacks
 
 BUCKET = "sortbox-dev-111122223333-eu-west-1"
 STAGE = Stage("dev")
@@ -21,7 +22,7 @@ class QueueDoesNotExistError(Exception):
 
 
 @dataclass
-class Account:
+class Account(FakeStacks):
     """S3, SQS and CloudFormation as far as a removal calls them."""
 
     buckets: set[str] = field(default_factory=lambda: {BUCKET})
@@ -46,16 +47,6 @@ class Account:
 
     def delete_queue(self, *, QueueUrl: str) -> None:
         self.queues.remove(QueueUrl)
-
-    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:
-        if StackName not in self.stacks:
-            missing = error("DescribeStacks", 400, "ValidationError")
-            missing.response["Error"]["Message"] = f"Stack {StackName} does not exist"
-            raise missing
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE"}]}
-
-    def delete_stack(self, *, StackName: str) -> None:
-        self.stacks.remove(StackName)
 
     def get_paginator(self, operation: str) -> "Account":
         return self

@@ -16,6 +16,7 @@ from infra.verify.stage_steps import MARKER, NotOurStageError, resume
 from infra.verify.state import RunState
 from infra.verify.step import Site, StepFailed, StepResult
 from tests.support.fakes.aws import FakeS3, error
+from tests.support.fakes.stacks import FakeStacks
 
 STAGE = Stage("verify")
 BUCKET = "sortbox-verify-111122223333-eu-west-1"
@@ -33,7 +34,7 @@ class S3(FakeS3):
 
 
 @dataclass
-class Account:
+class Account(FakeStacks):
     """S3, STS, CloudFormation and CloudWatch as far as the steps call them."""
 
     s3: S3 = field(default_factory=lambda: S3(BUCKET))
@@ -45,13 +46,6 @@ class Account:
 
     def get_caller_identity(self) -> dict[str, str]:
         return {"Account": "111122223333"}
-
-    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:
-        if StackName not in self.stacks:
-            missing = error("DescribeStacks", 400, "ValidationError")
-            missing.response["Error"]["Message"] = f"Stack {StackName} does not exist"
-            raise missing
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE"}]}
 
     def get_paginator(self, operation: str) -> "Account":
         assert operation == "describe_alarms"

@@ -71,8 +71,8 @@ def test_a_grid_has_as_many_trials_as_combinations() -> None:
         "lr": Categorical(("0.1", "0.01", "0.001")),
         "batch-size": Categorical(("32", "64")),
     }
-    wanted = dataclasses.replace(searching(options), space=grid)
-    assert "At most 6 trials" in search.limit(wanted, PRICES)
+    request = dataclasses.replace(searching(options), space=grid)
+    assert "At most 6 trials" in search.limit(request, PRICES)
 
 
 def test_an_instance_type_without_a_price_is_said_so() -> None:
@@ -90,10 +90,10 @@ def test_a_trial_of_spot_instances_that_is_interrupted_starts_again() -> None:
 
 
 def test_the_limit_and_the_rest_of_the_job_hold_for_trials_and_final_fit() -> None:
-    wanted = searching(SearchOptions(), max_hours=3.0, spot=True, managed_debugger=True)
-    assert (wanted.job.max_hours, wanted.trial.max_hours) == (3.0, 3.0)
-    assert wanted.job.managed_debugger
-    assert not wanted.trial.managed_debugger
+    request = searching(SearchOptions(), max_hours=3.0, spot=True, managed_debugger=True)
+    assert (request.job.max_hours, request.trial.max_hours) == (3.0, 3.0)
+    assert request.job.managed_debugger
+    assert not request.trial.managed_debugger
 
 
 @pytest.mark.parametrize("command", [train, tune])

@@ -41,8 +41,8 @@ def test_promoting_the_active_model_brings_its_endpoint_back(tmp_path: Path) -> 
     made = set(endpoint.made)
     remove(endpoint)
     said: list[str] = []
-    wanted = Candidate(archive, "model.tar.gz", "photos")
-    assert promote(cloud, wanted, NO_IMAGES, PromotionOptions(), said.append).id == active.id
+    proposed = Candidate(archive, "model.tar.gz", "photos")
+    assert promote(cloud, proposed, NO_IMAGES, PromotionOptions(), said.append).id == active.id
     assert endpoint.made == made, "model, configuration and endpoint, or nothing answers"
     assert "already active" in said[0]
     assert active_model.read(s3, "bucket").active == active, "the pointer stays"
@@ -61,10 +61,10 @@ def test_an_image_that_is_not_built_ends_it_before_anything_is_uploaded(tmp_path
         raise ImageError("no image yet; `./sortbox image` builds it")
 
     cloud = PromotionContext(Here("test"), s3, sagemaker, missing)
-    wanted = Candidate(archive, "model.tar.gz", "photos")
+    proposed = Candidate(archive, "model.tar.gz", "photos")
     said: list[str] = []
     with pytest.raises(ImageError, match="builds it"):
-        promote(cloud, wanted, NO_IMAGES, PromotionOptions(), said.append)
+        promote(cloud, proposed, NO_IMAGES, PromotionOptions(), said.append)
     assert not s3.objects
     assert not endpoint.made
     assert not said, "nothing was evaluated"

@@ -319,7 +319,7 @@ def test_a_bucket_of_another_region_is_listed_where_it_is() -> None:
     s3 = boto3.client(
         "s3", "us-east-1", aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="secret"
     )
-    asked: list[str] = []
+    urls: list[str] = []
     listing = (
         b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Contents>'
         b"<Key>pets/1.png</Key><Size>9</Size><ETag>&quot;e&quot;</ETag></Contents>"
@@ -335,7 +335,7 @@ def test_a_bucket_of_another_region_is_listed_where_it_is() -> None:
             yield self.body
 
     def answer(request: Any, **_: Any) -> AWSResponse:
-        asked.append(request.url)
+        urls.append(request.url)
         if "eu-west-1" in request.url:
             return AWSResponse(request.url, 200, HTTPHeaders(), Raw(listing))
         elsewhere = HTTPHeaders()
@@ -345,4 +345,4 @@ def test_a_bucket_of_another_region_is_listed_where_it_is() -> None:
     s3.meta.events.register("before-send.s3", answer)  # type: ignore[arg-type]  # its answer counts
     [found] = s3_copy.S3Location("photos", "pets").objects(s3)
     assert (found.key, found.size, found.etag) == ("pets/1.png", 9, '"e"')
-    assert "eu-west-1" in asked[-1]
+    assert "eu-west-1" in urls[-1]

@@ -66,10 +66,10 @@ class SageMaker:
     def __init__(self, *states: str, errors: list[Exception] | None = None) -> None:
         self.states = list(states)
         self.errors = errors or []
-        self.asked = 0
+        self.calls = 0
 
     def describe_training_job(self, TrainingJobName: str) -> dict[str, Any]:
-        self.asked += 1
+        self.calls += 1
         if self.errors:
             raise self.errors.pop()
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
@@ -219,8 +219,8 @@ class Search(SageMaker):
         return self
 
     def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
-        self.asked += 1
-        if self.asked % 3 == 0:
+        self.calls += 1
+        if self.calls % 3 == 0:
             raise HICCUPS[0]
         score = {"MetricName": "validation_accuracy", "Value": 0.9}
         yield {
