@@ -50,11 +50,6 @@ def is_billed(stage: "Stage") -> bool:
     return stage.name != LOCAL
 
 
-def poll_seconds(stage: "Stage") -> float:
-    """Between two looks at a job: AWS throttles who looks often."""
-    return 10.0 if is_billed(stage) else 1.0
-
-
 def image_of(stage: "Stage", variant: "Variant") -> str:
     """The variant of the container's image, by digest; on this machine one stands for all."""
     if stage.name == LOCAL:

@@ -17,19 +17,16 @@ from cli.parameters import (
     set_hyperparameters,
     stage_option,
 )
-from cli.stages import connect, image_of, is_billed, poll_seconds
+from cli.stages import connect, image_of, is_billed
 from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
+from training.launch import limits
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from infra.stage import Stage
     from training.launch.job import JobRequest
-
-MAX_HOURS, SHORTEST_HOURS, LONGEST_HOURS = 24.0, 0.1, 672.0
-VOLUME_GB, LARGEST_VOLUME_GB = 50, 16_384
-"""As in `training.launch.limits`, which takes a second to import."""
 
 
 def _folder_or_address(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -48,16 +45,16 @@ def job_options(command: Any) -> Any:
         click.option("--spot", is_flag=True, help="Use spot instances: cheaper, interruptible."),
         click.option(
             "--max-hours",
-            type=click.FloatRange(SHORTEST_HOURS, LONGEST_HOURS),
-            default=MAX_HOURS,
+            type=click.FloatRange(limits.SHORTEST_HOURS, limits.LONGEST_HOURS),
+            default=limits.DEFAULT_HOURS,
             show_default=True,
             metavar="NUMBER",
             help="Stop each job after this time: the limit of what it costs.",
         ),
         click.option(
             "--volume-gb",
-            type=click.IntRange(1, LARGEST_VOLUME_GB),
-            default=VOLUME_GB,
+            type=click.IntRange(1, limits.LARGEST_VOLUME_GB),
+            default=limits.DEFAULT_VOLUME_GB,
             show_default=True,
             metavar="NUMBER",
             help="Size of each job's disk, which holds the images.",
@@ -156,6 +153,7 @@ JOB = ("instance_type", "image", "spot", "max_hours", "volume_gb", "managed_debu
 def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
     from infra.models import image_choice
     from training.launch import job
+    from training.launch.watch import LOCAL_POLL_SECONDS, POLL_SECONDS
 
     instance_type = options["instance_type"]
     variant = image_choice.for_training(instance_type)
@@ -167,6 +165,6 @@ def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
         request,
         max_hours=options["max_hours"],
         volume_gb=options["volume_gb"],
-        poll_seconds=poll_seconds(stage),
+        poll_seconds=POLL_SECONDS if is_billed(stage) else LOCAL_POLL_SECONDS,
         managed_debugger=options["managed_debugger"],
     )

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 POLL_SECONDS = 10.0
-"""On AWS, where Describe requests are throttled."""
+"""Between two looks at a job on AWS, where Describe requests are throttled."""
+
+LOCAL_POLL_SECONDS = 1.0
 
 LAST_LOOKS = 5
 """At the log of a job that has ended, while its reading fails."""
