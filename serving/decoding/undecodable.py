@@ -25,3 +25,10 @@ class UndecodableError(SortboxError):
         super().__init__(message)
         self.code: Code = code
         self.message = message
+
+
+def unsupported(variant: str) -> UndecodableError:
+    """The rejection of a file that may be whole, but is of a variant that is not decoded."""
+    return UndecodableError(
+        "unsupported_format", f"{variant} is not supported. Save it as PNG or JPEG and send that."
+    )
