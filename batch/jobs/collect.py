@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aws.bucket import Bucket, Listed
-from batch.jobs.output_names import SUFFIX, beyond_prefix, find_elsewhere
+from batch.jobs.output_names import SUFFIX, beyond_prefix, find_by_all, find_elsewhere, is_contested
 from batch.planning.slice import Row
 from domain import reply
 from domain.reply import Reply
@@ -29,7 +29,8 @@ def outputs(
 
     `inputs` is the prefix of the manifest's keys, `output` the prefix of the job's outputs. An
     output is named like the input's key after the prefix, with `.out` appended. If none is there,
-    the other names that SageMaker's reference allows are tried (`output_names`).
+    or one could be another image's under the other names that SageMaker's reference allows, all
+    outputs of the job decide (`output_names`).
     """
     image_of = {output + beyond_prefix(inputs, row.key) + SUFFIX: row.key for row in rows}
     first, final = min(image_of), max(image_of)
@@ -40,10 +41,13 @@ def outputs(
             break
         if listed.key in image_of:
             listing[image_of[listed.key]] = listed
-    if listing:
+    if not listing:
+        decided = find_elsewhere(bucket, inputs, output, manifest)
+    elif is_contested(bucket, inputs, listing, manifest):
+        decided = find_by_all(bucket, inputs, output, manifest)
+    else:
         return listing
-    elsewhere = find_elsewhere(bucket, inputs, output, manifest)
-    return {row.key: elsewhere[row.key] for row in rows if row.key in elsewhere}
+    return {row.key: decided[row.key] for row in rows if row.key in decided}
 
 
 def reply_in(bucket: Bucket, listed: Listed | None) -> Reply | NoReply:

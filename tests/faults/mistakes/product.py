@@ -686,6 +686,13 @@ OF_THE_PRODUCT = (
         f"{UNIT}/batch/jobs/test_output_names.py",
     ),
     Mistake(
+        "an expected name is believed though it could be another image's",
+        "batch/jobs/collect.py",
+        "    elif is_contested(bucket, inputs, listing, manifest):\n",
+        "    elif False:\n",
+        f"{UNIT}/batch/jobs/test_output_names.py",
+    ),
+    Mistake(
         "the local cloud starts something else than the image does",
         "infra/local/container_image.py",
         'serve, train = [str(scripts / "serve")], [str(scripts / "train")]',

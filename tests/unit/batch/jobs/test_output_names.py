@@ -68,6 +68,29 @@ def test_an_image_that_failed_is_not_given_its_neighbours_answer() -> None:
     assert job.page("c.jpg") == {}
 
 
+@pytest.mark.parametrize("naming", VARIANTS)
+def test_an_expected_name_is_not_believed_where_it_could_be_another_images(naming: Naming) -> None:
+    """Named by the last folder, `x/day/c.jpg` writes `day/c.jpg.out`, which is what is expected of
+    `day/c.jpg`: one of the two would be given the other's answer."""
+    images = ("day/c.jpg", "x/day/c.jpg", "trip/c.jpg")
+    job = Job(*images, naming=naming)
+    for image in images:
+        for of, answer in job.page(image).items():
+            assert of == answer, f"{of} was given the answer of {answer}"
+
+
+def test_expected_names_are_believed_where_only_they_explain_all_outputs() -> None:
+    job = Job("day/c.jpg", "x/day/c.jpg", "y/z/e.jpg", naming=beyond_prefix)
+    assert job.page("day/c.jpg") == {"day/c.jpg": "day/c.jpg"}
+    assert job.page("x/day/c.jpg") == {"x/day/c.jpg": "x/day/c.jpg"}
+
+
+def test_a_page_of_folders_that_nothing_contests_costs_a_list_and_a_manifest() -> None:
+    job = Job("a/c.jpg", "b/c.jpg", "d.jpg", naming=beyond_prefix)
+    assert job.page("a/c.jpg", "b/c.jpg") == {"a/c.jpg": "a/c.jpg", "b/c.jpg": "b/c.jpg"}
+    assert job.s3.calls == {"ListObjectsV2": 1, "GetObject": 1}
+
+
 def test_names_that_no_reading_explains_are_left_alone_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -100,8 +123,9 @@ def test_no_image_is_given_another_ones_answer(
     answered = data.draw(st.sets(st.sampled_from(sorted(images))))
     job = Job(*sorted(images), naming=naming, answered=answered)
     # Where two images write one name, SageMaker keeps one of them, and nothing tells which.
-    for key, listed in find_elsewhere(job.bucket, PREFIX, OUTPUT, MANIFEST).items():
-        assert job.s3.objects[listed.key].body.decode() == key
+    for image in images:
+        for of, answer in job.page(image).items():
+            assert of == answer
 
 
 @pytest.mark.parametrize("naming", VARIANTS)
