@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Lock
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
 from aws.errors import is_too_large
 from domain.reply import Reply
@@ -72,12 +72,14 @@ class LargeBodies:
     def _reply_to(
         self, image: FetchedImage, invoke: Callable[[bytes], Reply], readiness: Readiness
     ) -> Reply | None:
-        """A connection that is closed over such a body may be a refusal too, or a time-out."""
+        """A connection that is closed over such a body may be a refusal too, or a time-out. Closed
+        while the body is sent over TLS, urllib3 reports it as an SSLError.
+        """
         try:
             with readiness.watch():
                 return self._answer(image, invoke)
         except (BotoCoreError, ClientError) as error:
-            if not is_timeout(error):
+            if not is_timeout(error) and not isinstance(error, SSLError):
                 raise
             return None
 

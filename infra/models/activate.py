@@ -19,7 +19,7 @@ from domain import keys, timestamps
 from domain.archive import ArchiveError, read_model
 from domain.errors import SortboxError
 from domain.model import ActiveModel, ModelCard, ModelId
-from infra.models.endpoint import EndpointError, ensure_endpoint, ensure_model
+from infra.models.endpoint import EndpointError, EndpointFailedError, ensure_endpoint, ensure_model
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -31,11 +31,15 @@ class ActivationError(SortboxError):
     """The model was not activated; the message is for the user."""
 
 
+class FailedModelError(ActivationError):
+    """The endpoint failed with the model, or was rolled back from it."""
+
+
 def activate(
     stage: Stage, s3: "S3Client", sagemaker: "SageMakerClient", archive: Path, image: str
 ) -> ActiveModel:
     """Activate the model in `archive`. Raises ActivationError, without moving the pointer, if the
-    endpoint does not come into service with it.
+    endpoint does not come into service with it: FailedModelError if the model is the reason.
     """
     bucket = stage.bucket
     model = next_version(read_card(archive), active_model.read(s3, bucket).active)
@@ -65,6 +69,8 @@ def serve(
         ensure_endpoint(sagemaker, stage, name)
         if before.active is None or before.active.sagemaker_model != name:
             active_model.move(s3, bucket, before, active, restores)
+    except EndpointFailedError as error:
+        raise FailedModelError(str(error)) from error
     except EndpointError as error:
         raise ActivationError(str(error)) from error
     except PointerMovedError as error:

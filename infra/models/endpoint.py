@@ -43,6 +43,10 @@ class EndpointError(SortboxError):
     """The endpoint is not in service with the requested configuration; the message says why."""
 
 
+class EndpointFailedError(EndpointError):
+    """The endpoint failed with the requested configuration, or was rolled back from it."""
+
+
 def ensure_model(
     sagemaker: "SageMakerClient",
     stage: Stage,
@@ -66,19 +70,23 @@ def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> 
     """Bring the endpoint into service with `config`, whether it exists or not, and after an
     interrupted activation.
 
-    Raises EndpointError, also during another update and if a quota is too small. The model and the
+    Raises EndpointFailedError if it does not work with `config`, and EndpointError if something
+    else is in the way: another update, or a quota that is too small. The model and the
     configuration are then kept, and the call can be repeated.
     """
     if not _exists(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config)):
         sagemaker.create_endpoint_config(**_config(stage, config))
     name = stage.endpoint
     status = _settled(sagemaker, name)
+    before = None
+    if status == "InService":
+        before = sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"]
     try:
         if status is None:
             sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=stage.tags)
         elif status != "InService":
             raise EndpointError(f"endpoint {name} is {status}: try again when it has settled")
-        elif sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] != config:
+        elif before != config:
             sagemaker.update_endpoint(
                 EndpointName=name, EndpointConfigName=config, DeploymentConfig=_blue_green(stage)
             )
@@ -86,7 +94,7 @@ def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> 
         if not is_limit(error):
             raise
         raise EndpointError(quotas.refusal(error)) from error
-    _wait(sagemaker, name, config)
+    _wait(sagemaker, name, config, before)
 
 
 def _config(stage: Stage, name: str) -> "CreateEndpointConfigInputTypeDef":
@@ -141,9 +149,9 @@ def _status(sagemaker: "SageMakerClient", name: str) -> str | None:
     return sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
 
 
-def _wait(sagemaker: "SageMakerClient", endpoint: str, config: str) -> None:
+def _wait(sagemaker: "SageMakerClient", endpoint: str, config: str, before: str | None) -> None:
     """Wait until it is in service with this configuration: after a rollback it is in service with
-    the old one.
+    the one `before`, and after another's update with a third.
     """
     try:
         sagemaker.get_waiter("endpoint_in_service").wait(
@@ -152,11 +160,16 @@ def _wait(sagemaker: "SageMakerClient", endpoint: str, config: str) -> None:
         )
     except WaiterError as error:
         reason = error.last_response.get("FailureReason", str(error))
-        raise EndpointError(f"endpoint {endpoint} did not come into service: {reason}") from error
+        sentence = f"endpoint {endpoint} did not come into service: {reason}"
+        failed = error.last_response.get("EndpointStatus") == "Failed"
+        raise (EndpointFailedError if failed else EndpointError)(sentence) from error
     endpoint_state = sagemaker.describe_endpoint(EndpointName=endpoint)
-    if endpoint_state["EndpointConfigName"] != config:
+    current = endpoint_state["EndpointConfigName"]
+    if current == before != config:
         reason = endpoint_state.get("FailureReason", "it was rolled back")
-        raise EndpointError(f"endpoint {endpoint} still runs the model before: {reason}")
+        raise EndpointFailedError(f"endpoint {endpoint} still runs the model before: {reason}")
+    if current != config:
+        raise EndpointError(f"endpoint {endpoint} was updated to {current} meanwhile")
 
 
 def _exists(describe: Callable[[], object]) -> bool:

@@ -123,7 +123,7 @@ def clean_ups(run: str) -> list[CleanUp]:
     return [
         *parts,
         CleanUp("bucket and queues", lambda site: _remove_storage(site, run)),
-        CleanUp("logs and registry", _remove_leftovers),
+        CleanUp("logs and registry", lambda site: _remove_leftovers(site, run)),
     ]
 
 
@@ -134,25 +134,34 @@ def _remove(act: Callable[[Stage], None], site: Site) -> str:
 
 def _remove_storage(site: Site, run: str) -> str:
     """Delete the run's own bucket, if it contains nothing but what the run wrote."""
-    bucket = _bucket(site)
-    if bucket is not None and not _is_ours(site, bucket, run):
-        raise NotOurStageError(
-            "The bucket holds what this run did not write: it was kept. "
-            f"`./sortbox remove --stage {site.stage.name} --bucket delete` deletes it."
-        )
+    bucket = _own_bucket(site, run)
     clients = [site.client(name) for name in ("s3", "sqs", "cloudformation")]
     remove.delete_storage(site.stage, bucket, *clients)
     return "gone"
 
 
-def _remove_leftovers(site: Site) -> str:
-    """What SageMaker logged for the stage, and its versions of models; images serve all stages."""
+def _remove_leftovers(site: Site, run: str) -> str:
+    """What SageMaker logged for the stage, and its versions of models; images serve all stages. All
+    of it is kept with a bucket that is not the run's own: that stage still needs it.
+    """
+    _own_bucket(site, run)
     account = leftovers.RemovedStage(site.stage, site.client)
     for leftover in leftovers.find(account, ("logs", "models")):
         if leftover.delete is None:
             raise StepFailed(leftover.sentence)
         leftover.delete()
     return "gone"
+
+
+def _own_bucket(site: Site, run: str) -> str | None:
+    """The bucket, None if there is none. Raises NotOurStageError if it has data of others."""
+    bucket = _bucket(site)
+    if bucket is not None and not _is_ours(site, bucket, run):
+        raise NotOurStageError(
+            "The bucket holds what this run did not write: it was kept. "
+            f"`./sortbox remove --stage {site.stage.name} --bucket delete` deletes it."
+        )
+    return bucket
 
 
 def _bucket(site: Site) -> str | None:

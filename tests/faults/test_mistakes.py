@@ -12,12 +12,12 @@ from tests.faults.mistakes.templates import OF_THE_TEMPLATES
 
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = (
-    *("domain", "aws", "pages", "batch", "functions", "serving", "training", "infra"),
+    *("domain", "aws", "pages", "batch", "functions", "serving", "training", "infra", "cli"),
     *("benchmarks", "docs", "tests"),
 )
 FILES = (
     *("pyproject.toml", "serverless.yml", "Makefile", "package.json", "package-lock.json"),
-    *("requirements.in", "requirements.txt"),
+    *("requirements.in", "requirements.txt", "sortbox", ".dockerignore"),
 )
 ALL = (*OF_THE_PRODUCT, *OF_THE_CHECKER, *OF_THE_TEMPLATES)
 SECONDS = 180

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -23,7 +22,7 @@ from domain.errors import SortboxError
 from domain.foreign import visible
 from domain.model import ActiveModel, ModelCard, ModelId
 from infra.models import registry
-from infra.models.activate import ActivationError, read_card, serve
+from infra.models.activate import FailedModelError, read_card, serve
 from infra.models.registry import RegistryEntry
 from infra.stage import Stage
 from training.config.errors import TrainingFailed
@@ -75,7 +74,7 @@ def promote(
     options: PromotionOptions,
     log: Log,
 ) -> ActiveModel:
-    """Raises Refused, or ActivationError."""
+    """Raises PromotionRefused, or ActivationError."""
     before = active_model.read(context.s3, context.stage.bucket).active
     card = read_card(proposed.archive)
     image = context.image_for(card)  # before minutes of evaluation, and before any upload
@@ -133,7 +132,7 @@ def _activate(
     model = ModelId(card.name, version.number, card.digest)
     try:
         active = serve(context.stage, context.s3, context.sagemaker, model, image)
-    except (ActivationError, BotoCoreError, ClientError) as error:
+    except FailedModelError as error:  # after any other error the version stays pending
         registry.decide(context.sagemaker, version, "Rejected", str(error))
         raise
     registry.decide(context.sagemaker, version, "Approved", f"active since {active.activated_at}")

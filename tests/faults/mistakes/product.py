@@ -686,6 +686,27 @@ OF_THE_PRODUCT = (
         f"{UNIT}/batch/jobs/test_output_names.py",
     ),
     Mistake(
+        "a quota rejects the version of a model",
+        "training/launch/promote.py",
+        "    except FailedModelError as error:",
+        "    except SortboxError as error:",
+        f"{UNIT}/training/launch/test_promote.py",
+    ),
+    Mistake(
+        "a large body that is refused over TLS is tried for ever",
+        "functions/endpoint/large.py",
+        " and not isinstance(error, SSLError):",
+        ":",
+        f"{UNIT}/functions/endpoint/test_large.py",
+    ),
+    Mistake(
+        "an acceptance run deletes the registry of a stage that is in use",
+        "infra/verify/stage_steps.py",
+        "    _own_bucket(site, run)\n    account",
+        "    account",
+        f"{UNIT}/infra/verify/test_stage_steps.py",
+    ),
+    Mistake(
         "an expected name is believed though it could be another image's",
         "batch/jobs/collect.py",
         "    elif is_contested(bucket, inputs, listing, manifest):\n",

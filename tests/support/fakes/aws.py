@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from botocore.exceptions import ClientError
@@ -137,6 +138,9 @@ class FakeS3:
         self, Fileobj: BinaryIO, Bucket: str, Key: str, ExtraArgs: dict[str, Any] | None = None
     ) -> None:
         self.put_object(Bucket=Bucket, Key=Key, Body=Fileobj.read(), **(ExtraArgs or {}))
+
+    def upload_file(self, Filename: str, Bucket: str, Key: str) -> None:
+        self.put_object(Bucket=Bucket, Key=Key, Body=Path(Filename).read_bytes())
 
     def get_object(
         self, *, Bucket: str, Key: str, IfMatch: str | None = None, Range: str = "", **_: Any

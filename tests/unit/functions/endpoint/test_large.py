@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError, SSLError
 
 from domain.keys import large_key
 from domain.reply import Reply, to_json
@@ -108,14 +108,14 @@ def test_a_small_one_is_still_judged_by_the_containers_413() -> None:
     assert world.result(CAT) is not None
 
 
-@pytest.mark.parametrize("kind", [ReadTimeoutError, ConnectionClosedError])
+@pytest.mark.parametrize("kind", [ReadTimeoutError, ConnectionClosedError, SSLError])
 def test_one_that_the_endpoint_does_not_answer_in_time_has_a_jobs_time(
     kind: Callable[..., Exception],
 ) -> None:
     world = World(endpoint=FakeEndpoint(body_bytes=LARGE_BODY_BYTES))
 
     def time_out() -> None:
-        raise kind(endpoint_url="https://x")
+        raise kind(endpoint_url="https://x", error="EOF occurred in violation of protocol")
 
     world.endpoint.trouble = time_out
     world.put(CAT, LARGE)

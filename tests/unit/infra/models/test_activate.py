@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from aws import active_model
 from domain.keys import ACTIVE_MODEL
 from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
-from infra.models.activate import ActivationError, next_version, resource_name, serve
+from infra.models.activate import (
+    ActivationError,
+    FailedModelError,
+    next_version,
+    resource_name,
+    serve,
+)
 from infra.models.endpoint import ensure_model
 from infra.stage import Stage
 from tests.support.fakes.aws import FakeS3
@@ -99,8 +105,18 @@ def test_an_endpoint_that_goes_back_leaves_the_pointer_where_it_was() -> None:
     serve_here(s3, endpoint, 1)
     before = endpoint.config
     endpoint.comes_up = lambda: setattr(endpoint, "config", before)
-    with pytest.raises(ActivationError, match="still runs the model before: its alarm rang"):
+    with pytest.raises(FailedModelError, match="still runs the model before: its alarm rang"):
         serve_here(s3, endpoint, 2)
+    assert pointed_at(s3) == pets(1)
+
+
+def test_an_update_by_somebody_else_says_nothing_against_the_model() -> None:
+    s3, endpoint = FakeS3(), Endpoint()
+    serve_here(s3, endpoint, 1)
+    endpoint.comes_up = lambda: setattr(endpoint, "config", "theirs")
+    with pytest.raises(ActivationError, match="was updated to theirs meanwhile") as raised:
+        serve_here(s3, endpoint, 2)
+    assert not isinstance(raised.value, FailedModelError)
     assert pointed_at(s3) == pets(1)
 
 

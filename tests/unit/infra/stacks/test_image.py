@@ -125,6 +125,15 @@ def test_what_the_dockerfile_copies_is_in_the_context(variant: Variant) -> None:
             assert matches, f"the build of {variant} would end at COPY {source}"
 
 
+def test_docker_is_sent_what_the_dockerfile_copies() -> None:
+    """CodeBuild's context is an archive of ours; `docker build` goes by .dockerignore."""
+    kept = re.findall(r"^!(.*)$", (REPOSITORY / ".dockerignore").read_text(), re.M)
+    for line in re.findall(r"^COPY (?!--from)(.*)$", (CONTAINER / "Dockerfile").read_text(), re.M):
+        for source in [word for word in line.split()[:-1] if not word.startswith("--")]:
+            is_sent = any(f"{source}/".startswith(f"{name}/") for name in kept)
+            assert is_sent, f"docker build would end at COPY {source}: not in .dockerignore"
+
+
 def test_the_dockerfile_copies_what_the_container_runs_and_no_launcher() -> None:
     dockerfile = (CONTAINER / "Dockerfile").read_text()
     copied = set()

@@ -111,6 +111,8 @@ def test_images_of_somebody_else_keep_the_bucket() -> None:
     with pytest.raises(NotOurStageError, match="it was kept"):
         parts["bucket and queues"].act(site(used))
     assert "inbox/cat" in used.s3.objects
+    with pytest.raises(NotOurStageError, match="it was kept"):
+        parts["logs and registry"].act(site(used))
 
 
 def test_every_alarm_of_the_template_has_to_exist_and_be_quiet() -> None:

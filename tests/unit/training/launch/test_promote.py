@@ -4,17 +4,19 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aws import active_model
 from domain.model import ModelCard, ModelId, Preprocessing
-from infra.models.activate import serve
+from infra.models.activate import ActivationError, serve
 from infra.stacks.image import ImageError
 from tests.support.fakes.aws import FakeS3
 from tests.support.worlds.activation import Endpoint, Here, remove
+from training.evaluation.accuracy import Evaluation
 from training.evaluation.archive import TestSet
 from training.launch.candidate import Candidate
-from training.launch.promote import PromotionContext, PromotionOptions, promote
+from training.launch.promote import PromotionContext, PromotionOptions, _activate, promote
 from training.model.package import pack
 
 IMAGE = f"image@sha256:{7:064x}"
@@ -68,3 +70,47 @@ def test_an_image_that_is_not_built_ends_it_before_anything_is_uploaded(tmp_path
     assert not s3.objects
     assert not endpoint.made
     assert not said, "nothing was evaluated"
+
+
+class Registry(Endpoint):
+    """An endpoint, and the registry as far as the status of one version goes."""
+
+    version_status = ""
+
+    def create_model_package_group(self, **_: Any) -> None:
+        pass
+
+    def create_model_package(self, *, ModelApprovalStatus: str, **_: Any) -> dict[str, Any]:
+        self.version_status = ModelApprovalStatus
+        return {"ModelPackageArn": "arn:aws:sagemaker:x:1:model-package/sortbox-test-pets/2"}
+
+    def update_model_package(self, *, ModelApprovalStatus: str, **_: Any) -> None:
+        self.version_status = ModelApprovalStatus
+
+
+QUOTA = "The account-level service limit 'ml.m5.xlarge for endpoint usage' is 1 Instances"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status"), [(None, "Rejected"), (QUOTA, "PendingManualApproval")]
+)
+def test_only_what_speaks_against_the_model_rejects_its_version(
+    tmp_path: Path, refusal: str | None, status: str
+) -> None:
+    """A quota is no reason to reject a model: the next promotion may activate it."""
+    s3: Any = FakeS3()
+    registry = Registry()
+    sagemaker: Any = registry
+    archive = tmp_path / "model.tar.gz"
+    pack(CARD, WEIGHTS, archive)
+    cloud = PromotionContext(Here("test"), s3, sagemaker, lambda card: IMAGE)
+    serve(cloud.stage, s3, sagemaker, ModelId("pets", 1, CARD.digest), IMAGE)
+    before = registry.config
+    registry.comes_up = lambda: setattr(registry, "config", before)  # it is rolled back
+    registry.refusal = refusal
+    one = np.ones(1, np.float32)
+    right = Evaluation(np.zeros(1, np.int64), np.zeros(1, np.int64), one, one)
+    proposed = Candidate(archive, "model.tar.gz", "photos")
+    with pytest.raises(ActivationError):
+        _activate(cloud, CARD, IMAGE, right, proposed, {})
+    assert registry.version_status == status
