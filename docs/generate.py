@@ -23,6 +23,7 @@ from functions import settings as functions
 from infra.stacks import schedule
 from infra.verify import permissions
 from serving import settings as serving
+from serving.decoding import arrays
 from serving.decoding.undecodable import Code
 from training.config.hyperparameter import Continuous, flag
 from training.config.train_config import TrainConfig
@@ -320,6 +321,29 @@ class Recorded(dict[str, str]):
         return super().get(key, default)
 
 
+ARRAY_TYPES = (
+    *((f"`{dtype}`", "0", f"{white:,}") for dtype, white in arrays.RANGES.items()),
+    (
+        "`float16`, `float32`, `float64`",
+        "0",
+        f"1; up to {arrays.FLOAT_TOLERANCE:.2g} beyond 0 or 1 is clipped, as resizing overshoots",
+    ),
+)
+
+ANSWERS = (
+    (
+        "`application/json`, `*/*`, none",
+        "[labels](result.md), best first; a list of them for several images",
+    ),
+    (
+        "`application/x-npy` only",
+        "the scores of all labels, in the order of the model card: float32, N x labels, where N is "
+        "1 for one image",
+    ),
+    ("`image/jpeg` only", "a small upright picture, as in the reports"),
+)
+
+
 def container() -> str:
     environment = Recorded(REQUIRED)
     serving.Settings.from_env(environment, processors=2)
@@ -338,6 +362,27 @@ root where user 10001 can read it, and listens once the model is warm; `train` w
 root. Both end at SIGTERM, whenever it comes: `serve` with 0, `train` with 143. The local cloud
 starts the same two scripts. [Which image](../how-to/deploy.md#which-image) has which engine; an
 engine that an image lacks, and a GPU that it cannot use, end it with one sentence in the log.
+
+## Requests
+
+`POST /invocations` takes one file, or one NumPy array; the bytes decide which, whatever the content
+type says of them: `image/*`, `application/x-image`, `application/octet-stream`,
+`binary/octet-stream`, `application/x-npy` or none. What gzip has packed is unpacked first, once, to
+at most as many bytes as a request may have.
+
+An array (`.npy`) holds one image as H x W x 3, 3 x H x W or, in grey, H x W, H x W x 1 or
+1 x H x W; or several as N x H x W x C or N x C x H x W. If two of these fit, the last axis is the
+channels. Several images are not taken where the content type is an image's, as a single answer
+is due there. The type declares the range of the values:
+
+{table(("type", "black", "white"), ARRAY_TYPES)}
+Other types, values that are not finite and floats farther out are refused by name, with
+`unsupported_array`. No range is guessed: what an image is answered depends neither on one of its
+pixels nor on its neighbours in the array.
+
+{table(("`Accept`", "answer"), ANSWERS)}
+A refusal is JSON whatever is accepted. The default serialisers of the SageMaker SDK 2 and 3
+therefore work: [ask the endpoint directly](../how-to/promote.md#ask-the-endpoint-directly).
 
 ## Settings
 
@@ -372,7 +417,7 @@ MEANINGS: dict[str, str] = {
     "empty": "the file has no bytes",
     "not_an_image": "no known image format",
     "unsupported_format": "a format, or a variant of one, that is not read; convert it",
-    "unsupported_array": "a NumPy body of another type or shape",
+    "unsupported_array": "a NumPy array of another type, shape or range of values",
     "truncated": "the file ends too early",
     "corrupt": "the file is damaged",
     "too_many_pixels": "more pixels than `SORTBOX_MAX_PIXELS`",

@@ -11,18 +11,20 @@ from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
 from typing import Any, TypeVar
 
+import numpy as np
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from domain.reply import Labelled, Refused, to_json
+from domain.reply import Refused, to_json
 from serving import negotiation
 from serving.batcher import QueueFullError
-from serving.classifier import Classifier
+from serving.classifier import Classifier, ScoredImage
+from serving.decoding import arrays
 from serving.decoding.decoder_pool import DecoderLostError
 from serving.decoding.undecodable import Code, UndecodableError
-from serving.negotiation import RequestError
+from serving.negotiation import Content, RequestError
 from serving.settings import Settings
 
 BODY_SECONDS = 60
@@ -89,19 +91,32 @@ class InferenceService:
         headers = request.headers
         if negotiation.wants_thumbnail(headers.get("Accept", "")):
             return await self._thumbnail(request)
-        negotiation.check_accept(headers.get("Accept", ""))
+        answer = negotiation.accepted_answer(headers.get("Accept", ""))
         top_k = negotiation.top_k(headers.get(CUSTOM_ATTRIBUTES, ""), self._settings.top_k)
-        media_kind = negotiation.media_kind(headers.get("Content-Type", ""))
+        content = negotiation.declared_content(headers.get("Content-Type", ""))
         body = await _read_body(request, self._settings.max_body_bytes)
-        if media_kind == "array":
-            return _encode_response(
-                await _await_unless_disconnected(
-                    request, self._classifier.classify_array(body, top_k)
-                )
+        scored = await _await_unless_disconnected(request, self._classify(body, content))
+        if answer == "scores":
+            rows = [entry.scores for entry in (scored if isinstance(scored, list) else [scored])]
+            return Response(arrays.write_scores(np.stack(rows)), media_type="application/x-npy")
+        if isinstance(scored, list):
+            replies = ", ".join(to_json(self._classifier.label(entry, top_k)) for entry in scored)
+            return _json_response(f"[{replies}]")
+        return _json_response(to_json(self._classifier.label(scored, top_k)))
+
+    async def _classify(self, body: bytes, content: Content) -> ScoredImage | list[ScoredImage]:
+        """A list only for an array of several images, which must not be declared an image."""
+        body = await self._classifier.unpack(body)
+        if content != "array" and not body.startswith(arrays.MAGIC):
+            return await self._classifier.classify_file(body)
+        scored = await self._classifier.classify_array(body)
+        if isinstance(scored, list) and content == "image":
+            raise UndecodableError(
+                "unsupported_array",
+                f"The file is a NumPy array of {len(scored)} images, and a file is answered as one "
+                "image. Save each as an array of its own: H x W x 3.",
             )
-        return _encode_response(
-            await _await_unless_disconnected(request, self._classifier.classify_file(body, top_k))
-        )
+        return scored
 
     async def _thumbnail(self, request: Request) -> Response:
         """Thumbnails are made one at a time and few may wait, as classification has priority."""
@@ -117,7 +132,7 @@ class InferenceService:
 
     async def _make_thumbnail(self, body: bytes) -> bytes:
         async with self._thumbnail_lock:
-            return await self._classifier.make_thumbnail(body)
+            return await self._classifier.make_thumbnail(await self._classifier.unpack(body))
 
     @contextmanager
     def _admit(self) -> Iterator[None]:
@@ -185,12 +200,6 @@ async def _await_unless_disconnected(request: Request, work: Coroutine[Any, Any,
         if not answer.done():
             answer.cancel()
             await asyncio.gather(answer, return_exceptions=True)
-
-
-def _encode_response(replies: Labelled | list[Labelled]) -> Response:
-    if isinstance(replies, Labelled):
-        return _json_response(to_json(replies))
-    return _json_response(f"[{', '.join(to_json(reply) for reply in replies)}]")
 
 
 def _json_response(text: str, status: int = 200) -> Response:

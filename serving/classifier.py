@@ -22,7 +22,7 @@ from domain.model import ModelCard
 from domain.reply import Label, Labelled, Server
 from serving import preprocess
 from serving.batcher import Batcher
-from serving.decoding import arrays, bounds, jpeg
+from serving.decoding import arrays, bounds, gzipped, jpeg
 from serving.decoding.decode import detect_format
 from serving.decoding.decoded import CroppedImage
 from serving.decoding.decoder_pool import CpuTimeExceededError, DecoderPool, start_fork_server
@@ -100,7 +100,16 @@ class Classifier:
             self._engine(np.zeros((count, side, side, 3), np.uint8), count == 1)
         start_fork_server()
 
-    async def classify_file(self, body: bytes, top_k: int) -> Labelled:
+    async def unpack(self, body: bytes) -> bytes:
+        """The body, unpacked if gzip has packed it. Raises UndecodableError."""
+        if not body.startswith(gzipped.MAGIC):
+            return body
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._arrays, gzipped.unpack, body, self._settings.max_body_bytes
+        )
+
+    async def classify_file(self, body: bytes) -> ScoredImage:
         """Classify an image file.
 
         Raises UndecodableError if it cannot be decoded; QueueFullError and DecoderLostError if the
@@ -109,11 +118,9 @@ class Classifier:
         image_format = detect_format(body)
         if image_format == "jpeg":
             with suppress(NotCheapError):
-                return self._encode_response(
-                    await self._predict(partial(self._decode_cheap, body)), top_k
-                )
+                return await self._predict(partial(self._decode_cheap, body))
         photo = await self._decode_in_process(body, image_format)
-        return self._encode_response(await self._predict(lambda: photo), top_k)
+        return await self._predict(lambda: photo)
 
     async def make_thumbnail(self, body: bytes) -> bytes:
         """A small JPEG of the image. Raises as `classify_file`."""
@@ -123,7 +130,7 @@ class Classifier:
         except CpuTimeExceededError as error:
             raise self._too_expensive() from error
 
-    async def classify_array(self, body: bytes, top_k: int) -> Labelled | list[Labelled]:
+    async def classify_array(self, body: bytes) -> ScoredImage | list[ScoredImage]:
         """Classify a `.npy` array of one image or several.
 
         Several images are submitted one batch at a time, to share the workers with other requests.
@@ -133,16 +140,25 @@ class Classifier:
         loop = asyncio.get_running_loop()
         match await loop.run_in_executor(self._arrays, arrays.read_array, body, *limits):
             case arrays.ArrayImage(image):
-                return self._encode_response(
-                    await self._predict(partial(self._crop_pixels, image)), top_k
-                )
+                return await self._predict(partial(self._crop_pixels, image))
             case arrays.ArrayImages(images):
                 scored: list[ScoredImage] = []
                 for start in range(0, len(images), self._settings.max_batch):
                     some = images[start : start + self._settings.max_batch]
                     calls = [partial(self._crop_pixels, image) for image in some]
                     scored += await asyncio.gather(*(self._predict(call) for call in calls))
-                return [self._encode_response(entry, top_k) for entry in scored]
+                return scored
+
+    def label(self, scored: ScoredImage, top_k: int) -> Labelled:
+        """The reply about an image: its `top_k` best labels."""
+        return Labelled(
+            self._server,
+            top_labels(scored.scores, self._card.labels, top_k),
+            scored.image.width,
+            scored.image.height,
+            scored.image.format,
+            scored.model_ms,
+        )
 
     def close(self) -> None:
         """Process the waiting requests, then end the threads and processes."""
@@ -185,16 +201,6 @@ class Classifier:
         if isinstance(answer, Exception):
             raise answer
         return answer
-
-    def _encode_response(self, scored: ScoredImage, top_k: int) -> Labelled:
-        return Labelled(
-            self._server,
-            top_labels(scored.scores, self._card.labels, top_k),
-            scored.image.width,
-            scored.image.height,
-            scored.image.format,
-            scored.model_ms,
-        )
 
     def _predict_batch(
         self, calls: Sequence[DecodeCall], exclusive: bool

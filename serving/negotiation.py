@@ -7,10 +7,14 @@ from serving.decoding.undecodable import UndecodableError
 
 MAX_TOP_K = 1_000
 
-Media = Literal["file", "array"]
+Content = Literal["image", "array", "any"]
+"""What a request declares its body to be. Its bytes decide what it is; `image` only excludes an
+array of several, because a caller who sends a file expects one answer."""
 
-FILE_CONTENT_TYPES = frozenset(("", "application/x-image", "application/octet-stream"))
-"""The content types of files, besides image/*. The format of a file is detected by its bytes."""
+Answer = Literal["labels", "scores"]
+
+UNDECLARED_TYPES = frozenset(("", "application/octet-stream", "binary/octet-stream"))
+"""The content types that say nothing; the last one is S3's default."""
 
 
 class RequestError(SortboxError):
@@ -22,18 +26,19 @@ class RequestError(SortboxError):
         self.message = message
 
 
-def media_kind(content_type: str) -> Media:
-    """Whether the body is a file or an array. Raises UndecodableError
-    (unsupported_content_type)."""
+def declared_content(content_type: str) -> Content:
+    """Raises UndecodableError (unsupported_content_type) for types that are not of images."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-npy":
         return "array"
-    if kind in FILE_CONTENT_TYPES or kind.startswith("image/"):
-        return "file"
+    if kind in UNDECLARED_TYPES:
+        return "any"
+    if kind == "application/x-image" or kind.startswith("image/"):
+        return "image"
     raise UndecodableError(
         "unsupported_content_type",
         f"The content type {kind[:100]!r} is not taken; send image/*, application/x-image, "
-        "application/octet-stream or application/x-npy.",
+        "application/octet-stream, binary/octet-stream or application/x-npy.",
     )
 
 
@@ -42,11 +47,17 @@ def wants_thumbnail(accept: str) -> bool:
     return accept.strip().lower() == "image/jpeg"
 
 
-def check_accept(accept: str) -> None:
-    """Raises RequestError (406) unless the client accepts JSON."""
+def accepted_answer(accept: str) -> Answer:
+    """Labels as JSON wherever the client takes them; scores as a NumPy array where it takes only
+    that, as the SageMaker SDK's PyTorchPredictor does. Raises RequestError (406)."""
     kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
-    if not kinds & {"", "*/*", "application/*", "application/json"}:
-        raise RequestError(406, "The answer is application/json, which Accept does not allow.")
+    if kinds & {"", "*/*", "application/*", "application/json"}:
+        return "labels"
+    if "application/x-npy" in kinds:
+        return "scores"
+    raise RequestError(
+        406, "The answer is application/json or application/x-npy; Accept allows neither."
+    )
 
 
 def top_k(attributes: str, default: int) -> int:

@@ -19,7 +19,11 @@ MAX_DESCRIPTION_CHARACTERS = 1024
 MAX_METADATA_CHARACTERS = 256
 """The registry's limit for a description and for a value of metadata."""
 
-CONTENT_TYPES = ("image/jpeg", "image/png", "application/x-image", "application/x-npy")
+CONTENT_TYPES = (
+    *("image/jpeg", "image/png", "application/x-image", "application/x-npy"),
+    *("application/octet-stream", "binary/octet-stream"),
+)
+ANSWER_TYPES = ("application/json", "application/x-npy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def register(stage: Stage, sagemaker: "SageMakerClient", entry: RegistryEntry) -
         InferenceSpecification={
             "Containers": [{"Image": entry.image, "ModelDataUrl": entry.archive}],
             "SupportedContentTypes": list(CONTENT_TYPES),
-            "SupportedResponseMIMETypes": ["application/json"],
+            "SupportedResponseMIMETypes": list(ANSWER_TYPES),
             "SupportedRealtimeInferenceInstanceTypes": [stage.endpoint_instance_type],
         },
         ModelMetrics={

@@ -1,7 +1,8 @@
-"""application/x-npy: read images from a NumPy array without NumPy's own loader.
+"""NumPy arrays: read images from them without NumPy's own loader, and write scores as one.
 
 The header is parsed, every number in it is checked against the size of the body, and the values are
-viewed in place. Nothing is unpickled, and no claimed size is allocated.
+viewed in place. Nothing is unpickled, and no claimed size is allocated. The type declares the range
+of the values, so that neither one pixel nor another image of the same array changes it.
 """
 
 import math
@@ -16,9 +17,18 @@ from numpy.typing import NDArray
 
 from serving.decoding.undecodable import UndecodableError
 
+MAGIC: bytes = npy.MAGIC_PREFIX
+
+RANGES = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65_535}
+"""The white of whole numbers, by their type; black is 0."""
+
+FLOAT_TOLERANCE = np.float32(0.1)
+"""Floats go from 0 to 1. What is beyond them by at most this much is clipped: resizing overshoots
+at edges. Normalised values, and those of 0 to 255, go farther."""
+
 SHAPE_ADVICE = (
-    "Send uint8 values as H x W x 3 or N x H x W x 3; floats in 0 to 1 or 0 to 255 and the "
-    "order 3 x H x W or N x 3 x H x W are understood too."
+    "Send H x W x 3 or N x H x W x 3, with the channels last or first, or one channel for grey, or "
+    "H x W: uint8 values from 0 to 255, uint16 from 0 to 65535, or floats from 0 to 1."
 )
 
 SLICE_PIXELS = 100_000
@@ -43,20 +53,20 @@ HEADER_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class ArrayImage:
-    """One image, H x W x 3."""
+    """One image, H x W x 3; of a grey one, the three channels share memory."""
 
     image: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayImages:
-    """Several images, N x H x W x 3."""
+    """Several images, N x H x W x 3; of grey ones, the three channels share memory."""
 
     images: NDArray[np.uint8]
 
 
 def read_array(body: bytes, max_pixels: int, max_images: int) -> ArrayImage | ArrayImages:
-    """Read an array: three axes are one image, four are several, even if only one.
+    """Read an array: two or three axes are one image, four are several, even if only one.
 
     Raises UndecodableError, also for more than `max_images`, or `max_pixels` in an image.
     """
@@ -72,24 +82,30 @@ def read_array(body: bytes, max_pixels: int, max_images: int) -> ArrayImage | Ar
             "too_many_pixels",
             f"The images have {width} x {height} pixels; at most {max_pixels:,} are taken.",
         )
-    if values.ndim == 3:
-        return ArrayImage(_to_uint8(values))
-    return ArrayImages(_to_uint8(values))
+    pixels = np.broadcast_to(_to_uint8(images), (count, height, width, 3))
+    return ArrayImages(pixels) if values.ndim == 4 else ArrayImage(pixels[0])
+
+
+def write_scores(scores: NDArray[np.float32]) -> bytes:
+    """As a `.npy` file: images x labels, float32."""
+    stream = BytesIO()
+    np.save(stream, scores, allow_pickle=False)
+    return stream.getvalue()
 
 
 def _view(body: bytes) -> NDArray[np.generic]:
     if not body:
         raise UndecodableError("empty", "The file is empty.")
-    if not body.startswith(npy.MAGIC_PREFIX):
+    if not body.startswith(MAGIC):
         raise UndecodableError(
             "not_an_image", f"The file is not a NumPy array (.npy). {SHAPE_ADVICE}"
         )
     stream = BytesIO(body)
     shape, fortran, dtype = _read_header(stream)
-    if dtype != np.uint8 and dtype.kind != "f":
+    if dtype.newbyteorder("=") not in RANGES and dtype.kind != "f":
         name = str(dtype)[:MAX_TYPE_CHARACTERS]
         raise UndecodableError("unsupported_array", f"The array's type is {name}. {SHAPE_ADVICE}")
-    if min(shape, default=0) < 1 or len(shape) not in (3, 4):
+    if min(shape, default=0) < 1 or len(shape) not in (2, 3, 4):
         raise _shape_error(shape)
     size = math.prod(shape) * dtype.itemsize
     if len(body) - stream.tell() < size:
@@ -112,10 +128,12 @@ def _read_header(stream: BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[np.ge
 
 
 def _channels_last(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Move the channels last. An array whose last axis is 3 is taken as H x W x 3."""
-    if values.shape[-1] == 3:
+    """H x W x C or N x H x W x C, with one or three channels; the last axis is looked at first."""
+    if values.ndim == 2:
+        return values[:, :, np.newaxis]
+    if values.shape[-1] in (1, 3):
         return values
-    if values.shape[-3] == 3:
+    if values.shape[-3] in (1, 3):
         return np.moveaxis(values, -3, -1)
     raise _shape_error(values.shape)
 
@@ -125,33 +143,49 @@ def _shape_error(shape: tuple[int, ...]) -> UndecodableError:
     return UndecodableError("unsupported_array", f"The array's shape is {text}. {SHAPE_ADVICE}")
 
 
-def _to_uint8(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Convert to 0..255, floats in slices: 100 MB of float16 would otherwise take 600 MB."""
-    if values.dtype == np.uint8:
-        return np.ascontiguousarray(values, np.uint8)
-    slices = _slices(values)
-    extremes = [(float(levels.min()), float(levels.max())) for levels in map(_to_float32, slices)]
-    low = min(low for low, _ in extremes)
-    high = max(high for _, high in extremes)
-    if not all(low >= 0 and high <= 255 for low, high in extremes):  # true for NaN as well
-        raise UndecodableError(
-            "unsupported_array",
-            f"The array's values go from {low:g} to {high:g}: it seems to be normalised. "
-            f"{SHAPE_ADVICE}",
-        )
-    scale = 255 if high <= 1 else 1
-    pixels = np.empty(values.shape, np.uint8)
-    for levels, target in zip(map(_to_float32, slices), _slices(pixels), strict=True):
-        target[:] = np.rint(levels * scale)
+def _to_uint8(images: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Scale to 0..255 in slices: 100 MB of float16 would otherwise take 600 MB."""
+    if images.dtype == np.uint8:
+        return np.ascontiguousarray(images, np.uint8)
+    white = RANGES.get(images.dtype.newbyteorder("="), 1)
+    pixels = np.empty(images.shape, np.uint8)
+    for values, target in zip(_slices(images), _slices(pixels), strict=True):
+        levels = _to_float32(values)
+        if white == 1:
+            _check_floats(levels)
+            levels = levels.clip(0, 1)
+        target[:] = np.rint(levels * np.float32(255 / white))
     return pixels
 
 
-def _slices(values: NDArray[Any]) -> list[NDArray[Any]]:
+def _check_floats(levels: NDArray[np.float32]) -> None:
+    """Raises UndecodableError unless all values are from 0 to 1, within the tolerance."""
+    low, high = levels.min(), levels.max()
+    if low >= -FLOAT_TOLERANCE and high <= 1 + FLOAT_TOLERANCE:
+        return
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise UndecodableError(
+            "unsupported_array",
+            "The array holds values that are not finite numbers (NaN or infinity), which no pixel "
+            "can have. Replace them and send it again.",
+        )
+    advice = (
+        "Divide them by 255, or send them as uint8."
+        if low >= 0 and high <= 255
+        else "They seem to be normalised: send the pixels as they were before."
+    )
+    raise UndecodableError(
+        "unsupported_array",
+        f"The array holds values from {low:g} to {high:g}; floats are taken from 0 (black) to 1 "
+        f"(white). {advice}",
+    )
+
+
+def _slices(images: NDArray[Any]) -> list[NDArray[Any]]:
     """Views of some rows each, or of parts of long rows."""
-    *_, height, width, _ = values.shape
+    _, height, width, _ = images.shape
     columns = min(width, SLICE_PIXELS)
     rows = SLICE_PIXELS // columns
-    images = values if values.ndim == 4 else values[np.newaxis]
     return [
         image[top : top + rows, left : left + columns]
         for image in images
@@ -161,5 +195,5 @@ def _slices(values: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def _to_float32(values: NDArray[np.generic]) -> NDArray[np.float32]:
-    with np.errstate(all="ignore"):  # values beyond float32 become infinite and are rejected
+    with np.errstate(all="ignore"):  # values beyond float32 become infinite and are refused
         return np.asarray(values, np.float32)

@@ -43,6 +43,14 @@ UNSUPPORTED_MAGIC = (
     (b"FUJIFILMCCD-RAW", "a camera raw file"),
     (b"gimp xcf", "a GIMP file"),
     (b"PK\3\4", "a ZIP archive"),
+    (b"\x1f\x8b", "a file that is packed twice with gzip"),
+    (b"\xfd7zXZ\0", "a file that is packed with xz"),
+    (b"BZh", "a file that is packed with bzip2"),
+    (b"\x28\xb5\x2f\xfd", "a file that is packed with Zstandard"),
+    (b"\x04\x22\x4d\x18", "a file that is packed with LZ4"),
+    (b"\x1f\x9d", "a file that is packed with compress"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
 )
 
 HEIF_BRANDS = frozenset((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"))

@@ -6,7 +6,7 @@ The SDK alone can do it too; this adds the endpoint's size limit and typed repli
 
     endpoint = Endpoint.get("sortbox-dev")
     endpoint.serializer, endpoint.deserializer = NumpySerializer(), JSONDeserializer()
-    endpoint.invoke(array, content_type="application/x-npy", accept="application/json").body
+    endpoint.invoke(body=array).body
 """
 
 import json

@@ -1,6 +1,9 @@
 import asyncio
+import bz2
+import gzip
 import io
 import json
+import lzma
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -80,7 +83,11 @@ def test_a_photo_is_answered_with_its_labels_best_first(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["image/png", "IMAGE/HEIC", "application/x-image", "application/octet-stream; a=b", ""]
+    "kind",
+    [
+        *("image/png", "IMAGE/HEIC", "application/x-image", "application/octet-stream; a=b"),
+        *("binary/octet-stream", ""),
+    ],
 )
 def test_the_declared_type_does_not_matter_to_a_file(kind: str, start: Start) -> None:
     assert start().post(encoded(plain(RED)), Content_Type=kind).status_code == 200
@@ -103,6 +110,89 @@ def test_many_images_in_one_array_are_answered_in_order(start: Start) -> None:
     replies = [from_json(json.dumps(reply)) for reply in response.json()]
     best = [reply.labels[0].label for reply in replies if isinstance(reply, Labelled)]
     assert best == ["blue", "red", "green"] * 4
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/x-npy", "application/octet-stream", "binary/octet-stream", "image/jpeg", ""],
+)
+def test_an_array_is_known_by_its_bytes(kind: str, start: Start) -> None:
+    response = start().post(npy(np.asarray(plain(BLUE))), Content_Type=kind)
+    reply = from_json(response.content)
+    assert isinstance(reply, Labelled)
+    assert (reply.labels[0].label, reply.format) == ("blue", "npy")
+
+
+def test_a_file_of_several_images_is_refused_where_one_answer_is_due(start: Start) -> None:
+    stack = npy(np.stack([np.asarray(plain(RED))] * 2))
+    client = start()
+    assert len(client.post(stack, Content_Type="binary/octet-stream").json()) == 2
+    for kind in ("application/x-image", "image/png"):
+        reply = from_json(client.post(stack, Content_Type=kind).content)
+        assert isinstance(reply, Refused)
+        assert (reply.code, "of 2 images" in reply.message) == ("unsupported_array", True)
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/x-npy", "Application/X-NPY; a=b", "a/b, application/x-npy"]
+)
+def test_who_accepts_only_arrays_gets_the_scores(accept: str, start: Start) -> None:
+    client = start()
+    one = client.post(encoded(plain(GREEN)), Accept=accept)
+    several = np.stack([np.asarray(plain(colour)) for colour in (BLUE, RED)])
+    two = client.post(npy(several), Content_Type="application/x-npy", Accept=accept)
+    scores = [np.load(io.BytesIO(answer.content), allow_pickle=False) for answer in (one, two)]
+    assert one.headers["content-type"] == "application/x-npy"
+    assert [(array.shape, array.dtype) for array in scores] == [
+        ((1, 3), np.float32),
+        ((2, 3), np.float32),
+    ]
+    assert [array.argmax(axis=1).tolist() for array in scores] == [[1], [2, 0]]
+
+
+def test_labels_come_first_where_both_are_accepted(start: Start) -> None:
+    accept = "application/x-npy, application/json"
+    response = start().post(encoded(plain(GREEN)), Accept=accept)
+    assert response.headers["content-type"] == "application/json"
+
+
+def test_a_refusal_is_json_whatever_is_accepted(start: Start) -> None:
+    reply = from_json(start().post(b"text", Accept="application/x-npy").content)
+    assert isinstance(reply, Refused)
+
+
+@pytest.mark.parametrize("batch", ["true", "false"])
+def test_what_gzip_has_packed_is_answered_as_it_was(batch: str, start: Start) -> None:
+    client, image = start(SAGEMAKER_BATCH=batch), encoded(images.picture(50, 40))
+    array = npy(np.asarray(plain(RED)))
+    for body in (image, array):
+        packed, usual = client.post(gzip.compress(body)), client.post(body)
+        reply, expected = from_json(packed.content), from_json(usual.content)
+        assert isinstance(reply, Labelled)
+        assert isinstance(expected, Labelled)
+        assert reply.labels == expected.labels
+    thumbnails = [client.post(body, Accept="image/jpeg") for body in (image, gzip.compress(image))]
+    assert thumbnails[0].content == thumbnails[1].content
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "sentence"),
+    [
+        (gzip.compress(bytes(100_001)), "too_large", "unpacks to more than 100,000 bytes"),
+        (gzip.compress(gzip.compress(b"x")), "unsupported_format", "packed twice with gzip"),
+        (gzip.compress(b"text"), "not_an_image", "not an image"),
+        (bz2.compress(b"x"), "unsupported_format", "packed with bzip2"),
+        (lzma.compress(b"x"), "unsupported_format", "packed with xz"),
+    ],
+    ids=["bomb", "twice", "text", "bzip2", "xz"],
+)
+def test_packed_files_are_refused_by_name(
+    body: bytes, code: str, sentence: str, start: Start
+) -> None:
+    reply = from_json(start().post(body).content)
+    assert isinstance(reply, Refused)
+    assert reply.code == code
+    assert sentence in reply.message
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ def test_a_small_file_waits_for_no_large_one(form: str, classifier: Classifier) 
     """Of each format: TIFF and HEIC waited behind all of them, 12 s behind twenty."""
 
     async def story() -> None:
-        large = [asyncio.ensure_future(classifier.classify_file(LARGE, 1)) for _ in range(AT_ONCE)]
+        large = [asyncio.ensure_future(classifier.classify_file(LARGE)) for _ in range(AT_ONCE)]
         await asyncio.sleep(0)
-        await classifier.classify_file(SMALL[form], 1)
+        await classifier.classify_file(SMALL[form])
         assert not any(entry.done() for entry in large)
         await asyncio.gather(*large)
 
