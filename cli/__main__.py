@@ -14,6 +14,7 @@ from cli import errors
 from cli.commands import answers, local, models, stage, training
 from cli.commands.verify import verify
 from domain.version import VERSION
+from infra import interrupt
 
 GROUPS = {
     "On this machine": (local.demo, local.up, local.down),
@@ -86,7 +87,12 @@ for group in GROUPS.values():
 
 
 def main() -> None:
-    errors.run(lambda: sortbox.main(prog_name="sortbox", standalone_mode=False))
+    errors.run(_run)
+
+
+def _run() -> None:
+    interrupt.listen()
+    sortbox.main(prog_name="sortbox", standalone_mode=False)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ def require_training() -> None:
 
     if environments.has_training():
         return
+    from infra import interrupt
     from infra.local import cloud
     from infra.local.place import Place
 
@@ -35,5 +36,6 @@ def require_training() -> None:
         python = str(environments.SORTBOX / "bin" / "python")
         if was_up:
             subprocess.run([python, str(Path(__file__).parent), "up"], check=False)
+        interrupt.hold()
         os.execv(python, [python, *sys.orig_argv[1:]])
     importlib.invalidate_caches()

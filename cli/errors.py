@@ -17,6 +17,7 @@ import click
 
 from domain.errors import SortboxError
 from domain.foreign import visible_lines
+from infra import interrupt
 
 FAILED, REFUSED, INTERRUPTED = 1, 3, 130
 
@@ -36,7 +37,8 @@ def run(command: Callable[[], object]) -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        fail("Interrupted.", INTERRUPTED)
+        interrupt.end_at_once()
+        fail(f"\n{interrupt.sentence()}", INTERRUPTED)
     except Exception as error:
         sentence = explain(error)
         if sentence is None:

@@ -21,6 +21,11 @@ NO_CAPACITY = "CapacityError"
 to provision requested ML compute capacity. Please retry using a different ML instance type."
 """
 
+KILLED = re.compile(
+    r"\bexit(?:ed)?[ _]?(?:code|status|with(?: code| status)?)?[ :=]*(?:137|-9)\b", re.IGNORECASE
+)
+"""In the FailureReason of a job: SIGKILL, 128 + 9, by which the kernel frees memory."""
+
 DELAY = "an answer takes hours to days"
 
 ENDPOINT_MACHINES = 2
@@ -144,5 +149,12 @@ def explain_failure(reason: str, instance_type: str) -> str:
         return (
             f"{reason} AWS has no {instance_type} free just now: run the same command later, or "
             "with another --instance-type."
+        )
+    if KILLED.search(reason):
+        return (
+            f"{reason.rstrip('. ')}. 137 means that the process was killed, mostly because the "
+            f"memory of {instance_type} was full: pass a smaller --batch-size, fewer --decoders, "
+            "or an --instance-type with more memory. The same command goes on from the last "
+            "checkpoint."
         )
     return reason

@@ -29,6 +29,7 @@ from domain.scope import RECLASSIFICATION, Kind, Scope
 from functions import on_folder
 from functions.messages import Reclassify, to_json
 from functions.settings import OnFolder, from_env
+from infra import interrupt
 from infra.diagnostics import cost
 from infra.diagnostics.cost import TYPICAL, Assumptions, Prices
 from infra.stage import Stage, StageError
@@ -162,6 +163,11 @@ class Reclassifier:
         """Queue the reclassification as a schedule does, marked as confirmed by the user."""
         message = to_json(Reclassify(scope.path, scope.kind, confirmed=True))
         self.sqs.send_message(QueueUrl=self.folder_queue_url, MessageBody=message)
+        interrupt.leaves(
+            "reclassification",
+            "The reclassification goes on: `./sortbox status` shows how far it is, `./sortbox "
+            "reclassify --stop` stops it.",
+        )
 
     def stop(self) -> Run | None:
         """Pause the reclassification: running jobs finish, and no more are planned. None if there

@@ -93,7 +93,7 @@ def _wait_for_all(children: "list[subprocess.Popen[bytes]]") -> int:
         codes = [child.poll() for child in children]
         failed = next((code for code in codes if code), None)
         if failed is not None:
-            return failed
+            return failed if failed > 0 else 128 - failed  # by a signal: as a shell has it
         if None not in codes:
             return 0
         time.sleep(POLL_SECONDS)

@@ -122,8 +122,10 @@ def review(stage: "Stage", out: Path, table: Path | None) -> None:
     import boto3
 
     from aws.bucket import Bucket
+    from infra import interrupt
     from infra import review as lists
 
     connect(stage)
+    interrupt.leaves("images", f"The images in {out} stay; the same command fetches the others.")
     counts = lists.run(Bucket(boto3.client("s3"), stage.bucket), out, table)
     say(f"{counts.fetched} images in {out}; {counts.changed} have changed since and are left out.")

@@ -72,22 +72,29 @@ In a shell:  . {cloud.place.environment_file}
 @click.command(cls=Command)
 def down() -> None:
     """Stop the local cloud; its objects, models and endpoints stay."""
+    from infra import interrupt
     from infra.local import cloud
     from infra.local.place import Place
 
+    interrupt.leaves("cloud", "The local cloud may be half down: run `./sortbox down` again.")
     cloud.down(Place.named(os.environ), say)
 
 
 def _up(keep: bool, kind: str | None = None) -> "LocalCloud":
     """The local cloud, up and with an active model; `keep`: whichever is active already."""
     from cli.stages import connect
+    from infra import interrupt
     from infra.local import cloud, container_image
     from infra.local.account import STAGE
     from infra.local.place import Place
     from infra.models.activate import activate_archive
 
     archive = pack_bundled_model()
-    running = cloud.up(Place.named(os.environ), say, kind=kind)
+    place = Place.named(os.environ)
+    runs = "The local cloud is up; `./sortbox down` stops it."
+    interrupt.leaves("cloud", runs if place.holder() else "The local cloud is not up.")
+    running = cloud.up(place, say, kind=kind)
+    interrupt.leaves("cloud", runs)
     connect(STAGE)
     quota = f"{STAGE.endpoint_instance_type} for endpoint usage"
     if Account.named(running.kind).quota(quota) == 0:

@@ -164,7 +164,7 @@ def remove(stage: "Stage", bucket: str, images: bool, logs: bool, models: bool, 
     """
     import boto3
 
-    from infra import leftovers
+    from infra import interrupt, leftovers
     from infra.stacks import remove as removal
 
     def confirm_bucket(name: str) -> bool:
@@ -183,6 +183,7 @@ def remove(stage: "Stage", bucket: str, images: bool, logs: bool, models: bool, 
         _check_terminal()
         click.confirm(f"Delete {' and '.join(kinds.values())}?", abort=True)
     connect(stage)
+    interrupt.leaves("removal", "What is being deleted goes on; the same command removes the rest.")
     removal.run(stage, bucket == "delete", confirm_bucket)
     session: Any = boto3.Session()
     for leftover in leftovers.find(leftovers.RemovedStage(stage, session.client)):

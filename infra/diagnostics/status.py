@@ -116,18 +116,29 @@ def _of_live(bucket: Bucket, run: Run) -> StatusFinding:
     stored = bucket.read(run.file(STATUS))
     document: dict[str, Any] = json.loads(stored.body) if stored else {}
     state, progress = document.get("state", "starting"), document.get("progress")
-    sentence = f"The {KINDS[run.kind]} of {INBOX}{run.path} is {state} since {run.started_at}"
+    sentence = f"The {KINDS[run.kind]} of {INBOX}{run.path} started at {run.started_at} and is "
+    sentence += state
+    if state not in ("starting", "running"):
+        sentence += f" since {document['updated_at']}"
     if run.paused and state != "stopped":
         sentence += ", and stops after what runs now"
     if progress:
-        sentence += f": {_progress(progress)}"
+        sentence += f": {_progress(progress, is_running=state == 'running')}"
     facts = {"kind": run.kind, "path": run.path, "run": run.nonce, "paused": run.paused}
-    return StatusFinding("sweep", f"{sentence}.", facts | {"state": state, "progress": progress})
+    return StatusFinding(
+        "sweep",
+        f"{sentence}.",
+        facts
+        | {"state": state, "progress": progress}
+        | {"started_at": run.started_at, "updated_at": document.get("updated_at")},
+    )
 
 
-def _progress(progress: dict[str, Any]) -> str:
+def _progress(progress: dict[str, Any], is_running: bool) -> str:
     planned = f"{progress['planned']:,}" + ("" if progress["all_planned"] else " planned so far")
-    end = f", to end at {progress['expected_end']}" if progress["expected_end"] else ""
+    is_open = is_running and progress["answered"] < progress["planned"]
+    ends = is_open and progress["expected_end"]
+    end = f", to end at {progress['expected_end']}" if ends else ""
     return (
         f"attempt {progress['attempt']}, {progress['answered']:,} of {planned} answered, "
         f"{progress['jobs_running']} jobs running, {progress['rate']:g} images/s{end}"

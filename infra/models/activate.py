@@ -19,6 +19,7 @@ from domain import keys, timestamps
 from domain.archive import ArchiveError, read_model
 from domain.errors import SortboxError
 from domain.model import ActiveModel, ModelCard, ModelId
+from infra import interrupt
 from infra.models.endpoint import EndpointError, EndpointFailedError, ensure_endpoint, ensure_model
 from infra.stage import Stage
 
@@ -75,6 +76,7 @@ def serve(
         raise ActivationError(str(error)) from error
     except PointerMovedError as error:
         raise ActivationError(f"{error}; run this again") from error
+    interrupt.leaves("endpoint", f"{model} is active.")
     return active
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, WaiterError
 from aws.errors import is_limit, is_missing
 from domain.errors import SortboxError
 from domain.instance import has_gpu, has_local_storage
-from infra import quotas
+from infra import interrupt, quotas
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -81,12 +81,15 @@ def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> 
     before = None
     if status == "InService":
         before = sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"]
+    goes_on = f"Endpoint {name} goes on with its change to {config}; the same command completes it."
     try:
         if status is None:
+            interrupt.leaves("endpoint", goes_on)
             sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=stage.tags)
         elif status != "InService":
             raise EndpointError(f"endpoint {name} is {status}: try again when it has settled")
         elif before != config:
+            interrupt.leaves("endpoint", goes_on)
             sagemaker.update_endpoint(
                 EndpointName=name, EndpointConfigName=config, DeploymentConfig=_blue_green(stage)
             )

@@ -17,12 +17,21 @@ Every installed file is verified against a hash in a lock file. A registry or a 
 withhold a package, but cannot replace it.
 """
 
+import sys
+
+try:
+    import signal
+except KeyboardInterrupt:
+    sys.exit(130)
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while the others are imported
+
 import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +41,7 @@ if not __package__:  # run as a script, from any folder
     sys.path[0] = str(Path(__file__).parents[2])
 
 from domain.errors import SortboxError
+from infra import interrupt
 from infra.setup import trim
 from infra.setup.trim import Unused
 
@@ -68,17 +78,29 @@ def main(arguments: list[str]) -> int:
     """Install for the arguments: `laptop`, what every command except training needs; none,
     everything, for developers.
 
-    `laptop tools` also keeps uv, for the make targets that do not need training.
+    `laptop tools` also keeps uv, for the make targets that do not need training. `laptop --` and a
+    command of `./sortbox` go on with that command.
     """
     laptop = arguments[:1] == ["laptop"]
+    interrupt.listen()
     try:
-        install(training=not laptop, tools=not laptop or "tools" in arguments)
+        install(training=not laptop, tools=not laptop or arguments[1:2] == ["tools"])
     except InstallError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print(f"\n{interrupt.sentence()}", file=sys.stderr)
         return 130
+    if arguments[1:2] == ["--"]:
+        _run_command(arguments[2:])
     return 0
+
+
+def _run_command(words: list[str]) -> None:
+    """In place of this process. Ctrl-C waits until the command can answer it."""
+    interrupt.hold()
+    python = str(SORTBOX / "bin" / "python")
+    os.execv(python, [python, str(REPOSITORY / "cli"), *words])
 
 
 def install(
@@ -107,6 +129,7 @@ def install(
                 f"Installing failed with status {error.returncode}: {command}\n"
                 "What the installer said is above; run the command again to go on."
             ) from error
+    interrupt.leaves("installation", "")
     return replaced
 
 
@@ -160,7 +183,7 @@ def _training_python() -> str:
     if done.returncode == 0:
         return done.stdout.strip()
     uv, home = _uv(), str(LOCAL / "python")
-    print(f"Installing Python {TRAINING_PYTHON}, for training …", flush=True)
+    _announce(f"Installing Python {TRAINING_PYTHON}, for training …")
     bring = [uv, "python", "install", "--quiet", "--no-bin", "--install-dir", home]
     try:
         _run(*bring, TRAINING_PYTHON)
@@ -199,7 +222,7 @@ def python_environment(
         size = f": {SIZE}"
     if requirements == TRAINING:
         pins, size, quiet = *_training_pins(uv, interpreter), []
-    print(f"Installing {requirements.relative_to(REPOSITORY)}{size} …", flush=True)
+    _announce(f"Installing {requirements.relative_to(REPOSITORY)}{size} …")
     sync = [uv, "pip", "sync", *quiet, "--require-hashes"]
     _run(*sync, "--python", str(interpreter), *pins)
     if incomplete := _incomplete(
@@ -209,6 +232,11 @@ def python_environment(
         _run(*sync, *again, "--python", str(interpreter), *pins)
     _trim(environment, unused)
     (environment / ".sortbox").write_text(stamp)
+
+
+def _announce(sentence: str) -> None:
+    print(sentence, flush=True)
+    interrupt.leaves("installation", "The same command goes on with the installation.")
 
 
 def _training_pins(uv: str, interpreter: Path) -> tuple[list[str], str]:
@@ -275,7 +303,7 @@ def _osls(modules: Path) -> None:
     if _stands(modules, stamp):
         return
     npm = _npm()
-    print("Installing osls …", flush=True)
+    _announce("Installing osls …")
     ci = [*npm, "ci", "--omit=dev", "--ignore-scripts"]
     _run(*ci, "--no-audit", "--no-fund", "--loglevel=error", "--no-update-notifier")
     trim.trim(modules, trim.OSLS)
@@ -288,7 +316,7 @@ def _uv() -> str:
     for candidate in (shutil.which("uv"), str(brought)):
         if candidate and _runs(Path(candidate)):
             return candidate
-    print("Installing uv …", flush=True)
+    _announce("Installing uv …")
     shutil.rmtree(home, ignore_errors=True)
     with TemporaryDirectory() as made:
         _run(sys.executable, "-m", "venv", made)
@@ -307,7 +335,7 @@ def _npm() -> list[str]:
     npm = shutil.which("npm")
     if npm is not None and _succeeds([interpreter, "-m", "infra.setup.node"]) and _runs(Path(npm)):
         return [npm]
-    print("Installing Node …", flush=True)
+    _announce("Installing Node …")
     home = BUILDING / "node"
     install = [_uv(), "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
     where = ["--python", interpreter, "--target", str(home)]

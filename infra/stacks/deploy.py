@@ -16,7 +16,7 @@ from aws.errors import is_limit, is_missing, is_unchanged
 from domain.errors import SortboxError
 from domain.foreign import visible
 from domain.instance import check_transform
-from infra import quotas, shipped
+from infra import interrupt, quotas, shipped
 from infra.setup import node
 from infra.stacks import bundle, log_groups, queue_names, schedule
 from infra.stage import KMS_KEY, NO_KEY, Stage
@@ -63,6 +63,8 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
             queue_names.wait_until_free(cloudformation, stack, _say)
     _say(f"{stage.storage_stack}: {deploy_storage(stage, cloudformation, key)}")
     environment = node.environment() | {"SORTBOX_BUCKET": stage.bucket, "AWS_REGION": region}
+    goes_on = f"CloudFormation goes on with stack {stage.stack}, if it has begun"
+    interrupt.leaves("stack", f"{goes_on}; the same command completes it.")
     with node.alone():
         done = subprocess.run(command, cwd=shipped.REPOSITORY, env=environment, check=False)
     if done.returncode != 0:
@@ -183,6 +185,8 @@ def updatable_status(cloudformation: "CloudFormationClient", stack: str) -> str 
 
 def wait_for(cloudformation: "CloudFormationClient", state: WaiterState, stack: str) -> None:
     waiter = cloudformation.get_waiter(state)
+    goes_on = f"CloudFormation goes on with stack {stack}"
+    interrupt.leaves("stack", f"{goes_on}; once it has ended, run the same command again.")
     try:
         waiter.wait(
             StackName=stack,

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from aws.errors import is_limit, is_missing, is_unchanged
 from domain.container import is_in_container
 from domain.errors import SortboxError
-from infra import quotas, shipped
+from infra import interrupt, quotas, shipped
 from infra.shipped import Variant
 from infra.stacks.deploy import DeployError, updatable_status, wait_for
 from infra.stage import NO_KEY, Stage
@@ -100,7 +100,14 @@ def build(stage: Stage, variant: Variant, sources: bytes) -> None:
     key = f"deploy/image/{name}.zip"
     boto3.client("s3").put_object(Bucket=stage.bucket, Key=key, Body=sources)
     codebuild = boto3.client("codebuild")
-    _follow(codebuild, start_build(codebuild, f"{stage.bucket}/{key}", variant, name))
+    started = start_build(codebuild, f"{stage.bucket}/{key}", variant, name)
+    interrupt.leaves(
+        "build",
+        f"CodeBuild goes on with {started}. When it has ended, the same command finds the image. "
+        f"To end it: `aws codebuild stop-build --id {started}`.",
+    )
+    _follow(codebuild, started)
+    interrupt.leaves("build", "")
 
 
 def start_build(codebuild: "CodeBuildClient", sources: str, variant: Variant, name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.mistakes.commands import OF_THE_COMMANDS
 from tests.faults.mistakes.inputs import OF_THE_INPUTS
 from tests.faults.mistakes.product import OF_THE_CHECKER, OF_THE_PRODUCT, Mistake
 from tests.faults.mistakes.templates import OF_THE_TEMPLATES
@@ -20,7 +21,10 @@ FILES = (
     *("pyproject.toml", "serverless.yml", "Makefile", "package.json", "package-lock.json"),
     *("requirements.in", "requirements.txt", "sortbox", ".dockerignore"),
 )
-ALL = (*OF_THE_PRODUCT, *OF_THE_CHECKER, *OF_THE_TEMPLATES, *OF_THE_INPUTS)
+ALL = (
+    *(*OF_THE_PRODUCT, *OF_THE_CHECKER, *OF_THE_TEMPLATES),
+    *(*OF_THE_COMMANDS, *OF_THE_INPUTS),
+)
 SECONDS = 180
 
 

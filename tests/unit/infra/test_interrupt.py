@@ -1,0 +1,78 @@
+"""Ctrl-C at any moment: a sentence that is true, and never a traceback."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from cli import errors
+from infra import interrupt
+
+SORTBOX = Path(__file__).parents[3] / "sortbox"
+
+STARTUP_SECONDS = 0.03
+"""Until then it is Python that starts, which nobody can interrupt without a traceback."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    interrupt._left.clear()
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_command_that_started_nothing_says_so() -> None:
+    assert interrupt.sentence() == "Interrupted. Nothing was started."
+
+
+def test_what_goes_on_is_said_until_it_has_ended() -> None:
+    interrupt.leaves("cloud", "The local cloud is up.")
+    interrupt.leaves("endpoint", "The endpoint goes on.")
+    assert interrupt.sentence() == "Interrupted. The local cloud is up. The endpoint goes on."
+    interrupt.leaves("endpoint", "")
+    assert interrupt.sentence() == "Interrupted. The local cloud is up."
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, click.Abort])
+def test_the_command_ends_with_what_it_leaves(
+    error: type[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        interrupt.leaves("job", "The job goes on.")
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        errors.run(command)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.strip() == "Interrupted. The job goes on."
+
+
+def _listen_to_interrupts() -> None:
+    """Where tests run in the background, a shell has told them to ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("moment", range(8))
+def test_no_traceback_while_a_command_starts(moment: int, tmp_path: Path) -> None:
+    """In each of these moments another part of it is imported."""
+    with subprocess.Popen(
+        [SORTBOX, "logs", "--follow"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"SORTBOX_LOCAL": str(tmp_path)},
+        preexec_fn=_listen_to_interrupts,
+        start_new_session=True,
+    ) as command:
+        time.sleep(STARTUP_SECONDS * (2 + moment))
+        if command.poll() is None:
+            os.killpg(command.pid, signal.SIGINT)
+        _, complaint = command.communicate()
+    assert "Traceback" not in complaint
+    assert command.returncode in (1, 130, -signal.SIGINT)
