@@ -11,6 +11,7 @@ from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE
 from domain.keys import INBOX
 from domain.model import ModelCard
+from infra import job_reports
 from infra.models import image_choice
 from infra.verify import drawings
 from infra.verify.answer_steps import SINGLE_MINUTES, InboxFile, answers
@@ -70,7 +71,7 @@ def train(site: Site) -> str:
     if description["TrainingJobStatus"] != "Completed":
         reason = description.get("FailureReason", "it gives no reason")
         raise StepFailed(f"{name} is {description['TrainingJobStatus']}: {reason}")
-    reports = job.fetch_reports(site.client("s3"), site.stage.bucket, name, site.folder / "reports")
+    reports = job_reports.fetch(site.client("s3"), site.stage.bucket, name, site.folder / "reports")
     if "report.html" not in {path.name for path in reports}:
         raise StepFailed(f"{name} completed without report.html.")
     metrics = {

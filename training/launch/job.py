@@ -17,11 +17,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from aws.errors import is_absent, is_missing
+from aws.errors import is_missing
 from domain import keys
-from domain.archive import ArchiveError, members
 from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, has_local_storage
+from infra import job_reports
 from infra.diagnostics.cost import Prices
 from infra.quotas import explain_failure
 from infra.stage import Stage
@@ -35,16 +35,6 @@ from training.launch.watch import POLL_SECONDS, Watch, still_running, watch_job
 
 if TYPE_CHECKING:
     from sagemaker.train import ModelTrainer
-    from types_boto3_s3 import S3Client
-
-REPORTS = Path("build/reports")
-
-PROFILER_REPORT = "ProfilerReport/profiler-output/profiler-report"
-REPORT_FILES = frozenset({"report.html", "report.json", "predictions.csv", "trials.json"})
-REPORT_FILES |= {"debug.html", "debug.json", f"{PROFILER_REPORT}.html", f"{PROFILER_REPORT}.json"}
-"""The files that are extracted from output.tar.gz; others are ignored."""
-
-REPORT_BYTES = 256 * 2**20
 
 SDK_CONFIG = {
     "SchemaVersion": "1.0",
@@ -200,31 +190,6 @@ def _trainer_class(
     return ManagedTrainer, {"extra_request": members}
 
 
-def fetch_reports(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> list[Path]:
-    """The downloaded reports; none if the job wrote none. Raises TrainingFailed."""
-    folder = below / job
-    folder.mkdir(parents=True, exist_ok=True)
-    archive = folder / "output.tar.gz"
-    try:
-        s3.download_file(bucket, f"{keys.TRAINING_JOBS}/{job}/output/output.tar.gz", str(archive))
-    except ClientError as error:
-        if not is_absent(error):
-            raise
-        return []
-    try:
-        with archive.open("rb") as packed:
-            for member, content in members(packed, archive.stat().st_size):
-                if member.name in REPORT_FILES and member.size <= REPORT_BYTES:
-                    (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
-                    with (folder / member.name).open("wb") as file:
-                        file.writelines(content)
-    except ArchiveError as error:
-        raise TrainingFailed(f"The reports of {job} cannot be unpacked: {error}.") from error
-    finally:
-        archive.unlink()
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
 def print_outcome(
     description: Mapping[str, Any], reports: list[Path], stage: Stage, console: Console
 ) -> bool:
@@ -295,7 +260,7 @@ def follow(request: JobRequest, job: str, session: boto3.Session, console: Conso
     with still_running(what, again):
         description = watch_job(watch, job, epochs_of(watch, job))
         s3, bucket = session.client("s3"), request.stage.bucket
-        reports = watch.patience.call(lambda: fetch_reports(s3, bucket, job))
+        reports = watch.patience.call(lambda: job_reports.fetch(s3, bucket, job))
     return print_outcome(description, reports, request.stage, console)
 
 

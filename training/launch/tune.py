@@ -19,6 +19,7 @@ from rich.console import Console
 from aws.errors import is_limit, is_throttled
 from domain.foreign import visible
 from domain.instance import PARALLEL_TRIALS
+from infra import job_reports
 from infra.diagnostics.cost import Prices
 from infra.quotas import explain_failure
 from training.config import metrics, search_space, train_config, trials
@@ -146,7 +147,7 @@ def search(request: TuningRequest, name: str, session: boto3.Session, console: C
     )
     with still_running(what, f"the same command with `--attach {name}`."):
         all_trials, reason = _watch_trials(request, name, session, console)
-    folder = launch.REPORTS / name
+    folder = job_reports.REPORTS / name
     console.print(tune_watch.table(all_trials, request.job.config, request.space))
     space = search_space.format_space(request.space)
     trials.write(folder, request.objective, space, all_trials)
@@ -181,7 +182,7 @@ def _watch_trials(
     request: TuningRequest, name: str, session: boto3.Session, console: Console
 ) -> tuple[list[Trial], str]:
     """All trials, and why the search did not complete."""
-    watch, folder = launch.watch_of(request.job, session, console), launch.REPORTS / name
+    watch, folder = launch.watch_of(request.job, session, console), job_reports.REPORTS / name
     s3, bucket = session.client("s3"), request.job.stage.bucket
     in_one_job = request.options.in_one_job
     config = request.job.config
@@ -192,9 +193,9 @@ def _watch_trials(
     end = tune_watch.watch_search(watched, config, request.space, watch)
     jobs = [name] if in_one_job else [trial.name for trial in end.trials]
     for job in jobs:
-        below = launch.REPORTS if in_one_job else folder
+        below = job_reports.REPORTS if in_one_job else folder
         try:
-            watch.patience.call(partial(launch.fetch_reports, s3, bucket, job, below))
+            watch.patience.call(partial(job_reports.fetch, s3, bucket, job, below))
         except TrainingFailed as error:  # which the final fit does not wait for
             watch.say(str(error))
     kept = folder / trials.FILE

@@ -10,12 +10,12 @@ import boto3
 import pytest
 from rich.console import Console
 
+from infra.job_reports import fetch
 from infra.stage import Stage
 from tests.support.builders.packaged import KEY
 from training.config.errors import TrainingFailed
 from training.launch.job import (
     JobRequest,
-    fetch_reports,
     is_isolated,
     job_request,
     print_outcome,
@@ -108,7 +108,7 @@ def test_reports_are_found_however_the_archive_names_its_members(tmp_path: Path,
                     archive.addfile(member, io.BytesIO(b"hello"))
 
     s3: Any = S3()
-    assert fetch_reports(s3, "bucket", "job", tmp_path) == [tmp_path / "job" / "report.html"]
+    assert fetch(s3, "bucket", "job", tmp_path) == [tmp_path / "job" / "report.html"]
 
 
 @pytest.mark.parametrize(

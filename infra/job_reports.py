@@ -1,0 +1,53 @@
+"""The reports of a training job: fetched from its output.tar.gz, kept below build/reports/."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from aws.errors import is_absent
+from domain import keys
+from domain.archive import ArchiveError, members
+from domain.errors import SortboxError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+REPORTS = Path("build/reports")
+
+PROFILER_REPORT = "ProfilerReport/profiler-output/profiler-report"
+REPORT_FILES = frozenset({"report.html", "report.json", "predictions.csv", "trials.json"})
+REPORT_FILES |= {"debug.html", "debug.json", f"{PROFILER_REPORT}.html", f"{PROFILER_REPORT}.json"}
+"""The files that are extracted from output.tar.gz; others are ignored."""
+
+REPORT_BYTES = 256 * 2**20
+
+
+class ReportsError(SortboxError):
+    """The reports of a job cannot be unpacked; the message is for the user."""
+
+
+def fetch(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> list[Path]:
+    """The downloaded reports; none if the job wrote none. Raises ReportsError."""
+    folder = below / job
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / "output.tar.gz"
+    try:
+        s3.download_file(bucket, f"{keys.TRAINING_JOBS}/{job}/output/output.tar.gz", str(archive))
+    except ClientError as error:
+        if not is_absent(error):
+            raise
+        return []
+    try:
+        with archive.open("rb") as packed:
+            for member, content in members(packed, archive.stat().st_size):
+                if member.name in REPORT_FILES and member.size <= REPORT_BYTES:
+                    (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
+                    with (folder / member.name).open("wb") as file:
+                        file.writelines(content)
+    except ArchiveError as error:
+        raise ReportsError(f"The reports of {job} cannot be unpacked: {error}.") from error
+    finally:
+        archive.unlink()
+    return sorted(path for path in folder.rglob("*") if path.is_file())
