@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
 python = .venv/bin/python
 uv = $(shell command -v uv || echo .local/uv/bin/uv)
-.PHONY: help env laptop demo docs test test-unit test-faults test-models test-nightly test-reclassify fuzz mutants audit sbom notices image-here lint types bundle lock bench bench-batch bench-gpu bench-flow bench-install clean
+.PHONY: help env laptop demo docs test test-unit test-faults test-models test-nightly test-image test-reclassify fuzz mutants audit sbom notices image-here lint types bundle lock bench bench-batch bench-gpu bench-flow bench-install clean
 
 help:
 	@echo './sortbox --help     the commands for users'
@@ -40,6 +40,9 @@ test-faults: env # the bars of docs/reliability.md, whole
 
 test-models: env # the life of ResNet-50 with 3, 32 and 64 classes
 	@$(python) -m pytest -m models tests/flow
+
+test-image: env # the training image, from its build to a model that `serve` serves; root on Debian, 35 GB of disk
+	@$(python) -m pytest -m training_image tests/contract/container
 
 test-nightly: env
 	@$(python) -m pytest -m nightly -s tests/faults

@@ -11,7 +11,7 @@ if not __package__:  # run as a folder, from whatever folder the person is in
 import click
 
 from cli import errors
-from cli.commands import answers, local, models, stage, training
+from cli.commands import answers, browse, local, models, stage, training
 from cli.commands.verify import verify
 from domain.version import VERSION
 from infra import interrupt
@@ -19,7 +19,7 @@ from infra import interrupt
 GROUPS = {
     "On this machine": (local.demo, local.up, local.down),
     "Models": (training.train, training.tune, models.promote, models.rollback),
-    "Answers": (answers.status, answers.reclassify, answers.review),
+    "Answers": (answers.status, browse.ls, browse.open_report, answers.reclassify, answers.review),
     "Stages": (
         stage.deploy,
         stage.image,

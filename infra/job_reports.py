@@ -28,6 +28,14 @@ class ReportsError(SortboxError):
     """The reports of a job cannot be unpacked; the message is for the user."""
 
 
+def fetch_once(s3: "S3Client", bucket: str, job: str) -> Path | None:
+    """The folder of a job's reports, fetched if it is not here; None if the job wrote none."""
+    folder = REPORTS / job
+    if not (folder / "report.html").is_file() and not fetch(s3, bucket, job):
+        return None
+    return folder
+
+
 def fetch(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> list[Path]:
     """The downloaded reports; none if the job wrote none. Raises ReportsError."""
     folder = below / job

@@ -1,6 +1,9 @@
 """Answers in the outbox: status, reclassify, review."""
 
 import sys
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,37 +12,53 @@ import click
 from cli.output import say, say_json
 from cli.parameters import Choice, Command, stage_option
 from cli.stages import connect
+from domain import timestamps
 
 if TYPE_CHECKING:
     from infra.stage import Stage
+
+WATCH_SECONDS = 3
 
 
 @click.command(cls=Command)
 @click.argument("key", default="")
 @stage_option()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
-def status(key: str, stage: "Stage", as_json: bool) -> None:
+@click.option("--watch", is_flag=True, help="Show it again every few seconds, until Ctrl-C.")
+def status(key: str, stage: "Stage", as_json: bool, watch: bool) -> None:
     """Show where an image or a folder is, and what it waits for.
 
-    KEY is a key in the inbox: `inbox/cat.jpg`, or `inbox/trip/` for a folder. Without it, the
-    whole stage.
+    KEY is a key in the inbox: `inbox/cat.jpg`, or `inbox/trip/` for a folder; `trip` will do.
+    Without it, the whole stage.
     """
     import boto3
 
     from aws.bucket import Bucket
-    from domain.keys import INBOX
     from infra.diagnostics.findings import StatusSources
+    from infra.diagnostics.inbox_keys import find_key
     from infra.diagnostics.status import everything, explain
 
     connect(stage)
     bucket = Bucket(boto3.client("s3"), stage.bucket)
     sources = StatusSources(stage, bucket, boto3.client("sqs"), boto3.client("sagemaker"))
-    for finding in everything(sources) if key in ("", INBOX) else explain(sources, key):
-        document = {"about": finding.about, "sentence": finding.sentence} | dict(finding.facts)
-        if as_json:
-            say_json(document)
-        else:
-            say(finding.sentence)
+    key = find_key(bucket, key)
+
+    def show() -> None:
+        for finding in explain(sources, key) if key else everything(sources):
+            document = {"about": finding.about, "sentence": finding.sentence} | dict(finding.facts)
+            if as_json:
+                say_json(document)
+            else:
+                say(finding.sentence)
+
+    show()
+    with suppress(KeyboardInterrupt):
+        while watch:
+            time.sleep(WATCH_SECONDS)
+            if not as_json:
+                click.clear()
+                say(f"{timestamps.to_text(datetime.now(UTC))}; Ctrl-C ends it.")
+            show()
 
 
 @click.command(cls=Command)

@@ -65,7 +65,8 @@ def up(account: str | None) -> None:
   logs       {cloud.place.logs}
 In a shell:  . {cloud.place.environment_file}
              aws s3 cp cat.jpg s3://{cloud.bucket}/inbox/
-             aws s3 cp s3://{cloud.bucket}/outbox/cat.jpg.json -"""
+             aws s3 cp s3://{cloud.bucket}/outbox/cat.jpg.json -
+Reports:     ./sortbox open"""
     )
 
 

@@ -63,6 +63,7 @@ def demo(s3: "S3Client", bucket: str, console: Console) -> int:
     console.print(escape(visible(f"Folder {trip.path}: {status}")))
     for name in ("_report.html", "_summary.json", "predictions.csv", "errors.jsonl"):
         console.print(f"  s3://{bucket}/{keys.folder_file(trip, name)}", soft_wrap=True)
+    console.print(f"  In the browser: ./sortbox open {trip.path}", soft_wrap=True)
     console.print(f"  JSON, one an image: s3://{bucket}/{keys.OUTBOX}{trip.path}", soft_wrap=True)
     return _verdict(answers, len(singles) + len(folder), status, console)
 

@@ -1,19 +1,17 @@
 """The `serve` image, built from the Dockerfile and run as SageMaker runs it, without Docker."""
 
 import json
-import sys
 import tarfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from skimage import data
 
 from domain.archive import CARD
-from domain.model import ModelCard
 from infra.local.image_here import RunningContainer, Workshop, objection
+from tests.support.worlds.image_container import ask, await_ready, serving
 from training.model import bundled
 
 pytestmark = [
@@ -23,18 +21,6 @@ pytestmark = [
 ]
 TAG = "localhost/sortbox:test"
 USER = "10001"
-NOTHING: Mapping[Path, str] = {}
-READY_SECONDS = 120
-ASK = """
-import http.client, sys
-method, path, *headers = sys.argv[1:]
-connection = http.client.HTTPConnection("127.0.0.1", 8080, timeout=60)
-connection.request(method, path, sys.stdin.buffer.read(), dict(h.split("=", 1) for h in headers))
-answer = connection.getresponse()
-print(answer.status)
-sys.stdout.buffer.write(answer.read())
-"""
-"""Runs on this machine's Python in the container's network: the image has nothing to ask with."""
 
 
 @pytest.fixture(scope="module")
@@ -63,37 +49,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@contextmanager
-def serving(
-    workshop: Workshop, model: Path, more: Mapping[Path, str] = NOTHING, **environment: str
-) -> Iterator[RunningContainer]:
-    card = ModelCard.from_json((model / CARD).read_text())
-    named = {"SORTBOX_MODEL_ID": f"imagenet:1:{card.digest}", "SORTBOX_CONTAINER": "sha256:here"}
-    volumes = {model: "/opt/ml/model:ro", **more}
-    with workshop.running(TAG, "serve", volumes, named | environment) as container:
-        yield container
-
-
-def ask(
-    container: RunningContainer, method: str, path: str, body: bytes = b"", **headers: str
-) -> tuple[int, bytes]:
-    words = [f"{name.replace('_', '-')}={value}" for name, value in headers.items()]
-    done = container.inside(sys.executable, "-c", ASK, method, path, *words, body=body)
-    assert done.returncode == 0, done.stderr.decode()
-    status, _, content = done.stdout.partition(b"\n")
-    return int(status), content
-
-
-def await_ready(container: RunningContainer) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        done = container.inside(sys.executable, "-c", ASK, "GET", "/ping")
-        if done.stdout.startswith(b"200"):
-            return
-        time.sleep(0.25)
-    pytest.fail(container.log())
-
-
 def processes(container: RunningContainer) -> dict[str, dict[str, str]]:
     """By command line, the fields of /proc/PID/status, of all that runs in the container."""
     found = {}
@@ -116,7 +71,7 @@ def test_the_same_sources_make_the_same_layers(workshop: Workshop) -> None:
 
 def test_the_image_serves_as_sagemaker_runs_it(workshop: Workshop, model: Path) -> None:
     photo = (Path(data.__file__).parent / "chelsea.png").read_bytes()
-    with serving(workshop, model) as container:
+    with serving(workshop, TAG, model) as container:
         await_ready(container)
         running = processes(container)
         assert any("-m serving" in command for command in running)
@@ -136,7 +91,7 @@ def test_the_image_serves_as_sagemaker_runs_it(workshop: Workshop, model: Path) 
 def test_a_model_that_needs_torch_is_refused_with_a_sentence(
     workshop: Workshop, model: Path
 ) -> None:
-    with serving(workshop, model, SORTBOX_ENGINE="torch") as container:
+    with serving(workshop, TAG, model, SORTBOX_ENGINE="torch") as container:
         assert container.exit_status() == 1
         assert "the `cpu` variant of the image" in container.log()
         assert "Traceback" not in container.log()
@@ -147,7 +102,7 @@ def test_a_gpu_that_the_image_cannot_use_is_refused_with_a_sentence(
 ) -> None:
     """A file in the place of the device that NVIDIA's runtime would show."""
     gpu = {Path("/dev/null"): "/dev/nvidia0"}
-    with serving(workshop, model, gpu) as container:
+    with serving(workshop, TAG, model, gpu) as container:
         assert container.exit_status() == 1
         assert "it has no PyTorch, which the `gpu` variant of the image has" in container.log()
         assert "Traceback" not in container.log()
@@ -155,7 +110,7 @@ def test_a_gpu_that_the_image_cannot_use_is_refused_with_a_sentence(
 
 def test_batch_transform_is_answered_too(workshop: Workshop, model: Path) -> None:
     photo = (Path(data.__file__).parent / "chelsea.png").read_bytes()
-    with serving(workshop, model, SAGEMAKER_BATCH="true") as container:
+    with serving(workshop, TAG, model, SAGEMAKER_BATCH="true") as container:
         await_ready(container)
         reply = ask(container, "POST", "/invocations", photo, Content_Type="application/x-image")
         assert reply[0] == 200
@@ -164,7 +119,7 @@ def test_batch_transform_is_answered_too(workshop: Workshop, model: Path) -> Non
 @pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5])
 def test_a_stop_before_it_is_warm_is_heard(workshop: Workshop, model: Path, seconds: float) -> None:
     """As the first process of its namespace, Python would never see a SIGTERM this early."""
-    with serving(workshop, model) as container:
+    with serving(workshop, TAG, model) as container:
         time.sleep(seconds)
         assert container.stop() == 0, container.log()
 
@@ -174,7 +129,7 @@ def test_a_model_that_user_10001_cannot_read_is_served_by_root_with_a_line(
 ) -> None:
     (model / CARD).chmod(0o600)
     try:
-        with serving(workshop, model) as container:
+        with serving(workshop, TAG, model) as container:
             await_ready(container)
             assert "as root" in container.log()
             for command, fields in processes(container).items():

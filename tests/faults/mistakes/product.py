@@ -686,6 +686,20 @@ OF_THE_PRODUCT = (
         f"{UNIT}/batch/jobs/test_output_names.py",
     ),
     Mistake(
+        "reports are shown to any page that knows the address",
+        "infra/viewer.py",
+        "    if is_own and request",
+        "    if request",
+        f"{UNIT}/infra/test_viewer.py",
+    ),
+    Mistake(
+        "an upload is shown as a page of ours",
+        "infra/viewer.py",
+        "            return self._stream(key, None)\n",
+        "            return self._stream(key, TYPES.get(Path(key).suffix))\n",
+        f"{UNIT}/infra/test_viewer.py",
+    ),
+    Mistake(
         "a quota rejects the version of a model",
         "training/launch/promote.py",
         "    except FailedModelError as error:",

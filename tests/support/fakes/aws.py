@@ -259,6 +259,10 @@ class FakeS3:
             answer["NextContinuationToken"] = page[-1]
         return answer
 
+    def get_paginator(self, operation: str) -> "FakePaginator":
+        assert operation == "list_objects_v2"
+        return FakePaginator(self)
+
     def _listed(self, key: str) -> dict[str, Any]:
         stored = self.objects[key]
         return {
@@ -285,6 +289,20 @@ class FakeS3:
             raise error(operation, 404, "NoSuchKey")
         if if_match is not None and stored is not None and stored.etag != if_match.strip('"'):
             raise error(operation, 412, "PreconditionFailed")
+
+
+@dataclass(frozen=True)
+class FakePaginator:
+    s3: "FakeS3"
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        token = ""
+        while True:
+            page = self.s3.list_objects_v2(**request, ContinuationToken=token)
+            yield page
+            if not page["IsTruncated"]:
+                return
+            token = page["NextContinuationToken"]
 
 
 def _rolled_up(keys: list[str], prefix: str, delimiter: str) -> list[str]:

@@ -1,0 +1,204 @@
+"""What a stage holds, for `ls`, `open` and the index page: folders, jobs, models and runs.
+
+At most MAX_ROWS of each kind are listed. Listing the folders costs a LIST per thousand names
+directly below `inbox/` and `outbox/`, at most MAX_PAGES of each, and two GETs per folder.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from aws import active_model
+from aws.bucket import Bucket
+from batch import claim
+from batch.reports.change_report import PAGE as CHANGE_PAGE
+from batch.reports.folder_page import PAGE
+from batch.status import STATUS
+from domain import keys, timestamps
+from domain.keys import INBOX, OUTBOX
+from domain.route import Ignored, route
+from domain.scope import Scope
+from infra.stage import Stage
+
+if TYPE_CHECKING:
+    from types_boto3_sagemaker import SageMakerClient
+
+MAX_ROWS = 200
+MAX_PAGES = 20
+READS_AT_ONCE = 8
+SUMMARY = "_summary.json"
+
+Row = Mapping[str, Any]
+"""A row of a list, for a table and for a script: values are text, numbers or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The clients that a stage is listed with."""
+
+    stage: Stage
+    bucket: Bucket
+    sagemaker: "SageMakerClient"
+
+    def rows(self, kind: str) -> tuple[list[Row], bool]:
+        """The rows of a kind, and whether there are more. Raises KeyError for an unknown kind."""
+        rows = list(islice(KINDS[kind](self), MAX_ROWS + 1))
+        return rows[:MAX_ROWS], len(rows) > MAX_ROWS
+
+
+def folder_names(bucket: Bucket) -> list[str]:
+    """The folders directly below `inbox/` or `outbox/`, sorted, without those that are ignored."""
+    client, names = bucket.client, set()
+    for root in (INBOX, OUTBOX):
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket.name, Prefix=root, Delimiter="/"
+        )
+        for page in islice(pages, MAX_PAGES):
+            prefixes = [item["Prefix"] for item in page.get("CommonPrefixes", [])]
+            names |= {prefix.removeprefix(root) for prefix in prefixes}
+    return sorted(name for name in names if not isinstance(route(f"{INBOX}{name}x"), Ignored))
+
+
+def folders(catalog: Catalog) -> Iterator[Row]:
+    """The folders with the state of their last run and its counts."""
+
+    def row(name: str) -> Row:
+        scope = Scope(name)
+        status = _document(catalog.bucket, keys.folder_file(scope, STATUS))
+        summary = _document(catalog.bucket, keys.folder_file(scope, SUMMARY))
+        return {
+            "folder": name,
+            "state": status.get("state", "not answered yet"),
+            **{count: summary.get(count) for count in ("images", "classified", "rejected")},
+            "updated": status.get("updated_at"),
+            "page": keys.folder_file(scope, PAGE) if summary else None,
+        }
+
+    names = folder_names(catalog.bucket)[: MAX_ROWS + 1]
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        yield from pool.map(row, names)
+
+
+def jobs(catalog: Catalog) -> Iterator[Row]:
+    """Training jobs and searches, the newest first."""
+    prefix, sagemaker = catalog.stage.prefix, catalog.sagemaker
+    searches = sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
+        NameContains=prefix, SortBy="CreationTime", SortOrder="Descending"
+    )
+    trained = sagemaker.get_paginator("list_training_jobs").paginate(
+        NameContains=prefix, SortBy="CreationTime", SortOrder="Descending"
+    )
+    rows = [
+        _job(
+            item["HyperParameterTuningJobName"],
+            "search",
+            item["HyperParameterTuningJobStatus"],
+            item,
+        )
+        for item in _newest(searches, "HyperParameterTuningJobSummaries")
+    ]
+    rows += [
+        _job(item["TrainingJobName"], "training", item["TrainingJobStatus"], item)
+        for item in _newest(trained, "TrainingJobSummaries")
+    ]
+    ours = [row for row in rows if row["job"].startswith(prefix)]
+    yield from sorted(ours, key=lambda row: str(row["started"]), reverse=True)
+
+
+def models(catalog: Catalog) -> Iterator[Row]:
+    """The versions in the registry, and the active model where the registry does not have it."""
+    active = active_model.read(catalog.bucket.client, catalog.bucket.name).active
+    prefix, sagemaker, rows = catalog.stage.prefix, catalog.sagemaker, []
+    groups = sagemaker.get_paginator("list_model_package_groups").paginate(NameContains=prefix)
+    for group in _newest(groups, "ModelPackageGroupSummaryList"):
+        name = group["ModelPackageGroupName"]
+        if not name.startswith(prefix):
+            continue
+        pages = sagemaker.get_paginator("list_model_packages").paginate(
+            ModelPackageGroupName=name, SortBy="CreationTime", SortOrder="Descending"
+        )
+        for package in _newest(pages, "ModelPackageSummaryList"):
+            model, version = name.removeprefix(prefix), package["ModelPackageVersion"]
+            is_active = active is not None and (active.id.name, active.id.version) == (
+                model,
+                version,
+            )
+            rows.append(
+                {
+                    "model": f"{model}:{version}",
+                    "status": "active" if is_active else package["ModelApprovalStatus"],
+                    "registered": timestamps.to_text(package["CreationTime"]),
+                    "active_since": active.activated_at if active and is_active else None,
+                }
+            )
+    rows.sort(key=lambda row: str(row["registered"]), reverse=True)
+    if active is not None and not any(row["status"] == "active" for row in rows):
+        name = f"{active.id.name}:{active.id.version}"
+        row = {"model": name, "status": "active", "registered": None}
+        rows.insert(0, row | {"active_since": active.activated_at})
+    yield from rows
+
+
+def runs(catalog: Catalog) -> Iterator[Row]:
+    """The runs that are open, then the reclassifications that have a report, the newest first."""
+    bucket = catalog.bucket
+    for listed in islice(bucket.walk(keys.CLAIMS), MAX_ROWS):
+        claimed = claim.read(bucket, keys.claimed_token(listed.key))
+        if claimed is not None:
+            run = claimed.run
+            status = _document(bucket, run.file(STATUS))
+            kind = "folder" if run.scope.is_folder else run.kind
+            yield _run(run.nonce, kind, INBOX + run.path, status, run.started_at, None)
+    reports = [item for item in bucket.walk(keys.SWEEPS) if item.key.endswith(f"/{CHANGE_PAGE}")]
+    for item in sorted(reports, key=lambda item: item.key, reverse=True):
+        folder = item.key.removesuffix(CHANGE_PAGE)
+        status = _document(bucket, folder + STATUS)
+        nonce = folder.rstrip("/").rpartition("-")[2]
+        started = status.get("started_at", "")
+        path = status.get("folder", INBOX)
+        yield _run(nonce, status.get("kind", "renewal"), path, status, started, item.key)
+
+
+KINDS: Mapping[str, Callable[[Catalog], Iterator[Row]]] = {
+    "folders": folders,
+    "jobs": jobs,
+    "models": models,
+    "runs": runs,
+}
+
+
+def _run(
+    nonce: str, kind: str, path: str, status: Mapping[str, Any], started: str, page: str | None
+) -> Row:
+    return {
+        "run": nonce,
+        "kind": "reclassification" if kind == "renewal" else kind,
+        "of": path,
+        "state": status.get("state", "starting"),
+        "started": started,
+        "page": page,
+    }
+
+
+def _job(name: str, kind: str, status: str, item: Mapping[str, Any]) -> Row:
+    ended = item.get("TrainingEndTime") or item.get("HyperParameterTuningEndTime")
+    return {
+        "job": name,
+        "kind": kind,
+        "status": status,
+        "started": timestamps.to_text(item["CreationTime"]),
+        "ended": timestamps.to_text(ended) if ended else None,
+    }
+
+
+def _newest(pages: Any, name: str) -> Iterator[Mapping[str, Any]]:
+    return islice((item for page in pages for item in page[name]), MAX_ROWS + 1)
+
+
+def _document(bucket: Bucket, key: str) -> Mapping[str, Any]:
+    stored = bucket.read(key)
+    document: Mapping[str, Any] = json.loads(stored.body) if stored else {}
+    return document

@@ -1,0 +1,52 @@
+"""Which key of the inbox a person means: folders without their slash, names without `inbox/`."""
+
+import difflib
+
+from aws.bucket import Bucket
+from domain import keys
+from domain.errors import SortboxError
+from domain.keys import INBOX, OUTBOX
+from domain.scope import Scope
+from infra.diagnostics.catalog import folder_names
+
+
+class NoSuchKeyError(SortboxError):
+    """Nothing in the inbox or the outbox has this name; the message suggests the nearest."""
+
+
+def find_key(bucket: Bucket, text: str) -> str:
+    """The key of an image, or of a folder with its slash; empty for the whole inbox.
+
+    An image that is gone, but whose answer is there, counts too. Raises NoSuchKeyError.
+    """
+    key = INBOX + text.removeprefix(INBOX)
+    if key == INBOX:
+        return ""
+    if not key.endswith("/") and _is_image(bucket, key):
+        return key
+    folder = key.rstrip("/") + "/"
+    if _is_folder(bucket, folder):
+        return folder
+    raise NoSuchKeyError(_sentence(bucket, key))
+
+
+def _is_image(bucket: Bucket, key: str) -> bool:
+    """By the listing, because HEAD is denied for objects that the user may not read."""
+    is_there = any(item.key == key for item in bucket.page(key)[:1])
+    return is_there or bucket.head(keys.result_key(key)) is not None
+
+
+def _is_folder(bucket: Bucket, folder: str) -> bool:
+    path = folder.removeprefix(INBOX)
+    if bucket.page(folder) or bucket.page(OUTBOX + path):
+        return True
+    return bucket.head(keys.debounce_key(Scope(path).token)) is not None
+
+
+def _sentence(bucket: Bucket, key: str) -> str:
+    parent = key.rstrip("/").rpartition("/")[0] + "/"
+    names = [item.key for item in bucket.page(parent)]
+    names += [f"{INBOX}{name}" for name in folder_names(bucket)]
+    near = difflib.get_close_matches(key, names, 1)
+    hint = f"Did you mean {near[0]!r}?" if near else "`./sortbox ls folders` lists the folders."
+    return f"There is no {key}. {hint}"
