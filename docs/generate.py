@@ -18,6 +18,8 @@ from cli import errors
 from cli.__main__ import GROUPS, sortbox
 from cli.parameters import option_name
 from domain.errors import SortboxError
+from domain.ignored.names import FILES, FOLDERS, HIDDEN
+from domain.keys import INBOX, OWN_FOLDERS
 from domain.result import CODE, MODEL_ID, SOURCE_ETAG, SOURCE_VERSION, STATUS, UNREADABLE
 from functions import settings as functions
 from infra.stacks import schedule
@@ -53,6 +55,7 @@ def pages() -> dict[Path, str]:
         reference / "settings.md": NOTICE + settings(),
         reference / "container.md": NOTICE + container(),
         reference / "result.md": NOTICE + result(),
+        reference / "ignored-files.md": NOTICE + ignored_files(),
         reference / "permissions.md": NOTICE + permissions_page(),
         DOCS / "decisions" / "index.md": NOTICE + decisions(),
     }
@@ -69,6 +72,42 @@ def _cell(text: str) -> str:
 
 def _code(text: str) -> str:
     return f"`{text}`" if text else ""
+
+
+# Ignored files
+
+
+def ignored_files() -> str:
+    text = """# Ignored files
+
+Systems and programs leave files beside photographs that are nobody's image. They are not
+answered in the inbox, are no training images, and are not unpacked from archives.
+`_summary.json` and `_report.html` of a folder list each ignored file with its reason (the first
+thousand by name; beyond that the reasons are counted), `./sortbox status inbox/trip/Thumbs.db`
+says it of one file, and `./sortbox train` says it of a data set before anything is uploaded.
+
+Every other file is an image, or is rejected with a sentence. In particular these are images:
+`_MG_1234.JPG`, `_DSC0042.JPG` (cameras name Adobe RGB photographs so), and everything in folders
+whose names begin with an underscore.
+
+In the names, `*` stands for any characters and `?` for one. Case does not matter.
+
+"""
+    hidden = ("any other name that begins with a dot", HIDDEN)
+    for title, listed in (("Files", FILES), ("Folders", FOLDERS)):
+        lines = [
+            (", ".join(f"`{_printable(name)}`" for name in row.names), row.reason) for row in listed
+        ]
+        text += f"## {title}\n\n{table(('name', 'reason'), [*lines, hidden])}\n"
+    own = ", ".join(f"`{INBOX}{name}/`" for name in sorted(OWN_FOLDERS))
+    return text + (
+        f"Folders of the inbox with these names are ignored too, because Sortbox keeps files of "
+        f"its own where their results would lie: {own}.\n"
+    )
+
+
+def _printable(name: str) -> str:
+    return name.replace("\r", "\\r")
 
 
 # The command line

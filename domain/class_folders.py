@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from domain.file_names import NAME_BYTES, folded, is_passed_over
+from domain.file_names import NAME_BYTES, folded
+from domain.ignored.reasons import why_folder_ignored
 
 SPLITS: Mapping[str, str] = MappingProxyType(
     {
@@ -159,7 +160,8 @@ def _is_safe(name: str) -> bool:
     """Whether the name is not ignored, and is not a split, a channel or a device name."""
     device = name.partition(".")[0].rstrip(" ").lower()
     return not (
-        is_passed_over(name)
+        name[0] == "_"  # many programs hide it
+        or why_folder_ignored(name)
         or name in SPLITS
         or name == WEIGHTS
         or device in DEVICES

@@ -17,9 +17,6 @@ PATH_BYTES = 1024
 """The longest path, in bytes: the limit of an S3 key."""
 
 
-SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
-
-
 class UnsafeName(SortboxError, ValueError):
     """The name cannot be a file below a folder; the sentence says why and shows it escaped."""
 
@@ -57,17 +54,6 @@ def below(prefix: str, key: str) -> PurePosixPath:
     if key.startswith(folder):
         return relative(key[len(folder) :])
     return relative(key[len(prefix.rpartition("/")[0]) :].removeprefix("/"))
-
-
-def is_hidden(segment: str) -> bool:
-    """Whether one path segment begins with `.` or `_`; segments of dots only are not hidden."""
-    return segment.startswith(("_", ".")) and segment.strip(".") != ""
-
-
-def is_passed_over(name: str) -> bool:
-    """Whether a file is ignored, in the inbox and in training data: it is hidden, or an operating
-    system's own (`Thumbs.db`)."""
-    return is_hidden(name) or name.lower() in SYSTEM_FILES
 
 
 def folded(text: str) -> str:

@@ -34,6 +34,11 @@ TICK = f"{WORK}tick.txt"
 TIMEOUTS = f"{WORK}timeouts/"
 LONG = f"{OUTBOX}_long/"
 SWEEPS = f"{OUTBOX}_reclassify/"
+REVIEWS = f"{OUTBOX}_review/"
+OWN_FOLDERS = frozenset(
+    prefix.removeprefix(OUTBOX).rstrip("/") for prefix in (LONG, SINGLES, SWEEPS, REVIEWS)
+)
+"""No folder of the inbox has such a name: its results would lie among files about folders."""
 
 KEY_BYTES = 1024
 """S3's limit for the length of a key, in bytes of UTF-8."""

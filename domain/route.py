@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from domain.file_names import is_hidden, is_passed_over
-from domain.keys import INBOX
+from domain.ignored.reasons import why_content_ignored, why_ignored
+from domain.keys import INBOX, OUTBOX, OWN_FOLDERS
 from domain.scope import Scope
 
 READY = "_READY"
@@ -44,7 +44,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A key that is not classified; `reason` is logged."""
+    """A key that is not classified. `reason` is logged and in the folder's summary: one of few."""
 
     reason: str
 
@@ -60,10 +60,14 @@ def route(key: str, folder_depth: int = 1) -> Route:
     if name == "":
         return Ignored("folder placeholder")
     folder = Scope("".join(f"{segment}/" for segment in folders[:folder_depth]))
-    if any(is_hidden(segment) for segment in folders):
-        return Ignored("hidden folder")
+    if folders and folders[0] in OWN_FOLDERS:
+        return Ignored(
+            f"Sortbox keeps files of its own in {OUTBOX}{folders[0]}/: rename the folder"
+        )
+    if reason := why_content_ignored(folders):
+        return Ignored(reason)
     if name == READY and folders:
         return Ready(folder)
-    if is_passed_over(name):
-        return Ignored("hidden or system file")
+    if reason := why_ignored(name):
+        return Ignored(reason)
     return InFolder(key, folder) if folders else Single(key)

@@ -25,6 +25,8 @@ MOST_PICTURES = 300
 MOST_CARDS = 10_000
 MOST_REFUSED = 2_000
 MOST_CLASSES = 1_000
+MOST_IGNORED_BYTES = MOST_BYTES // 20
+"""Of the list of ignored files, whose names alone may take a megabyte."""
 
 Thumbnail = Callable[[str], bytes | None]
 
@@ -77,6 +79,7 @@ def page(key: str, summary: dict[str, Any], gallery: Gallery, thumbnail: Thumbna
         "labels": list(summary["labels"].items())[:MOST_CLASSES],
         "has_rejections": bool(gallery.refused),
         "rejections": fitting(_rejections(gallery, up), MOST_BYTES // 4),
+        "ignored_files": fitting(_ignored(summary, up), MOST_IGNORED_BYTES),
         "has_cards": bool(gallery.unsure),
     }
     room = MOST_BYTES - len(render(TEMPLATE, **about, cards=[]).encode())
@@ -86,6 +89,12 @@ def page(key: str, summary: dict[str, Any], gallery: Gallery, thumbnail: Thumbna
 def _rejections(gallery: Gallery, up: str) -> "Iterator[Markup]":
     for refusal in gallery.refused:
         yield fragment(PARTS, "rejection", refusal, refusal.image.removeprefix(INBOX), up)
+
+
+def _ignored(summary: dict[str, Any], up: str) -> "Iterator[Markup]":
+    for file in summary["ignored_files"]:
+        name = file["key"].removeprefix(INBOX)
+        yield fragment(PARTS, "ignored", file["key"], name, file["reason"], up)
 
 
 def _cards(gallery: Gallery, thumbnail: Thumbnail, up: str) -> "Iterator[Markup]":

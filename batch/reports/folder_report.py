@@ -34,6 +34,9 @@ from domain.route import Ignored, InFolder, route
 MOST_LABELS = 1_000
 """The most labels with a count of their own in the summary; the rest is one number."""
 
+MOST_IGNORED = 1_000
+"""The most ignored files that the summary names; of the others the reasons are counted."""
+
 
 @dataclass
 class Counts:
@@ -46,6 +49,8 @@ class Counts:
     unanswered: int = 0
     unlisted: int = 0
     ignored: int = 0
+    ignored_reasons: Counter[str] = field(default_factory=Counter)
+    ignored_files: list[dict[str, str]] = field(default_factory=list)
     labels: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     looked_up: int = 0
@@ -58,11 +63,20 @@ class Counts:
         for name, value in document.items():
             setattr(self, name, Counter(value) if isinstance(value, dict) else value)
 
+    def add_ignored(self, key: str, reason: str) -> None:
+        """There are few reasons, whatever the number of files."""
+        self.ignored += 1
+        self.ignored_reasons[reason] += 1
+        if len(self.ignored_files) < MOST_IGNORED:
+            self.ignored_files.append({"key": key, "reason": reason})
+
     def summary(self, run: Run) -> dict[str, Any]:
         """The document `_summary.json`."""
         counts: dict[str, Any] = {"schema": 1, "folder": INBOX + run.path, "run": run.nonce}
         for name in ("images", "classified", "rejected", "unanswered", "unlisted", "ignored"):
             counts[name] = getattr(self, name)
+        counts["ignored_reasons"] = dict(self.ignored_reasons.most_common())
+        counts["ignored_files"] = self.ignored_files
         ranked = sorted(self.labels.items(), key=lambda pair: (-pair[1], pair[0]))
         counts["labels"] = dict(ranked[:MOST_LABELS])
         counts["other_labels"] = sum(count for _, count in ranked[MOST_LABELS:])
@@ -170,8 +184,8 @@ def _fill(
                 answer = known.latest(listed) or _read_answer(context, run, listed, reports.counts)
                 if answer:
                     reports.add(answer)
-            case Ignored():
-                reports.counts.ignored += 1
+            case Ignored(reason):
+                reports.counts.add_ignored(listed.key, reason)
         if context.now() > until:
             return
     reports.is_filled = True

@@ -13,9 +13,10 @@ from typing import Any
 
 from batch.outcome import Predicted, Refusal, answers_of_type, to_line
 from domain.foreign import escape_cell
+from domain.keys import REVIEWS
 from domain.scope import Scope
 
-PREFIX = "outbox/_review/"
+PREFIX = REVIEWS
 COLUMNS = ("image", "etag", "label", "score", "why", "corrected")
 
 MOST_UNSURE = 500

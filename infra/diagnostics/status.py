@@ -8,7 +8,7 @@ from typing import Any
 
 from aws.bucket import Bucket, Listed
 from batch import claim
-from batch.claim import Run
+from batch.claim import SUMMARY, Run
 from batch.jobs.progress import DONE
 from batch.outcome import Unanswered, from_lines, refusals
 from batch.reports.change_report import PAGE
@@ -160,6 +160,7 @@ def of_left_out(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]
     """
     yield from _rejected(sources, scope)
     yield from _unanswered(sources, scope)
+    yield from _ignored(sources, scope)
 
 
 def _rejected(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
@@ -201,6 +202,18 @@ def _unanswered(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]
     if left:
         some = [{"image": image, "why": why} for image, why in islice(left.items(), MAX_SHOWN)]
         yield _left_out("unanswered", "Not answered by the last run", len(left), some, {})
+
+
+def _ignored(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
+    """The files that the last report of the folder ignored, with the reasons."""
+    document = sources.bucket.read(keys.folder_file(scope, SUMMARY))
+    summary: dict[str, Any] = json.loads(document.body) if document else {}
+    reasons: dict[str, int] = summary.get("ignored_reasons", {})
+    if reasons:
+        counts = "; ".join(f"{count:,} ({reason})" for reason, count in reasons.items())
+        sentence = f"Ignored files: {counts}."
+        facts = {"files": summary["ignored"], "reasons": reasons}
+        yield StatusFinding("ignored", sentence, facts)
 
 
 def _left_out(

@@ -107,7 +107,7 @@ def test_what_is_not_an_image_is_rejected_with_a_sentence(cloud: Cloud) -> None:
 
 
 def test_placeholders_and_system_files_are_ignored(cloud: Cloud) -> None:
-    ignored = ["inbox/.DS_Store", "inbox/_draft.jpg", "inbox/Thumbs.db", "inbox/desktop.ini"]
+    ignored = ["inbox/.DS_Store", "inbox/_SUCCESS", "inbox/Thumbs.db", "inbox/desktop.ini"]
     for key in ignored:
         cloud.drop(key, b"nothing to see")
     cloud.at_rest()

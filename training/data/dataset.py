@@ -110,8 +110,8 @@ def describe(dataset: Dataset) -> str:
     left_out = f"; left out as unreadable: {summarize(dataset.left_out)}"
     duplicates = f"; {dataset.duplicates} images are in train and in a held-out split"
     hidden = (
-        f"; no classes, because `_` and `.` hide a name: {summarize(dataset.passed_over)}"
-        " (rename them to train on them)"
+        "; no classes, because their names are hidden or a system's: "
+        f"{summarize(dataset.passed_over)} (rename them to train on them)"
     )
     return (
         f"{sizes} images of {len(dataset.labels)} classes, {dataset.fingerprint}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from domain.class_folders import CONTINUES, SPLITS, WEIGHTS, label_of
-from domain.file_names import is_passed_over
+from domain.ignored.reasons import why_folder_ignored, why_ignored
 from training.config.errors import TrainingFailed
 
 WRAPPINGS = 20
@@ -142,12 +142,12 @@ def passed_over(channels: Path, root: Path) -> tuple[str, ...]:
         entry.relative_to(channels).as_posix()
         for folder in (*above, root, *inside_splits)
         for entry in sorted(folder.iterdir())
-        if entry.is_dir() and is_passed_over(entry.name) and _holds_a_file(entry)
+        if entry.is_dir() and why_folder_ignored(entry.name) and _holds_a_file(entry)
     )
 
 
 def _holds_a_file(folder: Path) -> bool:
-    return any(not is_passed_over(name) for _, _, files in os.walk(folder) for name in files)
+    return any(why_ignored(name) is None for _, _, files in os.walk(folder) for name in files)
 
 
 def inside(path: str, label: str) -> tuple[str, ...]:
@@ -164,13 +164,15 @@ def inside(path: str, label: str) -> tuple[str, ...]:
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(
-        entry for entry in folder.iterdir() if entry.is_dir() and not is_passed_over(entry.name)
+        entry
+        for entry in folder.iterdir()
+        if entry.is_dir() and why_folder_ignored(entry.name) is None
     )
 
 
 def _files(folder: Path) -> Iterator[str]:
     for entry in folder.iterdir():
-        if entry.is_file() and not is_passed_over(entry.name):
+        if entry.is_file() and why_ignored(entry.name) is None:
             yield entry.name
 
 
@@ -186,7 +188,7 @@ def _below(folder: Path, root: Path) -> Iterator[str]:
 
     for path, folders, files in os.walk(folder, onerror=refuse):
         links = [name for name in folders if Path(path, name).is_symlink()]
-        folders[:] = [name for name in folders if not is_passed_over(name)]
+        folders[:] = [name for name in folders if why_folder_ignored(name) is None]
         for name in files + links:
-            if not is_passed_over(name):
+            if why_ignored(name) is None:
                 yield Path(path, name).relative_to(root).as_posix()

@@ -77,7 +77,7 @@ POISON = (
     '{"Records": [{"s3": "?"}]}',
     '{"Records": [{"eventName": "Replication:x"}]}',
 )
-HIDDEN = ("Thumbs.db", ".DS_Store", "_draft.jpg")
+HIDDEN = ("Thumbs.db", ".DS_Store", "_SUCCESS")
 LARGE = 6_300_000
 """More than the endpoint takes."""
 

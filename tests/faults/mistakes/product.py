@@ -423,9 +423,30 @@ OF_THE_PRODUCT = (
     Mistake(
         "hidden folders are answered",
         "domain/route.py",
-        "any(is_hidden(segment) for segment in folders)",
-        "False",
-        f"{UNIT}/domain/test_keys.py::test_nothing_in_a_hidden_folder_takes_a_road",
+        "if reason := why_content_ignored(folders):",
+        "if reason := why_content_ignored([]):",
+        f"{UNIT}/domain/test_keys.py::test_nothing_in_a_hidden_or_own_folder_takes_a_road",
+    ),
+    Mistake(
+        "a photograph whose name begins with an underscore is ignored",
+        "domain/ignored/reasons.py",
+        'if name.startswith(".") and name.strip(".")',
+        'if name.startswith((".", "_")) and name.strip(".")',
+        f"{UNIT}/domain/test_keys.py::test_a_leading_underscore_hides_nothing",
+    ),
+    Mistake(
+        "an image is answered over a report of its folder",
+        "domain/ignored/names.py",
+        '"_summary", ',
+        "",
+        f"{UNIT}/domain/test_ignored.py",
+    ),
+    Mistake(
+        "ignored files are counted and not named",
+        "batch/reports/folder_report.py",
+        '            self.ignored_files.append({"key": key, "reason": reason})\n',
+        "            pass\n",
+        f"{UNIT}/batch/reports/test_ignored_files.py",
     ),
     Mistake(
         "everything that failed together is tried again together",
@@ -564,8 +585,9 @@ OF_THE_PRODUCT = (
     Mistake(
         "the marker is classified",
         "domain/route.py",
-        "    if name == READY and folders:\n        return Ready(folder)\n    if is_passed_over(",
-        "    if name != READY and is_passed_over(",
+        "    if name == READY and folders:\n        return Ready(folder)\n"
+        "    if reason := why_ignored(name):",
+        "    if name != READY and (reason := why_ignored(name)):",
         f"{UNIT}/functions/test_on_upload.py {UNIT}/domain/test_keys.py",
     ),
     Mistake(

@@ -139,7 +139,7 @@ def test_status_says_why_a_file_is_ignored(running: LocalCloud) -> None:
     done = said(running, "status", "--json", "inbox/trip/Thumbs.db")
     (finding,) = map(json.loads, done.stdout.splitlines())
     assert finding["road"] == "ignored"
-    assert "hidden or system file" in finding["sentence"]
+    assert "Windows: thumbnails" in finding["sentence"]
 
 
 def test_status_counts_a_folder(running: LocalCloud) -> None:

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.class_folders import DEVICES, SPLITS, WEIGHTS, ClassFolders, folder_of, label_of
-from domain.file_names import NAME_BYTES, folded, is_passed_over
+from domain.file_names import NAME_BYTES, folded
+from domain.ignored.reasons import why_folder_ignored
 from tests.support.builders.pages import HOSTILE
 
 odd = st.sampled_from(
@@ -44,7 +45,8 @@ def test_every_disk_holds_the_folder_and_training_reads_it(label: str) -> None:
         assert segment.isprintable()
         assert segment[-1] not in " ."
         assert segment.partition(".")[0].rstrip(" ").lower() not in DEVICES
-        assert not is_passed_over(segment)
+        assert not why_folder_ignored(segment)
+        assert not segment.startswith(("_", "."))
         assert segment not in SPLITS
         assert segment != WEIGHTS
 
@@ -83,7 +85,8 @@ def test_readable_names_stay_as_they_are(label: str) -> None:
         ("etc.", "etc%2E"),
         ("test", "%74est"),
         ("weights", "%77eights"),
-        ("Thumbs.db", "%54humbs.db"),
+        ("lost+found", "%6Cost+found"),
+        ("sky.lrdata", "%73%6B%79%2E%6C%72%64%61%74%61"),
         ("50%25", "50%2525"),
         ("a%-", "a%25-"),
         ("x" * 300, f"{'x' * 246}%-/{'x' * 54}"),

@@ -231,20 +231,36 @@ def test_ordinary_names_fit_a_manifest(key: str) -> None:
     "key",
     [
         "inbox/.git/a.jpg",
-        "inbox/_work/a.jpg",
+        "inbox/_singles/a.jpg",
+        "inbox/_review/day/a.jpg",
         "inbox/trip/.thumbnails/a.jpg",
         "inbox/trip/day 1/__MACOSX/a.jpg",
         "inbox/.trip/_READY",
-        "inbox/_trip/_READY",
+        "inbox/_long/_READY",
         "inbox/trip/.hidden/_READY",
     ],
 )
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_nothing_in_a_hidden_folder_takes_a_road(key: str, depth: int) -> None:
+def test_nothing_in_a_hidden_or_own_folder_takes_a_road(key: str, depth: int) -> None:
     assert isinstance(route(key, depth), Ignored), (
         "Previews and repositories that lie beside the photographs would be classified and billed; "
-        "below `_` our own files have their names."
+        "results of our own folders' names would lie among files about folders."
     )
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "inbox/_MG_1234.JPG",
+        "inbox/_1040123.JPG",
+        "inbox/shoot/_DSC0042.JPG",
+        "inbox/_shoot/a.jpg",
+        "inbox/_background_/day/_review/_IMG.jpg",
+        "inbox/_report.jpg",
+    ],
+)
+def test_a_leading_underscore_hides_nothing(key: str) -> None:
+    assert isinstance(route(key), Single | InFolder)
 
 
 @pytest.mark.parametrize("folder", ["..", "...", "trip."])

@@ -30,6 +30,8 @@ def summary(gallery: Gallery, labels: dict[str, int], classified: int = 0) -> di
         "rejected": len(gallery.refused),
         "unanswered": 0,
         "ignored": 0,
+        "ignored_reasons": {},
+        "ignored_files": [],
         "unlisted": 1,
         "labels": labels,
     }

@@ -95,18 +95,18 @@ def test_two_folders_of_one_class_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("split", ["", "train", "photos/pets"])
 def test_hidden_folders_that_hold_files_are_named(split: str, tmp_path: Path) -> None:
     folder(tmp_path / split, {"red": 10, "blue": 10, "green": 10})
-    (tmp_path / split / "green").rename(tmp_path / split / "_green")
+    (tmp_path / split / "green").rename(tmp_path / split / ".green")
     (tmp_path / split / "__MACOSX" / "red").mkdir(parents=True)
     (tmp_path / split / "__MACOSX" / "red" / "._1.png").write_bytes(b"Apple's")
     dataset = prepared(tmp_path)
-    assert dataset.passed_over == ((PurePosixPath(split) / "_green").as_posix(),)
-    assert "_green (rename them to train on them)" in data.describe(dataset)
+    assert dataset.passed_over == ((PurePosixPath(split) / ".green").as_posix(),)
+    assert ".green (rename them to train on them)" in data.describe(dataset)
 
 
 def test_a_hidden_folder_beside_the_data_set_is_named(tmp_path: Path) -> None:
     folder(tmp_path / "pets", {"red": 10, "blue": 10})
-    folder(tmp_path / "_more", {"green": 10})
-    assert prepared(tmp_path).passed_over == ("_more",)
+    folder(tmp_path / ".more", {"green": 10})
+    assert prepared(tmp_path).passed_over == (".more",)
 
 
 def test_one_folder_is_split_the_same_way_every_time_and_by_class(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_every_image_is_an_image_by_its_content(tmp_path: Path) -> None:
     (tmp_path / "red" / "phone.jpg").write_bytes(heic(picture()))
     (tmp_path / "red" / "album").mkdir()
     (tmp_path / "red" / "album" / "no-suffix").write_bytes(encoded(picture(), "WEBP"))
-    for name in ("Thumbs.db", ".DS_Store", "_notes"):
+    for name in ("Thumbs.db", ".DS_Store", "_SUCCESS"):
         (tmp_path / "red" / name).write_bytes(b"not an image")
     assert sum(sizes(prepared(tmp_path)).values()) == 8
 
