@@ -14,6 +14,7 @@ from domain.foreign import escape_cell, unescape_cell
 from domain.keys import result_key
 from domain.reply import Label
 from domain.result import Classified, Previous, Rejected, Result
+from domain.tables.writer import BOM
 
 TOP_LABELS = 3
 """The number of labels that a line keeps; the result in the outbox has all of them."""
@@ -166,7 +167,8 @@ def to_csv(answer: Predicted) -> list[str]:
 
 def from_csv(rows: Iterator[list[str]]) -> Iterator[Predicted]:
     """The inverse of a table of COLUMNS and `to_csv` rows; yields nothing for other columns."""
-    if next(rows, []) == [*COLUMNS]:
+    first, *others = next(rows, []) or [""]
+    if [first.removeprefix(BOM), *others] == [*COLUMNS]:
         yield from predictions(rows)
 
 

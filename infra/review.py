@@ -7,9 +7,7 @@ into the folder of the corrected label. Training reads the folders back as the s
 (`domain.class_folders`).
 """
 
-import csv
 import hashlib
-import io
 import re
 import tempfile
 from collections.abc import Iterator
@@ -17,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from aws.bucket import Bucket
-from batch.reports.review import COLUMNS, PREFIX
+from batch.reports.review import PREFIX
 from domain.class_folders import CONTINUES, ClassFolders
 from domain.errors import SortboxError
-from domain.foreign import unescape_cell
 from domain.keys import INBOX
 from domain.route import LARGEST_BYTES
+from domain.tables import reader
 
 
 class ReviewError(SortboxError):
@@ -51,25 +49,24 @@ def read_lists(bucket: Bucket) -> Iterator[ReviewEntry]:
     images = set()
     for item in bucket.walk(PREFIX):
         stored = bucket.read(item.key)
-        for entry in parse(stored.body.decode() if stored else "", item.key):
+        for entry in parse(stored.body if stored else b"", item.key):
             if entry.image not in images:
                 images.add(entry.image)
                 yield entry
 
 
-def parse(text: str, name: str) -> Iterator[ReviewEntry]:
-    """Parse a CSV. Raises ReviewError if it is not a review list."""
-    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
-    missing = set(COLUMNS) - set(rows.fieldnames or ())
-    if missing:
-        raise ReviewError(f"{name} has no column {', '.join(sorted(missing))}")
-    for row in rows:
-        image, etag, label, correct = (
-            unescape_cell(row[column] or "") for column in ("image", "etag", "label", "corrected")
-        )
+def parse(body: bytes, name: str, encoding: str = "") -> Iterator[ReviewEntry]:
+    """Parse a list, as the run has written it or as a spreadsheet has saved it.
+
+    Raises TableError if it is no table, and ReviewError if it is not a review list.
+    """
+    table = reader.read(body, name, ("image", "etag", "corrected"), ("label",), encoding)
+    for row in table.rows:
+        image = row.cells["image"]
         if not image.startswith(INBOX):
-            raise ReviewError(f"line {rows.line_num} of {name} names no image of {INBOX}")
-        yield ReviewEntry(image, etag, label, correct.strip())
+            raise ReviewError(f"line {row.line} of {name} names no image of {INBOX}")
+        corrected = row.cells["corrected"].strip()
+        yield ReviewEntry(image, row.cells["etag"], row.cells["label"], corrected)
 
 
 def only_corrected(listed: Iterator[ReviewEntry]) -> Iterator[ReviewEntry]:
@@ -131,16 +128,12 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def run(bucket: Bucket, out: Path, table: Path | None) -> FetchCounts:
+def run(bucket: Bucket, out: Path, table: Path | None, encoding: str = "") -> FetchCounts:
     """Download images into `out`: those the runs have listed, or those with a corrected label in
     `table`.
 
-    Raises ReviewError if the table is not a review list.
+    Raises TableError, and ReviewError if the table is not a review list.
     """
     if table is None:
         return fetch(bucket, read_lists(bucket), out)
-    try:
-        text = table.read_text()
-    except UnicodeError as error:
-        raise ReviewError(f"{table} is not UTF-8 text: {error}") from error
-    return fetch(bucket, only_corrected(parse(text, str(table))), out)
+    return fetch(bucket, only_corrected(parse(table.read_bytes(), str(table), encoding)), out)

@@ -4,7 +4,6 @@
 Like a folder's report (`folder_report`), it is written over several invocations if it is large.
 """
 
-import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from batch.reports.reclassified import ReclassifiedAnswers
 from batch.reports.review import Review, key_of
 from domain.foreign import escape_cell
 from domain.keys import INBOX
+from domain.tables.writer import CONTENT_TYPE, write_header, write_rows
 
 SUMMARY = "_summary.json"
 FLIPS = "flips.csv"
@@ -45,15 +45,14 @@ class ChangeReport:
 
     def add(self, change: Change) -> None:
         if change.flipped and self.changes.flipped <= MOST_ROWS:
-            csv.writer(self.table).writerow(
-                (
-                    escape_cell(change.image),
-                    escape_cell(change.before),
-                    change.before_score,
-                    escape_cell(change.after),
-                    change.after_score,
-                )
+            row = (
+                escape_cell(change.image),
+                escape_cell(change.before),
+                change.before_score,
+                escape_cell(change.after),
+                change.after_score,
             )
+            write_rows(self.table, [row])
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -84,7 +83,7 @@ def write(
     table = PartedFile(context.bucket, prefix, context.limits.part_characters)
     sweeping = ChangeReport(table, ReclassifiedAnswers(context, run), Review(context.review_below))
     if place is None:
-        csv.writer(table).writerow(COLUMNS)
+        write_header(table, COLUMNS)
     else:
         sweeping.resume(place)
     if not sweeping.is_filled:
@@ -102,8 +101,8 @@ def _publish(context: Context, run: Run, sweeping: ChangeReport) -> None:
     about |= {"started_at": run.started_at}
     summary = json.dumps(about | changes.to_json(), ensure_ascii=False, indent=1) + "\n"
     page = change_page.page(run, changes, context.pictures())
-    publish(bucket, run, run.file(FLIPS), sweeping.table.pieces, "text/csv")
-    publish(bucket, run, key_of(run.scope), sweeping.review.table(), "text/csv")
+    publish(bucket, run, run.file(FLIPS), sweeping.table.pieces, CONTENT_TYPE)
+    publish(bucket, run, key_of(run.scope), sweeping.review.table(), CONTENT_TYPE)
     publish(bucket, run, run.file(SUMMARY), summary)
     publish(bucket, run, run.file(PAGE), page, "text/html; charset=utf-8")
 

@@ -8,7 +8,6 @@ folder, and nothing is written to disk. The duration does grow: a million images
 the position for the next one: the last image's key, and all counts.
 """
 
-import csv
 import json
 from collections import Counter
 from dataclasses import dataclass, field, fields
@@ -30,6 +29,7 @@ from batch.unreadable import OtherObjects, can_skip
 from domain.keys import INBOX, folder_file, result_key
 from domain.result import Result, Version
 from domain.route import Ignored, InFolder, route
+from domain.tables.writer import CONTENT_TYPE, write_header, write_rows
 
 MOST_LABELS = 1_000
 """The most labels with a count of their own in the summary; the rest is one number."""
@@ -103,18 +103,15 @@ class FolderReport:
     after: str = ""
     is_filled: bool = False
 
-    def __post_init__(self) -> None:
-        self._writer = csv.writer(self.table)
-
     def begin(self) -> None:
-        self._writer.writerow(COLUMNS)
+        write_header(self.table, COLUMNS)
 
     def add(self, answer: Predicted | Refusal) -> None:
         self.gallery.add(answer)
         self.review.add(answer)
         match answer:
             case Predicted(labels=labels):
-                self._writer.writerow(to_csv(answer))
+                write_rows(self.table, [to_csv(answer)])
                 self.counts.classified += 1
                 self.counts.labels.update(label.label for label in labels[:1])
             case Refusal(code=code):
@@ -197,10 +194,10 @@ def _publish(context: Context, run: Run, reports: FolderReport) -> None:
     text = json.dumps(summary, ensure_ascii=False, indent=1)
     page = folder_page.page(run.file(PAGE), summary, reports.gallery, context.pictures())
     table, errors = reports.table.pieces, reports.errors.pieces
-    publish(bucket, run, folder_file(scope, PREDICTIONS), table, "text/csv")
+    publish(bucket, run, folder_file(scope, PREDICTIONS), table, CONTENT_TYPE)
     publish(bucket, run, folder_file(scope, ERRORS), errors, "application/jsonl")
     publish(bucket, run, run.file(PAGE), page, "text/html; charset=utf-8")
-    publish(bucket, run, key_of(scope), reports.review.table(), "text/csv")
+    publish(bucket, run, key_of(scope), reports.review.table(), CONTENT_TYPE)
     publish(bucket, run, folder_file(scope, SUMMARY), text)
 
 

@@ -4,7 +4,6 @@
 `./sortbox review` turns the file into class folders for training.
 """
 
-import csv
 import hashlib
 import heapq
 import io
@@ -15,6 +14,7 @@ from batch.outcome import Predicted, Refusal, answers_of_type, to_line
 from domain.foreign import escape_cell
 from domain.keys import REVIEWS
 from domain.scope import Scope
+from domain.tables.writer import write_header, write_rows
 
 PREFIX = REVIEWS
 COLUMNS = ("image", "etag", "label", "score", "why", "corrected")
@@ -68,15 +68,13 @@ class Review:
     def table(self) -> str:
         """The CSV file, the lowest scores first."""
         text = io.StringIO(newline="")
-        rows = csv.writer(text)
-        rows.writerow(COLUMNS)
+        write_header(text, COLUMNS)
         unsure = [ranked.answer for ranked in sorted(self._unsure, reverse=True)]
-        rows.writerows(_row(answer, "low score") for answer in unsure)
+        write_rows(text, (_row(answer, "low score") for answer in unsure))
         unsure_images = {answer.image for answer in unsure}
         drawn = sorted((ranked.answer for ranked in self._drawn), key=lambda answer: answer.image)
-        rows.writerows(
-            _row(ranked, "sample") for ranked in drawn if ranked.image not in unsure_images
-        )
+        others = (answer for answer in drawn if answer.image not in unsure_images)
+        write_rows(text, (_row(answer, "sample") for answer in others))
         return text.getvalue()
 
 

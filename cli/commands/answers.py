@@ -136,7 +136,13 @@ def confirm(question: str) -> bool:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A review list with its column `corrected` filled in: take those images only.",
 )
-def review(stage: "Stage", out: Path, table: Path | None) -> None:
+@click.option(
+    "--encoding",
+    default="",
+    metavar="NAME",
+    help="Of the list, such as cp932.  [default: UTF-8, UTF-16 or Windows-1252, as it looks]",
+)
+def review(stage: "Stage", out: Path, table: Path | None, encoding: str) -> None:
     """Download the images that a person should check, as a folder that `train` takes."""
     import boto3
 
@@ -146,5 +152,5 @@ def review(stage: "Stage", out: Path, table: Path | None) -> None:
 
     connect(stage)
     interrupt.leaves("images", f"The images in {out} stay; the same command fetches the others.")
-    counts = lists.run(Bucket(boto3.client("s3"), stage.bucket), out, table)
+    counts = lists.run(Bucket(boto3.client("s3"), stage.bucket), out, table, encoding)
     say(f"{counts.fetched} images in {out}; {counts.changed} have changed since and are left out.")

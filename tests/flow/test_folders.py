@@ -199,4 +199,4 @@ def test_two_folders_at_once_do_not_mix(cloud: Cloud) -> None:
 def table(cloud: Cloud, folder: str) -> list[dict[str, str]]:
     document = cloud.folder_file(folder, "predictions.csv")
     assert document is not None, f"folder {folder} has no table"
-    return list(csv.DictReader(io.StringIO(document.decode(), newline="")))
+    return list(csv.DictReader(io.StringIO(document.decode("utf-8-sig"), newline="")))

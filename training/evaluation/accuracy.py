@@ -1,6 +1,5 @@
 """Evaluates a network on a split: accuracy, loss, calibration, confusion."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from domain.foreign import escape_cell
+from domain.tables.writer import write_header, write_rows
 from training.data.dataset import Example
 from training.data.features import Extract, Rows
 from training.data.sampling import Batch, part_sizes
@@ -112,11 +112,11 @@ def write_predictions(
     path: Path, evaluation: Evaluation, examples: Sequence[Example], labels: Sequence[str]
 ) -> None:
     """predictions.csv"""
-    with path.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("image", "label", "predicted", "confidence", "label_probability"))
-        for row, example in enumerate(examples):
-            table.writerow(
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write_header(file, ("image", "label", "predicted", "confidence", "label_probability"))
+        write_rows(
+            file,
+            (
                 (
                     escape_cell(example.path),
                     escape_cell(labels[evaluation.truth[row]]),
@@ -124,4 +124,6 @@ def write_predictions(
                     f"{evaluation.confidence[row]:.6f}",
                     f"{evaluation.label_probability[row]:.6f}",
                 )
-            )
+                for row, example in enumerate(examples)
+            ),
+        )

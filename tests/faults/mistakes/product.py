@@ -18,6 +18,27 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "a table is one that Excel shows in another script",
+        "domain/tables/writer.py",
+        "    file.write(BOM)\n",
+        "",
+        f"{UNIT}/domain/tables/test_tables.py::test_what_we_write_is_read_back",
+    ),
+    Mistake(
+        "a decimal comma moves a correction into another column",
+        "domain/tables/reader.py",
+        "            if any(cell.strip() for cell in cells[width:]):\n",
+        "            if False:\n",
+        f"{UNIT}/domain/tables/test_tables.py::test_what_could_be_read_in_two_ways_is_refused",
+    ),
+    Mistake(
+        "lists with semicolons are no lists",
+        "domain/tables/reader.py",
+        'SEPARATORS = (",", ";", "\\t", "|")',
+        'SEPARATORS = (",", "\\t", "|")',
+        f"{UNIT}/domain/tables/test_tables.py",
+    ),
+    Mistake(
         "the training image is named without its templates",
         "domain/container.py",
         'SOURCES = (".py", ".jinja")',

@@ -129,7 +129,7 @@ def check_report(s3: Any, bucket: str, folder: str, verdict: Verdict) -> None:
         for key in keys
         if key not in verdict.lost
     }
-    table = text_of(s3, bucket, f"outbox/{folder}/predictions.csv")
+    table = text_of(s3, bucket, f"outbox/{folder}/predictions.csv").removeprefix("\ufeff")
     rows = {row["image"]: row for row in csv.DictReader(io.StringIO(table, newline=""))}
     lines = text_of(s3, bucket, f"outbox/{folder}/errors.jsonl").split("\n")
     errors = [json.loads(line) for line in lines if line]

@@ -245,7 +245,8 @@ class World:
         return self.read_json(f"outbox/{path}_summary.json")
 
     def table(self, path: str) -> list[dict[str, str]]:
-        return list(csv.DictReader(io.StringIO(self.file(path, "predictions.csv"), newline="")))
+        text = self.file(path, "predictions.csv").removeprefix("\ufeff")
+        return list(csv.DictReader(io.StringIO(text, newline="")))
 
     def jobs(self) -> list[JobName]:
         return [JobName.parse(name) for name in self.sagemaker.jobs]

@@ -75,7 +75,11 @@ def test_the_shift_of_scores_is_of_those_whose_label_stayed(world: World) -> Non
 
 
 def test_the_flips_are_in_a_table(world: World) -> None:
-    rows = list(csv.DictReader(io.StringIO(file(swept(world), "flips.csv"), newline="")))
+    rows = list(
+        csv.DictReader(
+            io.StringIO(file(swept(world), "flips.csv").removeprefix("\ufeff"), newline="")
+        )
+    )
     assert [(row["image"], row["before"], row["after"]) for row in rows] == [
         ("inbox/a.jpg", "cat", "dog"),
         ("inbox/trip/c.jpg", "cat", "dog"),

@@ -13,6 +13,7 @@ from batch.reports.review import Review, key_of
 from domain.class_folders import folder_of
 from domain.reply import Label
 from domain.scope import RECLASSIFICATION, Scope
+from domain.tables.reader import TableError
 from infra.review import (
     ReviewEntry,
     ReviewError,
@@ -44,7 +45,7 @@ def bucket(world: World) -> Bucket:
 
 
 def table(world: World, scope: Scope) -> list[dict[str, str]]:
-    text = world.s3.objects[key_of(scope)].body.decode()
+    text = world.s3.objects[key_of(scope)].body.decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
@@ -72,7 +73,8 @@ def test_a_list_is_bounded() -> None:
     for number in range(review.MOST_UNSURE + 100):
         labels = (Label("cat", 0.4 - number / 10_000),)
         listed.add(Predicted(f"inbox/{number}", "e", labels, "m", "t"))
-    rows = list(csv.DictReader(io.StringIO(listed.table(), newline="")))
+    text = listed.table().removeprefix("\ufeff")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert review.MOST_UNSURE <= len(rows) <= review.MOST_UNSURE + review.SAMPLE
     assert rows[0]["image"] == f"inbox/{review.MOST_UNSURE + 99}"
 
@@ -91,7 +93,7 @@ def test_only_what_was_corrected_is_taken_from_a_list(world: World, tmp_path: Pa
     filled = text.replace("0.1,low score,", "0.1,low score,wolf").replace(
         "0.3,low score,", "0.3,low score, cat "
     )
-    done = fetch(bucket(world), only_corrected(parse(filled, "list.csv")), tmp_path)
+    done = fetch(bucket(world), only_corrected(parse(filled.encode(), "list.csv")), tmp_path)
     assert (done.fetched, done.changed) == (2, 0)
     assert sorted(folder.name for folder in tmp_path.iterdir()) == ["cat", "wolf"]
 
@@ -107,14 +109,14 @@ def test_an_image_that_has_changed_since_is_left_out(world: World, tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "has no column corrected, etag, image"),
-        ("a,b\n1,2\n", "has no column"),
+        ("", "has no column image, etag, corrected; it is empty"),
+        ("a,b\n1,2\n", "has no column image, etag, corrected; it begins with 'a,b'"),
         ("image,etag,label,score,why,corrected\n/etc/passwd,e,cat,1,x,dog\n", "names no image"),
     ],
 )
 def test_a_table_that_is_no_list_is_refused(text: str, why: str) -> None:
-    with pytest.raises(ReviewError, match=why):
-        list(parse(text, "list.csv"))
+    with pytest.raises((ReviewError, TableError), match=why):
+        list(parse(text.encode(), "list.csv"))
 
 
 LABELS = ["Äpfel", "кот", "_misc", "cat", "Cat", "test", "weights", "and/or", "50%25", "x" * 300]

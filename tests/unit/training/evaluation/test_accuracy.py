@@ -49,7 +49,7 @@ def test_one_certain_mistake_is_no_infinite_loss() -> None:
 def test_predictions_are_written_a_row_an_image(tmp_path: Path) -> None:
     examples = [Example(f"{name}.png", 0, "") for name in 'a,"d']
     accuracy.write_predictions(tmp_path / "p.csv", judged(), examples, ("cat", "chien é"))
-    with (tmp_path / "p.csv").open(newline="") as file:
+    with (tmp_path / "p.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == ["a.png", ",.png", '".png', "d.png"]
     assert rows[2] == {
