@@ -17,21 +17,12 @@ Every installed file is verified against a hash in a lock file. A registry or a 
 withhold a package, but cannot replace it.
 """
 
-import sys
-
-try:
-    import signal
-except KeyboardInterrupt:
-    sys.exit(130)
-
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while the others are imported
-
 import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,13 +73,15 @@ def main(arguments: list[str]) -> int:
     command of `./sortbox` go on with that command.
     """
     laptop = arguments[:1] == ["laptop"]
-    interrupt.listen()
     try:
+        interrupt.listen()
         install(training=not laptop, tools=not laptop or arguments[1:2] == ["tools"])
+        interrupt.hold()
     except InstallError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        interrupt.end_at_once()
         print(f"\n{interrupt.sentence()}", file=sys.stderr)
         return 130
     if arguments[1:2] == ["--"]:
@@ -98,7 +91,6 @@ def main(arguments: list[str]) -> int:
 
 def _run_command(words: list[str]) -> None:
     """In place of this process. Ctrl-C waits until the command can answer it."""
-    interrupt.hold()
     python = str(SORTBOX / "bin" / "python")
     os.execv(python, [python, str(REPOSITORY / "cli"), *words])
 
