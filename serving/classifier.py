@@ -54,9 +54,6 @@ DecodeCall = Callable[[], CroppedImage]
 MAX_SMALL_BYTES = 1_000_000
 MAX_SMALL_PIXELS = 1_000_000
 MAX_PARSED_BYTES = 100_000
-SMALL_TEXT_BYTES = 2 * bounds.PNG_TEXT_BYTES
-"""Of a PNG: a profile and one text more, 5 ms at most."""
-
 SMALL_CPU_SECONDS = 0.05
 """The processor time of a file that seems to be small; beyond it, it is treated as large."""
 
@@ -233,9 +230,7 @@ def is_small(body: bytes, image_format: Format) -> bool:
     Raises UndecodableError if a file has too many parts.
     """
     max_bytes = MAX_PARSED_BYTES if image_format in PIXEL_COUNTERS else MAX_SMALL_BYTES
-    if len(body) > max_bytes or (
-        image_format == "png" and bounds.estimate_png_text_bytes(body) > SMALL_TEXT_BYTES
-    ):
+    if len(body) > max_bytes:
         return False
     with suppress(IndexError):  # the decoder says what is wrong with it
         pixels = (

@@ -23,23 +23,6 @@ MAX_SCAN_PIXELS = 600_000_000
 
 MAX_SCANS = 200
 MAX_JPEG_SEGMENTS = 10_000
-MAX_PNG_CHUNKS = 1_000
-MIN_PNG_CHUNK_BYTES = 1_024
-"""A PNG may have MAX_PNG_CHUNKS, and one more for every KiB; libpng writes one for every 8 KiB."""
-
-PNG_PACKED = (b"zTXt", b"iTXt", b"iCCP")
-PNG_TEXT_BYTES = 2**20
-"""Pillow unpacks so much of each such chunk, in 2.5 ms, and refuses a file that has more."""
-
-DEFLATE_RATIO = 1_032
-"""The most that a byte unpacks to (zlib's technical details)."""
-
-MAX_PNG_TEXT_BYTES = 64 * PNG_TEXT_BYTES
-"""Pillow's own bound on text, which it checks late, and for profiles not at all."""
-
-MAX_GIF_BLOCKS = 4_096
-"""The most blocks before the first frame; Pillow joins comments in quadratic time."""
-
 MAX_TIFF_TAGS = 4_096
 MAX_TIFF_SEGMENTS = 131_072
 """The most strips or tiles: one per row, for the tallest image in two planes."""
@@ -75,21 +58,26 @@ def check(body: bytes, form: Format, max_pixels: int) -> None:
     match form:
         case "jpeg":
             _check_jpeg(body)
-        case "png":
-            _check_png(body)
-        case "gif":
-            _check_gif(body)
         case "tiff":
             _check_tiff(body)
         case "heif":
             _check_heif(body, max_pixels)
         case "webp":
-            _check_webp(body)
-        case "bmp":
-            pass  # the cost depends on the pixels only
+            _check_webp(body, max_pixels)
+        case "bmp" | "png" | "gif":
+            pass  # the cost depends on the pixels; their modules bound the number of parts
 
 
-def _too_expensive(what: str) -> UndecodableError:
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raises UndecodableError (too_many_pixels)."""
+    if width * height > max_pixels:
+        raise UndecodableError(
+            "too_many_pixels",
+            f"The image has {width} x {height} pixels; at most {max_pixels:,} are decoded.",
+        )
+
+
+def too_expensive(what: str) -> UndecodableError:
     return UndecodableError("too_expensive", f"The file takes too much work to decode: {what}.")
 
 
@@ -101,7 +89,7 @@ def estimate_jpeg_scans(body: bytes) -> int:
 def _check_jpeg(body: bytes) -> None:
     scans, pixels = count_scans_and_pixels(body)
     if scans > MAX_SCANS or scans * pixels > MAX_SCAN_PIXELS:
-        raise _too_expensive(f"{scans} scans of {pixels:,} pixels. Save it again with fewer scans")
+        raise too_expensive(f"{scans} scans of {pixels:,} pixels. Save it again with fewer scans")
 
 
 def count_scans_and_pixels(body: bytes) -> tuple[int, int]:
@@ -122,52 +110,13 @@ def count_scans_and_pixels(body: bytes) -> tuple[int, int]:
             pixels = max(pixels, int.from_bytes(height, "big") * int.from_bytes(width, "big"))
         scans += marker == SOS
         at += int.from_bytes(body[at : at + 2], "big")
-    raise _too_expensive(f"it has more than {MAX_JPEG_SEGMENTS:,} segments")
+    raise too_expensive(f"it has more than {MAX_JPEG_SEGMENTS:,} segments")
 
 
-def _check_png(body: bytes) -> None:
-    unpacked = estimate_png_text_bytes(body)
-    if unpacked > MAX_PNG_TEXT_BYTES:
-        raise _too_expensive(f"its texts and profiles may unpack to {unpacked:,} bytes")
-
-
-def estimate_png_text_bytes(body: bytes) -> int:
-    """At least what its texts and profiles unpack to. Raises UndecodableError: too many chunks."""
-    unpacked, at, most = 0, 8, MAX_PNG_CHUNKS + len(body) // MIN_PNG_CHUNK_BYTES
-    for _ in range(most):
-        kind, length = body[at + 4 : at + 8], int.from_bytes(body[at : at + 4], "big")
-        if at >= len(body) or kind == b"IEND":
-            return unpacked
-        end = at + 8 + length
-        if kind in PNG_PACKED and (kind != b"iTXt" or _is_packed(body, at + 8, end)):
-            unpacked += min(DEFLATE_RATIO * length, PNG_TEXT_BYTES)
-        at = end + 4
-    raise _too_expensive(f"it has more than {most:,} chunks")
-
-
-def _is_packed(body: bytes, at: int, end: int) -> bool:
-    """Of an iTXt chunk: the byte behind its keyword, which ends with a zero."""
-    keyword_end = body.find(b"\0", at, end)
-    return keyword_end >= 0 and body[keyword_end + 1 : keyword_end + 2] != b"\0"
-
-
-def _check_gif(body: bytes) -> None:
-    packed = body[10] if len(body) > 10 else 0
-    at = 13 + (3 << (packed & 7) + 1 if packed & 0x80 else 0)
-    inside = False
-    for _ in range(MAX_GIF_BLOCKS):
-        if not inside:  # an extension starts with its label; its blocks end with an empty one
-            if body[at : at + 1] != b"\x21":
-                return
-            at += 2
-        inside = body[at : at + 1] not in (b"", b"\0")
-        at += 1 + (body[at] if inside else 0)
-    raise _too_expensive(f"more than {MAX_GIF_BLOCKS:,} blocks come before its first frame")
-
-
-def _check_webp(body: bytes) -> None:
-    size = webp_size(body)
-    if size is not None and size[0] * size[1] > MAX_WEBP_PIXELS:
+def _check_webp(body: bytes, max_pixels: int) -> None:
+    size = webp_size(body) or (0, 0)
+    check_size(*size, max_pixels)
+    if size[0] * size[1] > MAX_WEBP_PIXELS:
         raise UndecodableError(
             "too_expensive",
             f"A WebP of {size[0]} x {size[1]} pixels takes too much memory to decode; at most "
@@ -188,17 +137,17 @@ def _check_tiff(body: bytes) -> None:
     """Check the first directory, the only one that is decoded (TIFF 6.0, section 2; BigTIFF)."""
     tags = _read_tiff_tags(body)
     if sum(tag.bytes for tag in tags) > 2 * len(body):
-        raise _too_expensive("its tags take more bytes than it has")
+        raise too_expensive("its tags take more bytes than it has")
     values = {tag.number: tag.value for tag in tags}
     segments = max((tag.count for tag in tags if tag.number in TIFF_OFFSET_TAGS), default=1)
     if segments > MAX_TIFF_SEGMENTS:
-        raise _too_expensive(f"it has {segments:,} strips or tiles")
+        raise too_expensive(f"it has {segments:,} strips or tiles")
     scans = (
         estimate_jpeg_scans(body) if values.get(TIFF_COMPRESSION) in TIFF_JPEG_COMPRESSIONS else 0
     )
     pixels = values.get(TIFF_WIDTH, 0) * values.get(TIFF_HEIGHT, 0)
     if scans > MAX_TIFF_SEGMENT_SCANS * segments and scans * pixels > MAX_SCAN_PIXELS:
-        raise _too_expensive(f"{scans} scans of {pixels:,} pixels")
+        raise too_expensive(f"{scans} scans of {pixels:,} pixels")
 
 
 def _read_tiff_tags(body: bytes) -> list[TiffTag]:
@@ -212,7 +161,7 @@ def _read_tiff_tags(body: bytes) -> list[TiffTag]:
     first = number(word, word)
     tags = number(first, counter)
     if tags > MAX_TIFF_TAGS:
-        raise _too_expensive(f"it has {tags:,} tags")
+        raise too_expensive(f"it has {tags:,} tags")
     entries = []
     for at in range(first + counter, first + counter + tags * length, length):
         size, count = TIFF_TYPE_BYTES.get(number(at + 2, 2), 1), number(at + 4, word)
@@ -239,7 +188,7 @@ def count_heif_pixels(body: bytes) -> int:
 def _check_heif(body: bytes, max_pixels: int) -> None:
     work = count_heif_pixels(body)
     if work > MAX_HEIF_WORK_FACTOR * max_pixels:
-        raise _too_expensive(f"its tiles and layers have {work:,} pixels")
+        raise too_expensive(f"its tiles and layers have {work:,} pixels")
 
 
 class _HeifItems:
@@ -261,7 +210,7 @@ class _HeifItems:
     def work(self, item: int, depth: int = 0) -> int:
         """The pixels that are decoded for an item; a tile counts as often as it is referenced."""
         if depth > MAX_HEIF_DEPTH:
-            raise _too_expensive("its images are made of each other")
+            raise too_expensive("its images are made of each other")
         if item not in self._work_of:
             parts = self._parts.get(item)
             self._work_of[item] = (
@@ -278,7 +227,7 @@ class _HeifItems:
         while at + 8 <= end:
             self._boxes_left -= 1
             if self._boxes_left < 0:
-                raise _too_expensive(f"it has more than {MAX_HEIF_BOXES:,} boxes")
+                raise too_expensive(f"it has more than {MAX_HEIF_BOXES:,} boxes")
             size, header = self._number(at, 4), 8
             if size == 1:
                 size, header = self._number(at + 8, 8), 16
@@ -300,7 +249,7 @@ class _HeifItems:
 
     def _read_references(self, start: int, end: int) -> None:
         if end - start > MAX_HEIF_REFERENCE_BYTES:
-            raise _too_expensive("it has too many references")
+            raise too_expensive("it has too many references")
         size = 4 if self._body[start : start + 1] == b"\1" else 2
         for kind, at, stop in self._boxes(start + 4, end):
             item, count = self._number(at, size), self._number(at + size, 2)

@@ -17,7 +17,9 @@ from pillow_heif import HeifImageFile
 from serving.decoding import bounds, jpeg, orientation
 from serving.decoding.colour import to_rgb
 from serving.decoding.decoded import DecodedImage
-from serving.decoding.sniff import Format, UnsupportedFormat, sniff, webp_size
+from serving.decoding.formats import gif, jpeg_file, png, webp
+from serving.decoding.formats.raster import Raster
+from serving.decoding.sniff import Format, UnsupportedFormat, sniff
 from serving.decoding.undecodable import UndecodableError
 
 DECODER_ERRORS = (
@@ -37,10 +39,6 @@ DECODER_ERRORS = (
 """The errors that Pillow's and libheif's decoders raise for malformed files."""
 
 OPENERS: dict[Format, Callable[[BytesIO], Image.Image]] = {
-    "jpeg": partial(Image.open, formats=("JPEG",)),  # opens MPO too; naming it breaks Image.open
-    "png": partial(Image.open, formats=("PNG",)),
-    "webp": partial(Image.open, formats=("WEBP",)),
-    "gif": partial(Image.open, formats=("GIF",)),
     "bmp": partial(Image.open, formats=("BMP",)),
     "tiff": partial(Image.open, formats=("TIFF",)),
     "heif": HeifImageFile,
@@ -68,20 +66,30 @@ def decode_hardened(body: bytes, max_pixels: int, shorter_side: int) -> DecodedI
     """
     image_format = detect_format(body)
     with _translate_errors(image_format):
-        if image_format == "webp" and (size := webp_size(body)) is not None:
-            _check_pixels(size, max_pixels)
         bounds.check(body, image_format, max_pixels)
-        image = OPENERS[image_format](BytesIO(body))
-        width, height = image.size
-        _check_pixels((width, height), max_pixels)
-        if image_format == "jpeg":
-            image.draft(None, (shorter_side, shorter_side))
-        image.load()
-        turned = orientation.read(image.getexif)  # after load: PNG may have it after the pixels
-        width, height = orientation.upright_size(width, height, turned)
-        pixels = to_rgb(image)
-        del image  # up to 200 MB
-        return DecodedImage(orientation.turn(pixels, turned), width, height, image_format)
+        raster = _decode_format(body, image_format, max_pixels, shorter_side)
+        width, height = orientation.upright_size(raster.width, raster.height, raster.orientation)
+        return DecodedImage(
+            orientation.turn(raster.pixels, raster.orientation), width, height, image_format
+        )
+
+
+def _decode_format(body: bytes, image_format: Format, max_pixels: int, shorter_side: int) -> Raster:
+    """One decoder for one format. If Pillow chose it, EPS files would go to Ghostscript."""
+    match image_format:
+        case "jpeg":
+            return jpeg_file.decode(body, max_pixels, shorter_side)
+        case "png":
+            return png.decode(body, max_pixels)
+        case "gif":
+            return gif.decode(body, max_pixels)
+        case "webp":
+            return webp.decode(body)
+        case "bmp" | "tiff" | "heif":
+            image = OPENERS[image_format](BytesIO(body))
+            bounds.check_size(*image.size, max_pixels)
+            image.load()
+            return Raster(to_rgb(image), *image.size)  # both libraries turn the image
 
 
 def detect_format(body: bytes) -> Format:
@@ -95,15 +103,6 @@ def detect_format(body: bytes) -> Format:
             raise UndecodableError("unsupported_format", f"The file is {name}. {CONVERT_ADVICE}")
         case image_format:
             return image_format
-
-
-def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
-    width, height = size
-    if width * height > max_pixels:
-        raise UndecodableError(
-            "too_many_pixels",
-            f"The image has {width} x {height} pixels; at most {max_pixels:,} are decoded.",
-        )
 
 
 @contextmanager

@@ -5,14 +5,10 @@ others, and every file that libjpeg warns about, are left to `decode.decode_hard
 about errors. The pixels of the two are identical.
 """
 
-import re
 from dataclasses import dataclass
-from functools import partial
 from math import ceil
-from typing import Literal
 
 import simplejpeg
-from PIL import Image
 
 from serving.decoding import bounds, orientation
 from serving.decoding.decoded import DecodedImage
@@ -43,12 +39,6 @@ which takes as long as the usual ten scans."""
 
 MAX_SEGMENTS = 1_000
 """The most segments before the first scan; the longest colour profile has 255."""
-
-EXIF_PREFIXES = re.compile(rb"^(?:Exif\0\0){1,2}")
-"""The prefixes that Pillow removes."""
-
-MAX_EXIF_TAGS = 1_000
-"""Cameras write about 50 tags. Each may point to 64 kB, and Pillow would copy all of them."""
 
 SCALE_FACTORS = (8, 4, 2)
 """The factors that Pillow uses too. libjpeg-turbo also supports 7/8 to 3/8, without SIMD code."""
@@ -114,7 +104,7 @@ def _decode(body: bytes, header: JpegHeader, shorter_side: int) -> DecodedImage 
 def read_ordinary_header(body: bytes) -> JpegHeader | None:
     """Parse the segments before the first scan; None if anything is unusual."""
     size: tuple[int, int] | None = None
-    exif: list[bytes] = []
+    exif = b""
     is_progressive = False
     at, left = 2, MAX_SEGMENTS
     while body[at : at + 1] == b"\xff" and at + 4 <= len(body):
@@ -130,14 +120,13 @@ def read_ordinary_header(body: bytes) -> JpegHeader | None:
                 return None
             size, is_progressive = _read_size(marker, content), marker == SOF_PROGRESSIVE
         elif marker == APP1 and content.startswith(b"Exif\0\0"):
-            exif.append(content)
+            exif = exif or content
         at += 2 + length
     else:
         return None
-    if size is None or len(exif) > 1 or any(_has_many_tags(content) for content in exif):
+    if size is None:
         return None
-    turned = orientation.read(partial(_load_exif, exif[0])) if exif else orientation.UPRIGHT
-    return JpegHeader(*size, is_progressive, turned)
+    return JpegHeader(*size, is_progressive, orientation.read(exif))
 
 
 def _is_unusual(marker: int, content: bytes) -> bool:
@@ -147,13 +136,6 @@ def _is_unusual(marker: int, content: bytes) -> bool:
     return marker == APP1 and not content.startswith(b"Exif") and b"Orientation" in content
 
 
-def _has_many_tags(exif: bytes) -> bool:
-    tiff = EXIF_PREFIXES.sub(b"", exif)
-    order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
-    at = int.from_bytes(tiff[4:8], order)
-    return int.from_bytes(tiff[at : at + 2], order) > MAX_EXIF_TAGS
-
-
 def _read_size(marker: int, content: bytes) -> tuple[int, int] | None:
     height, width = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
     if content[:1] != b"\x08" or content[5:6] not in (b"\1", b"\3") or not width * height:
@@ -161,9 +143,3 @@ def _read_size(marker: int, content: bytes) -> tuple[int, int] | None:
     if marker == SOF_PROGRESSIVE and width * height > MAX_PROGRESSIVE_PIXELS:
         return None
     return width, height
-
-
-def _load_exif(content: bytes) -> Image.Exif:
-    exif = Image.Exif()
-    exif.load(content)
-    return exif

@@ -291,11 +291,11 @@ OF_THE_PRODUCT = (
         f"{UNIT}/serving/decoding/test_decoder_pool.py",
     ),
     Mistake(
-        "what a PNG's profiles unpack to is not counted",
-        "serving/decoding/bounds.py",
-        'PNG_PACKED = (b"zTXt", b"iTXt", b"iCCP")\n',
-        'PNG_PACKED = (b"zTXt", b"iTXt")\n',
-        f"{UNIT}/serving/decoding/test_bounds.py",
+        "a transparent colour of 16 bits is compared by its upper half",
+        "serving/decoding/formats/png.py",
+        "transparent & lower",
+        "transparent",
+        f"{UNIT}/serving/decoding/variants/test_variants.py",
     ),
     Mistake(
         "a photo on its side keeps its width",

@@ -1,6 +1,7 @@
 """One module knows EXIF orientations, and one package chooses decoders."""
 
 import ast
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +26,51 @@ def test_pixels_are_turned_as_pillow_turns_them(number: int) -> None:
     assert orientation.upright_size(3, 2, number) == (width, height)
 
 
-@pytest.mark.parametrize("value", ["six", b"\6", (6, 6), None])
-def test_a_malformed_orientation_is_upright(value: object) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = value
-    assert orientation.read(lambda: exif) == orientation.UPRIGHT
+def exif_of(*tags: tuple[int, int, int], order: str = "<", prefix: bytes = b"Exif\0\0") -> bytes:
+    """Tags of a number, a type and a value."""
+    entries = b"".join(
+        struct.pack(order + "HHI", number, kind, 1)
+        + struct.pack(order + {3: "H"}.get(kind, "I"), value).ljust(4, b"\0")
+        for number, kind, value in tags
+    )
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(tags))
+    return prefix + head + entries + bytes(4)
 
 
-def test_metadata_that_cannot_be_read_is_upright() -> None:
-    def fail() -> Image.Exif:
-        raise SyntaxError("not a TIFF")
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [3, 4], ids=["SHORT", "LONG"])
+@pytest.mark.parametrize("prefix", [b"", b"Exif\0\0", b"Exif\0\0" * 2], ids=["none", "one", "two"])
+def test_the_orientation_is_read_as_pillow_reads_it(order: str, kind: int, prefix: bytes) -> None:
+    exif = exif_of((0x010F, 4, 99), (0x0112, kind, 6), order=order, prefix=prefix)
+    expected = Image.Exif()
+    expected.load(exif)
+    assert orientation.read(exif) == 6 == expected[0x0112]
 
-    assert orientation.read(fail) == orientation.UPRIGHT
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        pytest.param(b"", id="none"),
+        pytest.param(b"not a TIFF", id="no TIFF"),
+        pytest.param(b"II*\0", id="cut in its head"),
+        pytest.param(b"II*\0\xff\xff\0\0", id="directory beyond the end"),
+        pytest.param(exif_of((0x0112, 3, 6))[:-9], id="cut in a tag"),
+        pytest.param(exif_of((0x0112, 2, 6)), id="text"),
+        pytest.param(exif_of((0x010F, 3, 6)), id="another tag"),
+        pytest.param(exif_of(*[(0x010F, 3, 1)] * 1_500, (0x0112, 3, 6)), id="behind 1,500 tags"),
+    ],
+)
+def test_malformed_or_absent_metadata_is_upright(exif: bytes) -> None:
+    assert orientation.read(exif) == orientation.UPRIGHT
+
+
+def test_xmp_counts_where_exif_has_no_orientation() -> None:
+    xmp = b'<rdf:Description tiff:Orientation="8"/>'
+    assert orientation.read(b"", xmp) == 8
+    assert orientation.read(exif_of((0x010F, 3, 6)), xmp) == 8
+    assert orientation.read(exif_of((0x0112, 3, 6)), xmp) == 6
+    assert orientation.read(b"", b"<tiff:Orientation>3</tiff:Orientation>") == 3
+    assert orientation.read(b"", b'tiff:Orientation="77"') == orientation.UPRIGHT
 
 
 def opens_images(tree: ast.AST) -> bool:
@@ -63,4 +97,4 @@ def test_only_the_decoding_package_opens_images() -> None:
         for path in (PRODUCT / package).rglob("*.py")
         if opens_images(ast.parse(path.read_text()))
     }
-    assert openers == {"serving/decoding"}
+    assert openers == {"serving/decoding", "serving/decoding/formats"}

@@ -1,0 +1,143 @@
+"""JPEGs that are not ordinary: Pillow decodes them, without metadata, or they are refused by name.
+
+`serving.decoding.jpeg` is the fast path for ordinary ones; the pixels of the two are identical.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from serving.decoding import bounds, orientation
+from serving.decoding.colour import to_rgb
+from serving.decoding.formats.pieces import open_pieces
+from serving.decoding.formats.raster import Raster
+from serving.decoding.undecodable import unsupported
+
+SOS, EOI = 0xDA, 0xD9
+METADATA = frozenset((*range(0xE0, 0xF0), 0xFE))
+"""Application segments and comments."""
+
+FRAMES = (0xC0, 0xC1, 0xC2)
+FRAME_BYTES = 6
+SUPPORTED_BITS = 8
+UNSUPPORTED_FRAMES = {
+    0xC3: "A lossless JPEG",
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "A hierarchical JPEG"),
+    **dict.fromkeys((0xC9, 0xCA, 0xCB), "A JPEG with arithmetic coding"),
+    0xF7: "A JPEG-LS image",
+}
+
+JFIF_BYTES, ADOBE_BYTES = 14, 12
+PROFILE_PREFIX, XMP_PREFIX = b"ICC_PROFILE\0", b"http://ns.adobe.com/xap/1.0/\0"
+PROFILE_HEAD_BYTES = 14
+
+
+@dataclass(slots=True)
+class _JpegHead:
+    """The segments before the first scan."""
+
+    pieces: list[memoryview] = field(default_factory=list)
+    """Those that decide pixels, and the rest of the file."""
+    width: int = 0
+    height: int = 0
+    components: int = 0
+    is_adobe: bool = False
+    exif: bytes = b""
+    xmp: bytes = b""
+    profile_parts: list[bytes] = field(default_factory=list)
+
+    @property
+    def profile(self) -> bytes:
+        """Parts are numbered from one; empty if some are missing."""
+        parts = sorted(self.profile_parts)
+        numbers = [(part[12], part[13]) for part in parts]
+        if numbers != [(number + 1, len(parts)) for number in range(len(parts))]:
+            return b""
+        return b"".join(part[PROFILE_HEAD_BYTES:] for part in parts)
+
+
+def decode(body: bytes, max_pixels: int, shorter_side: int) -> Raster:
+    """Raises UndecodableError, or an error of the decoder."""
+    head = _read_head(body)
+    bounds.check_size(head.width, head.height, max_pixels)
+    image = Image.open(open_pieces(head.pieces), formats=("JPEG",))
+    if head.components == 4 and not head.is_adobe:  # Pillow inverts all, as Adobe's are stored
+        image.tile = [tile._replace(args=("CMYK", "")) for tile in image.tile]
+    image.draft(None, (shorter_side, shorter_side))
+    image.load()
+    turned = orientation.read(head.exif, head.xmp)
+    return Raster(to_rgb(image), head.width, head.height, turned, head.profile)
+
+
+def _read_head(body: bytes) -> _JpegHead:
+    """Raises UndecodableError for what is not supported."""
+    view, head = memoryview(body), _JpegHead()
+    head.pieces.append(view[:2])
+    for marker, begin, end in _walk(body):
+        content = body[begin + 4 : end]
+        if marker in UNSUPPORTED_FRAMES:
+            raise unsupported(UNSUPPORTED_FRAMES[marker])
+        if marker in (SOS, EOI):
+            if marker == EOI or not head.width:
+                break
+            head.pieces.append(view[begin:])
+            return head
+        if marker in FRAMES:
+            _read_frame(head, content)
+        if marker not in METADATA or _decides_colours(head, marker, content):
+            head.pieces.append(view[begin:end])
+    raise ValueError("it has no image")
+
+
+def _walk(body: bytes) -> Iterator[tuple[int, int, int]]:
+    """The segments as libjpeg finds them: the marker, and where the segment begins and ends.
+
+    Raises EOFError if the file ends in one, UndecodableError for too many.
+    """
+    at = 2
+    for _ in range(bounds.MAX_JPEG_SEGMENTS):
+        match = bounds.JPEG_MARKER.search(body, at)
+        if match is None:
+            raise EOFError
+        marker, at = match[1][0], match.end()
+        if marker in bounds.STANDALONE_MARKERS:
+            continue
+        begin, at = at - 2, at + max(2, int.from_bytes(body[at : at + 2], "big"))
+        if at > len(body) and marker not in (SOS, EOI):
+            raise EOFError
+        yield marker, begin, at
+    raise bounds.too_expensive("it has too many segments")
+
+
+def _read_frame(head: _JpegHead, frame: bytes) -> None:
+    if head.width or len(frame) < FRAME_BYTES or len(frame) < FRAME_BYTES + 3 * frame[5]:
+        raise ValueError("its frame is malformed")
+    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+    if frame[0] != SUPPORTED_BITS:
+        raise unsupported(f"A {frame[0]}-bit JPEG")
+    if height == 0:
+        raise unsupported("A JPEG that states its height behind its pixels")
+    if frame[5] not in (1, 3, 4):
+        raise unsupported(f"A JPEG of {frame[5]} components")
+    factors = [divmod(frame[at], 16) for at in range(7, 6 + 3 * frame[5], 3)]
+    if any(max(axis) % max(factor, 1) for axis in zip(*factors, strict=True) for factor in axis):
+        raise unsupported("A JPEG whose colours have such a resolution")
+    head.width, head.height, head.components = width, height, frame[5]
+
+
+def _decides_colours(head: _JpegHead, marker: int, content: bytes) -> bool:
+    """Whether libjpeg chooses the colours by a segment of metadata. Keeps what else is useful."""
+    match marker:
+        case 0xE0:
+            return content.startswith(b"JFIF\0") and len(content) >= JFIF_BYTES
+        case 0xE1 if content.startswith(b"Exif\0\0") and not head.exif:
+            head.exif = content
+        case 0xE1 if content.startswith(XMP_PREFIX):
+            head.xmp = content
+        case 0xE2 if content.startswith(PROFILE_PREFIX) and len(content) > PROFILE_HEAD_BYTES:
+            head.profile_parts.append(content)
+        case 0xEE if content.startswith(b"Adobe") and len(content) >= ADOBE_BYTES:
+            head.is_adobe = True
+            return True
+    return False
