@@ -481,7 +481,8 @@ def result() -> str:
     )
     return f"""# The result
 
-The answer to `inbox/X` is `outbox/X.json`, one JSON document. Its schema is
+The answer to `inbox/X` is `outbox/X.json`, one line of JSON
+([for SQL](../how-to/query.md)). Its schema is
 [result.schema.json](../result.schema.json), version {schema["properties"]["schema"]["const"]}:
 fields may be added, and are never changed or removed.
 

@@ -178,7 +178,7 @@ def to_json(result: Result) -> str:
         document["model_ms"] = result.model_ms
     if result.previous is not None:
         document["previous"] = _previous_to_json(result.previous)
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(document, ensure_ascii=False) + "\n"
 
 
 def from_json(text: str | bytes) -> Result:

@@ -18,6 +18,13 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "a result is laid out over several lines",
+        "domain/result.py",
+        '    return json.dumps(document, ensure_ascii=False) + "\\n"\n',
+        '    return json.dumps(document, ensure_ascii=False, indent=1) + "\\n"\n',
+        f"{UNIT}/domain/test_result_lines.py",
+    ),
+    Mistake(
         "a table is one that Excel shows in another script",
         "domain/tables/writer.py",
         "    file.write(BOM)\n",
