@@ -8,9 +8,8 @@ that passes may still be slow; `serving.decoding.decoder_pool` limits its proces
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
+from serving.decoding.formats.tiff.directory import Directory, select_directory
 from serving.decoding.sniff import Format, webp_size
 from serving.decoding.undecodable import UndecodableError
 
@@ -23,11 +22,9 @@ MAX_SCAN_PIXELS = 600_000_000
 
 MAX_SCANS = 200
 MAX_JPEG_SEGMENTS = 10_000
-MAX_TIFF_TAGS = 4_096
 MAX_TIFF_SEGMENTS = 131_072
 """The most strips or tiles: one per row, for the tallest image in two planes."""
 
-TIFF_WIDTH, TIFF_HEIGHT, TIFF_COMPRESSION = 256, 257, 259
 TIFF_OFFSET_TAGS = (273, 324)
 TIFF_JPEG_COMPRESSIONS = (6, 7)
 MAX_TIFF_SEGMENT_SCANS = 4
@@ -49,8 +46,6 @@ JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)
 
 JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 STANDALONE_MARKERS = frozenset((0x01, 0xD8))
-TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
-TIFF_TYPE_BYTES |= {13: 4, 16: 8, 17: 8, 18: 8}
 
 
 def check(body: bytes, form: Format, max_pixels: int) -> None:
@@ -124,56 +119,28 @@ def _check_webp(body: bytes, max_pixels: int) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class TiffTag:
-    number: int
-    bytes: int
-    count: int
-    value: int
-    """The value if it fits into the tag; an offset otherwise."""
-
-
 def _check_tiff(body: bytes) -> None:
-    """Check the first directory, the only one that is decoded (TIFF 6.0, section 2; BigTIFF)."""
-    tags = _read_tiff_tags(body)
-    if sum(tag.bytes for tag in tags) > 2 * len(body):
+    """Check the only directory that is decoded (TIFF 6.0, section 2; BigTIFF)."""
+    directory = select_directory(body)
+    if sum(tag.bytes for tag in directory.tags.values()) > 2 * len(body):
         raise too_expensive("its tags take more bytes than it has")
-    values = {tag.number: tag.value for tag in tags}
-    segments = max((tag.count for tag in tags if tag.number in TIFF_OFFSET_TAGS), default=1)
+    counts = (directory.tags[tag].count for tag in TIFF_OFFSET_TAGS if tag in directory.tags)
+    segments = max(counts, default=1)
     if segments > MAX_TIFF_SEGMENTS:
         raise too_expensive(f"it has {segments:,} strips or tiles")
-    scans = (
-        estimate_jpeg_scans(body) if values.get(TIFF_COMPRESSION) in TIFF_JPEG_COMPRESSIONS else 0
-    )
-    pixels = values.get(TIFF_WIDTH, 0) * values.get(TIFF_HEIGHT, 0)
+    is_jpeg = directory.integer(259, 1) in TIFF_JPEG_COMPRESSIONS
+    scans, pixels = estimate_jpeg_scans(body) if is_jpeg else 0, _count_pixels(directory)
     if scans > MAX_TIFF_SEGMENT_SCANS * segments and scans * pixels > MAX_SCAN_PIXELS:
         raise too_expensive(f"{scans} scans of {pixels:,} pixels")
 
 
-def _read_tiff_tags(body: bytes) -> list[TiffTag]:
-    endian: Literal["little", "big"] = "little" if body[:2] == b"II" else "big"
-    big = 0x2B in body[2:4]
-    word, counter, length = (8, 8, 20) if big else (4, 2, 12)
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(body[at : at + size], endian)
-
-    first = number(word, word)
-    tags = number(first, counter)
-    if tags > MAX_TIFF_TAGS:
-        raise too_expensive(f"it has {tags:,} tags")
-    entries = []
-    for at in range(first + counter, first + counter + tags * length, length):
-        size, count = TIFF_TYPE_BYTES.get(number(at + 2, 2), 1), number(at + 4, word)
-        value = number(at + 4 + word, size if count == 1 else word)
-        entries.append(TiffTag(number(at, 2), size * count, count, value))
-    return entries
+def _count_pixels(directory: Directory) -> int:
+    return directory.integer(256, 0) * directory.integer(257, 0)
 
 
 def count_tiff_pixels(body: bytes) -> int:
-    """Width x height in the first directory. Raises UndecodableError for too many tags."""
-    values = {tag.number: tag.value for tag in _read_tiff_tags(body)}
-    return values.get(TIFF_WIDTH, 0) * values.get(TIFF_HEIGHT, 0)
+    """Width x height of the image that is decoded. Raises UndecodableError for a bad directory."""
+    return _count_pixels(select_directory(body))
 
 
 def count_heif_pixels(body: bytes) -> int:

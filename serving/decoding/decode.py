@@ -19,6 +19,7 @@ from serving.decoding.colour import to_rgb
 from serving.decoding.decoded import DecodedImage
 from serving.decoding.formats import gif, jpeg_file, png, webp
 from serving.decoding.formats.raster import Raster
+from serving.decoding.formats.tiff import reader as tiff
 from serving.decoding.sniff import Format, UnsupportedFormat, sniff
 from serving.decoding.undecodable import UndecodableError
 
@@ -40,7 +41,6 @@ DECODER_ERRORS = (
 
 OPENERS: dict[Format, Callable[[BytesIO], Image.Image]] = {
     "bmp": partial(Image.open, formats=("BMP",)),
-    "tiff": partial(Image.open, formats=("TIFF",)),
     "heif": HeifImageFile,
 }
 """The decoder of each format. If Pillow chose it, an EPS file would be passed to Ghostscript."""
@@ -85,7 +85,9 @@ def _decode_format(body: bytes, image_format: Format, max_pixels: int, shorter_s
             return gif.decode(body, max_pixels)
         case "webp":
             return webp.decode(body)
-        case "bmp" | "tiff" | "heif":
+        case "tiff":
+            return tiff.decode(body, max_pixels)
+        case "bmp" | "heif":
             image = OPENERS[image_format](BytesIO(body))
             bounds.check_size(*image.size, max_pixels)
             image.load()

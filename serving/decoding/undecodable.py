@@ -32,3 +32,13 @@ def unsupported(variant: str) -> UndecodableError:
     return UndecodableError(
         "unsupported_format", f"{variant} is not supported. Save it as PNG or JPEG and send that."
     )
+
+
+def corrupt(image_format: str, reason: str) -> UndecodableError:
+    """The rejection of a file that contradicts itself."""
+    return UndecodableError("corrupt", f"The {image_format} file is damaged: {reason}.")
+
+
+def truncated(image_format: str) -> UndecodableError:
+    """The rejection of a file whose end is missing."""
+    return UndecodableError("truncated", f"The {image_format} file ends before its image does.")

@@ -99,8 +99,6 @@ def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
         ((0.0, 0.5, 1.0), (0, 128, 255)),
         ((0, 128, 255), (0, 128, 255)),
         ((0, 25_700, 65_535), (0, 100, 255)),
-        ((-4, 0, 4), (0, 128, 255)),
-        ((-7, -7, -7), (0, 0, 0)),
         ((np.nan, np.inf, 1), (0, 0, 255)),
     ],
 )
@@ -109,6 +107,14 @@ def test_floats_are_taken_by_the_range_they_fill(
 ) -> None:
     image = Image.fromarray(np.array([values], np.float32))
     assert tuple(np.asarray(decoded(encoded(image, "TIFF")).image)[0, :, 0]) == expected
+
+
+@pytest.mark.parametrize("values", [(-4, 0, 4), (-7, -7, -7), (0.5, 100.5, 200.5)])
+def test_floats_of_no_usual_range_are_refused(values: tuple[float, ...]) -> None:
+    image = Image.fromarray(np.array([values], np.float32))
+    with pytest.raises(UndecodableError, match="floating-point numbers from") as refusal:
+        decoded(encoded(image, "TIFF"))
+    assert refusal.value.code == "unsupported_format"
 
 
 def test_cmyk_becomes_rgb() -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.unit.serving.decoding.variants import bmp, png
+from tests.unit.serving.decoding.variants import bmp, png, tiff
 from tests.unit.serving.decoding.variants.variant import Variant, compare
 
-VARIANTS: tuple[Variant, ...] = (*bmp.VARIANTS, *png.VARIANTS)
+VARIANTS: tuple[Variant, ...] = (*bmp.VARIANTS, *png.VARIANTS, *tiff.VARIANTS)
 
 # Decoders warn about odd files, and the server ignores that: the answer is what counts.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")

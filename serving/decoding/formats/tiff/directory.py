@@ -1,0 +1,133 @@
+"""The directories of a TIFF or BigTIFF: tags and their values, with nothing decoded.
+
+A directory costs one dictionary entry per tag, at most MAX_TAGS; values are viewed in the body.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.decoding.undecodable import UndecodableError, corrupt, truncated, unsupported
+
+MAX_TAGS = 4_096
+MAX_DIRECTORIES = 16
+"""The most directories that are searched for the image at its full size."""
+
+REDUCED_OR_MASK = 1 | 4
+"""Bits of NewSubfileType."""
+
+OLD_REDUCED = 2
+"""SubfileType of TIFF 5.0."""
+
+RATIONALS = (5, 10)
+TYPES = {
+    1: "u1", 2: "u1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 10: "i4",
+    11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8",
+}  # fmt: skip
+"""NumPy's name of each type of a tag; a rational is two numbers."""
+
+TYPE_BYTES = {
+    kind: np.dtype(name).itemsize * (2 if kind in RATIONALS else 1) for kind, name in TYPES.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    type: int
+    count: int
+    at: int
+    """Where its values begin: in the tag itself if they fit."""
+
+    @property
+    def bytes(self) -> int:
+        return TYPE_BYTES.get(self.type, 1) * self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    body: bytes
+    order: Literal["<", ">"]
+    tags: dict[int, Tag]
+
+    def numbers(self, number: int) -> NDArray[np.generic]:
+        """The values of a tag, rationals as quotients; none if the tag is absent.
+
+        Raises UndecodableError if the tag points beyond the file.
+        """
+        tag = self.tags.get(number)
+        if tag is None or tag.count == 0:
+            return np.empty(0, np.int64)
+        if tag.type not in TYPES:
+            raise corrupt("tiff", f"its tag {number} has no type")
+        if tag.at + tag.bytes > len(self.body):
+            raise truncated("tiff")
+        parts = 2 if tag.type in RATIONALS else 1
+        values = np.frombuffer(self.body, self.order + TYPES[tag.type], tag.count * parts, tag.at)
+        if tag.type not in RATIONALS:
+            return values
+        numerators, denominators = values.reshape(-1, 2).T.astype(np.float64)
+        return np.asarray(numerators / np.where(denominators == 0, np.inf, denominators))
+
+    def integers(self, number: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """The values of a tag that has few; `default` if there are none."""
+        values = self.numbers(number)[:MAX_TAGS]
+        return tuple(int(value) for value in values.tolist()) or default
+
+    def integer(self, number: int, default: int) -> int:
+        """The first value of a tag."""
+        return self.integers(number, (default,))[0]
+
+    def content(self, number: int, max_bytes: int) -> bytes:
+        """The bytes of a tag; none if it is absent, too long, or points beyond the file."""
+        tag = self.tags.get(number)
+        if tag is None or tag.bytes > max_bytes or tag.at + tag.bytes > len(self.body):
+            return b""
+        return self.body[tag.at : tag.at + tag.bytes]
+
+
+def read_directories(body: bytes) -> Iterator[Directory]:
+    """The directories in their order, the first of them always.
+
+    Raises UndecodableError for a directory that is not there, or has too many tags.
+    """
+    order: Literal["<", ">"] = "<" if body[:2] == b"II" else ">"
+    endian: Literal["little", "big"] = "little" if order == "<" else "big"
+    word, counter, length = (8, 8, 20) if 0x2B in body[2:4] else (4, 2, 12)
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(body[at : at + size], endian)
+
+    at, seen = number(word, word), set[int]()
+    for _ in range(MAX_DIRECTORIES):
+        count = number(at, counter)
+        if count > MAX_TAGS:
+            raise UndecodableError(
+                "too_expensive", f"The file takes too much work to decode: it has {count:,} tags."
+            )
+        first, tags = at + counter, dict[int, Tag]()
+        if at == 0 or count == 0 or first + count * length > len(body):
+            raise corrupt("tiff", "it has no directory of tags")
+        for entry in range(first, first + count * length, length):
+            kind, values = number(entry + 2, 2), number(entry + 4, word)
+            is_inside = TYPE_BYTES.get(kind, 1) * values <= word
+            place = entry + 4 + word
+            tags.setdefault(
+                number(entry, 2), Tag(kind, values, place if is_inside else number(place, word))
+            )
+        yield Directory(body, order, tags)
+        seen.add(at)
+        at = number(first + count * length, word)
+        if at == 0 or at in seen:
+            return
+
+
+def select_directory(body: bytes) -> Directory:
+    """The first image at its full size. Raises UndecodableError if there is none."""
+    for directory in read_directories(body):
+        is_reduced = directory.integer(254, 0) & REDUCED_OR_MASK
+        if not is_reduced and directory.integer(255, 0) != OLD_REDUCED:
+            return directory
+    raise unsupported("A TIFF that shows nothing but a thumbnail or a mask")

@@ -1,0 +1,85 @@
+"""Decode a TIFF: its first image that is no thumbnail, block by block."""
+
+from collections.abc import Iterator
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.decoding import bounds
+from serving.decoding.formats.raster import Raster
+from serving.decoding.formats.tiff.directory import select_directory
+from serving.decoding.formats.tiff.layout import (
+    CCITT,
+    FLOAT,
+    JPEG,
+    Layout,
+    Photometric,
+    read_layout,
+)
+from serving.decoding.formats.tiff.photometric import blend, read_palette, to_rgb
+from serving.decoding.formats.tiff.samples import Values, read_values, to_levels
+from serving.decoding.formats.tiff.unpack import count_rows, split_into_batches, unpack
+from serving.decoding.formats.tiff.white import find_white
+from serving.decoding.orientation import UPRIGHT
+
+BLOCK_PIXELS = 250_000
+"""So many pixels are converted at once; a few arrays of them fit into memory, if not the cache."""
+
+MAX_PROFILE_BYTES = 16 * 2**20
+
+
+def decode(body: bytes, max_pixels: int) -> Raster:
+    """Raises UndecodableError if the variant is not supported, or the file is damaged."""
+    directory = select_directory(body)
+    layout = read_layout(directory)
+    bounds.check_size(layout.width, layout.height, max_pixels)
+    samples, white, palette = layout.samples, None, None
+    if samples.photometric == Photometric.PALETTE:
+        palette = read_palette(directory, samples.bits)
+    elif samples.format == FLOAT or samples.bits == 32:
+        white = find_white((values for _, _, values in _read_blocks(layout)), samples)
+    bits = 8 if layout.compression in (JPEG, *CCITT) else samples.bits
+    pixels = np.empty((layout.height, layout.width, 3), np.uint8)
+    for batch, start, values in _read_blocks(layout):
+        if palette is None:
+            levels = to_levels(values, bits, white)
+            colours = to_rgb(levels, layout)
+        else:
+            colours = palette[values[:, :, 0]]
+            levels = to_levels(values, bits, None) if samples.alpha != "none" else colours
+        _place(pixels, layout, batch, start, blend(colours, levels, samples))
+    profile = directory.content(34675, MAX_PROFILE_BYTES)
+    turned = directory.integer(274, UPRIGHT)
+    return Raster(pixels, layout.width, layout.height, turned, profile)
+
+
+def _read_blocks(layout: Layout) -> Iterator[tuple[range, int, Values]]:
+    """Values of rows of some tiles, which lie one below the other: tiles, first row, values."""
+    down = layout.subsampling[1]
+    step = max(1, BLOCK_PIXELS // layout.tile_width // down) * down
+    for batch in split_into_batches(layout):
+        planes = [unpack(layout, batch, plane) for plane in range(layout.planes)]
+        total = count_rows(layout, batch)
+        for start in range(0, total, step):
+            stop = min(start + step, total)
+            blocks = []
+            for read in planes:
+                rows = read(start // down, ceil(stop / down))
+                values = rows if rows.ndim == 3 else read_values(rows, layout)
+                blocks.append(values[: stop - start])
+            yield batch, start, blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=2)
+
+
+def _place(
+    pixels: NDArray[np.uint8], layout: Layout, batch: range, start: int, block: NDArray[np.uint8]
+) -> None:
+    """Copy the rows of each tile to their place, without its padding."""
+    tile_height, stop = layout.tile_height, start + len(block)
+    for index in range(start // tile_height, ceil(stop / tile_height)):
+        row, column = divmod(batch[index], layout.across)
+        first, last = max(start, index * tile_height), min(stop, (index + 1) * tile_height)
+        top, left = row * tile_height + first - index * tile_height, column * layout.tile_width
+        target = pixels[top : top + last - first, left : left + layout.tile_width]
+        height, width, _ = target.shape
+        target[:] = block[first - start : first - start + height, :width]
