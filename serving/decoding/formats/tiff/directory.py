@@ -100,7 +100,7 @@ def read_directories(body: bytes) -> Iterator[Directory]:
     def number(at: int, size: int) -> int:
         return int.from_bytes(body[at : at + size], endian)
 
-    at, seen = number(word, word), set[int]()
+    at, places = number(word, word), set[int]()
     for _ in range(MAX_DIRECTORIES):
         count = number(at, counter)
         if count > MAX_TAGS:
@@ -118,9 +118,9 @@ def read_directories(body: bytes) -> Iterator[Directory]:
                 number(entry, 2), Tag(kind, values, place if is_inside else number(place, word))
             )
         yield Directory(body, order, tags)
-        seen.add(at)
+        places.add(at)
         at = number(first + count * length, word)
-        if at == 0 or at in seen:
+        if at == 0 or at in places:
             return
 
 
