@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.errors import REFUSED
+from cli.errors import REFUSED, fail
 from cli.output import say
 from cli.parameters import REPOSITORY, Choice, Command
 from infra.local import accounts
 from infra.local.accounts import Account
 
 if TYPE_CHECKING:
+    from domain.model import ActiveModel
     from infra.local.cloud import LocalCloud
 
 ARCHIVE = REPOSITORY / "build" / "imagenet.tar.gz"
@@ -33,14 +34,23 @@ def demo() -> None:
     """Classify photographs on this machine; no account is needed.
 
     Starts the local cloud where it is not up, drops photographs in its inbox, and shows the
-    answers.
+    answers. A model that you have promoted stays active, and answers them.
     """
     from rich.console import Console
 
     from infra.local import demo as photographs
+    from infra.models.activate import read_card
 
-    cloud = _up(keep=False)
-    sys.exit(REFUSED if photographs.demo(cloud.client("s3"), cloud.bucket, Console()) else 0)
+    cloud, active = _up()
+    if active is None:
+        fail("The demo needs a model: `./sortbox down`, then `./sortbox up --account established`.")
+    own = (
+        None
+        if active.id.name == read_card(ARCHIVE).name
+        else f"{active.id.name}:{active.id.version}"
+    )
+    code = photographs.demo(cloud.client("s3"), cloud.bucket, own, Console())
+    sys.exit(REFUSED if code else 0)
 
 
 @click.command(cls=Command)
@@ -56,7 +66,7 @@ def up(account: str | None) -> None:
     A model that is active already stays active. In a `fresh` account none is brought up: it has
     no machines.
     """
-    cloud = _up(keep=True, kind=account)
+    cloud, _ = _up(account)
     say(
         f"""The local cloud is up.
   AWS        {cloud.ports.aws_url}
@@ -81,8 +91,10 @@ def down() -> None:
     cloud.down(Place.named(os.environ), say)
 
 
-def _up(keep: bool, kind: str | None = None) -> "LocalCloud":
-    """The local cloud, up and with an active model; `keep`: whichever is active already."""
+def _up(kind: str | None = None) -> "tuple[LocalCloud, ActiveModel | None]":
+    """The local cloud, up, and its active model: whichever is active already, else the bundled one.
+    None in an account that has no machines for one.
+    """
     from cli.stages import connect
     from infra import interrupt
     from infra.local import cloud, container_image
@@ -100,10 +112,10 @@ def _up(keep: bool, kind: str | None = None) -> "LocalCloud":
     quota = f"{STAGE.endpoint_instance_type} for endpoint usage"
     if Account.named(running.kind).quota(quota) == 0:
         say(f"no model is active: of this {running.kind} account the quota {quota!r} is 0")
-        return running
-    active = activate_archive(STAGE, archive, container_image.uri(), keep)
+        return running, None
+    active = activate_archive(STAGE, archive, container_image.uri(), keep=True)
     say(f"active: {active.id}\nendpoint: {active.endpoint}")
-    return running
+    return running, active
 
 
 def pack_bundled_model() -> Path:

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from domain.errors import SortboxError
 from infra.local import account, accounts, container_image, supervisor
+from infra.local.access.keys import Keys
 from infra.local.account import REGION, STAGE, AccessKey, environment
 from infra.local.container_image import ImageCommand
 from infra.local.place import REPOSITORY, VARIABLE, Place, Ports, choose_ports, write_private
@@ -26,6 +27,10 @@ from infra.local.processes import MARK
 from infra.stacks import bundle
 
 Say = Callable[[str], None]
+
+SAVE = "/_sortbox/save"
+"""The request that makes the emulator save its state: infra/local/persistence/emulator_state.py,
+which only ministack's environment can import."""
 
 STOP_SECONDS = supervisor.DRAIN_SECONDS + supervisor.SAVE_SECONDS + 5
 ORPHAN_SECONDS = 15
@@ -257,7 +262,9 @@ def _deploy(place: Place, ports: Ports) -> None:
     quickly = environment(place, ports, os.environ) | {"SLS_AWS_MONITORING_FREQUENCY": "200"}
     status = subprocess.run(command, cwd=REPOSITORY, env=quickly, check=False).returncode
     if status != 0:
-        raise CloudError(f"the local cloud runs, but deploying into it ended with {status}")
+        raise CloudError(f"deploying into the local cloud ended with {status}, so it is stopped")
+    # Before the file that says so: what is written there is never older than what is deployed.
+    Keys(key.access_key_id, key.secret_access_key, ports.aws_url, REGION).ask(SAVE, b"")
     write_private(place.deployed, now)
 
 

@@ -21,6 +21,7 @@ from urllib.request import urlopen
 from infra.local import processes
 from infra.local.account import REGION, AccessKey, environment
 from infra.local.accounts import Account
+from infra.local.persistence import torn_writes
 from infra.local.place import EMULATOR_PYTHON, REPOSITORY, VARIABLE, Place, Ports
 from infra.local.processes import Child
 
@@ -79,6 +80,7 @@ def hold(place: Place, over: Event, account: Account, enforce_roles: bool) -> No
 
 
 def emulator(place: Place, ports: Ports, account: Account, enforce_roles: bool) -> Child:
+    torn_writes.undo(place.folder("s3"))
     key = AccessKey.of(place)
     settings = {
         VARIABLE: str(place.root),

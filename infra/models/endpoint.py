@@ -121,11 +121,11 @@ def _config(stage: Stage, name: str) -> "CreateEndpointConfigInputTypeDef":
 
 
 def _settled(sagemaker: "SageMakerClient", name: str) -> str | None:
-    """The status after waiting for creation or deletion to end. A failed endpoint is
-    deleted first.
+    """The status after waiting for what SageMaker does by itself: creation, deletion, maintenance.
+    A failed endpoint is deleted first.
     """
     status = _status(sagemaker, name)
-    if status == "Creating":
+    if status in ("Creating", "SystemUpdating"):
         with suppress(WaiterError):  # the endpoint failed, which its status shows
             sagemaker.get_waiter("endpoint_in_service").wait(
                 EndpointName=name, WaiterConfig=WAITER_CONFIG

@@ -34,7 +34,7 @@ class Endpoint:
     made: set[str] = field(default_factory=set)
     status: str = "InService"
     creation_ends: str = "InService"
-    """The status that an endpoint which is being created comes to."""
+    """The status that an endpoint comes to which SageMaker is creating or maintaining."""
     refusal: str | None = None
     """What SageMaker says of the account's quota, in place of starting a machine."""
     deployment: dict[str, Any] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Endpoint:
     def waited(self, name: str) -> None:
         if name == "endpoint_deleted":
             self.made.discard("endpoint")
-        elif self.status == "Creating":
+        elif self.status in ("Creating", "SystemUpdating"):
             self.status = self.creation_ends
         if self.status == "Failed":
             last: Any = {"EndpointStatus": "Failed"}

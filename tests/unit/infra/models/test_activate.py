@@ -199,7 +199,7 @@ def test_what_is_active_is_served_again_after_its_endpoint_was_removed() -> None
 
 
 @pytest.mark.parametrize("ends", ["InService", "Failed"])
-@pytest.mark.parametrize("status", ["Creating", "Deleting", "Failed"])
+@pytest.mark.parametrize("status", ["Creating", "SystemUpdating", "Deleting", "Failed"])
 def test_what_an_interrupted_activation_or_removal_left_is_no_obstacle(
     status: str, ends: str
 ) -> None:
