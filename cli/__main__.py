@@ -18,7 +18,7 @@ from infra import interrupt
 
 GROUPS = {
     "On this machine": (local.demo, local.up, local.down),
-    "Models": (training.train, training.tune, models.promote, models.rollback),
+    "Models": (training.train, training.tune, training.stop, models.promote, models.rollback),
     "Answers": (answers.status, browse.ls, browse.open_report, answers.reclassify, answers.review),
     "Stages": (
         stage.deploy,

@@ -1,4 +1,4 @@
-"""Training: train, tune."""
+"""Training: train, tune, stop."""
 
 import sys
 from dataclasses import replace
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.environment import require_training
+from cli.output import say
 from cli.parameters import (
     IMAGE,
     Choice,
@@ -76,8 +77,8 @@ def train(data: str, stage: "Stage", **options: Any) -> None:
     """Train a model on DATA: a folder of images, or s3://….
 
     DATA holds `train/`, `validation/` (or `valid/`) and `test/`, with a folder for each class; or a
-    folder for each class, and the splits are made from it. Running the same command again resumes
-    an interrupted job.
+    folder for each class, and the splits are made from it. Running the same command again watches
+    the job that it started, or resumes one that has stopped.
     """
     from rich.console import Console
 
@@ -116,7 +117,8 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
     """Search for the best hyperparameters on DATA, then train with them.
 
     A range is written LOW:HIGH, a choice A,B,C: `--lr 0.0001:0.01 --epochs 5,10`. Without any,
-    the learning rate and the batch size are searched.
+    the learning rate and the batch size are searched. Running the same command again goes on with
+    the search that it started, or with the final fit of one that has completed.
     """
     from rich.console import Console
 
@@ -143,6 +145,22 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
     sys.exit(0 if search.run(request, console, options["attach"]) else 1)
 
 
+@click.command(cls=Command)
+@click.argument("job")
+@stage_option()
+def stop(job: str, stage: "Stage") -> None:
+    """Stop JOB, a training job or a search, by its name.
+
+    A training job saves a checkpoint first; the command that started it goes on from there.
+    """
+    import boto3
+
+    from training.launch import live_jobs
+
+    connect(stage)
+    say(live_jobs.stop(boto3.client("sagemaker"), job))
+
+
 def _print_limit(sentence: str, console: "Console") -> None:
     console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
 
@@ -153,7 +171,7 @@ JOB = ("instance_type", "image", "spot", "max_hours", "volume_gb", "managed_debu
 def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
     from infra.models import image_choice
     from training.launch import job
-    from training.launch.watch import LOCAL_POLL_SECONDS, POLL_SECONDS
+    from training.launch.watching.watch import LOCAL_POLL_SECONDS, POLL_SECONDS
 
     instance_type = options["instance_type"]
     variant = image_choice.for_training(instance_type)

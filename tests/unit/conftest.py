@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from functions import runtime
+from infra import interrupt
 
 
 @pytest.fixture
@@ -14,3 +15,11 @@ def counted() -> Iterator[dict[str, Any]]:
     runtime.metrics.clear_metrics()
     yield runtime.metrics.provider.metric_set
     runtime.metrics.clear_metrics()
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """An interrupt leaves nothing, before and after the test."""
+    interrupt._left.clear()
+    yield
+    interrupt._left.clear()

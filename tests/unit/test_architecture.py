@@ -388,7 +388,7 @@ def test_everything_is_caught_at_the_outermost_doors_only() -> None:
     none(offenders, "catch only what you can turn into an answer; the queue retries the rest")
 
 
-TALK = tuple(f"training/launch/{name}.py" for name in ("job", "promote", "tune", "watch"))
+TALK = tuple(f"training/launch/{name}.py" for name in ("job", "promote", "tune", "watching/watch"))
 TALK += ("training/evaluation/archive.py", "infra/stacks/deploy.py", "infra/stacks/remove.py")
 """What prints to a person's terminal beside `cli/`, whose own output module escapes everything."""
 

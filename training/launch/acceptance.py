@@ -17,7 +17,7 @@ from infra.verify import drawings
 from infra.verify.answer_steps import SINGLE_MINUTES, InboxFile, answers
 from infra.verify.step import KEY_PREFIX, Site, Step, StepFailed, Usage
 from training.launch import job, promote
-from training.launch.watch import FINAL_STATES, JobLogReader
+from training.launch.watching.watch import FINAL_STATES, JobLogReader
 
 NAME = "verify"
 HYPERPARAMETERS = {"name": NAME, "epochs": "6", "lr": "0.01", "batch-size": "8"}

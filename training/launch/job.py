@@ -7,6 +7,7 @@ resumes an interrupted job from its checkpoint; after a completed job it ends at
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from aws.errors import is_missing
 from domain import keys
 from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, has_local_storage
-from infra import job_reports
+from infra import interrupt, job_reports
 from infra.diagnostics.cost import Prices
 from infra.quotas import explain_failure
 from infra.stage import Stage
@@ -31,10 +32,23 @@ from training.config.train_config import MACHINERY, TrainConfig
 from training.launch import input_channels, limits, s3_copy
 from training.launch.input_channels import Inputs
 from training.launch.limits import Limit
-from training.launch.watch import POLL_SECONDS, Watch, still_running, watch_job
+from training.launch.live_jobs import jobs_of, next_name, start_once
+from training.launch.watching.watch import (
+    POLL_SECONDS,
+    Watch,
+    goes_on,
+    still_running,
+    wait_until_ended,
+    watch_job,
+)
 
 if TYPE_CHECKING:
     from sagemaker.train import ModelTrainer
+
+NOT_STARTED = "No job was started; what is in S3 already is not uploaded again."
+
+RUN_CHARACTERS = 10
+"""Of a run's id, in the names of its jobs: 40 bits."""
 
 SDK_CONFIG = {
     "SchemaVersion": "1.0",
@@ -82,7 +96,9 @@ def job_request(
 
 def prepare_and_start(request: JobRequest, session: boto3.Session, console: Console) -> str:
     """Returns the name of the started job. Raises TrainingFailed before any compute is spent."""
-    return start_job(request, session, prepare_channels(request, session, console))
+    interrupt.leaves("job", NOT_STARTED)
+    channels = prepare_channels(request, session, console)
+    return find_or_start(request, session, channels, console)
 
 
 def prepare_channels(
@@ -106,19 +122,50 @@ def run_id(request: JobRequest, channels: Mapping[str, str]) -> str:
     return hashlib.sha256(of.encode()).hexdigest()[:20]
 
 
-def start_job(request: JobRequest, session: boto3.Session, channels: Mapping[str, str]) -> str:
-    """The name of the job."""
+def stem(request: JobRequest, channels: Mapping[str, str]) -> str:
+    """What the names of all jobs of a run begin with: the next one resumes from its checkpoints."""
+    name = request.config.name[:25].rstrip("-")
+    return f"{request.stage.prefix}{name}-{run_id(request, channels)[:RUN_CHARACTERS]}"
+
+
+def find_or_start(
+    request: JobRequest, session: boto3.Session, channels: Mapping[str, str], console: Console
+) -> str:
+    """The name of the run's live job, which is started where there is none.
+
+    Two jobs of a run would write the same checkpoints; one that is stopping still writes them.
+    """
+    watch = watch_of(request, session, console)
+    run = stem(request, channels)
+    jobs = watch.patience.call(lambda: jobs_of(watch.sagemaker, "training job", run))
+    for job in jobs:
+        if job.status == "Stopping":
+            watch.say(f"{job.name} is stopping: its checkpoint is waited for.")
+            wait_until_ended(watch, job.name)
+        elif job.is_live:
+            watch.say(f"{job.name} does this already: it is watched, and no other is started.")
+            return job.name
+    name = next_name(run, jobs)
+    interrupt.leaves("job", f"{name} may have been started; then the same command watches it.")
+    if not start_once(name, lambda: start_job(request, session, channels, name)):
+        watch.say(f"{name} was started by another command just now: it is watched.")
+    return name
+
+
+def start_job(
+    request: JobRequest, session: boto3.Session, channels: Mapping[str, str], name: str
+) -> None:
     from sagemaker.core.training.configs import InputData  # slow, see below
 
     inputs = [InputData(channel_name=name, data_source=uri) for name, uri in channels.items()]
-    model_trainer = trainer(request, session, channels)
+    model_trainer = trainer(request, session, channels, name)
     model_trainer.train(input_data_config=inputs, wait=False, logs=False)
-    return str(model_trainer._latest_training_job.training_job_name)
 
 
 def trainer(
-    request: JobRequest, session: boto3.Session, channels: Mapping[str, str]
+    request: JobRequest, session: boto3.Session, channels: Mapping[str, str], name: str = ""
 ) -> "ModelTrainer":
+    """`name`: of the job, if it starts one; a tuner names its jobs itself."""
     # Seconds to import: invalid requests fail before.
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.shapes import CheckpointConfig, MetricDefinition, OutputDataConfig
@@ -127,6 +174,8 @@ def trainer(
     bucket = request.stage.bucket
     checkpoints = keys.checkpoints_prefix(run_id(request, channels))
     trainer_class, more = _trainer_class(request, bucket, session.region_name)
+    if name:
+        trainer_class, more = _named(trainer_class), {**more, "job_name": name}
     key = request.stage.kms_key()
     return trainer_class(
         **more,
@@ -188,6 +237,19 @@ def _trainer_class(
     output = f"s3://{bucket}/{keys.TRAINING_JOBS}"
     members = trainer_members(request.config, output, region)
     return ManagedTrainer, {"extra_request": members}
+
+
+def _named(trainer_class: "type[ModelTrainer]") -> "type[ModelTrainer]":
+    """The SDK's trainer has no argument for a job's name, and would put the time into it."""
+
+    class NamedTrainer(trainer_class):  # type: ignore[misc]
+        job_name: str
+
+        def _create_training_job_args(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+            request: dict[str, Any] = super()._create_training_job_args(*args, **kwargs)
+            return {**request, "training_job_name": self.job_name}
+
+    return NamedTrainer
 
 
 def print_outcome(
@@ -253,14 +315,13 @@ def watch_of(request: JobRequest, session: boto3.Session, console: Console) -> W
 def follow(request: JobRequest, job: str, session: boto3.Session, console: Console) -> bool:
     """Watch a job to its end and fetch its reports; whether it completed."""
     watch = watch_of(request, session, console)
-    what = (
-        f"{job} still runs. To end it: `aws sagemaker stop-training-job --training-job-name {job}`."
-    )
-    again = f"`./sortbox train {request.source} --stage {request.stage.name} --attach {job}`."
-    with still_running(what, again):
+    source = shlex.quote(request.source)
+    attach = f"./sortbox train {source} --stage {request.stage.name} --attach {job}"
+    with still_running(goes_on(job, request.stage, attach)):
         description = watch_job(watch, job, epochs_of(watch, job))
         s3, bucket = session.client("s3"), request.stage.bucket
         reports = watch.patience.call(lambda: job_reports.fetch(s3, bucket, job))
+    interrupt.leaves("job", f"{job} has ended.")
     return print_outcome(description, reports, request.stage, console)
 
 

@@ -4,8 +4,10 @@ A range is written low:high, a choice with commas; other values hold for every t
 evaluated on validation; the final fit on the test split, with debugger and profiler.
 """
 
+import hashlib
+import json
 import os
-import time
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +21,7 @@ from rich.console import Console
 from aws.errors import is_limit, is_throttled
 from domain.foreign import visible
 from domain.instance import PARALLEL_TRIALS
-from infra import job_reports
+from infra import interrupt, job_reports
 from infra.diagnostics.cost import Prices
 from infra.quotas import explain_failure
 from training.config import metrics, search_space, train_config, trials
@@ -29,11 +31,12 @@ from training.config.search_space import Space, Values
 from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
-from training.launch import tune_watch
 from training.launch.limits import Limit
-from training.launch.patience import Patience
-from training.launch.tune_watch import InProcessSearch, Search, TuningJob
-from training.launch.watch import still_running
+from training.launch.live_jobs import Kind, jobs_of, next_name, start_once
+from training.launch.watching import tune_watch
+from training.launch.watching.patience import Patience
+from training.launch.watching.tune_watch import InProcessSearch, Search, TuningJob
+from training.launch.watching.watch import goes_on, still_running
 from training.reports import trials_page
 
 if TYPE_CHECKING:
@@ -43,6 +46,9 @@ STRATEGIES = ("Bayesian", "Random", "Grid")
 CREATE = "CreateTrainingJob"
 ALL_FAILED = "all trials failed."
 NAME_CHARACTERS = 32
+SEARCH_CHARACTERS = 6
+NUMBER_CHARACTERS = 4
+"""Of `-1` to `-999`, which number the searches of the same values."""
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -138,15 +144,12 @@ def search(request: TuningRequest, name: str, session: boto3.Session, console: C
     """Watches a search that was started; the best values. Raises TrainingFailed if no trial
     succeeded, and StillRunning where the watching ends before the search.
     """
-    ends = "stop-training-job --training-job-name" if request.options.in_one_job else (
-        "stop-hyper-parameter-tuning-job --hyper-parameter-tuning-job-name"
-    )  # fmt: skip
-    what = (
-        f"the search {name} still runs, and its final fit is started by a command that watches it. "
-        f"To end it: `aws sagemaker {ends} {name}`."
-    )
-    with still_running(what, f"the same command with `--attach {name}`."):
+    source, stage = shlex.quote(request.job.source), request.job.stage
+    attach = f"./sortbox tune {source} --stage {stage.name} … --attach {name}"
+    final_fit = "Its final fit is started by a command that watches it."
+    with still_running(f"{goes_on(name, stage, attach)} {final_fit}"):
         all_trials, reason = _watch_trials(request, name, session, console)
+    interrupt.leaves("job", f"{name} has ended; the same command starts its final fit.")
     folder = job_reports.REPORTS / name
     console.print(tune_watch.table(all_trials, request.job.config, request.space))
     space = search_space.format_space(request.space)
@@ -163,19 +166,41 @@ def search(request: TuningRequest, name: str, session: boto3.Session, console: C
     return {name: best.values[name] for name in request.space}
 
 
-def start_search(
-    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str]
+def find_or_start_search(
+    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str], console: Console
 ) -> str:
-    """The name of the tuning job, or of the one job of all trials."""
-    if request.options.in_one_job:
-        search_job = _with_search(request.trial, request.space)
-        return launch.start_job(search_job, session, channels)
+    """The name of the search, or of the one job of all trials: one that runs or has completed, so
+    that only its final fit is missing; else a new one.
+    """
+    watch, in_one_job = launch.watch_of(request.job, session, console), request.options.in_one_job
+    search_job = _with_search(request.trial, request.space)
+    stem = launch.stem(search_job, channels) if in_one_job else search_stem(request, channels)
+    kind: Kind = "training job" if in_one_job else "search"
+    searches = watch.patience.call(lambda: jobs_of(watch.sagemaker, kind, stem))
+    for search in searches[-1:]:
+        if search.status == "InProgress":
+            watch.say(f"{search.name} does this already: it is watched, and no other is started.")
+            return search.name
+        if search.status == "Completed":
+            another = f"--seed {request.job.config.seed + 1} searches again"
+            watch.say(f"{search.name} has searched this; its final fit follows. {another}.")
+            return search.name
+    if in_one_job:
+        return launch.find_or_start(search_job, session, channels, console)
+    name = next_name(stem, searches)
+    interrupt.leaves("job", f"{name} may have been started; then the same command watches it.")
+    if not start_once(name, lambda: _start_search(request, session, channels, name)):
+        watch.say(f"{name} was started by another command just now: it is watched.")
+    return name
+
+
+def _start_search(
+    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str], name: str
+) -> None:
     from sagemaker.core.training.configs import InputData  # seconds, and only needed from here on
 
-    name = tuning_name(request.job.stage.prefix, request.job.config.name, time.time())
     inputs = [InputData(channel_name=channel, data_source=uri) for channel, uri in channels.items()]
     tuner(request, session, channels).tune(inputs, job_name=name, wait=False)
-    return name
 
 
 def _watch_trials(
@@ -210,8 +235,9 @@ def run(request: TuningRequest, console: Console, attach: str = "") -> bool:
     """
     os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")  # the stack's own role needs none
     session = boto3.Session()
+    interrupt.leaves("job", launch.NOT_STARTED)
     channels = launch.prepare_channels(request.job, session, console)
-    name = attach or start_search(request, session, channels)
+    name = attach or find_or_start_search(request, session, channels, console)
     kind = "job" if request.options.in_one_job else "tuning job"
     console.print(visible(f"{kind}: {name}"), markup=False)
     best = search(request, name, session, console)
@@ -222,21 +248,17 @@ def run(request: TuningRequest, console: Console, attach: str = "") -> bool:
     config = TrainConfig.from_strings(request.job.config.to_strings() | dict(best))
     final_fit = replace(request.job, config=config)
     watch = launch.watch_of(final_fit, session, console)
-    with still_running(
-        f"the search {name} is over and its final fit was not started.",
-        f"the same command with `--attach {name}` starts it.",
-    ):
+    with still_running(f"{name} has ended; the same command starts its final fit."):
         job = start_final_fit(
-            lambda: launch.start_job(final_fit, session, channels), watch.patience
+            lambda: launch.find_or_start(final_fit, session, channels, console), watch.patience
         )
     console.print(visible(f"final fit: {job}"), markup=False)
     return launch.follow(final_fit, job, session, console)
 
 
 def start_final_fit(start: Callable[[], str], patience: Patience) -> str:
-    """The job's name. Repeats only what AWS refused to create: a job's name has the time in it, so
-    that a second request would be a second job. The machines of the last trials may still count
-    against the account's quota for a minute.
+    """The job's name. Repeats only what AWS refused to create. The machines of the last trials may
+    still count against the account's quota for a minute.
     """
 
     def is_refused(error: Exception) -> bool:
@@ -324,11 +346,19 @@ def _warm_start(request: TuningRequest, session: boto3.Session, channels: Mappin
     )
 
 
-def tuning_name(prefix: str, name: str, now: float) -> str:
-    """Unique to the second; a trial's name is 13 characters longer."""
-    stamp, seconds = "", int(now)
-    while seconds:
-        seconds, digit = divmod(seconds, len(DIGITS))
-        stamp = DIGITS[digit] + stamp
-    left = NAME_CHARACTERS - len(prefix) - len(stamp) - 1
-    return f"{prefix}{name[:left].rstrip('-')}-{stamp}"
+def search_stem(request: TuningRequest, channels: Mapping[str, str]) -> str:
+    """What the names of all searches of the same values begin with: a name has 32 characters, and
+    those of its trials 13 more.
+    """
+    options = request.options
+    how = [options.strategy, options.parallel, options.early_stopping, options.parents]
+    of = json.dumps(
+        [launch.run_id(request.trial, channels), search_space.format_space(request.space), how]
+    )
+    run, number = "", int(hashlib.sha256(of.encode()).hexdigest(), 16)
+    for _ in range(SEARCH_CHARACTERS):
+        number, digit = divmod(number, len(DIGITS))
+        run += DIGITS[digit]
+    prefix = request.job.stage.prefix
+    left = NAME_CHARACTERS - len(prefix) - len(f"-{run}") - NUMBER_CHARACTERS
+    return f"{prefix}{request.job.config.name[:left].rstrip('-')}-{run}"

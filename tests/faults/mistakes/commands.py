@@ -24,4 +24,25 @@ OF_THE_COMMANDS = (
         'f" since {run.started_at}"',
         f"{UNIT}/infra/diagnostics/test_status_sweeps.py",
     ),
+    Mistake(
+        "the same command starts a second job on the same checkpoints",
+        "training/launch/job.py",
+        "        elif job.is_live:",
+        "        elif job.is_live and request.spot:",
+        f"{UNIT}/training/launch/test_live_jobs.py",
+    ),
+    Mistake(
+        "the same search is started twice",
+        "training/launch/tune.py",
+        'if search.status == "InProgress":',
+        'if search.status == "Starting":',
+        f"{UNIT}/training/launch/test_live_jobs.py",
+    ),
+    Mistake(
+        "a job that another command started is a failure",
+        "training/launch/live_jobs.py",
+        "if code_of(error) != IN_USE and not",
+        "if code_of(error) and not",
+        f"{UNIT}/training/launch/test_live_jobs.py",
+    ),
 )

@@ -61,7 +61,7 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "a job is watched until AWS throttles",
-        "training/launch/watch.py",
+        "training/launch/watching/watch.py",
         """            description = patience.call(
                 lambda: watch.sagemaker.describe_training_job(TrainingJobName=job)
             )
@@ -79,7 +79,7 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "who waits for AWS asks again at regular times",
-        "training/launch/patience.py",
+        "training/launch/watching/patience.py",
         "longest * random.uniform(0.5, 1)",
         "longest",
         f"{UNIT}/training/launch/test_watch.py",
@@ -94,14 +94,14 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "the log of a job is that of its first machine",
-        "training/launch/watch.py",
+        "training/launch/watching/watch.py",
         'for page in pages for stream in page["logStreams"]]\n',
         'for page in pages for stream in page["logStreams"]][:1]\n',
         f"{UNIT}/training/launch/test_watch.py",
     ),
     Mistake(
         "an empty page is the end of a log",
-        "training/launch/watch.py",
+        "training/launch/watching/watch.py",
         '            if page["nextForwardToken"] == before:\n',
         '            if page["nextForwardToken"] == before or not page["events"]:\n',
         f"{UNIT}/training/launch/test_watch.py",

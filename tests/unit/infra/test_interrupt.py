@@ -22,9 +22,11 @@ CANNOT_BLOCK = (
 SORTBOX = Path(__file__).parents[3] / "sortbox"
 
 
-@pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
-    interrupt._left.clear()
+pytestmark = pytest.mark.usefixtures("nothing_left", "own_handler")
+
+
+@pytest.fixture
+def own_handler() -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)

@@ -175,7 +175,7 @@ def names_of(repository: Path) -> tuple[str, str]:
 @pytest.mark.parametrize(
     "launcher",
     [
-        "training/launch/watch.py",
+        "training/launch/watching/watch.py",
         "training/managed_debugger/request.py",
         "pages/templates/runs/folder.html.jinja",
     ],

@@ -1,6 +1,8 @@
 """Searches as people ask for them, and what is said of what they found."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
 from training.launch import tune
-from training.launch.tune import SearchOptions, TuningRequest, tuning_name
+from training.launch.tune import SearchOptions, TuningRequest, search_stem
 from training.reports import trials_page
 
 SPACE: search_space.Space = {
@@ -127,10 +129,20 @@ def test_an_edge_beyond_which_nothing_is_allowed_is_no_warning() -> None:
 
 
 def test_tuning_jobs_have_names_that_aws_takes() -> None:
-    name = tuning_name("sortbox-longname-", "a-model-with-a-long-name", 1_800_000_000)
-    assert len(name) <= 32
-    assert name != tuning_name("sortbox-longname-", "a-model-with-a-long-name", 1_800_000_001)
-    assert "--" not in tuning_name("sortbox-local-", "abcdefgh-ijkl", 1_800_000_000)
+    """And the same values the same ones, so that the same command finds its search."""
+    channels = {"data": "s3://bucket/data/1/"}
+    words = ("name=abcd-model-with-a-long-name", "lr=0.001:0.1")
+    first = request(*words)
+    stem = search_stem(first, channels)
+    assert search_stem(request(*words, "log-every=1"), channels) == stem
+    others = [request(*words, *more) for more in (["lr=0.001:0.2"], ["seed=1"], ["epochs=3"])]
+    assert stem not in [search_stem(other, channels) for other in others]
+    assert search_stem(request(*words, parallel=1), channels) != stem
+    assert search_stem(first, {"data": "s3://bucket/data/2/"}) != stem
+    for stage in ("longname", "a"):
+        job = replace(first.job, stage=Stage(stage))
+        name = f"{search_stem(replace(first, job=job), channels)}-999"
+        assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}", name), "SageMaker's pattern"
 
 
 def trial(name: str, score: float | None, loss: float, **more: Any) -> Trial:

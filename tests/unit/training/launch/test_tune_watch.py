@@ -9,9 +9,9 @@ from training.config import search_space
 from training.config.hyperparameter import Categorical, Continuous
 from training.config.train_config import TrainConfig
 from training.config.trials import Trial
-from training.launch import tune_watch
-from training.launch.tune_watch import InProcessSearch
-from training.launch.watch import Watch
+from training.launch.watching import tune_watch
+from training.launch.watching.tune_watch import InProcessSearch
+from training.launch.watching.watch import Watch
 
 SPACE: search_space.Space = {
     "lr": Continuous(0.001, 0.1, "Logarithmic"),

@@ -2,7 +2,7 @@
 
 import dataclasses
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,23 @@ from botocore.exceptions import (
 )
 from rich.console import Console
 
+from infra import interrupt
 from infra.stage import Stage
 from training.config import search_space
 from training.config.errors import TrainingFailed
 from training.config.hyperparameter import Continuous
 from training.config.train_config import TrainConfig
 from training.launch import job, tune
-from training.launch.patience import GIVE_UP_SECONDS, LONGEST_SECONDS, Patience
-from training.launch.tune_watch import TuningJob, watch_search
-from training.launch.watch import JobLogReader, StillRunning, Watch, still_running, watch_job
+from training.launch.watching.patience import GIVE_UP_SECONDS, LONGEST_SECONDS, Patience
+from training.launch.watching.tune_watch import TuningJob, watch_search
+from training.launch.watching.watch import (
+    JobLogReader,
+    StillRunning,
+    Watch,
+    goes_on,
+    still_running,
+    watch_job,
+)
 
 URL = "https://api.sagemaker.eu-west-1.amazonaws.com"
 
@@ -323,20 +331,25 @@ def test_a_job_that_somebody_started_before_is_watched_by_its_name(
         job.follow(request, "sortbox-dev-x", missing, console)
 
 
-def interrupted() -> None:
-    raise KeyboardInterrupt
+GOES_ON = goes_on("job", Stage("dev"), "./sortbox train photos --stage dev --attach job")
 
 
-def expired() -> None:
-    raise refused("ExpiredTokenException")
+def test_what_goes_on_is_said_with_how_to_watch_and_to_stop_it() -> None:
+    assert "job goes on, in stage dev." in GOES_ON
+    assert "./sortbox train photos --stage dev --attach job" in GOES_ON
+    assert "./sortbox stop job --stage dev" in GOES_ON
 
 
-@pytest.mark.parametrize(("ending", "code"), [(interrupted, 130), (expired, 1)])
-def test_what_ends_the_watch_says_what_runs_on_and_how_to_watch_it_again(
-    ending: Callable[[], None], code: int
-) -> None:
-    with pytest.raises(StillRunning) as ended, still_running("job runs on.", "./sortbox train …"):
-        ending()
-    assert ended.value.exit_code == code
-    assert "job runs on." in str(ended.value)
-    assert "./sortbox train …" in str(ended.value)
+@pytest.mark.usefixtures("nothing_left")
+def test_an_interrupted_watch_leaves_the_job() -> None:
+    with pytest.raises(KeyboardInterrupt), still_running(GOES_ON):
+        raise KeyboardInterrupt
+    assert interrupt.sentence() == f"Interrupted. {GOES_ON}"
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_watch_that_fails_says_what_goes_on() -> None:
+    with pytest.raises(StillRunning, match="ExpiredToken") as ended, still_running(GOES_ON):
+        raise refused("ExpiredTokenException")
+    assert GOES_ON in str(ended.value)
+    assert ended.value.exit_code == 1

@@ -14,8 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from aws.errors import is_missing, is_transient
 from domain.errors import SortboxError
 from domain.foreign import visible
+from infra import interrupt
+from infra.stage import Stage
 from training.config import metrics
-from training.launch.patience import Patience
+from training.launch.watching.patience import Patience
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
@@ -36,21 +38,26 @@ FINAL_STATES = frozenset({"Completed", "Failed", "Stopped"})
 class StillRunning(SortboxError):
     """Nobody watches the job any more, and it continues."""
 
-    def __init__(self, sentence: str, exit_code: int) -> None:
-        super().__init__(sentence)
-        self.exit_code = exit_code
-
 
 @contextmanager
-def still_running(what: str, again: str) -> Iterator[None]:
-    """Whatever ends the watching says what runs on. Raises StillRunning."""
-    advice = f"{what} Watch again: {again}"
+def still_running(what: str) -> Iterator[None]:
+    """Whatever ends the watching says what goes on; after it, whoever watches says what is left.
+
+    Raises StillRunning.
+    """
+    interrupt.leaves("job", what)
     try:
         yield
-    except KeyboardInterrupt:
-        raise StillRunning(f"Stopped watching; {advice}", 130) from None
     except (ClientError, BotoCoreError) as error:
-        raise StillRunning(f"Watching failed: {error}; {advice}", 1) from error
+        raise StillRunning(f"Watching failed: {error}; {what}") from error
+
+
+def goes_on(name: str, stage: Stage, attach: str) -> str:
+    """What is said of a job or a search that goes on unwatched."""
+    return (
+        f"{name} goes on, in stage {stage.name}. Watch it: the same command, or `{attach}`. "
+        f"Stop it: `./sortbox stop {name} --stage {stage.name}`."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,16 @@ def watch_job(watch: Watch, job: str, epochs: int) -> Mapping[str, Any]:
             if has_ended:
                 return description
             watch.pause()
+
+
+def wait_until_ended(watch: Watch, job: str) -> None:
+    while True:
+        description: Mapping[str, Any] = watch.patience.call(
+            lambda: watch.sagemaker.describe_training_job(TrainingJobName=job)
+        )
+        if description["TrainingJobStatus"] in FINAL_STATES:
+            return
+        watch.pause()
 
 
 def _message(description: Mapping[str, Any]) -> str:

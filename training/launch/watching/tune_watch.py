@@ -13,7 +13,7 @@ from training.config import metrics, trials
 from training.config.search_space import Space, Values
 from training.config.train_config import TrainConfig
 from training.config.trials import EpochMetrics, Trial
-from training.launch.watch import FINAL_STATES, LAST_LOOKS, JobLogReader, Watch
+from training.launch.watching.watch import FINAL_STATES, LAST_LOOKS, JobLogReader, Watch
 
 LOG_FILE = "log.txt"
 HEAD_EPOCH_LINE = re.compile(r"(\d+):epoch=")

@@ -1,0 +1,1 @@
+"""Watching jobs and searches to their end, whatever AWS does meanwhile."""
