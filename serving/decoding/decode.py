@@ -20,6 +20,7 @@ from serving.decoding.decoded import DecodedImage
 from serving.decoding.formats import gif, jpeg_file, png, webp
 from serving.decoding.formats.raster import Raster
 from serving.decoding.formats.tiff import reader as tiff
+from serving.decoding.profiles import srgb
 from serving.decoding.sniff import Format, UnsupportedFormat, sniff
 from serving.decoding.undecodable import UndecodableError
 
@@ -69,8 +70,9 @@ def decode_hardened(body: bytes, max_pixels: int, shorter_side: int) -> DecodedI
         bounds.check(body, image_format, max_pixels)
         raster = _decode_format(body, image_format, max_pixels, shorter_side)
         width, height = orientation.upright_size(raster.width, raster.height, raster.orientation)
+        pixels = srgb.to_srgb(raster.pixels, raster.profile, shorter_side)
         return DecodedImage(
-            orientation.turn(raster.pixels, raster.orientation), width, height, image_format
+            orientation.turn(pixels, raster.orientation), width, height, image_format
         )
 
 
@@ -91,7 +93,8 @@ def _decode_format(body: bytes, image_format: Format, max_pixels: int, shorter_s
             image = OPENERS[image_format](BytesIO(body))
             bounds.check_size(*image.size, max_pixels)
             image.load()
-            return Raster(to_rgb(image), *image.size)  # both libraries turn the image
+            profile = image.info.get("icc_profile") or b""
+            return Raster(to_rgb(image), *image.size, profile=profile)  # libheif turns the image
 
 
 def detect_format(body: bytes) -> Format:

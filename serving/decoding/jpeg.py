@@ -12,9 +12,10 @@ import simplejpeg
 
 from serving.decoding import bounds, orientation
 from serving.decoding.decoded import DecodedImage
+from serving.decoding.profiles import icc, srgb
 
 SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE = 0xC0, 0xC1, 0xC2
-SOS, APP1, APP14 = 0xDA, 0xE1, 0xEE
+SOS, APP1, APP2, APP14 = 0xDA, 0xE1, 0xE2, 0xEE
 FRAME_MARKERS = (SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE)
 OTHER_FRAME_MARKERS = frozenset(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -50,6 +51,8 @@ class JpegHeader:
     height: int
     is_progressive: bool
     orientation: int
+    profile: bytes
+    """The ICC profile; empty if there is none."""
 
 
 def decode_ordinary(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage | None:
@@ -66,11 +69,12 @@ def decode_ordinary(body: bytes, max_pixels: int, shorter_side: int) -> DecodedI
 
 
 def decode_cheap(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage | None:
-    """As `decode_ordinary`; also None if decoding may take more than about 30 ms."""
+    """As `decode_ordinary`; also None if decoding may take more than about 30 ms, or if the colours
+    have to be converted: LittleCMS reads a stranger's profile in decoder processes only."""
     header = read_ordinary_header(body)
     if header is None or header.width * header.height > max_pixels:
         return None
-    if _estimate_nanoseconds(body, header) > MAX_CHEAP_NANOSECONDS:
+    if _estimate_nanoseconds(body, header) > MAX_CHEAP_NANOSECONDS or srgb.matters(header.profile):
         return None
     return _decode(body, header, shorter_side)
 
@@ -97,6 +101,7 @@ def _decode(body: bytes, header: JpegHeader, shorter_side: int) -> DecodedImage 
         )
     except ValueError:
         return None
+    pixels = srgb.to_srgb(pixels, header.profile, shorter_side)
     width, height = orientation.upright_size(width, height, header.orientation)
     return DecodedImage(orientation.turn(pixels, header.orientation), width, height, "jpeg")
 
@@ -104,7 +109,7 @@ def _decode(body: bytes, header: JpegHeader, shorter_side: int) -> DecodedImage 
 def read_ordinary_header(body: bytes) -> JpegHeader | None:
     """Parse the segments before the first scan; None if anything is unusual."""
     size: tuple[int, int] | None = None
-    exif = b""
+    metadata: list[bytes] = []
     is_progressive = False
     at, left = 2, MAX_SEGMENTS
     while body[at : at + 1] == b"\xff" and at + 4 <= len(body):
@@ -119,14 +124,16 @@ def read_ordinary_header(body: bytes) -> JpegHeader | None:
             if size is not None:
                 return None
             size, is_progressive = _read_size(marker, content), marker == SOF_PROGRESSIVE
-        elif marker == APP1 and content.startswith(b"Exif\0\0"):
-            exif = exif or content
+        elif marker in (APP1, APP2):
+            metadata.append(content)
         at += 2 + length
     else:
         return None
     if size is None:
         return None
-    return JpegHeader(*size, is_progressive, orientation.read(exif))
+    exif = next((content for content in metadata if content.startswith(b"Exif\0\0")), b"")
+    parts = [content for content in metadata if content.startswith(icc.JPEG_PREFIX)]
+    return JpegHeader(*size, is_progressive, orientation.read(exif), icc.join_parts(parts))
 
 
 def _is_unusual(marker: int, content: bytes) -> bool:

@@ -6,12 +6,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 from PIL import Image
 
 from serving.decoding import bounds, orientation
 from serving.decoding.colour import to_rgb
 from serving.decoding.formats.pieces import open_pieces
 from serving.decoding.formats.raster import Raster
+from serving.decoding.profiles import icc, srgb
 from serving.decoding.undecodable import unsupported
 
 SOS, EOI = 0xDA, 0xD9
@@ -29,8 +31,7 @@ UNSUPPORTED_FRAMES = {
 }
 
 JFIF_BYTES, ADOBE_BYTES = 14, 12
-PROFILE_PREFIX, XMP_PREFIX = b"ICC_PROFILE\0", b"http://ns.adobe.com/xap/1.0/\0"
-PROFILE_HEAD_BYTES = 14
+XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 @dataclass(slots=True)
@@ -47,15 +48,6 @@ class _JpegHead:
     xmp: bytes = b""
     profile_parts: list[bytes] = field(default_factory=list)
 
-    @property
-    def profile(self) -> bytes:
-        """Parts are numbered from one; empty if some are missing."""
-        parts = sorted(self.profile_parts)
-        numbers = [(part[12], part[13]) for part in parts]
-        if numbers != [(number + 1, len(parts)) for number in range(len(parts))]:
-            return b""
-        return b"".join(part[PROFILE_HEAD_BYTES:] for part in parts)
-
 
 def decode(body: bytes, max_pixels: int, shorter_side: int) -> Raster:
     """Raises UndecodableError, or an error of the decoder."""
@@ -66,8 +58,12 @@ def decode(body: bytes, max_pixels: int, shorter_side: int) -> Raster:
         image.tile = [tile._replace(args=("CMYK", "")) for tile in image.tile]
     image.draft(None, (shorter_side, shorter_side))
     image.load()
-    turned = orientation.read(head.exif, head.xmp)
-    return Raster(to_rgb(image), head.width, head.height, turned, head.profile)
+    turned, profile = orientation.read(head.exif, head.xmp), icc.join_parts(head.profile_parts)
+    if image.mode != "CMYK":
+        return Raster(to_rgb(image), head.width, head.height, turned, profile)
+    if srgb.converts_inks(profile):
+        return Raster(np.asarray(image, np.uint8), head.width, head.height, turned, profile)
+    return Raster(to_rgb(image), head.width, head.height, turned)
 
 
 def _read_head(body: bytes) -> _JpegHead:
@@ -135,7 +131,7 @@ def _decides_colours(head: _JpegHead, marker: int, content: bytes) -> bool:
             head.exif = content
         case 0xE1 if content.startswith(XMP_PREFIX):
             head.xmp = content
-        case 0xE2 if content.startswith(PROFILE_PREFIX) and len(content) > PROFILE_HEAD_BYTES:
+        case 0xE2 if content.startswith(icc.JPEG_PREFIX):
             head.profile_parts.append(content)
         case 0xEE if content.startswith(b"Adobe") and len(content) >= ADOBE_BYTES:
             head.is_adobe = True

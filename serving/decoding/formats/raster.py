@@ -13,7 +13,8 @@ class Raster:
     """The pixels as they are stored, and what has to be done with them."""
 
     pixels: NDArray[np.uint8]
-    """H x W x 3, RGB; may be smaller than the file's `width` x `height`."""
+    """H x W x 3, RGB, or H x W x 4, inks that the profile converts; may be smaller than the file's
+    `width` x `height`."""
     width: int
     height: int
     orientation: int = UPRIGHT

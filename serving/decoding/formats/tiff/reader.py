@@ -22,11 +22,13 @@ from serving.decoding.formats.tiff.samples import Values, read_values, to_levels
 from serving.decoding.formats.tiff.unpack import count_rows, split_into_batches, unpack
 from serving.decoding.formats.tiff.white import find_white
 from serving.decoding.orientation import UPRIGHT
+from serving.decoding.profiles import icc, srgb
 
 BLOCK_PIXELS = 250_000
 """So many pixels are converted at once; a few arrays of them fit into memory, if not the cache."""
 
-MAX_PROFILE_BYTES = 16 * 2**20
+PROFILELESS = (Photometric.CMYK, Photometric.CIE_LAB, Photometric.ICC_LAB)
+"""Their colours become sRGB here, unless they are inks with a profile of inks."""
 
 
 def decode(body: bytes, max_pixels: int) -> Raster:
@@ -40,16 +42,19 @@ def decode(body: bytes, max_pixels: int) -> Raster:
     elif samples.format == FLOAT or samples.bits == 32:
         white = find_white((values for _, _, values in _read_blocks(layout)), samples)
     bits = 8 if layout.compression in (JPEG, *CCITT) else samples.bits
-    pixels = np.empty((layout.height, layout.width, 3), np.uint8)
+    profile = directory.content(34675, icc.MAX_BYTES)
+    is_inks = samples.photometric == Photometric.CMYK and srgb.converts_inks(profile)
+    pixels = np.empty((layout.height, layout.width, 4 if is_inks else 3), np.uint8)
     for batch, start, values in _read_blocks(layout):
         if palette is None:
             levels = to_levels(values, bits, white)
-            colours = to_rgb(levels, layout)
+            colours = levels[:, :, :4] if is_inks else to_rgb(levels, layout)
         else:
             colours = palette[values[:, :, 0]]
             levels = to_levels(values, bits, None) if samples.alpha != "none" else colours
         _place(pixels, layout, batch, start, blend(colours, levels, samples))
-    profile = directory.content(34675, MAX_PROFILE_BYTES)
+    if samples.photometric in PROFILELESS and not is_inks:
+        profile = b""
     turned = directory.integer(274, UPRIGHT)
     return Raster(pixels, layout.width, layout.height, turned, profile)
 
