@@ -17,7 +17,7 @@ from domain.scope import Scope
 from domain.tables.writer import write_header, write_rows
 
 PREFIX = REVIEWS
-COLUMNS = ("image", "etag", "label", "score", "why", "corrected")
+COLUMNS = ("image", "model", "etag", "label", "score", "why", "corrected")
 
 MOST_UNSURE = 500
 SAMPLE = 25
@@ -94,7 +94,9 @@ def _lot(answer: Predicted) -> float:
     return int.from_bytes(drawn[:8]) / 2**64
 
 
-def _row(answer: Predicted, why: str) -> tuple[str, str, str, str, str, str]:
+def _row(answer: Predicted, why: str) -> tuple[str, ...]:
+    """In the order of COLUMNS. The model is `name:version`, by which a person filters."""
     best = answer.labels[0]
-    image, etag, label = map(escape_cell, (answer.image, answer.etag, best.label))
-    return image, etag, label, repr(best.score), why, ""
+    model = answer.model.partition(":sha256:")[0]
+    image, model, etag, label = map(escape_cell, (answer.image, model, answer.etag, best.label))
+    return image, model, etag, label, repr(best.score), why, ""

@@ -130,6 +130,22 @@ def confirm(question: str) -> bool:
     show_default=True,
     help="The folder to write: a folder for each class.",
 )
+@click.option("--folder", default="", metavar="NAME", help="Take images of this folder only.")
+@click.option(
+    "--model",
+    default="",
+    metavar="NAME[:VERSION]",
+    help="Take answers of this model only; `any` takes all.  [default: the active one]",
+)
+@click.option(
+    "--list",
+    "list_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the list to this CSV file, in place of downloading images.",
+)
+@click.option(
+    "--decimal-comma", is_flag=True, help="For a spreadsheet that writes 0,5: with semicolons."
+)
 @click.option(
     "--csv",
     "table",
@@ -137,20 +153,63 @@ def confirm(question: str) -> bool:
     help="A review list with its column `corrected` filled in: take those images only.",
 )
 @click.option(
+    "--new-class",
+    "new_classes",
+    multiple=True,
+    metavar="LABEL",
+    help="With --csv, a label that the model does not have. Repeatable.",
+)
+@click.option(
     "--encoding",
     default="",
     metavar="NAME",
     help="Of the list, such as cp932.  [default: UTF-8, UTF-16 or Windows-1252, as it looks]",
 )
-def review(stage: "Stage", out: Path, table: Path | None, encoding: str) -> None:
-    """Download the images that a person should check, as a folder that `train` takes."""
+def review(
+    stage: "Stage",
+    out: Path,
+    folder: str,
+    model: str,
+    list_path: Path | None,
+    decimal_comma: bool,
+    table: Path | None,
+    new_classes: tuple[str, ...],
+    encoding: str,
+) -> None:
+    """Download the images that a person should check, as a folder that `train` takes.
+
+    `join` adds that folder to the data that the model was trained on.
+    """
+    if list_path and table:
+        raise click.UsageError("--list writes a list, and --csv reads one: pass one of them.")
     import boto3
 
     from aws.bucket import Bucket
     from infra import interrupt
-    from infra import review as lists
+    from infra.review import fetch, lists
 
     connect(stage)
+    bucket = Bucket(boto3.client("s3"), stage.bucket)
+    if list_path:
+        entries, filtered = lists.select(bucket, folder, model)
+        lists.save(entries, list_path, decimal_comma)
+        say(f"{len(entries)} images in {list_path}: fill in `corrected`, and save it as CSV.")
+        say_filtered(filtered)
+        return
     interrupt.leaves("images", f"The images in {out} stay; the same command fetches the others.")
-    counts = lists.run(Bucket(boto3.client("s3"), stage.bucket), out, table, encoding)
-    say(f"{counts.fetched} images in {out}; {counts.changed} have changed since and are left out.")
+    if table:
+        ask = confirm if sys.stdin.isatty() else None
+        filled = fetch.PersonsList(table, encoding, new_classes, ask)
+        selection = lists.filter_of(bucket, folder, model or lists.ANY_MODEL)
+        counts = fetch.fetch_corrected(bucket, filled, selection, out)
+    else:
+        entries, filtered = lists.select(bucket, folder, model)
+        counts = fetch.fetch(bucket, entries, out)
+        say_filtered(filtered)
+    for sentence in counts.sentences(out):
+        say(sentence)
+
+
+def say_filtered(count: int) -> None:
+    if count:
+        say(f"{count} answers by other models are left out; `--model any` takes them.")

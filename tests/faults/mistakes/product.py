@@ -18,6 +18,27 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "a mistyped label becomes a class",
+        "infra/review/corrections.py",
+        "            questions.append(_question(text, classes))\n",
+        "            spelled[text] = text\n",
+        f"{UNIT}/infra/review/test_corrections.py",
+    ),
+    Mistake(
+        "the review mixes the labels of several models",
+        "infra/review/lists.py",
+        "        return entry.image.startswith(self.folder) and self.model in names\n",
+        "        return entry.image.startswith(self.folder)\n",
+        f"{UNIT}/infra/review/test_corrections.py",
+    ),
+    Mistake(
+        "an image replaces another of its name",
+        "infra/review/fetch.py",
+        "    if not os.path.lexists(own):\n",
+        "    if True:\n",
+        f"{UNIT}/infra/review/test_corrections.py",
+    ),
+    Mistake(
         "a result is laid out over several lines",
         "domain/result.py",
         '    return json.dumps(document, ensure_ascii=False) + "\\n"\n',

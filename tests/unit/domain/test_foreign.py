@@ -12,7 +12,7 @@ from batch.outcome import COLUMNS, Predicted, from_csv, to_csv
 from batch.reports.review import Review
 from domain.foreign import escape_cell, unescape_cell, visible, visible_lines
 from domain.reply import Label
-from infra import review
+from infra.review import lists
 
 FORMULAS = (
     "=1+1",
@@ -75,13 +75,13 @@ def test_no_cell_of_a_folders_table_is_a_formula_and_the_table_is_read_back(labe
 def test_a_review_list_is_read_back(label: str) -> None:
     listed = Review(below=0.9)
     listed.add(Predicted("inbox/a", "etag", (Label(label, 0.5),), "model", "now"))
-    (row,) = review.parse(listed.table().encode(), "list.csv")
+    [row], _ = lists.parse(listed.table().encode(), "list.csv")
     assert (row.image, row.etag, row.label, row.corrected) == ("inbox/a", "etag", label, "")
 
 
 def test_a_label_that_is_copied_into_the_corrections_is_that_label() -> None:
     text = f"image,etag,label,score,why,corrected\ninbox/a,e,cat,0.5,x,{escape_cell('=dog')}\n"
-    (row,) = review.parse(text.encode(), "list.csv")
+    [row], _ = lists.parse(text.encode(), "list.csv")
     assert row.corrected == "=dog"
 
 

@@ -14,15 +14,9 @@ from domain.class_folders import folder_of
 from domain.reply import Label
 from domain.scope import RECLASSIFICATION, Scope
 from domain.tables.reader import TableError
-from infra.review import (
-    ReviewEntry,
-    ReviewError,
-    fetch,
-    file_name,
-    only_corrected,
-    parse,
-    read_lists,
-)
+from infra.review.corrections import corrected_only
+from infra.review.fetch import fetch, file_name, unique_name
+from infra.review.lists import ReviewEntry, ReviewError, parse, read_lists
 from tests.support.builders.pages import HOSTILE
 from tests.support.worlds.folders import World, with_late
 from training.data.folders import splits
@@ -93,7 +87,7 @@ def test_only_what_was_corrected_is_taken_from_a_list(world: World, tmp_path: Pa
     filled = text.replace("0.1,low score,", "0.1,low score,wolf").replace(
         "0.3,low score,", "0.3,low score, cat "
     )
-    done = fetch(bucket(world), only_corrected(parse(filled.encode(), "list.csv")), tmp_path)
+    done = fetch(bucket(world), corrected_only(parse(filled.encode(), "list.csv")[0]), tmp_path)
     assert (done.fetched, done.changed) == (2, 0)
     assert sorted(folder.name for folder in tmp_path.iterdir()) == ["cat", "wolf"]
 
@@ -102,7 +96,11 @@ def test_an_image_that_has_changed_since_is_left_out(world: World, tmp_path: Pat
     world.put("inbox/trip/b.jpg", b"another picture")
     world.remove("inbox/trip/a.jpg")
     done = fetch(bucket(world), read_lists(bucket(world)), tmp_path)
-    assert done.changed == 2
+    assert (done.changed, done.missing) == (1, 1)
+    assert [*done.sentences(tmp_path)][1:] == [
+        "1 have changed since they were listed, and are left out.",
+        "1 are not in the inbox, and are left out.",
+    ]
     assert not (tmp_path / "dog").exists()
 
 
@@ -116,7 +114,7 @@ def test_an_image_that_has_changed_since_is_left_out(world: World, tmp_path: Pat
 )
 def test_a_table_that_is_no_list_is_refused(text: str, why: str) -> None:
     with pytest.raises((ReviewError, TableError), match=why):
-        list(parse(text.encode(), "list.csv"))
+        parse(text.encode(), "list.csv")
 
 
 LABELS = ["Äpfel", "кот", "_misc", "cat", "Cat", "test", "weights", "and/or", "50%25", "x" * 300]
@@ -125,7 +123,7 @@ LABELS = ["Äpfel", "кот", "_misc", "cat", "Cat", "test", "weights", "and/or"
 def listed(world: World, image: str, label: str) -> ReviewEntry:
     head = bucket(world).head(image)
     assert head is not None
-    return ReviewEntry(image, head.listed.etag, label, "")
+    return ReviewEntry(image, head.listed.etag, "", label=label)
 
 
 def test_training_reads_the_labels_that_were_reviewed(world: World, tmp_path: Path) -> None:
@@ -153,6 +151,8 @@ def test_no_image_is_put_through_a_link(world: World, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("image", [*HOSTILE, "..", ".", "", "a/../../b", "-rf", "con\x00"])
 def test_a_hostile_name_is_one_plain_name(image: str, tmp_path: Path) -> None:
-    name = file_name(f"inbox/{image}")
-    assert (tmp_path / name).resolve().parent == tmp_path.resolve()
-    (tmp_path / name).mkdir()
+    for number, name in enumerate((file_name(f"inbox/{image}"), unique_name(f"inbox/{image}"))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert (folder / name).resolve().parent == folder.resolve()
+        (folder / name).mkdir()
