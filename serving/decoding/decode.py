@@ -18,10 +18,11 @@ from serving.decoding import bounds, jpeg, orientation
 from serving.decoding.colour import to_rgb
 from serving.decoding.decoded import DecodedImage
 from serving.decoding.formats import gif, jpeg_file, png, webp
+from serving.decoding.formats.foreign import ADVICE, UnsupportedFormat
 from serving.decoding.formats.raster import Raster
 from serving.decoding.formats.tiff import reader as tiff
 from serving.decoding.profiles import srgb
-from serving.decoding.sniff import Format, UnsupportedFormat, sniff
+from serving.decoding.sniff import Format, sniff
 from serving.decoding.undecodable import UndecodableError
 
 DECODER_ERRORS = (
@@ -104,8 +105,10 @@ def detect_format(body: bytes) -> Format:
     match sniff(body):
         case None:
             raise UndecodableError("not_an_image", "The file is not an image of any known format.")
-        case UnsupportedFormat(name):
-            raise UndecodableError("unsupported_format", f"The file is {name}. {CONVERT_ADVICE}")
+        case UnsupportedFormat(name, "other"):
+            raise UndecodableError("not_an_image", f"The file is {name}, not an image.")
+        case UnsupportedFormat(name, kind):
+            raise UndecodableError("unsupported_format", f"The file is {name}. {ADVICE[kind]}")
         case image_format:
             return image_format
 

@@ -1,16 +1,11 @@
 """Detect the format of a file by its first bytes, never by its name or declared type."""
 
-from dataclasses import dataclass
 from typing import Literal
 
+from serving.decoding.formats import foreign, raw
+from serving.decoding.formats.foreign import UnsupportedFormat
+
 Format = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "heif"]
-
-
-@dataclass(frozen=True, slots=True)
-class UnsupportedFormat:
-    """A format that is recognised but not supported."""
-
-    name: str
 
 
 SUPPORTED_MAGIC: tuple[tuple[bytes, Format], ...] = (
@@ -24,73 +19,45 @@ SUPPORTED_MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"MM\0+", "tiff"),
 )
 
-UNSUPPORTED_MAGIC = (
-    (b"8BPS", "a Photoshop file"),
-    (b"%PDF", "a PDF document"),
-    (b"%!PS", "a PostScript file"),
-    (b"\xc5\xd0\xd3\xc6", "a PostScript file"),
-    (b"<svg", "an SVG drawing"),
-    (b"<?xml", "an XML or SVG document"),
-    (b"\0\0\1\0", "a Windows icon"),
-    (b"icns", "an Apple icon"),
-    (b"DDS ", "a DirectDraw texture"),
-    (b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
-    (b"\xffO\xffQ", "a JPEG 2000 image"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL image"),
-    (b"\xff\x0a", "a JPEG XL image"),
-    (b"IIRO", "a camera raw file"),
-    (b"IIU\0", "a camera raw file"),
-    (b"FUJIFILMCCD-RAW", "a camera raw file"),
-    (b"gimp xcf", "a GIMP file"),
-    (b"PK\3\4", "a ZIP archive"),
-    (b"\x1f\x8b", "a file that is packed twice with gzip"),
-    (b"\xfd7zXZ\0", "a file that is packed with xz"),
-    (b"BZh", "a file that is packed with bzip2"),
-    (b"\x28\xb5\x2f\xfd", "a file that is packed with Zstandard"),
-    (b"\x04\x22\x4d\x18", "a file that is packed with LZ4"),
-    (b"\x1f\x9d", "a file that is packed with compress"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"Rar!\x1a\x07", "a RAR archive"),
-)
-
 HEIF_BRANDS = frozenset((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"))
 AVIF_BRANDS = frozenset((b"avif", b"avis"))
+ISO_MEDIA = {
+    b"crx ": UnsupportedFormat(f"{foreign.RAW} (CR3)", "raw"),
+    b"qt  ": UnsupportedFormat("a QuickTime film", "video"),
+    b"M4A ": UnsupportedFormat("a sound file (MPEG-4)", "other"),
+    b"jp2 ": UnsupportedFormat("a JPEG 2000 image"),
+    **dict.fromkeys(
+        (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"MSNV"),
+        UnsupportedFormat("an MP4 film", "video"),
+    ),
+}
 BMP_HEADER_SIZES = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
 
 
 def sniff(body: bytes) -> Format | UnsupportedFormat | None:
     """The format of a file; None if it is not recognised."""
-    if body[8:10] == b"CR" and body[:4] == b"II*\0":
-        return UnsupportedFormat("a camera raw file")
     for magic, image_format in SUPPORTED_MAGIC:
         if body.startswith(magic):
-            return image_format
+            return image_format if image_format != "tiff" else raw.recognise_tiff(body) or "tiff"
     if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
         return "webp"
     if body[:2] == b"BM" and int.from_bytes(body[14:18], "little") in BMP_HEADER_SIZES:
         return "bmp"
     if body[4:8] == b"ftyp":
         return _sniff_iso_media(body)
-    text = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
-    return next(
-        (UnsupportedFormat(name) for magic, name in UNSUPPORTED_MAGIC if text.startswith(magic)),
-        None,
-    )
+    return foreign.recognise(body)
 
 
 def _sniff_iso_media(body: bytes) -> Format | UnsupportedFormat:
-    """Detect ISO base media files by their brands: major brand at 8, compatible ones from 16 on.
-
-    AVIF is not supported although Pillow could decode it: cameras do not write it, and each codec
-    is another C library that parses untrusted bytes. HEIC is, because iPhones write it.
-    """
+    """Detect ISO base media files by their brands: major brand at 8, compatible ones from 16 on."""
     size = min(int.from_bytes(body[:4], "big"), 256)
     brands = {body[8:12]} | {body[at : at + 4] for at in range(16, size, 4)}
     if brands & AVIF_BRANDS:
         return UnsupportedFormat("an AVIF image")
-    if body[8:12] == b"crx ":
-        return UnsupportedFormat("a camera raw file")
-    return "heif" if brands & HEIF_BRANDS else UnsupportedFormat("a video or another media file")
+    if brands & HEIF_BRANDS and b"crx " not in brands:
+        return "heif"
+    default = UnsupportedFormat("a film or another media file", "video")
+    return ISO_MEDIA.get(body[8:12], default)
 
 
 def webp_size(body: bytes) -> tuple[int, int] | None:

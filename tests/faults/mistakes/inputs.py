@@ -59,4 +59,18 @@ OF_THE_INPUTS = (
         "MAX_LEVELS_OFF = 10\n",
         f"{UNIT}/serving/decoding/profiles/test_icc.py",
     ),
+    Mistake(
+        "a raw file is classified by its preview",
+        "serving/decoding/formats/raw.py",
+        "        offsets += directory.get(SUB_DIRECTORIES, [])\n",
+        "",
+        f"{UNIT}/serving/decoding/formats/test_raw.py",
+    ),
+    Mistake(
+        "a Word document is called a ZIP archive",
+        "serving/decoding/formats/foreign.py",
+        "if name in start or name in end",
+        "if name in start[:64]",
+        f"{UNIT}/serving/decoding/formats/test_foreign.py",
+    ),
 )

@@ -11,8 +11,9 @@ from PIL import Image
 
 from serving.decoding import bounds, jpeg
 from serving.decoding.decode import decode
+from serving.decoding.formats.foreign import UnsupportedFormat
 from serving.decoding.orientation import UPRIGHT
-from serving.decoding.sniff import UnsupportedFormat, sniff
+from serving.decoding.sniff import sniff
 from serving.decoding.undecodable import UndecodableError
 from tests.support.builders import expensive, images
 
