@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
 python = .venv/bin/python
 uv = $(shell command -v uv || echo .local/uv/bin/uv)
-.PHONY: help env laptop demo docs test test-unit test-faults test-models test-nightly test-image test-reclassify fuzz mutants audit sbom notices image-here lint types bundle lock bench bench-batch bench-gpu bench-flow bench-install clean
+.PHONY: help env laptop demo docs axe test test-unit test-faults test-models test-nightly test-image test-reclassify fuzz mutants audit sbom notices image-here lint types bundle lock bench bench-batch bench-gpu bench-flow bench-install clean
 
 help:
 	@echo './sortbox --help     the commands for users'
@@ -29,7 +29,14 @@ build/imagenet.tar.gz: requirements.txt domain/model.py training/model/bundled.p
 	@echo 'Packing the bundled ImageNet model …'
 	@$(python) -m training.model.bundled $@
 
-test: lint types # the flows mostly wait: meanwhile a second process goes through the rest
+axe: # what checks the accessibility of pages; without npm, or its registry, that test skips
+	@test .local/axe/node_modules/axe-core/package.json -nt infra/tools/axe/package-lock.json || { \
+	    mkdir -p .local/axe && cp infra/tools/axe/package*.json .local/axe/ && \
+	    npm ci --prefix .local/axe --ignore-scripts --no-audit --no-fund --loglevel=error --no-update-notifier >/dev/null && \
+	    touch .local/axe/node_modules/axe-core/package.json; } || \
+	    echo 'axe-core could not be installed: the test of accessibility skips.' >&2
+
+test: lint types axe # the flows mostly wait: meanwhile a second process goes through the rest
 	@$(python) -m pytest --numprocesses 2
 
 test-unit: env # no server, no network: a few minutes

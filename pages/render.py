@@ -1,11 +1,13 @@
 """Render self-contained HTML pages, which open from a disk without a network.
 
 Templates escape every value. As a second defence, the content security policy in the page's head
-lets unescaped markup neither load nor run anything.
+lets unescaped markup neither load nor run anything: it names our one script, which sorts and
+filters tables, by its hash.
 
 Jinja is imported when the first page is rendered, to keep it out of Lambda's cold start.
 """
 
+import hashlib
 from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
@@ -51,6 +53,7 @@ def fitting(fragments: "Iterable[Markup]", room: int) -> "list[Markup]":
 @cache
 def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -62,6 +65,9 @@ def _environment() -> "Environment":
     )
     environment.filters |= {"foreign": foreign, "number": number, "path": path, "jpeg": jpeg}
     environment.filters |= {"sentences": sentences, "visible": visible}
+    script = (TEMPLATES / "tables.js.jinja").read_text()
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment.globals |= {"script": Markup(script), "script_hash": f"sha256-{digest}"}
     return environment
 
 

@@ -107,7 +107,8 @@ def train(context: TrainContext, timer: StepTimer) -> None:
         card, weights = model_card.make_card(config, pretrained, dataset, evaluation, network)
         card, files = compiler.compile_for_cpu(config, card, weights, dataset, images)
         log(compiler.describe(card))
-        training_report.write(paths.reports, card, dataset, state.history, evaluation)
+        history, origin = state.history, paths.origin()
+        training_report.write(paths.reports, card, dataset, history, evaluation, origin)
         package.write(card, weights, paths.model, files)
 
 

@@ -76,6 +76,6 @@ class NullDebugger:
 def write_report(debugger: Debugger, context: TrainContext) -> None:
     """The report of the run so far."""
     try:
-        debug_report.write(context.paths.reports, debugger.summary())
+        debug_report.write(context.paths.reports, debugger.summary(), context.paths.origin())
     except OSError as error:
         context.log(f"debug report not written: {error}")

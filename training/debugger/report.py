@@ -56,12 +56,12 @@ class DebugSummary:
     bytes: int = 0
 
 
-def write(folder: Path, summary: DebugSummary) -> None:
-    """debug.html and debug.json"""
+def write(folder: Path, summary: DebugSummary, origin: str) -> None:
+    """debug.html and debug.json. `origin`: which job wrote it, and when."""
     folder.mkdir(parents=True, exist_ok=True)
     content = report_json(summary)
     (folder / "debug.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
-    (folder / "debug.html").write_text(_html(content))
+    (folder / "debug.html").write_text(_html(content, origin))
 
 
 def report_json(summary: DebugSummary) -> dict[str, Any]:
@@ -75,11 +75,12 @@ def _worst_first(verdict: Mapping[str, Any]) -> int:
     return [ISSUE, ERROR, NO_ISSUE, NOT_APPLICABLE].index(verdict["state"])
 
 
-def _html(content: dict[str, Any]) -> str:
+def _html(content: dict[str, Any], origin: str) -> str:
     gradients = charts.lines(content["gradients"], "mean |gradient|", "step", logarithmic=True)
     return render(
         "training/debug.html.jinja",
         title="Debug report",
+        origin=origin,
         content=content,
         headline=_headline(content),
         states=STATES,

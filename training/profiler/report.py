@@ -15,20 +15,21 @@ FOLDER = Path("ProfilerReport", "profiler-output")
 GB = 1e9
 
 
-def write(folder: Path, profile: Profile) -> None:
-    _write(folder / FOLDER, report_json(profile))
+def write(folder: Path, profile: Profile, origin: str) -> None:
+    """`origin`: which job wrote it, and when."""
+    _write(folder / FOLDER, report_json(profile), origin)
 
 
-def write_none(folder: Path, why: str) -> None:
+def write_none(folder: Path, why: str, origin: str) -> None:
     """For a run that nobody profiled."""
-    _write(folder / FOLDER, {"bottleneck": why, "rules": [], "state": "off"})
+    _write(folder / FOLDER, {"bottleneck": why, "rules": [], "state": "off"}, origin)
 
 
-def _write(folder: Path, content: dict[str, Any]) -> None:
+def _write(folder: Path, content: dict[str, Any], origin: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=1, ensure_ascii=False)
     (folder / "profiler-report.json").write_text(text)
-    (folder / "profiler-report.html").write_text(_html(content))
+    (folder / "profiler-report.html").write_text(_html(content, origin))
 
 
 def report_json(profile: Profile) -> dict[str, Any]:
@@ -56,11 +57,12 @@ def report_json(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _html(content: dict[str, Any]) -> str:
+def _html(content: dict[str, Any], origin: str) -> str:
     values = _values(content) if content["state"] == "on" else {}
     return render(
         "training/profiler.html.jinja",
         title="Profiler report",
+        origin=origin,
         content=content,
         states=STATES,
         **values,

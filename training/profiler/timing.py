@@ -42,7 +42,7 @@ def attach_profiler(
         yield NullTimer()
     elif not config.profile_steps or _is_disabled(paths):
         why = "profile-steps is 0" if not config.profile_steps else "the job sets DisableProfiler"
-        report.write_none(paths.reports, f"Not profiled: {why}.")
+        report.write_none(paths.reports, f"Not profiled: {why}.", paths.origin())
         yield NullTimer()
     else:
         timer = profiler(config.profile_steps, context.distributed.device)
@@ -61,7 +61,8 @@ def _is_disabled(paths: ContainerPaths) -> bool:
 
 def _write_report(profiler: Profiler, context: TrainContext) -> None:
     try:
-        report.write(context.paths.reports, _make_profile(profiler, context.config))
+        profile = _make_profile(profiler, context.config)
+        report.write(context.paths.reports, profile, context.paths.origin())
     except OSError as error:
         context.log(f"profiler report not written: {error}")
     if profiler.trouble:

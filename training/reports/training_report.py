@@ -43,14 +43,15 @@ def write(
     dataset: Dataset,
     history: Sequence[EpochMetrics],
     evaluation: Evaluation,
+    origin: str,
 ) -> None:
-    """report.html, report.json and predictions.csv."""
+    """report.html, report.json and predictions.csv. `origin`: which job wrote it, and when."""
     folder.mkdir(parents=True, exist_ok=True)
     content = report_json(card, dataset, history, evaluation)
     (folder / "report.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
     examples = dataset.splits[dataset.test_split]
     accuracy.write_predictions(folder / "predictions.csv", evaluation, examples, dataset.labels)
-    (folder / "report.html").write_text(_html(content, dataset))
+    (folder / "report.html").write_text(_html(content, dataset, origin))
 
 
 def report_json(
@@ -126,12 +127,13 @@ def _mistakes(dataset: Dataset, final: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def _html(content: dict[str, Any], dataset: Dataset) -> str:
+def _html(content: dict[str, Any], dataset: Dataset, origin: str) -> str:
     labels, history, classes = dataset.labels, content["curves"], content["classes"]
     model = content["model"]
     return render(
         "training/report.html.jinja",
         title=f"Training report: {model['name']}",
+        origin=origin,
         content=content,
         curves=[
             charts.lines(_by_split(history, "accuracy"), "accuracy", "epoch", from_zero=False),

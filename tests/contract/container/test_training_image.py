@@ -20,7 +20,7 @@ pytestmark = [
 ]
 TRAIN, SERVE = "localhost/sortbox:test-gpu", "localhost/sortbox:test"
 STEP_SECONDS = 300
-LONG = {"epochs": "6", "checkpoint-seconds": "0", "compile": "openvino"}
+LONG = {"epochs": "6", "checkpoint-seconds": "0", "compile": "fp32"}
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """Templates that escape, and pages that stay within their room."""
 
+import hashlib
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 
 import pytest
@@ -27,6 +29,13 @@ def test_no_template_calls_anything_safe_or_ends_the_escaping() -> None:
         text = template.read_text()
         assert not re.search(r"\|\s*safe|Markup", text), template.name
         assert "autoescape" not in text, template.name
+
+
+def test_the_one_script_of_a_page_is_the_one_that_its_policy_names() -> None:
+    page = render("runs/index.html.jinja", title="t", made_at="now", lists=[])
+    [script] = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page, "the browser would not run it"
 
 
 def test_a_value_that_is_missing_is_an_error_and_no_blank() -> None:
