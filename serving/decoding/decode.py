@@ -6,9 +6,8 @@ or libheif in `decode_hardened` for everything else.
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from io import BytesIO
 
 from PIL import Image
@@ -17,7 +16,7 @@ from pillow_heif import HeifImageFile
 from serving.decoding import bounds, jpeg, orientation
 from serving.decoding.colour import to_rgb
 from serving.decoding.decoded import DecodedImage
-from serving.decoding.formats import gif, jpeg_file, png, webp
+from serving.decoding.formats import bmp, gif, jpeg_file, png, webp
 from serving.decoding.formats.foreign import ADVICE, UnsupportedFormat
 from serving.decoding.formats.raster import Raster
 from serving.decoding.formats.tiff import reader as tiff
@@ -40,12 +39,6 @@ DECODER_ERRORS = (
     zlib.error,
 )
 """The errors that Pillow's and libheif's decoders raise for malformed files."""
-
-OPENERS: dict[Format, Callable[[BytesIO], Image.Image]] = {
-    "bmp": partial(Image.open, formats=("BMP",)),
-    "heif": HeifImageFile,
-}
-"""The decoder of each format. If Pillow chose it, an EPS file would be passed to Ghostscript."""
 
 CONVERT_ADVICE = "Save it as JPEG, PNG or WebP and send that."
 
@@ -90,12 +83,15 @@ def _decode_format(body: bytes, image_format: Format, max_pixels: int, shorter_s
             return webp.decode(body)
         case "tiff":
             return tiff.decode(body, max_pixels)
-        case "bmp" | "heif":
-            image = OPENERS[image_format](BytesIO(body))
-            bounds.check_size(*image.size, max_pixels)
+        case "bmp":
+            return bmp.decode(body, max_pixels)
+        case "heif":
+            image = HeifImageFile(BytesIO(body))
+            width, height = image.size
+            bounds.check_size(width, height, max_pixels)
             image.load()
             profile = image.info.get("icc_profile") or b""
-            return Raster(to_rgb(image), *image.size, profile=profile)  # libheif turns the image
+            return Raster(to_rgb(image), width, height, profile=profile)  # libheif turns it
 
 
 def detect_format(body: bytes) -> Format:

@@ -73,4 +73,25 @@ OF_THE_INPUTS = (
         "if name in start[:64]",
         f"{UNIT}/serving/decoding/formats/test_foreign.py",
     ),
+    Mistake(
+        "white is black in a TIFF whose white is zero",
+        "serving/decoding/formats/tiff/photometric.py",
+        "            return np.asarray(~colours)\n",
+        "            return np.asarray(colours)\n",
+        f"{UNIT}/serving/decoding/variants/test_variants.py",
+    ),
+    Mistake(
+        "an 8-bit colour map of a TIFF is taken for one of 16 bits",
+        "serving/decoding/formats/tiff/photometric.py",
+        "table >> (8 if table.max() > 255 else 0)",
+        "table >> 8",
+        f"{UNIT}/serving/decoding/variants/test_variants.py",
+    ),
+    Mistake(
+        "a run of a BMP goes on in the next row",
+        "serving/decoding/formats/bmp_rle.py",
+        "min(len(step), width - column)",
+        "len(step)",
+        f"{UNIT}/serving/decoding/variants/test_variants.py",
+    ),
 )
