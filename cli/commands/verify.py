@@ -95,7 +95,7 @@ def _own_cloud(stage: "Stage", root: Path, account: str | None, keep: bool) -> I
 
     place = Place(root.resolve())
     os.environ[VARIABLE] = str(place.root)
-    cloud.up(place, say, enforce_roles=True, kind=account, is_empty=True)
+    cloud.up(place, say, kind=account, is_empty=True)
     connect(stage)
     os.environ["SLS_AWS_MONITORING_FREQUENCY"] = "200"  # a stack stands in less than a second here
     is_over = False

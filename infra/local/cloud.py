@@ -88,16 +88,14 @@ def up(
     place: Place,
     say: Say,
     images: Mapping[str, ImageCommand] | None = None,
-    enforce_roles: bool = False,
     kind: str | None = None,
     is_empty: bool = False,
 ) -> LocalCloud:
     """Start the cloud and deploy into it; quick if it runs already. Raises CloudError.
 
     After an error or an interrupt, the processes that it started are stopped. `images` are
-    container images in addition to Sortbox's own. With `enforce_roles` a function has only the
-    permissions of its role. `kind` is one of accounts.json; None: that of the running cloud, else
-    `established`. With `is_empty` nothing is deployed.
+    container images in addition to Sortbox's own. `kind` is one of accounts.json; None: that of
+    the running cloud, else `established`. With `is_empty` nothing is deployed.
     """
     deploy_into = LocalCloud if is_empty else _deploy_into
     try:
@@ -111,7 +109,7 @@ def up(
             _refuse_another(place, kind)
             return deploy_into(place, running)
         write_private(place.account, kind or accounts.ESTABLISHED)
-        started = _start(place, say, enforce_roles)
+        started = _start(place, say)
         try:
             return deploy_into(place, started)
         except BaseException:
@@ -133,14 +131,13 @@ def down(place: Place, say: Say) -> None:
 def local_cloud(
     root: Path,
     images: Mapping[str, ImageCommand] | None = None,
-    enforce_roles: bool = False,
     kind: str | None = None,
 ) -> Iterator[LocalCloud]:
     """A separate cloud below `root`, independent of others; it is stopped at the end of the
     context.
     """
     place = Place(root.resolve())
-    cloud = up(place, print, images, enforce_roles, kind)
+    cloud = up(place, print, images, kind)
     try:
         yield cloud
     finally:
@@ -177,17 +174,16 @@ def _running(place: Place, say: Say) -> Ports | None:
     return None
 
 
-def _start(place: Place, say: Say, enforce_roles: bool) -> Ports:
+def _start(place: Place, say: Say) -> Ports:
     chosen = choose_ports(place, say)
     AccessKey.of(place)
     write_private(place.aws_config, account.CONFIG)
     place.logs.mkdir(mode=0o700, exist_ok=True)
-    flags = [supervisor.ENFORCE_ROLES] if enforce_roles else []
     log_path = place.logs / "supervisor.log"
     log_path.touch(0o600)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [*_SUPERVISOR, str(place.root), _kind(place), *flags],
+            [*_SUPERVISOR, str(place.root), _kind(place)],
             cwd=REPOSITORY,
             env={**os.environ, VARIABLE: str(place.root), MARK: "supervisor"},
             stdin=subprocess.DEVNULL,

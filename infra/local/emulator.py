@@ -38,7 +38,7 @@ eventbridge._put_events.__defaults__ = (True,)
 sqs.DEFAULT_HOST, sqs.DEFAULT_PORT = "localhost", "4566"
 sqs._CANONICAL_NETLOC = f"{sqs.DEFAULT_HOST}:{sqs.DEFAULT_PORT}"
 
-# If roles are enforced, plain HTTP on this machine counts as TLS for policies …
+# Plain HTTP on this machine counts as TLS for policies …
 pin_request_origin = app.pin_request_origin
 app.pin_request_origin = lambda address, _secure: pin_request_origin(address, True)
 
@@ -56,16 +56,17 @@ iam_evaluator._fnmatch_compile = compiled_with_line_breaks
 
 
 def execution_credentials(config: dict[str, Any]) -> dict[str, str]:
-    """The credentials of a function: its role's if roles are enforced, else the owner's.
-
-    ministack's own could be computed from the function's name.
+    """The credentials of a function: its role's. ministack's own could be computed from the
+    function's name.
     """
-    if not app.AUTH:
-        return _in_environment(KEY_ID, SECRET, "")
     session = config.get("FunctionName", "function")[:64]
     about = f"{config['FunctionArn']}:{config.get('Role', '')}"
     key = role_key(config.get("Role", ""), session, about)
-    return _in_environment(key.key_id, key.secret, key.token)
+    return {
+        "AWS_ACCESS_KEY_ID": key.key_id,
+        "AWS_SECRET_ACCESS_KEY": key.secret,
+        "AWS_SESSION_TOKEN": key.token,
+    }
 
 
 def role_key(role_arn: str, session: str, about: str) -> RoleKey:
@@ -84,11 +85,6 @@ def role_key(role_arn: str, session: str, about: str) -> RoleKey:
     }
     sts.register_session(key_id, temporary)
     return RoleKey(key_id, secret, token)
-
-
-def _in_environment(key_id: str, secret: str, token: str) -> dict[str, str]:
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    return dict(zip(names, (key_id, secret, token), strict=True))
 
 
 lambda_runtime.execution_credentials = execution_credentials

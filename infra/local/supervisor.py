@@ -1,6 +1,6 @@
 """The process that runs a local cloud after `up` has returned.
 
-`python -m infra.local.supervisor ROOT ACCOUNT [enforce-roles]`
+`python -m infra.local.supervisor ROOT ACCOUNT`
 
 It prints its process id and then `ready`, or the reason for a failure, to standard output. On
 SIGTERM, or when a part of the cloud ends by itself, it stops all parts. It restarts nothing; `up`
@@ -37,12 +37,7 @@ DRAIN_SECONDS = 40
 """SageMaker gives its containers 30 seconds to end."""
 
 
-ENFORCE_ROLES = "enforce-roles"
-"""The argument with which functions have only the permissions of their roles, and clients need real
-keys."""
-
-
-def main(root: str, account: str, *flags: str) -> None:
+def main(root: str, account: str) -> None:
     if os.fork() > 0:  # detach from the caller, which does not wait for this process
         os._exit(0)
     place = Place(Path(root))
@@ -52,19 +47,19 @@ def main(root: str, account: str, *flags: str) -> None:
         signal.signal(number, lambda *_: over.set())
     with place.held():
         print(os.getpid(), flush=True)
-        hold(place, over, Account.named(account), ENFORCE_ROLES in flags)
+        hold(place, over, Account.named(account))
 
 
-def hold(place: Place, over: Event, account: Account, enforce_roles: bool) -> None:
+def hold(place: Place, over: Event, account: Account) -> None:
     """Start the cloud, and stop it when `over` is set or a part of it ends."""
     ports = Ports.read(place.ports)
     assert ports is not None, "up chooses them before it starts a supervisor"
     logger.info("starting: AWS on %s, SageMaker on %s", ports.aws_url, ports.sagemaker_url)
-    children = [emulator(place, ports, account, enforce_roles)]
+    children = [emulator(place, ports, account)]
     outcome = _until_ready(ports.aws_url, over, children)
     if outcome == READY:
         # Behind the emulator: what SageMaker goes on with at its start, it asks it for permission.
-        children.append(sagemaker(place, ports, account, enforce_roles))
+        children.append(sagemaker(place, ports, account))
         outcome = _until_ready(ports.sagemaker_url, over, children)
     for child in children:
         child.exited.add_done_callback(lambda _: over.set())
@@ -79,7 +74,7 @@ def hold(place: Place, over: Event, account: Account, enforce_roles: bool) -> No
         logger.info("%s ended with status %d", child.name, child.stop(grace))
 
 
-def emulator(place: Place, ports: Ports, account: Account, enforce_roles: bool) -> Child:
+def emulator(place: Place, ports: Ports, account: Account) -> Child:
     torn_writes.undo(place.folder("s3"))
     key = AccessKey.of(place)
     settings = {
@@ -104,7 +99,7 @@ def emulator(place: Place, ports: Ports, account: Account, enforce_roles: bool) 
         # The functions inherit this environment, by which they find the local SageMaker.
         "AWS_ENDPOINT_URL_SAGEMAKER": ports.sagemaker_url,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": ports.sagemaker_url,
-        "AUTH": str(enforce_roles).lower(),
+        "AUTH": "true",  # functions have the permissions of their roles, and no others
     }
     if account.functions is not None:
         settings["LAMBDA_ACCOUNT_CONCURRENCY"] = str(account.functions)
@@ -112,12 +107,12 @@ def emulator(place: Place, ports: Ports, account: Account, enforce_roles: bool) 
     return processes.start(argv, settings, place.logs / "aws.log", "aws")
 
 
-def sagemaker(place: Place, ports: Ports, account: Account, enforce_roles: bool) -> Child:
+def sagemaker(place: Place, ports: Ports, account: Account) -> Child:
     inherited = environment(place, ports, os.environ)
     ours = {VARIABLE: str(place.root), "TMPDIR": str(place.folder("tmp"))}
     argv = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(ports.sagemaker)]
     argv += ["--state", str(place.folder("sagemaker")), "--images", str(place.images)]
-    argv += ["--account", account.kind, *(["--enforce-roles"] if enforce_roles else [])]
+    argv += ["--account", account.kind, "--enforce-roles"]
     log = place.logs / "sagemaker.log"
     return processes.start(argv, inherited | ours, log, "sagemaker", REPOSITORY)
 

@@ -58,7 +58,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, live: Live) -> Iterator[lo
         env={"STAND_IN_LIVE": str(live.folder)},
     )
     root = tmp_path_factory.mktemp("cloud")
-    with local.local_cloud(root, {STAND_IN: stand_in}, enforce_roles=True) as running:
+    with local.local_cloud(root, {STAND_IN: stand_in}) as running:
         yield running
 
 

@@ -37,7 +37,7 @@ def a_cloud(root: Path) -> Iterator[local.LocalCloud]:
         cwd=str(REPOSITORY),
         env={"STAND_IN_LIVE": str(live)},
     )
-    with local.local_cloud(root / "cloud", {STAND_IN: stand_in}, enforce_roles=True) as running:
+    with local.local_cloud(root / "cloud", {STAND_IN: stand_in}) as running:
         yield running
 
 

@@ -24,7 +24,6 @@ class Servers:
     place: Place
     ports: Ports
     key: AccessKey
-    enforce_roles: bool
 
     def client(self, service: str, key: tuple[str, ...] = (), url: str = "") -> Any:
         """boto3's, with the owner's key or another one: id, secret and perhaps a token."""
@@ -42,24 +41,12 @@ class Servers:
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with started(tmp_path_factory, enforce_roles=False) as both:
-        yield both
-
-
-@pytest.fixture(scope="module", params=[False, True], ids=["open", "roles"])
-def either(
-    request: pytest.FixtureRequest, servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Servers]:
-    """A cloud that holds nobody to a role, and one that does."""
-    if not request.param:
-        yield servers
-        return
-    with started(tmp_path_factory, enforce_roles=True) as both:
+    with started(tmp_path_factory) as both:
         yield both
 
 
 @contextmanager
-def started(tmp_path_factory: pytest.TempPathFactory, enforce_roles: bool) -> Iterator[Servers]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     if not EMULATOR_PYTHON.exists():
         pytest.skip("the emulator's environment is not built: run `make env`")
     place = Place(tmp_path_factory.mktemp("guarded"))
@@ -67,11 +54,11 @@ def started(tmp_path_factory: pytest.TempPathFactory, enforce_roles: bool) -> It
     chosen = choose_ports(place, print)
     write_private(place.aws_config, account.CONFIG)
     container_image.write_commands(place, {})
-    both = Servers(place, chosen, AccessKey.of(place), enforce_roles)
+    both = Servers(place, chosen, AccessKey.of(place))
     established = Account.named(accounts.ESTABLISHED)
     children = [
-        supervisor.emulator(place, chosen, established, enforce_roles),
-        supervisor.sagemaker(place, chosen, established, enforce_roles),
+        supervisor.emulator(place, chosen, established),
+        supervisor.sagemaker(place, chosen, established),
     ]
     until(lambda: supervisor.is_ready(chosen) or not all(child.is_alive for child in children))
     assert supervisor.is_ready(chosen), [child.log.read_text()[-2000:] for child in children]

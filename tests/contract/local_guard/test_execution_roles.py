@@ -106,12 +106,14 @@ class World:
         )
         return name
 
-    def transformed(self, model: str) -> Mapping[str, Any]:
-        """As onFolder asks for it."""
+    def transformed(self, model: str, has_companion: bool = False) -> Mapping[str, Any]:
+        """As onFolder asks for it; a manifest with a companion is of the whole bucket."""
         sagemaker, name = self.client("sagemaker"), f"sortbox-local-job-{next(_numbers)}"
         self.put(f"inbox/{name}/cat.jpg", b"a cat")
-        rows = json.dumps([{"prefix": f"s3://{BUCKET}/inbox/{name}/"}, "cat.jpg"]).encode()
-        manifest = self.put(f"work/runs/{name}/0.manifest", rows)
+        rows: list[Any] = [{"prefix": f"s3://{BUCKET}/inbox/{name}/"}, "cat.jpg"]
+        if has_companion:
+            rows = [{"prefix": f"s3://{BUCKET}/"}, f"inbox/{name}/cat.jpg"]
+        manifest = self.put(f"work/runs/{name}/0.manifest", json.dumps(rows).encode())
         source = {"S3DataType": "ManifestFile", "S3Uri": manifest}
         output = f"s3://{BUCKET}/work/runs/{name}/output/0/"
         sagemaker.create_transform_job(
@@ -155,7 +157,7 @@ def ended(describe: Any, kind: str) -> Mapping[str, Any]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with started(tmp_path_factory, enforce_roles=True) as servers:
+    with started(tmp_path_factory) as servers:
         world = World(servers)
         container_image.write_commands(servers.place, {IMAGE: STAND_IN})
         world.client("s3").create_bucket(Bucket=BUCKET)
@@ -203,6 +205,7 @@ OF_TRAINING = {
 """What is denied, as the reason of a failure names it, for each statement."""
 
 OF_AN_UPDATE = "WatchTheAlarmThatUndoesAnUpdate"
+OF_A_COMPANION = "ListThePrefixOfAManifestWithACompanion"
 
 
 @pytest.mark.parametrize(("sid", "denied"), OF_A_MODEL.items())
@@ -214,6 +217,16 @@ def test_without_a_statement_of_its_models_role_a_transform_job_fails(
         job = world.transformed(model)
     assert job["TransformJobStatus"] == "Failed"
     assert denied in job["FailureReason"]
+
+
+def test_a_manifest_with_a_companion_needs_leave_to_list_its_prefix(world: World) -> None:
+    model = world.model()
+    assert world.transformed(model, has_companion=True)["TransformJobStatus"] == "Completed"
+    with world.without("ModelRole", OF_A_COMPANION):
+        job = world.transformed(model, has_companion=True)
+        assert world.transformed(model)["TransformJobStatus"] == "Completed"
+    assert job["TransformJobStatus"] == "Failed"
+    assert "ListObjectsV2" in job["FailureReason"]
 
 
 @pytest.mark.parametrize(("sid", "denied"), OF_TRAINING.items())
@@ -267,7 +280,7 @@ def settled(endpoint: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def test_every_statement_of_both_roles_is_among_them() -> None:
     held = {each["Sid"] for each in policies.statements("ModelRole")}
-    assert held == set(OF_A_MODEL) | {OF_AN_UPDATE}
+    assert held == set(OF_A_MODEL) | {OF_AN_UPDATE, OF_A_COMPANION}
     assert {each["Sid"] for each in policies.statements("TrainingRole")} == set(OF_TRAINING)
 
 

@@ -53,6 +53,14 @@ def of_manifest(manifest: Path) -> Iterator[Input]:
             yield Input(Location(prefix.bucket, prefix.key + row), row)
 
 
+def prefix_of(manifest: Path) -> Location:
+    """The prefix that a manifest states, which its role must be allowed to list. Raises
+    BadManifest.
+    """
+    with manifest.open(encoding="utf-8") as file:
+        return _prefix(next(iter(_Elements(file)), None))
+
+
 def _prefix(first: object) -> Location:
     match first:
         case {"prefix": str(uri)}:

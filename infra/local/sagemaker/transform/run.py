@@ -90,6 +90,8 @@ class TransformRun:
             self._s3.download_file(source.bucket, source.key, str(self._manifest))
         except ClientError as error:
             raise TransformJobFailed(f"Could not read the manifest {source}: {error}") from error
+        prefix = inputs.prefix_of(self._manifest)
+        self._s3.list_objects_v2(Bucket=prefix.bucket, Prefix=prefix.key, MaxKeys=1)
         return inputs.of_manifest(self._manifest)
 
     async def _transform_all(self, container: Container, source: Iterator[Input]) -> None:
