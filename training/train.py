@@ -32,7 +32,7 @@ from training.loop import checkpoint, in_process_search
 from training.loop.fit import Loop
 from training.loop.setup import initial_state, make_loss, setup_head, setup_network
 from training.model import compile as compiler
-from training.model import package
+from training.model import networks, package
 from training.model.pretrained import load_pretrained
 from training.profiler.timing import StepTimer, attach_profiler
 from training.reports import model_card, training_report
@@ -54,6 +54,12 @@ def train(context: TrainContext, timer: StepTimer) -> None:
 
     # Network: pretrained weights, and a new head with an output per label.
     pretrained = load_pretrained(config, len(dataset.labels), paths.channels / WEIGHTS)
+    networks.check_input(
+        pretrained.network,
+        pretrained.preprocessing.crop,
+        min(config.batch_size, len(dataset.splits["train"])) // distributed.size,
+        None if config.unfreeze == "head" else config.frozen,
+    )
     log(f"{config.arch}, {pretrained.origin}, on {distributed.device}; trains: {config.unfreeze}")
 
     with (

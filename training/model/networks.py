@@ -1,6 +1,7 @@
 """The head of a network, the stages below it, and the order in which they are unfrozen."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 
 import torch
 from torch import nn
@@ -62,6 +63,35 @@ def unfreeze_stages(network: nn.Module, count: int) -> None:
         learns = number >= len(all_stages) - count
         for module in modules:
             module.train(learns).requires_grad_(learns)
+
+
+def check_input(network: nn.Module, side: int, images: int, frozen: int | None) -> None:
+    """Raises TrainingFailed where a step of `images` of `side` pixels would fail within a layer.
+
+    Tried on a copy, before any step: batch normalisation needs two values per channel, and a layer
+    may be larger than what reaches it. `frozen`: as in `train_config`; None if the head alone is
+    trained, on features.
+    """
+    probe = deepcopy(network).eval()
+    if frozen is not None:
+        unfreeze_stages(probe, max(1, len(stages(probe)) - frozen))
+    size = f"{side} x {side} pixels"
+    try:
+        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+            probe(torch.zeros(min(max(images, 1), 2), 3, side, side))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrainingFailed(
+            f"Hyperparameter batch-size: a process trains on {images} image of {size} at a time, "
+            "of which batch normalisation has one value per channel and needs two. Use a larger "
+            "batch-size or image-size, or unfreeze=head."
+        ) from error
+    except (RuntimeError, AssertionError) as error:
+        raise TrainingFailed(
+            f"Hyperparameter image-size: images of {size} do not fit this network ({error}). Use "
+            "another image-size."
+        ) from error
 
 
 def open_stage_count(epoch: int, epochs: int, total: int) -> int:

@@ -94,4 +94,11 @@ OF_THE_INPUTS = (
         "len(step)",
         f"{UNIT}/serving/decoding/variants/test_variants.py",
     ),
+    Mistake(
+        "a step that batch normalisation cannot take is found out by taking it",
+        "training/model/networks.py",
+        "torch.zeros(min(max(images, 1), 2), 3, side, side)",
+        "torch.zeros(2, 3, side, side)",
+        f"{UNIT}/training/model/test_networks.py",
+    ),
 )

@@ -78,3 +78,38 @@ def test_a_head_alone_is_a_network_of_one_stage() -> None:
     assert networks.stages(head) == [[head]]
     networks.unfreeze_stages(head, 1)
     assert head.weight.requires_grad
+
+
+@pytest.mark.parametrize("frozen", [0, 2])
+def test_a_step_of_one_value_per_channel_is_refused_before_it(frozen: int) -> None:
+    network = create_network("resnet18", 3)
+    with pytest.raises(TrainingFailed, match=r"batch-size: .* 1 image of 32 x 32 pixels"):
+        networks.check_input(network, 32, 1, frozen)
+    for side, images in ((32, 2), (64, 1)):
+        networks.check_input(network, side, images, frozen)
+
+
+def test_layers_that_stay_frozen_need_no_second_value() -> None:
+    network = create_network("resnet18", 3)
+    networks.check_input(network, 32, 1, len(networks.stages(network)) - 1)
+    networks.check_input(network, 32, 1, None)
+
+
+@pytest.mark.parametrize(("architecture", "side"), [("alexnet", 32), ("vit_b_16", 64)])
+@pytest.mark.parametrize("frozen", [0, None])
+def test_images_that_do_not_fit_are_refused_before_a_step(
+    architecture: str, side: int, frozen: int | None
+) -> None:
+    with pytest.raises(TrainingFailed, match=f"image-size: images of {side} x {side} pixels"):
+        networks.check_input(create_network(architecture, 3), side, 8, frozen)
+
+
+def test_trying_an_input_changes_neither_network_nor_chance() -> None:
+    network = create_network("efficientnet_lite0", 3)
+    before, state = (
+        torch.random.get_rng_state(),
+        {n: t.clone() for n, t in network.state_dict().items()},
+    )
+    networks.check_input(network, 64, 8, 0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
