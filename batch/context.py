@@ -80,6 +80,20 @@ class Limits:
     on_folder."""
     ticket_seconds: int = 1_800
     """A ticket that was not renewed for this long expires: its run is delayed by something else."""
+    unpack_seconds: int = 40
+    """The time for a step of an archive. Then it is another archive's turn."""
+    unpack_entries: int = 64
+    unpack_bytes: int = 32_000_000
+    """Files of an archive are written together, in parallel, until one of these is reached; with
+    the last file, of 100 MB at most, these bytes are in memory."""
+    archive_entries: int = 1_000_000
+    archive_bytes: int = 200_000_000_000
+    gzip_bytes: int = 5_000_000_000
+    """The most that a .tar.gz may unpack to: each step inflates it again, up to its position."""
+    archive_expansion: int = 100
+    archive_slack_bytes: int = 256_000_000
+    """An archive may unpack to `archive_expansion` times its size plus these bytes: scans in black
+    and white compress well, and what compresses better is made to fill disks."""
     tickets: int = 10_000
     """The most tickets that are served in order (ten LISTs); later ones are served by chance."""
 

@@ -69,6 +69,10 @@ class Member:
     size: int
 
 
+class CutShortError(ArchiveError):
+    """The file ends too early."""
+
+
 Content = Iterator[bytes]
 """The content of a member: chunks of at most 1 MiB, `size` bytes in total."""
 
@@ -195,7 +199,7 @@ class _Unzipped:
     """Reads the decompressed stream in exact sizes, and counts it against the limit `most`."""
 
     def __init__(self, packed: IO[bytes], most: int) -> None:
-        self._inflated = _inflated(packed)
+        self._inflated = inflate(packed.read)
         self._waiting = memoryview(b"")
         self.left = most
         self._extended_left = HEADERS_BYTES
@@ -227,7 +231,7 @@ class _Unzipped:
     def _take(self, size: int) -> Content:
         while size:
             if not self._waiting and not self._fill():
-                raise ArchiveError("it is cut short")
+                raise CutShortError("it is cut short")
             piece, self._waiting = self._waiting[:size], self._waiting[size:]
             size -= len(piece)
             yield piece.tobytes()
@@ -237,9 +241,12 @@ class _Unzipped:
         return len(self._waiting) > 0
 
 
-def _inflated(packed: IO[bytes]) -> Iterator[bytes]:
-    """Decompress one gzip stream or several, and verify their checksums. Raises ArchiveError."""
-    data = packed.read(PIECE_BYTES)
+def inflate(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Decompress one gzip stream or several, and verify their checksums. Raises ArchiveError.
+
+    `read(size)` returns the next bytes of the file, at most `size`. Yields at most 1 MiB at a time.
+    """
+    data = read(PIECE_BYTES)
     for _ in range(ENTRIES):
         stream = zlib.decompressobj(wbits=31)
         while not stream.eof:
@@ -250,9 +257,9 @@ def _inflated(packed: IO[bytes]) -> Iterator[bytes]:
             if piece:
                 yield piece
             data = stream.unused_data if stream.eof else stream.unconsumed_tail
-            data = data or packed.read(PIECE_BYTES)
+            data = data or read(PIECE_BYTES)
             if not data and not piece and not stream.eof:
-                raise ArchiveError("it is cut short")
+                raise CutShortError("it is cut short")
         if not data:
             return
     raise ArchiveError(f"it is more than {ENTRIES:,} gzip files")

@@ -31,12 +31,18 @@ TICKETS = f"{WORK}tickets/"
 TICK = f"{WORK}tick.txt"
 """Holds the key of the last claim that the schedule has processed; the next run continues there."""
 
+ARCHIVES = f"{WORK}archives/"
+"""The archives of the inbox that are being unpacked, one object each."""
+
 TIMEOUTS = f"{WORK}timeouts/"
 LONG = f"{OUTBOX}_long/"
 SWEEPS = f"{OUTBOX}_reclassify/"
 REVIEWS = f"{OUTBOX}_review/"
+UNPACKED = f"{OUTBOX}_archives/"
+"""The reports of archives that were unpacked."""
+
 OWN_FOLDERS = frozenset(
-    prefix.removeprefix(OUTBOX).rstrip("/") for prefix in (LONG, SINGLES, SWEEPS, REVIEWS)
+    prefix.removeprefix(OUTBOX).rstrip("/") for prefix in (LONG, SINGLES, SWEEPS, REVIEWS, UNPACKED)
 )
 """No folder of the inbox has such a name: its results would lie among files about folders."""
 
@@ -162,6 +168,17 @@ def claimed_token(key: str) -> str:
 def lease_key(token: str) -> str:
     """The lease on a scope's run: its holder is the only one to work on it."""
     return f"{LEASES}{token}.json"
+
+
+def unpacking_key(archive: str) -> str:
+    """The state of an archive that is being unpacked. Hashed, so that no key is too long."""
+    return f"{ARCHIVES}{hashlib.sha256(archive.encode()).hexdigest()}.json"
+
+
+def unpacked_key(archive: str) -> str:
+    """The report of an archive: `inbox/trip.zip` -> `outbox/_archives/trip.zip.json`."""
+    key = f"{UNPACKED}{archive.removeprefix(INBOX)}{RESULT_SUFFIX}"
+    return key if len(key.encode()) <= KEY_BYTES else _long(archive, f"/archive{RESULT_SUFFIX}")
 
 
 def debounce_key(token: str) -> str:

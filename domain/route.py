@@ -42,6 +42,21 @@ class Ready:
     folder: Scope
 
 
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive: its files are unpacked below `prefix`, which is its key without the suffix.
+
+    `folder` answers them: for `inbox/trip.zip` the folder `trip/`, whose run starts at the end.
+    """
+
+    key: str
+    prefix: str
+    folder: Scope
+
+
 @dataclass(frozen=True, slots=True)
 class Ignored:
     """A key that is not classified. `reason` is logged and in the folder's summary: one of few."""
@@ -49,7 +64,7 @@ class Ignored:
     reason: str
 
 
-Route = Single | InFolder | Ready | Ignored
+Route = Single | InFolder | Ready | Archive | Ignored
 
 
 def route(key: str, folder_depth: int = 1) -> Route:
@@ -70,4 +85,17 @@ def route(key: str, folder_depth: int = 1) -> Route:
         return Ready(folder)
     if reason := why_ignored(name):
         return Ignored(reason)
+    stem = _stem_of_archive(name)
+    if stem:
+        path = "".join(f"{segment}/" for segment in [*folders, stem])
+        top = "".join(f"{segment}/" for segment in [*folders, stem][:folder_depth])
+        return Archive(key, INBOX + path, Scope(top))
     return InFolder(key, folder) if folders else Single(key)
+
+
+def _stem_of_archive(name: str) -> str | None:
+    """The name without the suffix of an archive, in any case; None for other names."""
+    for suffix in ARCHIVE_SUFFIXES:
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)] or None
+    return None

@@ -76,6 +76,20 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpack:
+    """An archive of the inbox was uploaded, replaced or removed."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextArchive:
+    """Continue with the archive whose turn it is after this one ("": any)."""
+
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reclassify:
     """Reclassify a prefix of the inbox, requested by a schedule or by a user.
 
@@ -103,8 +117,12 @@ class ForeignJob:
     job: str
 
 
-FolderMessage = QuietTimer | Start | Advance | Reclassify | JobChanged | ForeignJob
-OurMessage = Changed | LookAgain | QuietTimer | Start | Advance | Reclassify | PageRef
+FolderMessage = (
+    QuietTimer | Start | Advance | Unpack | NextArchive | Reclassify | JobChanged | ForeignJob
+)
+OurMessage = (
+    Changed | LookAgain | QuietTimer | Start | Advance | Unpack | NextArchive | Reclassify | PageRef
+)
 
 
 REMOVALS = ("ObjectRemoved", "LifecycleExpiration")
@@ -116,6 +134,8 @@ NAMES: dict[type[OurMessage], str] = {
     QuietTimer: "quiet",
     Start: "start",
     Advance: "advance",
+    Unpack: "unpack",
+    NextArchive: "next-archive",
     Reclassify: "sweep",
     PageRef: "page",
 }
@@ -180,6 +200,10 @@ def parse_folder(body: str, stage: str) -> FolderMessage:
             return Start(path)
         case {"advance": {"token": str(token)}}:
             return Advance(token)
+        case {"unpack": {"key": str(key)}}:
+            return Unpack(key)
+        case {"next-archive": {"after": str(key)}}:
+            return NextArchive(key)
         case {
             "sweep": {
                 "path": str(path),

@@ -1,4 +1,5 @@
-"""Lambda handler of the folder queue: begin and advance runs of folders and reclassifications."""
+"""Lambda handler of the folder queue: begin and advance runs of folders and reclassifications, and
+unpack archives."""
 
 import secrets
 from collections.abc import Mapping
@@ -18,23 +19,27 @@ from batch.planning.slice import PageRef
 from batch.reports.change_report import PAGE
 from batch.reports.changes import Changes
 from batch.run import Closed, Failed, Finished, Waiting, advance, begin, find
+from domain.keys import RunKeys
 from domain.scope import Scope
 from functions import runtime
 from functions.active import CachedPointer
+from functions.archives import Archives
 from functions.debounce import is_overdue, is_quiet, last_timer, stop_waiting
 from functions.endpoint.thumbnails import Thumbnails
 from functions.messages import (
     Advance,
     ForeignJob,
     JobChanged,
+    NextArchive,
     QuietTimer,
     Reclassify,
     Start,
+    Unpack,
     parse_folder,
 )
 from functions.runtime import count, logger
 from functions.settings import OnFolder, from_env
-from functions.sqs import SqsBatch, send
+from functions.sqs import SqsBatch, receives, send
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -58,6 +63,7 @@ class Folders:
     """Handles the messages of the folder queue."""
 
     context: Context
+    archives: Archives
     flip_alarm_percent: int
     longest_wait_seconds: int
 
@@ -71,11 +77,12 @@ class Folders:
                 self._begin(Scope(path))
             case Reclassify(path, kind, confirmed):
                 self._advance(begin(self.context, Scope(path, kind), confirmed))
-            case Advance(token):
+            case Advance(token) | JobChanged(RunKeys(token)):
+                # A job's event is a hint to advance the live run, even if it belongs to an earlier
+                # one.
                 self._advance(find(self.context, token))
-            case JobChanged(run):
-                # A hint to advance the live run, even if the job belongs to an earlier one.
-                self._advance(find(self.context, run.token))
+            case Unpack() | NextArchive() as message:
+                self.archives.accept(message, receives(record))
             case ForeignJob(job):
                 logger.info("not our job", job=job)
             case never:
@@ -211,8 +218,10 @@ def make_batch(
     sagemaker: "SageMakerClient",
     endpoint: "SageMakerRuntimeClient",
 ) -> SqsBatch:
+    context = make_context(settings, s3, sqs, sagemaker, endpoint)
     folders = Folders(
-        make_context(settings, s3, sqs, sagemaker, endpoint),
+        context,
+        Archives(context, partial(send, sqs, settings.folder_queue_url)),
         settings.flip_alarm_percent,
         settings.folder_longest_wait_seconds,
     )

@@ -1,4 +1,5 @@
-"""Scheduled Lambda handler: advance every open run, in case a message about it was lost.
+"""Scheduled Lambda handler: advance every open run, in case a message about it was lost, and the
+archives that are being unpacked.
 
 Each tick continues after the last claim of the previous one, in the order of their keys, and wraps
 around. With N open runs, each is advanced at least once in N / RUNS_PER_TICK + 1 ticks.
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from aws.bucket import Bucket, Listed
 from batch.context import Limits
 from batch.jobs import slots
-from domain.keys import CLAIMS, TICK, claimed_token, ticket_since
+from domain.keys import ARCHIVES, CLAIMS, TICK, claimed_token, ticket_since
 from functions import runtime
-from functions.messages import Advance
+from functions.messages import Advance, NextArchive
 from functions.runtime import Event, count, logger, metrics
 from functions.settings import OnSchedule, from_env
 from functions.sqs import send
@@ -40,6 +41,12 @@ def advance_runs(bucket: Bucket, sqs: "SQSClient", folder_queue_url: str) -> int
     logger.info("swept", open_runs=sent)
     count("OpenRuns", sent)
     return sent
+
+
+def advance_archives(bucket: Bucket, sqs: "SQSClient", folder_queue_url: str) -> None:
+    """Send one message if there are archives to unpack: they take turns by themselves after it."""
+    if bucket.page(ARCHIVES):
+        send(sqs, folder_queue_url, NextArchive(""))
 
 
 def _in_turn(bucket: Bucket) -> Iterator[Listed]:
@@ -68,6 +75,7 @@ def build(environ: Mapping[str, str]) -> Callable[[Event], Any]:
 
     def tick(event: Event) -> int:
         measure_queue(bucket, runtime.now())
+        advance_archives(bucket, runtime.sqs(), settings.folder_queue_url)
         return advance_runs(bucket, runtime.sqs(), settings.folder_queue_url)
 
     return tick

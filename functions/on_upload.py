@@ -17,7 +17,7 @@ from domain import timestamps
 from domain.keys import large_key
 from domain.reply import Reply
 from domain.result import How, Rejected, Result
-from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Ready, Single, route
+from domain.route import ENDPOINT_BYTES, Archive, Ignored, InFolder, Ready, Single, route
 from domain.scope import LARGE_SINGLES
 from functions import runtime
 from functions.active import CachedPointer
@@ -35,6 +35,7 @@ from functions.messages import (
     LookAgain,
     NotificationsEnabled,
     Start,
+    Unpack,
     parse_inbox,
 )
 from functions.outbox import Current, Gone, NoAnswer, Outbox, Published, delete_result, reconcile
@@ -76,6 +77,8 @@ class Uploads:
                     if self._is_within_allowance(message):
                         if message.restored:
                             delete_result(self.outbox, message.key, is_restored=True)
+                        elif message.removed and is_answered_by_folder(message.key):
+                            delete_result(self.outbox, message.key)
                         self._changed(message, attempt)
                     else:
                         move_to_backlog(self.sqs, self.settings.backlog_queue_url, message)
@@ -105,13 +108,13 @@ class Uploads:
                 if is_for_endpoint(change):
                     self.readiness.check(self.probe or self.endpoint, self.outbox.active())
                 self._settle(key, times=0, attempt=attempt)
-            case InFolder(key, folder):
-                if change.removed:
-                    delete_result(self.outbox, key)
+            case InFolder(_, folder):
                 self.debouncer.debounce(folder)
             case Ready(folder):
                 if not change.removed:
                     send(self.sqs, self.settings.folder_queue_url, Start(folder.path))
+            case Archive(key):
+                send(self.sqs, self.settings.folder_queue_url, Unpack(key))
             case Ignored(reason):
                 logger.info("ignored", key=change.key, reason=reason)
                 count("Ignored")
@@ -197,6 +200,11 @@ class Uploads:
         except NO_ANSWER as error:
             clear_frames(error.__traceback__)  # they hold the body, and the batch keeps the error
             raise
+
+
+def is_answered_by_folder(key: str) -> bool:
+    """Whether the folder queue's function answers this key: an image of a folder, or an archive."""
+    return isinstance(route(key), InFolder | Archive)
 
 
 def is_for_endpoint(change: Changed) -> bool:

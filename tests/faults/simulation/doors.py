@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -16,14 +17,15 @@ from domain.model import ActiveModel
 from domain.scope import RECLASSIFICATION, Scope
 from functions import on_folder
 from functions.allowance import Allowances
+from functions.archives import Archives
 from functions.debounce import Debouncer
 from functions.endpoint.readiness import Readiness
 from functions.on_folder import Folders
 from functions.on_page import Pages, leave_to_reclassify
-from functions.on_schedule import advance_runs
+from functions.on_schedule import advance_archives, advance_runs
 from functions.on_upload import Uploads
 from functions.outbox import Outbox
-from functions.sqs import SqsBatch
+from functions.sqs import SqsBatch, send
 from infra.reclassify import Reclassifier
 from tests.faults.simulation.jobs import Jobs
 from tests.faults.simulation.queues import Queues
@@ -73,6 +75,7 @@ class Doors:
         self._uploads[process] = self._upload_process()
 
     def advance_runs(self) -> int:
+        advance_archives(self._bucket, self._sqs, FOLDER)
         return advance_runs(self._bucket, self._sqs, FOLDER)
 
     def halt(self, for_good: bool) -> None:
@@ -110,7 +113,9 @@ class Doors:
             return self._uploads[process].accept
         if url == FOLDER:
             flips, wait = ON_FOLDER.flip_alarm_percent, ON_FOLDER.folder_longest_wait_seconds
-            return Folders(self._context(), flips, wait).accept
+            context = self._context()
+            archives = Archives(context, partial(send, self._sqs, FOLDER))
+            return Folders(context, archives, flips, wait).accept
         endpoint = cast(Any, self.endpoint)
         return Pages(ON_PAGE, self._outbox(), self._sqs, endpoint, self._clock, threads=1).accept
 

@@ -19,6 +19,7 @@ from domain.result import How, Result, Source, from_json, metadata
 from domain.result import to_json as result_to_json
 from domain.scope import Kind, Scope
 from functions.answer import result_of
+from functions.archives import Archives
 from functions.messages import Advance, OurMessage, QuietTimer, Reclassify, Start, to_json
 from functions.on_folder import Folders, look_later
 from functions.on_page import Pages
@@ -112,8 +113,10 @@ class World:
         self.sqs.send_message(QueueUrl=self.settings.page_queue_url, MessageBody=to_json(page))
 
     def folders(self) -> Folders:
+        context = self.cloud
         return Folders(
-            self.cloud,
+            context,
+            Archives(context, self.send),
             self.settings.flip_alarm_percent,
             self.settings.folder_longest_wait_seconds,
         )

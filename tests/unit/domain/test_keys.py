@@ -33,7 +33,7 @@ from domain.keys import (
     run_of,
 )
 from domain.model import ModelId
-from domain.route import Ignored, InFolder, Ready, Single, route
+from domain.route import Archive, Ignored, InFolder, Ready, Single, route
 from domain.scope import Scope
 from tests.support.builders import vocabulary as some
 
@@ -76,7 +76,7 @@ def test_no_image_is_answered_where_ours_is_kept(key: str) -> None:
                 folder_file(Scope(path), name) for path in _folders(key) for name in FOLDER_FILES
             }
             assert result_key(key) not in own
-        case Ready() | Ignored():
+        case Ready() | Archive() | Ignored():
             pass
 
 
@@ -98,6 +98,14 @@ def test_every_key_has_a_road_and_says_what_it_is_about(key: str, depth: int) ->
             assert key.startswith(INBOX + folder.path)
             assert folder.is_folder
             assert 1 <= folder.path.count("/") <= depth
+        case Archive(archive, prefix, folder):
+            assert archive == key
+            assert key.startswith(prefix.removesuffix("/"))
+            match route(f"{prefix}cat.jpg", depth):
+                case InFolder(folder=scope):
+                    assert scope == folder
+                case other:
+                    assert isinstance(other, Ignored)
         case Ready(folder):
             assert key.startswith(INBOX + folder.path)
             assert key.endswith("/_READY")
@@ -122,7 +130,7 @@ def test_a_single_and_a_folder_are_never_one_scope(key: str) -> None:
     match route(key):
         case Single():
             assert not Scope(key.removeprefix(INBOX)).is_folder
-        case InFolder(_, folder) | Ready(folder):
+        case InFolder(_, folder) | Ready(folder) | Archive(folder=folder):
             assert folder.is_folder
         case Ignored():
             pass
@@ -261,6 +269,27 @@ def test_nothing_in_a_hidden_or_own_folder_takes_a_road(key: str, depth: int) ->
 )
 def test_a_leading_underscore_hides_nothing(key: str) -> None:
     assert isinstance(route(key), Single | InFolder)
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix", "folder"),
+    [
+        ("inbox/trip.zip", "inbox/trip/", "trip/"),
+        ("inbox/Trip 1.TAR.GZ", "inbox/Trip 1/", "Trip 1/"),
+        ("inbox/a.b.tgz", "inbox/a.b/", "a.b/"),
+        ("inbox/trip/day.tar", "inbox/trip/day/", "trip/"),
+        ("inbox/trip/zip.zip.zip", "inbox/trip/zip.zip/", "trip/"),
+    ],
+)
+def test_an_archive_is_unpacked_into_a_folder_of_its_name(
+    key: str, prefix: str, folder: str
+) -> None:
+    assert route(key) == Archive(key, prefix, Scope(folder))
+
+
+@pytest.mark.parametrize("key", ["inbox/zip", "inbox/a.zip.jpg", "inbox/a.tar.xz", "inbox/a.gz"])
+def test_other_names_are_no_archive_s(key: str) -> None:
+    assert route(key) == Single(key)
 
 
 @pytest.mark.parametrize("folder", ["..", "...", "trip."])

@@ -1,0 +1,187 @@
+"""Unpack a part of an archive: for some seconds, from where the last step ended."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Literal
+
+from batch.archives import state, tars, zips
+from batch.archives.entries import ArchiveEntry, EntryError
+from batch.archives.members import TAKEN, LeftOut, Origin, Written, target, write
+from batch.archives.source import GzipStream, PackedObject, PlainStream, Stream, UnpackError
+from batch.archives.state import Unpacking
+from batch.context import Context
+from domain.file_names import shown
+from domain.route import LARGEST_BYTES, Archive
+
+TOO_LARGE = f"larger than {LARGEST_BYTES:,} bytes, the largest image that can be classified"
+
+OTHERS = {
+    b"7z\xbc\xaf\x27\x1c": "a 7z",
+    b"Rar!": "a RAR",
+    b"\xfd7zXZ": "an XZ",
+    b"BZh": "a bzip2",
+    b"\x28\xb5\x2f\xfd": "a Zstandard",
+}
+"""Archives that people give one of our names, by their first bytes."""
+
+
+@dataclass
+class _Batch:
+    """Files that are written together, in parallel, and the state once they are."""
+
+    unpacking: Unpacking
+    files: list[tuple[ArchiveEntry, str, bytes]] = field(default_factory=list)
+    entries: int = 0
+
+    @property
+    def size(self) -> int:
+        return sum(len(content) for _, _, content in self.files)
+
+
+def unpack(context: Context, unpacking: Unpacking, archive: Archive) -> tuple[Unpacking, bool]:
+    """The state after this step, and whether the archive ends there.
+
+    Raises UnpackError if the archive cannot be unpacked any further, after all before it was
+    written, and ReplacedError if it is no longer this one.
+    """
+    packed = PackedObject(context.bucket, unpacking.key, unpacking.version, unpacking.size)
+    begun = context.now()
+    unpacking, entries = _open(context, packed, unpacking)
+    took = context.now() - begun
+    # A .tar.gz is inflated again up to its position, so that it may work for as long as that took.
+    until = context.now() + max(timedelta(seconds=context.limits.unpack_seconds), took)
+    batch = _Batch(unpacking)
+    try:
+        for entry in entries:
+            _take(context, batch, archive, entry)
+            is_full = batch.size >= context.limits.unpack_bytes
+            if is_full or batch.entries >= context.limits.unpack_entries:
+                batch = _Batch(_flush(context, batch))
+                if context.now() > until:
+                    return batch.unpacking, False
+    except UnpackError:
+        _flush(context, batch)
+        raise
+    return _flush(context, batch), True
+
+
+def _open(
+    context: Context, packed: PackedObject, unpacking: Unpacking
+) -> tuple[Unpacking, Iterator[ArchiveEntry]]:
+    """The entries that are left. Raises UnpackError for what is no archive, or too large a one."""
+    head, limits = packed.read(0, tars.BLOCK), context.limits
+    most = limits.archive_slack_bytes + limits.archive_expansion * unpacking.size
+    at, number = unpacking.cursor, unpacking.number
+    match _format_of(head, unpacking.key):
+        case "zip":
+            directory = zips.find_directory(packed)
+            if unpacking.total is None:
+                _check(packed, directory, min(most, limits.archive_bytes), limits.archive_entries)
+            unpacking = replace(unpacking, total=directory.count)
+            return unpacking, zips.read_entries(packed, directory, at, number)
+        case "gzip":
+            stream: Stream = GzipStream(packed, min(most, limits.gzip_bytes))
+        case "tar":
+            stream = PlainStream(packed)
+    stream.skip(at)
+    return unpacking, tars.read_entries(stream, number)
+
+
+def _format_of(head: bytes, key: str) -> Literal["zip", "gzip", "tar"]:
+    """The format, by the first bytes; by the name only where a zip has something before it.
+
+    Raises UnpackError if it is none of ours.
+    """
+    if not head:
+        raise UnpackError("empty", "The file has no bytes.")
+    for magic, name in OTHERS.items():
+        if head.startswith(magic):
+            raise UnpackError(
+                "unsupported_format",
+                f"The file is {name} archive, whatever its name. Make a .zip, .tar or .tar.gz.",
+            )
+    if head.startswith(b"PK"):
+        return "zip"
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    try:
+        tars.parse_header(head)
+    except UnpackError:
+        if not key.lower().endswith(".zip"):
+            raise
+        return "zip"
+    return "tar"
+
+
+def _check(packed: PackedObject, directory: zips.Directory, most: int, entries: int) -> None:
+    """Add up the whole directory before anything is written. Raises UnpackError."""
+    total = 0
+    for entry in zips.read_entries(packed, directory, 0, 0):
+        total += entry.size
+        if entry.number >= entries:
+            _refuse_entries(entries)
+        if total > most:
+            raise UnpackError(
+                "too_large",
+                f"The archive unpacks to more than {most:,} bytes, too much for one of "
+                f"{packed.size:,}. Divide it, or upload its files as a folder.",
+            )
+
+
+def _refuse_entries(most: int) -> None:
+    raise UnpackError(
+        "too_large", f"The archive has more than {most:,} entries. Divide it into several."
+    )
+
+
+def _take(context: Context, batch: _Batch, archive: Archive, entry: ArchiveEntry) -> None:
+    """Read an entry into the batch, or note why it is left out."""
+    if entry.number >= context.limits.archive_entries:
+        _refuse_entries(context.limits.archive_entries)
+    place = target(archive, entry.name, context.folder_depth)
+    if isinstance(place, str):
+        try:
+            batch.files.append((entry, place, _content(entry)))
+        except EntryError as error:
+            place = LeftOut(str(error))
+    if isinstance(place, LeftOut):
+        batch.unpacking = batch.unpacking.leave_out(shown(entry.name), place)
+    batch.entries += 1
+    batch.unpacking = replace(batch.unpacking, cursor=entry.after, number=entry.number + 1)
+
+
+def _content(entry: ArchiveEntry) -> bytes:
+    """Raises EntryError if the entry is no file, too large or damaged."""
+    if entry.problem:
+        raise EntryError(entry.problem)
+    if entry.size > LARGEST_BYTES:
+        raise EntryError(TOO_LARGE)
+    return entry.read()
+
+
+def _flush(context: Context, batch: _Batch) -> Unpacking:
+    """Write the files of the batch, then the state."""
+    unpacking = batch.unpacking
+
+    def put(file: tuple[ArchiveEntry, str, bytes]) -> Written:
+        entry, key, content = file
+        origin = Origin(unpacking.key, unpacking.version, entry.number)
+        return write(context.bucket, key, content, origin)
+
+    with ThreadPoolExecutor(context.limits.heads_at_once) as threads:
+        outcomes = [*threads.map(put, batch.files)]
+    for (entry, _, content), outcome in zip(batch.files, outcomes, strict=True):
+        match outcome:
+            case "taken":
+                unpacking = unpacking.leave_out(shown(entry.name), LeftOut(TAKEN))
+            case "written" | "unchanged":
+                unpacking = replace(
+                    unpacking,
+                    files=unpacking.files + 1,
+                    unchanged=unpacking.unchanged + (outcome == "unchanged"),
+                    unpacked_bytes=unpacking.unpacked_bytes + len(content),
+                )
+    state.save(context.bucket, unpacking)
+    return unpacking

@@ -1,0 +1,210 @@
+"""Read a zip file from S3: its directory at the end, and each member by a range.
+
+Nothing is held but one window of the directory and one of the members, so that a million members
+take no more memory than one. The sizes in the directory are promises: a member that does not keep
+them is damaged.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from batch.archives.entries import (
+    DAMAGED,
+    ENCRYPTED,
+    LINK,
+    SPECIAL,
+    ArchiveEntry,
+    EntryError,
+    decode_name,
+)
+from batch.archives.source import PackedObject, UnpackError
+
+END = struct.Struct("<4s4H2LH")
+END_64 = struct.Struct("<4sQ2H2L4Q")
+LOCATOR_64 = struct.Struct("<4sLQL")
+CENTRAL = struct.Struct("<4s6H3L5H2L")
+LOCAL = struct.Struct("<4s5H3L2H")
+
+TAIL_BYTES = END.size + 65_535 + LOCATOR_64.size
+"""The end record is followed by a comment of at most 65,535 bytes."""
+
+STORED, DEFLATED = 0, 8
+METHODS = {
+    1: "Shrink",
+    6: "Implode",
+    9: "Deflate64",
+    12: "bzip2",
+    14: "LZMA",
+    93: "Zstandard",
+    95: "XZ",
+    98: "PPMd",
+}
+IS_ENCRYPTED, IS_UTF8 = 0x1, 0x800
+UNIX, FILE_TYPE, REGULAR, FOLDER_TYPE, LINK_TYPE = 3, 0o170000, 0o100000, 0o040000, 0o120000
+ZIP_64, UNICODE_PATH = 0x0001, 0x7075
+NOT_A_ZIP = "The file is not a zip archive, or its end is missing."
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Where the central directory is; `shift`: bytes that were put before the archive."""
+
+    first: int
+    size: int
+    count: int
+    shift: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """One record of the directory."""
+
+    name: str
+    made_by: int
+    flags: int
+    method: int
+    checksum: int
+    packed_size: int
+    size: int
+    attributes: int
+    offset: int
+
+
+def find_directory(packed: PackedObject) -> Directory:
+    """Raises UnpackError if there is none, or if the archive is one of several parts."""
+    first = max(0, packed.size - TAIL_BYTES)
+    tail = packed.read(first, packed.size - first)
+    at = tail.rfind(b"PK\5\6")
+    while at >= 0 and (
+        len(tail) < at + END.size or at + END.size + END.unpack_from(tail, at)[7] > len(tail)
+    ):
+        at = tail.rfind(b"PK\5\6", 0, at)
+    if at < 0:
+        raise UnpackError("truncated", NOT_A_ZIP)
+    _, disk, first_disk, _, count, size, offset, _ = END.unpack_from(tail, at)
+    end = first + at
+    if at >= LOCATOR_64.size and tail[at - LOCATOR_64.size :].startswith(b"PK\6\7"):
+        _, _, end, _ = LOCATOR_64.unpack_from(tail, at - LOCATOR_64.size)
+        record = packed.read(end, END_64.size)
+        if len(record) < END_64.size or not record.startswith(b"PK\6\6"):
+            raise UnpackError("corrupt", "The archive is damaged: its end record is missing.")
+        _, _, _, _, disk, first_disk, _, count, size, offset = END_64.unpack(record)
+    if disk or first_disk:
+        raise UnpackError(
+            "unsupported_format",
+            "The archive is one part of several, which are not put together here. Upload it whole.",
+        )
+    shift = end - size - offset
+    if shift < 0:
+        raise UnpackError("corrupt", "The archive is damaged: its directory is not where it says.")
+    return Directory(offset + shift, size, count, shift)
+
+
+def read_entries(
+    packed: PackedObject, directory: Directory, at: int, number: int
+) -> Iterator[ArchiveEntry]:
+    """The entries from the offset `at` within the directory on; `number` is the first one's.
+
+    Folders have no entry. Raises UnpackError for a damaged directory.
+    """
+    contents = replace(packed)  # a window of its own
+    while at < directory.size:
+        fixed = packed.read(directory.first + at, CENTRAL.size)
+        if len(fixed) < CENTRAL.size or not fixed.startswith(b"PK\1\2"):
+            raise UnpackError("corrupt", f"The archive is damaged: entry {number + 1} is no entry.")
+        lengths = CENTRAL.unpack(fixed)[10:13]
+        variable = packed.read(directory.first + at + CENTRAL.size, sum(lengths))
+        record = _parse(fixed, variable, directory.shift)
+        at += CENTRAL.size + sum(lengths)
+        if not _is_folder(record):
+            read = partial(_read_content, contents, record)
+            yield ArchiveEntry(number, record.name, record.size, _problem(record), read, at)
+        number += 1
+
+
+def _parse(fixed: bytes, variable: bytes, shift: int) -> _Record:
+    _, version, _, flags, method, _, _, checksum, packed_size, size, *rest = CENTRAL.unpack(fixed)
+    name_length, extra_length, _, _, _, attributes, offset = rest
+    raw, extra = variable[:name_length], variable[name_length : name_length + extra_length]
+    name = raw.decode(errors="replace") if flags & IS_UTF8 else decode_name(raw, "cp437")
+    fields = _extra_fields(extra)
+    path = fields.get(UNICODE_PATH, b"")
+    if len(path) > 5 and path[0] == 1 and path[1:5] == struct.pack("<L", zlib.crc32(raw)):
+        name = path[5:].decode(errors="replace")
+    large = [value for (value,) in struct.iter_unpack("<Q", _whole(fields.get(ZIP_64, b"")))]
+    numbers = [
+        large.pop(0) if value == 0xFFFFFFFF and large else value
+        for value in (size, packed_size, offset)
+    ]
+    if "/" not in name:
+        name = name.replace("\\", "/")  # as some programs for Windows write paths
+    return _Record(
+        name=name,
+        made_by=version >> 8,
+        flags=flags,
+        method=method,
+        checksum=checksum,
+        packed_size=numbers[1],
+        size=numbers[0],
+        attributes=attributes,
+        offset=numbers[2] + shift,
+    )
+
+
+def _extra_fields(extra: bytes) -> dict[int, bytes]:
+    fields: dict[int, bytes] = {}
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<2H", extra)
+        fields.setdefault(kind, extra[4 : 4 + length])
+        extra = extra[4 + length :]
+    return fields
+
+
+def _whole(field: bytes) -> bytes:
+    """Without the last bytes that are no 64-bit number, such as the number of a disk."""
+    return field[: len(field) // 8 * 8]
+
+
+def _unix_type(record: _Record) -> int:
+    """The type of file where the archive was made on Unix; 0 elsewhere."""
+    return record.attributes >> 16 & FILE_TYPE if record.made_by == UNIX else 0
+
+
+def _is_folder(record: _Record) -> bool:
+    return record.name.endswith("/") or _unix_type(record) == FOLDER_TYPE
+
+
+def _problem(record: _Record) -> str | None:
+    if _unix_type(record) not in (0, REGULAR):
+        return LINK if _unix_type(record) == LINK_TYPE else SPECIAL
+    if record.flags & IS_ENCRYPTED:
+        return ENCRYPTED
+    if record.method not in (STORED, DEFLATED):
+        method = METHODS.get(record.method, f"method {record.method}")
+        return f"compressed with {method}, and not with Deflate"
+    return None
+
+
+def _read_content(packed: PackedObject, record: _Record) -> bytes:
+    """Unpack a member. Raises EntryError unless size and checksum are what the directory says."""
+    expansion = record.packed_size - record.size
+    if expansion > 1_000 + record.size // 100:
+        raise EntryError(DAMAGED)
+    local = packed.read(record.offset, LOCAL.size)
+    if len(local) < LOCAL.size or not local.startswith(b"PK\3\4"):
+        raise EntryError(DAMAGED)
+    name_length, extra_length = LOCAL.unpack(local)[9:11]
+    first = record.offset + LOCAL.size + name_length + extra_length
+    content = packed.read(first, record.packed_size)
+    if record.method == DEFLATED:
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            content = stream.decompress(content, record.size + 1)
+        except zlib.error as error:
+            raise EntryError(DAMAGED) from error
+    if len(content) != record.size or zlib.crc32(content) != record.checksum:
+        raise EntryError(DAMAGED)
+    return content

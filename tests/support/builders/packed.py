@@ -1,0 +1,59 @@
+"""Archives as people and programs make them, by the standard library, and some by hand."""
+
+import gzip
+import io
+import tarfile
+import zipfile
+from collections.abc import Mapping
+
+WHEN = (2026, 1, 1, 0, 0, 0)
+
+
+def zipped(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Folders are the names that end in a slash."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name, WHEN)
+            info.compress_type = method
+            archive.writestr(info, content)
+    return packed.getvalue()
+
+
+def zipped_with(info: zipfile.ZipInfo, content: bytes = b"1", more: bytes = b"") -> bytes:
+    """An archive of one entry, and `2.jpg`."""
+    packed = io.BytesIO(more)
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr(info, content)
+        archive.writestr(zipfile.ZipInfo("2.jpg", WHEN), b"2")
+    return packed.getvalue()
+
+
+def tarred(files: Mapping[str, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=form) as archive:
+        for name, content in files.items():
+            add(archive, name, content)
+    return packed.getvalue()
+
+
+def tarred_with(info: tarfile.TarInfo, content: bytes = b"") -> bytes:
+    """An archive of one entry, and `2.jpg`."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+        add(archive, "2.jpg", b"2")
+    return packed.getvalue()
+
+
+def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name.rstrip("/"))
+    info.size = len(content)
+    if name.endswith("/"):
+        info.type = tarfile.DIRTYPE
+    archive.addfile(info, io.BytesIO(content))
+
+
+def gzipped(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
