@@ -46,7 +46,7 @@ ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class PackedFolder:
     """An archive: its files are unpacked below `prefix`, which is its key without the suffix.
 
     `folder` answers them: for `inbox/trip.zip` the folder `trip/`, whose run starts at the end.
@@ -64,7 +64,7 @@ class Ignored:
     reason: str
 
 
-Route = Single | InFolder | Ready | Archive | Ignored
+Route = Single | InFolder | Ready | PackedFolder | Ignored
 
 
 def route(key: str, folder_depth: int = 1) -> Route:
@@ -89,7 +89,7 @@ def route(key: str, folder_depth: int = 1) -> Route:
     if stem:
         path = "".join(f"{segment}/" for segment in [*folders, stem])
         top = "".join(f"{segment}/" for segment in [*folders, stem][:folder_depth])
-        return Archive(key, INBOX + path, Scope(top))
+        return PackedFolder(key, INBOX + path, Scope(top))
     return InFolder(key, folder) if folders else Single(key)
 
 

@@ -25,7 +25,7 @@ from batch.unreadable import OtherObjects
 from domain import timestamps
 from domain.keys import unpacked_key
 from domain.result import UNREADABLE, How, Rejected, Result
-from domain.route import Archive, route
+from domain.route import PackedFolder, route
 from functions.inbox import Absent, Image, peek
 from functions.messages import NextArchive, OurMessage, Start, Unpack
 from functions.outbox import Outbox, delete_result, reconcile
@@ -128,10 +128,10 @@ class Archives:
             self.send(Start(archive.folder.path))
         state.drop(bucket, unpacking)
 
-    def _archive(self, unpacking: Unpacking) -> Archive:
+    def _archive(self, unpacking: Unpacking) -> PackedFolder:
         """Raises TypeError if the key is no archive's, which no key is that was recorded."""
         archive = route(unpacking.key, self.context.folder_depth)
-        if not isinstance(archive, Archive):
+        if not isinstance(archive, PackedFolder):
             raise TypeError(f"{unpacking.key} is not an archive")
         return archive
 

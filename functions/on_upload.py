@@ -17,7 +17,7 @@ from domain import timestamps
 from domain.keys import large_key
 from domain.reply import Reply
 from domain.result import How, Rejected, Result
-from domain.route import ENDPOINT_BYTES, Archive, Ignored, InFolder, Ready, Single, route
+from domain.route import ENDPOINT_BYTES, Ignored, InFolder, PackedFolder, Ready, Single, route
 from domain.scope import LARGE_SINGLES
 from functions import runtime
 from functions.active import CachedPointer
@@ -113,7 +113,7 @@ class Uploads:
             case Ready(folder):
                 if not change.removed:
                     send(self.sqs, self.settings.folder_queue_url, Start(folder.path))
-            case Archive(key):
+            case PackedFolder(key):
                 send(self.sqs, self.settings.folder_queue_url, Unpack(key))
             case Ignored(reason):
                 logger.info("ignored", key=change.key, reason=reason)
@@ -204,7 +204,7 @@ class Uploads:
 
 def is_answered_by_folder(key: str) -> bool:
     """Whether the folder queue's function answers this key: an image of a folder, or an archive."""
-    return isinstance(route(key), InFolder | Archive)
+    return isinstance(route(key), InFolder | PackedFolder)
 
 
 def is_for_endpoint(change: Changed) -> bool:

@@ -17,7 +17,7 @@ from batch.claim import WRITE_ATTEMPTS, ContendedError
 from domain.file_names import UnsafeName, relative
 from domain.keys import KEY_BYTES
 from domain.result import Version
-from domain.route import Archive, Ignored, InFolder, Ready, Single, route
+from domain.route import Ignored, InFolder, PackedFolder, Ready, Single, route
 
 ARCHIVE, MEMBER, CONTENT = "sortbox-archive", "sortbox-member", "sortbox-content"
 SAME_NAMES = 20
@@ -38,7 +38,7 @@ class LeftOut:
     detail: str = ""
 
 
-def target(archive: Archive, name: str, folder_depth: int) -> str | LeftOut:
+def target(archive: PackedFolder, name: str, folder_depth: int) -> str | LeftOut:
     """The inbox key for a member of this name."""
     try:
         path = relative(re.sub(r"^(\./)+", "", name))
@@ -52,7 +52,7 @@ def target(archive: Archive, name: str, folder_depth: int) -> str | LeftOut:
     match route(key, folder_depth):
         case InFolder() | Single():
             return key
-        case Archive():
+        case PackedFolder():
             return LeftOut(NESTED)
         case Ready():
             return LeftOut("a mark that is not needed: the folder's run starts by itself")

@@ -10,7 +10,7 @@ from batch.archives.source import ReplacedError
 from batch.claim import WRITE_ATTEMPTS, ContendedError
 from domain.keys import ARCHIVES, unpacked_key, unpacking_key
 from domain.result import SOURCE_ETAG, SOURCE_VERSION, STATUS, Version, source_version
-from domain.route import Archive
+from domain.route import PackedFolder
 
 ReportState = Literal["unpacking", "unpacked", "rejected", "removed"]
 
@@ -114,7 +114,7 @@ def next_after(bucket: Bucket, archive: str, attempt: int) -> Unpacking | None:
     return Unpacking.from_json(stored.body) if stored else None
 
 
-def report(state: Unpacking, archive: Archive, what: ReportState, reason: str | None) -> str:
+def report(state: Unpacking, archive: PackedFolder, what: ReportState, reason: str | None) -> str:
     """The report for people, as JSON; docs/reference/bucket.md describes it."""
     document: dict[str, Any] = {
         "schema": 1,
@@ -136,7 +136,7 @@ def report(state: Unpacking, archive: Archive, what: ReportState, reason: str | 
 
 
 def publish(
-    bucket: Bucket, state: Unpacking, archive: Archive, what: ReportState, reason: str | None
+    bucket: Bucket, state: Unpacking, archive: PackedFolder, what: ReportState, reason: str | None
 ) -> None:
     """Write the report; its metadata says about which version of the archive it is."""
     metadata = {SOURCE_ETAG: state.etag, STATUS: what}

@@ -13,7 +13,7 @@ from batch.archives.source import GzipStream, PackedObject, PlainStream, Stream,
 from batch.archives.state import Unpacking
 from batch.context import Context
 from domain.file_names import shown
-from domain.route import LARGEST_BYTES, Archive
+from domain.route import LARGEST_BYTES, PackedFolder
 
 TOO_LARGE = f"larger than {LARGEST_BYTES:,} bytes, the largest image that can be classified"
 
@@ -40,7 +40,7 @@ class _Batch:
         return sum(len(content) for _, _, content in self.files)
 
 
-def unpack(context: Context, unpacking: Unpacking, archive: Archive) -> tuple[Unpacking, bool]:
+def unpack(context: Context, unpacking: Unpacking, archive: PackedFolder) -> tuple[Unpacking, bool]:
     """The state after this step, and whether the archive ends there.
 
     Raises UnpackError if the archive cannot be unpacked any further, after all before it was
@@ -115,7 +115,7 @@ def _format_of(head: bytes, key: str) -> Literal["zip", "gzip", "tar"]:
     return "tar"
 
 
-def _check(packed: PackedObject, directory: zips.Directory, most: int, entries: int) -> None:
+def _check(packed: PackedObject, directory: zips.ZipDirectory, most: int, entries: int) -> None:
     """Add up the whole directory before anything is written. Raises UnpackError."""
     total = 0
     for entry in zips.read_entries(packed, directory, 0, 0):
@@ -136,7 +136,7 @@ def _refuse_entries(most: int) -> None:
     )
 
 
-def _take(context: Context, batch: _Batch, archive: Archive, entry: ArchiveEntry) -> None:
+def _take(context: Context, batch: _Batch, archive: PackedFolder, entry: ArchiveEntry) -> None:
     """Read an entry into the batch, or note why it is left out."""
     if entry.number >= context.limits.archive_entries:
         _refuse_entries(context.limits.archive_entries)

@@ -49,7 +49,7 @@ NOT_A_ZIP = "The file is not a zip archive, or its end is missing."
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class ZipDirectory:
     """Where the central directory is; `shift`: bytes that were put before the archive."""
 
     first: int
@@ -73,7 +73,7 @@ class _Record:
     offset: int
 
 
-def find_directory(packed: PackedObject) -> Directory:
+def find_directory(packed: PackedObject) -> ZipDirectory:
     """Raises UnpackError if there is none, or if the archive is one of several parts."""
     first = max(0, packed.size - TAIL_BYTES)
     tail = packed.read(first, packed.size - first)
@@ -100,11 +100,11 @@ def find_directory(packed: PackedObject) -> Directory:
     shift = end - size - offset
     if shift < 0:
         raise UnpackError("corrupt", "The archive is damaged: its directory is not where it says.")
-    return Directory(offset + shift, size, count, shift)
+    return ZipDirectory(offset + shift, size, count, shift)
 
 
 def read_entries(
-    packed: PackedObject, directory: Directory, at: int, number: int
+    packed: PackedObject, directory: ZipDirectory, at: int, number: int
 ) -> Iterator[ArchiveEntry]:
     """The entries from the offset `at` within the directory on; `number` is the first one's.
 

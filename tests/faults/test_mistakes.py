@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.mistakes.archives import OF_THE_ARCHIVES
 from tests.faults.mistakes.commands import OF_THE_COMMANDS
 from tests.faults.mistakes.inputs import OF_THE_INPUTS
 from tests.faults.mistakes.product import OF_THE_CHECKER, OF_THE_PRODUCT, Mistake
@@ -23,7 +24,7 @@ FILES = (
 )
 ALL = (
     *(*OF_THE_PRODUCT, *OF_THE_CHECKER, *OF_THE_TEMPLATES),
-    *(*OF_THE_COMMANDS, *OF_THE_INPUTS),
+    *(*OF_THE_COMMANDS, *OF_THE_INPUTS, *OF_THE_ARCHIVES),
 )
 SECONDS = 180
 

@@ -38,6 +38,7 @@ FLOWS: dict[tuple[str, str], Callable[[Stage], Flow]] = {
     ("OnFolder", "SendPages"): journeys.folder,
     ("OnFolder", "ReadImagesAnswersRunsAndTheActiveModel"): journeys.folder,
     ("OnFolder", "WriteRunsAndReports"): journeys.folder,
+    ("OnFolder", "UnpackArchives"): journeys.archive,
     ("OnFolder", "EndRuns"): journeys.folder,
     ("OnFolder", "ListAndKnowAbsentFromForbidden"): journeys.folder,
     ("OnPage", "Classify"): journeys.folder,
@@ -167,21 +168,21 @@ READS = {
 }
 WRITES = {
     "OnUpload": ("outbox/", "work/beats/", "work/large/", "work/timeouts/"),
-    "OnFolder": ("outbox/", "work/"),
+    "OnFolder": ("outbox/", "work/", "inbox/trip/"),
     "OnPage": ("outbox/", "work/runs/", "work/timeouts/"),
     "OnSchedule": (),
 }
 DELETES = {
     "OnUpload": ("outbox/",),
     "OnFolder": (
-        *("work/claims/", "work/leases/", "work/beats/"),
+        *("outbox/", "work/archives/", "work/claims/", "work/leases/", "work/beats/"),
         *("work/large/", "work/slots/", "work/tickets/"),
     ),
     "OnPage": ("outbox/",),
     "OnSchedule": (),
 }
 PLACES = (
-    *("inbox/", "outbox/", "models/", "deploy/", "elsewhere/"),
+    *("inbox/", "inbox/trip/", "outbox/", "models/", "deploy/", "elsewhere/"),
     *("work/", "work/beats/", "work/claims/", "work/runs/", "work/timeouts/"),
     *("work/large/", "work/slots/", "work/tickets/"),
 )

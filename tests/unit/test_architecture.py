@@ -90,7 +90,7 @@ OUTERMOST_DOORS |= {"training/debugger/evaluator.py"}
 
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "sagemaker", "pandas", "smdebug", "pydantic"}
 
-MODULES_BEYOND_BOTO3 = 200
+MODULES_BEYOND_BOTO3 = 210
 MODULES_SIDE_BY_SIDE = 15
 
 

@@ -12,6 +12,7 @@ from domain.scope import Scope
 from functions.active import MAX_AGE_SECONDS
 from tests.flow.conftest import Knobs
 from tests.flow.support.drive import Cloud, eventually
+from tests.support.builders.packed import zipped
 
 LARGE = b"x" * 6_300_000
 ODD = "..jpg//x"
@@ -111,6 +112,17 @@ def _is_finished(cloud: Cloud, name: str) -> bool:
     status = cloud.status(name)
     is_open = cloud.read(claim_key(Scope(f"{name}/").token)) is not None
     return status is not None and status["state"] == "finished" and not is_open
+
+
+def archive(stage: Stage) -> Flow:
+    """Unpacked into a folder of its name, whose run answers what it held."""
+    cloud = stage.cloud
+    name = f"packed{next(numbers)}"
+    content = zipped({"1.jpg": name.encode()})
+    return Flow(
+        lambda: cloud.drop(f"inbox/{name}.zip", content),
+        lambda: cloud.answer(f"inbox/{name}/1.jpg") is not None,
+    )
 
 
 def clock(stage: Stage) -> Flow:

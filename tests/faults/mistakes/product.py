@@ -849,7 +849,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a stale answer is left when an image goes",
         "functions/on_upload.py",
-        "                if change.removed:\n                    delete_result(self.outbox, key)\n",
+        "                        elif message.removed and is_answered_by_folder(message.key):\n"
+        "                            delete_result(self.outbox, message.key)\n",
         "",
         f"{UNIT}/functions/test_on_upload.py {UNIT}/functions/outbox/test_outbox_orders.py",
     ),

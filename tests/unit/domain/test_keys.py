@@ -33,7 +33,7 @@ from domain.keys import (
     run_of,
 )
 from domain.model import ModelId
-from domain.route import Archive, Ignored, InFolder, Ready, Single, route
+from domain.route import Ignored, InFolder, PackedFolder, Ready, Single, route
 from domain.scope import Scope
 from tests.support.builders import vocabulary as some
 
@@ -76,7 +76,7 @@ def test_no_image_is_answered_where_ours_is_kept(key: str) -> None:
                 folder_file(Scope(path), name) for path in _folders(key) for name in FOLDER_FILES
             }
             assert result_key(key) not in own
-        case Ready() | Archive() | Ignored():
+        case Ready() | PackedFolder() | Ignored():
             pass
 
 
@@ -98,7 +98,7 @@ def test_every_key_has_a_road_and_says_what_it_is_about(key: str, depth: int) ->
             assert key.startswith(INBOX + folder.path)
             assert folder.is_folder
             assert 1 <= folder.path.count("/") <= depth
-        case Archive(archive, prefix, folder):
+        case PackedFolder(archive, prefix, folder):
             assert archive == key
             assert key.startswith(prefix.removesuffix("/"))
             match route(f"{prefix}cat.jpg", depth):
@@ -130,7 +130,7 @@ def test_a_single_and_a_folder_are_never_one_scope(key: str) -> None:
     match route(key):
         case Single():
             assert not Scope(key.removeprefix(INBOX)).is_folder
-        case InFolder(_, folder) | Ready(folder) | Archive(folder=folder):
+        case InFolder(_, folder) | Ready(folder) | PackedFolder(folder=folder):
             assert folder.is_folder
         case Ignored():
             pass
@@ -284,7 +284,7 @@ def test_a_leading_underscore_hides_nothing(key: str) -> None:
 def test_an_archive_is_unpacked_into_a_folder_of_its_name(
     key: str, prefix: str, folder: str
 ) -> None:
-    assert route(key) == Archive(key, prefix, Scope(folder))
+    assert route(key) == PackedFolder(key, prefix, Scope(folder))
 
 
 @pytest.mark.parametrize("key", ["inbox/zip", "inbox/a.zip.jpg", "inbox/a.tar.xz", "inbox/a.gz"])

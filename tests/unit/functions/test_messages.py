@@ -21,10 +21,12 @@ from functions.messages import (
     JobChanged,
     LookAgain,
     MalformedError,
+    NextArchive,
     NotificationsEnabled,
     QuietTimer,
     Reclassify,
     Start,
+    Unpack,
     parse_folder,
     parse_inbox,
     parse_page,
@@ -73,12 +75,14 @@ sweeps = st.builds(Reclassify, texts, st.sampled_from(["unanswered", "renewal"])
     st.one_of(
         st.builds(QuietTimer, texts, texts),
         st.builds(Start, texts),
+        st.builds(Unpack, texts),
+        st.builds(NextArchive, texts),
         st.builds(Advance, texts),
         sweeps,
     )
 )
 def test_the_folder_queues_messages_are_read_back(
-    message: QuietTimer | Start | Advance | Reclassify,
+    message: QuietTimer | Start | Advance | Unpack | NextArchive | Reclassify,
 ) -> None:
     assert parse_folder(messages.to_json(message), "dev") == message
 

@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 
 from aws.bucket import Bucket
-from domain.keys import TICK, claim_key, claimed_token
+from domain.keys import TICK, claim_key, claimed_token, unpacking_key
 from domain.scope import Scope
-from functions.on_schedule import RUNS_PER_CHECKPOINT, RUNS_PER_TICK, advance_runs
+from functions.on_schedule import (
+    RUNS_PER_CHECKPOINT,
+    RUNS_PER_TICK,
+    advance_archives,
+    advance_runs,
+)
 from tests.support.fakes.aws import FakeS3, FakeSQS, error
 
 QUEUE = "http://queues/folder"
@@ -39,6 +44,17 @@ def test_every_open_run_is_asked_to_go_on() -> None:
 
 def test_without_open_runs_nothing_is_sent() -> None:
     assert swept(with_runs()) == []
+
+
+def test_archives_that_are_being_unpacked_get_one_message() -> None:
+    s3: Any = FakeS3()
+    sqs: Any = FakeSQS()
+    advance_archives(Bucket(s3, "bucket"), sqs, QUEUE)
+    assert sqs.sent == []
+    for name in ("a.zip", "b.zip"):
+        s3.put_object(Bucket="bucket", Key=unpacking_key(f"inbox/{name}"), Body="{}")
+    advance_archives(Bucket(s3, "bucket"), sqs, QUEUE)
+    assert sqs.sent == [(QUEUE, {"next-archive": {"after": ""}}, 0)]
 
 
 def test_a_tick_reaches_so_many_runs_and_no_more() -> None:

@@ -100,8 +100,10 @@ def test_each_function_has_a_role_of_its_own() -> None:
         (
             "OnFolderRole",
             {
-                *(("Put", "work/*"), ("Put", "outbox/*")),
+                *(("Put", "work/*"), ("Put", "outbox/*"), ("Delete", "outbox/*")),
+                ("Put", "inbox/*/*"),  # what archives hold, and no single image
                 *(("Delete", f"work/{each}/*") for each in ("claims", "leases", "beats")),
+                ("Delete", "work/archives/*"),
                 *(("Delete", "work/slots/*"), ("Delete", "work/tickets/*")),
                 ("Delete", "work/large/*"),
             },
