@@ -11,14 +11,21 @@ if not __package__:  # run as a folder, from whatever folder the person is in
 import click
 
 from cli import errors
-from cli.commands import answers, browse, local, models, stage, training
+from cli.commands import answers, browse, data, local, models, stage, training
 from cli.commands.verify import verify
 from domain.version import VERSION
 from infra import interrupt
 
 GROUPS = {
     "On this machine": (local.demo, local.up, local.down),
-    "Models": (training.train, training.tune, training.stop, models.promote, models.rollback),
+    "Models": (
+        training.train,
+        training.tune,
+        training.stop,
+        data.join,
+        models.promote,
+        models.rollback,
+    ),
     "Answers": (answers.status, browse.ls, browse.open_report, answers.reclassify, answers.review),
     "Stages": (
         stage.deploy,

@@ -55,7 +55,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training.launch": (REPORTS | {"aws", "infra", "training.managed_debugger"})
     - {"pages", "training.model", "training.distributed"},
     "infra": {"domain", "aws", "pages", "batch", "functions"},
-    "cli": {"domain", "aws", "infra", "training.config", "training.launch", "training.model"},
+    "cli": {
+        *("domain", "aws", "infra", "training.config", "training.data", "training.launch"),
+        "training.model",
+    },
 }
 """Packages, or modules of packages, that each package may import beside itself."""
 

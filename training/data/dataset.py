@@ -100,7 +100,7 @@ def prepare(
         tuple(left_out),
         _count_duplicates(complete),
         folders.passed_over(channels, root),
-        _fingerprint(complete, labels),
+        fingerprint(complete, labels),
     )
 
 
@@ -198,12 +198,12 @@ def _add_missing_splits(
     splits = dict(examples_by_split)
     for split in missing:
         share = HELD_OUT_SHARE / (1 - HELD_OUT_SHARE * missing.index(split))
-        splits[split], splits["train"] = _hold_out(splits["train"], share, split, labels)
+        splits[split], splits["train"] = hold_out(splits["train"], share, split, labels)
     order = ("train", "validation", "test")
     return {split: tuple(splits[split]) for split in order if split in splits}
 
 
-def _hold_out(
+def hold_out(
     examples: list[Example], share: float, split: str, labels: tuple[str, ...]
 ) -> tuple[list[Example], list[Example]]:
     """Held-out examples and the rest, selected by content: names and dates do not matter."""
@@ -236,7 +236,7 @@ def _count_duplicates(splits: Mapping[str, Iterable[Example]]) -> int:
     )
 
 
-def _fingerprint(splits: Mapping[str, Iterable[Example]], labels: tuple[str, ...]) -> str:
+def fingerprint(splits: Mapping[str, Iterable[Example]], labels: tuple[str, ...]) -> str:
     total = hashlib.sha256()
     for split, examples in sorted(splits.items()):
         for item in sorted(examples, key=lambda example: (example.label, example.digest)):

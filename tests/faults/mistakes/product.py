@@ -18,6 +18,20 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "a corrected image of the test split is trained on",
+        "training/data/join.py",
+        "        if digest in held_out:\n",
+        "        if False:\n",
+        f"{UNIT}/training/data/test_join.py",
+    ),
+    Mistake(
+        "a correction is a second label for its image",
+        "training/data/join.py",
+        "            labels[digest] = picture.label\n",
+        "            added.append(picture)\n",
+        f"{UNIT}/training/data/test_join.py",
+    ),
+    Mistake(
         "a mistyped label becomes a class",
         "infra/review/corrections.py",
         "            questions.append(_question(text, classes))\n",
