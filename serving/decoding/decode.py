@@ -8,15 +8,12 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 
 from PIL import Image
-from pillow_heif import HeifImageFile
 
 from serving.decoding import bounds, jpeg, orientation
-from serving.decoding.colour import to_rgb
 from serving.decoding.decoded import DecodedImage
-from serving.decoding.formats import bmp, gif, jpeg_file, png, webp
+from serving.decoding.formats import bmp, gif, heif, jpeg_file, png, webp
 from serving.decoding.formats.foreign import ADVICE, UnsupportedFormat
 from serving.decoding.formats.raster import Raster
 from serving.decoding.formats.tiff import reader as tiff
@@ -86,12 +83,7 @@ def _decode_format(body: bytes, image_format: Format, max_pixels: int, shorter_s
         case "bmp":
             return bmp.decode(body, max_pixels)
         case "heif":
-            image = HeifImageFile(BytesIO(body))
-            width, height = image.size
-            bounds.check_size(width, height, max_pixels)
-            image.load()
-            profile = image.info.get("icc_profile") or b""
-            return Raster(to_rgb(image), width, height, profile=profile)  # libheif turns it
+            return heif.decode(body, max_pixels)
 
 
 def detect_format(body: bytes) -> Format:

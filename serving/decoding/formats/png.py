@@ -18,6 +18,7 @@ from serving.decoding import bounds, orientation
 from serving.decoding.colour import STRIP_PIXELS, to_rgb
 from serving.decoding.formats.pieces import open_pieces
 from serving.decoding.formats.raster import Raster
+from serving.decoding.profiles import coded
 from serving.decoding.undecodable import unsupported
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -25,7 +26,8 @@ END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 
 GREY, RGB, PALETTE = 0, 2, 3
 DECISIVE = (b"IHDR", b"PLTE", b"tRNS")
-METADATA = (b"eXIf", b"iTXt", b"iCCP", b"zTXt", b"tEXt")
+COLOUR_SPACE = (b"cICP", b"sRGB", b"gAMA", b"cHRM")
+METADATA = (b"eXIf", b"iTXt", b"iCCP", b"zTXt", b"tEXt", *COLOUR_SPACE)
 KEY_BYTES = {GREY: 2, RGB: 6}
 HEADER_BYTES = 13
 MAX_SAMPLE_BYTES = 8
@@ -69,6 +71,8 @@ class _PngParts:
     profile: bytes = b""
     has_profile: bool = False
     """Whether there was one, malformed or not: only the first is unpacked."""
+    colour_space: dict[bytes, bytes] = field(default_factory=dict)
+    """The content of the first cICP, sRGB, gAMA and cHRM."""
 
 
 def decode(body: bytes, max_pixels: int) -> Raster:
@@ -92,7 +96,9 @@ def decode(body: bytes, max_pixels: int) -> Raster:
     if is_keyed:
         transparent = _matches(image, _key(transparency, kind, bits))
         pixels[transparent if lower is None else transparent & lower] = WHITE
-    return Raster(pixels, width, height, orientation.read(chunks.exif, chunks.xmp), chunks.profile)
+    turned = orientation.read(chunks.exif, chunks.xmp)
+    profile = coded.png_profile(chunks.profile, chunks.colour_space)
+    return Raster(pixels, width, height, turned, profile)
 
 
 def _read_chunks(body: bytes) -> _PngParts:
@@ -173,6 +179,8 @@ def _read_metadata(chunks: _PngParts, kind: bytes, view: memoryview, start: int,
     if kind == b"eXIf":
         _verify(view, start, end)
         chunks.exif = bytes(view[start:end])
+    elif kind in COLOUR_SPACE:
+        chunks.colour_space.setdefault(kind, bytes(_verify(view, start, end)))
     elif kind == b"iTXt" and keyword.startswith(XMP_KEYWORD):
         _verify(view, start, end)
         chunks.xmp = bytes(view[start:end])

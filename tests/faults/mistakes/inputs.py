@@ -101,4 +101,11 @@ OF_THE_INPUTS = (
         "torch.zeros(2, 3, side, side)",
         f"{UNIT}/training/model/test_networks.py",
     ),
+    Mistake(
+        "a PNG's light is taken for levels",
+        "serving/decoding/profiles/coded.py",
+        "_srgb_curve() if is_usual else _gamma_curve(1 / gamma)",
+        "_srgb_curve()",
+        f"{UNIT}/serving/decoding/profiles/test_coded.py",
+    ),
 )
