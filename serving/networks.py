@@ -1,5 +1,7 @@
 """Create networks by the architecture's name on the model card."""
 
+from difflib import get_close_matches
+
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
@@ -17,9 +19,12 @@ def create_network(architecture: str, labels: int) -> nn.Module:
 def _create_torchvision(architecture: str, labels: int) -> nn.Module:
     from torchvision import models  # takes seconds, and the bundled model does not need it
 
-    if architecture not in models.list_models(module=models):
+    names = models.list_models(module=models)
+    if architecture not in names:
+        near = get_close_matches(architecture, [EFFICIENTNET_LITE0, *names], 3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise ValueError(
-            f"{architecture!r} is neither {EFFICIENTNET_LITE0} nor a torchvision classifier"
+            f"{architecture!r} is neither {EFFICIENTNET_LITE0} nor a torchvision classifier{hint}"
         )
     network: nn.Module = models.get_model(architecture, weights=None, num_classes=labels)
     return network

@@ -185,4 +185,5 @@ def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
         volume_gb=options["volume_gb"],
         poll_seconds=POLL_SECONDS if is_billed(stage) else LOCAL_POLL_SECONDS,
         managed_debugger=options["managed_debugger"],
+        downloads_here=not is_billed(stage),
     )

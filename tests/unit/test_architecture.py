@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training.train": LOOP | {"training.loop", "training.launcher"},
     "training.managed_debugger": DEBUGGER | {"training.debugger"},
     "training.launch": (REPORTS | {"aws", "infra", "training.managed_debugger"})
-    - {"pages", "training.model", "training.distributed"},
+    - {"pages", "training.distributed"},
     "infra": {"domain", "aws", "pages", "batch", "functions"},
     "cli": {
         *("domain", "aws", "infra", "training.config", "training.data", "training.launch"),

@@ -51,19 +51,20 @@ def prepare(s3: "S3Client", bucket: str, inputs: Inputs, console: Console) -> di
     """
     source, weights = inputs.source, inputs.weights
     dataset = upload.inspect_source(s3, source, inputs.config)
-    if source.startswith(S3):
-        images = S3Location(*split_uri(source))
-        inputs.check_size(sum(item.size for item in images.objects(s3)))
-        uris = {"data": _in_place_or_copied(s3, bucket, images, console)}
-    else:
-        console.print(visible(data.describe(dataset)), markup=False)
-        inputs.check_size(upload.size_of(dataset))
-        with _bar(console, "images in S3") as on_progress:
-            uris = {"data": upload.upload_dataset(s3, bucket, dataset, on_progress)}
+    uris: dict[str, str] = {}
     if weights and weights.startswith(S3):
         uris["weights"] = _weights_in_s3(s3, bucket, weights, console)
     elif weights:
         uris["weights"] = upload.upload_weights(s3, bucket, weights)
+    if source.startswith(S3):
+        images = S3Location(*split_uri(source))
+        inputs.check_size(sum(item.size for item in images.objects(s3)))
+        uris["data"] = _in_place_or_copied(s3, bucket, images, console)
+    else:
+        console.print(visible(data.describe(dataset)), markup=False)
+        inputs.check_size(upload.size_of(dataset))
+        with _bar(console, "images in S3") as on_progress:
+            uris["data"] = upload.upload_dataset(s3, bucket, dataset, on_progress)
     return uris
 
 

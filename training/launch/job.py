@@ -29,7 +29,7 @@ from infra.stage import Stage
 from training.config import metrics
 from training.config.errors import TrainingFailed
 from training.config.train_config import MACHINERY, TrainConfig
-from training.launch import input_channels, limits, s3_copy
+from training.launch import checks, input_channels, limits, s3_copy
 from training.launch.input_channels import Inputs
 from training.launch.limits import Limit
 from training.launch.live_jobs import jobs_of, next_name, start_once
@@ -41,6 +41,7 @@ from training.launch.watching.watch import (
     wait_until_ended,
     watch_job,
 )
+from training.model import pretrained
 
 if TYPE_CHECKING:
     from sagemaker.train import ModelTrainer
@@ -70,6 +71,8 @@ class JobRequest:
     max_hours: float = limits.DEFAULT_HOURS
     volume_gb: int = limits.DEFAULT_VOLUME_GB
     poll_seconds: float = POLL_SECONDS
+    downloads_here: bool = False
+    """The job runs on this machine: what it downloads, this machine can download."""
     managed_debugger: bool = False
     """SageMaker's managed Debugger as well, if the account still has it."""
 
@@ -97,8 +100,22 @@ def job_request(
 def prepare_and_start(request: JobRequest, session: boto3.Session, console: Console) -> str:
     """Returns the name of the started job. Raises TrainingFailed before any compute is spent."""
     interrupt.leaves("job", NOT_STARTED)
+    check(request, session)
     channels = prepare_channels(request, session, console)
     return find_or_start(request, session, channels, console)
+
+
+def check(request: JobRequest, session: boto3.Session) -> None:
+    """What can be known before anything is uploaded. Raises TrainingFailed, or StageError where the
+    stage is not deployed.
+    """
+    checks.check_instance_type(request.instance_type, session)
+    request.stage.training_role()
+    network, weights = checks.check_network(request.config), request.weights
+    if weights is not None and not weights.startswith("s3://"):
+        pretrained.check_weights(Path(weights), network, checks.LABELS)
+    elif weights is None and request.downloads_here and request.config.weights == "pretrained":
+        checks.check_download(request.config.arch)
 
 
 def prepare_channels(

@@ -82,7 +82,7 @@ def stop(sagemaker: "SageMakerClient", name: str) -> str:
     """
     status, is_search = _training_status(sagemaker, name), False
     if status is None:
-        status, is_search = _search_status(sagemaker, name), True
+        status, is_search = search_status(sagemaker, name), True
     if status not in LIVE_STATES:
         raise TrainingFailed(f"{name} is {status}: there is nothing to stop.")
     if status == "Stopping":
@@ -103,11 +103,12 @@ def _training_status(sagemaker: "SageMakerClient", name: str) -> str | None:
         return None
 
 
-def _search_status(sagemaker: "SageMakerClient", name: str) -> str:
+def search_status(sagemaker: "SageMakerClient", name: str) -> str:
+    """Raises TrainingFailed if there is none of this name."""
     try:
         search = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     except ClientError as error:
         if not is_missing(error):
             raise
-        raise TrainingFailed(f"There is no training job and no search {name} here.") from error
+        raise TrainingFailed(f"There is no job and no search {name} here.") from error
     return search["HyperParameterTuningJobStatus"]

@@ -32,7 +32,14 @@ from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
 from training.launch.limits import Limit
-from training.launch.live_jobs import Kind, jobs_of, next_name, start_once
+from training.launch.live_jobs import (
+    LIVE_STATES,
+    Kind,
+    jobs_of,
+    next_name,
+    search_status,
+    start_once,
+)
 from training.launch.watching import tune_watch
 from training.launch.watching.patience import Patience
 from training.launch.watching.tune_watch import InProcessSearch, Search, TuningJob
@@ -41,6 +48,7 @@ from training.reports import trials_page
 
 if TYPE_CHECKING:
     from sagemaker.train.tuner import HyperparameterTuner
+    from types_boto3_sagemaker import SageMakerClient
 
 STRATEGIES = ("Bayesian", "Random", "Grid")
 CREATE = "CreateTrainingJob"
@@ -96,6 +104,11 @@ def tuning_request(
         if name not in split.fixed
     } | split.space
     space = dict(sorted(space.items(), key=lambda item: isinstance(item[1], Categorical)))
+    continuous = [name for name in space if isinstance(space[name], Continuous)]
+    if options.strategy == "Grid" and continuous:
+        raise TrainingFailed(
+            f"A Grid tries choices, and {continuous[0]} is a range: write its values as A,B,C."
+        )
     if not space:
         raise TrainingFailed("There is nothing to search: pass a range, such as --lr 0.001:0.1.")
     strings = split.fixed | {"tuned": "yes"}
@@ -236,6 +249,8 @@ def run(request: TuningRequest, console: Console, attach: str = "") -> bool:
     os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")  # the stack's own role needs none
     session = boto3.Session()
     interrupt.leaves("job", launch.NOT_STARTED)
+    launch.check(request.job, session)
+    _check_searches(session.client("sagemaker"), request.options, attach)
     channels = launch.prepare_channels(request.job, session, console)
     name = attach or find_or_start_search(request, session, channels, console)
     kind = "job" if request.options.in_one_job else "tuning job"
@@ -254,6 +269,15 @@ def run(request: TuningRequest, console: Console, attach: str = "") -> bool:
         )
     console.print(visible(f"final fit: {job}"), markup=False)
     return launch.follow(final_fit, job, session, console)
+
+
+def _check_searches(sagemaker: "SageMakerClient", options: SearchOptions, attach: str = "") -> None:
+    """Raises TrainingFailed for a search that does not exist, or is no parent yet."""
+    for parent in options.parents:
+        if search_status(sagemaker, parent) in LIVE_STATES:
+            raise TrainingFailed(f"{parent} still runs: a search learns from others that ended.")
+    if attach and not options.in_one_job:
+        search_status(sagemaker, attach)
 
 
 def start_final_fit(start: Callable[[], str], patience: Patience) -> str:

@@ -34,16 +34,28 @@ class PretrainedModel:
 def load_pretrained(config: TrainConfig, labels: int, channel: Path) -> PretrainedModel:
     """`channel`: the folder `weights`, which may be absent. Raises TrainingFailed."""
     torch.manual_seed(config.seed)
-    network = _network(config.arch, labels)
-    preprocessing = _resize(_preprocessing(config.arch), config.image_size)
+    network = make_network(config.arch, labels)
+    preprocessing = preprocessing_of(config)
     if config.weights == "none":
         return PretrainedModel(network, preprocessing, NOT_PRETRAINED)
     state, origin = _pretrained(config.arch, channel)
-    _load_weights(network, state, labels, origin)
+    network.load_state_dict(_fitting(network, state, labels, origin), strict=False)
     return PretrainedModel(network, preprocessing, origin)
 
 
-def _network(arch: str, labels: int) -> nn.Module:
+def preprocessing_of(config: TrainConfig) -> Preprocessing:
+    return _resize(_preprocessing(config.arch), config.image_size)
+
+
+def check_weights(path: Path, network: nn.Module, labels: int) -> None:
+    """Raises TrainingFailed for a file that does not hold weights of this network."""
+    if path.suffix not in WEIGHTS_SUFFIXES:
+        raise TrainingFailed(f"{path} must be one of {', '.join(sorted(WEIGHTS_SUFFIXES))}.")
+    _fitting(network, _read_file(path, path.read_bytes()), labels, str(path))
+
+
+def make_network(arch: str, labels: int) -> nn.Module:
+    """Raises TrainingFailed for an unknown name."""
     try:
         return create_network(arch, labels)
     except ValueError as error:
@@ -131,8 +143,11 @@ def _download(arch: str) -> tuple[State, str]:
         ) from error
 
 
-def _load_weights(network: nn.Module, state: State, labels: int, origin: str) -> None:
-    """Heads for another number of classes stay random; all other tensors must fit."""
+def _fitting(network: nn.Module, state: State, labels: int, origin: str) -> State:
+    """The tensors to load. Heads for another number of classes stay random; all others must fit.
+
+    Raises TrainingFailed.
+    """
     own = network.state_dict()
     free = head_parameters(network, labels)
     reshaped = {n for n, t in state.items() if n in own and own[n].shape != t.shape}
@@ -144,5 +159,4 @@ def _load_weights(network: nn.Module, state: State, labels: int, origin: str) ->
             f"The weights ({origin}) belong to another network: {len(misfits)} tensors do not fit, "
             f"such as {', '.join(misfits[:3])}."
         )
-    fitting = {name: t for name, t in state.items() if name in own and name not in reshaped}
-    network.load_state_dict(fitting, strict=False)
+    return {name: t for name, t in state.items() if name in own and name not in reshaped}

@@ -45,4 +45,11 @@ OF_THE_COMMANDS = (
         "if code_of(error) and not",
         f"{UNIT}/training/launch/test_live_jobs.py",
     ),
+    Mistake(
+        "an architecture that cannot take the images is found out by the job",
+        "training/launch/checks.py",
+        '        network(torch.empty(1, 3, side, side, device="meta"))',
+        "        network.eval()",
+        f"{UNIT}/training/launch/test_checks.py",
+    ),
 )

@@ -66,12 +66,12 @@ def test_all_trials_in_one_job_are_two_jobs_with_the_final_fit() -> None:
 
 
 def test_a_grid_has_as_many_trials_as_combinations() -> None:
-    options = SearchOptions(strategy="Grid")
     grid: dict[str, Categorical | Continuous] = {
         "lr": Categorical(("0.1", "0.01", "0.001")),
         "batch-size": Categorical(("32", "64")),
     }
-    request = dataclasses.replace(searching(options), space=grid)
+    options = SearchOptions(strategy="Grid")
+    request = dataclasses.replace(searching(SearchOptions()), options=options, space=grid)
     assert "At most 6 trials" in search.limit(request, PRICES)
 
 

@@ -63,7 +63,7 @@ def test_a_job_or_a_search_is_stopped_by_its_name(kind: str) -> None:
     assert stop(sagemaker, "job") == "job is stopping already."
     with pytest.raises(TrainingFailed, match="done is Completed: there is nothing to stop"):
         stop(sagemaker, "done")
-    with pytest.raises(TrainingFailed, match="no training job and no search other here"):
+    with pytest.raises(TrainingFailed, match="no job and no search other here"):
         stop(sagemaker, "other")
 
 
