@@ -25,6 +25,8 @@ DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperat
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 INVALID_KEYS = frozenset({"InvalidClientTokenId", "UnrecognizedClientException"})
 INVALID_KEYS |= {"InvalidAccessKeyId", "SignatureDoesNotMatch"}
+DISK_FULL = "InsufficientStorage"
+"""Of the local cloud only (infra/local/persistence/disk.py); its message says what to do."""
 
 
 def run(command: Callable[[], object]) -> NoReturn:
@@ -69,8 +71,11 @@ def of_aws(error: Exception) -> str | None:
     """
     if "botocore" not in sys.modules:
         return None
+    from boto3.exceptions import S3UploadFailedError
     from botocore import exceptions as aws
 
+    if isinstance(error, S3UploadFailedError) and isinstance(error.__context__, aws.ClientError):
+        return of_aws(error.__context__)
     if isinstance(error, aws.ClientError):
         from aws.errors import is_limit, is_throttled
         from infra.quotas import refusal
@@ -82,7 +87,10 @@ def of_aws(error: Exception) -> str | None:
                 "AWS is throttling this account. Wait a minute and run the command again. "
                 f"({error})"
             )
-        return _refused(error.response["Error"].get("Code", ""), str(error))
+        response = error.response["Error"]
+        if response.get("Code") == DISK_FULL:
+            return response.get("Message")
+        return _refused(response.get("Code", ""), str(error))
     sentences: dict[tuple[type[Exception], ...], str] = {
         (aws.NoRegionError,): "Which region? Set AWS_REGION, or `region` in your AWS profile.",
         (aws.NoCredentialsError, aws.PartialCredentialsError): (

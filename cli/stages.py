@@ -21,8 +21,8 @@ def connect(stage: "Stage") -> None:
 
     The local cloud is a set of endpoint URLs and keys; nothing of a person's own AWS profile is
     left beside them. For AWS, AWS_REGION is what people set and boto3 reads AWS_DEFAULT_REGION
-    only: the first wins, as in the AWS CLI. Raises NotUpError, or NoRegionError where neither is
-    set and the profile names none.
+    only: the first wins, as in the AWS CLI. Raises NotUpError if the local cloud is down, or
+    NoRegionError where neither is set and the profile names none.
     """
     if stage.name == LOCAL:
         from infra.local.account import environment
@@ -32,6 +32,8 @@ def connect(stage: "Stage") -> None:
         ports = Ports.read(place.ports)
         if ports is None:
             raise NotUpError("There is no local cloud yet. Run `./sortbox up` first.")
+        if place.holder() is None:
+            raise NotUpError("The local cloud is down. Run `./sortbox up` first.")
         theirs = environment(place, ports, os.environ)
         os.environ.clear()
         os.environ.update(theirs)

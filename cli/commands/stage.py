@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.errors import REFUSED
+from cli.errors import REFUSED, fail
 from cli.output import say, say_json
 from cli.parameters import IMAGE, Choice, Command, WithSettings, stage_option
 from cli.stages import LOCAL, connect, image_of
@@ -91,6 +91,8 @@ def doctor(stage: "Stage", image: str | None, as_json: bool) -> None:
             say(f"{finding.state:12} {finding.about:12} {finding.sentence}")
     if not as_json:
         say(f"{states['missing']} missing, {states['not checked']} not checked")
+    if states["not checked"] and not states["ok"]:
+        fail("Nothing could be checked: see the reasons above.")
     sys.exit(REFUSED if states["missing"] else 0)
 
 
@@ -139,7 +141,8 @@ def logs(name: str, stage: "Stage", lines: int, follow: bool) -> None:
     """Print the last log lines of a stage; NAME is a part of a log's name, such as onUpload."""
     from infra.diagnostics.logs import stage_logs
 
-    connect(stage)
+    if stage.name != LOCAL:  # files, which are there when the cloud is down as well
+        connect(stage)
     for line in stage_logs(stage, name, lines, follow):
         say(line)
 

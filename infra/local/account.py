@@ -7,7 +7,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from infra.local.place import Place, Ports, write_private
+from infra.local.place import VARIABLE, Place, Ports, write_private
 from infra.stage import Stage
 
 STAGE = Stage("local")
@@ -65,6 +65,7 @@ def client_environment(place: Place, ports: Ports) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
         "AWS_CONFIG_FILE": str(place.aws_config),
         "SORTBOX_BUCKET": BUCKET,
+        VARIABLE: str(place.root),
         "NO_PROXY": "127.0.0.1",
     }
 

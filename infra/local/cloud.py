@@ -22,6 +22,7 @@ from infra.local import account, accounts, container_image, supervisor
 from infra.local.access.keys import Keys
 from infra.local.account import REGION, STAGE, AccessKey, environment
 from infra.local.container_image import ImageCommand
+from infra.local.persistence import disk
 from infra.local.place import REPOSITORY, VARIABLE, Place, Ports, choose_ports, write_private
 from infra.local.processes import MARK
 from infra.stacks import bundle
@@ -108,6 +109,7 @@ def up(
         if running is not None:
             _refuse_another(place, kind)
             return deploy_into(place, running)
+        _check_disk(place)
         write_private(place.account, kind or accounts.ESTABLISHED)
         started = _start(place, say)
         try:
@@ -142,6 +144,16 @@ def local_cloud(
         yield cloud
     finally:
         down(place, print)
+
+
+def _check_disk(place: Place) -> None:
+    free = disk.free_bytes(place.root)
+    if free < disk.START_BYTES:
+        raise CloudError(
+            f"{free // 10**6:,} MB are free at {place.root}, and the local cloud needs "
+            f"{disk.START_BYTES // 10**6} MB to start. Free some space, or name a folder on "
+            f"another disk in {VARIABLE}."
+        )
 
 
 def _refuse_another(place: Place, kind: str | None) -> None:

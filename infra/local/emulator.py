@@ -24,6 +24,7 @@ sys.path.append(str(Path(__file__).parents[2]))  # for this process only, not fo
 from infra.local.access import guard, keys
 from infra.local.access.guard import Credential, Guard
 from infra.local.access.permissions import Answer, Authority, NotAssumable, Question, RoleKey
+from infra.local.persistence.disk import DiskGuard
 from infra.local.persistence.emulator_state import EmulatorState, Saver
 
 ACCOUNT = "000000000000"
@@ -182,9 +183,10 @@ def _context(principal: str, action: str, resource: str, of_service: dict[str, s
     )
 
 
-state = EmulatorState(Path(os.environ["STATE_DIR"]))
+FOLDER = Path(os.environ["STATE_DIR"])
+state = EmulatorState(FOLDER)
 state.install()
-application = keys.serve_keys(KEY_ID, resolve, Saver(app.app, state, KEY_ID))
+application = keys.serve_keys(KEY_ID, resolve, Saver(DiskGuard(app.app, FOLDER), state, KEY_ID))
 app.app = Guard(
     Authority(decide, assume).serve(KEY_ID, application),
     int(os.environ["GATEWAY_PORT"]),

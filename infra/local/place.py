@@ -8,15 +8,19 @@ import json
 import os
 import socket
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 REPOSITORY = Path(__file__).parents[2]
 VARIABLE = "SORTBOX_LOCAL"
 """The variable with the folder, in the environment of every process of the cloud, to find
 them all."""
+
+LOCK_TRIES, LOCK_WAIT_SECONDS = 20, 0.02
 
 EMULATOR_PYTHON = REPOSITORY / ".local" / "cloud-venv" / "bin" / "python"
 
@@ -97,7 +101,7 @@ class Place:
         """
         try:
             with self._supervisor_lock.open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return None
         except FileNotFoundError:
             return None
@@ -109,11 +113,11 @@ class Place:
         """Mark the cloud as held up by this process, with a lock that the kernel releases when it
         ends.
 
-        Raises BlockingIOError if another process holds it.
+        Raises BlockingIOError if another process holds it for longer than a `holder` that looks.
         """
         self.state.mkdir(parents=True, exist_ok=True)
         with self._supervisor_lock.open("a+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_patiently(lock)
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
@@ -132,6 +136,15 @@ class Place:
     @property
     def _supervisor_lock(self) -> Path:
         return self.state / "supervisor.lock"
+
+
+def _lock_patiently(lock: IO[str]) -> None:
+    for _ in range(LOCK_TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(LOCK_WAIT_SECONDS)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @dataclass(frozen=True, slots=True)

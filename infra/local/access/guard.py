@@ -138,8 +138,8 @@ class Guard:
             check = sigv4.body_check(signature, credential.secret, payload)
         except RequestRefusedError as refused:
             if signature is not None or not request.values("origin"):
-                await _drain(request, receive)
-            await _refuse(request, signature, refused, send)
+                await drain(request, receive)
+            await refuse(request, signature, refused, send)
             return
         except _Gone:
             return
@@ -149,7 +149,7 @@ class Guard:
             await self._app(known, passing.receive, passing.send)
         finally:
             if passing.refused is not None and not passing.has_begun:
-                await _refuse(request, signature, passing.refused, send)
+                await refuse(request, signature, passing.refused, send)
 
     def _refuse_pages(self, scope: Scope, request: HttpRequest) -> None:
         """Raises RequestRefusedError for requests that a browser sends on behalf of another site's
@@ -274,7 +274,7 @@ def _foreign(what: str, values: list[str]) -> RequestRefusedError:
     return RequestRefusedError("AccessDenied", sentence)
 
 
-async def _drain(request: HttpRequest, receive: Receive) -> None:
+async def drain(request: HttpRequest, receive: Receive) -> None:
     """Read what the client is still sending, so that it reads the response. A client that sent
     Expect waits, so nothing is read from it.
     """
@@ -289,7 +289,7 @@ async def _drain(request: HttpRequest, receive: Receive) -> None:
                 more = message.get("more_body", False)
 
 
-async def _refuse(
+async def refuse(
     request: HttpRequest, signature: Signature | None, refused: RequestRefusedError, send: Send
 ) -> None:
     number = str(uuid.uuid4())

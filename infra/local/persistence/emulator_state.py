@@ -27,6 +27,7 @@ from ministack.services.cloudformation import provisioners
 
 from infra.local.access import guard
 from infra.local.access.guard import App, Receive, Scope, Send
+from infra.local.persistence import disk
 from infra.local.persistence.queues import QueueTable
 from infra.local.persistence.state_database import StateDatabase
 
@@ -68,6 +69,7 @@ class EmulatorState:
         self._prune = lambda_svc._prune_orphan_code_blobs
         lambda_svc._prune_orphan_code_blobs = self._keep_blobs
         s3._fire_s3_event_async = _send_event_now
+        _note_full_disks()
         self._adopt_buckets()
 
     def save(self, is_last: bool = False) -> None:
@@ -184,6 +186,17 @@ def _drop_unmade(stacks: Any) -> None:
     for key, stack in list(stacks._data.items()):
         if stack["StackStatus"] == "REVIEW_IN_PROGRESS":
             del stacks._data[key]
+
+
+def _note_full_disks() -> None:
+    """ministack logs what it cannot write, and answers as if it had."""
+    write = s3._atomic_write
+
+    def write_or_note(path: str, data: bytes | str, *, text: bool = False) -> None:
+        with disk.failing():
+            write(path, data, text=text)
+
+    s3._atomic_write = write_or_note
 
 
 def _send_event_now(bucket: str, key: str, event: str, *values: Any, **named: Any) -> None:

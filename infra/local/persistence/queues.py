@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, SupportsIndex
 
+from infra.local.persistence import disk
 from infra.local.persistence.state_database import Message, StateDatabase
 
 Fields = dict[str, Any]
@@ -29,7 +30,8 @@ class DurableMessages(list[Fields]):
         self._to_json = to_json
 
     def append(self, message: Fields) -> None:
-        self._store.add((self._queue, message["id"], self._to_json(message)))
+        with disk.failing():
+            self._store.add((self._queue, message["id"], self._to_json(message)))
         super().append(message)
 
     def remove(self, message: Fields) -> None:

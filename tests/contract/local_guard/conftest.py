@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -41,15 +42,15 @@ class Servers:
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with started(tmp_path_factory) as both:
+    with started(tmp_path_factory.mktemp("guarded")) as both:
         yield both
 
 
 @contextmanager
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def started(folder: Path) -> Iterator[Servers]:
     if not EMULATOR_PYTHON.exists():
         pytest.skip("the emulator's environment is not built: run `make env`")
-    place = Place(tmp_path_factory.mktemp("guarded"))
+    place = Place(folder)
     place.close_to_others()
     chosen = choose_ports(place, print)
     write_private(place.aws_config, account.CONFIG)

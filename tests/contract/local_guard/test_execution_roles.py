@@ -157,7 +157,7 @@ def ended(describe: Any, kind: str) -> Mapping[str, Any]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with started(tmp_path_factory) as servers:
+    with started(tmp_path_factory.mktemp("guarded")) as servers:
         world = World(servers)
         container_image.write_commands(servers.place, {IMAGE: STAND_IN})
         world.client("s3").create_bucket(Bucket=BUCKET)

@@ -1,6 +1,7 @@
 """Every command: its help, its options, and what it says to a misspelt one."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 from cli.__main__ import GROUPS, sortbox
 from cli.parameters import REPOSITORY, option_name
 from domain.instance import UnfitInstanceError
+from infra.local.place import Place, Ports
 from infra.stacks import schedule
 from training.config.hyperparameter import flag
 from training.config.train_config import TrainConfig
@@ -193,13 +195,26 @@ def test_costs_can_be_read_by_a_script() -> None:
     assert set(json.loads(result.output)) == {"endpoint", "batch", "serverless", "asynchronous"}
 
 
-def test_there_is_no_local_cloud_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SORTBOX_LOCAL", str(tmp_path))
+@pytest.mark.parametrize("command", ["status", "doctor", "rollback"])
+@pytest.mark.parametrize(
+    ("was_up", "sentence"),
+    [(False, "There is no local cloud yet."), (True, "The local cloud is down.")],
+    ids=["never", "down"],
+)
+def test_a_local_cloud_that_is_not_up_is_a_sentence(
+    tmp_path: Path, command: str, was_up: bool, sentence: str
+) -> None:
+    place = Place(tmp_path)
+    if was_up:
+        Ports(1, 2).write(place.folder() / "ports.json")
     done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "cli"), "status"], capture_output=True, text=True
+        [sys.executable, str(REPOSITORY / "cli"), command],
+        env={**os.environ, "SORTBOX_LOCAL": str(tmp_path)},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1
-    assert done.stderr == "There is no local cloud yet. Run `./sortbox up` first.\n"
+    assert done.stderr == f"{sentence} Run `./sortbox up` first.\n"
 
 
 def test_an_instance_type_without_training_is_not_passed_over() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import boto3
 import click
 import pytest
+from boto3.exceptions import S3UploadFailedError
 from botocore import exceptions as aws
 
 from cli import errors
@@ -18,6 +19,13 @@ from training.launch.promote import PromotionRefused
 
 def client_error(code: str, message: str = "said AWS") -> aws.ClientError:
     return aws.ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
+
+
+def failed_upload(cause: aws.ClientError) -> S3UploadFailedError:
+    """As boto3 raises it: in place of what AWS said, while that is handled."""
+    error = S3UploadFailedError("Failed to upload a.jpg to bucket/a.jpg")
+    error.__context__ = cause
+    return error
 
 
 def raising(error: BaseException) -> Callable[[], object]:
@@ -49,6 +57,9 @@ def raising(error: BaseException) -> Callable[[], object]:
         (client_error("ExpiredToken"), 1, "has expired"),
         (client_error("InvalidClientTokenId"), 1, "does not accept these credentials"),
         (client_error("ValidationException"), 1, "AWS refused"),
+        (client_error("InsufficientStorage", "The disk is full."), 1, "The disk is full."),
+        (failed_upload(client_error("InsufficientStorage", "It is full.")), 1, "It is full."),
+        (failed_upload(client_error("AccessDenied")), 1, "may not do that"),
         (
             client_error(
                 "ResourceLimitExceeded",

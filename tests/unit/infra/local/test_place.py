@@ -1,7 +1,10 @@
 """A local cloud's folder is its user's alone: keys, images, answers and logs."""
 
+import fcntl
 import os
 import stat
+import subprocess
+import threading
 from pathlib import Path
 
 from infra.local import account
@@ -13,6 +16,31 @@ PORTS = Ports(1234, 5678)
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_shell_that_sources_the_file_speaks_to_this_cloud_and_no_other(tmp_path: Path) -> None:
+    place = Place(tmp_path / "a folder")
+    place.folder()
+    variables = account.exports(place, PORTS)
+    shell = ["sh", "-c", f'{variables}\nprintf %s "$SORTBOX_LOCAL"']
+    environment = {"PATH": os.environ["PATH"], "SORTBOX_LOCAL": "/another"}
+    printed = subprocess.run(shell, env=environment, capture_output=True, text=True, check=True)
+    assert printed.stdout == str(place.root)
+
+
+def test_looking_whether_a_cloud_is_up_does_not_keep_it_from_coming_up(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    with place.held():
+        assert place.holder() == os.getpid()
+    assert place.holder() is None
+    with (place.state / "supervisor.lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert place.holder() is None, "two that look do not take each other for the cloud"
+        looks = threading.Timer(0.1, looking.close)
+        looks.start()
+        with place.held():
+            assert place.holder() == os.getpid()
+        looks.join()
 
 
 def test_what_an_older_version_left_open_is_closed(tmp_path: Path) -> None:
