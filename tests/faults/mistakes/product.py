@@ -771,6 +771,13 @@ OF_THE_PRODUCT = (
         f"{UNIT}/batch/jobs/test_output_names.py",
     ),
     Mistake(
+        "a page's policy lets any script run",
+        "pages/templates/base.html.jinja",
+        "script-src '{{ script_hash }}'",
+        "script-src 'unsafe-inline'",
+        f"{UNIT}/pages/test_render.py",
+    ),
+    Mistake(
         "reports are shown to any page that knows the address",
         "infra/viewer.py",
         "    if is_own and request",
