@@ -42,8 +42,6 @@ class _JpegHead:
     """Those that decide pixels, and the rest of the file."""
     width: int = 0
     height: int = 0
-    components: int = 0
-    is_adobe: bool = False
     exif: bytes = b""
     xmp: bytes = b""
     profile_parts: list[bytes] = field(default_factory=list)
@@ -53,9 +51,7 @@ def decode(body: bytes, max_pixels: int, shorter_side: int) -> Raster:
     """Raises UndecodableError, or an error of the decoder."""
     head = _read_head(body)
     bounds.check_size(head.width, head.height, max_pixels)
-    image = Image.open(open_pieces(head.pieces), formats=("JPEG",))
-    if head.components == 4 and not head.is_adobe:  # Pillow inverts all, as Adobe's are stored
-        image.tile = [tile._replace(args=("CMYK", "")) for tile in image.tile]
+    image = Image.open(open_pieces(head.pieces), formats=("JPEG",))  # inverts inks, as all do
     image.draft(None, (shorter_side, shorter_side))
     image.load()
     turned, profile = orientation.read(head.exif, head.xmp), icc.join_parts(head.profile_parts)
@@ -119,7 +115,7 @@ def _read_frame(head: _JpegHead, frame: bytes) -> None:
     factors = [divmod(frame[at], 16) for at in range(7, 6 + 3 * frame[5], 3)]
     if any(max(axis) % max(factor, 1) for axis in zip(*factors, strict=True) for factor in axis):
         raise unsupported("A JPEG whose colours have such a resolution")
-    head.width, head.height, head.components = width, height, frame[5]
+    head.width, head.height = width, height
 
 
 def _decides_colours(head: _JpegHead, marker: int, content: bytes) -> bool:
@@ -133,7 +129,6 @@ def _decides_colours(head: _JpegHead, marker: int, content: bytes) -> bool:
             head.xmp = content
         case 0xE2 if content.startswith(icc.JPEG_PREFIX):
             head.profile_parts.append(content)
-        case 0xEE if content.startswith(b"Adobe") and len(content) >= ADOBE_BYTES:
-            head.is_adobe = True
-            return True
+        case 0xEE:
+            return content.startswith(b"Adobe") and len(content) >= ADOBE_BYTES
     return False

@@ -43,7 +43,8 @@ def decode(body: bytes) -> Raster:
         chunks.is_animated or size == canvas
     ):
         raise ValueError("the frame does not fit")
-    if chunks.alpha and chunks.image.startswith(b"VP8 "):
+    has_alpha = body[12:16] == b"VP8X" and body[20] & HAS_ALPHA
+    if has_alpha and chunks.alpha and chunks.image.startswith(b"VP8 "):
         sides = b"".join((side - 1).to_bytes(3, "little") for side in size)
         extended = _chunk(b"VP8X", bytes((HAS_ALPHA, 0, 0, 0)) + sides)
         still = _riff(extended, chunks.alpha, chunks.image)

@@ -2,10 +2,17 @@
 
 import pytest
 
-from tests.unit.serving.decoding.variants import bmp, png, tiff
+from tests.unit.serving.decoding.variants import bmp, gif, jpeg, png, tiff, webp
 from tests.unit.serving.decoding.variants.variant import Variant, compare
 
-VARIANTS: tuple[Variant, ...] = (*bmp.VARIANTS, *png.VARIANTS, *tiff.VARIANTS)
+VARIANTS: tuple[Variant, ...] = (
+    *jpeg.VARIANTS,
+    *png.VARIANTS,
+    *gif.VARIANTS,
+    *webp.VARIANTS,
+    *tiff.VARIANTS,
+    *bmp.VARIANTS,
+)
 
 # Decoders warn about odd files, and the server ignores that: the answer is what counts.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
