@@ -17,15 +17,21 @@ from domain.ignored.reasons import why_folder_ignored
 
 SPLITS: Mapping[str, str] = MappingProxyType(
     {
-        "train": "train",
-        "training": "train",
-        "validation": "validation",
-        "valid": "validation",
-        "val": "validation",
-        "test": "test",
+        **dict.fromkeys(("train", "training", "trn"), "train"),
+        **dict.fromkeys(("validation", "valid", "val"), "validation"),
+        **dict.fromkeys(("eval", "evaluation", "dev", "development"), "validation"),
+        **dict.fromkeys(("test", "testing", "tst", "holdout"), "test"),
     }
 )
-"""Folder names that mean a split of the data set, and the split that each one means."""
+"""Words that mean a split of the data set, and the split that each one means. Case does not
+matter."""
+
+FILLERS = frozenset(
+    ("set", "sets", "data", "dataset", "split", "folder", "image", "images", "img", "imgs")
+)
+"""Words that mean nothing beside a split's: `training_set`, `Test Images`, `valset`."""
+
+GLUED = re.compile(rf"({'|'.join(SPLITS)})({'|'.join(FILLERS)})")
 
 WEIGHTS = "weights"
 """The training channel that holds pretrained weights and no images."""
@@ -65,6 +71,38 @@ def label_of(folder: PurePosixPath) -> str:
     name = unicodedata.normalize("NFC", joined)
     label = _unescaped(name)
     return name if label is None else label
+
+
+def split_name(folder: str) -> tuple[str, tuple[str, ...]] | None:
+    """The split that a folder's name has a word for, and the other words: `seg_train` is `train`
+    of `seg`, and `Training` is `train` of nothing. None without such a word, or with several.
+
+    Whether a name of other words too means a split depends on the folders beside it: `test tube`
+    is a class.
+    """
+    spaced = re.sub("(?<=[a-z])(?=[A-Z])", " ", folder)
+    words = [word.casefold() for word in re.findall(r"[^\W\d_]+|\d+", spaced)]
+    splits = {SPLITS.get(word) or _glued_split(word) for word in words} - {""}
+    if len(splits) != 1:
+        return None
+    others = (word for word in words if word not in FILLERS and not _is_split(word))
+    return splits.pop(), tuple(others)
+
+
+def is_split(folder: str) -> bool:
+    """Whether a folder's name means a split whatever lies beside it."""
+    name = split_name(folder)
+    return name is not None and not name[1]
+
+
+def _glued_split(word: str) -> str:
+    """`train` for `trainset`; empty for other words."""
+    match = GLUED.fullmatch(word)
+    return SPLITS[match[1]] if match else ""
+
+
+def _is_split(word: str) -> bool:
+    return word in SPLITS or bool(_glued_split(word))
 
 
 class ClassFolders:
@@ -162,7 +200,7 @@ def _is_safe(name: str) -> bool:
     return not (
         name[0] == "_"  # many programs hide it
         or why_folder_ignored(name)
-        or name in SPLITS
+        or is_split(name)
         or name == WEIGHTS
         or device in DEVICES
         or name[0] == " "

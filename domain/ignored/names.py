@@ -21,6 +21,9 @@ class SystemNames:
         return f"{self.origin}: {self.what}"
 
 
+DATASET_RECORD = "_dataset.json"
+"""Beside the splits of an uploaded data set: what was left out of it."""
+
 HIDDEN = "hidden: the name begins with a dot"
 
 FILES: tuple[SystemNames, ...] = (
@@ -29,7 +32,7 @@ FILES: tuple[SystemNames, ...] = (
         "a marker or a report of a folder",
         ("_ready", "_report.html", "_status", "_status.json", "_summary", "_summary.json"),
     ),
-    SystemNames("Sortbox", "what was left out of a data set", ("_left_out.json",)),
+    SystemNames("Sortbox", "the record of a data set", (DATASET_RECORD, ".sortbox-dataset.json")),
     SystemNames("macOS", "settings of a folder", (".ds_store", ".localized", "icon\r")),
     SystemNames("macOS", "attributes of another file", ("._*",)),
     SystemNames(

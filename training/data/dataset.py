@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from serving.decoding.decode import decode
 from serving.decoding.undecodable import UndecodableError
 from serving.files import read_regular
 from training.config.errors import TrainingFailed
-from training.data import folders
-from training.data.folders import Classes
+from training.data.ambiguous import refuse_ambiguous
+from training.data.folders import Classes, FolderLayout, hint, read_layout
+from training.data.unused import EXAMPLES_SHOWN, Record, UnusedFiles, read_record
 
 FILES_AT_ONCE = 1024
 """Queued for the threads: a million futures would take a gigabyte."""
@@ -34,8 +35,8 @@ HELD_OUT_SHARE = 0.15
 SPLIT_SEED = "sortbox"
 """Fixed and not a hyperparameter: models trained with other seeds share their test split."""
 
-EXAMPLES_SHOWN = 5
-"""In a sentence, and in the report."""
+CLASSES_SHOWN = 20
+"""In the log, with their numbers of images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +55,29 @@ class Dataset:
     """train, validation and, if validation selects something, test."""
     left_out: tuple[str, ...]
     """Unreadable files with the reason, at most the tolerated share."""
-    duplicates: int
-    """Images of validation or test that are also in train, byte for byte."""
-    passed_over: tuple[str, ...]
-    """Hidden folders that may be meant as classes."""
+    duplicates: tuple[str, ...]
+    """Paths of images of validation or test that are also in train, byte for byte."""
     fingerprint: str
     """Of splits, classes and contents; names and dates do not matter."""
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """The folder of each split that there was one for, below the root."""
+    unused: UnusedFiles = field(default_factory=UnusedFiles)
+    """What else the folder holds."""
+    record: Record = field(default_factory=Record)
+    """What was left out before the data set was uploaded."""
 
     @property
     def test_split(self) -> str:
         """The split that evaluates the model."""
         return "test" if "test" in self.splits else "validation"
+
+    @property
+    def all_unused(self) -> UnusedFiles:
+        """Before the data set was uploaded, and here."""
+        unused = UnusedFiles()
+        unused.merge(self.record.unused)
+        unused.merge(self.unused)
+        return unused
 
     def counts(self, split: str) -> list[int]:
         count = Counter(example.label for example in self.splits[split])
@@ -78,8 +91,12 @@ def prepare(
 
     `check_interrupt` is called now and then, and may raise. Raises TrainingFailed.
     """
-    root, classes_by_split = folders.splits(channels)
-    labels = _check_classes(classes_by_split)
+    layout = read_layout(channels)
+    root, classes_by_split = layout.root, layout.splits
+    record = read_record(root)
+    if record is None:  # otherwise the launcher has checked it, and written it itself
+        refuse_ambiguous(layout)
+    labels = _check_classes(layout)
     examples: dict[str, list[Example]] = {}
     left_out: list[str] = []
     total = sum(len(files) for classes in classes_by_split.values() for files in classes.values())
@@ -93,40 +110,80 @@ def prepare(
                 _refuse_too_many(left_out, total, max_unreadable)
         _refuse_empty(examples[split], labels, split)
     complete = _add_missing_splits(examples, needs_test, labels)
+    tops = {split: top for split, top in layout.tops.items() if top != root}
     return Dataset(
         root,
         labels,
         complete,
         tuple(left_out),
-        _count_duplicates(complete),
-        folders.passed_over(channels, root),
+        _duplicates(complete),
         fingerprint(complete, labels),
+        {split: top.relative_to(root).as_posix() for split, top in tops.items()},
+        layout.unused,
+        record or Record(),
     )
 
 
 def describe(dataset: Dataset) -> str:
-    """A line for the log."""
-    sizes = ", ".join(f"{len(examples)} {split}" for split, examples in dataset.splits.items())
-    left_out = f"; left out as unreadable: {summarize(dataset.left_out)}"
-    duplicates = f"; {dataset.duplicates} images are in train and in a held-out split"
-    hidden = (
-        "; no classes, because their names are hidden or a system's: "
-        f"{summarize(dataset.passed_over)} (rename them to train on them)"
-    )
-    return (
-        f"{sizes} images of {len(dataset.labels)} classes, {dataset.fingerprint}"
-        + (left_out if dataset.left_out else "")
-        + (hidden if dataset.passed_over else "")
-        + (duplicates if dataset.duplicates else "")
-    )
+    """For the log, in lines: how the folders were understood, and what is not used of them."""
+    sizes = ", ".join(f"{len(examples):,} {split}" for split, examples in dataset.splits.items())
+    counts = [sum(split) for split in zip(*map(dataset.counts, dataset.splits), strict=True)]
+    classes = [f"{label} {count:,}" for label, count in zip(dataset.labels, counts, strict=True)]
+    shown = ", ".join(classes[:CLASSES_SHOWN])
+    more = len(classes) - CLASSES_SHOWN
+    left_out = [*dataset.record.left_out_such_as, *dataset.left_out]
+    count = dataset.record.left_out + len(dataset.left_out)
+    lines = [
+        f"{sizes} images of {len(dataset.labels):,} classes, {dataset.fingerprint}",
+        f"classes: {shown}" + (f" and {more:,} more" if more > 0 else ""),
+        f"splits: {'; '.join(_origin(dataset, split) for split in dataset.splits)}",
+        *dataset.all_unused.lines(),
+    ]
+    if count:
+        lines.append(f"left out as unreadable: {_images(count)}:")
+        lines += [f"  {reason}" for reason in left_out[:EXAMPLES_SHOWN]]
+    if dataset.duplicates:
+        verb = "is" if len(dataset.duplicates) == 1 else "are"
+        lines.append(
+            f"{_images(len(dataset.duplicates))} {verb} in both train and a held-out split (which "
+            f"flatters the accuracy): {summarize(dataset.duplicates)}"
+        )
+    return "\n".join(map(visible, lines))
 
 
-def _check_classes(classes_by_split: Mapping[str, Classes]) -> tuple[str, ...]:
+def describe_layout(dataset: Dataset) -> str:
+    """What is known of data in S3 before the job reads them: of each folder a few names."""
+    shown = ", ".join(dataset.labels[:CLASSES_SHOWN])
+    more = len(dataset.labels) - CLASSES_SHOWN
+    lines = [
+        f"{len(dataset.labels):,} classes: {shown}" + (f" and {more:,} more" if more > 0 else ""),
+        f"splits: {'; '.join(_origin(dataset, split) for split in dataset.splits)}",
+        *dataset.all_unused.lines(),
+    ]
+    return "\n".join(map(visible, lines))
+
+
+def _origin(dataset: Dataset, split: str) -> str:
+    """Where the images of a split come from."""
+    if split in dataset.folders:
+        return f"{split} is {dataset.folders[split]}/"
+    if split == "train":
+        return "train is what is not held out"
+    return f"{split} is held out of train"
+
+
+def _images(count: int) -> str:
+    return f"{count:,} {'image' if count == 1 else 'images'}"
+
+
+def _check_classes(layout: FolderLayout) -> tuple[str, ...]:
     """The classes; every split has them, and none is empty."""
+    classes_by_split = layout.splits
     labels = tuple(classes_by_split["train"])
     if len(labels) < 2:
         raise TrainingFailed(
             f"There is only one class, {labels[0]!r}: training needs two folders or more."
+            f"{hint(layout.root, layout.tops['train'])}"
         )
     try:
         check_labels(labels)
@@ -135,10 +192,13 @@ def _check_classes(classes_by_split: Mapping[str, Classes]) -> tuple[str, ...]:
             f"No model can have these {len(labels):,} classes: {visible(str(error))}."
         ) from error
     for split, classes in classes_by_split.items():
-        odd = sorted(set(classes) ^ set(labels))
-        if odd:
+        lacking, extra = sorted(set(labels) - set(classes)), sorted(set(classes) - set(labels))
+        if lacking or extra:
+            places = [f"only train has {summarize(lacking)}"] if lacking else []
+            places += [f"only {split} has {summarize(extra)}"] if extra else []
             raise TrainingFailed(
-                f"The classes of {split} and of train differ in {len(odd)}: {summarize(odd)}."
+                f"The classes of {split} and of train differ: {'; '.join(places)}. Give both the "
+                "same folders, with images in each."
             )
         empty = [name for name, files in classes.items() if not files]
         if empty:
@@ -174,10 +234,11 @@ def _examine(root: Path, path: str, label: int) -> Example | str:
 
 def _refuse_too_many(left_out: list[str], total: int, share: float) -> None:
     if len(left_out) > share * total:
+        examples = "\n  ".join(left_out[:EXAMPLES_SHOWN])
         raise TrainingFailed(
-            f"{len(left_out)} or more of {total} images cannot be read, such as "
-            f"{summarize(left_out)} "
-            f"Repair or remove them, or raise max-unreadable (now {share:g}) to leave them out."
+            f"{len(left_out):,} or more of {total:,} images cannot be read:\n  {examples}\n"
+            "Repair or remove them, or leave out more of them with --max-unreadable "
+            f"{min(1, 5 * share or 0.01):g} (now {share:g})."
         )
 
 
@@ -226,13 +287,14 @@ def _split_order(example: Example) -> str:
     return hashlib.sha256(f"{SPLIT_SEED}:{example.digest}:{example.path}".encode()).hexdigest()
 
 
-def _count_duplicates(splits: Mapping[str, Iterable[Example]]) -> int:
+def _duplicates(splits: Mapping[str, Iterable[Example]]) -> tuple[str, ...]:
     trained = {example.digest for example in splits["train"]}
-    return sum(
-        example.digest in trained
+    return tuple(
+        example.path
         for split, examples in splits.items()
         if split != "train"
         for example in examples
+        if example.digest in trained
     )
 
 

@@ -192,7 +192,8 @@ def _read_corrections(
     reviewed: Path, joined: Joined, check_interrupt: Callable[[], None]
 ) -> dict[str, Picture]:
     """The corrections by digest. Raises TrainingFailed for an image in two classes."""
-    root, splits = folders.splits(reviewed)
+    layout = folders.read_layout(reviewed)
+    root, splits = layout.root, layout.splits
     if [*splits] != ["train"]:
         raise TrainingFailed(f"{reviewed} has splits: corrections are a folder for each class.")
     if root != reviewed:  # the only folder there might be a class with folders in it

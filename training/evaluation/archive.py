@@ -35,8 +35,8 @@ class TestSet:
 
 def read_test_set(folder: Path) -> TestSet:
     """The split `test` of a data set, or a folder per class. Raises TrainingFailed."""
-    root, splits = folders.splits(folder)
-    classes = splits.get("test", splits["train"])
+    layout = folders.read_layout(folder)
+    root, classes = layout.root, layout.splits.get("test", layout.splits["train"])
     labels = tuple(classes)
     examined = list(dataset.examine(root, classes, labels, lambda: None))
     examples = tuple(result for result in examined if isinstance(result, Example))

@@ -51,6 +51,8 @@ def prepare(s3: "S3Client", bucket: str, inputs: Inputs, console: Console) -> di
     """
     source, weights = inputs.source, inputs.weights
     dataset = upload.inspect_source(s3, source, inputs.config)
+    describe = data.describe_layout if source.startswith(S3) else data.describe
+    console.print(describe(dataset), markup=False, soft_wrap=True)
     uris: dict[str, str] = {}
     if weights and weights.startswith(S3):
         uris["weights"] = _weights_in_s3(s3, bucket, weights, console)
@@ -61,7 +63,6 @@ def prepare(s3: "S3Client", bucket: str, inputs: Inputs, console: Console) -> di
         inputs.check_size(sum(item.size for item in images.objects(s3)))
         uris["data"] = _in_place_or_copied(s3, bucket, images, console)
     else:
-        console.print(visible(data.describe(dataset)), markup=False)
         inputs.check_size(upload.size_of(dataset))
         with _bar(console, "images in S3") as on_progress:
             uris["data"] = upload.upload_dataset(s3, bucket, dataset, on_progress)

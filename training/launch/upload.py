@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from PIL import Image
 from domain import keys
 from domain.class_folders import folder_of
 from domain.file_names import Names, UnsafeName, below
+from domain.ignored.names import DATASET_RECORD
+from domain.ignored.reasons import why_path_ignored
 from domain.route import LARGEST_BYTES
 from serving.files import check_regular
 from training.config.errors import TrainingFailed
@@ -23,6 +26,7 @@ from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.data.dataset import Dataset, Example
 from training.data.folders import inside
+from training.data.unused import EXAMPLES_SHOWN, Record, UnusedFiles
 from training.launch.s3_objects import S3, list_objects, split_uri
 
 if TYPE_CHECKING:
@@ -48,13 +52,17 @@ def inspect_source(s3: "S3Client", source: str, config: TrainConfig) -> Dataset:
     needs_test = config.selects_by_validation
     if not source.startswith(S3):
         return data.prepare(Path(source), needs_test, config.max_unreadable, check_interrupt)
-    with _skeleton(s3, source) as folder:
-        return data.prepare(folder, needs_test, config.max_unreadable, check_interrupt)
+    unused = UnusedFiles()
+    with _skeleton(s3, source, unused) as folder:
+        dataset = data.prepare(folder, needs_test, config.max_unreadable, check_interrupt)
+    unused.merge(dataset.unused)
+    return replace(dataset, unused=unused)
 
 
 @contextmanager
-def _skeleton(s3: "S3Client", source: str) -> Iterator[Path]:
-    """The folders of a prefix with a few small images: the layout without the content.
+def _skeleton(s3: "S3Client", source: str, unused: UnusedFiles) -> Iterator[Path]:
+    """The folders of a prefix with a few small images: the layout without the content. Files of
+    systems and programs are counted in `unused`.
 
     Raises TrainingFailed for keys that cannot be files where the job runs.
     """
@@ -70,6 +78,9 @@ def _skeleton(s3: "S3Client", source: str) -> Iterator[Path]:
                 names.add(path)
             except UnsafeName as error:
                 unsafe.append(str(error))
+                continue
+            if reason := why_path_ignored(str(path)):
+                unused.add(str(path), reason)
                 continue
             number = counts[path.parent] = counts.get(path.parent, 0) + 1
             if number <= IMAGES_PER_FOLDER:
@@ -116,6 +127,9 @@ def upload_dataset(s3: "S3Client", bucket: str, dataset: Dataset, on_progress: O
             for _ in pool.map(lambda one: _upload_file(s3, bucket, *one), chunk):
                 done = min(done + 1, len(files))
                 on_progress(done, len(files))
+    left_out = dataset.left_out[:EXAMPLES_SHOWN]
+    record = Record(len(dataset.left_out), left_out, dataset.unused)
+    s3.put_object(Bucket=bucket, Key=prefix + DATASET_RECORD, Body=record.to_json().encode())
     return f"{S3}{bucket}/{prefix}"
 
 

@@ -22,7 +22,8 @@ from serving.decoding.bounds import MAX_PIXELS
 from serving.decoding.decode import decode
 from serving.files import read_regular
 from training.config.metrics import EpochMetrics
-from training.data.dataset import EXAMPLES_SHOWN, Dataset
+from training.data.dataset import Dataset
+from training.data.unused import EXAMPLES_SHOWN
 from training.evaluation import accuracy
 from training.evaluation.accuracy import Evaluation
 from training.reports import diagnosis
@@ -70,9 +71,14 @@ def report_json(
         "data": {
             "fingerprint": dataset.fingerprint,
             "images": {split: len(examples) for split, examples in dataset.splits.items()},
-            "left_out": len(dataset.left_out),
-            "left_out_such_as": list(dataset.left_out[:EXAMPLES_SHOWN]),
-            "learnt_and_judged": dataset.duplicates,
+            "left_out": dataset.record.left_out + len(dataset.left_out),
+            "left_out_such_as": [*dataset.record.left_out_such_as, *dataset.left_out][
+                :EXAMPLES_SHOWN
+            ],
+            "unused": dataset.all_unused.files,
+            "unused_such_as": dataset.all_unused.such_as,
+            "learnt_and_judged": len(dataset.duplicates),
+            "learnt_and_judged_such_as": list(dataset.duplicates[:EXAMPLES_SHOWN]),
         },
         "classes": _classes(dataset, matrix),
         "confusion": matrix.tolist(),
@@ -169,6 +175,11 @@ def _by_split(history: Sequence[EpochMetrics], metric: str) -> dict[str, charts.
 
 def _facts(data: dict[str, Any], counts: Sequence[int]) -> list[tuple[str, str]]:
     left_out = "; ".join(data["left_out_such_as"])
+    duplicates = ", ".join(data["learnt_and_judged_such_as"])
+    unused = [
+        f"{files:,} ({reason}), such as {', '.join(data['unused_such_as'].get(reason, []))}"
+        for reason, files in data["unused"].items()
+    ]
     return [
         *((split, f"{count:,} images") for split, count in data["images"].items()),
         ("a class, in train", f"{min(counts):,} to {max(counts):,} images"),
@@ -176,7 +187,12 @@ def _facts(data: dict[str, Any], counts: Sequence[int]) -> list[tuple[str, str]]
             "left out as unreadable",
             f"{data['left_out']:,} images" + (f", such as {left_out}" if left_out else ""),
         ),
-        ("both learnt and judged", f"{data['learnt_and_judged']:,} images"),
+        *((("files that are not used", "; ".join(unused)),) if unused else ()),
+        (
+            "in both train and a held-out split",
+            f"{data['learnt_and_judged']:,} images"
+            + (f", such as {duplicates}" if duplicates else ""),
+        ),
         ("fingerprint", data["fingerprint"]),
     ]
 

@@ -19,7 +19,7 @@ from infra.review.fetch import fetch, file_name, unique_name
 from infra.review.lists import ReviewEntry, ReviewError, parse, read_lists
 from tests.support.builders.pages import HOSTILE
 from tests.support.worlds.folders import World, with_late
-from training.data.folders import splits
+from training.data.folders import read_layout
 
 UNSURE = {"inbox/trip/a.jpg": b"1:cat:0.3", "inbox/trip/b.jpg": b"1:dog:0.1"}
 SURE = {f"inbox/trip/{number}.jpg": b"1:cat:0.9 %d" % number for number in range(40)}
@@ -76,7 +76,7 @@ def test_a_list_is_bounded() -> None:
 def test_the_listed_images_are_a_folder_that_training_takes(world: World, tmp_path: Path) -> None:
     done = fetch(bucket(world), read_lists(bucket(world)), tmp_path / "review")
     assert done.fetched == len(table(world, Scope("trip/")))
-    _, classes = splits(tmp_path / "review")
+    classes = read_layout(tmp_path / "review").splits
     assert set(classes["train"]) == {"cat", "dog"}
     (dog,) = (tmp_path / "review" / "dog").iterdir()
     assert dog.read_bytes() == UNSURE["inbox/trip/b.jpg"]
@@ -131,7 +131,7 @@ def test_training_reads_the_labels_that_were_reviewed(world: World, tmp_path: Pa
     for start in (0, 5):  # the second call goes on in the same folder
         some = (listed(world, *one) for one in images[start : start + 5])
         assert fetch(bucket(world), some, tmp_path / "review").fetched == 5
-    _, found = splits(tmp_path / "review")
+    found = read_layout(tmp_path / "review").splits
     assert sorted(found["train"]) == sorted(LABELS)
     for image, label in images:
         [name] = found["train"][label]

@@ -20,6 +20,7 @@ from serving.files import read_regular
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.data import dataset as data
+from training.data.unused import Record
 from training.launch import upload
 
 TOLD = TrainConfig()
@@ -48,6 +49,7 @@ class Uploads:
     def __init__(self) -> None:
         self.sizes: dict[str, int] = {}
         self.sent: list[str] = []
+        self.bodies: dict[str, bytes] = {}
 
     def download_file(self, bucket: str, key: str, path: str) -> None:
         Path(path).write_bytes(bytes(self.sizes[key]))
@@ -55,6 +57,9 @@ class Uploads:
     def upload_file(self, path: str, bucket: str, key: str) -> None:
         self.sent.append(key)
         self.sizes[key] = Path(path).stat().st_size
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:
+        self.bodies[Key] = Body
 
     def get_paginator(self, operation: str) -> Any:
         return self
@@ -119,6 +124,47 @@ def test_what_was_sent_is_the_same_data_set_to_the_job(tmp_path: Path) -> None:
             place.write_bytes((dataset.root / each.path).read_bytes())
     again = data.prepare(tmp_path / "job", True, 0.01, lambda: None)
     assert again.fingerprint == dataset.fingerprint
+
+
+def test_what_was_left_out_here_is_told_to_the_job(tmp_path: Path) -> None:
+    photos(tmp_path / "here", *classes("cat", "dog"))
+    (tmp_path / "here" / "cat" / "cut.png").write_bytes(picture(0)[:20])
+    (tmp_path / "here" / "cat" / "Thumbs.db").write_bytes(b"Windows")
+    s3: Any = Uploads()
+    config = dataclasses.replace(TOLD, max_unreadable=0.2)
+    dataset = upload.inspect_source(s3, str(tmp_path / "here"), config)
+    upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
+    ((key, body),) = s3.bodies.items()
+    assert key.endswith("/_dataset.json")
+    photos(tmp_path / "job", *classes("train/cat", "train/dog"))
+    (tmp_path / "job" / "_dataset.json").write_bytes(body)
+    record = data.prepare(tmp_path / "job", False, 0.0, lambda: None).record
+    assert record.left_out == 1
+    assert record.left_out_such_as[0].startswith("cat/cut.png: ")
+    assert record.unused.files == {"Windows: thumbnails": 1}
+
+
+def test_what_the_launcher_has_checked_is_not_refused_by_the_job(tmp_path: Path) -> None:
+    """The only image directly below its class may be the one that was left out."""
+    photos(tmp_path, *classes("train/cat/2019", "train/cat/2020", "train/dog/2019"))
+    with pytest.raises(TrainingFailed, match="not clear which folders are the classes"):
+        data.prepare(tmp_path, False, 0.0, lambda: None)
+    (tmp_path / "_dataset.json").write_text(Record().to_json())
+    assert data.prepare(tmp_path, False, 0.0, lambda: None).labels == ("cat", "dog")
+
+
+def test_a_layout_in_s3_is_described_before_it_is_copied(tmp_path: Path) -> None:
+    s3: Any = Uploads()
+    names = classes("mri/Training/cat", "mri/Training/dog", "mri/Testing/cat", "mri/Testing/dog")
+    hidden = [f"mri/Training/cat/._{number}.png" for number in range(9)]
+    s3.sizes = dict.fromkeys([*hidden, *names, "mri/README.md", "mri/seg_pred/1.png"], 8)
+    lines = data.describe_layout(upload.inspect_source(s3, "s3://b/mri", TOLD)).splitlines()
+    assert lines[0] == "2 classes: cat, dog"
+    assert lines[1].startswith("splits: train is Training/; ")
+    assert lines[1].endswith("; test is Testing/")
+    assert lines[2].startswith("not used: 9 files (macOS: attributes of another file), such as ")
+    assert lines[3] == "not used: 1 file (beside the folders), such as README.md"
+    assert lines[4] == "not used: 1 file (in a folder beside the data set), such as seg_pred/"
 
 
 @pytest.mark.parametrize(
@@ -303,7 +349,6 @@ ODD: dict[str, Callable[[Path], object]] = {
     "pipe behind a link": put_pipe_behind_a_link,
     "dangling link": lambda path: path.symlink_to("nowhere"),
     "looping link": lambda path: path.symlink_to(path.name),
-    "link to a folder": lambda path: path.symlink_to(".."),
     "endless file": put_endless,
     "name of another encoding": put_in_another_encoding,
     "name with a line break": lambda path: path.with_name("odd.png\n").write_bytes(picture(0)),

@@ -97,7 +97,7 @@ def profile(
     config = TrainConfig(epochs=1, unfreeze="all", **hyperparameters)
     paths = ContainerPaths(folder, folder, folder, folder, folder)
     context = TrainContext(config, paths, Distributed(), lambda: False, said.append)
-    dataset = Dataset(folder, ("a", "b", "c"), {"train": (), "validation": ()}, (), 0, (), "")
+    dataset = Dataset(folder, ("a", "b", "c"), {"train": (), "validation": ()}, (), (), "")
     setup = TrainSetup(network, Noise(steps, side, wait), dataset, lambda: network)
     groups = [{"params": list(network.parameters()), "peak": 0.01}]
     scaler = torch.amp.GradScaler("cuda", enabled=False)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from domain.ignored.names import DATASET_RECORD
 from domain.model import ModelCard, Preprocessing
 from pages import charts
 from tests.support.builders.pages import foreign_markup
@@ -16,6 +17,7 @@ from training.config.metrics import EpochMetrics
 from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.data.dataset import Dataset
+from training.data.unused import Record, UnusedFiles
 from training.evaluation.accuracy import Evaluation
 from training.reports import diagnosis, training_report
 
@@ -94,6 +96,29 @@ def test_the_report_tells_what_was_confused_with_what(tmp_path: Path) -> None:
     assert [each["confidence"] for each in content["mistakes"]] == [0.9, 0.8636, 0.6091]
     assert content["mistakes"][0]["predicted"] == "blue"
     assert content["curves"] == HISTORY
+
+
+def test_the_report_says_what_was_left_out_before_the_upload_and_in_the_job(tmp_path: Path) -> None:
+    root = data_set(tmp_path / "data")
+    before = UnusedFiles(
+        {"macOS: settings of a folder": 3}, {"macOS: settings of a folder": ["a", "b"]}
+    )
+    record = Record(2, ("red/cut.jpg: The JPEG is cut off.",), before)
+    (root / DATASET_RECORD).write_text(record.to_json())
+    (root / "train" / "red" / "cut.png").write_bytes(b"text")
+    (root / "README.md").write_text("about")
+    dataset = data.prepare(root, False, 0.1, lambda: None)
+    text, content = written(tmp_path / "out", dataset)
+    assert content["data"]["left_out"] == 3
+    assert content["data"]["left_out_such_as"][0] == "red/cut.jpg: The JPEG is cut off."
+    assert content["data"]["left_out_such_as"][1].startswith("train/red/cut.png: ")
+    assert content["data"]["unused"] == {
+        "macOS: settings of a folder": 3,
+        "beside the folders": 1,
+    }
+    for part in ("3 images, such as red/cut.jpg", "train/red/cut.png", "README.md"):
+        assert part in text
+    assert "left out as unreadable: 3 images:" in data.describe(dataset)
 
 
 def test_a_class_that_is_never_predicted_has_no_precision(tmp_path: Path) -> None:
