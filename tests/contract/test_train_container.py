@@ -124,10 +124,21 @@ def test_early_stopping_keeps_the_best_epoch(job: Job, capsys: pytest.CaptureFix
         ({"lr": "fast"}, ["Hyperparameter lr must be"]),
         ({"learning_rate": "0.1"}, ["no hyperparameter 'learning-rate'"]),
         ({"arch": "resnet5"}, ["Hyperparameter arch", "'resnet5'"]),
+        (
+            {"arch": "alexnet", "weights": "none", "unfreeze": "all", "image_size": "32"},
+            ["image-size: images of 32 x 32 pixels do not fit"],
+        ),
+        (
+            {"unfreeze": "all", "image_size": "33", "batch_size": "1", "frozen": "3"},
+            ["batch-size: a process trains on 1 image"],
+        ),
         ({"lr": "1000000", "optimizer": "sgd", "clip": "0"}, ["Lower lr (it is 1e+06)"]),
         ({"lr": "1000", "clip": "0"}, ["Training diverged", "Lower lr (it is 1000)"]),
     ],
-    ids=["no number", "unknown", "no network", "to infinity", "exploding"],
+    ids=[
+        *("no number", "unknown", "no network", "image too small", "one value a channel"),
+        *("to infinity", "exploding"),
+    ],
 )
 def test_what_cannot_be_trained_with_is_told(
     job: Job, changed: dict[str, str], words: list[str]

@@ -200,7 +200,7 @@ small, large = np.asarray(image), np.asarray(image.resize((4000, 3000)))
 predictor = Predictor("{endpoint}")
 raw = Endpoint.get("{endpoint}")
 raw.serializer, raw.deserializer = NumpySerializer(), JSONDeserializer()
-body = raw.invoke(small, content_type="application/x-npy", accept="application/json").body
+body = raw.invoke(body=small).body
 print(json.dumps({{
     "small": predictor.predict(small).labels[0].label,
     "large": predictor.predict(large).labels[0].label,

@@ -1,6 +1,7 @@
 """The container contract of SageMaker, held by the real process."""
 
 import contextlib
+import gzip
 import io
 import signal
 import socket
@@ -17,8 +18,10 @@ from skimage import data
 
 from domain.model import ModelId
 from domain.reply import Labelled, Refused, from_json
+from serving.decoding.decode import decode
 from tests.support.builders import images
 from tests.support.builders.images import encoded, picture
+from tests.support.builders.profiles import SPACES, matrix_profile
 from tests.support.worlds.serving_process import ROOT, Serving, free_port, serving, spawn
 
 Model = tuple[Path, ModelId]
@@ -54,6 +57,54 @@ def test_a_file_and_its_array_are_answered_alike(server: Serving) -> None:
     assert isinstance(file, Labelled)
     assert isinstance(array, Labelled)
     assert array.labels == file.labels
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+def test_the_request_of_the_sdk_2_is_answered_with_scores(server: Serving, dtype: str) -> None:
+    """`PyTorchPredictor(endpoint).predict(array)` of version 2.257, by its defaults."""
+    values = np.asarray(picture(300, 200))
+    stream = io.BytesIO()
+    np.save(stream, values if dtype == "uint8" else values / 255)
+    npy = "application/x-npy"
+    answer = server.post(stream.getvalue(), Content_Type=npy, Accept=npy)
+    scores = np.load(io.BytesIO(answer.content), allow_pickle=False)
+    assert answer.headers["content-type"] == npy
+    assert (scores.shape, scores.dtype) == ((1, 3), np.float32)
+    assert scores.sum() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", [None, "binary/octet-stream"])
+def test_the_request_of_the_sdk_3_is_answered_with_labels(
+    server: Serving, kind: str | None
+) -> None:
+    """`Endpoint.invoke(body=array)` of version 3 sends neither Accept nor a content type."""
+    stream = io.BytesIO()
+    np.save(stream, np.asarray(picture(300, 200)))
+    declared = {} if kind is None else {"Content_Type": kind}
+    assert isinstance(from_json(server.post(stream.getvalue(), **declared).content), Labelled)
+
+
+def test_a_packed_file_is_answered_as_the_file(server: Serving) -> None:
+    image = encoded(picture(300, 200))
+    usual, packed = (from_json(server.post(body).content) for body in (image, gzip.compress(image)))
+    assert isinstance(usual, Labelled)
+    assert isinstance(packed, Labelled)
+    assert packed.labels == usual.labels
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_profile_counts_in_the_server_as_well(server: Serving, space: str) -> None:
+    """Through a decoder process, though the JPEG is small."""
+    stream = io.BytesIO()
+    image = picture(300, 200)
+    image.save(stream, "JPEG", quality=95, icc_profile=matrix_profile(*SPACES[space]))
+    shown = decode(stream.getvalue(), 50_000_000, 65_536).image
+    tagged = from_json(server.post(stream.getvalue()).content)
+    converted = from_json(server.post(encoded(shown)).content)
+    assert isinstance(tagged, Labelled)
+    assert isinstance(converted, Labelled)
+    scores = [{label.label: label.score for label in reply.labels} for reply in (tagged, converted)]
+    assert scores[0] == pytest.approx(scores[1], abs=0.02)
 
 
 def test_a_connection_is_kept_for_the_next_request(server: Serving) -> None:
