@@ -9,7 +9,7 @@ that passes may still be slow; `serving.decoding.decoder_pool` limits its proces
 import re
 from collections.abc import Iterator, Sequence
 
-from serving.decoding.formats.tiff.directory import Directory, select_directory
+from serving.decoding.formats.tiff.directory import Directory, read_directory
 from serving.decoding.sniff import Format, webp_size
 from serving.decoding.undecodable import UndecodableError
 
@@ -121,7 +121,7 @@ def _check_webp(body: bytes, max_pixels: int) -> None:
 
 def _check_tiff(body: bytes) -> None:
     """Check the only directory that is decoded (TIFF 6.0, section 2; BigTIFF)."""
-    directory = select_directory(body)
+    directory = read_directory(body)
     if sum(tag.bytes for tag in directory.tags.values()) > 2 * len(body):
         raise too_expensive("its tags take more bytes than it has")
     counts = (directory.tags[tag].count for tag in TIFF_OFFSET_TAGS if tag in directory.tags)
@@ -140,7 +140,7 @@ def _count_pixels(directory: Directory) -> int:
 
 def count_tiff_pixels(body: bytes) -> int:
     """Width x height of the image that is decoded. Raises UndecodableError for a bad directory."""
-    return _count_pixels(select_directory(body))
+    return _count_pixels(read_directory(body))
 
 
 def count_heif_pixels(body: bytes) -> int:

@@ -1,9 +1,8 @@
-"""The directories of a TIFF or BigTIFF: tags and their values, with nothing decoded.
+"""The directory of a TIFF or BigTIFF: tags and their values, with nothing decoded.
 
 A directory costs one dictionary entry per tag, at most MAX_TAGS; values are viewed in the body.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +12,6 @@ from numpy.typing import NDArray
 from serving.decoding.undecodable import UndecodableError, corrupt, truncated, unsupported
 
 MAX_TAGS = 4_096
-MAX_DIRECTORIES = 16
-"""The most directories that are searched for the image at its full size."""
-
 REDUCED_OR_MASK = 1 | 4
 """Bits of NewSubfileType."""
 
@@ -88,10 +84,10 @@ class Directory:
         return self.body[tag.at : tag.at + tag.bytes]
 
 
-def read_directories(body: bytes) -> Iterator[Directory]:
-    """The directories in their order, the first of them always.
+def read_directory(body: bytes) -> Directory:
+    """The first directory, the only one that is decoded.
 
-    Raises UndecodableError for a directory that is not there, or has too many tags.
+    Raises UndecodableError if it is not there, has too many tags, or is that of a thumbnail.
     """
     order: Literal["<", ">"] = "<" if body[:2] == b"II" else ">"
     endian: Literal["little", "big"] = "little" if order == "<" else "big"
@@ -100,34 +96,21 @@ def read_directories(body: bytes) -> Iterator[Directory]:
     def number(at: int, size: int) -> int:
         return int.from_bytes(body[at : at + size], endian)
 
-    at, places = number(word, word), set[int]()
-    for _ in range(MAX_DIRECTORIES):
-        count = number(at, counter)
-        if count > MAX_TAGS:
-            raise UndecodableError(
-                "too_expensive", f"The file takes too much work to decode: it has {count:,} tags."
-            )
-        first, tags = at + counter, dict[int, Tag]()
-        if at == 0 or count == 0 or first + count * length > len(body):
-            raise corrupt("tiff", "it has no directory of tags")
-        for entry in range(first, first + count * length, length):
-            kind, values = number(entry + 2, 2), number(entry + 4, word)
-            is_inside = TYPE_BYTES.get(kind, 1) * values <= word
-            place = entry + 4 + word
-            tags.setdefault(
-                number(entry, 2), Tag(kind, values, place if is_inside else number(place, word))
-            )
-        yield Directory(body, order, tags)
-        places.add(at)
-        at = number(first + count * length, word)
-        if at == 0 or at in places:
-            return
-
-
-def select_directory(body: bytes) -> Directory:
-    """The first image at its full size. Raises UndecodableError if there is none."""
-    for directory in read_directories(body):
-        is_reduced = directory.integer(254, 0) & REDUCED_OR_MASK
-        if not is_reduced and directory.integer(255, 0) != OLD_REDUCED:
-            return directory
-    raise unsupported("A TIFF that shows nothing but a thumbnail or a mask")
+    at = number(word, word)
+    count, first, tags = number(at, counter), at + counter, dict[int, Tag]()
+    if count > MAX_TAGS:
+        raise UndecodableError(
+            "too_expensive", f"The file takes too much work to decode: it has {count:,} tags."
+        )
+    if at == 0 or count == 0 or first + count * length > len(body):
+        raise corrupt("tiff", "it has no directory of tags")
+    for entry in range(first, first + count * length, length):
+        kind, values, place = number(entry + 2, 2), number(entry + 4, word), entry + 4 + word
+        is_inside = TYPE_BYTES.get(kind, 1) * values <= word
+        tag = Tag(kind, values, place if is_inside else number(place, word))
+        tags.setdefault(number(entry, 2), tag)
+    directory = Directory(body, order, tags)
+    is_reduced = directory.integer(255, 0) == OLD_REDUCED
+    if is_reduced or directory.integer(254, 0) & REDUCED_OR_MASK:
+        raise unsupported("A TIFF whose first picture is a thumbnail or a mask")
+    return directory

@@ -1,4 +1,4 @@
-"""Decode a TIFF: its first image that is no thumbnail, block by block."""
+"""Decode a TIFF: its first image, block by block."""
 
 from collections.abc import Iterator
 from math import ceil
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from serving.decoding import bounds
 from serving.decoding.formats.raster import Raster
-from serving.decoding.formats.tiff.directory import select_directory
+from serving.decoding.formats.tiff.directory import read_directory
 from serving.decoding.formats.tiff.layout import (
     CCITT,
     FLOAT,
@@ -33,7 +33,7 @@ PROFILELESS = (Photometric.CMYK, Photometric.CIE_LAB, Photometric.ICC_LAB)
 
 def decode(body: bytes, max_pixels: int) -> Raster:
     """Raises UndecodableError if the variant is not supported, or the file is damaged."""
-    directory = select_directory(body)
+    directory = read_directory(body)
     layout = read_layout(directory)
     bounds.check_size(layout.width, layout.height, max_pixels)
     samples, white, palette = layout.samples, None, None

@@ -12,11 +12,20 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 from PIL.TiffImagePlugin import TiffImageFile
 
 SHORT, LONG, RATIONAL, FLOAT_TYPE, LONG8 = 3, 4, 5, 11, 16
-LETTERS = {1: "B", SHORT: "H", LONG: "I", RATIONAL: "I", 7: "B", FLOAT_TYPE: "f", LONG8: "Q"}
+LETTERS = {
+    1: "B",
+    SHORT: "H",
+    LONG: "I",
+    RATIONAL: "I",
+    7: "B",
+    FLOAT_TYPE: "f",
+    LONG8: "Q",
+    99: "B",
+}
 Order = Literal["<", ">"]
 Tags = dict[int, tuple[int, list[Any]]]
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -91,7 +100,8 @@ def join(tags: Tags, segments: list[bytes], layout: Layout) -> bytes:
     values = {number: _value(layout.order, *tag) for number, tag in tags.items()}
     start = at + sum(len(value) for value in values.values() if len(value) > size)
     offsets = [start + sum(lengths[:index]) for index in range(len(lengths))]
-    values[first] = _value(layout.order, kind, offsets)
+    if first not in layout.tags:
+        values[first] = _value(layout.order, kind, offsets)
     entries, outside = b"", b""
     for number, value in sorted(values.items()):
         count = len(tags[number][1]) // (2 if tags[number][0] == RATIONAL else 1)
@@ -213,3 +223,131 @@ def _by_libtiff(rows: NDArray[np.uint8], compression: int, width: int) -> bytes:
     with TiffImageFile(stream) as saved:
         (offset,), (length,) = saved.tag_v2[273], saved.tag_v2[279]
         return stream.getvalue()[offset : offset + length]
+
+
+def to_ycbcr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB to Y, Cb and Cr, as JPEG has them."""
+    red, green, blue = np.moveaxis(pixels.astype(float), 2, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    chroma = (blue - luma) / 1.772 + 128, (red - luma) / 1.402 + 128
+    return np.asarray(np.clip(np.rint(np.dstack([luma, *chroma])), 0, 255), np.uint8)
+
+
+def to_lab(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """sRGB to L*a*b* of the white D50, a and b with an offset of 128."""
+    linear = np.where(pixels <= 10, pixels / 255 / 12.92, ((pixels / 255 + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array(
+        [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169],
+         [0.0139322, 0.0971045, 0.7141733]]
+    )  # fmt: skip
+    x, y, z = np.moveaxis(linear @ to_xyz.T / np.array([0.9642, 1, 0.8249]), 2, 0)
+    fx, fy, fz = (np.where(t > 0.008856, np.cbrt(t), 7.787 * t + 16 / 116) for t in (x, y, z))
+    lab = np.dstack([(116 * fy - 16) * 2.55, 500 * (fx - fy) + 128, 200 * (fy - fz) + 128])
+    return np.asarray(np.clip(np.rint(lab), 0, 255), np.uint8)
+
+
+def write_ycbcr(samples: NDArray[np.uint8], subsampling: tuple[int, int], layout: Layout) -> bytes:
+    """Units of luma values and two chroma values, of their first pixel."""
+    height, width, _ = samples.shape
+    across, down = subsampling
+    segments = []
+    for segment in _split(samples, layout):
+        rows, columns, _ = segment.shape
+        padding = (0, -rows % down), (0, -columns % across), (0, 0)
+        padded = np.pad(segment, padding, mode="edge")
+        units = padded.reshape(padded.shape[0] // down, down, -1, across, 3).transpose(
+            0, 2, 1, 3, 4
+        )
+        luma = units[..., 0].reshape(*units.shape[:2], -1)
+        packed = np.concatenate([luma, units[:, :, 0, 0, 1:]], axis=2)
+        segments.append(compress(packed.reshape(len(units), -1), layout.compression, columns))
+    tags: Tags = {
+        256: (LONG, [width]),
+        257: (LONG, [height]),
+        258: (SHORT, [8, 8, 8]),
+        259: (SHORT, [layout.compression]),
+        262: (SHORT, [6]),
+        277: (SHORT, [3]),
+        530: (SHORT, list(subsampling)),
+    }
+    if layout.tile:
+        tags |= {322: (LONG, [layout.tile[1]]), 323: (LONG, [layout.tile[0]])}
+    else:
+        tags[278] = LONG, [layout.rows_per_strip or height]
+    return join(tags, segments, layout)
+
+
+def write_jpeg(
+    samples: NDArray[np.uint8], photometric: int, layout: Layout, has_tables: bool
+) -> bytes:
+    """Each strip or tile is a JPEG; its tables may be in a tag of their own."""
+    height, width, channels = samples.shape
+    planes = np.split(samples, channels, axis=2) if layout.is_planar else [samples]
+    streams = [
+        _jpeg(segment, photometric == 6) for plane in planes for segment in _split(plane, layout)
+    ]
+    tags: Tags = {
+        256: (LONG, [width]),
+        257: (LONG, [height]),
+        258: (SHORT, [8] * channels),
+        259: (SHORT, [7]),
+        262: (SHORT, [photometric]),
+        277: (SHORT, [channels]),
+        284: (SHORT, [2 if layout.is_planar else 1]),
+    }
+    if layout.tile:
+        tags |= {322: (LONG, [layout.tile[1]]), 323: (LONG, [layout.tile[0]])}
+    else:
+        tags[278] = LONG, [layout.rows_per_strip or height]
+    if has_tables:
+        tables = b"".join(part for part in _segments(streams[0]) if part[1] in (0xDB, 0xC4))
+        tags[347] = 7, list(b"\xff\xd8" + tables + b"\xff\xd9")
+        streams = [
+            b"".join(part for part in _segments(stream) if part[1] not in (0xDB, 0xC4))
+            for stream in streams
+        ]
+    return join(tags, streams, layout)
+
+
+def _jpeg(segment: NDArray[np.uint8], is_ycbcr: bool) -> bytes:
+    """Without JFIF's and Adobe's markers, which say what the colours are."""
+    channels = segment.shape[2]
+    image = Image.fromarray(
+        segment[:, :, 0] if channels == 1 else segment, {1: "L", 3: "RGB", 4: "CMYK"}[channels]
+    )
+    if channels == 4:  # Pillow inverts them
+        image = ImageChops.invert(image)
+    stream = io.BytesIO()
+    options = {"keep_rgb": True} if channels == 3 and not is_ycbcr else {}
+    image.save(stream, "JPEG", quality=100, **options)
+    return b"".join(part for part in _segments(stream.getvalue()) if part[1] not in (0xE0, 0xEE))
+
+
+def _segments(stream: bytes) -> list[bytes]:
+    """The segments of a JPEG; the last one holds the scan and all behind it."""
+    parts, at = [stream[:2]], 2
+    while stream[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+        parts.append(stream[at:end])
+        at = end
+    return [*parts, stream[at:]]
+
+
+def write_pages(pages: list[tuple[NDArray[np.uint8], int]]) -> bytes:
+    """RGB images, each with its NewSubfileType, in a chain of directories."""
+    body = b"II*\0" + struct.pack("<I", 8)
+    for index, (pixels, kind) in enumerate(pages):
+        height, width, _ = pixels.shape
+        start = len(body) + 2 + 12 * 10 + 4 + 6
+        tags = {
+            254: kind, 256: width, 257: height, 258: start - 6, 259: 1, 262: 2, 273: start,
+            277: 3, 278: height, 279: pixels.nbytes,
+        }  # fmt: skip
+        body += struct.pack("<H", len(tags))
+        for number, value in tags.items():
+            counted = (LONG, 1) if number != 258 else (SHORT, 3)
+            body += struct.pack("<HHII", number, *counted, value)
+        size = start + pixels.nbytes
+        body += struct.pack("<I", size if index < len(pages) - 1 else 0)
+        body += struct.pack("<HHH", 8, 8, 8) + pixels.tobytes()
+    return body

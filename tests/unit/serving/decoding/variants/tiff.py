@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.decoding import orientation
+from serving.decoding.undecodable import Code
 from tests.support.builders.formats import tiff
-from tests.support.builders.formats.tiff import SHORT, Layout, Order
+from tests.support.builders.formats.tiff import LONG, RATIONAL, SHORT, Layout, Order
 from tests.unit.serving.decoding.variants.variant import (
     Pixels,
     Variant,
@@ -196,4 +198,250 @@ def palettes() -> Iterator[Variant]:
                 )  # fmt: skip
 
 
-VARIANTS = (*depths(), *packings(), *fax(), *transparent(), *palettes())
+def inks() -> Iterator[Variant]:
+    inks = 255 - np.dstack([PICTURE, np.maximum(GREY, 40)])
+    lights = 255.0 - inks
+    expected = np.rint(lights[:, :, :3] * lights[:, :, 3:] / 255).astype(np.uint8)
+    masked = np.dstack([inks, ALPHA])
+    for bits in (8, 16):
+        for order in ORDERS:
+            for is_planar in (False, True):
+                name = f"{bits} bits, {ORDER_NAMES[order]}{', planes' if is_planar else ''}"
+                layout = Layout(order, is_planar=is_planar)
+                yield write(scale(inks, bits), bits, 5, layout, "CMYK", name, expected)
+                layout = replace(layout, tags={338: (SHORT, [0])})
+                yield write(
+                    scale(masked, bits), bits, 5, layout, "CMYK", f"{name}, a mask", expected
+                )
+    for name, tags in {"other inks": {332: (SHORT, [2])}, "alpha": {338: (SHORT, [2])}}.items():
+        samples = masked if name == "alpha" else inks
+        yield write(samples, 8, 5, Layout(tags=tags), "CMYK", name, "unsupported_format")
+
+
+def floats() -> Iterator[Variant]:
+    for kind in ("f2", "f4", "f8"):
+        bits = 8 * int(kind[1])
+        shares = (PICTURE / 255).astype(kind)
+        for order in ORDERS:
+            for place, layout in {
+                "one strip": Layout(order),
+                "planes in tiles": Layout(order, is_planar=True, tile=(16, 16)),
+                "deflate": Layout(order, compression=8, rows_per_strip=4),
+                "deflate, predictor 2": Layout(order, compression=8, predictor=2),
+                "deflate, predictor 3": Layout(order, compression=8, predictor=3),
+                "LZW, predictor 3, planes": Layout(
+                    order, compression=5, predictor=3, is_planar=True
+                ),
+            }.items():
+                name = f"{bits} bits, {place}, {ORDER_NAMES[order]}"
+                yield write(shares, bits, 2, layout, "floats", name, PICTURE)
+        grey = (GREY / 255).astype(kind)
+        family, expected = "floats", repeat_grey(GREY[:, :, 0])
+        yield write(1 - grey, bits, 0, Layout(), family, f"{bits} bits, white is zero", expected, 1)
+        yield write(255 * grey, bits, 1, Layout(), family, f"{bits} bits, 0 to 255", expected)
+        if bits > 16:
+            whole = np.rint(grey.astype("f8") * 65_535).astype(kind)
+            yield write(whole, bits, 1, Layout(), family, f"{bits} bits, 0 to 65535", expected)
+    grey, expected = (GREY / 255).astype("f4"), repeat_grey(GREY[:, :, 0]).copy()
+    for name, value, level in (
+        ("a pixel of 1.0000001", 1.0000001, 255), ("a pixel of 40", 40, 255),
+        ("a pixel of -1", -1, 0), ("no number", np.nan, 0), ("an infinite one", np.inf, 0),
+    ):  # fmt: skip
+        odd, shown = grey.copy(), expected.copy()
+        odd[3, 4], shown[3, 4] = value, level
+        yield write(odd, 32, 1, Layout(), "floats", name, shown)
+    for name, values in {
+        "heights": grey * 900 - 40, "fractions of 255": grey * 254.5, "negative": -grey,
+    }.items():  # fmt: skip
+        yield write(values, 32, 1, Layout(), "floats", name, "unsupported_format")
+
+
+def integers() -> Iterator[Variant]:
+    """32 bits without a declared range, and signed numbers."""
+    expected = repeat_grey(GREY[:, :, 0])
+    signed = {339: (SHORT, [2])}
+    for order in ORDERS:
+        for name, white in {"255": 255, "65535": 65_535}.items():
+            numbers = np.rint(GREY / 255 * white).astype("u4")
+            for kind, tags in {"unsigned": {}, "signed": signed}.items():
+                layout = Layout(order, tags=tags)
+                name_ = f"32 bits, {kind}, 0 to {name}, {ORDER_NAMES[order]}"
+                yield write(numbers, 32, 1, layout, "integers", name_, expected)
+    numbers = np.rint(GREY / 255 * (2**31 - 1)).astype("u4")
+    yield write(numbers, 32, 1, Layout(tags=signed), "integers", "32 bits, signed, all", expected)
+    odd = GREY.astype("u4")
+    odd[4, 4] = 2**32 - 1
+    shown = expected.copy()
+    shown[4, 4] = 255
+    yield write(odd, 32, 1, Layout(), "integers", "32 bits, one of them large", shown)
+    for name, values in {
+        "to 100000": GREY.astype("u4") * 400,
+        "negative": -GREY.astype("i4"),
+    }.items():
+        yield write(
+            values, 32, 1, Layout(tags=signed), "integers", f"32 bits, {name}", "unsupported_format"
+        )
+    for bits in (8, 16):
+        values = scale(GREY, bits)
+        yield write(
+            values, bits, 1, Layout(tags=signed), "integers", f"{bits} bits, signed",
+            "unsupported_format",
+        )  # fmt: skip
+    yield write(GREY, 8, 1, Layout(tags={339: (SHORT, [4])}), "integers", "undefined", expected)
+
+
+def chroma() -> Iterator[Variant]:
+    """YCbCr outside of JPEG; units of one colour lose nothing by subsampling."""
+    for across, down in ((1, 1), (2, 1), (2, 2), (1, 2), (4, 1), (4, 2), (4, 4), (2, 4)):
+        units = PICTURE[::4, ::4].repeat(4, axis=0).repeat(4, axis=1)[:HEIGHT, :WIDTH]
+        expected, ycc = units, tiff.to_ycbcr(units)
+        for place, layout in {
+            "one strip": Layout(), "strips of 8 rows": Layout(rows_per_strip=8),
+            "tiles": Layout(tile=(16, 16)), "LZW": Layout(compression=5),
+            "big-endian": Layout(">"),
+        }.items():  # fmt: skip
+            name = f"chroma {across} x {down}, {place}"
+            make = partial(tiff.write_ycbcr, ycc, (across, down), layout)
+            yield Variant("tiff", "YCbCr", name, make, expected, 2)
+    studio = tiff.to_ycbcr(units) * np.array([219, 224, 224]) / 255 + np.array([16, 16, 16])
+    limits = [16, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1]
+    layout = Layout(tags={532: (RATIONAL, limits)})
+    make = partial(tiff.write_ycbcr, np.rint(studio).astype(np.uint8), (1, 1), layout)
+    yield Variant("tiff", "YCbCr", "black of 16, white of 235", make, units, 4)
+    make = partial(tiff.write_ycbcr, ycc, (1, 1), Layout(tags={532: (RATIONAL, [0, 0] * 6)}))
+    yield Variant("tiff", "YCbCr", "nonsense for black and white", make, units, 2)
+
+
+def jpeg_compressed() -> Iterator[Variant]:
+    smooth = picture(48, 32)
+    smooth[:] = np.linspace(30, 220, 48).astype(np.uint8)[np.newaxis, :, np.newaxis]
+    smooth[:, :, 1] = np.linspace(220, 30, 32).astype(np.uint8)[:, np.newaxis]
+    grey = smooth[:, :, :1]
+    inks = np.dstack([255 - smooth, np.zeros_like(grey)])
+    sources = {
+        "grey": (grey, 1, repeat_grey(grey[:, :, 0])),
+        "grey, white is zero": (255 - grey, 0, repeat_grey(grey[:, :, 0])),
+        "RGB": (smooth, 2, smooth),
+        "YCbCr": (smooth, 6, smooth),
+        "CMYK": (inks, 5, smooth),
+    }
+    for name, (samples, photometric, expected) in sources.items():
+        for place, layout in {
+            "one strip": Layout(), "strips of 16 rows": Layout(rows_per_strip=16),
+            "tiles": Layout(tile=(16, 16)), "big-endian": Layout(">"),
+            "planes": Layout(is_planar=True),
+        }.items():  # fmt: skip
+            for tables in (False, True):
+                make = partial(
+                    tiff.write_jpeg, samples, photometric, replace(layout, compression=7), tables
+                )
+                refused = photometric == 6 and layout.is_planar
+                yield Variant(
+                    "tiff", "JPEG compression", f"{name}, {place}{', tables' if tables else ''}",
+                    make, "unsupported_format" if refused else expected, 6,
+                )  # fmt: skip
+
+
+def lab() -> Iterator[Variant]:
+    pale = PICTURE // 2 + 64
+    numbers = tiff.to_lab(pale)
+    for bits in (8, 16):
+        for photometric, name in {8: "CIE", 9: "ICC"}.items():
+            levels = numbers if photometric == 9 else numbers ^ np.array([0, 128, 128], np.uint8)
+            samples = levels if bits == 8 else levels.astype(np.uint16) << 8
+            yield write(
+                samples, bits, photometric, Layout(), "L*a*b*", f"{name}, {bits} bits", pale, 6
+            )
+
+
+def structures() -> Iterator[Variant]:
+    """Directories that programs write, correct or nearly so."""
+    full = 2**32 - 1
+    layouts = {
+        "BigTIFF": Layout(is_big=True),
+        "BigTIFF, big-endian": Layout(">", is_big=True),
+        "BigTIFF, tiles": Layout(is_big=True, tile=(16, 16)),
+        "strips of one row": Layout(rows_per_strip=1),
+        "deflate, strips of one row": Layout(compression=8, rows_per_strip=1),
+        "rows per strip without end": Layout(tags={278: (LONG, [full])}),
+        "no rows per strip": Layout(without=(278,)),
+        "no lengths of strips": Layout(without=(279,)),
+        "no lengths, LZW": Layout(compression=5, without=(279,)),
+        "no bits of samples but one": Layout(tags={258: (SHORT, [8])}),
+        "no photometric": Layout(without=(262,)),
+        "no planar configuration": Layout(without=(284,)),
+        "sizes of two bytes": Layout(tags={256: (SHORT, [WIDTH]), 257: (SHORT, [HEIGHT])}),
+        "sizes of one byte": Layout(tags={256: (1, [WIDTH]), 257: (1, [HEIGHT])}),
+        "lengths too long": Layout(tags={279: (LONG, [10**6])}),
+        "LZW, lengths too long": Layout(compression=5, tags={279: (LONG, [10**6])}),
+        "a broken resolution": Layout(tags={282: (RATIONAL, [1, 0]), 296: (99, [])}),
+        "a profile of noise": Layout(tags={34675: (7, list(range(256)))}),
+        "large tiles": Layout(tile=(256, 512)),
+        "unknown tags": Layout(tags={60_000: (SHORT, [1]), 60_001: (7, [1] * 90)}),
+    }
+    for name, layout in layouts.items():
+        yield write(PICTURE, 8, 2, layout, "structure", name, PICTURE)
+    for number in range(9):
+        layout = Layout(tags={274: (SHORT, [number])})
+        turned = orientation.turn(PICTURE, number)
+        yield write(PICTURE, 8, 2, layout, "structure", f"orientation {number}", turned)
+    make = partial(tiff.write_pages, [(PICTURE[::2, ::2], 1), (PICTURE, 0), (PICTURE[::-1], 0)])
+    yield Variant("tiff", "structure", "a thumbnail first", make, "unsupported_format")
+    make = partial(tiff.write_pages, [(PICTURE, 0), (PICTURE[::2, ::2], 1)])
+    yield Variant("tiff", "structure", "a thumbnail last", make, PICTURE)
+    make = partial(tiff.write_pages, [(PICTURE, 1)])
+    yield Variant("tiff", "structure", "nothing but a thumbnail", make, "unsupported_format")
+
+
+def refused() -> Iterator[Variant]:
+    five = np.concatenate([PICTURE, PICTURE[:, :, :2]], axis=2)
+    codecs = (6, 9, 32766, 32809, 32909, 34661, 34712, 34887, 50001, 50002, 4711)
+    unsupported = {
+        **{f"compression {codec}": (PICTURE, 2, {259: (SHORT, [codec])}) for codec in codecs},
+        **{
+            f"photometric {number}": (GREY, number, {})
+            for number in (4, 10, 32803, 32844, 34892, 99)
+        },
+        "different depths": (PICTURE, 2, {258: (SHORT, [5, 6, 5])}),
+        "different kinds of numbers": (PICTURE, 2, {339: (SHORT, [1, 1, 3])}),
+        "complex numbers": (GREY, 1, {339: (SHORT, [6])}),
+        "64-bit integers": (GREY, 1, {258: (SHORT, [64])}),
+        "24-bit floats": (GREY, 1, {258: (SHORT, [24]), 339: (SHORT, [3])}),
+        "three channels without colours": (PICTURE, 1, {338: (SHORT, [0, 0])}),
+        "two channels of unknown meaning": (PICTURE[:, :, :2], 1, {}),
+        "five channels of unknown meaning": (five, 2, {}),
+        "channels of another kind": (np.dstack([PICTURE, GREY]), 2, {338: (SHORT, [7])}),
+        "100 channels": (GREY, 1, {277: (SHORT, [100])}),
+        "fax-compressed colours": (PICTURE, 2, {259: (SHORT, [4])}),
+        "12-bit JPEG": (GREY, 1, {258: (SHORT, [12]), 259: (SHORT, [7])}),
+        "an unknown predictor": (GREY, 1, {259: (SHORT, [5]), 317: (SHORT, [34892])}),
+        "floating-point predictor of integers": (GREY, 1, {259: (SHORT, [5]), 317: (SHORT, [3])}),
+        "a predictor of 4 bits": (
+            GREY, 1, {258: (SHORT, [4]), 259: (SHORT, [5]), 317: (SHORT, [2])}
+        ),
+    }  # fmt: skip
+    for name, (samples, photometric, tags) in unsupported.items():
+        layout = Layout(tags=tags)
+        yield write(samples, 8, photometric, layout, "refused", name, "unsupported_format")
+    damaged: dict[str, tuple[dict[int, Any], Code]] = {
+        "no width": ({256: (LONG, [0])}, "corrupt"),
+        "one colour of three": ({277: (SHORT, [1])}, "corrupt"),
+        "a strip behind the end": ({273: (LONG, [10**6])}, "truncated"),
+        "a strip that is too short": ({279: (LONG, [100])}, "truncated"),
+        "fewer strips than rows": ({278: (LONG, [1])}, "truncated"),
+        "a palette that is missing": ({262: (SHORT, [3]), 277: (SHORT, [1])}, "corrupt"),
+        "tiles of no width": ({322: (LONG, [0]), 323: (LONG, [16])}, "corrupt"),
+        "tiles far larger than the image": (
+            {322: (LONG, [50_000]), 323: (LONG, [50_000])}, "too_expensive",
+        ),
+        "LZW that is none": ({259: (SHORT, [5])}, "corrupt"),
+        "deflate that is none": ({259: (SHORT, [8])}, "corrupt"),
+    }  # fmt: skip
+    for name, (tags, code) in damaged.items():
+        yield write(PICTURE, 8, 2, Layout(tags=tags), "damaged", name, code)
+
+
+VARIANTS = (
+    *depths(), *packings(), *fax(), *transparent(), *palettes(), *inks(), *floats(), *integers(),
+    *chroma(), *jpeg_compressed(), *lab(), *structures(), *refused(),
+)  # fmt: skip
