@@ -89,10 +89,15 @@ def of_queues(sources: StatusSources) -> Iterator[StatusFinding]:
             yield StatusFinding(f"{name} queue", f"Queue {sources.stage.queue(name)} {gone}", {})
             continue
         waiting, delayed, in_flight = counts
+        sentence = f"The {name} queue is empty."
+        if waiting or delayed or in_flight:
+            sentence = (
+                f"The {name} queue ({sources.stage.queue(name)}): messages waiting {waiting}, for "
+                f"later {delayed}, in progress or before their next try {in_flight}."
+            )
         yield StatusFinding(
             f"{name} queue",
-            f"Queue {sources.stage.queue(name)}: {waiting} waiting, {delayed} delayed, "
-            f"{in_flight} being worked on or waiting to be tried again.",
+            sentence,
             {"waiting": waiting, "delayed": delayed, "taken": in_flight},
         )
     for name in (*QUEUES, "job-event"):

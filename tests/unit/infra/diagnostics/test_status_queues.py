@@ -30,7 +30,7 @@ def test_queues_of_a_stage_that_was_removed_are_told_to_be_gone(look: StatusSour
         QueueUrl=look.sqs.get_queue_url(QueueName="sortbox-dev-inbox")["QueueUrl"], MessageBody="{}"
     )
     told = [finding.sentence for finding in of_queues(look)]
-    assert told[0].startswith("Queue sortbox-dev-inbox: 1 waiting")
+    assert told[0].startswith("The inbox queue (sortbox-dev-inbox): messages waiting 1,")
     assert told[1:] == [
         f"Queue sortbox-dev-{name} does not exist: the stage is not deployed, or was removed."
         for name in ("backlog", "folder", "page")
