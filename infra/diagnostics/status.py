@@ -17,10 +17,20 @@ from batch.status import STATUS
 from domain import keys
 from domain.keys import INBOX, SWEEPS, RunKeys, claim_key
 from domain.result import UNREADABLE
-from domain.route import ENDPOINT_BYTES, LARGE_BODY_BYTES, Ignored, InFolder, Ready, Single, route
+from domain.route import (
+    ENDPOINT_BYTES,
+    LARGE_BODY_BYTES,
+    Ignored,
+    InFolder,
+    PackedFolder,
+    Ready,
+    Single,
+    route,
+)
 from domain.scope import LARGE_SINGLES, RECLASSIFICATION, Scope
 from functions.endpoint.expensive import TOO_EXPENSIVE
 from infra.diagnostics import findings
+from infra.diagnostics.archives import of_archive, of_live_archives
 from infra.diagnostics.findings import StatusFinding, StatusSources
 
 
@@ -34,6 +44,7 @@ def explain(sources: StatusSources, key: str) -> Iterator[StatusFinding]:
         case InFolder(_, folder) if key.endswith("/"):
             yield findings.of_folder(sources, folder)
             yield from of_left_out(sources, folder)
+            yield from of_live_archives(sources, folder)
             yield from _waits(sources, folder)
         case InFolder(_, folder):
             yield from _image(sources, key, folder)
@@ -41,6 +52,8 @@ def explain(sources: StatusSources, key: str) -> Iterator[StatusFinding]:
             sentence = f"{key} starts the folder {INBOX}{folder.path}."
             yield StatusFinding("road", sentence, {"road": "marker"})
             yield from _waits(sources, folder)
+        case PackedFolder() as archive:
+            yield from of_archive(sources, archive)
         case Single():
             yield from _image(sources, key, None)
 
@@ -50,6 +63,7 @@ def everything(sources: StatusSources) -> Iterator[StatusFinding]:
     yield findings.of_endpoint(sources)
     yield from of_sweeps(sources.bucket)
     yield from findings.of_open_runs(sources)
+    yield from of_live_archives(sources)
     yield from findings.of_jobs(sources)
     yield from findings.of_queues(sources)
 

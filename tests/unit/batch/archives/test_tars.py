@@ -1,0 +1,159 @@
+"""Tar files of every form, read forwards and from the middle."""
+
+import io
+import tarfile
+from typing import Any
+
+import pytest
+
+from aws.bucket import Bucket
+from batch.archives.entries import ArchiveEntry
+from batch.archives.source import GzipStream, PackedObject, PlainStream, Stream, UnpackError
+from batch.archives.tars import read_entries
+from domain.result import Version
+from tests.support.builders.packed import gzipped, tarred, tarred_with
+from tests.support.fakes.aws import FakeS3
+
+LONG = "day/" * 50 + "é.jpg"
+FILES = {"1.jpg": b"one" * 1_000, "day/2.jpg": b"two", LONG: b"", "パンツ.jpg": b"4" * 512}
+SHORT = {"1.jpg": b"one" * 1_000, "day/2.jpg": b"two", "é.jpg": b""}
+FORMS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
+
+
+def stream_of(content: bytes, is_packed: bool = False) -> Stream:
+    s3: Any = FakeS3()
+    etag = s3.put_object(Bucket="bucket", Key="inbox/a.tar", Body=content)["ETag"].strip('"')
+    packed = PackedObject(Bucket(s3, "bucket"), "inbox/a.tar", Version(etag), len(content))
+    return GzipStream(packed, 10**7) if is_packed else PlainStream(packed)
+
+
+def contents(stream: Stream) -> list[tuple[str, bytes]]:
+    return [(entry.name, entry.read()) for entry in read_entries(stream, 0)]
+
+
+def problems(content: bytes) -> list[str | None]:
+    return [entry.problem for entry in read_entries(stream_of(content), 0)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_files_are_read_as_they_were_packed(form: str, is_packed: bool) -> None:
+    files = SHORT if form == "ustar" else FILES
+    content = tarred({"a/": b"", **files}, FORMS[form])
+    packed = gzipped(content) if is_packed else content
+    assert contents(stream_of(packed, is_packed)) == [*files.items()]
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_reading_goes_on_behind_any_entry(is_packed: bool) -> None:
+    content = tarred(FILES, tarfile.GNU_FORMAT)
+    content = gzipped(content) if is_packed else content
+    whole: list[ArchiveEntry] = [*read_entries(stream_of(content, is_packed), 0)]
+    for entry in whole:
+        stream = stream_of(content, is_packed)
+        stream.skip(entry.after)
+        names = [one.name for one in read_entries(stream, entry.number + 1)]
+        assert names == [one.name for one in whole[whole.index(entry) + 1 :]]
+
+
+def test_what_is_skipped_in_a_plain_tar_is_not_downloaded() -> None:
+    content = tarred({"large.jpg": bytes(20_000_000), "2.jpg": b"2"})
+    stream = stream_of(content)
+    assert isinstance(stream, PlainStream)
+    s3: Any = stream.packed.bucket.client
+    assert [entry.name for entry in read_entries(stream, 0)] == ["large.jpg", "2.jpg"]
+    assert s3.calls["GetObject"] <= 3
+
+
+def test_several_gzip_files_behind_each_other_are_one() -> None:
+    content = tarred(FILES)
+    packed = gzipped(content[:1_000]) + gzipped(content[1_000:])
+    assert contents(stream_of(packed, is_packed=True)) == [*FILES.items()]
+
+
+def test_global_headers_as_git_writes_them_are_passed_over() -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", pax_headers={"comment": "a" * 40}) as archive:
+        info = tarfile.TarInfo("1.jpg")
+        info.size = 1
+        archive.addfile(info, io.BytesIO(b"1"))
+    assert contents(stream_of(packed.getvalue())) == [("1.jpg", b"1")]
+
+
+def test_a_name_that_is_not_utf_8_is_read_as_latin_1() -> None:
+    packed = io.BytesIO()
+    with tarfile.open(
+        fileobj=packed, mode="w", format=tarfile.GNU_FORMAT, encoding="latin-1"
+    ) as archive:
+        archive.addfile(tarfile.TarInfo("ü.jpg"))
+    assert contents(stream_of(packed.getvalue())) == [("ü.jpg", b"")]
+
+
+def test_sparse_files_are_left_out_and_what_follows_is_read() -> None:
+    info = tarfile.TarInfo("1.jpg")
+    info.type = tarfile.GNUTYPE_SPARSE
+    content = bytearray(tarred_with(info, b"data"))
+    assert problems(bytes(content)) == ["a file with holes, as tar --sparse writes it", None]
+    fields = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "1.jpg"}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        plain = tarfile.TarInfo("GNUSparseFile.0/1.jpg")
+        plain.pax_headers = fields
+        archive.addfile(plain)
+    assert problems(packed.getvalue()) == ["a file with holes, as tar --sparse writes it"]
+
+
+def test_the_map_of_a_sparse_file_is_skipped() -> None:
+    info = tarfile.TarInfo("1.jpg")
+    info.type = tarfile.GNUTYPE_SPARSE
+    content = bytearray(tarred_with(info, b"data"))
+    content[482] = 1  # it goes on in a block of its own
+    content[148:156] = b"%06o\0 " % (sum(content[:148]) + 8 * 32 + sum(content[156:512]))
+    longer = bytes(content[:512]) + bytes(512) + bytes(content[512:])
+    assert problems(longer)[1:] == [None]
+
+
+@pytest.mark.parametrize("at", [100, 512, 600, 1_500])
+def test_an_archive_that_is_cut_short_is_noticed(at: int) -> None:
+    with pytest.raises(UnpackError) as error:
+        contents(stream_of(tarred(FILES, tarfile.GNU_FORMAT)[:at]))
+    assert error.value.code == "truncated"
+
+
+def test_an_archive_without_its_end_mark_is_cut_short() -> None:
+    content = tarred({"1.jpg": b"1"}, tarfile.GNU_FORMAT)[:1_024]
+    with pytest.raises(UnpackError, match="cut short"):
+        contents(stream_of(content))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [b"99 path=x\n", b"path=x\n", b"9 path=x", b"12 size=two\n", b"30 size=" + b"9" * 21 + b"\n"],
+    ids=["length-more", "no-length", "no-end", "size-word", "size-long"],
+)
+def test_malformed_pax_headers_are_noticed(record: bytes) -> None:
+    info = tarfile.TarInfo("headers")
+    info.type = tarfile.XHDTYPE
+    with pytest.raises(UnpackError, match="pax header"):
+        contents(stream_of(tarred_with(info, record)))
+
+
+def test_a_header_of_many_bytes_is_not_read() -> None:
+    info = tarfile.TarInfo("headers")
+    info.type = tarfile.XHDTYPE
+    with pytest.raises(UnpackError, match="header of 2,000,000 bytes"):
+        contents(stream_of(tarred_with(info, bytes(2_000_000))))
+
+
+def test_a_wrong_checksum_of_gzip_is_noticed_at_the_end() -> None:
+    content = bytearray(gzipped(tarred(FILES)))
+    content[-8] ^= 1
+    with pytest.raises(UnpackError) as error:
+        contents(stream_of(bytes(content), is_packed=True))
+    assert error.value.code == "corrupt"
+
+
+def test_gzip_unpacks_to_no_more_than_is_allowed() -> None:
+    with pytest.raises(UnpackError) as error:
+        contents(stream_of(gzipped(tarred({"1.bmp": bytes(11_000_000)})), is_packed=True))
+    assert error.value.code == "too_large"
