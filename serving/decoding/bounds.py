@@ -152,6 +152,15 @@ def count_heif_pixels(body: bytes) -> int:
     return items.work(items.primary) + sum(items.work(item) for item in items.auxiliary)
 
 
+def read_heif_codings(body: bytes) -> set[str]:
+    """How the primary image of a HEIF file is coded: kinds of items ("hvc1", "grid", "jpeg").
+
+    Empty if the file has none. "moov" stands for a sequence. Raises as `count_heif_pixels` does.
+    """
+    items = _HeifItems(body)
+    return {kind.decode("latin-1") for kind in items.find_kinds(items.primary)}
+
+
 def _check_heif(body: bytes, max_pixels: int) -> None:
     work = count_heif_pixels(body)
     if work > MAX_HEIF_WORK_FACTOR * max_pixels:
@@ -168,11 +177,24 @@ class _HeifItems:
         self._size_of: dict[int, int] = {}
         self._parts: dict[int, Sequence[int]] = {}
         self._work_of: dict[int, int] = {}
+        self._kinds: dict[int, bytes] = {}
+        self._has_sequence = False
         self.primary = 0
         self.auxiliary: list[int] = []
         for kind, start, end in self._boxes(0, len(body)):
             if kind == b"meta":
                 self._read_meta(start + 4, end)
+            self._has_sequence = self._has_sequence or kind == b"moov"
+
+    def find_kinds(self, item: int) -> set[bytes]:
+        """Of the item, and of those that it is made of."""
+        if item not in self._kinds:
+            return {b"moov"} if self._has_sequence else set()
+        kinds, items = set[bytes](), {item}
+        for _ in range(MAX_HEIF_DEPTH):
+            kinds |= {self._kinds[part] for part in items if part in self._kinds}
+            items = {part for whole in items for part in self._parts.get(whole, ())}
+        return kinds
 
     def work(self, item: int, depth: int = 0) -> int:
         """The pixels that are decoded for an item; a tile counts as often as it is referenced."""
@@ -209,10 +231,19 @@ class _HeifItems:
             match kind:
                 case b"pitm":
                     self.primary = self._number(at + 4, 4 if self._body[at] else 2)
+                case b"iinf":
+                    self._read_kinds(at, stop)
                 case b"iref":
                     self._read_references(at, stop)
                 case b"iprp":
                     self._read_properties(at, stop)
+
+    def _read_kinds(self, start: int, end: int) -> None:
+        first = start + (8 if self._body[start] else 6)
+        for _, at, _ in self._boxes(first, end):
+            id_size = 4 if self._body[at] >= 3 else 2
+            kind_at = at + 4 + id_size + 2
+            self._kinds[self._number(at + 4, id_size)] = self._body[kind_at : kind_at + 4]
 
     def _read_references(self, start: int, end: int) -> None:
         if end - start > MAX_HEIF_REFERENCE_BYTES:

@@ -77,7 +77,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "a PNG cut short": (png[: len(png) // 2], "truncated"),
         "a GIF cut short": (gif[: len(gif) // 2], "truncated"),
         "a PNG with broken data": (png.replace(b"IDAT", b"IDAX"), "corrupt"),
-        "a HEIC cut short": (heic(picture())[:60], "corrupt"),
+        "a HEIC cut short": (heic(picture())[:60], "truncated"),
         "a TIFF of noise": (b"II*\0" + bytes(range(256)), "corrupt"),
         "a PNG bomb": (png_of(30_000, 30_000), "too_many_pixels"),
         "a WebP bomb": (webp_of(16_383, 3_500), "too_many_pixels"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.serving.decoding.variants import bmp, gif, jpeg, png, tiff, webp
+from tests.unit.serving.decoding.variants import bmp, gif, heif, jpeg, png, tiff, webp
 from tests.unit.serving.decoding.variants.variant import Variant, compare
 
 VARIANTS: tuple[Variant, ...] = (
@@ -10,6 +10,7 @@ VARIANTS: tuple[Variant, ...] = (
     *png.VARIANTS,
     *gif.VARIANTS,
     *webp.VARIANTS,
+    *heif.VARIANTS,
     *tiff.VARIANTS,
     *bmp.VARIANTS,
 )
