@@ -17,6 +17,8 @@ import click
 from cli import errors
 from cli.__main__ import GROUPS, sortbox
 from cli.parameters import option_name
+from docs import formats
+from docs.tables import table
 from domain.errors import SortboxError
 from domain.ignored.names import FILES, FOLDERS, HIDDEN
 from domain.keys import INBOX, OWN_FOLDERS
@@ -55,19 +57,11 @@ def pages() -> dict[Path, str]:
         reference / "settings.md": NOTICE + settings(),
         reference / "container.md": NOTICE + container(),
         reference / "result.md": NOTICE + result(),
+        reference / "formats.md": NOTICE + formats.page(),
         reference / "ignored-files.md": NOTICE + ignored_files(),
         reference / "permissions.md": NOTICE + permissions_page(),
         DOCS / "decisions" / "index.md": NOTICE + decisions(),
     }
-
-
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _code(text: str) -> str:

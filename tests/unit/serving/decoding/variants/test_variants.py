@@ -2,18 +2,8 @@
 
 import pytest
 
-from tests.unit.serving.decoding.variants import bmp, gif, heif, jpeg, png, tiff, webp
+from tests.unit.serving.decoding.variants.every import VARIANTS
 from tests.unit.serving.decoding.variants.variant import Variant, compare
-
-VARIANTS: tuple[Variant, ...] = (
-    *jpeg.VARIANTS,
-    *png.VARIANTS,
-    *gif.VARIANTS,
-    *webp.VARIANTS,
-    *heif.VARIANTS,
-    *tiff.VARIANTS,
-    *bmp.VARIANTS,
-)
 
 # Decoders warn about odd files, and the server ignores that: the answer is what counts.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
