@@ -355,7 +355,7 @@ class Recorded(dict[str, str]):
 
 
 ARRAY_TYPES = (
-    *((f"`{dtype}`", "0", f"{white:,}") for dtype, white in arrays.RANGES.items()),
+    ("`uint8`", "0", str(arrays.WHITE_LEVEL)),
     (
         "`float16`, `float32`, `float64`",
         "0",

@@ -19,8 +19,9 @@ from serving.decoding.undecodable import UndecodableError
 
 MAGIC: bytes = npy.MAGIC_PREFIX
 
-RANGES = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65_535}
-"""The white of whole numbers, by their type; black is 0."""
+WHITE_LEVEL = 255
+"""The white of uint8 values; that of floats is 1, and black is 0. Whole numbers of other types are
+refused: most hold 0 to 255 by accident, and would be black pictures in the range of their type."""
 
 FLOAT_TOLERANCE = np.float32(0.1)
 """Floats go from 0 to 1. What is beyond them by at most this much is clipped: resizing overshoots
@@ -28,7 +29,7 @@ at edges. Normalised values, and those of 0 to 255, go farther."""
 
 SHAPE_ADVICE = (
     "Send H x W x 3 or N x H x W x 3, with the channels last or first, or one channel for grey, or "
-    "H x W: uint8 values from 0 to 255, uint16 from 0 to 65535, or floats from 0 to 1."
+    "H x W: uint8 values from 0 to 255, or floats from 0 to 1."
 )
 
 SLICE_PIXELS = 100_000
@@ -102,7 +103,7 @@ def _view(body: bytes) -> NDArray[np.generic]:
         )
     stream = BytesIO(body)
     shape, fortran, dtype = _read_header(stream)
-    if dtype.newbyteorder("=") not in RANGES and dtype.kind != "f":
+    if dtype != np.uint8 and dtype.kind != "f":
         name = str(dtype)[:MAX_TYPE_CHARACTERS]
         raise UndecodableError("unsupported_array", f"The array's type is {name}. {SHAPE_ADVICE}")
     if min(shape, default=0) < 1 or len(shape) not in (2, 3, 4):
@@ -147,14 +148,11 @@ def _to_uint8(images: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Scale to 0..255 in slices: 100 MB of float16 would otherwise take 600 MB."""
     if images.dtype == np.uint8:
         return np.ascontiguousarray(images, np.uint8)
-    white = RANGES.get(images.dtype.newbyteorder("="), 1)
     pixels = np.empty(images.shape, np.uint8)
     for values, target in zip(_slices(images), _slices(pixels), strict=True):
         levels = _to_float32(values)
-        if white == 1:
-            _check_floats(levels)
-            levels = levels.clip(0, 1)
-        target[:] = np.rint(levels * np.float32(255 / white))
+        _check_floats(levels)
+        target[:] = np.rint(levels.clip(0, 1) * WHITE_LEVEL)
     return pixels
 
 

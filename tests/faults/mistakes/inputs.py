@@ -6,8 +6,8 @@ OF_THE_INPUTS = (
     Mistake(
         "one value of an array decides the range of all",
         "serving/decoding/arrays.py",
-        '    white = RANGES.get(images.dtype.newbyteorder("="), 1)\n',
-        '    white = RANGES.get(images.dtype.newbyteorder("="), 1 if images.max() <= 1 else 255)\n',
+        "np.rint(levels.clip(0, 1) * WHITE_LEVEL)",
+        "np.rint(levels.clip(0, 1) * (WHITE_LEVEL if levels.max() <= 1 else 1))",
         f"{UNIT}/serving/decoding/test_arrays.py",
     ),
     Mistake(
