@@ -193,7 +193,7 @@ def review(
     if list_path:
         entries, filtered = lists.select(bucket, folder, model)
         lists.save(entries, list_path, decimal_comma)
-        say(f"{len(entries)} images in {list_path}: fill in `corrected`, and save it as CSV.")
+        say(f"Images in {list_path}: {len(entries)}. Fill in `corrected`, and save it as CSV.")
         say_filtered(filtered)
         return
     interrupt.leaves("images", f"The images in {out} stay; the same command fetches the others.")
@@ -212,4 +212,4 @@ def review(
 
 def say_filtered(count: int) -> None:
     if count:
-        say(f"{count} answers by other models are left out; `--model any` takes them.")
+        say(f"Left out, because other models gave the answer: {count}. `--model any` takes them.")

@@ -90,9 +90,9 @@ def settle(
             spelled[text] = _ask_for(text, classes, ask)
     if questions:
         more = len(questions) - QUESTIONS_SHOWN
-        rest = f"; and {more} more" if more > 0 else ""
+        shown = "; ".join(questions[:QUESTIONS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
         raise ReviewError(
-            f"{'; '.join(questions[:QUESTIONS_SHOWN])}{rest}. Correct the list, or pass "
+            f"{shown}{'' if shown.endswith('?') else '.'} Correct the list, or pass "
             "`--new-class LABEL` for each class that is new. Nothing was downloaded."
         )
     return [replace(entry, corrected=spelled[entry.corrected]) for entry in listed]

@@ -44,11 +44,11 @@ class FetchCounts:
     """Of the person's list."""
 
     def sentences(self, out: Path) -> Iterator[str]:
-        yield f"{self.fetched} images in {out}."
+        yield f"Images in {out}: {self.fetched}."
         if self.changed:
-            yield f"{self.changed} have changed since they were listed, and are left out."
+            yield f"Left out, because they have changed since they were listed: {self.changed}."
         if self.missing:
-            yield f"{self.missing} are not in the inbox, and are left out."
+            yield f"Left out, because they are not in the inbox: {self.missing}."
         if self.missing and self.encoding == WINDOWS:
             yield (
                 f"The list is not UTF-8 and was read as {WINDOWS}. If names in it look wrong, save "
@@ -81,6 +81,8 @@ def fetch_corrected(
     labels = active_labels(bucket) or dict.fromkeys(entry.label for entry in listed)
     classes = KnownClasses.of((*labels, *folders, *filled.new_classes))
     corrected = [entry for entry in corrected_only(listed) if selection.takes(entry)]
+    if not corrected:
+        raise ReviewError(f"No row of {filled.path} has an entry in its column `corrected`.")
     settled = settle(corrected, classes, filled.ask)
     return fetch(bucket, settled, out, encoding)
 

@@ -98,16 +98,16 @@ class Joined:
         sizes = ", ".join(f"{len(pictures)} {split}" for split, pictures in self.splits.items())
         yield f"Version {self.version}: {sizes} images of {len(self.labels)} classes."
         yield (
-            f"{self.added} images are new, {self.relabelled} have another class than before, and "
-            f"{self.known} were there."
+            f"New images: {self.added}; with another class than before: {self.relabelled}; there "
+            f"already: {self.known}."
         )
         if self.held_out:
             yield (
-                f"{len(self.held_out)} are left out, because they are in validation or test: "
+                f"Left out, because they are in validation or test: {len(self.held_out)}, "
                 f"{summarize(self.held_out)}."
             )
         if self.unreadable:
-            yield f"{len(self.unreadable)} cannot be read: {summarize(self.unreadable)}."
+            yield f"Unreadable: {len(self.unreadable)}, {summarize(self.unreadable)}."
 
 
 def version_of(folder: Path) -> int:

@@ -98,8 +98,8 @@ def test_an_image_that_has_changed_since_is_left_out(world: World, tmp_path: Pat
     done = fetch(bucket(world), read_lists(bucket(world)), tmp_path)
     assert (done.changed, done.missing) == (1, 1)
     assert [*done.sentences(tmp_path)][1:] == [
-        "1 have changed since they were listed, and are left out.",
-        "1 are not in the inbox, and are left out.",
+        "Left out, because they have changed since they were listed: 1.",
+        "Left out, because they are not in the inbox: 1.",
     ]
     assert not (tmp_path / "dog").exists()
 

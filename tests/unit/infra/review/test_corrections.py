@@ -180,6 +180,20 @@ def test_a_person_may_confirm_a_new_class_or_end_it(tmp_path: Path) -> None:
         correct(stage(), tmp_path, {ONE: "shirt"}, ask=ask)
 
 
+def test_a_list_without_corrections_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ReviewError, match=r"No row of .* has an entry in its column `corrected`"):
+        correct(stage(), tmp_path, {ONE: "", TWO: "  "})
+
+
+def test_images_that_a_wrong_encoding_hides_are_explained(tmp_path: Path) -> None:
+    bucket = stage()
+    path = filled(bucket, tmp_path / "list.csv", {ONE: "dress", THREE: "dress"})
+    path.write_bytes(path.read_text("utf-8-sig").encode("cp932", "replace"))
+    counts = fetch_corrected(bucket, PersonsList(path), ReviewFilter(), tmp_path / "review")
+    assert (counts.fetched, counts.missing) == (1, 1)
+    assert "read as cp1252. If names in it look wrong" in [*counts.sentences(tmp_path)][-1]
+
+
 def test_without_a_model_the_labels_of_the_list_are_the_classes(tmp_path: Path) -> None:
     assert [*correct(stage(()), tmp_path, {ONE: "Skirt"})] == ["skirt"]
     with pytest.raises(ReviewError, match="'dress' is no class"):

@@ -179,7 +179,7 @@ def test_unreadable_corrections_are_counted(data: Path, tmp_path: Path) -> None:
     (tmp_path / "review/cat/b.png").write_bytes(b"no image")
     _, joined = join(data, tmp_path / "review")
     assert (joined.added, len(joined.unreadable)) == (1, 1)
-    assert any("1 cannot be read: cat/b.png" in sentence for sentence in joined.sentences())
+    assert any("Unreadable: 1, cat/b.png" in sentence for sentence in joined.sentences())
 
 
 def test_nothing_is_overwritten_and_nothing_is_left_half_done(data: Path, tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ def test_the_command_says_what_it_did_and_what_comes_next(data: Path, tmp_path: 
     assert result.exit_code == 0, result.output
     words = " ".join(result.output.split())
     assert "Version 2: 17 train, 4 validation, 4 test images of 2 classes." in words
-    assert "1 images are new, 0 have another class than before, and 0 were there." in words
-    assert "1 are left out, because they are in validation or test: " in words
+    assert "New images: 1; with another class than before: 0; there already: 0." in words
+    assert "Left out, because they are in validation or test: 1, " in words
     assert f"next: ./sortbox train {tmp_path / 'photos-v2'}" in words
     inside = CliRunner().invoke(
         sortbox, ["join", str(data), str(tmp_path / "review"), "--out", str(data / "v2")]
