@@ -34,9 +34,20 @@ class Inputs:
     config: TrainConfig
     volume_gb: int | None
     """Of the job's disk; None where the instance brings one of its own."""
+    free_bytes: int | None = None
+    """Of this machine's disk, where the job runs in the local cloud; None on AWS."""
 
     def check_size(self, size: int) -> None:
-        """Raises TrainingFailed for images that would fill the disk while they are downloaded."""
+        """Raises TrainingFailed for images that would fill a disk while they are uploaded or
+        downloaded.
+        """
+        copies = ROOM if self.source.startswith(S3) else 1 + ROOM
+        if self.free_bytes is not None and size * copies > self.free_bytes:
+            raise TrainingFailed(
+                f"The images take {size / 1e6:,.0f} MB. The local cloud needs "
+                f"{size * copies / 1e6:,.0f} MB for them and for the job's copy, and "
+                f"{max(self.free_bytes, 0) / 1e6:,.0f} MB are free on its disk. Free some space."
+            )
         if self.volume_gb is not None and size * ROOM > self.volume_gb * 10**9:
             raise TrainingFailed(
                 f"The images take {size / 1e9:,.1f} GB, and a job's disk has {self.volume_gb} GB: "

@@ -24,6 +24,9 @@ from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, has_local_storage
 from infra import interrupt, job_reports
 from infra.diagnostics.cost import Prices
+from infra.local.account import STAGE
+from infra.local.persistence.disk import free_for_uploads
+from infra.local.place import Place
 from infra.quotas import explain_failure
 from infra.stage import Stage
 from training.config import metrics
@@ -127,7 +130,8 @@ def prepare_channels(
     )
     s3, bucket = session.client("s3", config=many), request.stage.bucket
     disk = None if has_local_storage(request.instance_type) else request.volume_gb
-    inputs = Inputs(request.source, request.weights, request.config, disk)
+    free = free_for_uploads(Place.named(os.environ).root) if request.stage == STAGE else None
+    inputs = Inputs(request.source, request.weights, request.config, disk, free)
     return input_channels.prepare(s3, bucket, inputs, console)
 
 

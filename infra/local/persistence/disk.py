@@ -32,7 +32,15 @@ _failures: ContextVar[list[BaseException]] = ContextVar("failures")
 
 
 def free_bytes(folder: Path) -> int:
+    """Free on the disk of the folder, or where it will be made."""
+    while not folder.exists():
+        folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+def free_for_uploads(folder: Path) -> int:
+    """What may be uploaded; negative where the reserve is used up."""
+    return free_bytes(folder) - RESERVE_BYTES
 
 
 def shortage(folder: Path, free: int) -> str:

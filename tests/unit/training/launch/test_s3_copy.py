@@ -116,6 +116,17 @@ def prepared(
     return uris, console.file.getvalue()
 
 
+@pytest.mark.parametrize(("source", "needs"), [("mine", 2.25), ("in place", 1.25)])
+def test_images_that_fill_this_machines_disk_are_refused_before_they_are_sent(
+    source: str, needs: float
+) -> None:
+    """A folder is there twice, as objects and in the job; images in S3 come to the job alone."""
+    inputs = Inputs("photos/" if source == "mine" else "s3://b/p", None, TrainConfig(), None, 1000)
+    inputs.check_size(int(1000 / needs))
+    with pytest.raises(TrainingFailed, match=r"are free on its disk\. Free some space"):
+        inputs.check_size(int(1000 / needs) + 1)
+
+
 def keys_of(s3: Buckets) -> set[str]:
     return {key for bucket, key in s3.objects if bucket == STAGE}
 
