@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from domain.class_folders import WEIGHTS
+from domain.errors import SortboxError
 from training import launcher
 from training.config import metrics, search_space, train_config, trials
-from training.config.errors import Interrupted, failure_reason
+from training.config.errors import FAILURE_LINE, Interrupted, failure_reason
 from training.config.paths import ContainerPaths
 from training.config.train_config import TrainConfig
 from training.context import TrainContext
@@ -104,6 +105,7 @@ def train(context: TrainContext, timer: StepTimer) -> None:
         network, side = setup.assemble_network(), pretrained.preprocessing.crop
         predict, _ = make_extractor(network, side, distributed.device, exact=True)
         test, count = dataset.test_split, len(dataset.splits[dataset.test_split])
+        log(f"evaluates {count:,} {test} images in fp32")
         evaluation = evaluate(predict, images.eval_batches(test), count, distributed)
         log(metrics.line({"final_accuracy": evaluation.accuracy, "final_loss": evaluation.loss}))
         if not distributed.is_main:
@@ -111,8 +113,12 @@ def train(context: TrainContext, timer: StepTimer) -> None:
 
         # Model: compiled for a CPU if that predicts as well; reports first, the model last.
         card, weights = model_card.make_card(config, pretrained, dataset, evaluation, network)
+        log("compiles for a CPU, and compares predictions")
         card, files = compiler.compile_for_cpu(config, card, weights, dataset, images)
         log(compiler.describe(card))
+        card = compiler.add_served_accuracy(card, files, dataset, images)
+        log(metrics.line({metrics.SERVED: card.metrics[metrics.SERVED]}))
+        log("writes the reports")
         history, origin = state.history, paths.origin()
         training_report.write(paths.reports, card, dataset, history, evaluation, origin)
         package.write(card, weights, paths.model, files)
@@ -146,7 +152,9 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
     except Interrupted:
         return INTERRUPTED
     except Exception as error:
-        traceback.print_exc()
+        if not isinstance(error, SortboxError):  # whose sentence says it all
+            traceback.print_exc()
+        print(f"{FAILURE_LINE}{failure_reason(error)}", file=sys.stderr, flush=True)
         paths.write_failure(failure_reason(error))
         return 1
     return 0

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from skimage import data
 
 from domain.model import Compiled, ModelCard
@@ -117,3 +118,33 @@ def test_int8_is_kept_where_it_answers_as_well_and_refused_where_it_is_damaged(
     assert damaged.precision != "int8"
     assert (damaged.verdicts[0].precision, damaged.verdicts[0].outcome) == ("int8", "refused")
     assert damaged.verdicts[0].losses > kept.verdicts[0].losses
+
+
+def test_the_accuracy_as_it_serves_is_of_the_whole_test_split(model: Model, tmp_path: Path) -> None:
+    """By the engine that serves, on files as the job reads them; fp32 has it measured already."""
+    from training.config.train_config import TrainConfig
+    from training.data import dataset as of_images
+    from training.data.loader import Images
+    from training.distributed import Distributed
+    from training.model import compile as compiler
+    from training.model import openvino_files, quantise
+
+    for split, each in (("train", 1), ("validation", 1), ("test", 12)):
+        for row, (pixels, label) in enumerate(zip(*model.judge, strict=True)):
+            path = tmp_path / split / model.card.labels[label] / f"{row}.png"
+            if row % JUDGE < each:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels ^ (split == "validation")).save(path)
+    dataset = of_images.prepare(tmp_path, True, 0.0, lambda: None)
+    card = replace(model.card, metrics={"accuracy": 0.5})
+    files = openvino_files.save_network(quantise.convert(card, model.weights))
+    named = openvino_files.add_to_card(card, "bf16", files)
+    rows = np.array([row for row in range(len(model.judge.truth)) if row % JUDGE < 12])
+    predicted = quantise.predict(quantise.served_engine(named, files), model.judge.pixels[rows])
+    right = float((predicted.label == model.judge.truth[rows]).mean())
+    with Images(dataset, card.preprocessing, TrainConfig(), Distributed.from_env({})) as images:
+        served = compiler.add_served_accuracy(named, files, dataset, images)
+        plain = compiler.add_served_accuracy(card, {}, dataset, images)
+    assert served.metrics["served_accuracy"] == pytest.approx(right, abs=0.02), "crops are resized"
+    assert served.metrics["accuracy"] == 0.5
+    assert plain.metrics["served_accuracy"] == 0.5

@@ -11,6 +11,10 @@ MAX_CHARACTERS = 1024
 """SageMaker shows this many characters of /opt/ml/output/failure as FailureReason."""
 
 
+FAILURE_LINE = "failed: "
+"""What the last line of a failed job's log begins with; its FailureReason says the same."""
+
+
 class TrainingFailed(SortboxError):
     """Training cannot continue; the sentence says why and what to do."""
 

@@ -10,7 +10,10 @@ NUMBER = r"[-+0-9.einfa]+"
 EPOCH_METRIC_NAMES = tuple(
     f"{split}_{what}" for split in ("train", "validation", "test") for what in ("loss", "accuracy")
 )
-NAMES = ("loss", *EPOCH_METRIC_NAMES, "final_accuracy", "final_loss")
+SERVED = "served_accuracy"
+"""Of the model as it serves, where that is not fp32; `final_accuracy` is of fp32."""
+
+NAMES = ("loss", *EPOCH_METRIC_NAMES, "final_accuracy", "final_loss", SERVED)
 """CloudWatch metrics: the loss of a step, the metrics of an epoch, and the result."""
 
 EpochMetrics = dict[str, float]

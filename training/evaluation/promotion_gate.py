@@ -48,7 +48,8 @@ def describe(comparison: Comparison) -> str:
             return "There is no active model to compare with."
         case Compared(active, accuracy, paired):
             return (
-                f"{active} has accuracy {accuracy:.4f} on the same images. Only the candidate is "
+                f"{active} has accuracy {accuracy:.4f} on the same images, as it serves. Only the "
+                "candidate is "
                 f"right on {paired.wins} of them, only the active model on {paired.losses} "
                 f"(exact McNemar: p = {paired.p_value:.3g})."
             )

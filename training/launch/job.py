@@ -278,7 +278,8 @@ def print_outcome(
 ) -> bool:
     """Whether the job completed."""
     job, status = description["TrainingJobName"], description["TrainingJobStatus"]
-    for path in reports:
+    pages = [path for path in reports if path.suffix == ".html"]
+    for path in pages:
         console.print(visible(f"report: {path}"), markup=False, soft_wrap=True)
     if status != "Completed":
         sentence = f"{job}: {status}. {_reason(description)}"
@@ -290,8 +291,11 @@ def print_outcome(
     }
     if "final_accuracy" in final_metrics:
         accuracy, loss = final_metrics["final_accuracy"], final_metrics["final_loss"]
-        result = f"accuracy {accuracy:.4f}, loss {loss:.4f}, on images that it was not trained on"
-        console.print(visible(result))
+        served = final_metrics.get(metrics.SERVED)
+        serves = "" if served is None else f", {served:.4f} as it serves"
+        result = f"accuracy {accuracy:.4f} in fp32{serves}"
+        result += f"; loss {loss:.4f}, on images that it was not trained on"
+        console.print(visible(result), markup=False, highlight=False, soft_wrap=True)
     model = description["ModelArtifacts"]["S3ModelArtifacts"]
     console.print(visible(f"model: {model}"), markup=False, soft_wrap=True)
     console.print(

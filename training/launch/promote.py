@@ -84,13 +84,23 @@ def promote(
     if unjudged := promotion_gate.unevaluated_precision(card):
         raise PromotionRefused(unjudged)
     card, evaluation = evaluate.evaluate(proposed.archive, tests)
-    log(f"{card.name} has accuracy {evaluation.accuracy:.4f} on {len(tests.examples)} images.")
+    log(_accuracy(card, evaluation, len(tests.examples)))
     compared = _compare_with_active(context, card, evaluation, before, tests)
     log(promotion_gate.describe(compared))
     if refusal := promotion_gate.rejection(compared, options.replace_labels, options.override):
         raise PromotionRefused(refusal)
     metadata = promotion_gate.registry_metadata(compared, options.override)
     return _activate(context, card, image, evaluation, proposed, metadata)
+
+
+def _accuracy(card: ModelCard, evaluation: Evaluation, images: int) -> str:
+    """As it serves; and in fp32, as its training measured it, where that is something else."""
+    sentence = f"{card.name} has accuracy {evaluation.accuracy:.4f} on {images:,} images"
+    precision = card.openvino.precision if card.openvino else "fp32"
+    in_fp32 = card.metrics.get("accuracy")
+    if precision == "fp32" or in_fp32 is None:
+        return f"{sentence}, as it serves, in {precision}."
+    return f"{sentence}, as it serves, in {precision}; its training measured {in_fp32:.4f} in fp32."
 
 
 def _compare_with_active(

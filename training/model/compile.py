@@ -1,6 +1,7 @@
 """Compiles a trained network for serving on a CPU, and evaluates it on images of the job."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from random import Random
@@ -9,6 +10,7 @@ import numpy as np
 
 from domain.model import ModelCard, Verdict
 from serving.preprocess import Pixels
+from training.config.metrics import SERVED
 from training.config.train_config import TrainConfig
 from training.data.dataset import Dataset, Example
 from training.data.loader import Images
@@ -47,6 +49,25 @@ def compile_for_cpu(
     )
     calibration_examples = _sample(dataset.splits["train"], quantise.CALIBRATION_IMAGES, rng)
     return quantise.compile_best(card, weights, _pixels(images, calibration_examples), photos)
+
+
+def add_served_accuracy(
+    card: ModelCard, files: Files, dataset: Dataset, images: Images
+) -> ModelCard:
+    """The card with the accuracy of the model as it serves, on all images of the test split, a
+    batch at a time; where fp32 serves, it is that of fp32.
+    """
+    if card.openvino is None or card.openvino.precision == "fp32":
+        return replace(card, metrics={**card.metrics, SERVED: card.metrics["accuracy"]})
+    from training.model import quantise
+
+    engine, examples = quantise.served_engine(card, files), dataset.splits[dataset.test_split]
+    right = 0
+    for at in range(0, len(examples), IMAGES_AT_ONCE):
+        batch = examples[at : at + IMAGES_AT_ONCE]
+        predicted = quantise.predict(engine, _pixels(images, batch)).label
+        right += int((predicted == np.array([example.label for example in batch])).sum())
+    return replace(card, metrics={**card.metrics, SERVED: round(right / len(examples), 6)})
 
 
 def describe(card: ModelCard) -> str:

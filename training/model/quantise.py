@@ -8,7 +8,7 @@ import io
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
@@ -82,7 +82,8 @@ def compile_best(
             continue
         is_int8 = precision == "int8"
         files = save_network(quantise_int8(network, card, calibration) if is_int8 else network)
-        after = _predict_served(add_to_card(card, precision, files), files, held_out)
+        engine = served_engine(add_to_card(card, precision, files), files)
+        after = predict(engine, held_out.pixels)
         verdicts.append(make_verdict(precision, held_out.truth, before, after))
         if verdicts[-1].outcome == "kept":
             return add_to_card(card, precision, files, *verdicts), files
@@ -166,15 +167,13 @@ def _predict_torch(card: ModelCard, weights: bytes, pixels: Pixels) -> Predictio
         return predict(PyTorch(Archive(card, Path(folder)), torch.get_num_threads()), pixels)
 
 
-def _predict_served(card: ModelCard, files: Files, photos: LabelledPixels) -> Predictions:
-    """With the engine that will serve."""
+def served_engine(card: ModelCard, files: Mapping[str, bytes]) -> Engine:
     assert card.openvino is not None, "add_to_card() has set it"
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / OPENVINO).mkdir()
         for name, content in files.items():
             (Path(folder) / name).write_bytes(content)
-        engine = OpenVino(Archive(card, Path(folder)), card.openvino, 1, IMAGES_PER_BATCH)
-    return predict(engine, photos.pixels)
+        return OpenVino(Archive(card, Path(folder)), card.openvino, 1, IMAGES_PER_BATCH)
 
 
 def predict(engine: Engine, pixels: Pixels) -> Predictions:

@@ -52,4 +52,18 @@ OF_THE_COMMANDS = (
         "        network.eval()",
         f"{UNIT}/training/launch/test_checks.py",
     ),
+    Mistake(
+        "a job's log shows how its test split does at each epoch",
+        "training/launch/watching/lines.py",
+        '    ("validation_accuracy", "valid. acc."),',
+        '    ("test_accuracy", "valid. acc."),',
+        f"{UNIT}/training/launch/test_lines.py",
+    ),
+    Mistake(
+        "a promotion names the accuracy of fp32 as that which serves",
+        "training/launch/promote.py",
+        "has accuracy {evaluation.accuracy:.4f} on",
+        "has accuracy {card.metrics['accuracy']:.4f} on",
+        f"{UNIT}/training/launch/test_promote.py",
+    ),
 )

@@ -1,10 +1,10 @@
 """Watches a training job: its state, a progress bar of epochs, its log."""
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,7 +16,7 @@ from domain.errors import SortboxError
 from domain.foreign import visible
 from infra import interrupt
 from infra.stage import Stage
-from training.config import metrics
+from training.launch.watching.lines import LogLines
 from training.launch.watching.patience import Patience
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ POLL_SECONDS = 10.0
 """Between two looks at a job on AWS, where Describe requests are throttled."""
 
 LOCAL_POLL_SECONDS = 1.0
+
+DOING_CHARACTERS = 40
+"""Of what the job does, beside the progress bar."""
 
 LAST_LOOKS = 5
 """At the log of a job that has ended, while its reading fails."""
@@ -145,9 +148,10 @@ def watch_job(watch: Watch, job: str, epochs: int) -> Mapping[str, Any]:
     """Returns Describe's reply when the job has ended."""
     log, patience = JobLogReader(watch.logs, job), watch.patience
     state = problem = ""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    lines = LogLines(epochs)
+    columns = TextColumn("{task.fields[doing]}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), console=watch.console) as progress:
-        bar = progress.add_task("epochs", total=epochs)
+        bar = progress.add_task("epochs", total=epochs, doing=lines.doing)
         while True:
             description = patience.call(
                 lambda: watch.sagemaker.describe_training_job(TrainingJobName=job)
@@ -157,11 +161,12 @@ def watch_job(watch: Watch, job: str, epochs: int) -> Mapping[str, Any]:
                 watch.say(f"{state}: {_message(description)}")
             has_ended = description["TrainingJobStatus"] in FINAL_STATES
             for line in log.read_rest(watch) if has_ended else log.read_new():
-                epoch = _epoch(line)
-                if epoch is not None:
-                    progress.update(bar, completed=epoch)
-                if _is_worth_a_line(line):
-                    watch.say(f"  {line}")
+                for shown in lines.read(line):
+                    watch.say(shown)
+            is_done = description["TrainingJobStatus"] == "Completed"
+            completed = epochs if is_done else lines.epoch
+            doing = visible(shorten(lines.doing, DOING_CHARACTERS, placeholder=" …"))
+            progress.update(bar, completed=completed, doing=doing)
             if log.problem != problem:
                 problem = log.problem
                 watch.say(f"The log cannot be read: {problem}. The job is watched without it.")
@@ -183,14 +188,3 @@ def wait_until_ended(watch: Watch, job: str) -> None:
 def _message(description: Mapping[str, Any]) -> str:
     changes = description.get("SecondaryStatusTransitions", [])
     return str(changes[-1].get("StatusMessage", "")) if changes else ""
-
-
-def _epoch(line: str) -> float | None:
-    """From the line that ends an epoch."""
-    values = metrics.parse(line)
-    return values.get("epoch") if "validation_loss" in values else None
-
-
-def _is_worth_a_line(line: str) -> bool:
-    """Lines of single steps stay in the log."""
-    return not re.search(r"(^| )step=", line)

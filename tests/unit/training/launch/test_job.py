@@ -151,3 +151,31 @@ def test_a_job_that_did_not_complete_says_why_and_what_to_do(
     assert not print_outcome(description, [], Stage("dev"), console)
     assert isinstance(console.file, io.StringIO)
     assert sentence in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("served", "sentence"),
+    [
+        ({"served_accuracy": 0.8592}, "accuracy 0.8475 in fp32, 0.8592 as it serves; loss 0.4710"),
+        ({}, "accuracy 0.8475 in fp32; loss 0.4710"),
+    ],
+    ids=["served", "before it was measured"],
+)
+def test_the_accuracy_is_named_with_its_precision(served: dict[str, float], sentence: str) -> None:
+    figures = {"final_accuracy": 0.8475, "final_loss": 0.471} | served
+    description = {
+        "TrainingJobName": "job",
+        "TrainingJobStatus": "Completed",
+        "FinalMetricDataList": [
+            {"MetricName": name, "Value": value} for name, value in figures.items()
+        ],
+        "ModelArtifacts": {"S3ModelArtifacts": "s3://bucket/model.tar.gz"},
+    }
+    console = Console(file=io.StringIO(), width=80)
+    reports = [Path("job", name) for name in ("report.html", "report.json")]
+    assert print_outcome(description, reports, Stage("dev"), console)
+    assert isinstance(console.file, io.StringIO)
+    said = console.file.getvalue()
+    assert sentence in said
+    assert "report.json" not in said
+    assert said.splitlines()[-1] == "next: ./sortbox promote --stage dev --job job"

@@ -1,6 +1,7 @@
 """What a promotion does beside the judgement, whose rules have tests of their own."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from aws import active_model
-from domain.model import ModelCard, ModelId, Preprocessing
+from domain.model import Compiled, ModelCard, ModelId, Precision, Preprocessing
 from infra.models.activate import ActivationError, serve
 from infra.stacks.image import ImageError
 from tests.support.fakes.aws import FakeS3
@@ -16,7 +17,13 @@ from tests.support.worlds.activation import Endpoint, Here, remove
 from training.evaluation.accuracy import Evaluation
 from training.evaluation.archive import TestSet
 from training.launch.candidate import Candidate
-from training.launch.promote import PromotionContext, PromotionOptions, _activate, promote
+from training.launch.promote import (
+    PromotionContext,
+    PromotionOptions,
+    _accuracy,
+    _activate,
+    promote,
+)
 from training.model.package import pack
 
 IMAGE = f"image@sha256:{7:064x}"
@@ -114,3 +121,23 @@ def test_only_what_speaks_against_the_model_rejects_its_version(
     with pytest.raises(ActivationError):
         _activate(cloud, CARD, IMAGE, right, proposed, {})
     assert registry.version_status == status
+
+
+@pytest.mark.parametrize(
+    ("precision", "sentence"),
+    [
+        ("int8", "as it serves, in int8; its training measured 0.9000 in fp32."),
+        ("fp32", "as it serves, in fp32."),
+        (None, "as it serves, in fp32."),
+    ],
+    ids=["int8", "fp32", "PyTorch"],
+)
+def test_the_accuracy_names_the_precision_that_serves(
+    precision: Precision | None, sentence: str
+) -> None:
+    compiled = None if precision is None else Compiled(precision, {}, ())
+    card = replace(CARD, metrics={"accuracy": 0.9}, openvino=compiled)
+    rows = np.array([0, 1, 1, 0])
+    ones = np.ones(4, np.float32)
+    evaluation = Evaluation(rows, np.array([0, 1, 1, 1]), ones, ones)
+    assert _accuracy(card, evaluation, 4) == f"pets has accuracy 0.7500 on 4 images, {sentence}"
