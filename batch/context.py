@@ -108,11 +108,12 @@ class Limits:
 class Context:
     """The clients, settings and limits that every step of a run uses.
 
-    `look_later(scope, confirmed)` queues another look at the scope for when it has been quiet.
-    `thumbnail(key)`: a small JPEG of an inbox image, or None. `jobs_at_once`: the maximum number of
-    concurrent transform jobs of the stage; `reclassify_jobs`: how many of them a reclassification
-    may use. `confirm_above`: a reclassification of more images waits for a person's confirmation.
-    `review_below`: answers with a lower score are listed for review.
+    `look_later(scope, confirmed)` queues another look at the scope for when it has been quiet;
+    `unpack_later(key)` queues an archive. `thumbnail(key)`: a small JPEG of an inbox image, or
+    None. `jobs_at_once`: the maximum number of concurrent transform jobs of the stage;
+    `reclassify_jobs`: how many of them a reclassification may use. `confirm_above`: a
+    reclassification of more images waits for a person's confirmation. `review_below`: answers with
+    a lower score are listed for review.
     """
 
     bucket: Bucket
@@ -128,6 +129,7 @@ class Context:
     now: Callable[[], datetime]
     new_nonce: Callable[[], str]
     advance_later: Callable[[str], None]
+    unpack_later: Callable[[str], None]
     thumbnail: Callable[[str], bytes | None]
     jobs_at_once: int
     reclassify_jobs: int

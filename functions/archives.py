@@ -96,7 +96,9 @@ class Archives:
             self._record(unpacking.key)
             return
         except UnpackError as error:
-            self._finish(state.read(self.context.bucket, unpacking.key) or unpacking, error)
+            last = state.read(self.context.bucket, unpacking.key)
+            if last and last.version.is_same(unpacking.version):  # or another has replaced it
+                self._finish(last, error)
             return
         logger.info("unpacked a part", files=unpacking.files, entries=unpacking.number)
         if not is_over:

@@ -180,6 +180,7 @@ def make_context(
         now=runtime.now,
         new_nonce=partial(secrets.token_hex, 5),
         advance_later=partial(_go_on, settings, sqs),
+        unpack_later=partial(_unpack, settings, sqs),
         thumbnail=Thumbnails(s3, settings.bucket, endpoint, pointer.model).of,
         jobs_at_once=settings.transform_jobs,
         reclassify_jobs=settings.reclassify_jobs,
@@ -194,6 +195,10 @@ def _send_page(settings: OnFolder, sqs: "SQSClient", page: PageRef) -> None:
 
 def _go_on(settings: OnFolder, sqs: "SQSClient", token: str) -> None:
     send(sqs, settings.folder_queue_url, Advance(token))
+
+
+def _unpack(settings: OnFolder, sqs: "SQSClient", archive: str) -> None:
+    send(sqs, settings.folder_queue_url, Unpack(archive))
 
 
 def look_later(

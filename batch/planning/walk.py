@@ -11,6 +11,7 @@ from itertools import islice
 from botocore.exceptions import ClientError
 
 from aws.bucket import Bucket, Listed
+from batch.archives.state import is_done
 from batch.context import Context
 from batch.outcome import result_at
 from batch.planning.listing import (
@@ -33,9 +34,10 @@ from domain.keys import (
     image_key,
     large_image,
     result_key,
+    unpacked_key,
 )
 from domain.result import Version
-from domain.route import ENDPOINT_BYTES, Ignored, InFolder, Single, route
+from domain.route import ENDPOINT_BYTES, Ignored, InFolder, PackedFolder, Single, route
 from domain.scope import LARGE_SINGLES, Scope
 
 HEAD_COST = 20
@@ -274,9 +276,20 @@ class Walk:
                 return self.scope.is_reclassification or folder == self.scope
             case Single():
                 return self.scope.is_reclassification
+            case PackedFolder() if self.scope.is_reclassification:
+                self._unpack_if_forgotten(listed)
             case Ignored():
                 self.ignored += 1
         return False
+
+    def _unpack_if_forgotten(self, archive: Listed) -> None:
+        """Queue an archive of which there is no report: its event was lost. Costs a HEAD."""
+        if self.context.now() - archive.last_modified < self._grace:
+            return
+        self.cost += HEAD_COST
+        head = self._bucket.head(unpacked_key(archive.key))
+        if not is_done(head, Version(archive.etag)):
+            self.context.unpack_later(archive.key)
 
     def _leaves_to_event(self, image: Listed, reason: Reason) -> bool:
         """Whether a reclassification leaves the image to its upload event or its folder's run.

@@ -54,4 +54,18 @@ OF_THE_ARCHIVES = (
         "    stored = bucket.read(waiting[0].key)\n",
         f"{TESTS}::test_an_archive_that_cannot_be_read_now_does_not_hold_up_others",
     ),
+    Mistake(
+        "an archive is rejected for what its earlier version was",
+        "functions/archives.py",
+        "            if last and last.version.is_same(unpacking.version):",
+        "            if last:",
+        f"{TESTS}::test_an_archive_that_is_replaced_while_it_is_rejected_is_unpacked",
+    ),
+    Mistake(
+        "an archive whose event was lost is forgotten",
+        "batch/planning/walk.py",
+        "            self.context.unpack_later(archive.key)\n",
+        "            pass\n",
+        f"{TESTS}::test_an_archive_whose_event_was_lost_is_found_by_the_search_for_unanswered_images",
+    ),
 )

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 THREADS = 4
 S3_KEY_BYTES = 1024
 OURS = ("_READY", "_status", "_summary", "_status.json", "_summary.json", "_report.html")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 SYSTEM = ("thumbs.db", "desktop.ini", "_success")
 MODEL_ID = ("name", "version", "digest")
 FOLDER_FILES = ("_status.json", "_summary.json", "predictions.csv", "errors.jsonl", "_report.html")
@@ -176,4 +177,6 @@ def answer_key(image: str) -> str:
 def is_image(key: str) -> bool:
     *folders, name = key.split("/")[1:]
     hidden = [part for part in (*folders, name) if part[:1] == "." and part.strip(".")]
+    if name.lower().endswith(ARCHIVES):
+        return False
     return name not in ("", *OURS) and not hidden and name.lower() not in SYSTEM

@@ -43,7 +43,14 @@ BURST = 2
 """Who drops a quarter of the uploads has two a minute and a process, and often more."""
 
 SETTINGS_OF_FOLDERS = replace(ON_FOLDER, endpoint_max_late=20, reclassify_jobs=2, transform_jobs=2)
-BOUNDS = Limits(slice_rows=200, page_rows=50, reclassify_rows=400, heads_at_once=1)
+BOUNDS = Limits(
+    slice_rows=200,
+    page_rows=50,
+    reclassify_rows=400,
+    heads_at_once=1,
+    unpack_entries=5,
+    unpack_seconds=0,
+)
 """One look at a time: with several threads a seed would not decide all."""
 
 Accept = Callable[[SQSRecord], None]

@@ -20,7 +20,15 @@ from domain.result import to_json as result_to_json
 from domain.scope import Kind, Scope
 from functions.answer import result_of
 from functions.archives import Archives
-from functions.messages import Advance, OurMessage, QuietTimer, Reclassify, Start, to_json
+from functions.messages import (
+    Advance,
+    OurMessage,
+    QuietTimer,
+    Reclassify,
+    Start,
+    Unpack,
+    to_json,
+)
 from functions.on_folder import Folders, look_later
 from functions.on_page import Pages
 from functions.outbox import Outbox
@@ -101,6 +109,7 @@ class World:
             now=lambda: self.s3.clock.now,
             new_nonce=lambda: next(self.nonces),
             advance_later=lambda token: self.send(Advance(token)),
+            unpack_later=lambda archive: self.send(Unpack(archive)),
             thumbnail=self.thumbnails.get,
             jobs_at_once=self.settings.transform_jobs,
             reclassify_jobs=self.settings.reclassify_jobs,

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from domain.keys import ARCHIVES, unpacked_key
 from domain.result import Rejected
-from functions.messages import NextArchive, Unpack
+from functions.messages import NextArchive, Unpack, to_json
 from tests.support.builders.packed import (
     WHEN,
     gzipped,
@@ -23,8 +23,8 @@ from tests.support.builders.packed import (
     zipped,
     zipped_with,
 )
-from tests.support.fakes.aws import error
-from tests.support.worlds.folders import SMALL, World
+from tests.support.fakes.aws import error, no_hook
+from tests.support.worlds.folders import SMALL, World, record
 from tests.support.worlds.mortality import Death, MortalQueues, calls_of, mortal
 from tests.support.worlds.uploads import sqs_event
 
@@ -145,7 +145,7 @@ def test_throttled_calls_are_made_again() -> None:
             world.drain()
         except ClientError:  # as SQS delivers what failed again
             world.s3.clock.tick(60)
-    world.s3.hook = lambda operation, key: None
+    world.s3.hook = no_hook
     world.finish_jobs()
     assert unpacked(world) == PHOTOS
     assert world.summary("trip/")["classified"] == len(PHOTOS)
@@ -184,7 +184,7 @@ def test_an_archive_that_cannot_be_read_now_does_not_hold_up_others() -> None:
         if unpacked(world, "b/") == PHOTOS:
             break
     assert unpacked(world, "b/") == PHOTOS
-    world.s3.hook = lambda operation, key: None
+    world.s3.hook = no_hook
     world.send(Unpack("inbox/a.zip"))
     world.drain()
     assert unpacked(world, "a/") == PHOTOS
@@ -207,6 +207,26 @@ def test_uploading_the_same_archive_again_leaves_the_images_as_they_are() -> Non
     world.drain()
     assert [stored.version_id for stored in members(world)] == before
     assert report(world, "trip.zip")["unchanged"] == len(PHOTOS)
+
+
+def test_an_archive_that_is_replaced_while_it_is_rejected_is_unpacked() -> None:
+    world = world_with(**{"trip.zip": b"no archive"})
+
+    def replace_it(operation: str, key: str) -> None:
+        """Once its content is read, and before it is rejected."""
+        reads.append(key)
+        if reads.count("inbox/trip.zip") >= 3 and key.startswith(ARCHIVES):
+            world.s3.hook = no_hook
+            world.put("inbox/trip.zip", WHOLE)
+            world.folders().accept(record(to_json(Unpack("inbox/trip.zip"))))
+
+    reads: list[str] = []
+    world.s3.hook = replace_it
+    world.drain()
+    assert world.s3.hook is no_hook
+    assert unpacked(world) == PHOTOS
+    assert report(world, "trip.zip")["state"] == "unpacked"
+    assert world.result("inbox/trip.zip") is None
 
 
 def test_an_archive_that_is_removed_half_way_stops_and_keeps_what_is_unpacked() -> None:
@@ -393,3 +413,20 @@ def test_the_list_of_what_is_left_out_is_bounded() -> None:
     assert document["left_out"] == 1_200
     assert len(document["first_left_out"]) == 1_000
     assert len(json.dumps(document)) < 200_000
+
+
+def test_an_archive_whose_event_was_lost_is_found_by_the_search_for_unanswered_images() -> None:
+    world = World(limits=STEPS)
+    world.put("inbox/trip.zip", WHOLE)
+    world.put("inbox/broken.zip", b"no archive")
+    world.sweep("", "unanswered")
+    assert unpacked(world) == {}  # it may have an event still
+    world.s3.clock.tick(STEPS.grace_seconds + 1)
+    world.sweep("", "unanswered")
+    world.finish_jobs()
+    assert unpacked(world) == PHOTOS
+    assert rejection(world, "broken.zip")
+    messages = len(world.sqs.sent)
+    world.s3.clock.tick(STEPS.grace_seconds + 1)
+    world.sweep("", "unanswered")
+    assert not [body for _, body, _ in world.sqs.sent[messages:] if "unpack" in body]
