@@ -170,13 +170,14 @@ def _look_up(indexes: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[
     highest = int(indexes.max())
     if highest >= len(palette):
         raise corrupt("bmp", f"a pixel has colour {highest} of a palette of {len(palette)}")
-    return np.asarray(palette[indexes])
+    return np.take(palette, indexes, axis=0)
 
 
 def _place_masked(rows: NDArray[np.uint8], pixels: NDArray[np.uint8], header: Header) -> None:
     """Pixels of 16 or 32 bits, each of which says by masks where its colours are."""
     masks = _read_masks(header)
-    numbers = rows.view(f"<u{header.bits // 8}")[:, : header.width]
+    size = header.bits // 8
+    numbers = rows[:, : header.width * size].view(f"<u{size}")
     is_transparent = masks[3] != 0 and any(
         (block & masks[3]).any() for block, _ in _blocks(numbers, pixels)
     )  # alpha that is nowhere is alpha that a program forgot to set
@@ -214,9 +215,9 @@ def _scale(numbers: NDArray[np.unsignedinteger], mask: int) -> NDArray[np.uint8]
         return np.zeros(numbers.shape, np.uint8)
     shift = (mask & -mask).bit_length() - 1
     top = mask >> shift
+    if top == 255 and shift % 8 == 0:
+        return numbers.view(np.uint8)[:, shift // 8 :: numbers.itemsize]
     values = (numbers & mask) >> shift
-    if top == 255:
-        return np.asarray(values, np.uint8)
     if top.bit_length() > 8:
         return np.asarray(values >> (top.bit_length() - 8), np.uint8)
     table = np.array([round(value * 255 / top) for value in range(top + 1)], np.uint8)

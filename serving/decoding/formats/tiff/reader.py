@@ -50,7 +50,7 @@ def decode(body: bytes, max_pixels: int) -> Raster:
             levels = to_levels(values, bits, white)
             colours = levels[:, :, :4] if is_inks else to_rgb(levels, layout)
         else:
-            colours = palette[values[:, :, 0]]
+            colours = np.take(palette, values[:, :, 0], axis=0)
             levels = to_levels(values, bits, None) if samples.alpha != "none" else colours
         _place(pixels, layout, batch, start, blend(colours, levels, samples))
     if samples.photometric in PROFILELESS and not is_inks:
