@@ -79,7 +79,9 @@ def train(context: TrainContext, timer: StepTimer) -> None:
             state = initial_state(config, setup.model, distributed)
         else:
             result = in_process_search.search(context, setup)
-            trials.write(paths.reports, config.objective, config.search, result.trials)
+            space, tried, comparison = config.search, result.trials, result.comparison
+            trials.write(paths.reports, config.objective, space, tried, comparison)
+            log(comparison)
             for epoch_metrics in result.state.history:
                 log(metrics.line(epoch_metrics))
             config, state = result.config, result.state

@@ -37,6 +37,9 @@ def test_a_search_leaves_every_trial_and_the_best_ones_model(
     assert (told["search"], told["tuned"]) == ("none", "yes")
     assert job.card.provenance["judged_on"] == "test"
     log = capsys.readouterr().out
+    assert "the default, lr=0.003 batch-size=8" in found["comparison"]
+    assert "Of 12 validation images" in found["comparison"]
+    assert found["comparison"] in log
     assert lines(log, "validation_loss") == [pytest.approx(each) for each in best["curves"]]
     images = 3 * (16 + 4 + 4)
     assert log.count("features of ") == 1, "computed once for all trials"

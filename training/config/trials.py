@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,13 +42,21 @@ def best(trials: Sequence[Trial], objective: str) -> Trial | None:
     completed = [trial for trial in scored if trial.state == "Completed"]
     return min(
         completed or scored,
-        key=lambda trial: (sign * (trial.score or 0), _loss(trial)),
+        key=lambda trial: (sign * (trial.score or 0), _loss(trial, objective)),
         default=None,
     )
 
 
-def _loss(trial: Trial) -> float:
-    return trial.curves[-1].get("validation_loss", math.inf) if trial.curves else math.inf
+def _loss(trial: Trial, objective: str) -> float:
+    """The lowest among the epochs that have the trial's score: that of the weights it keeps. Values
+    from a log have seven digits.
+    """
+    losses = [
+        epoch.get("validation_loss", math.inf)
+        for epoch in trial.curves
+        if math.isclose(epoch.get(objective, math.nan), trial.score or 0.0, rel_tol=1e-6)
+    ]
+    return min(losses, default=math.inf)
 
 
 def finish_trial(
@@ -75,12 +83,16 @@ def shorten(value: str) -> str:
         return value
 
 
-def write(folder: Path, objective: str, space: str, trials: Sequence[Trial]) -> None:
+def write(
+    folder: Path, objective: str, space: str, trials: Sequence[Trial], comparison: str = ""
+) -> None:
+    """`comparison`: how the best trial compares with the default values."""
     winner = best(trials, objective)
     content = {
         "objective": objective,
         "search": space,
         "best": winner.name if winner else None,
+        "comparison": comparison,
         "trials": [asdict(trial) for trial in trials],
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,3 +102,14 @@ def write(folder: Path, objective: str, space: str, trials: Sequence[Trial]) -> 
 def read(path: Path) -> list[Trial]:
     content: dict[str, Any] = json.loads(path.read_text())
     return [Trial(**{**trial, "curves": tuple(trial["curves"])}) for trial in content["trials"]]
+
+
+def read_comparison(path: Path) -> str:
+    """Empty in a file of an image that compared nothing."""
+    return str(json.loads(path.read_text()).get("comparison", ""))
+
+
+def default_values(config: TrainConfig, names: Iterable[str]) -> str:
+    """The values that the searched hyperparameters have where nothing is searched."""
+    strings = config.to_strings()
+    return " ".join(f"{name}={strings[name]}" for name in names)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -166,7 +167,8 @@ def search(request: TuningRequest, name: str, session: boto3.Session, console: C
     folder = job_reports.REPORTS / name
     console.print(tune_watch.table(all_trials, request.job.config, request.space))
     space = search_space.format_space(request.space)
-    trials.write(folder, request.objective, space, all_trials)
+    comparison = _comparison(request, folder / trials.FILE)
+    trials.write(folder, request.objective, space, all_trials, comparison)
     (folder / trials_page.FILE).write_text(
         trials_page.html(name, request.objective, space, all_trials)
     )
@@ -176,7 +178,16 @@ def search(request: TuningRequest, name: str, session: boto3.Session, console: C
         failures = [f"The first: {trial.failure}" for trial in all_trials if trial.failure][:1]
         sentence = " ".join([f"{name}: {reason or ALL_FAILED}", *failures])
         raise TrainingFailed(explain_failure(sentence, request.job.instance_type))
+    console.print(visible(comparison), markup=False, highlight=False, soft_wrap=True)
     return {name: best.values[name] for name in request.space}
+
+
+def _comparison(request: TuningRequest, kept: Path) -> str:
+    """How the best values compare with the default ones: known where all trials are in one job."""
+    if request.options.in_one_job and kept.exists():
+        return trials.read_comparison(kept)
+    values = trials.default_values(request.job.config, request.space)
+    return f"The default, {values}, was not tried: whether the best values beat it is not known."
 
 
 def find_or_start_search(

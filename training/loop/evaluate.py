@@ -4,9 +4,13 @@ import torch
 from torch.nn.functional import cross_entropy
 
 
+def is_correct(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """(B,): which rows of (B, labels) have their highest logit at the target."""
+    return logits.argmax(1) == targets
+
+
 def count_correct(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """How many rows of (B, labels) have their highest logit at the target, on the same device."""
-    return (logits.argmax(1) == targets).sum()
+    return is_correct(logits, targets).sum()
 
 
 def batch_sums(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

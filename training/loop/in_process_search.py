@@ -8,20 +8,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
+import torch
 from torch import nn
 
 from training.config import search_space
+from training.config import trials as trials_file
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.config.trials import Trial, best, finish_trial
 from training.context import TrainContext
 from training.data.features import Features
+from training.loop.evaluate import is_correct
 from training.loop.heads import Head, ParallelHeads
 from training.loop.setup import TrainSetup, initial_state, make_loss
 from training.loop.state import TrainState
+from training.model.mcnemar import PairedCounts
 
 HEADS_AT_ONCE = 32
 """In memory: a head of 1,280 features and 1,000 classes takes 20 MB with its optimizer's state."""
+
+DEFAULT_NUMBER = 0
+"""Of the head with the default values, which is compared with the best and cannot become it."""
+
+SIGNIFICANT = 0.05
 
 TRIAL_OVERRIDES = {"search": "none", "tuned": "yes"}
 """A trial's own configuration is no search, and was chosen by validation."""
@@ -34,6 +43,8 @@ class SearchResult:
     state: TrainState
     """After its last step."""
     trials: tuple[Trial, ...]
+    comparison: str
+    """With the default values, on the validation images."""
 
 
 def search(context: TrainContext, setup: TrainSetup) -> SearchResult:
@@ -58,16 +69,22 @@ class _Search:
 
     def run(self) -> SearchResult:
         kept: Head | None = None
+        default: Head | None = None
         for heads in self._groups():
             self.heads.train(heads)
             for head in heads:
-                kept = self._keep_better(head, kept)
+                if head.number == DEFAULT_NUMBER:
+                    default = head
+                else:
+                    kept = self._keep_better(head, kept)
         trials = tuple(sorted(self.trials, key=lambda trial: int(trial.name)))
         if kept is None:
             raise TrainingFailed(f"All {len(trials)} trials failed. The first: {trials[0].failure}")
+        assert default is not None
+        comparison = self._compare(kept, default)
         self.model.load_state_dict(kept.linear.state_dict())
         kept.state.model = self.model
-        return SearchResult(kept.config, kept.state, trials)
+        return SearchResult(kept.config, kept.state, trials, comparison)
 
     def _groups(self) -> Iterator[list[Head]]:
         """Heads with the same batch size together."""
@@ -77,7 +94,7 @@ class _Search:
         strings = config.to_strings()
         trials = [
             (number, TrainConfig.from_strings({**strings, **values, **TRIAL_OVERRIDES}))
-            for number, values in enumerate(points, 1)
+            for number, values in [(DEFAULT_NUMBER, {}), *enumerate(points, 1)]
         ]
         trials.sort(key=lambda trial: trial[1].batch_size)
         for _, group in groupby(trials, lambda trial: trial[1].batch_size):
@@ -91,6 +108,29 @@ class _Search:
         state = initial_state(config, copy.deepcopy(self.model), distributed)
         return Head(number, config, state, make_loss(config, self.setup.dataset, distributed))
 
+    def _compare(self, best: Head, default: Head) -> str:
+        """Whether the best trial predicts validation better than the default values, or by chance:
+        it is the best of many, chosen on the same images.
+        """
+        names = search_space.parse_space(self.context.config.search)
+        values = trials_file.default_values(default.config, names)
+        if default.failure:
+            return f"The default, {values}, failed: {default.failure}"
+        right, other = self._correct(best), self._correct(default)
+        paired = PairedCounts(int((right & ~other).sum()), int((other & ~right).sum()))
+        return describe_comparison(values, paired, len(right))
+
+    def _correct(self, head: Head) -> torch.Tensor:
+        """(N,): which validation images a head with the weights it keeps predicts right."""
+        head.state.load_best()
+        device = self.context.distributed.device
+        with torch.inference_mode():
+            parts = [
+                is_correct(head.linear(inputs.to(device)), targets.to(device)).cpu()
+                for inputs, targets in self.heads.features.eval_batches("validation")
+            ]
+        return torch.cat(parts)
+
     def _keep_better(self, head: Head, kept: Head | None) -> Head | None:
         config = self.context.config
         names = search_space.parse_space(config.search)
@@ -99,3 +139,17 @@ class _Search:
         trial = finish_trial(str(head.number), values, history, head.config, head.failure)
         self.trials.append(trial)
         return head if best(self.trials, config.objective) is trial else kept
+
+
+def describe_comparison(values: str, paired: PairedCounts, images: int) -> str:
+    """`values`: the default ones; a win is an image that only the best trial predicts right."""
+    if paired.p_value >= SIGNIFICANT:
+        verdict = f"The best is no better than the default, {values}, beyond chance"
+    elif paired.wins > paired.losses:
+        verdict = f"The best is better than the default, {values}"
+    else:
+        verdict = f"The best is worse than the default: train with {values}"
+    return (
+        f"{verdict}. Of {images:,} validation images, {paired.wins:,} are right with the best only "
+        f"and {paired.losses:,} with the default only (exact McNemar: p = {paired.p_value:.3g})."
+    )

@@ -66,4 +66,18 @@ OF_THE_COMMANDS = (
         "has accuracy {card.metrics['accuracy']:.4f} on",
         f"{UNIT}/training/launch/test_promote.py",
     ),
+    Mistake(
+        "the best of many trials is called better by chance",
+        "training/loop/in_process_search.py",
+        "    if paired.p_value >= SIGNIFICANT:",
+        "    if paired.wins <= paired.losses:",
+        f"{UNIT}/training/loop/test_in_process_search.py",
+    ),
+    Mistake(
+        "a tie goes to the lower loss of weights that are not kept",
+        "training/config/trials.py",
+        "    return min(losses, default=math.inf)",
+        '    return trial.curves[-1]["validation_loss"] if trial.curves else math.inf',
+        f"{UNIT}/training/config/test_search_space.py",
+    ),
 )

@@ -160,6 +160,16 @@ def test_of_equal_trials_the_one_with_the_lower_loss_is_best() -> None:
     assert trials.best([trial("1", None, 1)], "validation_accuracy") is None
 
 
+def test_of_equal_trials_the_loss_counts_of_the_weights_that_are_kept() -> None:
+    """With patience an earlier epoch is kept than the last."""
+    epochs = [
+        {"validation_accuracy": 0.8, "validation_loss": 0.3},
+        {"validation_accuracy": 0.7, "validation_loss": 0.9},
+    ]
+    patient = Trial("1", {}, "Completed", 0.8, tuple(epochs))
+    assert trials.best([trial("2", 0.8, 0.5), patient], "validation_accuracy") is patient
+
+
 def test_a_trial_that_was_stopped_is_best_only_where_none_came_to_its_end() -> None:
     stopped = trial("1", 0.9, 0.1, state="Stopped")
     assert trials.best([stopped, trial("2", 0.8, 0.5)], "validation_accuracy") != stopped
@@ -168,8 +178,9 @@ def test_a_trial_that_was_stopped_is_best_only_where_none_came_to_its_end() -> N
 
 def test_trials_are_read_as_they_were_written(tmp_path: Path) -> None:
     some = [trial("1", 0.8, 0.5), trial("2", None, 0.4, failure="It ran away.")]
-    trials.write(tmp_path, "validation_accuracy", search_space.format_space(SPACE), some)
+    trials.write(tmp_path, "validation_accuracy", search_space.format_space(SPACE), some, "Better.")
     assert trials.read(tmp_path / trials.FILE) == some
+    assert trials.read_comparison(tmp_path / trials.FILE) == "Better."
     content = json.loads((tmp_path / trials.FILE).read_text())
     assert (content["best"], content["objective"]) == ("1", "validation_accuracy")
 
@@ -191,3 +202,13 @@ def test_the_page_shows_every_trial_and_escapes_what_it_is_told() -> None:
 def test_what_a_search_varies_is_taken_by_training_itself() -> None:
     for place in search_space.spread_points(train_config.search_space(), 12, 3):
         TrainConfig.from_strings(dict(place))
+
+
+@pytest.mark.parametrize("in_one_job", [True, False])
+def test_what_is_not_known_of_the_default_is_said(in_one_job: bool, tmp_path: Path) -> None:
+    asked = request("lr=0.001:0.1", in_one_job=in_one_job)
+    kept = tmp_path / trials.FILE
+    assert "The default, lr=0.001 batch-size=32, was not tried" in tune._comparison(asked, kept)
+    trials.write(tmp_path, asked.objective, search_space.format_space(SPACE), [], "No better.")
+    said = tune._comparison(asked, kept)
+    assert said == "No better." if in_one_job else "was not tried" in said
