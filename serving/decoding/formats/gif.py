@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.decoding import bounds
+from serving.decoding.colour import to_rgb
 from serving.decoding.formats.pieces import open_pieces
 from serving.decoding.formats.raster import Raster
 from serving.decoding.undecodable import unsupported
@@ -55,8 +56,9 @@ def decode(body: bytes, max_pixels: int) -> Raster:
     image = Image.open(
         open_pieces((head, descriptor, memoryview(body)[data_at:])), formats=("GIF",)
     )
-    indices = np.asarray(image)
-    pixels = _table(palette, frame.transparent)[indices]
+    image.load()
+    image.putpalette(_table(palette, frame.transparent).tobytes())
+    pixels = to_rgb(image)
     if (canvas_width, canvas_height) != (width, height):
         canvas = np.full((canvas_height, canvas_width, 3), WHITE, np.uint8)
         canvas[top : top + height, left : left + width] = pixels

@@ -90,12 +90,12 @@ def decode(body: bytes, max_pixels: int) -> Raster:
     del low_bytes  # up to 200 MB
     image = _load(chunks)
     if kind == PALETTE:
-        pixels = _apply_palette(np.asarray(image), chunks.decisive.get(b"PLTE", b""), transparency)
-    else:
-        pixels = to_rgb(image)
+        image.putpalette(_blend_palette(chunks.decisive.get(b"PLTE", b""), transparency).tobytes())
+    pixels = to_rgb(image)
     if is_keyed:
         transparent = _matches(image, _key(transparency, kind, bits))
-        pixels[transparent if lower is None else transparent & lower] = WHITE
+        transparent = transparent if lower is None else transparent & lower
+        np.copyto(pixels, WHITE, where=transparent[:, :, np.newaxis])  # without lists of indices
     turned = orientation.read(chunks.exif, chunks.xmp)
     profile = coded.png_profile(chunks.profile, chunks.colour_space)
     return Raster(pixels, width, height, turned, profile)
@@ -217,10 +217,8 @@ def _load(chunks: _PngParts, raw_mode: str | None = None) -> Image.Image:
     return image
 
 
-def _apply_palette(
-    indices: NDArray[np.uint8], palette: bytes, transparency: bytes
-) -> NDArray[np.uint8]:
-    """The colours, blended with white. Indices beyond the palette are black, as in browsers."""
+def _blend_palette(palette: bytes, transparency: bytes) -> NDArray[np.uint8]:
+    """256 colours, blended with white. Those beyond the palette are black, as in browsers."""
     if not palette or len(palette) % 3:
         raise ValueError("the palette is missing")
     table = np.zeros((256, 3), np.uint8)
@@ -228,10 +226,8 @@ def _apply_palette(
     table[: len(colours)] = colours
     alpha = np.full((256, 1), 255.0)
     alpha[: len(transparency), 0] = np.frombuffer(transparency[:256], np.uint8)
-    blended: NDArray[np.uint8] = np.rint((table * alpha + 255 * (255 - alpha)) / 255).astype(
-        np.uint8
-    )
-    return blended[indices]
+    blended: NDArray[np.float64] = np.rint((table * alpha + 255 * (255 - alpha)) / 255)
+    return blended.astype(np.uint8)
 
 
 def _key(transparency: bytes, kind: int, bits: int) -> list[int]:
@@ -251,8 +247,10 @@ def _matches(image: Image.Image, key: Sequence[int]) -> NDArray[np.bool_]:
     rows = max(1, STRIP_PIXELS // image.width)
     for top in range(0, image.height, rows):
         strip = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
-        if strip.dtype == np.bool_:
-            strip = strip * np.uint8(255)
-        channels = strip.reshape(*strip.shape[:2], -1)
-        matches[top : top + rows] = (channels == np.array(key)).all(axis=2)
+        levels = strip * np.uint8(255) if strip.dtype == np.bool_ else strip
+        channels = np.moveaxis(levels, 2, 0) if levels.ndim == 3 else levels[np.newaxis]
+        matching = matches[top : top + rows]
+        matching[:] = True
+        for channel, value in zip(channels, key, strict=True):
+            matching &= channel == levels.dtype.type(value)
     return matches
