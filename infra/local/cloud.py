@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from domain.errors import SortboxError
-from infra.local import account, accounts, container_image, supervisor
+from infra.local import account, accounts, container_image, leash, supervisor
 from infra.local.access.keys import Keys
 from infra.local.account import REGION, STAGE, AccessKey, environment
 from infra.local.container_image import ImageCommand
@@ -34,6 +34,9 @@ SAVE = "/_sortbox/save"
 which only ministack's environment can import."""
 
 STOP_SECONDS = supervisor.DRAIN_SECONDS + supervisor.SAVE_SECONDS + 5
+LEASH_SECONDS = 1
+"""How long to wait for what the leashes end by themselves, before everything is asked to end."""
+
 ORPHAN_SECONDS = 15
 """How long to wait for the rest of a cloud whose supervisor was killed: its leashes end it within
 one or two grace periods."""
@@ -178,12 +181,32 @@ def _deploy_into(place: Place, running: Ports) -> LocalCloud:
 def _running(place: Place, say: Say) -> Ports | None:
     """The ports of a running cloud. None if there is none; one that does not respond is stopped."""
     held, ports = place.holder() is not None, Ports.read(place.ports)
-    if held and ports is not None and supervisor.is_ready(ports):
+    if held and ports is not None and supervisor.is_ready(ports) and _is_whole(place):
         return ports
     if held or _processes(place):
         say("A half-started or crashed cloud is here; clearing it away.")
         _stop(place, say)
     return None
+
+
+def _is_whole(place: Place) -> bool:
+    """Whether both servers are still on their leashes. If a leash was killed, its server answers
+    for a moment longer, but the supervisor is stopping the cloud.
+    """
+    commands = [command for process in _processes(place) if (command := _command(process))]
+    servers = {
+        command[command.index(leash.__file__) + 1]
+        for command in commands
+        if leash.__file__ in command
+    }
+    return servers.issuperset(supervisor.SERVERS)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        command: list[str] = process.cmdline()
+        return command
+    return []
 
 
 def _start(place: Place, say: Say) -> Ports:
@@ -226,6 +249,11 @@ def _stop(place: Place, say: Say) -> None:
             say(f"Process {holder} does not end when asked; killing it.")
             with suppress(ProcessLookupError):
                 os.kill(holder, signal.SIGKILL)
+    if _wait_until(LEASH_SECONDS, lambda: not _processes(place)):
+        return
+    for process in _processes(place):  # without a leash or a supervisor: nobody has asked them
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
     if _wait_until(ORPHAN_SECONDS, lambda: not _processes(place)):
         return
     for process in _processes(place):

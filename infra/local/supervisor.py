@@ -27,6 +27,9 @@ from infra.local.processes import Child
 
 logger = logging.getLogger("supervisor")
 
+SERVERS = ("sortbox-aws", "sortbox-sagemaker")
+"""The names of both servers on the command lines of their leashes."""
+
 READY = "ready"
 READY_SECONDS = 60
 POLL_SECONDS = 0.05

@@ -22,7 +22,7 @@ from typing import Any
 
 from ministack import app
 from ministack.core import persistence
-from ministack.services import cloudformation, lambda_svc, s3, sqs
+from ministack.services import cloudformation, cloudwatch_logs, lambda_svc, s3, sqs
 from ministack.services.cloudformation import provisioners
 
 from infra.local.access import guard
@@ -39,6 +39,7 @@ end of the process can undo of changes other than objects and messages."""
 
 PATH = "/_sortbox/save"
 FORMAT = "__ministack_format__"
+LOGS = "cloudwatch_logs"
 BUCKET = "AWS::S3::Bucket"
 
 
@@ -51,6 +52,7 @@ class EmulatorState:
         self._queues = QueueTable(self._store, _to_json)
         self._orphans: set[str] = set()
         self._code_blobs: set[str] = set()
+        self._log_groups: frozenset[Any] = frozenset()
 
     def install(self) -> None:
         """Replace ministack's functions. Before its application starts."""
@@ -77,14 +79,22 @@ class EmulatorState:
         how often they were received. Raises sqlite3.Error.
         """
         messages = list(self._queues.messages()) if is_last else None
-        states = {} if _stack_is_changing() else self._states()
+        states = {} if _stack_is_changing() else self._states(is_last)
         self._store.save(states, messages)
         if states:
             self._prune(self._code_blobs)
 
-    def _states(self) -> dict[str, str]:
+    def _states(self, is_last: bool) -> dict[str, str]:
+        """What each service has to save. Log lines grow without end, and are in files as well, so
+        they are saved only with a change of the log groups, or with `is_last`.
+        """
         states = {}
+        log_groups = frozenset(cloudwatch_logs._log_groups._data)
+        are_logs_due = is_last or log_groups != self._log_groups
+        self._log_groups = log_groups
         for name, get_state in app._build_persistence_save_dict().items():
+            if name == LOGS and not are_logs_due:
+                continue
             state = get_state()
             if state is not None:
                 version = persistence._state_format_version(name)
