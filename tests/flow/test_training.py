@@ -64,7 +64,7 @@ def test_training_says_how_good_the_model_is_and_where_its_report_is(
     person: Person, trained: tuple[str, str]
 ) -> None:
     job, said = trained
-    assert float(re.search(r"accuracy (\S+),", said)[1]) > 0.9  # type: ignore[index]
+    assert float(re.search(r"accuracy (\S+) in fp32", said)[1]) > 0.9  # type: ignore[index]
     report = json.loads((person.folder / f"build/reports/{job}/report.json").read_text())
     assert report["judged_on"] == "test"
     assert (person.folder / f"build/reports/{job}/report.html").is_file()
@@ -88,7 +88,7 @@ def test_a_job_is_watched_again_by_its_name(
 ) -> None:
     done = person.types("train", str(photos), "--attach", trained[0])
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"accuracy \S+, loss", done.stdout)
+    assert re.search(r"accuracy \S+ in fp32, \S+ as it serves; loss", done.stdout)
     assert done.stdout.splitlines()[0] == f"job: {trained[0]}", "no second job was started"
     unknown = person.types("train", str(photos), "--attach", "sortbox-local-nobody")
     assert unknown.returncode == 1
