@@ -95,7 +95,8 @@ def train(context: TrainContext, timer: StepTimer) -> None:
 
         # Training: to the last epoch, or until patience, a debugger rule or SIGTERM ends it.
         loss, steps = make_loss(config, dataset, distributed), setup.source.steps
-        debugged = DebuggedRun(state.model, loss, state.scaler.get_scale, steps, state.step)
+        scale, counts = state.scaler.get_scale, dataset.class_images("train")
+        debugged = DebuggedRun(state.model, loss, scale, steps, state.step, counts)
         with attach_debugger(context, debugged) as debugger:
 
             def save() -> None:

@@ -132,8 +132,8 @@ def test_early_stopping_keeps_the_best_epoch(job: Job, capsys: pytest.CaptureFix
             {"unfreeze": "all", "image_size": "33", "batch_size": "1", "frozen": "3"},
             ["batch-size: a process trains on 1 image"],
         ),
-        ({"lr": "1000000", "optimizer": "sgd", "clip": "0"}, ["Lower lr (it is 1e+06)"]),
-        ({"lr": "1000", "clip": "0"}, ["Training diverged", "Lower lr (it is 1000)"]),
+        ({"lr": "1000000", "optimizer": "sgd", "clip": "0"}, ["Lower --lr (it is 1e+06)"]),
+        ({"lr": "1000", "clip": "0"}, ["Training diverged", "Lower --lr (it is 1000)"]),
     ],
     ids=[
         *("no number", "unknown", "no network", "image too small", "one value a channel"),

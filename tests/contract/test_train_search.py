@@ -90,7 +90,7 @@ def test_a_trial_that_runs_away_is_told_and_the_others_go_on(job: Job) -> None:
     first, _, last = trials(job)["trials"]
     assert first["state"] == "Completed"
     assert (last["state"], last["score"]) == ("Failed", None)
-    assert "Lower lr (it is 1e+06)" in last["failure"]
+    assert "Lower --lr (it is 1e+06)" in last["failure"]
     assert trials(job)["best"] != last["name"]
 
 
@@ -98,7 +98,7 @@ def test_a_search_that_finds_nothing_says_why(job: Job) -> None:
     wild = "lr=100000:1000000"
     assert job.run(search=wild, trials="2", optimizer="sgd", clip="0", **UNWATCHED) == 1
     assert "All 2 trials failed. The first: " in job.failure
-    assert "Lower lr" in job.failure
+    assert "Lower --lr" in job.failure
 
 
 @pytest.mark.parametrize(

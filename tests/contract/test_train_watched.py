@@ -128,7 +128,7 @@ def test_a_rule_may_end_a_job_which_keeps_what_it_has_learnt(
     assert_done(job, status)
     assert state(job, "LossNotDecreasing") == ISSUE
     assert len(json.loads((job.reports / "report.json").read_text())["curves"]) == 3
-    assert "LossNotDecreasing ends training (stop-on)" in capsys.readouterr().out
+    assert "LossNotDecreasing ends training (--stop-on)" in capsys.readouterr().out
 
 
 SMALL = {"unfreeze": "all", "image_size": "32"}

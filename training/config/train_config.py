@@ -241,7 +241,7 @@ class TrainConfig:
             raise TrainingFailed(
                 f"Hyperparameter batch-size: of one image of {self.image_size} pixels, the last "
                 "layers have one value per channel, and batch normalisation needs two. Use a "
-                "larger batch-size or image-size, or unfreeze=head."
+                "larger --batch-size or --image-size, or --unfreeze head."
             )
 
 

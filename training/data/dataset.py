@@ -79,6 +79,9 @@ class Dataset:
         unused.merge(self.unused)
         return unused
 
+    def class_images(self, split: str) -> dict[str, int]:
+        return dict(zip(self.labels, self.counts(split), strict=True))
+
     def counts(self, split: str) -> list[int]:
         count = Counter(example.label for example in self.splits[split])
         return [count[label] for label in range(len(self.labels))]

@@ -23,7 +23,7 @@ from training.debugger.interface import DebuggedRun, Debugger, NullDebugger, wri
 from training.debugger.report import ISSUE, DebugSummary, RuleResult
 from training.debugger.rules.tensor import StalledTrainingRule
 from training.debugger.smdebug_compat import ModeKeys
-from training.debugger.tensors import SavedTensors
+from training.debugger.tensors import SavedTensors, write_classes
 
 MAX_READING_SHARE = 0.05
 """Share of the time that rules may spend on reading tensors: an epoch of a head is as short."""
@@ -112,7 +112,7 @@ class SmdebugDebugger:
             self._context.log(f"{result.rule}: {result.sentence} {result.advice}".rstrip())
         stops = [result for result in new if result.state == ISSUE and result.rule in self._stop_on]
         if stops:
-            self._context.log(f"{stops[0].rule} ends training (stop-on)")
+            self._context.log(f"{stops[0].rule} ends training (--stop-on)")
         return bool(stops)
 
     def _on_stall(self, idle_seconds: float) -> None:
@@ -193,6 +193,10 @@ def create_debugger(context: TrainContext, run: DebuggedRun) -> Debugger:
         return NullDebugger(f"The hook could not be created. {why}", "failed")
     by = "the job's DebugHookConfig" if job_config.exists() else "Sortbox's own configuration"
     initial = DebugSummary("on", f"Configured by {by}.", tuple(sorted(hook.include_collections)))
+    try:
+        write_classes(Path(hook.out_dir), run.class_images)
+    except OSError as error:
+        context.log(f"the debugger's rules do not know the classes' names: {error}")
     evaluator = RuleEvaluator(Path(hook.out_dir), _rules(config))
     return SmdebugDebugger(context, hook, evaluator, initial)
 

@@ -1,7 +1,7 @@
 """What the loop reports to a debugger, and the debugger that does nothing."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -26,6 +26,9 @@ class DebuggedRun:
     steps_per_epoch: int
     first_step: int
     """Above 0 if the run resumes from a checkpoint."""
+
+    class_images: Mapping[str, int] = field(default_factory=dict)
+    """The training images of each class, in the order of the labels' numbers."""
 
 
 class Debugger(Protocol):

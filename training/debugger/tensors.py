@@ -1,7 +1,9 @@
 """Reads what the hook has saved, while it continues to save."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,9 @@ from training.debugger.smdebug_compat import ModeKeys
 
 EPOCH_LOSS = "EpochLoss_output_0"
 
+CLASSES_FILE = "classes.json"
+"""Beside the tensors, which have numbers for labels: the training images of each class."""
+
 Reductions = dict[str, float]
 """By tensor name."""
 
@@ -19,6 +24,12 @@ Reductions = dict[str, float]
 def exist(folder: Path) -> bool:
     """Whether anything was saved; smdebug would wait for it."""
     return any((folder / "collections").rglob("*_collections.json"))
+
+
+def write_classes(folder: Path, class_images: Mapping[str, int]) -> None:
+    """Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CLASSES_FILE).write_text(json.dumps(class_images))
 
 
 @dataclass
@@ -40,6 +51,15 @@ class SavedTensors(smdebug_compat.LocalTrial):  # type: ignore[misc]
         self.folder = folder
         self._training_end_delay_refresh = 0
         self._known: tuple[int, dict[tuple[str, str, bool], Reductions]] = (-1, {})
+
+    @cached_property
+    def class_images(self) -> Mapping[str, int]:
+        """The training images of each class; empty if the job has not recorded them."""
+        try:
+            counts = json.loads((self.folder / CLASSES_FILE).read_bytes())
+            return {str(label): int(count) for label, count in counts.items()}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            return {}
 
     def names(self, step: int, collection: str) -> Sequence[str]:
         """The tensors of a collection that were saved at a step."""

@@ -164,8 +164,8 @@ class Loop:
 def diverged(state: TrainState, config: TrainConfig, loss: float) -> TrainingFailed:
     """For a loss that is NaN or infinite."""
     return TrainingFailed(
-        f"The loss became {loss} at step {state.step}: training diverged. Lower lr (it is "
-        f"{config.lr:g}), or set clip."
+        f"The loss became {loss} at step {state.step}: training diverged. Lower --lr (it is "
+        f"{config.lr:g}), or set --clip."
     )
 
 
@@ -182,6 +182,6 @@ def check_divergence(state: TrainState, config: TrainConfig, labels: int) -> Non
     if is_high and not recovers:
         raise TrainingFailed(
             f"Training diverged: the mean loss of epoch {last['epoch']:g} is "
-            f"{last['train_loss']:.4g}, and chance level is {chance:.2f}. Lower lr (it is "
+            f"{last['train_loss']:.4g}, and chance level is {chance:.2f}. Lower --lr (it is "
             f"{config.lr:g})."
         )

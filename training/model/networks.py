@@ -38,7 +38,7 @@ def detach_head(network: nn.Module) -> nn.Linear:
     if not isinstance(head, nn.Linear):
         raise TrainingFailed(
             "Hyperparameter unfreeze: this network does not end in a linear layer, so that its "
-            "head alone cannot be trained. Use unfreeze=all."
+            "head alone cannot be trained. Use --unfreeze all."
         )
     _replace(network, name, nn.Identity())
     return head
@@ -85,7 +85,7 @@ def check_input(network: nn.Module, side: int, images: int, frozen: int | None) 
         raise TrainingFailed(
             f"Hyperparameter batch-size: a process trains on {images} image of {size} at a time, "
             "of which batch normalisation has one value per channel and needs two. Use a larger "
-            "batch-size or image-size, or unfreeze=head."
+            "--batch-size or --image-size, or --unfreeze head."
         ) from error
     except (RuntimeError, AssertionError) as error:
         raise TrainingFailed(

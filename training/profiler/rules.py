@@ -263,7 +263,8 @@ def _of_a_step(profile: Profile, issues: Mapping[str, ProfilerFinding]) -> str:
         )
     return (
         f"The network itself: forward takes {profile.share(FORWARD):.0%} of a step and backward "
-        f"{profile.share(BACKWARD):.0%}. A GPU, a smaller image-size or unfreeze=head shorten it."
+        f"{profile.share(BACKWARD):.0%}. A GPU, a smaller --image-size or --unfreeze head shorten "
+        "it."
     )
 
 

@@ -27,17 +27,23 @@ def diagnose(history: Sequence[EpochMetrics], smallest: tuple[str, int]) -> list
     return [sentence for sentence in sentences if sentence] or [
         f"Converged: after {last['epoch']:g} epochs validation loss "
         f"({last['validation_loss']:.3f}) "
-        "no longer falls, and training accuracy is "
-        f"{last['train_accuracy'] - last['validation_accuracy']:+.1%} relative to validation's."
+        f"no longer falls, and {_gap(last)}."
     ]
+
+
+def _gap(last: EpochMetrics) -> str:
+    points = 100 * (last["train_accuracy"] - last["validation_accuracy"])
+    side = "above" if points >= 0 else "below"
+    return f"training accuracy is {abs(points):.1f} points {side} validation accuracy"
 
 
 def _few(label: str, count: int) -> str:
     if count >= FEW_IMAGES:
         return ""
     return (
-        f"Too few data: {label} has {count} training images. Below {FEW_IMAGES}, its results "
-        "vary from run to run; more images help more than more epochs."
+        f'Too little data: "{label}" has {count} training {"image" if count == 1 else "images"}. '
+        f"Below {FEW_IMAGES}, its results vary from run to run; more images help more than more "
+        "epochs."
     )
 
 
@@ -49,8 +55,8 @@ def _over(history: Sequence[EpochMetrics]) -> str:
         return (
             f"Overfitted: validation loss was lowest in epoch {best['epoch']:g} "
             f"({best['validation_loss']:.3f}) and rose to {last['validation_loss']:.3f} while "
-            f"training loss fell to {last['train_loss']:.3f}. Stop earlier (patience), or add "
-            "images, augmentation or weight-decay."
+            f"training loss fell to {last['train_loss']:.3f}. Stop earlier (--patience), or add "
+            "images, augmentation (--augment) or --weight-decay."
         )
     if gap > OVERFIT_GAP:
         return (
@@ -68,8 +74,8 @@ def _under(history: Sequence[EpochMetrics]) -> str:
         return ""
     return (
         f"Underfitted: training accuracy is only {last['train_accuracy']:.1%}. Train more layers "
-        "(unfreeze), for longer (epochs), or with a higher lr; with strong augmentation a low "
-        "value is expected."
+        "(--unfreeze), for longer (--epochs), or with a higher --lr; with strong augmentation a "
+        "low value is expected."
     )
 
 

@@ -47,4 +47,11 @@ OF_THE_DATA_SETS = (
         f"{UNIT}/training/reports/test_training_report.py"
         "::test_the_report_says_what_was_left_out_before_the_upload_and_in_the_job",
     ),
+    Mistake(
+        "a rule speaks of numbers of classes",
+        "training/debugger/rules/tensor.py",
+        "        if not counts:  # tensors",
+        "        if True:  # tensors",
+        f"{UNIT}/training/debugger/test_rules.py::test_classes_are_named_and_their_photos_counted",
+    ),
 )

@@ -11,8 +11,8 @@ class LossNotDecreasing(DebuggerRule):
 
     needs = "losses"
     advice = (
-        "If it never fell: raise lr, train more layers (unfreeze), and check that labels match "
-        "their images. If it rose: lower lr, or set clip."
+        "If it never fell: raise --lr, train more layers (--unfreeze), and check that labels match "
+        "their images. If it rose: lower --lr, or set --clip."
     )
     num_steps = 10
     """Losses per mean: single batches are too noisy to compare."""
@@ -118,8 +118,8 @@ class Overfit(ValidationRule):
     """Validation loss is above training loss and rises, while training loss falls."""
 
     advice = (
-        "Stop earlier (patience keeps the best epoch), or add images, augmentation, mixup or "
-        "weight-decay."
+        "Stop earlier (--patience keeps the best epoch), or add images, --augment, --mixup or "
+        "--weight-decay."
     )
     patience = 1
     """Consecutive passes that are tolerated."""
@@ -146,7 +146,7 @@ class Overfit(ValidationRule):
 class Overtraining(ValidationRule):
     """Neither loss improves any more, and training continues."""
 
-    advice = "Train for fewer epochs, or set patience."
+    advice = "Train for fewer epochs, or set --patience."
     patience_train = 5
     patience_validation = 5
     """Passes without a better loss."""

@@ -13,7 +13,7 @@ class ExplodingTensor(DebuggerRule):
     """A loss, gradient or weight is NaN or infinite."""
 
     needs = "losses"
-    advice = "Lower lr, or set clip; look for outliers among images and labels."
+    advice = "Lower --lr, or set --clip; look for outliers among images and labels."
 
     def check(self, mode: ModeKeys, number: int, step: int) -> Finding | None:
         saved: Reductions = {}
@@ -134,7 +134,7 @@ class DeadRelu(PersistentRule):
     """More than half the channels of a ReLU are always zero."""
 
     needs = "dead_relu"
-    advice = "Lower lr, raise warmup, or use other initial weights; LeakyReLU cannot die."
+    advice = "Lower --lr, raise --warmup, or use other initial weights; LeakyReLU cannot die."
     threshold_layer = 50.0
     """Percent of a layer's channels."""
     patience = 3
@@ -159,7 +159,7 @@ class ClassImbalance(DebuggerRule):
     """Some classes are far more frequent than others."""
 
     needs = "labels"
-    advice = "Set class-weights=balanced, or collect images of the rare classes."
+    advice = "Pass --class-weights balanced, or collect images of the rare classes."
     threshold_imbalance = 10.0
     """Ratio of the most to the least frequent class."""
     samples = 200
@@ -172,13 +172,18 @@ class ClassImbalance(DebuggerRule):
         self._counts.update(int(label) for label in self.tensors.value("labels", step).flatten())
         if self._counts.total() < self.samples:
             return None
-        (common, most), *_, (rare, least) = self._counts.most_common()
-        if most <= self.threshold_imbalance * least:
+        counts: Mapping[str, int] = self.tensors.class_images
+        images = "training images"
+        if not counts:  # tensors of another program: only the labels of saved steps are known
+            counts = {f"class {label}": count for label, count in self._counts.items()}
+            images = "labels in the saved steps"
+        common, rare = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+        if counts[common] <= self.threshold_imbalance * counts[rare]:
             return None
         return Finding(
-            f"Of {self._counts.total()} training labels, {most} are class {common} and {least} are "
-            f"class {rare}.",
-            (f"class {rare}",),
+            f"Of {sum(counts.values()):,} {images}, {counts[common]:,} are of {common} and "
+            f"{counts[rare]:,} of {rare}.",
+            (rare,),
         )
 
     def missing_data(self) -> str:

@@ -17,7 +17,7 @@ from training.debugger.report import ERROR, ISSUE, NO_ISSUE, NOT_APPLICABLE, Rul
 from training.debugger.rules.base import DebuggerRule
 from training.debugger.rules.tensor import ExplodingTensor, StalledTrainingRule
 from training.debugger.smdebug_compat import ModeKeys
-from training.debugger.tensors import SavedTensors
+from training.debugger.tensors import CLASSES_FILE, SavedTensors, write_classes
 from training.managed_debugger import rule_job
 
 
@@ -110,6 +110,29 @@ def test_weights_that_begin_badly_are_found(spoil: Callable[..., object], tmp_pa
 def test_classes_of_which_few_are_seen_are_found(tmp_path: Path) -> None:
     verdicts = Run(tmp_path, layers(1)).learn(made(320, 2, 0.8, rare=0.03), lrs=[0.05])
     assert fired(verdicts) == {"ClassImbalance"}
+    assert verdicts["ClassImbalance"].tensors == ("class 2",)
+    assert "labels in the saved steps" in verdicts["ClassImbalance"].sentence
+
+
+@pytest.mark.parametrize("rare", [2, 4])
+def test_classes_are_named_and_their_photos_counted(rare: int, tmp_path: Path) -> None:
+    write_classes(tmp_path / "tensors", {"shirt": 29, "trousers": 20, "tiny class": rare})
+    verdicts = Run(tmp_path, layers(1)).learn(made(320, 2, 0.8, rare=0.03), lrs=[0.05])
+    if rare == 4:
+        assert verdicts["ClassImbalance"].state == NO_ISSUE, "29 is not ten times 4"
+        return
+    assert verdicts["ClassImbalance"].sentence == (
+        "Of 51 training images, 29 are of shirt and 2 of tiny class."
+    )
+    assert verdicts["ClassImbalance"].tensors == ("tiny class",)
+    assert "--class-weights balanced" in verdicts["ClassImbalance"].advice
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": {}}', "[" * 100_000], ids=range(4))
+def test_a_broken_list_of_classes_is_as_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "tensors").mkdir()
+    (tmp_path / "tensors" / CLASSES_FILE).write_text(text)
+    verdicts = Run(tmp_path, layers(1)).learn(made(320, 2, 0.8, rare=0.03), lrs=[0.05])
     assert verdicts["ClassImbalance"].tensors == ("class 2",)
 
 

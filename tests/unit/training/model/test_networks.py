@@ -31,7 +31,7 @@ def test_the_head_comes_off_and_the_features_feed_it(architecture: str) -> None:
 
 
 def test_a_network_without_a_linear_head_says_what_to_do() -> None:
-    with pytest.raises(TrainingFailed, match="unfreeze=all"):
+    with pytest.raises(TrainingFailed, match="--unfreeze all"):
         networks.detach_head(create_network("squeezenet1_0", 3))
 
 

@@ -198,11 +198,15 @@ def epochs(train: list[float], validation: list[float], losses: list[float]) -> 
         (epochs([0.8, 0.9], [0.8, 0.9], [0.5, 0.3]), 50, ["Not converged"]),
         (epochs([0.8], [0.8], [0.5]), 50, ["One epoch"]),
         (epochs([0.8, 0.9, 0.9], [0.8, 0.9, 0.9], [0.5, 0.4, 0.4]), 50, ["Converged"]),
-        (epochs([0.8, 0.9, 0.9], [0.8, 0.9, 0.9], [0.5, 0.4, 0.4]), 7, ["Too few data: hat has 7"]),
+        (
+            epochs([0.8, 0.9, 0.9], [0.8, 0.9, 0.9], [0.5, 0.4, 0.4]),
+            7,
+            ['Too little data: "hat" has 7 training images'],
+        ),
         (
             epochs([0.3, 0.4], [0.3, 0.4], [1.5, 1.2]),
             7,
-            ["Too few", "Underfitted", "Not converged"],
+            ["Too little", "Underfitted", "Not converged"],
         ),
     ],
 )
