@@ -31,6 +31,7 @@ from training.data.dataset import (
     prepare,
     summarize,
 )
+from training.data.unused import UnusedFiles
 
 MANIFEST = ".sortbox-dataset.json"
 """At the top of a joined data set: its version, and where it comes from."""
@@ -70,6 +71,8 @@ class Joined:
     held_out: list[str] = field(default_factory=list)
     """Corrections that are in validation or test, and so are not taken."""
     unreadable: list[str] = field(default_factory=list)
+    """Of the data and of the corrections; they are not in the new version."""
+    unused: UnusedFiles = field(default_factory=UnusedFiles)
 
     @property
     def fingerprint(self) -> str:
@@ -107,7 +110,8 @@ class Joined:
                 f"{summarize(self.held_out)}."
             )
         if self.unreadable:
-            yield f"Unreadable: {len(self.unreadable)}, {summarize(self.unreadable)}."
+            yield f"Left out as unreadable: {len(self.unreadable)}, {summarize(self.unreadable)}."
+        yield from self.unused.lines()
 
 
 def version_of(folder: Path) -> int:
@@ -138,6 +142,8 @@ def join(data: Path, reviewed: Path, check_interrupt: Callable[[], None]) -> Joi
     config = TrainConfig()
     before = prepare(data, config.selects_by_validation, config.max_unreadable, check_interrupt)
     joined = Joined(before.labels, _pictures(before), version_of(data) + 1, before.fingerprint)
+    joined.unreadable += before.left_out
+    joined.unused.merge(before.all_unused)
     corrections = _read_corrections(reviewed, joined, check_interrupt)
     held_out = {
         picture.digest
@@ -201,6 +207,7 @@ def _read_corrections(
             f"{reviewed} has one folder, with folders in it. Corrections are a folder for each "
             f"class: name {root}, or put the images of a class into its folder without others."
         )
+    joined.unused.merge(layout.unused)
     labels = tuple(splits["train"])
     pictures: dict[str, Picture] = {}
     for example in examine(root, splits["train"], labels, check_interrupt):

@@ -53,7 +53,9 @@ def read(body: bytes, encoding: str = "") -> list[tuple[str, str, str, str]]:
     ]
 
 
-@pytest.mark.parametrize("separator", reader.SEPARATORS, ids=["comma", "semicolon", "tab", "bar"])
+@pytest.mark.parametrize(
+    "separator", [",", ";", "\t", "|"], ids=["comma", "semicolon", "tab", "bar"]
+)
 @pytest.mark.parametrize("line", ["\r\n", "\n", "\r"], ids=["windows", "unix", "old-mac"])
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL], ids=["some", "all"])
 @pytest.mark.parametrize(

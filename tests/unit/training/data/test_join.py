@@ -177,9 +177,17 @@ def test_a_class_that_loses_all_its_training_images_is_refused(data: Path, tmp_p
 def test_unreadable_corrections_are_counted(data: Path, tmp_path: Path) -> None:
     picture(tmp_path / "review/cat/a.png", 500)
     (tmp_path / "review/cat/b.png").write_bytes(b"no image")
+    (tmp_path / "review/notes.txt").write_text("beside the classes")
+    (data / "cat/Thumbs.db").write_bytes(b"a system's")
     _, joined = join(data, tmp_path / "review")
     assert (joined.added, len(joined.unreadable)) == (1, 1)
-    assert any("Unreadable: 1, cat/b.png" in sentence for sentence in joined.sentences())
+    assert [sentence for sentence in joined.sentences() if sentence.startswith("not used")] == [
+        "not used: 1 file (Windows: thumbnails), such as cat/Thumbs.db",
+        "not used: 1 file (beside the folders), such as notes.txt",
+    ]
+    assert any(
+        "Left out as unreadable: 1, cat/b.png" in sentence for sentence in joined.sentences()
+    )
 
 
 def test_nothing_is_overwritten_and_nothing_is_left_half_done(data: Path, tmp_path: Path) -> None:
