@@ -30,6 +30,8 @@ OS2_COMPRESSIONS = {3: "An OS/2 bitmap with fax compression", 4: "A 24-bit run-l
 PALETTE_BITS = (1, 2, 4, 8)
 DEPTHS = {RGB: (1, 2, 4, 8, 16, 24, 32), RLE8: (8,), RLE4: (4,)}
 DEPTHS |= {BITFIELDS: (16, 32), ALPHA_BITFIELDS: (16, 32)}
+KINDS = {RGB: "", RLE8: "in runs of 8", RLE4: "in runs of 4"}
+KINDS |= {BITFIELDS: "with colour masks", ALPHA_BITFIELDS: "with colour masks"}
 DEFAULT_MASKS = {
     16: (0x7C00, 0x03E0, 0x001F, 0),
     32: (0xFF0000, 0xFF00, 0xFF, 0),
@@ -115,8 +117,7 @@ def _check_variant(header: Header) -> None:
         name = COMPRESSIONS.get(header.compression, f"A BMP of compression {header.compression}")
         raise unsupported(name)
     if header.bits not in DEPTHS[header.compression]:
-        kind = {RLE8: "run-length ", RLE4: "run-length "}.get(header.compression, "")
-        raise unsupported(f"A {header.bits}-bit {kind}BMP")
+        raise unsupported(f"A BMP of {header.bits} bits {KINDS[header.compression]}".rstrip())
     if header.compression in (RLE8, RLE4) and header.is_top_down:
         raise unsupported("A run-length BMP whose first row is at its top")
 
@@ -202,7 +203,7 @@ def _read_masks(header: Header) -> tuple[int, int, int, int]:
     for mask in masks:
         lowest = mask & -mask
         if (mask + lowest) & mask or mask >> header.bits:
-            raise unsupported(f"A {header.bits}-bit BMP with the mask {mask:#x}")
+            raise unsupported(f"A BMP of {header.bits} bits with the mask {mask:#x}")
     if sum(masks) != masks[0] | masks[1] | masks[2] | masks[3]:
         raise unsupported("A BMP whose masks overlap")
     red, green, blue, alpha = masks

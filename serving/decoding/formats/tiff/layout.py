@@ -236,13 +236,13 @@ def _read_number_format(directory: Directory, count: int) -> tuple[int, int]:
         raise unsupported("A TIFF whose channels have different kinds of numbers")
     sample_format = UNSIGNED if formats[0] == 4 else formats[0]
     if sample_format == FLOAT and bits[0] not in FLOAT_BITS:
-        raise unsupported(f"A TIFF of {bits[0]}-bit floating-point numbers")
+        raise unsupported(f"A TIFF of floating-point numbers of {bits[0]} bits")
     if sample_format == SIGNED and bits[0] != 32:
-        raise unsupported(f"A TIFF of signed {bits[0]}-bit numbers")
+        raise unsupported(f"A TIFF of signed numbers of {bits[0]} bits")
     if sample_format not in (UNSIGNED, SIGNED, FLOAT):
         raise unsupported("A TIFF of complex numbers")
     if sample_format == UNSIGNED and not 1 <= bits[0] <= MAX_BITS:
-        raise unsupported(f"A {bits[0]}-bit TIFF")
+        raise unsupported(f"A TIFF of {bits[0]} bits")
     return bits[0], sample_format
 
 
@@ -271,7 +271,7 @@ def _check_codec(compression: int, samples: Samples) -> None:
     if compression in CCITT and samples.photometric == Photometric.PALETTE:
         raise unsupported("A fax-compressed TIFF with a palette")
     if compression == JPEG and (samples.bits, samples.format) != (8, UNSIGNED):
-        raise unsupported(f"A {samples.bits}-bit TIFF with JPEG compression")
+        raise unsupported(f"A TIFF of {samples.bits} bits with JPEG compression")
     if compression == JPEG and samples.count == 2:
         raise unsupported("A TIFF with JPEG compression of two channels")
     if compression == JPEG and samples.photometric in (Photometric.PALETTE, *LAB):
@@ -280,7 +280,7 @@ def _check_codec(compression: int, samples: Samples) -> None:
         samples.bits not in ((8,) if samples.photometric == Photometric.YCBCR else (8, 16))
         or samples.format != UNSIGNED
     ):
-        raise unsupported(f"A {samples.bits}-bit TIFF of YCbCr or L*a*b* colours")
+        raise unsupported(f"A TIFF of YCbCr or L*a*b* colours of {samples.bits} bits")
 
 
 def _read_subsampling(directory: Directory, samples: Samples, compression: int) -> tuple[int, int]:
@@ -300,7 +300,7 @@ def _check_predictor(predictor: int, samples: Samples, subsampling: tuple[int, i
         or (predictor == FLOATING_POINT and samples.format != FLOAT)
         or subsampling != (1, 1)
     ):
-        raise unsupported(f"A {samples.bits}-bit TIFF with predictor {predictor}")
+        raise unsupported(f"A TIFF of {samples.bits} bits with predictor {predictor}")
 
 
 def _check_tiles(layout: Layout) -> Layout:

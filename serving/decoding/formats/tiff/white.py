@@ -43,4 +43,5 @@ def find_white(blocks: Iterable[Values], samples: Samples) -> float:
         if samples.format != FLOAT and beyond[-1] > few:
             return float(largest)
     kind = "floating-point numbers" if samples.format == FLOAT else "32-bit integers"
-    raise unsupported(f"A TIFF of {kind} from {lowest:g} to {highest:g}")
+    usual = "0 to 1" if samples.format == FLOAT else f"0 to {largest:,}"
+    raise unsupported(f"A TIFF of {kind} from {lowest:g} to {highest:g}, in place of {usual},")
