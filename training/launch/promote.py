@@ -21,6 +21,7 @@ from domain import keys
 from domain.errors import SortboxError
 from domain.foreign import visible
 from domain.model import ActiveModel, ModelCard, ModelId
+from infra import interrupt
 from infra.models import registry
 from infra.models.activate import FailedModelError, read_card, serve
 from infra.models.registry import RegistryEntry
@@ -140,12 +141,14 @@ def _activate(
                   proposed.made_by, metadata)  # fmt: skip
     version = registry.register(context.stage, context.sagemaker, entry)
     model = ModelId(card.name, version.number, card.digest)
+    interrupt.leaves("promotion", "The same command completes the promotion.")
     try:
         active = serve(context.stage, context.s3, context.sagemaker, model, image)
     except FailedModelError as error:  # after any other error the version stays pending
         registry.decide(context.sagemaker, version, "Rejected", str(error))
         raise
     registry.decide(context.sagemaker, version, "Approved", f"active since {active.activated_at}")
+    interrupt.leaves("promotion", "")
     return active
 
 
@@ -181,6 +184,7 @@ def run(
     def log(sentence: str) -> None:
         console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
 
+    interrupt.leaves("promotion", "No model was promoted; the active one stays.")
     context = PromotionContext(stage, boto3.client("s3"), boto3.client("sagemaker"), image_for)
     with tempfile.TemporaryDirectory(prefix="sortbox-") as scratch:
         proposed = _candidate(source, context, Path(scratch))

@@ -165,7 +165,8 @@ def watch_job(watch: Watch, job: str, epochs: int) -> Mapping[str, Any]:
                     watch.say(shown)
             is_done = description["TrainingJobStatus"] == "Completed"
             completed = epochs if is_done else lines.epoch
-            doing = visible(shorten(lines.doing, DOING_CHARACTERS, placeholder=" …"))
+            does = state if has_ended else lines.doing
+            doing = visible(shorten(does, DOING_CHARACTERS, placeholder=" …"))
             progress.update(bar, completed=completed, doing=doing)
             if log.problem != problem:
                 problem = log.problem
