@@ -40,6 +40,7 @@ def of_archive(sources: StatusSources, archive: PackedFolder) -> Iterator[Status
         if not unpacking:
             sentence = "This version of it is not unpacked yet."
             yield StatusFinding("archive", sentence, {"state": "waiting"})
+        yield findings.of_model(findings.active(sources))
         yield from findings.of_queues(sources)
 
 

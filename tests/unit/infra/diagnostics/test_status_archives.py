@@ -1,6 +1,7 @@
 """`./sortbox status` says how far an archive is unpacked, and what was left out of it."""
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from aws.bucket import Bucket
@@ -31,12 +32,11 @@ def sources(world: World) -> StatusSources:
 
 
 def findings(world: World) -> list[StatusFinding]:
-    """Those before the queues, which this world has none of."""
+    """Those before the model and the queues, which this world has none of."""
     archive = route("inbox/trip.zip")
     assert isinstance(archive, PackedFolder)
     explained = of_archive(sources(world), archive)
-    about = ("image", "road", "answer", "archive")
-    return [finding for finding, _ in zip(explained, about, strict=False)]
+    return [*takewhile(lambda finding: finding.about != "model", explained)]
 
 
 def test_an_archive_that_is_being_unpacked_says_how_far_it_is() -> None:
@@ -71,3 +71,16 @@ def test_a_rejected_archive_says_why() -> None:
     said = {finding.about: finding.sentence for finding in findings(world)}
     assert "rejected, truncated: The file is not a zip archive" in said["answer"]
     assert said["archive"] == "The archive is rejected: 0 files in inbox/trip/."
+
+
+def test_an_archive_without_a_report_is_still_waiting() -> None:
+    world = World()
+    world.put("inbox/trip.zip", zipped(FILES))
+    *_, waiting = findings(world)
+    assert waiting.sentence == "This version of it is not unpacked yet."
+    world.send(Unpack("inbox/trip.zip"))
+    world.drain()
+    world.put("inbox/trip.zip", zipped({"1.jpg": b"another"}))
+    *_, report, waiting = findings(world)
+    assert report.sentence.startswith("The archive is unpacked")
+    assert waiting.sentence == "This version of it is not unpacked yet."
