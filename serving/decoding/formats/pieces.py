@@ -1,6 +1,7 @@
 """A file made of parts of others, without a copy: a decoder reads it as one."""
 
 import io
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -12,7 +13,6 @@ class PiecesFile(io.RawIOBase):
         self._pieces = pieces
         self._ends = list(accumulate(len(piece) for piece in pieces))
         self._at = 0
-        self._current = 0
 
     def readable(self) -> bool:
         return True
@@ -24,21 +24,21 @@ class PiecesFile(io.RawIOBase):
         size = self._ends[-1] if self._ends else 0
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: size}[whence]
         self._at = max(0, start + offset)
-        self._current = 0
         return self._at
 
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
-        """Fill as much of the buffer as the current piece has."""
-        while self._current < len(self._ends) and self._ends[self._current] <= self._at:
-            self._current += 1
-        if self._current == len(self._ends):
-            return 0
-        piece = self._pieces[self._current]
-        start = self._at - (self._ends[self._current] - len(piece))
-        part = piece[start : start + len(buffer)]
-        buffer[: len(part)] = part
-        self._at += len(part)
-        return len(part)
+        """Fill the buffer, from as many pieces as it takes."""
+        view, filled = memoryview(buffer), 0
+        number = bisect_right(self._ends, self._at)
+        while filled < len(view) and number < len(self._ends):
+            piece = self._pieces[number]
+            start = self._at - (self._ends[number] - len(piece))
+            part = piece[start : start + len(view) - filled]
+            view[filled : filled + len(part)] = part
+            filled += len(part)
+            self._at += len(part)
+            number += 1
+        return filled
 
 
 def open_pieces(pieces: Sequence[bytes | memoryview]) -> io.BufferedReader:
