@@ -104,7 +104,7 @@ def test_data_that_are_there_are_not_sent_again(
     versions = running.client("s3").list_object_versions(Bucket=running.bucket, Prefix=prefix)
     keys = [each["Key"].removeprefix(prefix) for each in versions["Versions"]]
     sent = [path.relative_to(photos).as_posix() for path in photos.rglob("*.jpg")]
-    assert sorted(keys) == sorted(sent)
+    assert sorted(key for key in keys if "/" in key) == sorted(sent)
 
 
 def test_data_in_another_bucket_are_trained_on_from_a_copy(
