@@ -6,6 +6,7 @@ from aws.bucket import Bucket
 from domain import keys
 from domain.errors import SortboxError
 from domain.keys import INBOX, OUTBOX
+from domain.route import Ignored, route
 from domain.scope import Scope
 from infra.diagnostics.catalog import folder_names
 
@@ -27,6 +28,8 @@ def find_key(bucket: Bucket, text: str) -> str:
     folder = key.rstrip("/") + "/"
     if _is_folder(bucket, folder):
         return folder
+    if isinstance(route(key), Ignored):  # worth saying, whether it is there or not
+        return key
     raise NoSuchKeyError(_sentence(bucket, key))
 
 

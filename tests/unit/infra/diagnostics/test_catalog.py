@@ -149,6 +149,7 @@ def test_a_name_of_a_stranger_is_text_on_the_index() -> None:
         ("cat.jpg", "inbox/cat.jpg"),
         ("inbox/gone.jpg", "inbox/gone.jpg"),
         ("inbox/trip/a.jpg", "inbox/trip/a.jpg"),
+        ("inbox/trip/Thumbs.db", "inbox/trip/Thumbs.db"),
     ],
 )
 def test_a_key_is_understood_as_a_person_types_it(s3: FakeS3, text: str, key: str) -> None:
