@@ -1,6 +1,7 @@
 """The reports of a training job: fetched from its output.tar.gz, kept below build/reports/."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -37,25 +38,39 @@ def fetch_once(s3: "S3Client", bucket: str, job: str) -> Path | None:
 
 
 def fetch(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> list[Path]:
-    """The downloaded reports; none if the job wrote none. Raises ReportsError."""
-    folder = below / job
-    folder.mkdir(parents=True, exist_ok=True)
-    archive = folder / "output.tar.gz"
-    try:
-        s3.download_file(bucket, f"{keys.TRAINING_JOBS}/{job}/output/output.tar.gz", str(archive))
-    except ClientError as error:
-        if not is_absent(error):
-            raise
-        return []
-    try:
-        with archive.open("rb") as packed:
-            for member, content in members(packed, archive.stat().st_size):
-                if member.name in REPORT_FILES and member.size <= REPORT_BYTES:
-                    (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
-                    with (folder / member.name).open("wb") as file:
-                        file.writelines(content)
-    except ArchiveError as error:
-        raise ReportsError(f"The reports of {job} cannot be unpacked: {error}.") from error
-    finally:
-        archive.unlink()
+    """The downloaded reports; none if the job wrote none. Raises ReportsError.
+
+    report.html comes last: where it is, all of them are, also after an interrupt.
+    """
+    folder, key = below / job, f"{keys.TRAINING_JOBS}/{job}/output/output.tar.gz"
+    below.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".", dir=below) as name:
+        scratch = Path(name)
+        archive = scratch / "output.tar.gz"
+        try:
+            s3.download_file(bucket, key, str(archive))
+        except ClientError as error:
+            if not is_absent(error):
+                raise
+            return []
+        try:
+            reports = _extract(archive, scratch / "reports")
+        except ArchiveError as error:
+            raise ReportsError(f"The reports of {job} cannot be unpacked: {error}.") from error
+        for report in sorted(reports, key=lambda report: report == "report.html"):
+            (folder / report).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / "reports" / report).replace(folder / report)
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _extract(archive: Path, folder: Path) -> list[str]:
+    """The names of the reports that are in the archive. Raises ArchiveError."""
+    names = []
+    with archive.open("rb") as packed:
+        for member, content in members(packed, archive.stat().st_size):
+            if member.name in REPORT_FILES and member.size <= REPORT_BYTES:
+                (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
+                with (folder / member.name).open("wb") as file:
+                    file.writelines(content)
+                names.append(member.name)
+    return names

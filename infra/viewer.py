@@ -29,6 +29,7 @@ from aws.bucket import Bucket
 from aws.errors import is_absent
 from domain.keys import INBOX, OUTBOX
 from infra.job_reports import REPORT_FILES
+from pages.render import policy
 
 HOST = "127.0.0.1"
 CHUNK_BYTES = 2**16
@@ -59,6 +60,10 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+PAGE_HEADERS = HEADERS | {"Content-Security-Policy": policy()}
+"""The policy of our pages also for what only claims to be one: a job's report is whatever its
+output.tar.gz held, and shares its origin with the inbox."""
+
 OF_THIS_PAGE = frozenset({"none", "same-origin"})
 
 
@@ -85,7 +90,7 @@ class Viewer:
     def _index(self, request: Request) -> Response:
         if refusal := _refusal(request):
             return refusal
-        return Response(self.index(), headers=HEADERS, media_type=TYPES[".html"])
+        return Response(self.index(), headers=PAGE_HEADERS, media_type=TYPES[".html"])
 
     def _job(self, request: Request) -> Response:
         if refusal := _refusal(request):
@@ -94,7 +99,8 @@ class Viewer:
         folder = self.reports(job) if JOB.fullmatch(job) else None
         if folder is None or name not in REPORT_FILES or not (folder / name).is_file():
             return _absent(f"{job} has no {name}")
-        return FileResponse(folder / name, headers=HEADERS, media_type=TYPES[Path(name).suffix])
+        kind = TYPES[Path(name).suffix]
+        return FileResponse(folder / name, headers=PAGE_HEADERS, media_type=kind)
 
     def _object(self, request: Request) -> Response:
         if refusal := _refusal(request):
@@ -118,7 +124,7 @@ class Viewer:
             return PlainTextResponse(f"S3 refused {key}: {error}", 502, HEADERS)
         chunks = answer["Body"].iter_chunks(CHUNK_BYTES)
         first = next(chunks, b"")
-        headers = HEADERS | {"Content-Length": str(answer["ContentLength"])}
+        headers = PAGE_HEADERS | {"Content-Length": str(answer["ContentLength"])}
         if media_type is None:
             media_type = _picture_type(first)
             headers["Content-Security-Policy"] = "default-src 'none'; sandbox"

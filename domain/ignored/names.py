@@ -48,15 +48,19 @@ FILES: tuple[SystemNames, ...] = (
     SystemNames(
         "Windows", "settings of a disk", ("wpsettings.dat", "indexervolumeguid", "pagefile.sys")
     ),
-    SystemNames("Windows", "what a repair of the disk found", ("file????.chk",)),
+    SystemNames("Windows", "what a repair of the disk found", ("file[0-9][0-9][0-9][0-9].chk",)),
     SystemNames("Office", "a lock of an open document", ("~$*",)),
     SystemNames("Linux", "settings of a folder", (".directory",)),
     SystemNames("Synology", "attributes of another file", ("*@synoeastream", "*@synoresource")),
-    SystemNames("Synology", "thumbnails", ("synophoto_*", "synoindex_*", "synovideo_*")),
+    SystemNames(
+        "Synology",
+        "thumbnails",
+        ("synophoto_thumb_*", "synophoto_film_*", "synoindex_media_info", "synovideo_*"),
+    ),
     SystemNames(
         "Hadoop",
         "a marker of a finished or running job",
-        ("_success", "_committed_*", "_started_*"),
+        ("_success", "_committed_[0-9]*", "_started_[0-9]*"),
     ),
     SystemNames("Hadoop", "a marker of a folder", ("*_$folder$",)),
     SystemNames("Hadoop", "a file that is still being copied", ("*._copying_",)),
@@ -103,9 +107,9 @@ FOLDERS: tuple[SystemNames, ...] = (
         "trash and temporary files",
         ("network trash folder", "temporary items", "thevolumesettingsfolder"),
     ),
-    SystemNames("Windows", "the recycle bin", ("$recycle.bin", "recycler")),
+    SystemNames("Windows", "the recycle bin", ("$recycle.bin",)),
     SystemNames("Windows", "data of a disk", ("system volume information",)),
-    SystemNames("Windows", "what a repair of the disk found", ("found.???",)),
+    SystemNames("Windows", "what a repair of the disk found", ("found.[0-9][0-9][0-9]",)),
     SystemNames("Linux", "what a repair of the disk found", ("lost+found",)),
     SystemNames("Synology", "thumbnails and indexes", ("@eadir", "@tmp", "@synoresource")),
     SystemNames("Synology", "the recycle bin and snapshots", ("#recycle", "#snapshot")),
@@ -116,7 +120,6 @@ FOLDERS: tuple[SystemNames, ...] = (
     SystemNames("GoodSync", "its state", ("_gsdata_", "_syncapp")),
     SystemNames("FrontPage", "its state", ("_vti_cnf", "_vti_pvt")),
     SystemNames("Lightroom", "previews", ("*.lrdata",)),
-    SystemNames("Capture One", "edits and previews", ("captureone",)),
     SystemNames("Nikon", "edits of photographs", ("nksc_param",)),
     SystemNames("Python", "compiled code", ("__pycache__",)),
 )

@@ -22,15 +22,15 @@ def find_page(catalog: Catalog, name: str) -> str:
     """The path of a report below the viewer's address. Raises NothingToOpenError."""
     bucket = catalog.bucket
     folder = f"{name.removeprefix(keys.INBOX).removeprefix(keys.OUTBOX).rstrip('/')}/"
+    report = keys.folder_file(Scope(folder), PAGE)
+    if folder != "/" and bucket.head(report) is not None:
+        return path(report)
     folders = folder_names(bucket)
     if folder in folders:
-        report = keys.folder_file(Scope(folder), PAGE)
-        if bucket.head(report) is None:
-            raise NothingToOpenError(
-                f"The folder {folder} has no report yet: `./sortbox status {keys.INBOX}{folder}` "
-                "shows what it waits for."
-            )
-        return path(report)
+        raise NothingToOpenError(
+            f"The folder {folder} has no report yet: `./sortbox status {keys.INBOX}{folder}` "
+            "shows what it waits for."
+        )
     jobs = [str(row["job"]) for row in catalog.rows("jobs")[0]]
     if name in jobs:
         if fetch_once(bucket.client, bucket.name, name) is None:

@@ -772,8 +772,8 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "a page's policy lets any script run",
-        "pages/templates/base.html.jinja",
-        "script-src '{{ script_hash }}'",
+        "pages/render.py",
+        "script-src 'sha256-{digest}'",
         "script-src 'unsafe-inline'",
         f"{UNIT}/pages/test_render.py",
     ),

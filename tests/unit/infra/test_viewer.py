@@ -12,6 +12,7 @@ from botocore.response import StreamingBody
 
 from aws.bucket import Bucket
 from infra.viewer import Viewer
+from pages.render import policy
 from tests.support.fakes.aws import error
 
 OWN = "http://127.0.0.1:8123"
@@ -93,6 +94,12 @@ def test_reports_are_shown_and_nothing_else(
     assert (answer.status_code, answer.headers["content-type"]) == (status, kind)
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer", "the secret is in the address"
+
+
+@pytest.mark.parametrize("path", ["jobs/job-1/report.html", "outbox/trip/_report.html", ""])
+def test_a_page_runs_no_script_but_ours_whoever_wrote_it(client: Client, path: str) -> None:
+    """A report of a job is whatever its archive held, and could read the inbox from here."""
+    assert client.get(f"/secret/{path}").headers["content-security-policy"] == policy()
 
 
 def test_a_large_picture_comes_whole(client: Client) -> None:

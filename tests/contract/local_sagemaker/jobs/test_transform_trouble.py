@@ -57,17 +57,22 @@ def test_a_job_name_is_taken_for_ever(cloud: Cloud, model: str) -> None:
         cloud.transform(source, model, TransformJobName=job)
 
 
+MANIFEST = f'[{{"prefix": "s3://{BUCKET}/"'.encode()
+"""How a manifest begins; SageMaker lists its prefix before it reads on."""
+
+
 @pytest.mark.parametrize(
     ("manifest", "reason"),
     [
         (None, "Could not read the manifest"),
         (b"[]", "the first element must be"),
-        (b'{"prefix": "s3://b/"}', "manifest: expected '['"),
-        (b'[{"prefix": "s3://b/"}, 7]', "7 is not a relative key"),
-        (b'[{"prefix": "s3://b/"} "a"]', "manifest: expected ','"),
-        (b'[{"prefix": "s3://b/"}, "a', "manifest: Unterminated string"),
-        (b'[{"prefix": "s3://b/"}', "manifest: expected ',', found ''"),
+        (f'{{"prefix": "s3://{BUCKET}/"}}'.encode(), "manifest: expected '['"),
+        (MANIFEST + b"}, 7]", "7 is not a relative key"),
+        (MANIFEST + b'} "a"]', "manifest: expected ','"),
+        (MANIFEST + b'}, "a', "manifest: Unterminated string"),
+        (MANIFEST + b"}", "manifest: expected ',', found ''"),
     ],
+    ids=["absent", "empty", "no list", "a number", "no comma", "cut off in a name", "cut off"],
 )
 def test_a_manifest_that_cannot_be_read_fails_the_job(
     cloud: Cloud, model: str, manifest: bytes | None, reason: str

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from rich.console import Console
 
-from infra.job_reports import fetch
+from infra.job_reports import ReportsError, fetch
 from infra.stage import Stage
 from tests.support.builders.packaged import KEY
 from training.config.errors import TrainingFailed
@@ -109,6 +109,23 @@ def test_reports_are_found_however_the_archive_names_its_members(tmp_path: Path,
 
     s3: Any = S3()
     assert fetch(s3, "bucket", "job", tmp_path) == [tmp_path / "job" / "report.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["job"], "nothing is left beside it"
+
+
+def test_reports_that_are_cut_off_are_not_taken_for_whole(tmp_path: Path) -> None:
+    class S3:
+        def download_file(self, bucket: str, key: str, path: str) -> None:
+            with tarfile.open(path, "w:gz", compresslevel=0) as archive:
+                member = tarfile.TarInfo("report.html")
+                member.size = 200_000
+                archive.addfile(member, io.BytesIO(b"h" * member.size))
+            Path(path).write_bytes(Path(path).read_bytes()[:100_000])
+
+    s3: Any = S3()
+    for _ in range(2):
+        with pytest.raises(ReportsError, match="cannot be unpacked"):
+            fetch(s3, "bucket", "job", tmp_path)
+    assert not list(tmp_path.rglob("report.html"))
 
 
 @pytest.mark.parametrize(
