@@ -19,7 +19,6 @@ from domain.file_names import Names, UnsafeName
 from domain.model import parse_json
 from serving.files import read_regular
 from training.config.errors import TrainingFailed
-from training.config.train_config import TrainConfig
 from training.data import folders
 from training.data.dataset import (
     HELD_OUT_SHARE,
@@ -37,6 +36,9 @@ MANIFEST = ".sortbox-dataset.json"
 """At the top of a joined data set: its version, and where it comes from."""
 
 MANIFEST_BYTES = 2**20
+EVERY_IMAGE = 1.0
+"""The share that may be unreadable: what training left out is left out here, and is listed."""
+
 LISTED_PATHS = 100
 """Of images that were not taken, in the manifest."""
 
@@ -139,8 +141,8 @@ def join(data: Path, reviewed: Path, check_interrupt: Callable[[], None]) -> Joi
     """Decide what the next version holds; nothing is written. Raises TrainingFailed."""
     if reviewed.resolve() == data.resolve():
         raise TrainingFailed(f"{data} is both the data and the corrections.")
-    config = TrainConfig()
-    before = prepare(data, config.selects_by_validation, config.max_unreadable, check_interrupt)
+    # With a test split: later versions would otherwise draw another, of images in this one's train.
+    before = prepare(data, True, EVERY_IMAGE, check_interrupt)
     joined = Joined(before.labels, _pictures(before), version_of(data) + 1, before.fingerprint)
     joined.unreadable += before.left_out
     joined.unused.merge(before.all_unused)
@@ -229,12 +231,14 @@ def _read_corrections(
 
 def _hold_out_new_classes(joined: Joined) -> None:
     """A class that the data did not have needs images in validation and test as well. The images
-    that are there stay there. Raises TrainingFailed for a class with too few images."""
+    that are there stay there. Of an image that train has twice one copy is taken: the other could
+    be in another split. Raises TrainingFailed for a class with too few images."""
     new = sorted({picture.label for picture in joined.splits["train"]} - set(joined.labels))
     if not new:
         return
     splits = [split for split in joined.splits if split != "train"]
-    pictures = [picture for picture in joined.splits["train"] if picture.label in new]
+    copies = [picture for picture in joined.splits["train"] if picture.label in new]
+    pictures = list({picture.digest: picture for picture in copies}.values())
     joined.splits["train"] = [one for one in joined.splits["train"] if one.label not in new]
     examples = [
         Example(str(index), new.index(picture.label), picture.digest)

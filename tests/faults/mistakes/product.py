@@ -25,6 +25,13 @@ OF_THE_PRODUCT = (
         f"{UNIT}/training/data/test_join.py",
     ),
     Mistake(
+        "joined data have no test split of their own",
+        "training/data/join.py",
+        "    before = prepare(data, True, EVERY_IMAGE, check_interrupt)\n",
+        "    before = prepare(data, False, EVERY_IMAGE, check_interrupt)\n",
+        f"{UNIT}/training/data/test_join.py",
+    ),
+    Mistake(
         "a correction is a second label for its image",
         "training/data/join.py",
         "            labels[digest] = picture.label\n",

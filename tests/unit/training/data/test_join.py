@@ -147,6 +147,56 @@ def test_a_new_class_gets_images_in_every_split(data: Path, tmp_path: Path) -> N
     assert {len(images) for images in contents(out, "test").values()} == {2, 1}
 
 
+def digests(dataset: Dataset, split: str) -> set[str]:
+    return {example.digest for example in dataset.splits[split]}
+
+
+def test_data_without_test_get_one_that_later_versions_keep(data: Path, tmp_path: Path) -> None:
+    for label, start in (("cat", 200), ("dog", 300)):
+        shutil.move(data / label, data / "train" / label)
+        for number in range(3):
+            picture(data / "validation" / label / f"{number}.png", start + number)
+    tests = []
+    for number in range(3):
+        for seed in range(10):
+            name = f"review-{number}/cat/{seed}.png"
+            picture(tmp_path / name, 500 + 10 * number + seed)
+        data, _ = join(data, tmp_path / f"review-{number}")
+        version = prepare(data, True, 0.05, nothing)
+        tests.append(digests(version, "test"))
+        assert tests[0].isdisjoint(digests(version, "train"))
+    assert tests[0] == tests[1] == tests[2]
+
+
+def test_an_image_that_is_twice_in_a_new_class_is_in_one_split(data: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        shutil.copy(data / f"cat/IMG_{number}.png", data / f"cat/copy_{number}.png")
+    own = loaded(data)
+    held = digests(own, "validation") | digests(own, "test")
+    corrected = {one.digest: one for one in own.splits["train"] if one.digest not in held}
+    for example in [one for one in corrected.values() if own.labels[one.label] == "cat"][:4]:
+        target = tmp_path / "review/emu" / Path(example.path).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(own.root / example.path, target)
+    for number in range(3):
+        picture(tmp_path / "review/emu" / f"{number}.png", 500 + number)
+    out, joined = join(data, tmp_path / "review")
+    assert joined.relabelled == 4
+    splits = [contents(out, split)["emu"] for split in ("train", "validation", "test")]
+    assert sum(map(len, splits)) == len(set.union(*splits)) == 7
+
+
+def test_data_that_training_took_with_unreadable_images_are_joined(
+    data: Path, tmp_path: Path
+) -> None:
+    for number in range(6):
+        (data / f"cat/broken-{number}.png").write_bytes(b"no image")
+    picture(tmp_path / "review/dog/new.png", 500)
+    _, joined = join(data, tmp_path / "review")
+    assert joined.added == 1
+    assert len(joined.unreadable) == 6
+
+
 @pytest.mark.parametrize(
     ("images", "why"),
     [
