@@ -118,7 +118,7 @@ class _Search:
             return f"The default, {values}, failed: {default.failure}"
         right, other = self._correct(best), self._correct(default)
         paired = PairedCounts(int((right & ~other).sum()), int((other & ~right).sum()))
-        return describe_comparison(values, paired, len(right))
+        return describe_comparison(values, paired, len(right), len(self.trials))
 
     def _correct(self, head: Head) -> torch.Tensor:
         """(N,): which validation images a head with the weights it keeps predicts right."""
@@ -141,15 +141,21 @@ class _Search:
         return head if best(self.trials, config.objective) is trial else kept
 
 
-def describe_comparison(values: str, paired: PairedCounts, images: int) -> str:
-    """`values`: the default ones; a win is an image that only the best trial predicts right."""
-    if paired.p_value >= SIGNIFICANT:
-        verdict = f"The best is no better than the default, {values}, beyond chance"
+def describe_comparison(values: str, paired: PairedCounts, images: int, trials: int) -> str:
+    """`values`: the default ones; a win is an image that only the best trial predicts right.
+
+    It says nothing of the loss, which a search may have for its objective. The chance that one of
+    `trials` wins so by luck is at most their number times that of one (Bonferroni).
+    """
+    chance = min(1.0, paired.p_value * trials)
+    if chance >= SIGNIFICANT:
+        verdict = f"The best is no more accurate than the default, {values}, beyond chance"
     elif paired.wins > paired.losses:
-        verdict = f"The best is better than the default, {values}"
+        verdict = f"The best is more accurate than the default, {values}"
     else:
-        verdict = f"The best is worse than the default: train with {values}"
+        verdict = f"The best is less accurate than the default, {values}"
     return (
         f"{verdict}. Of {images:,} validation images, {paired.wins:,} are right with the best only "
-        f"and {paired.losses:,} with the default only (exact McNemar: p = {paired.p_value:.3g})."
+        f"and {paired.losses:,} with the default only (exact McNemar: p = {chance:.3g} for the "
+        f"best of {trials:,})."
     )
