@@ -270,7 +270,7 @@ def _add_missing_splits(
 def hold_out(
     examples: list[Example], share: float, split: str, labels: tuple[str, ...]
 ) -> tuple[list[Example], list[Example]]:
-    """Held-out examples and the rest, selected by content: names and dates do not matter."""
+    """Held-out examples and the rest, selected by content and path: dates do not matter."""
     held_out: list[Example] = []
     rest: list[Example] = []
     for label, name in enumerate(labels):

@@ -36,6 +36,10 @@ class TestSet:
 def read_test_set(folder: Path) -> TestSet:
     """The split `test` of a data set, or a folder per class. Raises TrainingFailed."""
     layout = folders.read_layout(folder)
+    if "test" not in layout.splits and layout.tops["train"] != layout.root:
+        raise TrainingFailed(
+            f"{folder} has no test: name the folder whose images evaluate the model."
+        )
     root, classes = layout.root, layout.splits.get("test", layout.splits["train"])
     labels = tuple(classes)
     examined = list(dataset.examine(root, classes, labels, lambda: None))

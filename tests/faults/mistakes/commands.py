@@ -69,9 +69,16 @@ OF_THE_COMMANDS = (
     Mistake(
         "the best of many trials is called better by chance",
         "training/loop/in_process_search.py",
-        "    if paired.p_value >= SIGNIFICANT:",
+        "    if chance >= SIGNIFICANT:",
         "    if paired.wins <= paired.losses:",
         f"{UNIT}/training/loop/test_in_process_search.py",
+    ),
+    Mistake(
+        "a model is evaluated on the images that trained it",
+        "training/evaluation/archive.py",
+        '    if "test" not in layout.splits and layout.tops["train"] != layout.root:\n',
+        "    if False:\n",
+        f"{UNIT}/training/evaluation/test_accuracy.py",
     ),
     Mistake(
         "a tie goes to the lower loss of weights that are not kept",

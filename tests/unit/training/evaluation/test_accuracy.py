@@ -1,4 +1,5 @@
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
+from training.config.errors import TrainingFailed
 from training.data.dataset import Example
 from training.distributed import Distributed
 from training.evaluation import accuracy
 from training.evaluation.accuracy import Evaluation
-from training.evaluation.archive import compare
+from training.evaluation.archive import compare, read_test_set
 from training.model.mcnemar import PairedCounts
 
 SCORES = np.array([[0.9, 0.1], [0.2, 0.8], [0.65, 0.35], [0.4, 0.6]])
@@ -90,3 +93,21 @@ def test_worse_means_more_than_luck_explains(
 def test_the_p_value_is_a_probability_whatever_the_counts(wins: int, losses: int) -> None:
     assert 0 <= PairedCounts(wins, losses).p_value <= 1
     assert PairedCounts(wins, losses).p_value == PairedCounts(losses, wins).p_value
+
+
+def test_training_images_do_not_evaluate_a_model(tmp_path: Path) -> None:
+    for label in ("cat", "dog"):
+        for split in ("train", "validation", "test"):
+            path = tmp_path / "photos" / split / label / "a.png"
+            path.parent.mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(path)
+    data = tmp_path / "photos"
+    for folder in (data, data / "test"):
+        assert {Path(one.path).parent for one in read_test_set(folder).examples} == {
+            (data / "test" / label).relative_to(read_test_set(folder).root)
+            for label in ("cat", "dog")
+        }
+    shutil.rmtree(data / "test")
+    with pytest.raises(TrainingFailed, match=r"photos has no test: name the folder whose images"):
+        read_test_set(data)
+    assert len(read_test_set(data / "validation").examples) == 2
