@@ -29,9 +29,15 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(sortbox, list(arguments), prog_name="sortbox")
 
 
+def context_of(command: click.Command) -> click.Context:
+    """A command keeps the option for help of its first context: with the names of the group."""
+    names = sortbox.context_settings["help_option_names"]
+    return click.Context(command, help_option_names=names)
+
+
 def options(name: str) -> Iterator[str]:
     command = sortbox.commands[name]
-    for parameter in command.get_params(click.Context(command)):
+    for parameter in command.get_params(context_of(command)):
         if isinstance(parameter, click.Option):
             yield from (option for option in parameter.opts if option.startswith("--"))
 
@@ -147,8 +153,9 @@ def test_the_environment_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("BUCKET", "YES", "STAGE", "SORTBOX_BUCKET_OPTION"):
         monkeypatch.setenv(name, "delete")
     for command in sortbox.commands.values():
-        for parameter in command.get_params(click.Context(command)):
-            assert parameter.value_from_envvar(click.Context(command)) is None
+        context = context_of(command)
+        for parameter in command.get_params(context):
+            assert parameter.value_from_envvar(context) is None
 
 
 def test_every_hyperparameter_is_an_option_and_few_of_them_are_shown() -> None:
