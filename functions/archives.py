@@ -23,7 +23,6 @@ from batch.archives.unpack import unpack
 from batch.context import Context
 from batch.unreadable import OtherObjects
 from domain import timestamps
-from domain.keys import unpacked_key
 from domain.result import UNREADABLE, How, Rejected, Result
 from domain.route import PackedFolder, route
 from functions.inbox import Absent, Image, peek
@@ -80,7 +79,7 @@ class Archives:
                 self._finish(unpacking, None)
             return
         source = image.source
-        if not state.is_done(bucket.head(unpacked_key(key)), source.version):
+        if not state.is_settled(bucket, key, source.version):
             at = timestamps.to_text(self.context.now())
             state.begin(bucket, Unpacking(key, source.etag, source.version_id, source.bytes, at))
 

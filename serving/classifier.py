@@ -232,7 +232,9 @@ def is_small(body: bytes, image_format: Format) -> bool:
     max_bytes = MAX_PARSED_BYTES if image_format in PIXEL_COUNTERS else MAX_SMALL_BYTES
     if len(body) > max_bytes:
         return False
-    with suppress(IndexError):  # the decoder says what is wrong with it
+    with suppress(
+        IndexError, ValueError, ArithmeticError
+    ):  # the decoder says what is wrong with it
         pixels = (
             PIXEL_COUNTERS[image_format](body)
             if image_format in PIXEL_COUNTERS

@@ -73,8 +73,10 @@ def top_k(attributes: str, default: int) -> int:
 
 
 def _parse_top_k(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_TOP_K:
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    number = int(digits) if 0 < len(digits) <= len(str(MAX_TOP_K)) else 0
+    if not 1 <= number <= MAX_TOP_K:
         raise RequestError(
             400, f"top_k must be a whole number from 1 to {MAX_TOP_K}, not {text[:20]!r}."
         )
-    return int(text)
+    return number

@@ -20,6 +20,9 @@ from domain.result import Version
 from domain.route import Ignored, InFolder, PackedFolder, Ready, Single, route
 
 ARCHIVE, MEMBER, CONTENT = "sortbox-archive", "sortbox-member", "sortbox-content"
+NAME = "sortbox-name"
+"""Of the key that the entry asked for: `cat (2).jpg` may be a name, and no twin of `cat.jpg`."""
+
 SAME_NAMES = 20
 """The most entries of one name that are all unpacked, each under a name of its own."""
 
@@ -79,7 +82,7 @@ class Origin:
 
 def write(bucket: Bucket, key: str, content: bytes, origin: Origin) -> Written:
     """Write a member, unless the key has another owner; other entries of its name get a number."""
-    metadata = origin.metadata(content)
+    metadata = origin.metadata(content) | {NAME: _digest(key.encode())}
     kind = mimetypes.guess_type(key)[0] or "binary/octet-stream"
     if bucket.replace(key, content, None, kind, metadata):  # the usual case needs one call
         return "written"
@@ -116,12 +119,13 @@ def _find_place(
         origin = head.metadata
         if origin.get(MEMBER) == metadata[MEMBER]:
             return "written"  # by this entry, before a crash
-        if origin.get(ARCHIVE) == metadata[ARCHIVE]:
+        is_of_archive = origin.get(ARCHIVE) == metadata[ARCHIVE]
+        if is_of_archive and origin.get(NAME) == metadata[NAME]:
             if origin.get(CONTENT) == metadata[CONTENT]:
                 return "unchanged"
             if _version_of(origin) != _version_of(metadata):
                 place = _Place(name, head.listed.etag)
-        elif name == key:
+        elif name == key and not is_of_archive:
             is_same = head.listed.etag == hashlib.md5(content, usedforsecurity=False).hexdigest()
             return "unchanged" if is_same else "taken"
     return place or "taken"

@@ -8,7 +8,7 @@ from aws.bucket import Bucket, ObjectHead
 from batch.archives.members import LeftOut
 from batch.archives.source import ReplacedError
 from batch.claim import WRITE_ATTEMPTS, ContendedError
-from domain.keys import ARCHIVES, unpacked_key, unpacking_key
+from domain.keys import ARCHIVES, result_key, unpacked_key, unpacking_key
 from domain.result import SOURCE_ETAG, SOURCE_VERSION, STATUS, Version, source_version
 from domain.route import PackedFolder
 
@@ -149,6 +149,16 @@ def publish(
         if bucket.replace(key, report(state, archive, what, reason), etag, metadata=metadata):
             return
     raise ContendedError(f"{key} changed {WRITE_ATTEMPTS} times")
+
+
+def is_settled(bucket: Bucket, key: str, version: Version) -> bool:
+    """Whether nothing is left to do with this version of an archive: it is unpacked, or rejected
+    and its rejection is still there. A restored archive has lost its rejection, and is tried again.
+    """
+    head = bucket.head(unpacked_key(key))
+    if head is None or not is_done(head, version):
+        return False
+    return head.metadata[STATUS] == "unpacked" or bucket.head(result_key(key)) is not None
 
 
 def is_done(head: ObjectHead | None, version: Version) -> bool:

@@ -84,6 +84,11 @@ def _open(
         case "gzip":
             stream: Stream = GzipStream(packed, min(most, limits.gzip_bytes))
         case "tar":
+            if packed.size > limits.archive_bytes:
+                raise UnpackError(
+                    "too_large",
+                    f"The archive is larger than {limits.archive_bytes:,} bytes. Divide it.",
+                )
             stream = PlainStream(packed)
     stream.skip(at)
     return unpacking, tars.read_entries(stream, number)

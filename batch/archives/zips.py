@@ -183,7 +183,7 @@ def _problem(record: _Record) -> str | None:
     if record.flags & IS_ENCRYPTED:
         return ENCRYPTED
     if record.method not in (STORED, DEFLATED):
-        method = METHODS.get(record.method, f"method {record.method}")
+        method = METHODS.get(record.method, "an unknown method")
         return f"compressed with {method}, and not with Deflate"
     return None
 

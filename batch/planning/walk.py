@@ -11,7 +11,7 @@ from itertools import islice
 from botocore.exceptions import ClientError
 
 from aws.bucket import Bucket, Listed
-from batch.archives.state import is_done
+from batch.archives.state import is_settled
 from batch.context import Context
 from batch.outcome import result_at
 from batch.planning.listing import (
@@ -34,7 +34,6 @@ from domain.keys import (
     image_key,
     large_image,
     result_key,
-    unpacked_key,
 )
 from domain.result import Version
 from domain.route import ENDPOINT_BYTES, Ignored, InFolder, PackedFolder, Single, route
@@ -283,12 +282,11 @@ class Walk:
         return False
 
     def _unpack_if_forgotten(self, archive: Listed) -> None:
-        """Queue an archive of which there is no report: its event was lost. Costs a HEAD."""
+        """Queue an archive that is not done with: its event was lost. Costs two HEADs."""
         if self.context.now() - archive.last_modified < self._grace:
             return
-        self.cost += HEAD_COST
-        head = self._bucket.head(unpacked_key(archive.key))
-        if not is_done(head, Version(archive.etag)):
+        self.cost += 2 * HEAD_COST
+        if not is_settled(self._bucket, archive.key, Version(archive.etag)):
             self.context.unpack_later(archive.key)
 
     def _leaves_to_event(self, image: Listed, reason: Reason) -> bool:

@@ -36,7 +36,7 @@ def of_archive(sources: StatusSources, archive: PackedFolder) -> Iterator[Status
         yield _of_progress(unpacking)
     elif stored:
         yield _of_report(json.loads(stored.body))
-    if image is not None and not state.is_done(bucket.head(unpacked_key(key)), image.version):
+    if image is not None and not state.is_settled(bucket, key, image.version):
         if not unpacking:
             sentence = "This version of it is not unpacked yet."
             yield StatusFinding("archive", sentence, {"state": "waiting"})

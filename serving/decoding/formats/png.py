@@ -194,7 +194,7 @@ def _read_metadata(chunks: _PngParts, kind: bytes, view: memoryview, start: int,
         hexadecimal = (
             zlib.decompressobj().decompress(packed, MAX_EXIF_TEXT_BYTES)
             if kind == b"zTXt"
-            else bytes(view[start:end].tobytes().partition(b"\0")[2])
+            else bytes(view[start : min(end, start + MAX_EXIF_TEXT_BYTES)]).partition(b"\0")[2]
         )
         lines = hexadecimal.decode().split("\n")[EXIF_TEXT_HEAD_LINES:]
         chunks.exif = bytes.fromhex("".join(lines))

@@ -46,6 +46,12 @@ USUAL_GAMMAS = (0.43, 0.48)
 
 GAMMA_LIMITS = (0.1, 5.0)
 
+UNSPECIFIED = 2
+"""Of colour primaries (ITU-T H.273, table 2)."""
+
+MAX_FIXED = 32_767
+"""What a profile can hold: its numbers are s15Fixed16 (ICC.1, section 4.6)."""
+
 D50 = np.array([0.9642, 1.0, 0.8249])
 BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
@@ -55,7 +61,7 @@ BRADFORD = np.array(
 def png_profile(profile: bytes, chunks: Mapping[bytes, bytes]) -> bytes:
     """The profile that counts: cICP comes before iCCP, sRGB, and gAMA with cHRM."""
     codes = chunks.get(b"cICP", b"")
-    if len(codes) == 4:
+    if len(codes) == 4 and codes[0] in PRIMARIES and codes[0] != UNSPECIFIED:
         return h273_profile(codes[0], codes[1])
     if icc.colour_space(profile) or b"sRGB" in chunks or len(chunks.get(b"gAMA", b"")) != 4:
         return profile
@@ -141,7 +147,8 @@ def _matrix(chromaticities: Chromaticities) -> NDArray[np.float64] | None:
     if responses.min() <= 0:
         return None
     adapt = np.linalg.inv(BRADFORD) @ np.diag(BRADFORD @ D50 / responses) @ BRADFORD
-    return np.asarray(adapt @ (columns * np.linalg.solve(columns, white)), np.float64)
+    adapted = np.asarray(adapt @ (columns * np.linalg.solve(columns, white)), np.float64)
+    return adapted if np.abs(adapted).max() < MAX_FIXED else None
 
 
 def _fixed(values: Sequence[float] | NDArray[np.float64]) -> bytes:

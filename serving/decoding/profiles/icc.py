@@ -66,10 +66,14 @@ def colour_space(profile: bytes) -> bytes:
     return profile[16:20] if is_profile else b""
 
 
-@lru_cache(maxsize=32)
 def is_srgb(profile: bytes) -> bool:
     """Whether converting changes next to nothing. At most 2 MB of profiles are remembered."""
-    if len(profile) > MAX_MATRIX_BYTES or colour_space(profile) != b"RGB ":
+    return len(profile) <= MAX_MATRIX_BYTES and _changes_little(profile)
+
+
+@lru_cache(maxsize=32)
+def _changes_little(profile: bytes) -> bool:
+    if colour_space(profile) != b"RGB ":
         return False
     try:
         light = _probe_light(profile)

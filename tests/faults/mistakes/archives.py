@@ -15,7 +15,7 @@ OF_THE_ARCHIVES = (
     Mistake(
         "a repeated event unpacks an archive again",
         "functions/archives.py",
-        "        if not state.is_done(bucket.head(unpacked_key(key)), source.version):\n",
+        "        if not state.is_settled(bucket, key, source.version):\n",
         "        if source.bytes:\n",
         f"{TESTS}::test_repeated_and_reordered_messages_unpack_nothing_again",
     ),

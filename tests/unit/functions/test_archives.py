@@ -199,6 +199,36 @@ def test_an_archive_that_is_replaced_half_way_is_unpacked_anew() -> None:
     assert report(world, "trip.zip")["unchanged"] == 1
 
 
+@pytest.mark.parametrize("names", [("cat (2).jpg", "cat.jpg"), ("cat.jpg", "cat (2).jpg")])
+def test_a_name_that_looks_like_a_twins_is_a_name_of_its_own(names: tuple[str, str]) -> None:
+    """`cat (2).jpg` is what Windows and macOS call a copy: it is no second entry of `cat.jpg`."""
+    first = {name: f"first {name}".encode() for name in names}
+    world = world_with(**{"trip.zip": zipped(first)})
+    world.drain()
+    second = first | {"cat.jpg": b"edited"}
+    drop(world, "inbox/trip.zip", zipped(second))
+    world.drain()
+    assert unpacked(world) == second
+
+
+def test_a_plain_tar_is_bounded_as_the_others_are() -> None:
+    world = World(limits=replace(STEPS, archive_bytes=1_000))
+    drop(world, "inbox/trip.tar", FORMS["trip.tar"])
+    world.drain()
+    assert rejection(world, "trip.tar").code == "too_large"
+
+
+def test_an_archive_that_lost_its_rejection_is_tried_again() -> None:
+    """As one that was restored: its rejection is withdrawn, and its report still names it."""
+    world = world_with(**{"trip.zip": b"PK, and no archive"})
+    world.drain()
+    assert rejection(world, "trip.zip")
+    world.s3.delete_object(Bucket="bucket", Key="outbox/trip.zip.json")
+    world.send(Unpack("inbox/trip.zip"))
+    world.drain()
+    assert rejection(world, "trip.zip"), "a restored archive would never be looked at again"
+
+
 def test_uploading_the_same_archive_again_leaves_the_images_as_they_are() -> None:
     world = world_with(**{"trip.zip": zipped(PHOTOS)})
     world.drain()

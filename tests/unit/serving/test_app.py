@@ -204,7 +204,9 @@ def test_a_caller_chooses_how_many_labels(requests: str, count: int, start: Star
     assert len(reply.labels) == count
 
 
-@pytest.mark.parametrize("wrong", ["top_k=", "top_k=0", "top_k=-1", "top_k=1001", "top_k=many"])
+@pytest.mark.parametrize(
+    "wrong", ["top_k=", "top_k=0", "top_k=-1", "top_k=1001", "top_k=many", "top_k=0000001009"]
+)
 def test_a_top_k_that_is_no_number_is_told_so(wrong: str, start: Start) -> None:
     response = start().post(encoded(plain(RED)), **{ATTRIBUTES: wrong})
     assert response.status_code == 400

@@ -62,6 +62,8 @@ class Directory:
             raise truncated("tiff")
         parts = 2 if tag.type in RATIONALS else 1
         values = np.frombuffer(self.body, self.order + TYPES[tag.type], tag.count * parts, tag.at)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise corrupt("tiff", f"its tag {number} is no number")
         if tag.type not in RATIONALS:
             return values
         numerators, denominators = values.reshape(-1, 2).T.astype(np.float64)

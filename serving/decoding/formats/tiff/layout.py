@@ -202,6 +202,8 @@ def read_layout(directory: Directory) -> Layout:
         offsets=directory.numbers(324 if 324 in directory.tags else 273),
         counts=directory.numbers(325 if 325 in directory.tags else 279),
     )
+    if layout.tile_height % subsampling[1] and layout.down > 1:
+        raise unsupported("A TIFF whose strips end within rows that share chroma")
     return _check_tiles(layout)
 
 

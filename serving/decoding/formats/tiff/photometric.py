@@ -66,9 +66,10 @@ def ycbcr_matrix(directory: Directory) -> NDArray[np.float64]:
     """3 x 4, from Y, Cb, Cr and 1 to RGB (TIFF 6.0, section 21); of bad tags, the defaults."""
     luma = [float(value) for value in directory.numbers(529).tolist()]
     limits = [float(value) for value in directory.numbers(532).tolist()]
-    if len(luma) != 3 or min(luma) <= 0:
+    if len(luma) != 3 or not all(0 < value < np.inf for value in luma):
         luma = list(LUMA)
-    if len(limits) != 6 or any(low >= high for low, high in zip(*[iter(limits)] * 2, strict=True)):
+    pairs = [*zip(limits[::2], limits[1::2], strict=False)]
+    if len(limits) != 6 or not all(-np.inf < low < high < np.inf for low, high in pairs):
         limits = list(FULL_RANGE)
     scales = np.array([255, 127, 127]) / np.subtract(limits[1::2], limits[::2])
     red, green, blue = luma

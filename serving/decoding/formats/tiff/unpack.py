@@ -86,6 +86,11 @@ def _packed_tiles(layout: Layout, tiles: range) -> list[memoryview]:
     offsets = layout.offsets[tiles.start : tiles.stop].tolist()
     counts = layout.counts[tiles.start : tiles.stop].tolist() or [len(body)] * len(tiles)
     most = MAX_EXPANSION_FACTOR * layout.tile_bytes + MAX_EXPANSION_BYTES
+    # Of these libtiff shows what there is and makes up the rest; the other codecs know their end.
+    is_shown = layout.compression in (JPEG, *CCITT) and layout.counts.size
+    ends = zip(offsets, counts, strict=True)
+    if is_shown and any(offset + count > len(body) for offset, count in ends):
+        raise truncated("tiff")
     if any(offset >= len(body) for offset in offsets):
         raise truncated("tiff")
     return [
