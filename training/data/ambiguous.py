@@ -6,12 +6,12 @@ subjects are folders too.
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from domain.class_folders import is_split, split_name
 from training.config.errors import TrainingFailed
 from training.data.folders import ANNOTATIONS, Classes, FolderLayout, class_called, inside, join
-from training.data.listing import folders_in, holds_images
+from training.data.listing import folders_in, holds_images, is_image
 
 IMAGE_FOLDERS = frozenset(("images", "image", "imgs", "img", "jpegimages", "photos", "pictures"))
 """Names of folders that hold the images of a data set, and not one class."""
@@ -90,18 +90,18 @@ def _refuse_inner_splits(top: Path) -> None:
 def _refuse_groups(root: Path, splits: Mapping[str, Classes]) -> None:
     """Folders of folders: of alphabets with characters, of domains or subjects with classes.
 
-    Images may lie deeper than the folder of their class, but not all of them and in several
-    folders.
+    The images of a class may lie in several folders below its own, but not those of most classes.
     """
     several: list[str] = []
+    count = 0
     for classes in splits.values():
         for label, files in classes.items():
-            below = {inside(file, label)[:-1] for file in files}
-            if () in below:
-                return
-            if len(below) > 1:
+            pictures = [file for file in files if is_image(PurePosixPath(file).name)]
+            below = {inside(file, label)[:-1] for file in pictures}
+            count += bool(below)
+            if len(below) > 1 and () not in below:
                 several.append(label)
-    if several:
+    if 2 * len(several) > count:
         raise TrainingFailed(
             f"{join(several)} in {root} hold only folders, so that it is not clear which folders "
             "are the classes. If the inner ones are: put all of them side by side into one folder. "

@@ -255,7 +255,8 @@ def _without_channel(channels: Path) -> list[Path]:
     return [
         folder
         for folder in folders
-        if folder.name != WEIGHTS or not (is_beside_images or _holds_weights_only(folder))
+        if folder.name != WEIGHTS
+        or not ((is_beside_images and not holds_images(folder)) or _holds_weights_only(folder))
     ]
 
 
@@ -278,7 +279,11 @@ def _note_unused(channels: Path, used: set[Path], tops: set[Path], unused: Unuse
                 )
             if entry.is_dir():
                 reason = why_folder_ignored(entry.name)
-                is_used = folder in tops or entry in way or entry == channels / WEIGHTS
+                is_used = (
+                    folder in tops
+                    or entry in way
+                    or (entry == channels / WEIGHTS and not holds_images(entry))
+                )
                 if reason or not is_used:
                     reason = reason or "in a folder beside the data set"
                     unused.add(f"{name}/", reason, count_files(entry))

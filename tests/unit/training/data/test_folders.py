@@ -142,6 +142,14 @@ REFUSED = {
         r"Greek and Latin .* hold only folders.* not clear which folders are the classes",
     ),
     "domains": (pets("amazon/images", "webcam/images"), r"hold only folders"),
+    "domains beside a table": (
+        [*pets("art", "photo", "sketch"), "art/labels.csv", "photo/README.md"],
+        r"hold only folders",
+    ),
+    "domains beside one photograph": (
+        [*pets("art", "photo", "sketch"), "art/cover.png"],
+        r"photo and sketch .* hold only folders",
+    ),
     "labels in a table": (
         [*images("train", "test"), "labels.csv"],
         r"holds images but no folders.* If labels.csv has the class of each image",
@@ -179,6 +187,14 @@ def test_what_is_not_used_is_named_with_the_reason(tmp_path: Path) -> None:
     assert "splits: train is Training/; validation is held out of train; test is Testing/" in lines
     assert "not used: 7 files (in a folder beside the data set), such as extra/" in lines
     assert "not used: 2 files (beside the folders), such as README.md, Training/stray.png" in lines
+
+
+def test_a_class_may_be_called_weights(tmp_path: Path) -> None:
+    """A channel of that name holds files of pretrained weights, and no images."""
+    dataset = prepared(grow(tmp_path, images("dumbbell", "weights")))
+    assert dataset.labels == ("dumbbell", "weights")
+    inner = grow(tmp_path / "inner", images("dumbbell/x", "dumbbell/y", "weights"))
+    assert prepared(inner).labels == ("dumbbell", "weights"), "not x and y"
 
 
 def test_a_linked_folder_of_a_class_is_followed(tmp_path: Path) -> None:
