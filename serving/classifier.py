@@ -232,9 +232,8 @@ def is_small(body: bytes, image_format: Format) -> bool:
     max_bytes = MAX_PARSED_BYTES if image_format in PIXEL_COUNTERS else MAX_SMALL_BYTES
     if len(body) > max_bytes:
         return False
-    with suppress(
-        IndexError, ValueError, ArithmeticError
-    ):  # the decoder says what is wrong with it
+    # What is wrong with it, the decoder says.
+    with suppress(IndexError, ValueError, ArithmeticError):
         pixels = (
             PIXEL_COUNTERS[image_format](body)
             if image_format in PIXEL_COUNTERS

@@ -70,7 +70,7 @@ def assert_kept_its_word(deployed: Deployed, size: Size, kills: int, patience: f
 
 @pytest.mark.flow
 def test_a_thousand_uploads_end_with_their_own_answers(deployed: Deployed) -> None:
-    assert_kept_its_word(deployed, SMALL, kills=3, patience=300)
+    assert_kept_its_word(deployed, SMALL, kills=3, patience=600)
 
 
 @pytest.mark.faults

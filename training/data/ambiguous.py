@@ -90,18 +90,20 @@ def _refuse_inner_splits(top: Path) -> None:
 def _refuse_groups(root: Path, splits: Mapping[str, Classes]) -> None:
     """Folders of folders: of alphabets with characters, of domains or subjects with classes.
 
-    The images of a class may lie in several folders below its own, but not those of most classes.
+    The images of a class may lie in several folders below its own, but not those of most classes,
+    nor where no class has any images of its own.
     """
     several: list[str] = []
-    count = 0
+    count = direct = 0
     for classes in splits.values():
         for label, files in classes.items():
             pictures = [file for file in files if is_image(PurePosixPath(file).name)]
             below = {inside(file, label)[:-1] for file in pictures}
             count += bool(below)
+            direct += () in below
             if len(below) > 1 and () not in below:
                 several.append(label)
-    if 2 * len(several) > count:
+    if several and (direct == 0 or 2 * len(several) > count):
         raise TrainingFailed(
             f"{join(several)} in {root} hold only folders, so that it is not clear which folders "
             "are the classes. If the inner ones are: put all of them side by side into one folder. "

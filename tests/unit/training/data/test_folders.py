@@ -189,6 +189,11 @@ def test_what_is_not_used_is_named_with_the_reason(tmp_path: Path) -> None:
     assert "not used: 2 files (beside the folders), such as README.md, Training/stray.png" in lines
 
 
+def test_one_class_of_several_folders_is_a_class(tmp_path: Path) -> None:
+    names = [*images("cat"), *images("dog/2019", "dog/2020")]
+    assert prepared(grow(tmp_path, names)).labels == ("cat", "dog")
+
+
 def test_a_class_may_be_called_weights(tmp_path: Path) -> None:
     """A channel of that name holds files of pretrained weights, and no images."""
     dataset = prepared(grow(tmp_path, images("dumbbell", "weights")))
