@@ -6,6 +6,7 @@ queue's `messages`. `DurableQueue` and `DurableMessages` replace that dictionary
 
 import copy
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, SupportsIndex
@@ -21,18 +22,20 @@ MOMENT_SECONDS = 60.0
 
 
 class DurableMessages(list[Fields]):
-    """The messages of one queue."""
+    """The messages of one queue. The emulator's threads add and delete at the same time."""
 
     def __init__(self, queue: str, store: StateDatabase, to_json: ToJson) -> None:
         super().__init__()
         self._queue = queue
         self._store = store
         self._to_json = to_json
+        self._lock = threading.Lock()
 
     def append(self, message: Fields) -> None:
         with disk.failing():
             self._store.add((self._queue, message["id"], self._to_json(message)))
-        super().append(message)
+        with self._lock:
+            super().append(message)
 
     def remove(self, message: Fields) -> None:
         super().remove(message)
@@ -64,10 +67,12 @@ class DurableMessages(list[Fields]):
         nobody can have deleted it.
         """
         ids = {message["id"] for message in kept}
-        left = [message for message in self if message["id"] in ids or _is_new(message)]
-        gone = {message["id"] for message in self} - {message["id"] for message in left}
-        self._store.remove(self._queue, gone)
-        self[:] = left
+        with self._lock:
+            left = [message for message in self if message["id"] in ids or _is_new(message)]
+            gone = {message["id"] for message in self} - {message["id"] for message in left}
+            self[:] = left
+        if gone:
+            self._store.remove(self._queue, gone)
 
 
 def _is_new(message: Mapping[str, Any]) -> bool:
@@ -90,7 +95,7 @@ class DurableQueue(dict[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         if name != MESSAGES:
             super().__setitem__(name, value)
-        elif len(value) < len(self[MESSAGES]):
+        elif value is not self[MESSAGES]:  # as long a list may lack another message
             self[MESSAGES].reduce(value)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Fields:

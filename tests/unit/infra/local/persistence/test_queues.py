@@ -77,6 +77,37 @@ def test_what_another_thread_appends_while_one_filters_is_kept(world: World) -> 
     assert world.ids() == ["late"]
 
 
+def test_two_who_delete_at_the_same_time_both_delete(world: World) -> None:
+    """Each filters the list as it was; the second's result is as long as the list is by then."""
+    for id_ in ("a", "b", "c"):
+        world.queue["messages"].append(message(id_, received=1))
+    first, second = (
+        [each for each in world.queue["messages"] if each["id"] != gone] for gone in ("a", "b")
+    )
+    world.queue["messages"] = first
+    world.queue["messages"] = second
+    assert [each["id"] for each in world.queue["messages"]] == ["c"]
+    assert world.ids() == ["c"]
+
+
+def test_what_is_appended_while_a_deletion_is_written_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write lets other threads run: a message that arrives then was lost until a restart."""
+    messages = world.queue["messages"]
+    messages.append(message("a", received=1))
+    write = StateDatabase.remove
+
+    def remove(store: StateDatabase, queue: str, ids: Any) -> None:
+        messages.append(message("late", sent_at=time.time()))
+        write(store, queue, ids)
+
+    monkeypatch.setattr(StateDatabase, "remove", remove)
+    world.queue["messages"] = []
+    assert [each["id"] for each in world.queue["messages"]] == ["late"]
+    assert world.ids() == ["late"]
+
+
 def test_an_expired_message_that_nobody_received_is_gone(world: World) -> None:
     world.queue["messages"].append(message("expired"))
     world.queue["messages"] = []
