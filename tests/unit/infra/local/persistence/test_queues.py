@@ -90,22 +90,24 @@ def test_two_who_delete_at_the_same_time_both_delete(world: World) -> None:
     assert world.ids() == ["c"]
 
 
-def test_what_is_appended_while_a_deletion_is_written_is_kept(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The write lets other threads run: a message that arrives then was lost until a restart."""
-    messages = world.queue["messages"]
-    messages.append(message("a", received=1))
-    write = StateDatabase.remove
+class BusyStore(StateDatabase):
+    """While it writes a deletion, other threads run: here one of them sends a message."""
 
-    def remove(store: StateDatabase, queue: str, ids: Any) -> None:
-        messages.append(message("late", sent_at=time.time()))
-        write(store, queue, ids)
+    table: QueueTable
 
-    monkeypatch.setattr(StateDatabase, "remove", remove)
-    world.queue["messages"] = []
-    assert [each["id"] for each in world.queue["messages"]] == ["late"]
-    assert world.ids() == ["late"]
+    def remove(self, queue: str, ids: Any) -> None:
+        self.table[KEY]["messages"].append(message("late", sent_at=time.time()))
+        super().remove(queue, ids)
+
+
+def test_what_is_appended_while_a_deletion_is_written_is_kept(tmp_path: Path) -> None:
+    """Such a message was lost until a restart."""
+    store = BusyStore(tmp_path / "state.db")
+    store.table = QueueTable(store, json.dumps)
+    store.table[KEY] = {"name": "inbox", "messages": []}
+    store.table[KEY]["messages"].append(message("a", received=1))
+    store.table[KEY]["messages"] = []
+    assert [each["id"] for each in store.table[KEY]["messages"]] == ["late"]
 
 
 def test_an_expired_message_that_nobody_received_is_gone(world: World) -> None:
