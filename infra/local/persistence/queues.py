@@ -30,11 +30,21 @@ class DurableMessages(list[Fields]):
         self._store = store
         self._to_json = to_json
         self._lock = threading.Lock()
+        self._added = 0
+        self._numbers: dict[str, int] = {}
+        self._look = threading.local()
+
+    def __iter__(self) -> Iterator[Fields]:
+        """Notes up to which message this thread looks: what comes later, it cannot filter out."""
+        self._look.number = self._added
+        return super().__iter__()
 
     def append(self, message: Fields) -> None:
         with disk.failing():
             self._store.add((self._queue, message["id"], self._to_json(message)))
         with self._lock:
+            self._added += 1
+            self._numbers[message["id"]] = self._added
             super().append(message)
 
     def remove(self, message: Fields) -> None:
@@ -63,14 +73,22 @@ class DurableMessages(list[Fields]):
     def reduce(self, kept: list[Fields]) -> None:
         """Keep only `kept`, which the emulator filtered from this list.
 
-        What another thread has appended since is kept as well: nobody can have received it, so
-        nobody can have deleted it.
+        What another thread has appended since this one looked is kept as well.
         """
-        ids = {message["id"] for message in kept}
+        ids, last = {message["id"] for message in kept}, getattr(self._look, "number", self._added)
         with self._lock:
-            left = [message for message in self if message["id"] in ids or _is_new(message)]
-            gone = {message["id"] for message in self} - {message["id"] for message in left}
+            now = list(super().__iter__())
+            left = [
+                message
+                for message in now
+                if message["id"] in ids
+                or self._numbers.get(message["id"], 0) > last
+                or _is_new(message)
+            ]
+            gone = {message["id"] for message in now} - {message["id"] for message in left}
             self[:] = left
+        for id_ in gone:
+            self._numbers.pop(id_, None)
         if gone:
             self._store.remove(self._queue, gone)
 
