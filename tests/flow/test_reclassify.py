@@ -26,7 +26,7 @@ pytestmark = pytest.mark.flow
 IMAGES = int(os.environ.get("SORTBOX_RECLASSIFY_IMAGES", "210"))
 """More than ENDPOINT_MAX_LATE, so that it takes a job. `make test-reclassify` takes 2,000."""
 
-PATIENCE = 120 + IMAGES / 3
+PATIENCE = 420 + IMAGES / 3
 
 
 @pytest.fixture
