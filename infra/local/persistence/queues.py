@@ -18,7 +18,6 @@ Fields = dict[str, Any]
 Key = tuple[str, str, str]
 ToJson = Callable[[Any], str]
 MESSAGES = "messages"
-MOMENT_SECONDS = 60.0
 
 
 class DurableMessages(list[Fields]):
@@ -81,9 +80,7 @@ class DurableMessages(list[Fields]):
             left = [
                 message
                 for message in now
-                if message["id"] in ids
-                or self._numbers.get(message["id"], 0) > last
-                or _is_new(message)
+                if message["id"] in ids or self._numbers.get(message["id"], 0) > last
             ]
             gone = {message["id"] for message in now} - {message["id"] for message in left}
             self[:] = left
@@ -91,11 +88,6 @@ class DurableMessages(list[Fields]):
             self._numbers.pop(id_, None)
         if gone:
             self._store.remove(self._queue, gone)
-
-
-def _is_new(message: Mapping[str, Any]) -> bool:
-    is_received = bool(message.get("receive_count"))
-    return not is_received and time.time() - message["sent_at"] < MOMENT_SECONDS
 
 
 class DurableQueue(dict[str, Any]):

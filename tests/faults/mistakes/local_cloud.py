@@ -15,8 +15,8 @@ _PLANTED = (
     (
         "a message that arrives while another is deleted is lost",
         QUEUES,
-        'if message["id"] in ids or _is_new(message)]',
-        'if message["id"] in ids]',
+        ' or self._numbers.get(message["id"], 0) > last',
+        "",
         OF_QUEUES,
     ),
     (

@@ -68,10 +68,11 @@ def test_what_is_filtered_out_is_gone(world: World) -> None:
     assert world.ids() == ["a", "c"]
 
 
-def test_what_another_thread_appends_while_one_filters_is_kept(world: World) -> None:
+@pytest.mark.parametrize("received", [0, 1], ids=["waits", "was received by a third"])
+def test_what_another_thread_appends_while_one_filters_is_kept(world: World, received: int) -> None:
     world.queue["messages"].append(message("done", received=1))
     kept = [each for each in world.queue["messages"] if each["id"] != "done"]
-    world.queue["messages"].append(message("late", sent_at=time.time()))
+    world.queue["messages"].append(message("late", received, sent_at=time.time()))
     world.queue["messages"] = kept
     assert [each["id"] for each in world.queue["messages"]] == ["late"]
     assert world.ids() == ["late"]
