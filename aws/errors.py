@@ -1,6 +1,6 @@
 """The meaning of AWS's errors: the only module that inspects botocore's ClientError for it.
 
-`batch.unreadable` has the errors of S3 that deny access to one object, and `cli.errors` the
+`batch.unreadable` has the errors of S3 that deny access to one object, and `infra.sentences` the
 sentences for the terminal.
 """
 

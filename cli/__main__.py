@@ -26,7 +26,14 @@ GROUPS = {
         models.promote,
         models.rollback,
     ),
-    "Answers": (answers.status, browse.ls, browse.open_report, answers.reclassify, answers.review),
+    "Answers": (
+        browse.console,
+        answers.status,
+        browse.ls,
+        browse.open_report,
+        answers.reclassify,
+        answers.review,
+    ),
     "Stages": (
         stage.deploy,
         stage.image,

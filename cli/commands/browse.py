@@ -1,6 +1,7 @@
-"""Finding one's way: ls, open."""
+"""Finding one's way, and using a stage in the browser: ls, open, console."""
 
 import webbrowser
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -42,28 +43,61 @@ def ls(lists: tuple[str, ...], stage: "Stage", as_json: bool) -> None:
 def open_report(name: str, stage: "Stage", no_browser: bool) -> None:
     """Show a report in the browser: of a folder, of a training job, or the index of all.
 
-    NAME is a folder (`trip`) or a training job; `ls` lists both. Reports are read with your
-    credentials and shown at an address of this machine until Ctrl-C.
+    NAME is a folder (`trip`) or a training job; `ls` lists both. It opens a console that is
+    read-only, and ends with Ctrl-C.
     """
-    from infra.diagnostics import index_page
     from infra.diagnostics.report_pages import find_page
-    from infra.job_reports import fetch_once
-    from infra.viewer import Viewer, listen
 
-    catalog = _catalog(stage)
-    bucket = catalog.bucket
-    viewer = Viewer(
-        bucket,
-        lambda: index_page.page(catalog),
-        lambda job: fetch_once(bucket.client, bucket.name, job),
+    page = find_page(_catalog(stage), name) if name else ""
+    _serve(stage, f"/reports/{page}", no_browser, read_only=True)
+
+
+@click.command(cls=Command)
+@stage_option()
+@click.option("--read-only", is_flag=True, help="Show everything, and change nothing.")
+@click.option("--no-browser", is_flag=True, help="Print the address; open nothing.")
+@click.option(
+    "--port", type=click.IntRange(1024, 65535), help="Listen on this port.  [default: a free one]"
+)
+def console(stage: "Stage", read_only: bool, no_browser: bool, port: int | None) -> None:
+    """Use a stage in the browser: drop images, watch answers, correct, train, promote.
+
+    The page works with your own credentials, at an address of this machine that only you know,
+    until Ctrl-C. Nothing is deployed for it.
+    """
+    connect(stage)
+    _serve(stage, "/", no_browser, read_only, port or 0)
+
+
+def _serve(
+    stage: "Stage", path: str, no_browser: bool, read_only: bool = False, port: int = 0
+) -> None:
+    import boto3
+
+    from aws.bucket import Bucket
+    from console.context import Console
+    from console.web.server import listen
+    from infra.setup.environments import LOCAL
+
+    name = stage.bucket
+    folder = LOCAL / "console" / name
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    opened = Console(
+        stage=stage,
+        bucket=Bucket(boto3.client("s3"), name),
+        sagemaker=boto3.client("sagemaker"),
+        runtime=boto3.client("sagemaker-runtime"),
+        sqs=boto3.client("sqs"),
+        folder=folder,
+        read_only=read_only,
     )
-    page = find_page(catalog, name) if name else ""
-    server = listen(viewer)
-    say(f"{server.address}{page}")
+    server = listen(opened, path, port)
+    say(server.address)
     say("Ctrl-C ends it.")
     if not no_browser:
-        webbrowser.open(f"{server.address}{page}")
-    server.run()
+        webbrowser.open(server.address)
+    with suppress(KeyboardInterrupt):
+        server.run()
 
 
 def _catalog(stage: "Stage") -> "Catalog":

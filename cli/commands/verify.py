@@ -16,13 +16,14 @@ import click
 from cli.commands.answers import confirm
 from cli.commands.local import pack_bundled_model
 from cli.environment import require_training
-from cli.errors import FAILED, INTERRUPTED, REFUSED, explain
+from cli.errors import FAILED, INTERRUPTED, REFUSED
 from cli.output import say
 from cli.parameters import Choice, Command, stage_option
 from cli.stages import LOCAL, connect, image_of
 from domain.errors import SortboxError
 from infra.local import accounts
 from infra.local.place import VARIABLE, Place
+from infra.sentences import explain
 
 if TYPE_CHECKING:
     from infra.diagnostics.cost import Prices

@@ -785,18 +785,34 @@ OF_THE_PRODUCT = (
         f"{UNIT}/pages/test_render.py",
     ),
     Mistake(
-        "reports are shown to any page that knows the address",
-        "infra/viewer.py",
-        "    if is_own and request",
-        "    if request",
-        f"{UNIT}/infra/test_viewer.py",
+        "the console answers pages of other sites",
+        "console/web/access.py",
+        '    if host not in hosts or (origin is not None and origin != f"http://{host}"):\n',
+        "    if host not in hosts:\n",
+        f"{UNIT}/console/web/test_access.py",
+    ),
+    Mistake(
+        "the console answers whoever has no cookie of it",
+        "console/web/access.py",
+        "        if not hmac.compare_digest(cookie.encode(), self._access.session.encode()):\n",
+        "        if cookie and not hmac.compare_digest(\n"
+        "            cookie.encode(), self._access.session.encode()\n"
+        "        ):\n",
+        f"{UNIT}/console/web/test_access.py",
+    ),
+    Mistake(
+        "a read-only console writes",
+        "console/web/access.py",
+        "        if self._access.read_only:\n",
+        "        if False:\n",
+        f"{UNIT}/console/web/test_access.py",
     ),
     Mistake(
         "an upload is shown as a page of ours",
-        "infra/viewer.py",
-        "            return self._stream(key, None)\n",
-        "            return self._stream(key, TYPES.get(Path(key).suffix))\n",
-        f"{UNIT}/infra/test_viewer.py",
+        "console/web/reports.py",
+        "            return self._stream(request, key, None)\n",
+        "            return self._stream(request, key, TYPES.get(Path(key).suffix))\n",
+        f"{UNIT}/console/web/test_reports.py",
     ),
     Mistake(
         "a quota rejects the version of a model",

@@ -1,0 +1,88 @@
+// What every page shares: requests that write, live events, and sentences of what goes wrong.
+
+const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
+
+export const readOnly = meta("read-only") === "yes";
+
+/**
+ * Send a request to the console. Answers the JSON of the reply; throws an Error whose message is
+ * the sentence for the person.
+ */
+export async function send(path, { method = "POST", json, body, signal, headers = {} } = {}) {
+  const all = { "X-CSRF-Token": meta("csrf"), ...headers };
+  if (json !== undefined) all["Content-Type"] = "application/json";
+  let reply;
+  try {
+    reply = await fetch(path, {
+      method, signal, headers: all, body: json === undefined ? body : JSON.stringify(json),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The console does not answer. Is `./sortbox console` still running?");
+  }
+  const isJson = reply.headers.get("Content-Type")?.startsWith("application/json");
+  const answer = isJson ? await reply.json() : { error: await reply.text() };
+  if (!reply.ok) throw new Error(answer.error || `The console answered ${reply.status}.`);
+  return answer;
+}
+
+/** Ask the console for JSON; fails as `send` does. */
+export const ask = (path, options = {}) => send(path, { ...options, method: "GET" });
+
+const listeners = new Map();
+const RETRY_MS = 2000;
+let source;
+
+/**
+ * Call `listener` with the data of each event of a topic. It is called with null whenever the
+ * connection is made, also again: what happened before was not heard, so ask for the present state.
+ */
+export function on(topic, listener) {
+  if (source === undefined) connect();
+  if (!listeners.has(topic)) {
+    listeners.set(topic, new Set());
+    hear(topic);
+  }
+  listeners.get(topic).add(listener);
+  if (source.readyState === EventSource.OPEN) listener(null);
+}
+
+function hear(topic) {
+  source.addEventListener(topic, (event) => {
+    for (const listener of listeners.get(topic)) listener(JSON.parse(event.data));
+  });
+}
+
+function connect() {
+  source = new EventSource("/events");
+  for (const topic of listeners.keys()) hear(topic);
+  source.addEventListener("open", () => {
+    showTrouble("");
+    for (const all of listeners.values()) for (const listener of all) listener(null);
+  });
+  source.addEventListener("error", () => {
+    showTrouble("The console does not answer; this page tries again. Is `./sortbox console` still running?");
+    // A browser tries again by itself, but not after an answer that is no stream.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+  });
+}
+
+/** A sentence above the page; an empty one removes it. */
+export function showTrouble(sentence) {
+  const place = document.getElementById("trouble");
+  if (place.textContent !== sentence) place.textContent = sentence;
+  place.hidden = sentence === "";
+}
+
+/** An element: `make("p", { class: "quiet" }, "text", child)`. Text is never markup. */
+export function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === true) element.setAttribute(key, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+on("trouble", (trouble) => trouble && showTrouble(trouble.sentence));

@@ -1,0 +1,70 @@
+"""The console's frame in Chromium: one is let in once, and other pages are kept out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contract.console.conftest import LOOKS, Judge, shown
+from tests.support.worlds.consoles import BUCKET, mocked_console, serve
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_printed_address_lets_one_in_and_a_second_tab_needs_none(
+    page: "Page", page_errors: list[str], console_folder: Path
+) -> None:
+    with mocked_console(console_folder) as console, serve(console, "/nowhere") as served:
+        answer = page.goto(served.address)
+        assert answer is not None
+        assert answer.status == 404
+        assert "token" not in page.url, "an address that is copied lets nobody in"
+        assert page.get_by_role("heading").inner_text() == "Not Found"
+        tab = page.context.new_page()
+        second = tab.goto(f"{served.origin}/nowhere")
+        assert second is not None
+        assert second.status == 404
+
+
+def test_another_browser_and_another_page_are_kept_out(
+    browser: "Browser", page: "Page", console_folder: Path
+) -> None:
+    with mocked_console(console_folder) as console, serve(console) as served:
+        console.bucket.client.put_object(Bucket=BUCKET, Key="inbox/a.jpg", Body=b"secret")
+        page.goto(served.address)
+        stranger = browser.new_context().new_page()
+        answer = stranger.goto(f"{served.origin}/reports/inbox/a.jpg")
+        assert answer is not None
+        assert answer.status == 403
+        assert "secret" not in stranger.content()
+        stranger.context.close()
+
+
+def test_a_page_hears_events_and_says_when_the_console_has_ended(
+    page: "Page", page_errors: list[str], console_folder: Path
+) -> None:
+    with mocked_console(console_folder) as console:
+        with serve(console, "/nowhere") as served:
+            page.goto(served.address)
+            trouble = page.locator("#trouble")
+            assert trouble.is_hidden()
+        trouble.wait_for(state="visible")
+        assert "does not answer" in trouble.inner_text()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nothing_serious_is_found_in_the_frame(
+    browser: "Browser", judge: Judge, look: str, console_folder: Path
+) -> None:
+    opened = browser.new_context(**LOOKS[look])
+    with mocked_console(console_folder) as console, serve(console, "/nowhere") as served:
+        page = opened.new_page()
+        page.goto(served.address)
+        found = judge(page)
+        assert not found, shown(found)
+        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        assert not wide, "the page itself scrolls sideways"
+    opened.close()
