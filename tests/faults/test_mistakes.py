@@ -17,8 +17,8 @@ from tests.faults.mistakes.templates import OF_THE_TEMPLATES
 
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = (
-    *("domain", "aws", "pages", "batch", "functions", "serving", "training", "infra", "cli"),
-    *("benchmarks", "docs", "tests"),
+    *("domain", "aws", "pages", "batch", "functions", "serving", "training", "infra"),
+    *("console", "cli", "benchmarks", "docs", "tests"),
 )
 FILES = (
     *("pyproject.toml", "serverless.yml", "Makefile", "package.json", "package-lock.json"),
