@@ -40,6 +40,7 @@ GROUPS = {
         stage.doctor,
         stage.logs,
         stage.cost,
+        stage.redrive,
         verify,
         stage.remove,
     ),

@@ -1,4 +1,4 @@
-"""A stage in an account: deploy, image, doctor, cost, logs, remove."""
+"""A stage in an account: deploy, image, doctor, cost, logs, redrive, remove."""
 
 import sys
 from collections import Counter
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from infra.stage import Stage
 
 VARIANTS = ("serve", "cpu", "gpu")
+QUEUES = ("inbox", "backlog", "folder", "page", "job-event")
+"""A test holds these to the queues of `infra.diagnostics.findings` that have dead letters."""
 
 
 @click.command(cls=WithSettings)
@@ -145,6 +147,20 @@ def logs(name: str, stage: "Stage", lines: int, follow: bool) -> None:
         connect(stage)
     for line in stage_logs(stage, name, lines, follow):
         say(line)
+
+
+@click.command(cls=Command)
+@click.argument("queue", type=Choice(QUEUES), metavar="|".join(QUEUES))
+@stage_option()
+def redrive(queue: str, stage: "Stage") -> None:
+    """Put the dead letters of QUEUE back into it, once what made them fail is mended."""
+    import boto3
+
+    from infra.redrive import redrive as put_back
+
+    connect(stage)
+    for sentence in put_back(boto3.client("sqs"), stage, queue):
+        say(sentence)
 
 
 @click.command(cls=Command)

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 QUEUES = ("inbox", "backlog", "folder", "page")
+DEAD_LETTERS = {name: name for name in QUEUES} | {"job-event": "folder"}
+"""The queues that have dead letters, and where those belong: events of jobs that never reached the
+folder queue are messages for it."""
+
 MAX_COUNTED = 100_000
 """The most images of a folder that are counted: 100 LIST requests, which take a few seconds."""
 
@@ -100,7 +104,7 @@ def of_queues(sources: StatusSources) -> Iterator[StatusFinding]:
             sentence,
             {"waiting": waiting, "delayed": delayed, "taken": in_flight},
         )
-    for name in (*QUEUES, "job-event"):
+    for name in DEAD_LETTERS:
         dead = sum(_counts(sources, f"{name}-dead") or ())
         if dead:
             sentence = f"Dead letters in {sources.stage.queue(f'{name}-dead')}: {dead}."

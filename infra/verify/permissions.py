@@ -47,9 +47,10 @@ SOMETIMES = (
     *("sagemaker:StopTrainingJob", "sagemaker:StopTransformJob"),
     "sagemaker:StopHyperParameterTuningJob",
     "servicequotas:ListAWSDefaultServiceQuotas",
+    *("sqs:ReceiveMessage", "sqs:DeleteMessage"),
 )
 """Operations that a successful run does not call: updating a deployment, aborting an upload,
-stopping jobs, and reading a quota without an applied value."""
+stopping jobs, reading a quota without an applied value, and putting dead letters back."""
 
 IMAGE = (
     *("codebuild:StartBuild", "codebuild:BatchGetBuilds"),

@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training.launch": (REPORTS | {"aws", "infra", "training.managed_debugger"})
     - {"pages", "training.distributed"},
     "infra": {"domain", "aws", "pages", "batch", "functions"},
-    "console": {"domain", "aws", "pages", "infra"},
+    "console": {"domain", "aws", "pages", "infra", "training.config", "training.launch"},
     "cli": {
         *("domain", "aws", "console", "infra"),
         *("training.config", "training.data", "training.launch", "training.model"),
@@ -86,7 +86,12 @@ MAY_NOT_USE: dict[str, set[str]] = {
 }
 
 SPEAK_SAGEMAKER = ("training/launch/", "training/managed_debugger/request.py")
-DOORS = ("serving/__main__.py", "training/train.py", "training/launch/")
+DOORS = (
+    "serving/__main__.py",
+    "training/train.py",
+    "training/launch/",
+    "console/actions/worker.py",
+)
 READ_THE_ENVIRONMENT = ("functions/runtime.py", "infra/", "benchmarks/", "cli/", *DOORS)
 
 OUTERMOST_DOORS = {"cli/errors.py", "serving/app.py", "serving/batcher.py", "training/train.py"}

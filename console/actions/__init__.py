@@ -1,0 +1,1 @@
+"""Actions: a button runs a command of `./sortbox` as a child process."""
