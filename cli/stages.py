@@ -1,6 +1,7 @@
 """Which cloud a command speaks to: this machine's, or an AWS account."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain.errors import SortboxError
@@ -45,6 +46,18 @@ def connect(stage: "Stage") -> None:
 
         if boto3.Session().region_name is None:
             raise NoRegionError
+
+
+def console_folder(bucket: str) -> Path:
+    """Where the caches of a bucket are, beside the local cloud: another cloud has its own.
+
+    It may be deleted whenever no command and no console runs.
+    """
+    from infra.local.place import Place
+
+    folder = Place.named(os.environ).root / "console" / bucket
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def is_billed(stage: "Stage") -> bool:

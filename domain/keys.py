@@ -87,6 +87,9 @@ def evaluation_key(model: ModelId) -> str:
     return archive_key(model).replace("model.tar.gz", "evaluation.json")
 
 
+CORRECTIONS = f"{TRAINING}corrections/"
+"""What people say that images show (`domain.corrections`), one object each, in order of time."""
+
 TRAINING_JOBS = f"{TRAINING}jobs"
 """The output path of training jobs. SageMaker appends the job's name and the artifacts,
 `model.tar.gz` and `output.tar.gz`."""

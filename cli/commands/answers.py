@@ -11,7 +11,7 @@ import click
 
 from cli.output import say, say_json
 from cli.parameters import Choice, Command, stage_option
-from cli.stages import connect
+from cli.stages import connect, console_folder
 from domain import timestamps
 
 if TYPE_CHECKING:
@@ -153,6 +153,11 @@ def confirm(question: str) -> bool:
     help="A review list with its column `corrected` filled in: take those images only.",
 )
 @click.option(
+    "--corrections",
+    is_flag=True,
+    help="Take the images that people have corrected in the console, each in its right class.",
+)
+@click.option(
     "--new-class",
     "new_classes",
     multiple=True,
@@ -173,6 +178,7 @@ def review(
     list_path: Path | None,
     decimal_comma: bool,
     table: Path | None,
+    corrections: bool,
     new_classes: tuple[str, ...],
     encoding: str,
 ) -> None:
@@ -182,11 +188,14 @@ def review(
     """
     if list_path and table:
         raise click.UsageError("--list writes a list, and --csv reads one: pass one of them.")
+    if corrections and (list_path or table or model):
+        raise click.UsageError("--corrections takes images of any model, and no list.")
     import boto3
 
     from aws.bucket import Bucket
     from infra import interrupt
     from infra.review import fetch, lists
+    from infra.review.stored import CorrectionStore
 
     connect(stage)
     bucket = Bucket(boto3.client("s3"), stage.bucket)
@@ -202,6 +211,10 @@ def review(
         filled = fetch.PersonsList(table, encoding, new_classes, ask)
         selection = lists.filter_of(bucket, folder, model or lists.ANY_MODEL)
         counts = fetch.fetch_corrected(bucket, filled, selection, out)
+    elif corrections:
+        store = CorrectionStore(bucket, console_folder(bucket.name))
+        selection = lists.filter_of(bucket, folder, lists.ANY_MODEL)
+        counts = fetch.fetch_stored(bucket, store, selection, out)
     else:
         entries, filtered = lists.select(bucket, folder, model)
         counts = fetch.fetch(bucket, entries, out)

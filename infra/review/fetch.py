@@ -3,15 +3,15 @@
 Without a CSV, download every image that the runs have listed in `outbox/_review/` into the folder
 of its label. The user moves the wrong ones into the right folders. Alternatively, the user fills
 the column `corrected` of a list: then only the images with an entry in that column are downloaded,
-into the folder of the corrected label. Training reads the folders back as the same labels
-(`domain.class_folders`).
+into the folder of the corrected label. The same happens to the images that people have corrected in
+the console. Training reads the folders back as the same labels (`domain.class_folders`).
 """
 
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from aws.bucket import Bucket
@@ -29,6 +29,7 @@ from infra.review.corrections import (
     settle,
 )
 from infra.review.lists import ReviewEntry, ReviewError, ReviewFilter
+from infra.review.stored import CorrectionStore
 
 SUFFIX_CHARACTERS = 10
 
@@ -42,6 +43,10 @@ class FetchCounts:
     """Images that are not in the bucket: deleted, or their names read in the wrong encoding."""
     encoding: str = ""
     """Of the person's list."""
+    unlabelled: int = 0
+    """Images of which people say that they show none of the labels."""
+    disputed: int = 0
+    """Images that people have corrected differently; the newest label is taken."""
 
     def sentences(self, out: Path) -> Iterator[str]:
         yield f"Images in {out}: {self.fetched}."
@@ -49,6 +54,12 @@ class FetchCounts:
             yield f"Left out, because they have changed since they were listed: {self.changed}."
         if self.missing:
             yield f"Left out, because they are not in the inbox: {self.missing}."
+        if self.unlabelled:
+            yield f"Left out, because they show none of the labels: {self.unlabelled}."
+        if self.disputed:
+            yield (
+                f"Corrected differently by several people, the newest label taken: {self.disputed}."
+            )
         if self.missing and self.encoding == WINDOWS:
             yield (
                 f"The list is not UTF-8 and was read as {WINDOWS}. If names in it look wrong, save "
@@ -85,6 +96,21 @@ def fetch_corrected(
         raise ReviewError(f"No row of {filled.path} has an entry in its column `corrected`.")
     settled = settle(corrected, classes, filled.ask)
     return fetch(bucket, settled, out, encoding)
+
+
+def fetch_stored(
+    bucket: Bucket, store: CorrectionStore, selection: ReviewFilter, out: Path
+) -> FetchCounts:
+    """Download the images that people have corrected, into folders of their right labels.
+
+    Raises ReviewError if there are none.
+    """
+    store.refresh()
+    counts = fetch(bucket, store.entries(selection.folder), out)
+    totals = store.totals(selection.folder)
+    if not totals.corrected:
+        raise ReviewError(f"No image below {selection.folder} has a correction.")
+    return replace(counts, unlabelled=totals.none, disputed=totals.disputed)
 
 
 def fetch(

@@ -1,7 +1,10 @@
 """Anything that the vocabulary can say, for hypothesis to choose from."""
 
+from datetime import datetime
+
 from hypothesis import strategies as st
 
+from domain.corrections.form import Correction
 from domain.keys import INBOX, KEY_BYTES, JobName
 from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
 from domain.reply import Label, Labelled, Refused, Reply, Server
@@ -105,3 +108,40 @@ def job_names(slugs: st.SearchStrategy[str]) -> st.SearchStrategy[JobName]:
         st.integers(0, 999_999),
         st.integers(0, 9),
     )
+
+
+persons = st.sampled_from(["ann", "Developer/bob", "c"])
+correction_times = st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 1, 0, 0, 2)).map(
+    lambda at: f"{at:%Y%m%dT%H%M%S.%f}"[:-3]
+)
+correction_names = st.builds(
+    "{}-{}".format, correction_times, st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
+)
+some_labels = st.none() | st.sampled_from(["skirt", "dress", "<script>"]) | texts.filter(bool)
+
+
+def withdrawals(correction: Correction) -> st.SearchStrategy[Correction]:
+    """Corrections that withdraw this one, which are later by a day."""
+    day = f"20260102{correction.name[8:]}"
+    return st.builds(
+        Correction,
+        st.just(day),
+        st.just(correction.image),
+        st.just(correction.etag),
+        st.just(correction.before),
+        st.none(),
+        persons,
+        st.just(correction.name),
+    )
+
+
+words = st.builds(
+    Correction,
+    correction_names,
+    inbox_keys.filter(lambda key: key != INBOX),
+    etags,
+    some_labels,
+    some_labels,
+    persons,
+)
+corrections = st.one_of(words, words.flatmap(withdrawals))

@@ -139,6 +139,8 @@ def test_a_flag_takes_no_value() -> None:
         (["cost", "--images-per-day", "0"], "0 is not in the range x>=1"),
         (["promote", "--archive", __file__], "--archive needs --tests"),
         (["train", "no-such-folder"], "is no folder here"),
+        (["review", "--corrections", "--model", "any"], "takes images of any model, and no list"),
+        (["review", "--corrections", "--list", "x.csv"], "takes images of any model, and no list"),
         (["verify", "--account", "fresh"], "--account goes with --stage local"),
     ],
 )

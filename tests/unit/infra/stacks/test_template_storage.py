@@ -3,7 +3,15 @@
 from typing import Any
 
 from batch.context import Limits
-from domain.keys import ACTIVE_MODEL, CLAIMS, RECLASSIFIED, RUNS, archive_key, evaluation_key
+from domain.keys import (
+    ACTIVE_MODEL,
+    CLAIMS,
+    CORRECTIONS,
+    RECLASSIFIED,
+    RUNS,
+    archive_key,
+    evaluation_key,
+)
 from domain.model import ModelId
 from functions.messages import Changed, parse_inbox
 from tests.support.builders.packaged import STORAGE, of_type, storage
@@ -115,6 +123,12 @@ def test_what_a_rollback_goes_back_to_never_expires() -> None:
         if _days(rule) != (None, None):
             for key in (ACTIVE_MODEL, archive_key(model), evaluation_key(model)):
                 assert not key.startswith(rule.get("Prefix", "")), rule["Id"]
+
+
+def test_what_people_corrected_never_expires() -> None:
+    for rule in BUCKET["LifecycleConfiguration"]["Rules"]:
+        if _days(rule) != (None, None):
+            assert not CORRECTIONS.startswith(rule.get("Prefix", "")), rule["Id"]
 
 
 def _days(rule: dict[str, Any]) -> tuple[int | None, int | None]:

@@ -1,0 +1,27 @@
+"""Who corrects: the name that is stored beside a correction."""
+
+import getpass
+from typing import Any
+
+from domain.corrections.form import PERSON_BYTES
+
+SHARED = frozenset({"", "root"})
+"""Names behind which anybody may be: the account's own user, as on every local cloud."""
+
+
+def person(sts: Any) -> str:
+    """The caller's name: `Developer/anna@example.org` of a role, `anna` of a user.
+
+    GetCallerIdentity needs no permission. Who uses the account's root user, as every local cloud
+    does, is named by the account on this computer.
+    """
+    arn = sts.get_caller_identity()["Arn"]
+    return shorten(arn) or getpass.getuser()[:PERSON_BYTES]
+
+
+def shorten(arn: str) -> str:
+    """The name in an ARN of IAM or STS; empty for one that anybody may be behind."""
+    kind, _, name = arn.rpartition(":")[2].partition("/")
+    if kind in SHARED or not name:
+        return ""
+    return name if kind == "assumed-role" else name.rpartition("/")[2]
