@@ -8,7 +8,7 @@ import click
 
 from cli.output import say, say_json, say_table
 from cli.parameters import Choice, Command, stage_option
-from cli.stages import connect
+from cli.stages import connect, console_folder
 
 if TYPE_CHECKING:
     from infra.diagnostics.catalog import Catalog
@@ -77,18 +77,15 @@ def _serve(
     from aws.bucket import Bucket
     from console.context import Console
     from console.web.server import listen
-    from infra.setup.environments import LOCAL
 
     name = stage.bucket
-    folder = LOCAL / "console" / name
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     opened = Console(
         stage=stage,
         bucket=Bucket(boto3.client("s3"), name),
         sagemaker=boto3.client("sagemaker"),
         runtime=boto3.client("sagemaker-runtime"),
         sqs=boto3.client("sqs"),
-        folder=folder,
+        folder=console_folder(name),
         read_only=read_only,
     )
     server = listen(opened, path, port)
