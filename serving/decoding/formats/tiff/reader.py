@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from math import ceil
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serving.decoding import bounds
 from serving.decoding.formats.raster import Raster
@@ -27,6 +26,9 @@ from serving.decoding.profiles import icc, srgb
 BLOCK_PIXELS = 250_000
 """So many pixels are converted at once; a few arrays of them fit into memory, if not the cache."""
 
+Area = tuple[slice, slice]
+"""Rows and columns."""
+
 PROFILELESS = (Photometric.CMYK, Photometric.CIE_LAB, Photometric.ICC_LAB)
 """Their colours become sRGB here, unless they are inks with a profile of inks."""
 
@@ -40,7 +42,7 @@ def decode(body: bytes, max_pixels: int) -> Raster:
     if samples.photometric == Photometric.PALETTE:
         palette = read_palette(directory, samples.bits)
     elif samples.format == FLOAT or samples.bits == 32:
-        white = find_white((values for _, _, values in _read_blocks(layout)), samples)
+        white = find_white(_read_visible(layout), samples)
     bits = 8 if layout.compression in (JPEG, *CCITT) else samples.bits
     profile = directory.content(34675, icc.MAX_BYTES)
     is_inks = samples.photometric == Photometric.CMYK and srgb.converts_inks(profile)
@@ -52,7 +54,9 @@ def decode(body: bytes, max_pixels: int) -> Raster:
         else:
             colours = np.take(palette, values[:, :, 0], axis=0)
             levels = to_levels(values, bits, None) if samples.alpha != "none" else colours
-        _place(pixels, layout, batch, start, blend(colours, levels, samples))
+        shown = blend(colours, levels, samples)
+        for target, source in _find_parts(layout, batch, start, len(shown)):
+            pixels[target] = shown[source]
     if samples.photometric in PROFILELESS and not is_inks:
         profile = b""
     turned = directory.integer(274, UPRIGHT)
@@ -76,15 +80,22 @@ def _read_blocks(layout: Layout) -> Iterator[tuple[range, int, Values]]:
             yield batch, start, blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=2)
 
 
-def _place(
-    pixels: NDArray[np.uint8], layout: Layout, batch: range, start: int, block: NDArray[np.uint8]
-) -> None:
-    """Copy the rows of each tile to their place, without its padding."""
-    tile_height, stop = layout.tile_height, start + len(block)
+def _read_visible(layout: Layout) -> Iterator[Values]:
+    """Pixels x channels, without the padding of tiles, which may hold any number."""
+    for batch, start, values in _read_blocks(layout):
+        parts = _find_parts(layout, batch, start, len(values))
+        yield np.concatenate([values[source].reshape(-1, values.shape[2]) for _, source in parts])
+
+
+def _find_parts(layout: Layout, batch: range, start: int, rows: int) -> Iterator[tuple[Area, Area]]:
+    """For the rows of each tile: their place in the image, and in the block, without padding."""
+    tile_height, stop = layout.tile_height, start + rows
     for index in range(start // tile_height, ceil(stop / tile_height)):
         row, column = divmod(batch[index], layout.across)
         first, last = max(start, index * tile_height), min(stop, (index + 1) * tile_height)
         top, left = row * tile_height + first - index * tile_height, column * layout.tile_width
-        target = pixels[top : top + last - first, left : left + layout.tile_width]
-        height, width, _ = target.shape
-        target[:] = block[first - start : first - start + height, :width]
+        height = max(0, min(last - first, layout.height - top))
+        width = min(layout.tile_width, layout.width - left)
+        target = slice(top, top + height), slice(left, left + width)
+        source = slice(first - start, first - start + height), slice(0, width)
+        yield target, source

@@ -20,13 +20,16 @@ WHOLE_WHITES = (255, 65_535)
 
 
 def find_white(blocks: Iterable[Values], samples: Samples) -> float:
-    """Raises UndecodableError if the values have none of the usual ranges."""
+    """Of visible pixels x channels, block by block.
+
+    Raises UndecodableError if the values have none of the usual ranges.
+    """
     largest = 2**31 - 1 if samples.format == SIGNED else 2**32 - 1
     limits = np.array([1 + UNIT_TOLERANCE, *WHOLE_WHITES, largest / 256])
     beyond = np.zeros(len(limits), np.int64)
     count, negative, fractions, lowest, highest = 0, 0, 0, np.inf, -np.inf
     for block in blocks:
-        values = block[:, :, : samples.colours].astype(np.float64).ravel()
+        values = block[:, : samples.colours].astype(np.float64).ravel()
         values = values[np.isfinite(values)]
         count += len(values)
         negative += np.count_nonzero(values < -UNIT_TOLERANCE)

@@ -45,6 +45,8 @@ class Layout:
     """Zero: one strip."""
     tile: tuple[int, int] | None = None
     """Rows and columns."""
+    padding: float | None = None
+    """The samples of tiles outside of the image; None: noise."""
     is_big: bool = False
     tags: Tags = field(default_factory=dict)
     """More tags, or others than would be written."""
@@ -123,7 +125,7 @@ def _value(order: Order, kind: int, values: list[Any]) -> bytes:
 
 
 def _split(plane: NDArray[Any], layout: Layout) -> list[NDArray[Any]]:
-    """Strips, or tiles padded with noise, which nobody may see."""
+    """Strips, or tiles with padding, which nobody may see."""
     height, width, channels = plane.shape
     if layout.tile is None:
         rows = layout.rows_per_strip or height
@@ -131,6 +133,8 @@ def _split(plane: NDArray[Any], layout: Layout) -> list[NDArray[Any]]:
     rows, columns = layout.tile
     shape = ceil(height / rows) * rows, ceil(width / columns) * columns, channels
     padded = np.resize(plane[::-1, ::-1], shape).astype(plane.dtype)
+    if layout.padding is not None:
+        padded[:] = layout.padding
     padded[:height, :width] = plane
     return [
         padded[top : top + rows, left : left + columns]

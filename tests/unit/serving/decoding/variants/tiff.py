@@ -250,6 +250,11 @@ def floats() -> Iterator[Variant]:
         odd, shown = grey.copy(), expected.copy()
         odd[3, 4], shown[3, 4] = value, level
         yield write(odd, 32, 1, Layout(), "floats", name, shown)
+    for padding in (255, 65_535, -40, 0.3):
+        layout = Layout(tile=(64, 80), padding=padding)
+        name = f"tiles padded with {padding}"
+        yield write(grey, 32, 1, layout, "floats", name, expected)
+        yield write(255 * grey, 32, 1, layout, "floats", f"0 to 255, {name}", expected)
     for name, values in {
         "heights": grey * 900 - 40, "fractions of 255": grey * 254.5, "negative": -grey,
     }.items():  # fmt: skip
@@ -274,6 +279,14 @@ def integers() -> Iterator[Variant]:
     shown = expected.copy()
     shown[4, 4] = 255
     yield write(odd, 32, 1, Layout(), "integers", "32 bits, one of them large", shown)
+    for name, white in {"255": 255, "65535": 65_535}.items():
+        numbers = np.rint(GREY / 255 * white).astype("u4")
+        for is_planar in (False, True):
+            layout = Layout(tile=(64, 80), padding=2**32 - 1, is_planar=is_planar)
+            name_ = f"32 bits, 0 to {name}, tiles padded with the largest number"
+            name_ += ", planes" if is_planar else ""
+            colours = np.concatenate([numbers] * 3, axis=2)
+            yield write(colours, 32, 2, layout, "integers", name_, expected)
     for name, values in {
         "to 100000": GREY.astype("u4") * 400,
         "negative": -GREY.astype("i4"),
