@@ -15,8 +15,8 @@ from serving.decoding.undecodable import corrupt, truncated, unsupported
 
 FILE_HEADER_BYTES, CORE_HEADER_BYTES, INFO_HEADER_BYTES = 14, 12, 40
 OS2_HEADERS = (16, 64)
-MASKS_BYTES, ALPHA_MASKS_BYTES, V4_BYTES, V5_BYTES = 52, 56, 108, 124
-"""The first headers that have three masks, a fourth for alpha, a colour space, and a profile."""
+ALPHA_MASKS_BYTES, V5_BYTES = 56, 124
+"""The first headers that have a mask for alpha, and a profile."""
 
 RGB, RLE8, RLE4, BITFIELDS, ALPHA_BITFIELDS = 0, 1, 2, 3, 6
 COMPRESSIONS = {
@@ -60,6 +60,11 @@ class Header:
         return FILE_HEADER_BYTES + self.size + (masks if self.size == INFO_HEADER_BYTES else 0)
 
     @property
+    def colour_bytes(self) -> int:
+        """Of a colour of the palette."""
+        return 3 if self.size == CORE_HEADER_BYTES else 4
+
+    @property
     def row_bytes(self) -> int:
         return (self.width * self.bits + 31) // 32 * 4
 
@@ -68,10 +73,8 @@ def decode(body: bytes, max_pixels: int) -> Raster:
     """Raises UndecodableError if the variant is not supported, or the file is damaged."""
     header = _read_header(body)
     check_size(header.width, header.height, max_pixels)
-    palette = _read_palette(header) if header.bits in PALETTE_BITS else None
-    offset = struct.unpack_from("<I", body, 10)[0] or header.end
-    if offset < FILE_HEADER_BYTES + header.size:
-        raise corrupt("bmp", "its pixels begin within its header")
+    offset = _find_pixels(header)
+    palette = _read_palette(header, offset) if header.bits in PALETTE_BITS else None
     rows = _read_rows(header, offset)
     pixels = np.empty((header.height, header.width, 3), np.uint8)
     upright = pixels if header.is_top_down else pixels[::-1]
@@ -122,13 +125,26 @@ def _check_variant(header: Header) -> None:
         raise unsupported("A run-length BMP whose first row is at its top")
 
 
-def _read_palette(header: Header) -> NDArray[np.uint8]:
+def _find_pixels(header: Header) -> int:
+    """Where the pixels begin. Programs state nothing, or forget the palette: Pillow adds it too.
+
+    Raises UndecodableError if they would begin within the header, or the colours that it counts.
+    """
+    offset: int = struct.unpack_from("<I", header.body, 10)[0]
+    has_palette = header.bits in PALETTE_BITS
+    if offset == 0 or (offset == header.end and has_palette):
+        colours = (header.colours or 1 << header.bits) if has_palette else 0
+        return header.end + colours * header.colour_bytes
+    colours = min(header.colours, 1 << header.bits) if has_palette else 0
+    if offset < header.end + colours * header.colour_bytes:
+        raise corrupt("bmp", "its pixels begin within its header or its palette")
+    return offset
+
+
+def _read_palette(header: Header, offset: int) -> NDArray[np.uint8]:
     """Colours x 3, RGB: as many as the depth has, the header says, and are there."""
-    size = 3 if header.size == CORE_HEADER_BYTES else 4
-    start, offset = header.end, struct.unpack_from("<I", header.body, 10)[0]
-    stop = offset if offset > start else len(header.body)
-    most = 1 << header.bits
-    count = min(most, header.colours or most, (min(stop, len(header.body)) - start) // size)
+    start, size, most = header.end, header.colour_bytes, 1 << header.bits
+    count = min(most, header.colours or most, (min(offset, len(header.body)) - start) // size)
     if count < 1:
         raise corrupt("bmp", "it has no palette")
     table = np.frombuffer(header.body, np.uint8, count * size, start).reshape(count, size)

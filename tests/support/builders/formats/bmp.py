@@ -40,6 +40,11 @@ def file_of(header: bytes, pixels: bytes, palette: bytes = b"", gap: bytes = b""
     return b"BM" + struct.pack("<IHHI", total, 0, 0, start) + header + palette + gap + pixels
 
 
+def move_pixels(body: bytes, offset: int) -> bytes:
+    """The file, which says that its pixels begin at `offset`, although they do not."""
+    return body[:10] + struct.pack("<I", offset) + body[14:]
+
+
 def palette_of(table: NDArray[np.uint8], size: int = 4) -> bytes:
     """Colours x 3, RGB, as blue, green, red and a zero; or without it."""
     return b"".join(bytes(colour[::-1]) + bytes(size - 3) for colour in table.tolist())

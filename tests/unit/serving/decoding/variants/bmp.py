@@ -165,6 +165,52 @@ def palettes() -> Iterator[Variant]:
             yield of("palette", name, "corrupt", header, rows, palette)
 
 
+def offsets() -> Iterator[Variant]:
+    """Where the pixels begin: not stated, or as if there were no palette, as some programs do."""
+    rows = bmp.pad_rows(PICTURE[::-1, :, ::-1].reshape(HEIGHT, -1))
+    for name, header in {
+        "core header": bmp.core_header(WIDTH, HEIGHT, 24),
+        "info header": bmp.info_header(WIDTH, HEIGHT, 24),
+        "V5 header": bmp.info_header(WIDTH, HEIGHT, 24, size=124),
+    }.items():
+        yield at(f"24 bits, {name}", 0, PICTURE, bmp.file_of(header, rows))
+        yield at(f"24 bits, {name}", 14 + len(header) - 1, "corrupt", bmp.file_of(header, rows))
+    masks = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
+    header = bmp.info_header(WIDTH, HEIGHT, 32, 3) + masks
+    wide = bmp.file_of(header, np.dstack([PICTURE[::-1, :, ::-1], PICTURE[::-1, :, :1]]).tobytes())
+    yield at("masks", 0, PICTURE, wide)
+    yield at("masks", 54, "corrupt", wide)
+    for bits, colours in ((1, 0), (4, 0), (8, 0), (8, 200), (8, 300)):
+        count = colours or 1 << bits
+        indexes, table = random_picture(min(count, 1 << bits))
+        rows, expected = bmp.pack_rows(indexes, bits), table[indexes]
+        padded = np.concatenate([table, np.full((count - len(table), 3), 9, np.uint8)])
+        name = f"{bits} bits, {colours or 'all'} colours"
+        header = bmp.info_header(WIDTH, HEIGHT, bits, colours=colours)
+        body = bmp.file_of(header, rows, bmp.palette_of(padded))
+        for offset, shown in {0: expected, 54: expected, 14: "corrupt", 53: "corrupt"}.items():
+            yield at(name, offset, shown, body)
+        if colours == 200:
+            yield at(name, 54 + 4 * 199, "corrupt", body)
+    indexes, table = random_picture(256)
+    rows, expected = bmp.pack_rows(indexes, 8), table[indexes]
+    body = bmp.file_of(bmp.core_header(WIDTH, HEIGHT, 8), rows, bmp.palette_of(table, 3))
+    for offset in (0, 26):
+        yield at("8 bits, core header", offset, expected, body)
+    header = bmp.info_header(WIDTH, HEIGHT, 8, 1)
+    body = bmp.file_of(header, bmp.rle8(indexes, False), bmp.palette_of(table))
+    for offset in (0, 54):
+        yield at("8-bit run lengths", offset, expected, body)
+    header = bmp.info_header(WIDTH, HEIGHT, 8)
+    for offset in (0, 54):
+        yield at("a palette that is missing", offset, "truncated", bmp.file_of(header, rows))
+
+
+def at(name: str, offset: int, expected: Pixels | Any, body: bytes) -> Variant:
+    moved = bmp.move_pixels(body, offset)
+    return Variant("bmp", "offset of pixels", f"{name}, {offset}", lambda: moved, expected)
+
+
 def run_lengths() -> Iterator[Variant]:
     for bits, compression in ((8, 1), (4, 2)):
         indexes, table = random_picture(1 << bits)
@@ -237,5 +283,5 @@ def refused() -> Iterator[Variant]:
 
 
 VARIANTS = (
-    *colours(), *masks(), *transparent(), *palettes(), *run_lengths(), *refused(),
+    *colours(), *masks(), *transparent(), *palettes(), *offsets(), *run_lengths(), *refused(),
 )  # fmt: skip
