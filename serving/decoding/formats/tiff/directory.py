@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from serving.decoding.undecodable import UndecodableError, corrupt, truncated, unsupported
 
 MAX_TAGS = 4_096
+MAX_HINTS = 8
+"""The most values that are read of a tag that may be malformed."""
+
 REDUCED_OR_MASK = 1 | 4
 """Bits of NewSubfileType."""
 
@@ -78,6 +81,17 @@ class Directory:
         """The first value of a tag."""
         return self.integers(number, (default,))[0]
 
+    def hints(self, number: int) -> list[float]:
+        """The first values of a tag on which no sample depends; none if it is malformed."""
+        try:
+            return [float(value) for value in self.numbers(number)[:MAX_HINTS].tolist()]
+        except UndecodableError:
+            return []
+
+    def hint(self, number: int, default: int) -> int:
+        """The first of `hints`."""
+        return int(next(iter(self.hints(number)), default))
+
     def content(self, number: int, max_bytes: int) -> bytes:
         """The bytes of a tag; none if it is absent, too long, or points beyond the file."""
         tag = self.tags.get(number)
@@ -112,7 +126,7 @@ def read_directory(body: bytes) -> Directory:
         tag = Tag(kind, values, place if is_inside else number(place, word))
         tags.setdefault(number(entry, 2), tag)
     directory = Directory(body, order, tags)
-    is_reduced = directory.integer(255, 0) == OLD_REDUCED
-    if is_reduced or directory.integer(254, 0) & REDUCED_OR_MASK:
+    is_reduced = directory.hint(255, 0) == OLD_REDUCED
+    if is_reduced or directory.hint(254, 0) & REDUCED_OR_MASK:
         raise unsupported("A TIFF whose first picture is a thumbnail or a mask")
     return directory

@@ -15,6 +15,9 @@ LUMA = (0.299, 0.587, 0.114)
 FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
 """ReferenceBlackWhite of YCbCr where the tag is absent: as in JPEG."""
 
+MIN_LUMA, MIN_RANGE = 0.01, 1
+"""The least share of a colour in luma, and the least levels from black to white."""
+
 Levels = NDArray[np.uint8]
 """Rows x columns x channels."""
 
@@ -64,12 +67,10 @@ def blend(colours: Pixels, levels: Levels, samples: Samples) -> Pixels:
 
 def ycbcr_matrix(directory: Directory) -> NDArray[np.float64]:
     """3 x 4, from Y, Cb, Cr and 1 to RGB (TIFF 6.0, section 21); of bad tags, the defaults."""
-    luma = [float(value) for value in directory.numbers(529).tolist()]
-    limits = [float(value) for value in directory.numbers(532).tolist()]
-    if len(luma) != 3 or not all(0 < value < np.inf for value in luma):
+    luma, limits = directory.hints(529), directory.hints(532)
+    if len(luma) != 3 or min(luma) < MIN_LUMA or max(luma) > 1:
         luma = list(LUMA)
-    pairs = [*zip(limits[::2], limits[1::2], strict=False)]
-    if len(limits) != 6 or not all(-np.inf < low < high < np.inf for low, high in pairs):
+    if len(limits) != 6 or any(limits[at + 1] - limits[at] < MIN_RANGE for at in (0, 2, 4)):
         limits = list(FULL_RANGE)
     scales = np.array([255, 127, 127]) / np.subtract(limits[1::2], limits[::2])
     red, green, blue = luma

@@ -59,7 +59,7 @@ def decode(body: bytes, max_pixels: int) -> Raster:
             pixels[target] = shown[source]
     if samples.photometric in PROFILELESS and not is_inks:
         profile = b""
-    turned = directory.integer(274, UPRIGHT)
+    turned = directory.hint(274, UPRIGHT)
     return Raster(pixels, layout.width, layout.height, turned, profile)
 
 

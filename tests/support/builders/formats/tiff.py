@@ -18,6 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 SHORT, LONG, RATIONAL, FLOAT_TYPE, LONG8 = 3, 4, 5, 11, 16
 LETTERS = {
     1: "B",
+    2: "B",
     SHORT: "H",
     LONG: "I",
     RATIONAL: "I",

@@ -1,5 +1,6 @@
 """Variants of TIFF: how numbers are stored, what they mean, and how they are packed."""
 
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,14 @@ from numpy.typing import NDArray
 from serving.decoding import orientation
 from serving.decoding.undecodable import Code
 from tests.support.builders.formats import tiff
-from tests.support.builders.formats.tiff import LONG, RATIONAL, SHORT, Layout, Order
+from tests.support.builders.formats.tiff import (
+    FLOAT_TYPE,
+    LONG,
+    RATIONAL,
+    SHORT,
+    Layout,
+    Order,
+)
 from tests.unit.serving.decoding.variants.variant import (
     Pixels,
     Variant,
@@ -406,6 +414,48 @@ def structures() -> Iterator[Variant]:
     yield Variant("tiff", "structure", "nothing but a thumbnail", make, "unsupported_format")
 
 
+MALFORMED: dict[str, tuple[int, list[Any]]] = {
+    "not a number": (FLOAT_TYPE, [float("nan")]),
+    "infinite": (FLOAT_TYPE, [float("inf")]),
+    "a quotient by zero": (RATIONAL, [1, 0]),
+    "of no type": (99, [1]),
+    "text": (2, [0x30, 0x30]),
+    "without values": (SHORT, []),
+}
+"""Values of tags that only hint: no sample depends on them."""
+
+HINTS = {254: "NewSubfileType", 255: "SubfileType", 274: "Orientation"}
+
+
+def hints() -> Iterator[Variant]:
+    """Malformed tags about pixels that are whole."""
+    for number, tag in HINTS.items():
+        for name, (kind, values) in MALFORMED.items():
+            layout = Layout(tags={number: (kind, values)})
+            yield write(PICTURE, 8, 2, layout, "malformed tags", f"{tag}, {name}", PICTURE)
+        for order in ORDERS:
+            name = f"{tag}, beyond the file, {ORDER_NAMES[order]}"
+            body = tiff.write(PICTURE, 8, 2, Layout(order, tags={number: (LONG, [1])}))
+            entry, far = (struct.pack(f"{order}HHI", number, LONG, count) for count in (1, 9_999))
+            make = partial(body.replace, entry, far)
+            yield Variant("tiff", "malformed tags", name, make, PICTURE)
+    units = PICTURE[::4, ::4].repeat(4, axis=0).repeat(4, axis=1)[:HEIGHT, :WIDTH]
+    tiny: dict[str, tuple[int, list[Any]]] = {"far too small": (FLOAT_TYPE, [1e-38])}
+    for number, (name, count) in {
+        529: ("YCbCrCoefficients", 3),
+        532: ("ReferenceBlackWhite", 6),
+    }.items():
+        for how, (kind, values) in (MALFORMED | tiny).items():
+            layout = Layout(tags={number: (kind, values * count)})
+            make = partial(tiff.write_ycbcr, tiff.to_ycbcr(units), (1, 1), layout)
+            yield Variant("tiff", "malformed tags", f"{name}, {how}", make, units, 2)
+    for name, tags in {
+        "width": {256: MALFORMED["not a number"]},
+        "height": {257: (99, [23])},
+    }.items():
+        yield write(PICTURE, 8, 2, Layout(tags=tags), "malformed tags", name, "corrupt")
+
+
 def refused() -> Iterator[Variant]:
     five = np.concatenate([PICTURE, PICTURE[:, :, :2]], axis=2)
     codecs = (6, 9, 32766, 32809, 32909, 34661, 34712, 34887, 50001, 50002, 4711)
@@ -456,5 +506,5 @@ def refused() -> Iterator[Variant]:
 
 VARIANTS = (
     *depths(), *packings(), *fax(), *transparent(), *palettes(), *inks(), *floats(), *integers(),
-    *chroma(), *jpeg_compressed(), *lab(), *structures(), *refused(),
+    *chroma(), *jpeg_compressed(), *lab(), *structures(), *hints(), *refused(),
 )  # fmt: skip
