@@ -25,7 +25,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 
 GREY, RGB, PALETTE = 0, 2, 3
-DECISIVE = (b"IHDR", b"PLTE", b"tRNS")
+DECISIVE = {b"PLTE": (PALETTE,), b"tRNS": (GREY, RGB, PALETTE)}
+"""The chunks that decide pixels, by colour types. Beside others they are suggestions, or errors."""
+
 COLOUR_SPACE = (b"cICP", b"sRGB", b"gAMA", b"cHRM")
 METADATA = (b"eXIf", b"iTXt", b"iCCP", b"zTXt", b"tEXt", *COLOUR_SPACE)
 KEY_BYTES = {GREY: 2, RGB: 6}
@@ -74,6 +76,10 @@ class _PngParts:
     colour_space: dict[bytes, bytes] = field(default_factory=dict)
     """The content of the first cICP, sRGB, gAMA and cHRM."""
 
+    @property
+    def colour_type(self) -> int:
+        return int.from_bytes(self.decisive[b"IHDR"][9:10], "big")
+
 
 def decode(body: bytes, max_pixels: int) -> Raster:
     """Raises UndecodableError, or an error of the decoder."""
@@ -81,7 +87,7 @@ def decode(body: bytes, max_pixels: int) -> Raster:
     header, transparency = chunks.decisive[b"IHDR"], chunks.decisive.get(b"tRNS", b"")
     width, height = (int.from_bytes(header[at : at + 4], "big") for at in (0, 4))
     bounds.check_size(width, height, max_pixels)
-    bits, kind = header[8:10]
+    bits, kind = header[8], chunks.colour_type
     if not chunks.is_intact:
         _verify_data(chunks, MAX_SAMPLE_BYTES * width * height + 2 * height + SLACK_BYTES)
     is_keyed = len(transparency) == KEY_BYTES.get(kind)
@@ -112,7 +118,7 @@ def _read_chunks(body: bytes) -> _PngParts:
         if kind == b"IDAT":
             chunks.is_intact = chunks.is_intact and _is_intact(view, start, end)
             chunks.data.append(view[start - 8 : end + 4])
-        elif kind in DECISIVE:
+        elif kind == b"IHDR" or chunks.colour_type in DECISIVE.get(kind, ()):
             chunks.decisive.setdefault(kind, bytes(_verify(view, start, end)))
         elif kind in METADATA:
             with suppress(ValueError, EOFError, zlib.error):  # it may be malformed

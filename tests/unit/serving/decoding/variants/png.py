@@ -194,6 +194,7 @@ METADATA = {
             (b"eXIf", b"MM\0*\0\0\0\x08\0\0"),
             (b"tIME", bytes(7)),
             (b"teSt", b""),
+            (b"PLTE", palette_of(7).tobytes()),
         )
     },
 }
@@ -205,10 +206,16 @@ def metadata() -> Iterator[Variant]:
         yield Variant("png", "metadata", name, partial(png.file_of, samples, layout, part), PICTURE)
         write = partial(png.file_of, samples, layout, after=part)
         yield Variant("png", "metadata", f"{name}, behind the pixels", write, PICTURE)
-    alpha = samples_of(png.RGB_ALPHA, 8)
-    write = partial(png.file_of, alpha, Layout(8, png.RGB_ALPHA), chunk(b"tRNS", bytes(6)))
+    alpha, layout = samples_of(png.RGB_ALPHA, 8), Layout(8, png.RGB_ALPHA)
     expected = shown(alpha, png.RGB_ALPHA, 8)
-    yield Variant("png", "metadata", "transparent colour beside alpha", write, expected, 1)
+    beside = {
+        "transparent colour": chunk(b"tRNS", bytes(6)),
+        "wrong checksum of a transparent colour": chunk(b"tRNS", bytes(6), 1),
+        "wrong checksum of a palette": chunk(b"PLTE", palette_of(7).tobytes(), 1),
+    }
+    for name, part in beside.items():
+        write = partial(png.file_of, alpha, layout, part)
+        yield Variant("png", "metadata", f"{name} beside alpha", write, expected, 1)
 
 
 def data_chunks() -> Iterator[Variant]:
@@ -243,6 +250,20 @@ def data_chunks() -> Iterator[Variant]:
     }
     for name, body in broken.items():
         yield Variant("png", "damaged", name, partial(bytes, body), "corrupt")
+    table = palette_of(16).tobytes()
+    decisive = {
+        "checksum of the palette": (png.PALETTE, 4, [chunk(b"PLTE", table, 1)]),
+        "checksum of a palette's alpha": (
+            *(png.PALETTE, 4),
+            [chunk(b"PLTE", table), chunk(b"tRNS", bytes(16), 1)],
+        ),
+        "checksum of a transparent colour": (png.RGB, 8, [chunk(b"tRNS", bytes(6), 1)]),
+        "checksum of a transparent grey": (png.GREY, 8, [chunk(b"tRNS", bytes(2), 1)]),
+    }
+    for name, (colour, depth, parts) in decisive.items():
+        samples = samples_of(colour, depth)
+        write = partial(png.file_of, samples, Layout(depth, colour), *parts)
+        yield Variant("png", "damaged", name, write, "corrupt")
     for name, body in {"its data": head + single[:900], "its header": head[:20]}.items():
         yield Variant("png", "cut short", name, partial(bytes, body), "truncated")
     apple = png.SIGNATURE + chunk(b"CgBI", b"\x50\0\x20\x06") + head[8:] + single + end
