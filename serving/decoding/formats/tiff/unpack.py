@@ -23,6 +23,8 @@ MAX_TABLES_BYTES = 65_536
 MAX_EXPANSION_FACTOR, MAX_EXPANSION_BYTES = 8, 65_536
 """No codec makes strips longer than eight times their pixels, and a header."""
 
+JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
+
 REVERSED_BITS = np.packbits(
     np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1)[:, ::-1], axis=1
 )[:, 0]
@@ -82,21 +84,27 @@ def _plain_tiles(layout: Layout, tiles: range, rows: int) -> list[memoryview]:
 
 
 def _packed_tiles(layout: Layout, tiles: range) -> list[memoryview]:
-    body = memoryview(layout.directory.body)
+    body = layout.directory.body
     offsets = layout.offsets[tiles.start : tiles.stop].tolist()
     counts = layout.counts[tiles.start : tiles.stop].tolist() or [len(body)] * len(tiles)
     most = MAX_EXPANSION_FACTOR * layout.tile_bytes + MAX_EXPANSION_BYTES
     # Of these libtiff shows what there is and makes up the rest; the other codecs know their end.
     is_shown = layout.compression in (JPEG, *CCITT) and layout.counts.size
-    ends = zip(offsets, counts, strict=True)
-    if is_shown and any(offset + count > len(body) for offset, count in ends):
+    parts = list(zip(offsets, counts, strict=True))
+    if is_shown and any(offset + count > len(body) for offset, count in parts):
         raise truncated("tiff")
     if any(offset >= len(body) for offset in offsets):
         raise truncated("tiff")
-    return [
-        body[offset : offset + min(count, most)]
-        for offset, count in zip(offsets, counts, strict=True)
-    ]
+    if layout.compression == JPEG and not all(_has_end(body, *part) for part in parts):
+        raise truncated("tiff")
+    view = memoryview(body)
+    return [view[offset : offset + min(count, most)] for offset, count in parts]
+
+
+def _has_end(body: bytes, offset: int, count: int) -> bool:
+    """Whether a JPEG has an end marker behind its last scan, whose data cannot hold one."""
+    end = body.rfind(JPEG_END, offset, offset + count)
+    return end >= 0 and body.find(JPEG_SCAN, end, offset + count) < 0
 
 
 def _unpack_compressed(layout: Layout, parts: Sequence[memoryview], rows: int) -> Rows:
