@@ -39,6 +39,7 @@ def demo() -> None:
     from rich.console import Console
 
     from infra.local import demo as photographs
+    from infra.local.beside import console_address
     from infra.models.activate import read_card
 
     cloud, active = _up()
@@ -50,6 +51,8 @@ def demo() -> None:
         else f"{active.id.name}:{active.id.version}"
     )
     code = photographs.demo(cloud.client("s3"), cloud.bucket, own, Console())
+    if address := console_address(cloud.place):
+        say(f"in a browser: {address}")
     sys.exit(REFUSED if code else 0)
 
 
@@ -66,17 +69,20 @@ def up(account: str | None) -> None:
     A model that is active already stays active. In a `fresh` account none is brought up: it has
     no machines.
     """
+    from infra.local.beside import console_address
+
     cloud, _ = _up(account)
+    address = console_address(cloud.place) or "./sortbox console"
     say(
         f"""The local cloud is up.
   AWS        {cloud.ports.aws_url}
   SageMaker  {cloud.ports.sagemaker_url}
   bucket     {cloud.bucket}
   logs       {cloud.place.logs}
-In a shell:  . {cloud.place.environment_file}
-             aws s3 cp cat.jpg s3://{cloud.bucket}/inbox/
-             aws s3 cp s3://{cloud.bucket}/outbox/cat.jpg.json -
-Reports:     ./sortbox open"""
+In a shell:   . {cloud.place.environment_file}
+              aws s3 cp cat.jpg s3://{cloud.bucket}/inbox/
+              aws s3 cp s3://{cloud.bucket}/outbox/cat.jpg.json -
+In a browser: {address}"""
     )
 
 

@@ -60,7 +60,8 @@ class Access:
 
     def entry(self, path: str = "/") -> str:
         """The path and query that give a browser the cookie, and lead on to `path`."""
-        return f"{ENTRY}?token={self.token}&to={quote(path, safe='')}"
+        onward = f"&to={quote(path, safe='')}" if path != "/" else ""  # `&` needs quotes in a shell
+        return f"{ENTRY}?token={self.token}{onward}"
 
 
 class Guard:

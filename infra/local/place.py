@@ -77,6 +77,11 @@ class Place:
         """The access key of this cloud's owner."""
         return self.state / "keys.json"
 
+    @property
+    def console(self) -> Path:
+        """The console beside the cloud: its process, and the address that lets a browser in."""
+        return self.state / "console.json"
+
     def close_to_others(self) -> None:
         """Remove other users' permissions from the folder and every file in it, including old ones.
 

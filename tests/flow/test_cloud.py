@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from infra.local import cloud as local
+from infra.local.beside import console_address
 from infra.local.cloud import CloudError, LocalCloud, down, up
 from infra.local.place import REPOSITORY, VARIABLE, Place, Ports
 from infra.local.processes import MARK
@@ -210,6 +212,24 @@ def test_a_port_taken_meanwhile_is_told_and_another_one_serves(
     url = moved.client("sqs").get_queue_url(QueueName="sortbox-local-page-dead")["QueueUrl"]
     (message,) = moved.client("sqs").receive_message(QueueUrl=url)["Messages"]
     assert message["Body"] == "still here"
+
+
+def test_a_console_stands_beside_it_and_goes_with_it(place: Place, running: LocalCloud) -> None:
+    address = console_address(place)
+    assert address is not None
+    assert httpx.get(address).status_code == 303, "it lets a browser in"
+    assert console_address(place) == address, "one console, however often somebody asks"
+    [console] = [entry for entry in processes(place) if entry.endswith(" console")]
+    process = psutil.Process(int(console.split()[0]))
+    process.kill()
+    process.wait(10)
+    again = console_address(place)
+    assert again is not None
+    assert again != address, "a token ends with its console"
+    assert httpx.URL(again).port == httpx.URL(address).port, "bookmarks stay"
+    down(place, print)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(again)
 
 
 def starting(place: Place) -> "subprocess.Popen[str]":

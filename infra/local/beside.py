@@ -1,0 +1,80 @@
+"""The console that `up` starts beside the local cloud, and that `down` ends with everything else.
+
+It is a process of the cloud by its mark, but no part of it: the cloud works without.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from infra.local.account import STAGE
+from infra.local.place import REPOSITORY, VARIABLE, Place, write_private
+from infra.local.processes import MARK
+
+START_SECONDS = 30.0
+POLL_SECONDS = 0.05
+
+_outliving: "list[subprocess.Popen[bytes]]" = []
+"""Consoles that this process has started and does not wait for: they outlive it."""
+
+
+def console_address(place: Place) -> str | None:
+    """The address that lets a browser in; a console is started where none runs.
+
+    None if it does not start: its log says why.
+    """
+    before: dict[str, Any] = {}
+    with suppress(FileNotFoundError):
+        before = json.loads(place.console.read_text())
+        if _is_running(before["pid"], before["started"]):
+            address: str = before["address"]
+            return address
+    port = urlsplit(before["address"]).port if before else None
+    same_port = ("--port", str(port)) if port else ()
+    return _start(place, same_port) or (_start(place, ()) if same_port else None)
+
+
+def _start(place: Place, options: tuple[str, ...]) -> str | None:
+    log_path = place.logs / "console.log"
+    command = [sys.executable, str(REPOSITORY / "cli"), "console", "--no-browser"]
+    with log_path.open("ab") as log:
+        begin = log.tell()
+        process = subprocess.Popen(
+            [*command, "--stage", STAGE.name, *options],
+            env={**os.environ, VARIABLE: str(place.root), MARK: "console"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            umask=0o077,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with log_path.open("rb") as lines:
+            lines.seek(begin)
+            first = lines.readline().decode()
+        if first.startswith("http") and first.endswith("\n"):
+            started = psutil.Process(process.pid).create_time()
+            running = {"pid": process.pid, "started": started, "address": first.strip()}
+            write_private(place.console, json.dumps(running))
+            _outliving.append(process)
+            return first.strip()
+        time.sleep(POLL_SECONDS)
+    process.kill()
+    process.wait()
+    return None
+
+
+def _is_running(pid: int, started: float) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        is_same: bool = process.create_time() == started
+        return is_same and process.status() != psutil.STATUS_ZOMBIE
+    return False
