@@ -14,7 +14,7 @@ LOCAL = "local"
 
 
 class NotUpError(SortboxError):
-    """There is no local cloud to speak to."""
+    """There is no local cloud to speak to, or one of other sources."""
 
 
 def connect(stage: "Stage") -> None:
@@ -66,11 +66,30 @@ def is_billed(stage: "Stage") -> bool:
 
 
 def image_of(stage: "Stage", variant: "Variant") -> str:
-    """The variant of the container's image, by digest; on this machine one stands for all."""
+    """The variant of the container's image, by digest; on this machine one stands for all.
+
+    Raises NotUpError if the local cloud was started by other sources than these.
+    """
     if stage.name == LOCAL:
         from infra.local import container_image
+        from infra.local.place import Place
 
-        return container_image.uri()
+        uri = container_image.uri()
+        if not container_image.is_known(Place.named(os.environ), uri):
+            raise NotUpError(
+                "Another version of Sortbox started the local cloud. Run `./sortbox up` first; "
+                "images, answers and models stay."
+            )
+        return uri
     from infra.stacks import image
 
     return image.current(stage, variant)
+
+
+def image_to_restore(stage: "Stage", image: str | None) -> str | None:
+    """The image for a rollback; None: the one that served the model before.
+
+    On this machine every image is a command for the same sources, and an update of Sortbox
+    replaces it: the one of these sources serves any model.
+    """
+    return image_of(stage, "serve") if image is None and stage.name == LOCAL else image

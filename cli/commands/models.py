@@ -11,7 +11,7 @@ from cli.commands.local import pack_bundled_model
 from cli.environment import require_training
 from cli.output import say
 from cli.parameters import IMAGE, Command, stage_option
-from cli.stages import connect, image_of
+from cli.stages import connect, image_of, image_to_restore
 
 if TYPE_CHECKING:
     from domain.model import ActiveModel, ModelCard
@@ -86,7 +86,8 @@ def rollback(stage: "Stage", image: str | None, reclassify: bool) -> None:
     from infra.models.rollback import roll_back
 
     connect(stage)
-    _show(roll_back(stage, boto3.client("s3"), boto3.client("sagemaker"), image))
+    served_by = image_to_restore(stage, image)
+    _show(roll_back(stage, boto3.client("s3"), boto3.client("sagemaker"), served_by))
     start_reclassification(stage, yes=reclassify)
 
 

@@ -72,6 +72,14 @@ def image_command() -> ImageCommand:
     }
 
 
+def is_known(place: Place, image: str) -> bool:
+    """Whether the cloud can run `image`; so it is for ours, until an update changes the sources."""
+    try:
+        return image in json.loads(place.images.read_text())
+    except FileNotFoundError:
+        return False
+
+
 def write_commands(place: Place, others: Mapping[str, ImageCommand]) -> None:
     """Write images.json with Sortbox's image and `others`; each command includes the name of the
     place.

@@ -35,7 +35,10 @@ def roll_back(
     try:
         return serve(stage, s3, sagemaker, earlier.active.id, served_by, restores=earlier)
     except ActivationError as error:
-        raise ActivationError(f"{error}\n--image …@sha256:… serves it by another image.") from error
+        raise ActivationError(
+            f"{error}\n--image …@sha256:… serves it by another image; `./sortbox image --stage "
+            f"{stage.name}` prints one."
+        ) from error
 
 
 def _image_of(sagemaker: "SageMakerClient", earlier: PreviousModel) -> str:
