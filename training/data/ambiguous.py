@@ -5,12 +5,12 @@ subjects are folders too.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from domain.class_folders import is_split, split_name
 from training.config.errors import TrainingFailed
-from training.data.folders import ANNOTATIONS, Classes, FolderLayout, class_called, inside, join
+from training.data.folders import ANNOTATIONS, FolderLayout, class_called, inside, join
 from training.data.listing import folders_in, holds_images, is_image
 
 IMAGE_FOLDERS = frozenset(("images", "image", "imgs", "img", "jpegimages", "photos", "pictures"))
@@ -34,7 +34,7 @@ def refuse_ambiguous(layout: FolderLayout) -> None:
         _refuse_annotations(top, labels)
         _refuse_shards(top, labels)
         _refuse_inner_splits(top)
-    _refuse_groups(layout.root, layout.splits)
+    _refuse_groups(layout)
 
 
 def _refuse_class_called_train(root: Path, train: Path) -> None:
@@ -87,7 +87,7 @@ def _refuse_inner_splits(top: Path) -> None:
             )
 
 
-def _refuse_groups(root: Path, splits: Mapping[str, Classes]) -> None:
+def _refuse_groups(layout: FolderLayout) -> None:
     """Folders of folders: of alphabets with characters, of domains or subjects with classes.
 
     The images of a class may lie in several folders below its own, but not those of most classes,
@@ -95,17 +95,18 @@ def _refuse_groups(root: Path, splits: Mapping[str, Classes]) -> None:
     """
     several: list[str] = []
     count = direct = 0
-    for classes in splits.values():
+    for split, classes in layout.splits.items():
+        top = layout.tops[split].relative_to(layout.root)
         for label, files in classes.items():
             pictures = [file for file in files if is_image(PurePosixPath(file).name)]
-            below = {inside(file, label)[:-1] for file in pictures}
+            below = {inside(file, label, top)[:-1] for file in pictures}
             count += bool(below)
             direct += () in below
             if len(below) > 1 and () not in below:
                 several.append(label)
     if several and (direct == 0 or 2 * len(several) > count):
         raise TrainingFailed(
-            f"{join(several)} in {root} hold only folders, so that it is not clear which folders "
-            "are the classes. If the inner ones are: put all of them side by side into one folder. "
-            f"If {several[0]} is a class: move its images out of its inner folders."
+            f"{join(several)} in {layout.root} hold only folders, so that it is not clear which "
+            "folders are the classes. If the inner ones are: put all of them side by side into one "
+            f"folder. If {several[0]} is a class: move its images out of its inner folders."
         )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from domain.archive import ArchiveError, check_labels
 from domain.file_names import UnsafeName, relative
@@ -23,7 +23,7 @@ from serving.decoding.undecodable import UndecodableError
 from serving.files import read_regular
 from training.config.errors import TrainingFailed
 from training.data.ambiguous import refuse_ambiguous
-from training.data.folders import Classes, FolderLayout, hint, read_layout
+from training.data.folders import Classes, FolderLayout, hint, inside, read_layout
 from training.data.unused import EXAMPLES_SHOWN, Record, UnusedFiles, read_record
 
 FILES_AT_ONCE = 1024
@@ -78,6 +78,13 @@ class Dataset:
         unused.merge(self.record.unused)
         unused.merge(self.unused)
         return unused
+
+    def inside(self, example: Example) -> tuple[str, ...]:
+        """The path of an image below the folder of its class."""
+        tops = (PurePosixPath(top) for top in self.folders.values())
+        path = PurePosixPath(example.path)
+        top = next((top for top in tops if path.is_relative_to(top)), PurePosixPath())
+        return inside(example.path, self.labels[example.label], top)
 
     def class_images(self, split: str) -> dict[str, int]:
         return dict(zip(self.labels, self.counts(split), strict=True))

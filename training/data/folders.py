@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from domain.class_folders import CONTINUES, WEIGHTS, folder_of, is_split, label_of, split_name
 from domain.ignored.names import DATASET_RECORD
@@ -291,15 +291,14 @@ def _note_unused(channels: Path, used: set[Path], tops: set[Path], unused: Unuse
                 unused.add(name, why_ignored(entry.name) or "beside the folders")
 
 
-def inside(path: str, label: str) -> tuple[str, ...]:
-    """The part of an image's path that lies below the folder of its class."""
-    parts = PurePosixPath(path).parts
-    start = 0
-    for end, part in enumerate(parts[:-1], 1):
-        if label in (label_of(PurePosixPath(part)), label_of(PurePosixPath(*parts[start:end]))):
+def inside(path: str, label: str, top: PurePath) -> tuple[str, ...]:
+    """The part of an image's path that lies below the folder of its class. `top`: what holds the
+    folders of the classes, which may be called like one of them; relative to the root, as `path`.
+    """
+    parts = PurePosixPath(path).relative_to(top).parts
+    for end in range(1, len(parts)):
+        if label_of(PurePosixPath(*parts[:end])) == label:
             return parts[end:]
-        if not part.endswith(CONTINUES):
-            start = end
     raise ValueError(f"{path} is not below a folder of {label!r}")
 
 

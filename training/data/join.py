@@ -188,7 +188,7 @@ def _pictures(dataset: Dataset) -> dict[str, list[Picture]]:
                 dataset.root / example.path,
                 dataset.labels[example.label],
                 example.digest,
-                folders.inside(example.path, dataset.labels[example.label]),
+                dataset.inside(example),
             )
             for example in examples
         ]
@@ -217,7 +217,7 @@ def _read_corrections(
             joined.unreadable.append(example)
             continue
         label = labels[example.label]
-        inside = folders.inside(example.path, label)
+        inside = folders.inside(example.path, label, layout.tops["train"].relative_to(root))
         picture = Picture(root / example.path, label, example.digest, inside)
         other = pictures.setdefault(example.digest, picture)
         if other.label != label:

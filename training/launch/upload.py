@@ -25,7 +25,6 @@ from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.data.dataset import Dataset, Example
-from training.data.folders import inside
 from training.data.unused import EXAMPLES_SHOWN, Record, UnusedFiles
 from training.launch.s3_objects import S3, list_objects, split_uri
 
@@ -144,7 +143,7 @@ def _upload_file(s3: "S3Client", bucket: str, path: Path, key: str) -> None:
 def key_in_dataset(split: str, example: Example, dataset: Dataset) -> str:
     """By split and class, also if the split was taken from another."""
     label = dataset.labels[example.label]
-    return "/".join((split, str(folder_of(label)), *inside(example.path, label)))
+    return "/".join((split, str(folder_of(label)), *dataset.inside(example)))
 
 
 def upload_weights(s3: "S3Client", bucket: str, source: str) -> str:

@@ -55,6 +55,17 @@ def join(data: Path, reviewed: Path) -> tuple[Path, Joined]:
     return out, joined
 
 
+def test_a_class_called_like_its_split_lies_no_deeper_in_each_version(tmp_path: Path) -> None:
+    names = [f"{split}/{label}" for split in ("train", "validation", "test")
+             for label in ("train", "bus")]  # fmt: skip
+    for number, name in enumerate(names):
+        picture(tmp_path / "photos" / name / "1.png", number)
+    first, _ = join(tmp_path / "photos", picture(tmp_path / "a/bus/2.png", 50).parents[1])
+    second, _ = join(first, picture(tmp_path / "b/%74rain/3.png", 51).parents[1])
+    paths = {path.relative_to(second).as_posix() for path in second.rglob("*.png")}
+    assert {path.count("/") for path in paths} == {2}, paths
+
+
 def held_out(data: Path, split: str = "test") -> tuple[str, Path]:
     """An image of a split that is held out, with its label."""
     dataset = loaded(data)

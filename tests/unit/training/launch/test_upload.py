@@ -126,6 +126,18 @@ def test_what_was_sent_is_the_same_data_set_to_the_job(tmp_path: Path) -> None:
     assert again.fingerprint == dataset.fingerprint
 
 
+def test_a_class_called_like_its_split_lies_no_deeper_after_an_upload(tmp_path: Path) -> None:
+    names = [f"{split}/{name}" for split in ("train", "test") for name in classes("train", "bus")]
+    s3: Any = Uploads()
+    dataset = upload.inspect_source(s3, str(photos(tmp_path, *names)), TOLD)
+    keys = {
+        upload.key_in_dataset(split, example, dataset)
+        for split, examples in dataset.splits.items()
+        for example in examples
+    }
+    assert {key.count("/") for key in keys} == {2}, keys
+
+
 def test_what_was_left_out_here_is_told_to_the_job(tmp_path: Path) -> None:
     photos(tmp_path / "here", *classes("cat", "dog"))
     (tmp_path / "here" / "cat" / "cut.png").write_bytes(picture(0)[:20])
