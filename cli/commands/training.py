@@ -151,7 +151,7 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
 def stop(job: str, stage: "Stage") -> None:
     """Stop JOB, a training job or a search, by its name.
 
-    A training job saves a checkpoint first; the command that started it goes on from there.
+    The command that started a training job goes on from its last checkpoint, if it has saved one.
     """
     import boto3
 

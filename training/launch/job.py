@@ -35,7 +35,7 @@ from training.config.train_config import MACHINERY, TrainConfig
 from training.launch import checks, input_channels, limits, s3_copy
 from training.launch.input_channels import Inputs
 from training.launch.limits import Limit
-from training.launch.live_jobs import jobs_of, next_name, start_once
+from training.launch.live_jobs import jobs_of, start_next
 from training.launch.watching.watch import (
     POLL_SECONDS,
     Watch,
@@ -166,11 +166,9 @@ def find_or_start(
         elif job.is_live:
             watch.say(f"{job.name} does this already: it is watched, and no other is started.")
             return job.name
-    name = next_name(run, jobs)
-    interrupt.leaves("job", f"{name} may have been started; then the same command watches it.")
-    if not start_once(name, lambda: start_job(request, session, channels, name)):
-        watch.say(f"{name} was started by another command just now: it is watched.")
-    return name
+    return start_next(
+        run, jobs, lambda name: start_job(request, session, channels, name), watch.say
+    )
 
 
 def start_job(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from botocore.exceptions import ClientError
 
 from aws.errors import code_of, is_missing, is_there_already
+from infra import interrupt
 from training.config.errors import TrainingFailed
 
 if TYPE_CHECKING:
@@ -56,23 +57,23 @@ def _searches(sagemaker: "SageMakerClient", stem: str) -> Iterator[Job]:
             yield Job(job["HyperParameterTuningJobName"], job["HyperParameterTuningJobStatus"])
 
 
-def next_name(stem: str, jobs: Sequence[Job]) -> str:
-    return f"{stem}-{_number(jobs[-1].name) + 1 if jobs else 1}"
+def start_next(
+    stem: str, jobs: Sequence[Job], start: Callable[[str], object], say: Callable[[str], object]
+) -> str:
+    """The name of the run's next job, which `start` starts, or which another command just did."""
+    name = f"{stem}-{_number(jobs[-1].name) + 1 if jobs else 1}"
+    interrupt.leaves("job", f"{name} may have been started; then the same command watches it.")
+    try:
+        start(name)
+    except ClientError as error:
+        if code_of(error) != IN_USE and not is_there_already(error):
+            raise
+        say(f"{name} was started by another command just now: it is watched.")
+    return name
 
 
 def _number(name: str) -> int:
     return int(name.rpartition("-")[2])
-
-
-def start_once(name: str, start: Callable[[], object]) -> bool:
-    """Whether this call has started the job; False where another command just did."""
-    try:
-        start()
-    except ClientError as error:
-        if code_of(error) != IN_USE and not is_there_already(error):
-            raise
-        return False
-    return True
 
 
 def stop(sagemaker: "SageMakerClient", name: str) -> str:
@@ -91,7 +92,7 @@ def stop(sagemaker: "SageMakerClient", name: str) -> str:
         sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
         return f"{name} stops, with the trials that run. The same command starts another search."
     sagemaker.stop_training_job(TrainingJobName=name)
-    return f"{name} stops and saves a checkpoint, from which the same command goes on."
+    return f"{name} stops. The same command goes on from its last checkpoint, if it has saved one."
 
 
 def _training_status(sagemaker: "SageMakerClient", name: str) -> str | None:

@@ -33,14 +33,7 @@ from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
 from training.launch.limits import Limit
-from training.launch.live_jobs import (
-    LIVE_STATES,
-    Kind,
-    jobs_of,
-    next_name,
-    search_status,
-    start_once,
-)
+from training.launch.live_jobs import LIVE_STATES, Kind, jobs_of, search_status, start_next
 from training.launch.watching import tune_watch
 from training.launch.watching.patience import Patience
 from training.launch.watching.tune_watch import InProcessSearch, Search, TuningJob
@@ -211,11 +204,9 @@ def find_or_start_search(
             return search.name
     if in_one_job:
         return launch.find_or_start(search_job, session, channels, console)
-    name = next_name(stem, searches)
-    interrupt.leaves("job", f"{name} may have been started; then the same command watches it.")
-    if not start_once(name, lambda: _start_search(request, session, channels, name)):
-        watch.say(f"{name} was started by another command just now: it is watched.")
-    return name
+    return start_next(
+        stem, searches, lambda name: _start_search(request, session, channels, name), watch.say
+    )
 
 
 def _start_search(

@@ -12,7 +12,7 @@ from tests.support.fakes.training import FakeJobs
 from training.config.errors import TrainingFailed
 from training.launch import job as launch
 from training.launch import tune
-from training.launch.live_jobs import Job, jobs_of, next_name, start_once, stop
+from training.launch.live_jobs import Job, jobs_of, start_next, stop
 
 STEM = "sortbox-dev-dogs-0123456789"
 
@@ -26,8 +26,10 @@ def test_the_jobs_of_a_run_are_found_by_their_names_in_the_order_of_their_number
     names = [f"{STEM}-10", f"{STEM}-9", f"{STEM}-9-other", f"x{STEM}-11", "sortbox-dev-dogs-1"]
     jobs = listed(FakeJobs(training=dict.fromkeys(names, "Stopped")))
     assert [job.name for job in jobs] == [f"{STEM}-9", f"{STEM}-10"]
-    assert next_name(STEM, jobs) == f"{STEM}-11"
-    assert next_name(STEM, []) == f"{STEM}-1"
+    said: list[str] = []
+    assert start_next(STEM, jobs, FakeJobs().create, said.append) == f"{STEM}-11"
+    assert start_next(STEM, [], FakeJobs().create, said.append) == f"{STEM}-1"
+    assert said == []
 
 
 @pytest.mark.parametrize(
@@ -47,10 +49,17 @@ def test_of_two_commands_at_once_only_one_starts_the_job() -> None:
     def another_command() -> None:
         jobs.training["job-1"] = "InProgress"
 
-    assert start_once("job-1", lambda: FakeJobs().create("job-1"))
     jobs.meanwhile = another_command
-    assert not start_once("job-1", lambda: jobs.create("job-1"))
+    said: list[str] = []
+    assert start_next("job", [], jobs.create, said.append) == "job-1"
+    assert said == ["job-1 was started by another command just now: it is watched."]
     assert jobs.training == {"job-1": "InProgress"}
+
+
+def test_a_checkpoint_is_promised_only_where_there_is_one() -> None:
+    """A job that is stopped while it downloads, or before its first step, has saved none."""
+    sagemaker: Any = FakeJobs(training={"job": "InProgress"})
+    assert stop(sagemaker, "job").endswith("from its last checkpoint, if it has saved one.")
 
 
 @pytest.mark.parametrize("kind", ["training", "searches"])
