@@ -168,7 +168,7 @@ def describe_layout(dataset: Dataset) -> str:
     lines = [
         f"{len(dataset.labels):,} classes: {shown}" + (f" and {more:,} more" if more > 0 else ""),
         f"splits: {'; '.join(_origin(dataset, split) for split in dataset.splits)}",
-        *dataset.all_unused.lines(),
+        *dataset.all_unused.lines(is_counted=False),
     ]
     return "\n".join(map(visible, lines))
 

@@ -40,13 +40,17 @@ class UnusedFiles:
             names = [*self.such_as.get(reason, []), *other.such_as.get(reason, [])]
             self.such_as[reason] = names[:EXAMPLES_SHOWN]
 
-    def lines(self) -> list[str]:
-        """A line for each reason."""
+    def lines(self, is_counted: bool = True) -> list[str]:
+        """A line for each reason; without `is_counted`, the numbers are not known."""
         return [
-            f"not used: {files:,} {'file' if files == 1 else 'files'} ({reason}), such as "
+            f"not used: {_files(files) if is_counted else 'files'} ({reason}), such as "
             + ", ".join(self.such_as.get(reason, []))
             for reason, files in self.files.items()
         ]
+
+
+def _files(count: int) -> str:
+    return f"{count:,} {'file' if count == 1 else 'files'}"
 
 
 @dataclass(frozen=True, slots=True)

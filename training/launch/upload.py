@@ -126,8 +126,9 @@ def upload_dataset(s3: "S3Client", bucket: str, dataset: Dataset, on_progress: O
             for _ in pool.map(lambda one: _upload_file(s3, bucket, *one), chunk):
                 done = min(done + 1, len(files))
                 on_progress(done, len(files))
-    left_out = dataset.left_out[:EXAMPLES_SHOWN]
-    record = Record(len(dataset.left_out), left_out, dataset.unused)
+    left_out = (*dataset.record.left_out_such_as, *dataset.left_out)[:EXAMPLES_SHOWN]
+    count = dataset.record.left_out + len(dataset.left_out)
+    record = Record(count, left_out, dataset.all_unused)
     s3.put_object(Bucket=bucket, Key=prefix + DATASET_RECORD, Body=record.to_json().encode())
     return f"{S3}{bucket}/{prefix}"
 
@@ -147,13 +148,8 @@ def key_in_dataset(split: str, example: Example, dataset: Dataset) -> str:
 
 
 def upload_weights(s3: "S3Client", bucket: str, source: str) -> str:
-    """Returns the s3:// address of a local weights file. Raises TrainingFailed if there is none."""
+    """Returns the s3:// address of a local weights file."""
     path = Path(source)
-    if not path.is_file():
-        raise TrainingFailed(
-            f"There is no weights file at {source}: --weights is a file, s3://…, pretrained "
-            "or none."
-        )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     key = keys.weights_key(digest, path.name)

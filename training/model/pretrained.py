@@ -48,7 +48,11 @@ def preprocessing_of(config: TrainConfig) -> Preprocessing:
 
 
 def check_weights(path: Path, network: nn.Module, labels: int) -> None:
-    """Raises TrainingFailed for a file that does not hold weights of this network."""
+    """Raises TrainingFailed for a file that does not hold weights of this network, or for none."""
+    if not path.is_file():
+        raise TrainingFailed(
+            f"There is no weights file at {path}: --weights is a file, s3://…, pretrained or none."
+        )
     if path.suffix not in WEIGHTS_SUFFIXES:
         raise TrainingFailed(f"{path} must be one of {', '.join(sorted(WEIGHTS_SUFFIXES))}.")
     _fitting(network, _read_file(path, path.read_bytes()), labels, str(path))

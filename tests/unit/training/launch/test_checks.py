@@ -8,11 +8,18 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from infra.stage import Stage
 from serving.networks import create_network
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
+from training.launch import job as launch
 from training.launch.checks import check_download, check_instance_type, check_network
 from training.model import pretrained
+
+
+class Site(Stage):
+    def training_role(self) -> str:
+        return "arn:aws:iam::111122223333:role/training"
 
 
 @pytest.mark.parametrize(
@@ -61,6 +68,17 @@ def test_weights_are_tried_before_they_are_sent(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "weights.onnx")
     with pytest.raises(TrainingFailed, match=r"must be one of \.pt, \.pth, \.safetensors"):
         pretrained.check_weights(tmp_path / "weights.onnx", network, 7)
+
+
+@pytest.mark.parametrize("name", ["resnet18.pth", "pretraned", "a_folder"])
+def test_weights_that_are_nowhere_are_refused_before_anything_is_uploaded(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "a_folder").mkdir()
+    request = launch.job_request(Site("dev"), "", "photos", {"weights": str(tmp_path / name)})
+    session = boto3.Session("AKIDEXAMPLE", "secret", region_name="eu-west-1")
+    with pytest.raises(TrainingFailed, match=r"no weights file at .*--weights is a file, s3://"):
+        launch.check(request, session)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import json
 import os
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from serving.files import read_regular
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.data import dataset as data
-from training.data.unused import Record
+from training.data.unused import Record, UnusedFiles
 from training.launch import upload
 
 TOLD = TrainConfig()
@@ -156,6 +157,22 @@ def test_what_was_left_out_here_is_told_to_the_job(tmp_path: Path) -> None:
     assert record.unused.files == {"Windows: thumbnails": 1}
 
 
+def test_what_an_earlier_upload_left_out_is_recorded_again(tmp_path: Path) -> None:
+    """A data set that was fetched from the bucket, with its record, and is trained on again."""
+    photos(tmp_path, *classes("train/cat", "train/dog"))
+    (tmp_path / "train" / "cat" / "Thumbs.db").write_bytes(b"Windows")
+    unused = UnusedFiles({"Windows: thumbnails": 2}, {"Windows: thumbnails": ["cat/Thumbs.db"]})
+    record = Record(3, ("train/cat/cut.png: The PNG is cut off.",), unused)
+    (tmp_path / "_dataset.json").write_text(record.to_json())
+    s3: Any = Uploads()
+    dataset = upload.inspect_source(s3, str(tmp_path), TOLD)
+    upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
+    (body,) = s3.bodies.values()
+    assert json.loads(body)["left_out"] == 3
+    assert json.loads(body)["left_out_such_as"] == ["train/cat/cut.png: The PNG is cut off."]
+    assert json.loads(body)["unused"] == {"Windows: thumbnails": 3}
+
+
 def test_what_the_launcher_has_checked_is_not_refused_by_the_job(tmp_path: Path) -> None:
     """The only image directly below its class may be the one that was left out."""
     photos(tmp_path, *classes("train/cat/2019", "train/cat/2020", "train/dog/2019"))
@@ -169,14 +186,18 @@ def test_a_layout_in_s3_is_described_before_it_is_copied(tmp_path: Path) -> None
     s3: Any = Uploads()
     names = classes("mri/Training/cat", "mri/Training/dog", "mri/Testing/cat", "mri/Testing/dog")
     hidden = [f"mri/Training/cat/._{number}.png" for number in range(9)]
-    s3.sizes = dict.fromkeys([*hidden, *names, "mri/README.md", "mri/seg_pred/1.png"], 8)
+    s3.sizes = dict.fromkeys(
+        [*hidden, *names, "mri/README.md", *classes("mri/seg_pred", each=9)], 8
+    )
     lines = data.describe_layout(upload.inspect_source(s3, "s3://b/mri", TOLD)).splitlines()
     assert lines[0] == "2 classes: cat, dog"
     assert lines[1].startswith("splits: train is Training/; ")
     assert lines[1].endswith("; test is Testing/")
-    assert lines[2].startswith("not used: 9 files (macOS: attributes of another file), such as ")
-    assert lines[3] == "not used: 1 file (beside the folders), such as README.md"
-    assert lines[4] == "not used: 1 file (in a folder beside the data set), such as seg_pred/"
+    assert lines[2].startswith("not used: files (macOS: attributes of another file), such as ")
+    assert lines[3] == "not used: files (beside the folders), such as README.md"
+    assert lines[4] == "not used: files (in a folder beside the data set), such as seg_pred/", (
+        "of each folder only a few names are known: a number would be wrong"
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,12 +236,6 @@ def test_a_prefix_with_nothing_below_it_is_said_so() -> None:
     s3: Any = Uploads()
     with pytest.raises(TrainingFailed, match="nothing at s3://bucket/none"):
         upload.inspect_source(s3, "s3://bucket/none", TOLD)
-
-
-def test_weights_that_are_nowhere_are_said_so(tmp_path: Path) -> None:
-    s3: Any = Uploads()
-    with pytest.raises(TrainingFailed, match="no weights file"):
-        upload.upload_weights(s3, "bucket", str(tmp_path / "resnet50.pth"))
 
 
 def test_weights_are_sent_once_by_content(tmp_path: Path) -> None:
