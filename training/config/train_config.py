@@ -3,7 +3,6 @@
 import argparse
 import difflib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -41,12 +40,6 @@ NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
 """Of a model. No name in the registry ends with a hyphen: `[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}` is
 SageMaker's pattern for a model package group.
 """
-
-
-MAX_REDUCTION = 32
-"""Classifiers reduce an image to 1/32 of its side, so that a smaller one ends as a single value."""
-
-WITHOUT_BATCH_NORM = r"alexnet|vgg\d+|(squeezenet|vit_|swin_|convnext_)\w+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,17 +224,6 @@ class TrainConfig:
             raise TrainingFailed(
                 "Hyperparameter cutmix pastes images, but with unfreeze=head features are computed "
                 "once: set cutmix to 0, or unfreeze to gradual or all."
-            )
-        if (
-            self.unfreeze != "head"
-            and self.batch_size == 1
-            and 0 < self.image_size <= MAX_REDUCTION
-            and not re.fullmatch(WITHOUT_BATCH_NORM, self.arch)
-        ):
-            raise TrainingFailed(
-                f"Hyperparameter batch-size: of one image of {self.image_size} pixels, the last "
-                "layers have one value per channel, and batch normalisation needs two. Use a "
-                "larger --batch-size or --image-size, or --unfreeze head."
             )
 
 

@@ -34,21 +34,17 @@ def check_instance_type(name: str, session: boto3.Session) -> None:
 
 
 def check_network(config: TrainConfig) -> nn.Module:
-    """The network without values, which takes images of the requested size. Raises
+    """The network without values, which takes a step of images of the requested size.
+
+    How many processes share a step's images, the job knows, and checks it again. Raises
     TrainingFailed.
     """
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of slow initial values, which there are none of
         network = pretrained.make_network(config.arch, LABELS).eval()
-    side = pretrained.preprocessing_of(config).crop
-    try:
-        network(torch.empty(1, 3, side, side, device="meta"))
-    except (RuntimeError, AssertionError) as error:
-        raise TrainingFailed(
-            f"{config.arch} takes no images of {side} pixels: {error}. Pass another --image-size, "
-            "or none."
-        ) from error
-    if config.unfreeze == "head":
+    side, is_head = pretrained.preprocessing_of(config).crop, config.unfreeze == "head"
+    networks.check_input(network, side, config.batch_size, None if is_head else config.frozen)
+    if is_head:
         with torch.device("meta"):
             networks.detach_head(create_network(config.arch, LABELS))
     return network

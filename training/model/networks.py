@@ -69,16 +69,16 @@ def check_input(network: nn.Module, side: int, images: int, frozen: int | None) 
     """Raises TrainingFailed where a step of `images` of `side` pixels would fail within a layer.
 
     Tried on a copy, before any step: batch normalisation needs two values per channel, and a layer
-    may be larger than what reaches it. `frozen`: as in `train_config`; None if the head alone is
-    trained, on features.
+    may be larger than what reaches it. The network may be without values, on the device `meta`.
+    `frozen`: as in `train_config`; None if the head alone is trained, on features.
     """
     probe = deepcopy(network).eval()
     if frozen is not None:
         unfreeze_stages(probe, max(1, len(stages(probe)) - frozen))
-    size = f"{side} x {side} pixels"
+    size, device = f"{side} x {side} pixels", next(probe.parameters()).device
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
-            probe(torch.zeros(min(max(images, 1), 2), 3, side, side))
+            probe(torch.zeros(min(max(images, 1), 2), 3, side, side, device=device))
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

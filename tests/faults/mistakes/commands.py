@@ -48,8 +48,8 @@ OF_THE_COMMANDS = (
     Mistake(
         "an architecture that cannot take the images is found out by the job",
         "training/launch/checks.py",
-        '        network(torch.empty(1, 3, side, side, device="meta"))',
-        "        network.eval()",
+        "    networks.check_input(network, side, config",
+        "    (lambda *_: None)(network, side, config",
         f"{UNIT}/training/launch/test_checks.py",
     ),
     Mistake(

@@ -97,8 +97,8 @@ OF_THE_INPUTS = (
     Mistake(
         "a step that batch normalisation cannot take is found out by taking it",
         "training/model/networks.py",
-        "torch.zeros(min(max(images, 1), 2), 3, side, side)",
-        "torch.zeros(2, 3, side, side)",
+        "torch.zeros(min(max(images, 1), 2), 3, side",
+        "torch.zeros(2, 3, side",
         f"{UNIT}/training/model/test_networks.py",
     ),
     Mistake(

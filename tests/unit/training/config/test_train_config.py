@@ -108,28 +108,3 @@ def test_the_documentation_lists_every_hyperparameter_as_it_is() -> None:
         (row,) = (line for line in text.splitlines() if line.startswith(f"| `{flag(each)}` | `"))
         assert f"| `{each.default}` |" in row
         assert row.endswith(f"| {each.metadata['means']} |")
-
-
-SMALL = {"unfreeze": "all", "image-size": "32", "batch-size": "1"}
-
-
-def test_one_small_image_a_step_is_refused_before_anything_is_uploaded() -> None:
-    with pytest.raises(TrainingFailed, match="batch-size: of one image of 32 pixels"):
-        TrainConfig.from_strings(SMALL)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        *({"unfreeze": "head"}, {"image-size": "64"}, {"image-size": "0"}, {"batch-size": "2"}),
-        *({"arch": "vgg11"}, {"arch": "vit_b_16"}, {"arch": "convnext_tiny"}),
-    ],
-    ids=lambda change: " ".join(change.values()),
-)
-def test_one_image_a_step_is_enough_elsewhere(change: dict[str, str]) -> None:
-    assert TrainConfig.from_strings(SMALL | change)
-
-
-def test_vgg_with_batch_norm_is_no_exception() -> None:
-    with pytest.raises(TrainingFailed, match="batch-size"):
-        TrainConfig.from_strings(SMALL | {"arch": "vgg11_bn"})

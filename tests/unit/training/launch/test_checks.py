@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -16,6 +17,9 @@ from training.launch import job as launch
 from training.launch.checks import check_download, check_instance_type, check_network
 from training.model import pretrained
 
+ONE_SMALL_IMAGE: dict[str, Any] = {"unfreeze": "all", "image_size": 32, "batch_size": 1}
+"""Of which the last layers of a network that reduces images to 1/32 have one value per channel."""
+
 
 class Site(Stage):
     def training_role(self) -> str:
@@ -28,8 +32,9 @@ class Site(Stage):
         (TrainConfig(arch="resnet5"), "did you mean resnet50"),
         (TrainConfig(arch="efficientnet_lite1"), "did you mean efficientnet_lite0"),
         (TrainConfig(arch="nonsense"), "'nonsense' is neither efficientnet_lite0 nor"),
-        (TrainConfig(arch="vit_b_16", image_size=100), "takes no images of 100 pixels"),
-        (TrainConfig(arch="inception_v3", image_size=64), "Pass another --image-size"),
+        (TrainConfig(arch="vit_b_16", image_size=100), "image-size: images of 100 x 100 pixels"),
+        (TrainConfig(arch="inception_v3", image_size=64), "Use another image-size"),
+        (TrainConfig(arch="resnet18", **ONE_SMALL_IMAGE), "1 image of 32 x 32 pixels at a time"),
         (TrainConfig(arch="squeezenet1_0"), "does not end in a linear layer"),
     ],
     ids=lambda value: value.arch if isinstance(value, TrainConfig) else "",
@@ -47,8 +52,13 @@ def test_a_network_that_cannot_be_trained_so_is_refused(config: TrainConfig, sen
         TrainConfig(arch="resnet50"),
         TrainConfig(arch="squeezenet1_0", unfreeze="all"),
         TrainConfig(arch="inception_v3", unfreeze="gradual"),
+        TrainConfig(arch="resnet18", **ONE_SMALL_IMAGE | {"unfreeze": "head"}),
+        TrainConfig(arch="resnet18", **ONE_SMALL_IMAGE | {"image_size": 64}),
+        TrainConfig(arch="resnet18", **ONE_SMALL_IMAGE | {"batch_size": 2}),
+        *(TrainConfig(arch=arch, **ONE_SMALL_IMAGE) for arch in ("vgg11", "vgg11_bn")),
+        TrainConfig(arch="convnext_tiny", **ONE_SMALL_IMAGE),
     ],
-    ids=lambda config: f"{config.arch} {config.image_size}",
+    ids=lambda config: f"{config.arch} {config.unfreeze} {config.image_size} {config.batch_size}",
 )
 def test_a_network_that_can_be_trained_is_made_without_values(config: TrainConfig) -> None:
     assert all(tensor.is_meta for tensor in check_network(config).state_dict().values())
