@@ -24,6 +24,8 @@ LISTS = ("folders", "jobs", "models", "runs")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
 def ls(lists: tuple[str, ...], stage: "Stage", as_json: bool) -> None:
     """List folders, training jobs, models and runs; without a name, all of them."""
+    from infra.diagnostics.catalog import readable
+
     catalog = _catalog(stage)
     for kind in lists or LISTS:
         rows, has_more = catalog.rows(kind)
@@ -31,7 +33,7 @@ def ls(lists: tuple[str, ...], stage: "Stage", as_json: bool) -> None:
             for row in rows:
                 say_json({"list": kind} | dict(row))
             continue
-        say_table(kind.capitalize(), [_without_page(dict(row)) for row in rows])
+        say_table(kind.capitalize(), [readable(row) for row in rows])
         if has_more:
             say(f"There are more; these are the first {len(rows)}.")
 
@@ -105,8 +107,3 @@ def _catalog(stage: "Stage") -> "Catalog":
 
     connect(stage)
     return Catalog(stage, Bucket(boto3.client("s3"), stage.bucket), boto3.client("sagemaker"))
-
-
-def _without_page(row: dict[str, object]) -> dict[str, object]:
-    row.pop("page", None)
-    return row

@@ -1,0 +1,1 @@
+"""Tables as CSV: written so that spreadsheets open them, and read as people have saved them."""

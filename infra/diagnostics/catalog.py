@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aws import active_model
 from aws.bucket import Bucket
 from batch import claim
+from batch.claim import SUMMARY
 from batch.reports.change_report import PAGE as CHANGE_PAGE
 from batch.reports.folder_page import PAGE
 from batch.status import STATUS
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 MAX_ROWS = 200
 MAX_PAGES = 20
 READS_AT_ONCE = 8
-SUMMARY = "_summary.json"
+PAGE_KEY = "page"
+"""The field of a row with the key of its report, which is for links and scripts."""
 
 Row = Mapping[str, Any]
 """A row of a list, for a table and for a script: values are text, numbers or None."""
@@ -47,6 +49,11 @@ class Catalog:
         """The rows of a kind, and whether there are more. Raises KeyError for an unknown kind."""
         rows = list(islice(KINDS[kind](self), MAX_ROWS + 1))
         return rows[:MAX_ROWS], len(rows) > MAX_ROWS
+
+
+def readable(row: Row) -> Row:
+    """The fields that a person reads in a table."""
+    return {name: value for name, value in row.items() if name != PAGE_KEY}
 
 
 def folder_names(bucket: Bucket) -> list[str]:
@@ -74,7 +81,7 @@ def folders(catalog: Catalog) -> Iterator[Row]:
             "state": status.get("state", "not answered yet"),
             **{count: summary.get(count) for count in ("images", "classified", "rejected")},
             "updated": status.get("updated_at"),
-            "page": keys.folder_file(scope, PAGE) if summary else None,
+            PAGE_KEY: keys.folder_file(scope, PAGE) if summary else None,
         }
 
     names = folder_names(catalog.bucket)[: MAX_ROWS + 1]
@@ -179,7 +186,7 @@ def _run(
         "of": path,
         "state": status.get("state", "starting"),
         "started": started,
-        "page": page,
+        PAGE_KEY: page,
     }
 
 

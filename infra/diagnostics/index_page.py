@@ -1,11 +1,9 @@
 """The index page of a stage: all folders, jobs, models and runs, each linked to its report."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from domain import timestamps
-from infra.diagnostics.catalog import KINDS, Catalog, Row
+from infra.diagnostics.catalog import KINDS, PAGE_KEY, Catalog, Row, readable
 from pages.render import path, render
 
 EMPTY = {
@@ -14,8 +12,6 @@ EMPTY = {
     "models": "No model is active or registered.",
     "runs": "Nothing runs, and no reclassification has ended.",
 }
-SORTED_OUT = "page"
-"""The field of a row that becomes its link."""
 
 
 def page(catalog: Catalog) -> str:
@@ -23,8 +19,8 @@ def page(catalog: Catalog) -> str:
     lists = []
     for kind in KINDS:
         rows, has_more = catalog.rows(kind)
-        heads = [name.replace("_", " ") for name in rows[0] if name != SORTED_OUT] if rows else []
-        shown = [{"cells": _cells(row), "href": _href(row)} for row in rows]
+        heads = [name.replace("_", " ") for name in readable(rows[0])] if rows else []
+        shown = [{"cells": [*readable(row).values()], "href": _href(row)} for row in rows]
         lists.append(
             {"name": kind.capitalize(), "heads": heads, "rows": shown, "has_more": has_more}
             | {"empty": EMPTY[kind]}
@@ -34,11 +30,7 @@ def page(catalog: Catalog) -> str:
     return render("runs/index.html.jinja", title=title, lists=lists, made_at=made_at)
 
 
-def _cells(row: Row) -> list[Any]:
-    return [value for name, value in row.items() if name != SORTED_OUT]
-
-
-def _href(row: Mapping[str, Any]) -> str | None:
+def _href(row: Row) -> str | None:
     if row.get("kind") == "training":
         return f"jobs/{row['job']}/report.html"
-    return path(row[SORTED_OUT]) if row.get(SORTED_OUT) else None
+    return path(row[PAGE_KEY]) if row.get(PAGE_KEY) else None

@@ -22,16 +22,12 @@ from infra.local import account, accounts, container_image, leash, supervisor
 from infra.local.access.keys import Keys
 from infra.local.account import REGION, STAGE, AccessKey, environment
 from infra.local.container_image import ImageCommand
-from infra.local.persistence import disk
+from infra.local.persistence import SAVE_PATH, disk
 from infra.local.place import REPOSITORY, VARIABLE, Place, Ports, choose_ports, write_private
 from infra.local.processes import MARK
 from infra.stacks import bundle
 
 Say = Callable[[str], None]
-
-SAVE = "/_sortbox/save"
-"""The request that makes the emulator save its state: infra/local/persistence/emulator_state.py,
-which only ministack's environment can import."""
 
 STOP_SECONDS = supervisor.DRAIN_SECONDS + supervisor.SAVE_SECONDS + 5
 LEASH_SECONDS = 1
@@ -300,7 +296,7 @@ def _deploy(place: Place, ports: Ports) -> None:
     if status != 0:
         raise CloudError(f"deploying into the local cloud ended with {status}, so it is stopped")
     # Before the file that says so: what is written there is never older than what is deployed.
-    Keys(key.access_key_id, key.secret_access_key, ports.aws_url, REGION).ask(SAVE, b"")
+    Keys(key.access_key_id, key.secret_access_key, ports.aws_url, REGION).ask(SAVE_PATH, b"")
     write_private(place.deployed, now)
 
 

@@ -27,7 +27,7 @@ from ministack.services.cloudformation import provisioners
 
 from infra.local.access import guard
 from infra.local.access.guard import App, Receive, Scope, Send
-from infra.local.persistence import disk
+from infra.local.persistence import SAVE_PATH, disk
 from infra.local.persistence.queues import QueueTable
 from infra.local.persistence.state_database import StateDatabase
 
@@ -37,7 +37,6 @@ SAVE_SECONDS = 1.0
 """How long after a request that may change something the services are saved: the most that the
 end of the process can undo of changes other than objects and messages."""
 
-PATH = "/_sortbox/save"
 FORMAT = "__ministack_format__"
 LOGS = "cloudwatch_logs"
 BUCKET = "AWS::S3::Bucket"
@@ -143,7 +142,7 @@ class EmulatorState:
 
 class Saver:
     """ASGI middleware that saves the state after requests that may have changed it, and at once
-    for a request to PATH by the access key `owner`.
+    for a request to SAVE_PATH by the access key `owner`.
     """
 
     def __init__(self, application: App, state: EmulatorState, owner: str) -> None:
@@ -155,7 +154,7 @@ class Saver:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["path"] == PATH and scope[guard.SIGNER] == self._owner:
+        elif scope["path"] == SAVE_PATH and scope[guard.SIGNER] == self._owner:
             status = HTTPStatus.OK if self._save() else HTTPStatus.INSUFFICIENT_STORAGE
             length = (b"content-length", b"0")
             await send({"type": "http.response.start", "status": status, "headers": [length]})
@@ -170,11 +169,8 @@ class Saver:
         self._is_due = False
         try:
             self._state.save()
-        except (
-            sqlite3.Error,
-            RuntimeError,
-            OSError,
-        ):  # tried again after the next request; the state before stays as it is
+        except (sqlite3.Error, RuntimeError, OSError):
+            # Tried again after the next request; the state before stays as it is.
             logger.exception("the state of the services was not saved")
             return False
         return True
