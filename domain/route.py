@@ -44,6 +44,21 @@ class Ready:
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
+OTHER_ARCHIVES = (
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"MSCF", "a Windows cabinet"),
+)
+OTHER_COMPRESSIONS = (
+    (b"\xfd7zXZ\0", "packed with xz"),
+    (b"BZh", "packed with bzip2"),
+    (b"\x28\xb5\x2f\xfd", "packed with Zstandard"),
+    (b"\x04\x22\x4d\x18", "packed with LZ4"),
+    (b"\x1f\x9d", "packed with compress"),
+    (b"LZIP", "packed with lzip"),
+)
+"""What is not unpacked here, whatever its name: the first bytes, and what it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class PackedFolder:

@@ -13,18 +13,9 @@ from batch.archives.source import GzipStream, PackedObject, PlainStream, Stream,
 from batch.archives.state import Unpacking
 from batch.context import Context
 from domain.file_names import shown
-from domain.route import LARGEST_BYTES, PackedFolder
+from domain.route import LARGEST_BYTES, OTHER_ARCHIVES, OTHER_COMPRESSIONS, PackedFolder
 
 TOO_LARGE = f"larger than {LARGEST_BYTES:,} bytes, the largest image that can be classified"
-
-OTHERS = {
-    b"7z\xbc\xaf\x27\x1c": "a 7z",
-    b"Rar!": "a RAR",
-    b"\xfd7zXZ": "an XZ",
-    b"BZh": "a bzip2",
-    b"\x28\xb5\x2f\xfd": "a Zstandard",
-}
-"""Archives that people give one of our names, by their first bytes."""
 
 
 @dataclass
@@ -101,11 +92,11 @@ def _format_of(head: bytes, key: str) -> Literal["zip", "gzip", "tar"]:
     """
     if not head:
         raise UnpackError("empty", "The file has no bytes.")
-    for magic, name in OTHERS.items():
+    for magic, name in (*OTHER_ARCHIVES, *OTHER_COMPRESSIONS):
         if head.startswith(magic):
             raise UnpackError(
                 "unsupported_format",
-                f"The file is {name} archive, whatever its name. Make a .zip, .tar or .tar.gz.",
+                f"The file is {name}, whatever its name. Make a .zip, .tar or .tar.gz.",
             )
     if head.startswith(b"PK"):
         return "zip"

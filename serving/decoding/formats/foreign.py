@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from domain.route import OTHER_ARCHIVES, OTHER_COMPRESSIONS
+
 Kind = Literal["image", "raw", "document", "video", "archive", "packed", "other"]
 
 ADVICE: Mapping[Kind, str] = MappingProxyType(
@@ -124,19 +126,12 @@ MAGIC: Mapping[Kind, tuple[tuple[int, bytes, str], ...]] = MappingProxyType(
         ),
         "archive": (
             (0, b"PK\5\6", "an empty ZIP archive"),
-            (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-            (0, b"Rar!\x1a\x07", "a RAR archive"),
             (257, b"ustar", "a tar archive"),
-            (0, b"MSCF", "a Windows cabinet"),
+            *((0, magic, name) for magic, name in OTHER_ARCHIVES),
         ),
         "packed": (
             (0, b"\x1f\x8b", "packed twice with gzip"),
-            (0, b"\xfd7zXZ\0", "packed with xz"),
-            (0, b"BZh", "packed with bzip2"),
-            (0, b"\x28\xb5\x2f\xfd", "packed with Zstandard"),
-            (0, b"\x04\x22\x4d\x18", "packed with LZ4"),
-            (0, b"\x1f\x9d", "packed with compress"),
-            (0, b"LZIP", "packed with lzip"),
+            *((0, magic, name) for magic, name in OTHER_COMPRESSIONS),
         ),
         "other": (
             (8, b"WAVE", "a sound file"),
