@@ -92,12 +92,14 @@ class Uploads:
                 assert_never(never)
 
     def _is_within_allowance(self, change: Changed) -> bool:
-        """Whether to handle the change now; changes that cause no S3 calls are not counted."""
+        """Whether to handle the change now; changes that cause no S3 calls here are not counted."""
         match route(change.key, self.settings.folder_depth):
             case Single():
                 costs = True
             case InFolder(_, folder):
                 costs = change.removed or change.restored or not self.debouncer.is_recent(folder)
+            case PackedFolder():
+                costs = change.removed or change.restored
             case _:
                 costs = False
         return change.moved or not costs or self.allowances.has_more(change.uploader)

@@ -130,6 +130,18 @@ def test_what_is_more_is_moved_and_answered_from_the_backlog() -> None:
     assert len(scene.world.sent("backlog")) == 2, "what was moved once is answered"
 
 
+def test_removals_of_archives_count_as_those_of_images_in_folders_do() -> None:
+    """Each has its rejection looked for and deleted; a new archive costs a message only."""
+    scene = Scene()
+    for number in range(4):
+        scene.take(event_by(MANY, f"inbox/{number}.zip"))
+    assert scene.world.sent("backlog") == []
+    for number in range(4):
+        scene.take(event_by(MANY, f"inbox/{number}.zip", "ObjectRemoved:Delete"))
+    moved = [each["moved"]["key"] for each in scene.world.sent("backlog")]
+    assert moved == ["inbox/2.zip", "inbox/3.zip"]
+
+
 def test_another_is_answered_at_once_meanwhile() -> None:
     scene = Scene()
     for number in range(20):
