@@ -50,7 +50,8 @@ HEADERS_BYTES = 4 * 2**20
 """The total of all extended headers."""
 
 PADDING_BYTES = 2**20
-"""The most zeros after the end marker: tar pads its last record, of 10 kB by default."""
+"""The most zeros after the end marker, where tar pads its last record, of 10 kB by default, and
+after a gzip stream, where a tape or a disk pads the file."""
 
 BLOCK = 512
 PIECE_BYTES = 2**20
@@ -260,9 +261,21 @@ def inflate(read: Callable[[int], bytes]) -> Iterator[bytes]:
             data = data or read(PIECE_BYTES)
             if not data and not piece and not stream.eof:
                 raise CutShortError("it is cut short")
+        data = _skip_padding(data, read)
         if not data:
             return
     raise ArchiveError(f"it is more than {ENTRIES:,} gzip files")
+
+
+def _skip_padding(data: bytes, read: Callable[[int], bytes]) -> bytes:
+    """The rest of `data`, and of what follows, from the first byte that is not 0."""
+    rest = PADDING_BYTES
+    while data and not (left := data.lstrip(b"\0")):
+        rest -= len(data)
+        if rest < 0:
+            raise ArchiveError("too many zeros follow its end")
+        data = read(PIECE_BYTES)
+    return left if data else b""
 
 
 def _parsed(header: bytes) -> tarfile.TarInfo:

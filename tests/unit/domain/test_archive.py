@@ -86,6 +86,15 @@ def test_what_every_tar_writes_is_read(form: int) -> None:
     assert walked(packed.getvalue()) == dict.fromkeys(expected, b"hello")
 
 
+def test_some_zeros_may_follow_the_end_of_a_gzip_file_and_nothing_else() -> None:
+    data = gzip.compress(whole(GOOD))
+    assert walked(data + bytes(10_000)) == walked(data)
+    with pytest.raises(ArchiveError, match="too many zeros"):
+        walked(data + bytes(3 * 2**20))
+    with pytest.raises(ArchiveError, match="not readable as gzip"):
+        walked(data + bytes(10) + b"more")
+
+
 def test_several_gzip_files_one_after_another_are_one() -> None:
     data = whole(GOOD)
     packed = b"".join(gzip.compress(data[at : at + 700]) for at in range(0, len(data), 700))
