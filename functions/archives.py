@@ -121,16 +121,16 @@ class Archives:
         if error and reason:
             answer = partial(self._reject, unpacking, error.code, reason)
             reconcile(outbox, key, partial(peek, bucket.client, bucket.name), answer)
-            count("ArchiveRejected")
         else:
             delete_result(outbox, key, is_restored=True)
-            count("ArchiveUnpacked")
+        if not is_removed:
+            count("ArchiveRejected" if error else "ArchiveUnpacked")
         if unpacking.files:
             self.send(Start(archive.folder.path))
         state.drop(bucket, unpacking)
 
     def _archive(self, unpacking: Unpacking) -> PackedFolder:
-        """Raises TypeError if the key is no archive's, which no key is that was recorded."""
+        """Raises TypeError if the key is not an archive's; only archives are recorded."""
         archive = route(unpacking.key, self.context.folder_depth)
         if not isinstance(archive, PackedFolder):
             raise TypeError(f"{unpacking.key} is not an archive")
