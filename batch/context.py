@@ -87,6 +87,8 @@ class Limits:
     """Files of an archive are written together, in parallel, until one of these is reached; with
     the last file, of 100 MB at most, these bytes are in memory."""
     archive_entries: int = 1_000_000
+    directory_bytes: int = 500_000_000
+    """The largest directory of a zip, which is read as a whole before anything is unpacked."""
     archive_bytes: int = 200_000_000_000
     gzip_bytes: int = 5_000_000_000
     """The most that a .tar.gz may unpack to: each step inflates it again, up to its position."""

@@ -16,6 +16,8 @@ class ArchiveEntry:
 
     `number` counts all entries from 0. `problem`: why it cannot be unpacked; None for a file.
     `read` returns its content, once, before the next entry. `after`: where the next entry begins.
+    `is_folder`: a folder, or a record about the whole archive; there is nothing to unpack.
+    `is_guessed`: the bytes of its name are not UTF-8, and nothing says what they are.
     """
 
     number: int
@@ -24,6 +26,8 @@ class ArchiveEntry:
     problem: str | None
     read: Callable[[], bytes]
     after: int
+    is_folder: bool = False
+    is_guessed: bool = False
 
 
 LINK = "a link"
@@ -32,9 +36,9 @@ DAMAGED = "damaged"
 ENCRYPTED = "encrypted"
 
 
-def decode_name(raw: bytes, otherwise: str) -> str:
-    """A name as UTF-8 where it is valid, and in the encoding `otherwise` where it is not."""
+def decode_name(raw: bytes, otherwise: str) -> tuple[str, bool]:
+    """A name as UTF-8 where it is valid, and as a guess (True) in the encoding `otherwise`."""
     try:
-        return raw.decode()
+        return raw.decode(), False
     except UnicodeDecodeError:
-        return raw.decode(otherwise)
+        return raw.decode(otherwise), True

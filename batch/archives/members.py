@@ -26,7 +26,7 @@ NAME = "sortbox-name"
 SAME_NAMES = 20
 """The most entries of one name that are all unpacked, each under a name of its own."""
 
-UNSAFE = "its name could lead out of the folder"
+UNSAFE = "its name is not a safe path"
 NESTED = "an archive within an archive"
 TAKEN = "another file has its name, which did not come from this archive"
 

@@ -15,6 +15,8 @@ WINDOW_BYTES = 4 * 2**20
 
 PIECE_BYTES = 2**20
 
+CUT_SHORT = "The archive is cut short: upload it again."
+
 
 class UnpackError(SortboxError):
     """The archive cannot be unpacked, or not any further; `code` is a rejection's."""
@@ -64,7 +66,8 @@ class Stream(Protocol):
     def read(self, size: int) -> bytes:
         """The next `size` bytes; fewer at the end."""
 
-    def skip(self, size: int) -> None: ...
+    def skip(self, size: int) -> None:
+        """Raises UnpackError if the stream ends within these bytes."""
 
     def finish(self) -> None:
         """Read to the end where that verifies a checksum. Raises UnpackError."""
@@ -84,6 +87,8 @@ class PlainStream:
 
     def skip(self, size: int) -> None:
         self.position += size
+        if self.position > self.packed.size:
+            raise UnpackError("truncated", CUT_SHORT)
 
     def finish(self) -> None:
         """A tar file has no checksum."""
@@ -116,6 +121,8 @@ class GzipStream:
     def skip(self, size: int) -> None:
         while size > 0 and (self._rest or self._fill()):
             size -= len(self._take(size))
+        if size > 0:
+            raise UnpackError("truncated", CUT_SHORT)
 
     def finish(self) -> None:
         while self._fill():

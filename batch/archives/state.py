@@ -39,6 +39,7 @@ class Unpacking:
     files: int = 0
     unchanged: int = 0
     unpacked_bytes: int = 0
+    guessed_names: int = 0
     reasons: tuple[tuple[str, int], ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
 
@@ -127,6 +128,7 @@ def report(state: Unpacking, archive: PackedFolder, what: ReportState, reason: s
         "files": state.files,
         "unchanged": state.unchanged,
         "bytes": state.unpacked_bytes,
+        "guessed_names": state.guessed_names,
         "left_out": sum(count for _, count in state.reasons),
         "reasons": dict(state.reasons),
         "first_left_out": [{"name": name, "reason": why} for name, why in state.left_out],

@@ -10,18 +10,30 @@ from collections.abc import Iterator
 from functools import partial
 
 from batch.archives.entries import LINK, SPECIAL, ArchiveEntry, decode_name
-from batch.archives.source import Stream, UnpackError
+from batch.archives.source import CUT_SHORT, Stream, UnpackError
 
 BLOCK = 512
 EXTENDED_BYTES = 2**20
 """The largest extended header, in which tar stores long names, dates and attributes."""
 
-CUT_SHORT = "The archive is cut short: upload it again."
+MOST_EXTENDED = 4
+"""The most extended headers of one entry. Programs write two at most: a long name and a long link,
+or one of pax."""
+
+SPARSE_BLOCKS = 10_000
+"""The longest map of a sparse file: 5 MB, of 210,000 holes."""
+
 SPARSE = "a file with holes, as tar --sparse writes it"
 FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 LINKS = (tarfile.SYMTYPE, tarfile.LNKTYPE)
-NO_FILES = (tarfile.DIRTYPE, tarfile.XGLTYPE, b"V", b"D", b"N")
+FOLDERS = (tarfile.DIRTYPE, tarfile.XGLTYPE, b"V", b"D", b"N")
 """Folders, global headers, and GNU's volume labels, dumped folders and old long names."""
+
+WITHOUT_CONTENT = (*LINKS, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
+"""Their size is not that of anything which follows: old programs give links that of their file."""
+
+PAX = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
+EXTENDED = (*PAX, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 
 
 def read_entries(stream: Stream, number: int) -> Iterator[ArchiveEntry]:
@@ -29,27 +41,31 @@ def read_entries(stream: Stream, number: int) -> Iterator[ArchiveEntry]:
 
     Content that was not read is skipped. Raises UnpackError for a damaged archive.
     """
-    name, fields = "", dict[str, str]()
-    while (block := _read_content(stream, BLOCK)).count(0) < BLOCK:
+    name, fields, extended = b"", dict[str, bytes](), 0
+    while block := _read_header(stream):
         info = parse_header(block)
-        is_extended = info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE)
-        size = info.size if is_extended else int(fields.get("size", info.size))
+        if info.type in EXTENDED:
+            extended += 1
+            content = _read_extended(stream, info.size, extended)
+            if info.type == tarfile.GNUTYPE_LONGNAME:
+                name = content.partition(b"\0")[0]
+            elif info.type in PAX:
+                fields = _pax_fields(content)
+            stream.skip(-info.size % BLOCK)
+            continue
+        size = 0 if info.type in WITHOUT_CONTENT else int(fields.get("size", info.size))
         end = stream.position + size + -size % BLOCK
-        if info.type == tarfile.GNUTYPE_LONGNAME:
-            name = _decode(_read_extended(stream, size).partition(b"\0")[0])
-        elif info.type == tarfile.XHDTYPE:
-            fields = _pax_fields(_read_extended(stream, size))
-        elif info.type != tarfile.GNUTYPE_LONGLINK:
-            if info.type == tarfile.GNUTYPE_SPARSE:
-                end += _skip_sparse_map(stream, block)
-            if info.type not in NO_FILES:
-                path = fields.get("path") or name or _decode(_raw(info.name))
-                read = partial(_read_content, stream, size)
-                problem = _problem(info.type, fields)
-                yield ArchiveEntry(number, path, size, problem, read, end)
-            name, fields = "", {}
-            number += 1
+        if info.type == tarfile.GNUTYPE_SPARSE:
+            end += _skip_sparse_map(stream, block)
+        path, is_guessed = decode_name(fields.get("path") or name or _raw(info.name), "latin-1")
+        read = partial(_read_content, stream, size)
+        is_folder, problem = info.type in FOLDERS, _problem(info.type, fields)
+        yield ArchiveEntry(number, path, size, problem, read, end, is_folder, is_guessed)
+        name, fields, extended = b"", {}, 0
+        number += 1
         stream.skip(end - stream.position)
+    if extended:
+        raise UnpackError("truncated", CUT_SHORT)
     stream.finish()
 
 
@@ -66,6 +82,16 @@ def parse_header(block: bytes) -> tarfile.TarInfo:
     return info
 
 
+def _read_header(stream: Stream) -> bytes:
+    """The next header; b"" at the zeros that end an archive, or where it ends without them."""
+    block = stream.read(BLOCK)
+    if not block.strip(b"\0"):
+        return b""
+    if len(block) < BLOCK:
+        raise UnpackError("truncated", CUT_SHORT)
+    return block
+
+
 def _read_content(stream: Stream, size: int) -> bytes:
     content = stream.read(size)
     if len(content) < size:
@@ -73,22 +99,26 @@ def _read_content(stream: Stream, size: int) -> bytes:
     return content
 
 
-def _read_extended(stream: Stream, size: int) -> bytes:
+def _read_extended(stream: Stream, size: int, number: int) -> bytes:
     if size > EXTENDED_BYTES:
         raise UnpackError("unsupported_format", f"The archive has a header of {size:,} bytes.")
+    if number > MOST_EXTENDED:
+        raise UnpackError("corrupt", f"The archive has more than {MOST_EXTENDED} headers a file.")
     return _read_content(stream, size)
 
 
 def _skip_sparse_map(stream: Stream, header: bytes) -> int:
     """The size of the blocks that continue a sparse header, which are skipped."""
-    size, is_continued = 0, header[482] != 0
+    blocks, is_continued = 0, header[482] != 0
     while is_continued:
         is_continued = _read_content(stream, BLOCK)[504] != 0
-        size += BLOCK
-    return size
+        blocks += 1
+        if blocks > SPARSE_BLOCKS:
+            raise UnpackError("unsupported_format", "The archive has a file of too many holes.")
+    return blocks * BLOCK
 
 
-def _problem(kind: bytes, fields: dict[str, str]) -> str | None:
+def _problem(kind: bytes, fields: dict[str, bytes]) -> str | None:
     if kind == tarfile.GNUTYPE_SPARSE or any(name.startswith("GNU.sparse.") for name in fields):
         return SPARSE
     if kind in FILES:
@@ -96,9 +126,9 @@ def _problem(kind: bytes, fields: dict[str, str]) -> str | None:
     return LINK if kind in LINKS else SPECIAL
 
 
-def _pax_fields(header: bytes) -> dict[str, str]:
+def _pax_fields(header: bytes) -> dict[str, bytes]:
     """The fields of a pax header that matter here. Raises UnpackError if it is malformed."""
-    fields, at = dict[str, str](), 0
+    fields, at = dict[str, bytes](), 0
     while at < len(header):
         length = header[at : at + 8].partition(b" ")[0]
         end = at + int(length) if length.isdigit() else 0
@@ -106,9 +136,9 @@ def _pax_fields(header: bytes) -> dict[str, str]:
         if end <= at or end > len(header) or not equals or not value.endswith(b"\n"):
             raise UnpackError("corrupt", "The archive is damaged: a pax header cannot be read.")
         if key in (b"path", b"size") or key.startswith(b"GNU.sparse."):
-            fields[key.decode(errors="replace")] = _decode(value[:-1])
+            fields[key.decode(errors="replace")] = value[:-1]
         at = end
-    if not re.fullmatch("[0-9]{1,18}", fields.get("size", "0")):
+    if not re.fullmatch(b"[0-9]{1,18}", fields.get("size", b"0")):
         raise UnpackError(
             "corrupt", "The archive is damaged: a pax header has a size of no number."
         )
@@ -117,7 +147,3 @@ def _pax_fields(header: bytes) -> dict[str, str]:
 
 def _raw(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
-
-
-def _decode(raw: bytes) -> str:
-    return decode_name(raw, "latin-1")

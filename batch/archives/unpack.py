@@ -11,11 +11,25 @@ from batch.archives.entries import ArchiveEntry, EntryError
 from batch.archives.members import TAKEN, LeftOut, Origin, Written, target, write
 from batch.archives.source import GzipStream, PackedObject, PlainStream, Stream, UnpackError
 from batch.archives.state import Unpacking
-from batch.context import Context
+from batch.context import Context, Limits
 from domain.file_names import shown
-from domain.route import LARGEST_BYTES, OTHER_ARCHIVES, OTHER_COMPRESSIONS, PackedFolder
+from domain.route import (
+    LARGEST_BYTES,
+    OTHER_ARCHIVES,
+    OTHER_COMPRESSIONS,
+    Ignored,
+    PackedFolder,
+    route,
+)
 
 TOO_LARGE = f"larger than {LARGEST_BYTES:,} bytes, the largest image that can be classified"
+
+Format = Literal["zip", "gzip", "tar"]
+FORMATS: tuple[tuple[bytes, Format], ...] = (
+    (b"PK", "zip"),
+    (b"\x1f\x8b", "gzip"),
+    (bytes(tars.BLOCK), "tar"),  # of no entries
+)
 
 
 @dataclass
@@ -37,6 +51,12 @@ def unpack(context: Context, unpacking: Unpacking, archive: PackedFolder) -> tup
     Raises UnpackError if the archive cannot be unpacked any further, after all before it was
     written, and ReplacedError if it is no longer this one.
     """
+    if isinstance(route(f"{archive.prefix}image", context.folder_depth), Ignored):
+        raise UnpackError(
+            "unsupported_format",
+            f"The archive would be unpacked into {archive.prefix}, where files are ignored. Give "
+            "it another name.",
+        )
     packed = PackedObject(context.bucket, unpacking.key, unpacking.version, unpacking.size)
     begun = context.now()
     unpacking, entries = _open(context, packed, unpacking)
@@ -69,23 +89,20 @@ def _open(
         case "zip":
             directory = zips.find_directory(packed)
             if unpacking.total is None:
-                _check(packed, directory, min(most, limits.archive_bytes), limits.archive_entries)
-            unpacking = replace(unpacking, total=directory.count)
+                total = _check(packed, directory, min(most, limits.archive_bytes), limits)
+                unpacking = replace(unpacking, total=total)
             return unpacking, zips.read_entries(packed, directory, at, number)
         case "gzip":
+            _refuse_size(packed.size, limits.gzip_bytes)
             stream: Stream = GzipStream(packed, min(most, limits.gzip_bytes))
         case "tar":
-            if packed.size > limits.archive_bytes:
-                raise UnpackError(
-                    "too_large",
-                    f"The archive is larger than {limits.archive_bytes:,} bytes. Divide it.",
-                )
+            _refuse_size(packed.size, limits.archive_bytes)
             stream = PlainStream(packed)
     stream.skip(at)
     return unpacking, tars.read_entries(stream, number)
 
 
-def _format_of(head: bytes, key: str) -> Literal["zip", "gzip", "tar"]:
+def _format_of(head: bytes, key: str) -> Format:
     """The format, by the first bytes; by the name only where a zip has something before it.
 
     Raises UnpackError if it is none of ours.
@@ -98,10 +115,9 @@ def _format_of(head: bytes, key: str) -> Literal["zip", "gzip", "tar"]:
                 "unsupported_format",
                 f"The file is {name}, whatever its name. Make a .zip, .tar or .tar.gz.",
             )
-    if head.startswith(b"PK"):
-        return "zip"
-    if head.startswith(b"\x1f\x8b"):
-        return "gzip"
+    for magic, form in FORMATS:
+        if head.startswith(magic):
+            return form
     try:
         tars.parse_header(head)
     except UnpackError:
@@ -111,32 +127,49 @@ def _format_of(head: bytes, key: str) -> Literal["zip", "gzip", "tar"]:
     return "tar"
 
 
-def _check(packed: PackedObject, directory: zips.ZipDirectory, most: int, entries: int) -> None:
-    """Add up the whole directory before anything is written. Raises UnpackError."""
-    total = 0
+def _check(packed: PackedObject, directory: zips.ZipDirectory, most: int, limits: Limits) -> int:
+    """Add up the whole directory before anything is written; returns how many entries it has.
+
+    Raises UnpackError.
+    """
+    total = count = 0
+    if directory.size > limits.directory_bytes:
+        raise UnpackError(
+            "too_large",
+            f"The archive's list of entries is larger than {limits.directory_bytes:,} bytes. "
+            "Divide it into several.",
+        )
     for entry in zips.read_entries(packed, directory, 0, 0):
-        total += entry.size
-        if entry.number >= entries:
-            _refuse_entries(entries)
+        _refuse_entries(entry, limits)
+        total, count = total + entry.size, count + 1
         if total > most:
             raise UnpackError(
                 "too_large",
                 f"The archive unpacks to more than {most:,} bytes, too much for one of "
                 f"{packed.size:,}. Divide it, or upload its files as a folder.",
             )
+    return count
 
 
-def _refuse_entries(most: int) -> None:
-    raise UnpackError(
-        "too_large", f"The archive has more than {most:,} entries. Divide it into several."
-    )
+def _refuse_size(size: int, most: int) -> None:
+    if size > most:
+        raise UnpackError("too_large", f"The archive is larger than {most:,} bytes. Divide it.")
+
+
+def _refuse_entries(entry: ArchiveEntry, limits: Limits) -> None:
+    """Folders and whatever is left out count as well: each takes time to read."""
+    if entry.number >= limits.archive_entries:
+        raise UnpackError(
+            "too_large",
+            f"The archive has more than {limits.archive_entries:,} entries. Divide it into "
+            "several.",
+        )
 
 
 def _take(context: Context, batch: _Batch, archive: PackedFolder, entry: ArchiveEntry) -> None:
     """Read an entry into the batch, or note why it is left out."""
-    if entry.number >= context.limits.archive_entries:
-        _refuse_entries(context.limits.archive_entries)
-    place = target(archive, entry.name, context.folder_depth)
+    _refuse_entries(entry, context.limits)
+    place = None if entry.is_folder else target(archive, entry.name, context.folder_depth)
     if isinstance(place, str):
         try:
             batch.files.append((entry, place, _content(entry)))
@@ -145,7 +178,10 @@ def _take(context: Context, batch: _Batch, archive: PackedFolder, entry: Archive
     if isinstance(place, LeftOut):
         batch.unpacking = batch.unpacking.leave_out(shown(entry.name), place)
     batch.entries += 1
-    batch.unpacking = replace(batch.unpacking, cursor=entry.after, number=entry.number + 1)
+    guessed = batch.unpacking.guessed_names + (entry.is_guessed and not entry.is_folder)
+    batch.unpacking = replace(
+        batch.unpacking, cursor=entry.after, number=entry.number + 1, guessed_names=guessed
+    )
 
 
 def _content(entry: ArchiveEntry) -> bytes:

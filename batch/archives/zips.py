@@ -42,27 +42,36 @@ METHODS = {
     95: "XZ",
     98: "PPMd",
 }
-IS_ENCRYPTED, IS_UTF8 = 0x1, 0x800
+IS_ENCRYPTED = 0x1
 UNIX, FILE_TYPE, REGULAR, FOLDER_TYPE, LINK_TYPE = 3, 0o170000, 0o100000, 0o040000, 0o120000
 ZIP_64, UNICODE_PATH = 0x0001, 0x7075
+WRAP_BYTES = 2**32
+"""What offsets of 32 bits are counted modulo where an archive should be zip64 and is not."""
+
 NOT_A_ZIP = "The file is not a zip archive, or its end is missing."
 
 
 @dataclass(frozen=True, slots=True)
 class ZipDirectory:
-    """Where the central directory is; `shift`: bytes that were put before the archive."""
+    """Where the central directory is.
+
+    `shift`: bytes that were put before the archive. `wraps`: how often offsets have begun again at
+    0, as macOS writes archives beyond 4 GB.
+    """
 
     first: int
     size: int
-    count: int
     shift: int
+    wraps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """One record of the directory."""
+    """One record of the directory; `raw`: the bytes of its name."""
 
+    raw: bytes
     name: str
+    is_guessed: bool
     made_by: int
     flags: int
     method: int
@@ -84,14 +93,15 @@ def find_directory(packed: PackedObject) -> ZipDirectory:
         at = tail.rfind(b"PK\5\6", 0, at)
     if at < 0:
         raise UnpackError("truncated", NOT_A_ZIP)
-    _, disk, first_disk, _, count, size, offset, _ = END.unpack_from(tail, at)
-    end = first + at
+    _, disk, first_disk, _, _, size, offset, _ = END.unpack_from(tail, at)
+    end, is_64 = first + at, False
     if at >= LOCATOR_64.size and tail[at - LOCATOR_64.size :].startswith(b"PK\6\7"):
         _, _, end, _ = LOCATOR_64.unpack_from(tail, at - LOCATOR_64.size)
+        is_64 = True
         record = packed.read(end, END_64.size)
         if len(record) < END_64.size or not record.startswith(b"PK\6\6"):
             raise UnpackError("corrupt", "The archive is damaged: its end record is missing.")
-        _, _, _, _, disk, first_disk, _, count, size, offset = END_64.unpack(record)
+        _, _, _, _, disk, first_disk, _, _, size, offset = END_64.unpack(record)
     if disk or first_disk:
         raise UnpackError(
             "unsupported_format",
@@ -100,7 +110,10 @@ def find_directory(packed: PackedObject) -> ZipDirectory:
     shift = end - size - offset
     if shift < 0:
         raise UnpackError("corrupt", "The archive is damaged: its directory is not where it says.")
-    return ZipDirectory(offset + shift, size, count, shift)
+    wraps, rest = divmod(shift, WRAP_BYTES)
+    if wraps and not rest and not is_64:
+        return ZipDirectory(offset + shift, size, shift=0, wraps=wraps)
+    return ZipDirectory(offset + shift, size, shift)
 
 
 def read_entries(
@@ -108,9 +121,9 @@ def read_entries(
 ) -> Iterator[ArchiveEntry]:
     """The entries from the offset `at` within the directory on; `number` is the first one's.
 
-    Folders have no entry. Raises UnpackError for a damaged directory.
+    Raises UnpackError for a damaged directory.
     """
-    contents = replace(packed)  # a window of its own
+    contents = _Contents(replace(packed), directory.wraps)  # a window of its own
     while at < directory.size:
         fixed = packed.read(directory.first + at, CENTRAL.size)
         if len(fixed) < CENTRAL.size or not fixed.startswith(b"PK\1\2"):
@@ -119,9 +132,16 @@ def read_entries(
         variable = packed.read(directory.first + at + CENTRAL.size, sum(lengths))
         record = _parse(fixed, variable, directory.shift)
         at += CENTRAL.size + sum(lengths)
-        if not _is_folder(record):
-            read = partial(_read_content, contents, record)
-            yield ArchiveEntry(number, record.name, record.size, _problem(record), read, at)
+        yield ArchiveEntry(
+            number,
+            record.name,
+            record.size,
+            _problem(record),
+            partial(contents.read, record),
+            at,
+            _is_folder(record),
+            record.is_guessed,
+        )
         number += 1
 
 
@@ -129,11 +149,8 @@ def _parse(fixed: bytes, variable: bytes, shift: int) -> _Record:
     _, version, _, flags, method, _, _, checksum, packed_size, size, *rest = CENTRAL.unpack(fixed)
     name_length, extra_length, _, _, _, attributes, offset = rest
     raw, extra = variable[:name_length], variable[name_length : name_length + extra_length]
-    name = raw.decode(errors="replace") if flags & IS_UTF8 else decode_name(raw, "cp437")
     fields = _extra_fields(extra)
-    path = fields.get(UNICODE_PATH, b"")
-    if len(path) > 5 and path[0] == 1 and path[1:5] == struct.pack("<L", zlib.crc32(raw)):
-        name = path[5:].decode(errors="replace")
+    name, is_guessed = _decode_name(raw, fields.get(UNICODE_PATH, b""))
     large = [value for (value,) in struct.iter_unpack("<Q", _whole(fields.get(ZIP_64, b"")))]
     numbers = [
         large.pop(0) if value == 0xFFFFFFFF and large else value
@@ -142,7 +159,9 @@ def _parse(fixed: bytes, variable: bytes, shift: int) -> _Record:
     if "/" not in name:
         name = name.replace("\\", "/")  # as some programs for Windows write paths
     return _Record(
+        raw=raw,
         name=name,
+        is_guessed=is_guessed,
         made_by=version >> 8,
         flags=flags,
         method=method,
@@ -152,6 +171,20 @@ def _parse(fixed: bytes, variable: bytes, shift: int) -> _Record:
         attributes=attributes,
         offset=numbers[2] + shift,
     )
+
+
+def _decode_name(raw: bytes, field: bytes) -> tuple[str, bool]:
+    """A name, and whether its encoding is a guess.
+
+    The field of Info-ZIP's with the name in UTF-8 counts if it has the checksum of this very name:
+    a program that renames an entry may leave the field as it was. The flag of UTF-8 is missing in
+    many archives whose names are UTF-8, and there in some whose names are not.
+    """
+    if len(field) > 5 and field[0] == 1 and field[1:5] == struct.pack("<L", zlib.crc32(raw)):
+        name, is_guessed = decode_name(field[5:], "cp437")
+        if not is_guessed:
+            return name, False
+    return decode_name(raw, "cp437")
 
 
 def _extra_fields(extra: bytes) -> dict[int, bytes]:
@@ -188,23 +221,41 @@ def _problem(record: _Record) -> str | None:
     return None
 
 
-def _read_content(packed: PackedObject, record: _Record) -> bytes:
-    """Unpack a member. Raises EntryError unless size and checksum are what the directory says."""
-    expansion = record.packed_size - record.size
-    if expansion > 1_000 + record.size // 100:
+@dataclass
+class _Contents:
+    """The members' contents. `wraps`: how often offsets begin again; `_wrap`: as at the last one,
+    as members mostly lie in the order of the directory."""
+
+    packed: PackedObject
+    wraps: int
+    _wrap: int = 0
+
+    def read(self, record: _Record) -> bytes:
+        """Unpack a member. Raises EntryError unless size and checksum are as in the directory."""
+        expansion = record.packed_size - record.size
+        if expansion > 1_000 + record.size // 100:
+            raise EntryError(DAMAGED)
+        content = self.packed.read(self._find(record), record.packed_size)
+        if record.method == DEFLATED:
+            stream = zlib.decompressobj(-zlib.MAX_WBITS)
+            try:
+                content = stream.decompress(content, record.size + 1)
+            except zlib.error as error:
+                raise EntryError(DAMAGED) from error
+        if len(content) != record.size or zlib.crc32(content) != record.checksum:
+            raise EntryError(DAMAGED)
+        return content
+
+    def _find(self, record: _Record) -> int:
+        """Where the member's content begins. Where offsets wrap, the name decides which it is."""
+        for wrap in (*range(self._wrap, self.wraps + 1), *range(self._wrap)):
+            first: int = record.offset + wrap * WRAP_BYTES
+            local = self.packed.read(first, LOCAL.size)
+            if len(local) < LOCAL.size or not local.startswith(b"PK\3\4"):
+                continue
+            lengths: tuple[int, int] = LOCAL.unpack(local)[9:11]
+            name = self.packed.read(first + LOCAL.size, lengths[0]) if self.wraps else record.raw
+            if name == record.raw:
+                self._wrap = wrap
+                return first + LOCAL.size + sum(lengths)
         raise EntryError(DAMAGED)
-    local = packed.read(record.offset, LOCAL.size)
-    if len(local) < LOCAL.size or not local.startswith(b"PK\3\4"):
-        raise EntryError(DAMAGED)
-    name_length, extra_length = LOCAL.unpack(local)[9:11]
-    first = record.offset + LOCAL.size + name_length + extra_length
-    content = packed.read(first, record.packed_size)
-    if record.method == DEFLATED:
-        stream = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            content = stream.decompress(content, record.size + 1)
-        except zlib.error as error:
-            raise EntryError(DAMAGED) from error
-    if len(content) != record.size or zlib.crc32(content) != record.checksum:
-        raise EntryError(DAMAGED)
-    return content

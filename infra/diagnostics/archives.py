@@ -82,5 +82,10 @@ def _of_report(report: dict[str, Any]) -> StatusFinding:
         named = "; ".join(f"{visible(item['name'])} ({item['reason']})" for item in some)
         more = f"; and {left_out - len(some):,} more" if left_out > len(some) else ""
         sentence += f", {left_out:,} entries left out: {named}{more}"
+    guessed = report.get("guessed_names", 0)  # not in a report of before
+    if guessed:
+        sentence += (
+            f"; names read as code page 437 or Latin-1, because they are not UTF-8: {guessed:,}"
+        )
     names = ("state", "files", "left_out", "reasons", "folder", "reason")
     return StatusFinding("archive", f"{sentence}.", {name: report[name] for name in names})

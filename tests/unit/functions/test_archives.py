@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from domain.keys import ARCHIVES, unpacked_key
 from domain.result import Rejected
 from functions.messages import NextArchive, Unpack, to_json
+from functions.runtime import metrics
 from tests.support.builders.packed import (
     WHEN,
     gzipped,
@@ -263,10 +264,12 @@ def test_an_archive_that_is_removed_half_way_stops_and_keeps_what_is_unpacked() 
     world = world_with(**{"trip.zip": zipped(PHOTOS)})
     world.deliver()
     world.remove("inbox/trip.zip")
+    metrics.clear_metrics()
     world.send(Unpack("inbox/trip.zip"))
     world.drain()
     assert len(unpacked(world)) == 2
     assert report(world, "trip.zip")["state"] == "removed"
+    assert not {"ArchiveUnpacked", "ArchiveRejected"} & metrics.metric_set.keys()
     assert live(world) == []
 
 
@@ -318,7 +321,7 @@ def test_names_that_lead_out_and_hidden_files_are_left_out_and_listed(pack: Any)
     document = report(world, "trip.zip")
     assert document["left_out"] == len(names)
     assert {item["name"].strip("'") for item in document["first_left_out"]} == {*names}
-    assert document["reasons"]["its name could lead out of the folder"] == len(HOSTILE)
+    assert document["reasons"]["its name is not a safe path"] == len(HOSTILE)
     assert document["reasons"]["an archive within an archive"] == 1
 
 
@@ -374,7 +377,13 @@ BROKEN = {
     "cut.tgz": (FORMS["trip.tgz"][:-20], "truncated"),
     "text.tgz": (gzipped(b"this is a text" * 100), "corrupt"),
     "seven.zip": (b"7z\xbc\xaf\x27\x1c" + bytes(100), "unsupported_format"),
+    "packed.tgz": (b"\xfd7zXZ\0" + bytes(100), "unsupported_format"),
     "no-entries.zip": (zipped({}), "empty"),
+    "no-entries.tar": (tarred({}), "empty"),
+    "no-entries.tgz": (gzipped(tarred({})), "empty"),
+    "nothing.tgz": (gzipped(b""), "empty"),
+    "_singles.zip": (WHOLE, "unsupported_format"),
+    "__MACOSX.zip": (WHOLE, "unsupported_format"),
 }
 
 
@@ -426,12 +435,59 @@ def test_an_archive_that_unpacks_to_far_more_than_it_is_is_rejected(name: str) -
     assert len(unpacked(world, "bomb/")) <= 1
 
 
-@pytest.mark.parametrize("name", ["trip.zip", "trip.tar"])
-def test_an_archive_of_too_many_entries_is_rejected(name: str) -> None:
+@pytest.mark.parametrize("name", ["trip.zip", "trip.tar", "trip.tgz"])
+@pytest.mark.parametrize("entry", ["{}.jpg", ".{}", "{}/"], ids=["files", "hidden", "folders"])
+def test_an_archive_of_too_many_entries_is_rejected(name: str, entry: str) -> None:
+    """Whatever they are: each takes time to read, and the archive holds the lease meanwhile."""
+    files = {entry.format(number): b"" for number in range(5)}
+    packed = zipped(files) if name.endswith("zip") else tarred(files)
     world = World(limits=replace(STEPS, archive_entries=4))
-    drop(world, f"inbox/{name}", FORMS[name])
+    drop(world, f"inbox/{name}", gzipped(packed) if name.endswith("gz") else packed)
     world.drain()
     assert "more than 4 entries" in rejection(world, name).message
+
+
+def test_a_zip_whose_directory_is_too_large_is_rejected() -> None:
+    """Names, comments and extra fields may take 196 kB an entry, which are all read."""
+    world = World(limits=replace(STEPS, directory_bytes=300))
+    drop(world, "inbox/trip.zip", WHOLE)
+    world.drain()
+    assert "list of entries is larger than 300 bytes" in rejection(world, "trip.zip").message
+
+
+def test_a_gzip_file_that_is_larger_than_it_may_unpack_to_is_rejected() -> None:
+    """It may be of blocks that unpack to nothing, for hours."""
+    world = World(limits=replace(STEPS, gzip_bytes=100))
+    drop(world, "inbox/trip.tgz", FORMS["trip.tgz"])
+    world.drain()
+    assert "larger than 100 bytes" in rejection(world, "trip.tgz").message
+
+
+def test_folders_are_passed_over_a_step_at_a_time() -> None:
+    world = World(limits=STEPS)
+    drop(world, "inbox/trip.tar", tarred({f"{n}/": b"" for n in range(9)} | {"1.jpg": b"1"}))
+    world.deliver()
+    assert report(world, "trip.tar")["entries"] == 2
+    world.drain()
+    assert report(world, "trip.tar")["entries"] == 10
+    assert unpacked(world) == {"1.jpg": b"1"}
+
+
+def test_names_of_an_unknown_encoding_are_counted_in_the_report() -> None:
+    content = zipped({"x.jpg": b"1", "ü.jpg": b"2"}).replace(b"x.jpg", b"\x81.jpg")
+    world = world_with(**{"trip.zip": content})
+    world.drain()
+    assert unpacked(world) == {"ü.jpg": b"1", "ü (2).jpg": b"2"}
+    assert report(world, "trip.zip")["guessed_names"] == 1
+
+
+def test_an_archive_that_is_where_files_are_ignored_says_to_rename_it() -> None:
+    world = world_with(**{"_singles.zip": WHOLE})
+    world.drain()
+    assert rejection(world, "_singles.zip").message == (
+        "The archive would be unpacked into inbox/_singles/, where files are ignored. Give it "
+        "another name."
+    )
 
 
 def test_the_list_of_what_is_left_out_is_bounded() -> None:

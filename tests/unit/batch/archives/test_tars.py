@@ -28,7 +28,8 @@ def stream_of(content: bytes, is_packed: bool = False) -> Stream:
 
 
 def contents(stream: Stream) -> list[tuple[str, bytes]]:
-    return [(entry.name, entry.read()) for entry in read_entries(stream, 0)]
+    entries = read_entries(stream, 0)
+    return [(entry.name, entry.read()) for entry in entries if not entry.is_folder]
 
 
 def problems(content: bytes) -> list[str | None]:
@@ -86,7 +87,8 @@ def test_a_name_that_is_not_utf_8_is_read_as_latin_1() -> None:
         fileobj=packed, mode="w", format=tarfile.GNU_FORMAT, encoding="latin-1"
     ) as archive:
         archive.addfile(tarfile.TarInfo("ü.jpg"))
-    assert contents(stream_of(packed.getvalue())) == [("ü.jpg", b"")]
+    (entry,) = read_entries(stream_of(packed.getvalue()), 0)
+    assert (entry.name, entry.is_guessed) == ("ü.jpg", True)
 
 
 def test_sparse_files_are_left_out_and_what_follows_is_read() -> None:
@@ -120,10 +122,90 @@ def test_an_archive_that_is_cut_short_is_noticed(at: int) -> None:
     assert error.value.code == "truncated"
 
 
-def test_an_archive_without_its_end_mark_is_cut_short() -> None:
-    content = tarred({"1.jpg": b"1"}, tarfile.GNU_FORMAT)[:1_024]
+@pytest.mark.parametrize("is_packed", [False, True])
+@pytest.mark.parametrize("more", [b"", bytes(512), bytes(100)], ids=["none", "one", "a part"])
+def test_an_archive_without_its_whole_end_mark_is_read(is_packed: bool, more: bytes) -> None:
+    """Some programs write no zeros at the end, or one block of the two."""
+    content = tarred({"1.jpg": b"1", "2.jpg": b"2" * 512}, tarfile.GNU_FORMAT)[:2_048] + more
+    content = gzipped(content) if is_packed else content
+    expected = [("1.jpg", b"1"), ("2.jpg", b"2" * 512)]
+    assert contents(stream_of(content, is_packed)) == expected
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+@pytest.mark.parametrize("is_read", [False, True])
+@pytest.mark.parametrize("at", [513, 1_000, 1_024, 1_500])
+def test_a_file_that_is_cut_in_the_middle_is_cut_short(
+    is_packed: bool, is_read: bool, at: int
+) -> None:
+    """Also where the file is skipped, as one of 200 MB is: it ends beyond the archive's end."""
+    content = tarred({"1.jpg": b"1" * 1_500}, tarfile.GNU_FORMAT)[:at]
+    stream = stream_of(gzipped(content) if is_packed else content, is_packed)
     with pytest.raises(UnpackError, match="cut short"):
-        contents(stream_of(content))
+        [entry.read() if is_read else b"" for entry in read_entries(stream, 0)]
+
+
+def test_an_archive_that_ends_behind_a_header_of_its_next_file_is_cut_short() -> None:
+    content = tarred({"1.jpg": b"1", "long" * 50: b"2"}, tarfile.GNU_FORMAT)
+    with pytest.raises(UnpackError, match="cut short"):
+        contents(stream_of(content[: 512 * 4]))
+
+
+def test_zeros_after_the_end_of_a_gzip_file_are_padding() -> None:
+    """As tapes and disks write them, and gzip itself ignores."""
+    content = gzipped(tarred(FILES))
+    assert contents(stream_of(content + bytes(10_000), is_packed=True)) == [*FILES.items()]
+    half = gzipped(tarred(FILES)[:1_000]) + bytes(100) + gzipped(tarred(FILES)[1_000:])
+    assert contents(stream_of(half, is_packed=True)) == [*FILES.items()]
+    with pytest.raises(UnpackError, match="zeros"):
+        contents(stream_of(content + bytes(2_000_000), is_packed=True))
+    with pytest.raises(UnpackError, match="not readable as gzip"):
+        contents(stream_of(content + bytes(100) + b"more", is_packed=True))
+
+
+def test_folders_and_global_headers_are_counted() -> None:
+    content = tarred({"a/": b"", "a/b/": b"", "a/1.jpg": b"1"})
+    found = [(one.number, one.is_folder) for one in read_entries(stream_of(content), 0)]
+    assert found == [(0, True), (1, True), (2, False)]
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, b"X", tarfile.GNUTYPE_LONGNAME, b"K"])
+def test_an_entry_has_a_few_headers_and_no_more(kind: bytes) -> None:
+    """A million of them would be read in one step, and none would be an entry."""
+    info = tarfile.TarInfo("headers")
+    info.type = kind
+    header = tarred_with(info, b"11 path=ab\n")[:1_024]
+    file = tarred({"1.jpg": b"1"}, tarfile.GNU_FORMAT)
+    assert [content for _, content in contents(stream_of(header * 4 + file))] == [b"1"]
+    with pytest.raises(UnpackError, match="more than 4 headers"):
+        contents(stream_of(header * 5 + file))
+
+
+def test_the_map_of_a_sparse_file_is_bounded() -> None:
+    info = tarfile.TarInfo("1.jpg")
+    info.type = tarfile.GNUTYPE_SPARSE
+    content = bytearray(tarred_with(info, b"data"))
+    content[482] = 1
+    content[148:156] = b"%06o\0 " % (sum(content[:148]) + 8 * 32 + sum(content[156:512]))
+    endless = bytes(content[:512]) + (bytes(504) + b"\1" + bytes(7)) * 10_001
+    with pytest.raises(UnpackError, match="too many holes"):
+        problems(endless)
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE])
+def test_the_size_of_a_link_or_a_folder_is_that_of_nothing_which_follows(kind: bytes) -> None:
+    info = tarfile.TarInfo("1.jpg")
+    info.type, info.size = kind, 5_000
+    content = info.tobuf(tarfile.GNU_FORMAT) + tarred({"2.jpg": b"2"}, tarfile.GNU_FORMAT)
+    assert [one.name for one in read_entries(stream_of(content), 0)] == ["1.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize("size", [8**11, 2**70], ids=["8 GB", "2**70"])
+def test_sizes_in_base_256_are_read(size: int) -> None:
+    info = tarfile.TarInfo("1.jpg")
+    info.size = size
+    with pytest.raises(UnpackError, match="cut short"):
+        [entry.size for entry in read_entries(stream_of(info.tobuf(tarfile.GNU_FORMAT)), 0)]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import io
 import struct
 import zipfile
 import zlib
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -52,9 +53,10 @@ def test_reading_goes_on_behind_any_entry() -> None:
         ]
 
 
-def test_folders_are_no_entries_and_are_counted() -> None:
+def test_folders_are_counted() -> None:
     content = zipped({"a/": b"", "a/b/": b"", "a/1.jpg": b"1"})
-    assert [(entry.number, entry.name) for entry in entries(content)] == [(2, "a/1.jpg")]
+    found = [(one.number, one.is_folder) for one in entries(content)]
+    assert found == [(0, True), (1, True), (2, False)]
 
 
 def test_a_comment_at_the_end_and_bytes_before_the_front_change_nothing() -> None:
@@ -105,6 +107,72 @@ def as_zip64(content: bytes) -> bytes:
     return content[:at] + end + locator + old
 
 
+class Sparse:
+    """S3 with one object of many gigabytes, of zeros but for some pieces."""
+
+    def __init__(self, size: int, pieces: dict[int, bytes]) -> None:
+        self.size, self.pieces = size, pieces
+
+    def get_object(self, Range: str, **_: str) -> dict[str, Any]:
+        first, last = map(int, Range.removeprefix("bytes=").split("-"))
+        content = bytearray(last + 1 - first)
+        for at, piece in self.pieces.items():
+            start, end = max(at, first), min(at + len(piece), last + 1)
+            if start < end:
+                content[start - first : end - first] = piece[start - at : end - at]
+        return {"Body": io.BytesIO(content)}
+
+    def packed(self) -> PackedObject:
+        client: Any = self
+        return PackedObject(Bucket(client, "bucket"), "inbox/a.zip", Version("etag"), self.size)
+
+
+GIGABYTE = 2**30
+
+
+def beyond_4_gb(places: dict[str, int], start: int = 0) -> Sparse:
+    """An archive with members at these offsets, which its directory has modulo 2**32."""
+    pieces, directory = {}, b""
+    for name, at in places.items():
+        raw = name.encode()
+        content = b"content of " + raw
+        numbers = (zlib.crc32(content), len(content), len(content))
+        local = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 0, *numbers, len(raw), 0)
+        pieces[at] = local + raw + content
+        directory += struct.pack(
+            "<4s6H3L5H2L",
+            *(b"PK\1\2", 20, 20, 0, 0, 0, 0, *numbers, len(raw), 0, 0, 0, 0, 0, at % 2**32),
+        )
+        directory += raw
+    first = max(places.values()) + GIGABYTE
+    end = (first - start) % 2**32
+    pieces[first] = directory + struct.pack(
+        "<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(directory), end, 0
+    )
+    return Sparse(first + len(pieces[first]), pieces)
+
+
+@pytest.mark.parametrize(
+    "gigabytes",
+    [(0, 1, 3, 5, 6), (0, 9, 13, 14), (5, 0, 6, 1), (0, 4, 8, 12), (0, 0.5, 1, 1.5)],
+    ids=["5 GB", "14 GB", "in no order", "at the same place", "not that large"],
+)
+def test_archives_beyond_4_gb_whose_offsets_begin_again_are_read(
+    gigabytes: tuple[float, ...],
+) -> None:
+    """macOS writes no zip64: its offsets are modulo 2**32, and so is that of the directory."""
+    places = {f"{n}.jpg": int(at * GIGABYTE) for n, at in enumerate(gigabytes)}
+    archive = beyond_4_gb(places).packed()
+    directory = find_directory(archive)
+    whole = [*read_entries(archive, directory, 0, 0)]
+    assert {one.name: one.read() for one in whole} == {
+        name: f"content of {name}".encode() for name in places
+    }
+    for before, one in pairwise(whole):  # as a later step begins
+        found = next(read_entries(archive, directory, before.after, one.number))
+        assert found.read() == f"content of {one.name}".encode()
+
+
 def renamed(raw: bytes, extra: bytes = b"") -> bytes:
     """An archive of one file whose name has these bytes, without the flag of UTF-8."""
     info = zipfile.ZipInfo("x" * len(raw), WHEN)
@@ -113,24 +181,39 @@ def renamed(raw: bytes, extra: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("raw", "name"),
+    ("raw", "name", "is_guessed"),
     [
-        ("ü.jpg".encode("cp437"), "ü.jpg"),
-        ("ü.jpg".encode(), "ü.jpg"),
-        (b"day\\1.jpg", "day/1.jpg"),
-        (b"day/a\\b.jpg", "day/a\\b.jpg"),
+        ("ü.jpg".encode("cp437"), "ü.jpg", True),
+        ("ü.jpg".encode(), "ü.jpg", False),
+        ("日本.jpg".encode("cp932"), "ô·û{.jpg", True),
+        (b"day\\1.jpg", "day/1.jpg", False),
+        (b"day/a\\b.jpg", "day/a\\b.jpg", False),
     ],
 )
-def test_names_in_other_encodings_are_read(raw: bytes, name: str) -> None:
-    assert contents(renamed(raw)) == {name: b"1", "2.jpg": b"2"}
+@pytest.mark.parametrize("is_flagged", [False, True])
+def test_names_in_other_encodings_are_read(
+    raw: bytes, name: str, is_guessed: bool, is_flagged: bool
+) -> None:
+    """Whether the flag says UTF-8 or not: programs set it wrongly both ways."""
+    content = bytearray(renamed(raw))
+    content[content.index(b"PK\1\2") + 9] |= 8 * is_flagged
+    first, _ = entries(bytes(content))
+    assert (first.name, first.is_guessed, first.read()) == (name, is_guessed, b"1")
 
 
 def test_the_name_in_an_extra_field_counts_if_it_is_of_this_name() -> None:
     raw, name = b"\xfc.jpg", "パンツ.jpg".encode()
-    for checksum, right in ((zlib.crc32(raw), "パンツ.jpg"), (1, raw.decode("cp437"))):
-        field = struct.pack("<BL", 1, checksum) + name
+    own, guessed = zlib.crc32(raw), raw.decode("cp437")
+    for field, right in (
+        (struct.pack("<BL", 1, own) + name, "パンツ.jpg"),
+        (struct.pack("<BL", 1, 1) + name, guessed),
+        (struct.pack("<BL", 2, own) + name, guessed),
+        (struct.pack("<BL", 1, own) + b"\xff\xff", guessed),
+        (struct.pack("<BL", 1, own), guessed),
+    ):
         extra = struct.pack("<2H", 0x7075, len(field)) + field
-        assert contents(renamed(raw, extra)) == {right: b"1", "2.jpg": b"2"}
+        first, _ = entries(renamed(raw, extra))
+        assert (first.name, first.is_guessed) == (right, right == guessed)
 
 
 @pytest.mark.parametrize(

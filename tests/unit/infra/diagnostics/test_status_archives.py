@@ -63,6 +63,16 @@ def test_an_archive_that_is_unpacked_says_what_was_left_out() -> None:
     assert list(of_live_archives(sources(world))) == []
 
 
+def test_names_that_were_guessed_are_counted() -> None:
+    world = World()
+    world.put("inbox/trip.zip", zipped({"x.jpg": b"1"}).replace(b"x.jpg", b"\x81.jpg"))
+    world.send(Unpack("inbox/trip.zip"))
+    world.drain()
+    assert findings(world)[-1].sentence.endswith(
+        "; names read as code page 437 or Latin-1, because they are not UTF-8: 1."
+    )
+
+
 def test_a_rejected_archive_says_why() -> None:
     world = World()
     world.put("inbox/trip.zip", b"no archive")
