@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,28 @@ class Choice(click.ParamType[str]):
         return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
 
 
+class ImageCount(click.ParamType[int]):
+    """A number of images, 1 or more, as people write it: 20000, 20,000, 20_000, 20k, 0.02M."""
+
+    name = "number"
+
+    WHOLE = re.compile(r"[0-9]{1,18}|[0-9]{1,3}(?:[,_][0-9]{3}){1,5}")
+    """`20.000` is not among them: for some it is 20,000, for others 20."""
+
+    THOUSANDS = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([kKmM])")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        count = Decimal(0)
+        if self.WHOLE.fullmatch(text):
+            count = Decimal(text.replace(",", "").replace("_", ""))
+        elif match := self.THOUSANDS.fullmatch(text):
+            count = Decimal(match[1]) * (10**3 if match[2] in "kK" else 10**6)
+        if count < 1 or count != int(count):
+            self.fail(f"{text!r} is no number of images: 20000 or 20k is one.", param, ctx)
+        return int(count)
+
+
 class Hyperparameter(click.ParamType[str]):
     """The text of one hyperparameter, checked as the training job checks it.
 
@@ -97,8 +120,11 @@ class Hyperparameter(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text, name = str(value), flag(self.field)
-        if name == "weights" and (text.startswith("s3://") or Path(text).is_file()):
-            return text
+        if name == "weights":
+            if text.startswith("s3://") or Path(text).is_file():
+                return text
+            if "/" in text or Path(text).suffix:
+                self.fail(f"{text!r} is no file here, and no s3:// address.", param, ctx)
         try:
             if not (self.ranges and parsed_range(name, text)):
                 parse(self.field, text)

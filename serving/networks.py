@@ -22,7 +22,7 @@ def _create_torchvision(architecture: str, labels: int) -> nn.Module:
     names = models.list_models(module=models)
     if architecture not in names:
         near = get_close_matches(architecture, [EFFICIENTNET_LITE0, *names], 3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = f": did you mean {' or '.join(near)}?" if near else "."
         raise ValueError(
             f"{architecture!r} is neither {EFFICIENTNET_LITE0} nor a torchvision classifier{hint}"
         )

@@ -8,7 +8,7 @@ import click
 
 from cli.errors import REFUSED, fail
 from cli.output import say, say_json
-from cli.parameters import IMAGE, Choice, Command, WithSettings, stage_option
+from cli.parameters import IMAGE, Choice, Command, ImageCount, WithSettings, stage_option
 from cli.stages import LOCAL, connect, image_of
 from domain.instance import DEFAULT_TYPE
 
@@ -99,7 +99,7 @@ def doctor(stage: "Stage", image: str | None, as_json: bool) -> None:
 
 
 @click.command(cls=Command)
-@click.option("--images-per-day", type=click.IntRange(1), required=True)
+@click.option("--images-per-day", type=ImageCount(), required=True, help="20000, or 20k.")
 @click.option("--folder-size", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--instance", default="ml.m5.xlarge", show_default=True, metavar="TYPE")
 @click.option("--rate", type=float, default=50.0, show_default=True, help="Images a second.")
@@ -183,7 +183,7 @@ def remove(stage: "Stage", bucket: str, images: bool, logs: bool, models: bool, 
     """
     import boto3
 
-    from infra import interrupt, leftovers
+    from infra import leftovers
     from infra.stacks import remove as removal
 
     def confirm_bucket(name: str) -> bool:
@@ -202,7 +202,6 @@ def remove(stage: "Stage", bucket: str, images: bool, logs: bool, models: bool, 
         _check_terminal()
         click.confirm(f"Delete {' and '.join(kinds.values())}?", abort=True)
     connect(stage)
-    interrupt.leaves("removal", "What is being deleted goes on; the same command removes the rest.")
     removal.run(stage, bucket == "delete", confirm_bucket)
     session: Any = boto3.Session()
     for leftover in leftovers.find(leftovers.RemovedStage(stage, session.client)):

@@ -18,8 +18,11 @@ class NoSuchKeyError(SortboxError):
 def find_key(bucket: Bucket, text: str) -> str:
     """The key of an image, or of a folder with its slash; empty for the whole inbox.
 
-    An image that is gone, but whose answer is there, counts too. Raises NoSuchKeyError.
+    An image that is gone, but whose answer is there, counts too, and so does the s3:// address of
+    a key. Raises NoSuchKeyError.
     """
+    if text.startswith("s3://"):
+        text = _key_of(bucket, text)
     key = INBOX + text.removeprefix(INBOX)
     if key == INBOX:
         return ""
@@ -31,6 +34,13 @@ def find_key(bucket: Bucket, text: str) -> str:
     if isinstance(route(key), Ignored):  # worth saying, whether it is there or not
         return key
     raise NoSuchKeyError(_sentence(bucket, key))
+
+
+def _key_of(bucket: Bucket, address: str) -> str:
+    name, _, key = address.removeprefix("s3://").partition("/")
+    if name != bucket.name:
+        raise NoSuchKeyError(f"{address} is not in the bucket of this stage, {bucket.name}.")
+    return key
 
 
 def _is_image(bucket: Bucket, key: str) -> bool:
@@ -50,6 +60,7 @@ def _sentence(bucket: Bucket, key: str) -> str:
     parent = key.rstrip("/").rpartition("/")[0] + "/"
     names = [item.key for item in bucket.page(parent)]
     names += [f"{INBOX}{name}" for name in folder_names(bucket)]
-    near = difflib.get_close_matches(key, names, 1)
+    by_case = [name for name in names if name.lower().rstrip("/") == key.lower().rstrip("/")]
+    near = by_case or difflib.get_close_matches(key, names, 1)
     hint = f"Did you mean {near[0]!r}?" if near else "`./sortbox ls folders` lists the folders."
     return f"There is no {key}. {hint}"

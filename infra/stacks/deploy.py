@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, WaiterError
+from botocore.exceptions import ClientError, NoRegionError, WaiterError
 
 from aws.errors import is_limit, is_missing, is_unchanged
 from domain.errors import SortboxError
@@ -108,16 +108,13 @@ def deployed_key(cloudformation: "CloudFormationClient", stage: Stage) -> str:
 
 
 def check_credentials() -> str:
-    """Print the identity that will deploy; returns the region. Raises DeployError or
-    NoRegionError.
+    """Print the identity that will deploy; returns the region. Raises NoRegionError, and what
+    boto3 raises of credentials, a network or rights: the command line has a sentence for each.
     """
     session = boto3.Session()
     if session.region_name is None:
         raise NoRegionError
-    try:
-        account = session.client("sts").get_caller_identity()["Account"]
-    except (BotoCoreError, ClientError) as error:
-        raise DeployError(f"no AWS credentials that work: {error}") from error
+    account = session.client("sts").get_caller_identity()["Account"]
     _say(f"account {account}, region {session.region_name}")
     return session.region_name
 

@@ -13,6 +13,7 @@ from aws import errors
 from aws.errors import is_missing
 from domain.errors import SortboxError
 from domain.foreign import visible
+from infra import interrupt
 from infra.stacks.deploy import check_credentials, status_of, wait_for
 from infra.stage import Stage
 
@@ -212,6 +213,7 @@ def run(stage: Stage, delete_data: bool, confirm: Callable[[str], bool]) -> None
     bucket = find_bucket(s3, stage, account, region)
     if delete_data and bucket and not confirm(bucket):
         raise RemoveError("Not confirmed: nothing was removed.")
+    interrupt.leaves("removal", "What is being deleted goes on; the same command removes the rest.")
     remove(stage)
     if bucket is None:
         _say("bucket: there is none")

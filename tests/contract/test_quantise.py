@@ -1,6 +1,9 @@
 """The guard on a real network that knows its photos: int8 kept, and refused when damaged."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -148,3 +151,16 @@ def test_the_accuracy_as_it_serves_is_of_the_whole_test_split(model: Model, tmp_
     assert served.metrics["served_accuracy"] == pytest.approx(right, abs=0.02), "crops are resized"
     assert served.metrics["accuracy"] == 0.5
     assert plain.metrics["served_accuracy"] == 0.5
+
+
+def test_a_cuda_toolkit_without_a_gpu_is_no_warning_in_the_log() -> None:
+    """On such a machine the console of a job held a line of PyTorch's about CUDA_HOME."""
+    script = "from training.model import quantise\nwith quantise._quietly():\n    import nncf.torch"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"CUDA_HOME": "/usr/local", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "CUDA_HOME" not in done.stderr + done.stdout

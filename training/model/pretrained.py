@@ -63,7 +63,7 @@ def make_network(arch: str, labels: int) -> nn.Module:
     try:
         return create_network(arch, labels)
     except ValueError as error:
-        raise TrainingFailed(f"Hyperparameter arch: {error}.") from error
+        raise TrainingFailed(f"Hyperparameter arch: {error}") from error
 
 
 def _preprocessing(arch: str) -> Preprocessing:

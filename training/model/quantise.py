@@ -5,6 +5,7 @@ With fewer than MIN_IMAGES labelled images nothing is evaluated, and fp32 is ser
 """
 
 import io
+import logging
 import sys
 import tempfile
 import warnings
@@ -186,7 +187,10 @@ def predict(engine: Engine, pixels: Pixels) -> Predictions:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """OpenVINO traces torch networks, which torch warns about as deprecated."""
+    """OpenVINO traces torch networks, which torch warns about as deprecated; and NNCF makes it look
+    for CUDA, which it warns about on a machine with the toolkit and without a GPU.
+    """
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -110,6 +110,31 @@ def test_a_misspelt_command_is_answered_with_the_nearest(name: str) -> None:
     assert "Did you mean" in result.output
 
 
+def test_weights_that_are_no_file_here_are_named_as_such() -> None:
+    """It said that weights must be one of pretrained and none: the path had a typing error."""
+    result = run("train", "photos", "--weights", "weigths/resnet50.pth")
+    assert result.exit_code == 2
+    assert "'weigths/resnet50.pth' is no file here" in result.output
+    assert "must be one of pretrained, none" in run("train", "x", "--weights", "non").output
+
+
+@pytest.mark.parametrize("text", ["20k", "20K", "20,000", "20_000", "0.02M", "20000"])
+def test_a_number_of_images_is_read_as_people_write_it(text: str) -> None:
+    result = run("cost", "--images-per-day", text, "--json")
+    assert (result.exit_code, result.output) == (
+        0,
+        run("cost", "--images-per-day", "20000", "--json").output,
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["many", "0", "-5", "1.5", "1e400", "k", "nan", "2kk", "20.000", "2,5k"]
+)
+def test_what_is_no_number_of_images_is_refused(text: str) -> None:
+    result = run("cost", f"--images-per-day={text}")
+    assert (result.exit_code, "is no number of images: 20000 or 20k" in result.output) == (2, True)
+
+
 def test_a_flag_takes_no_value() -> None:
     """`SPOT=0` and `YES=0` once meant yes."""
     for name, option in [("train", "--spot"), ("remove", "--yes"), ("reclassify", "--dry-run")]:
@@ -124,7 +149,7 @@ def test_a_flag_takes_no_value() -> None:
         (["train", "photos", "--optimizer", "adamx"], "Did you mean 'adamw'?"),
         (["train", "photos", "--epochs", "many"], "a whole number from 1"),
         (["train", "photos", "--lr", "0.001:0.1"], "must be a number"),
-        (["train", "photos", "--weights", "no-such.pth"], "must be one of pretrained, none"),
+        (["train", "photos", "--weights", "no-such.pth"], "'no-such.pth' is no file here"),
         (["tune", "photos", "--lr", "0.1:0.01"], "must be ascending"),
         (["tune", "photos", "--strategy", "bayesian"], "Did you mean 'Bayesian'?"),
         (["remove", "--stage", "dev", "--bucket", "delte"], "Did you mean 'delete'?"),
@@ -136,7 +161,7 @@ def test_a_flag_takes_no_value() -> None:
         (["deploy"], "Missing option '--stage'"),
         (["remove", "--stage", "dev", "--images", "--logs"], "pass --yes to confirm"),
         (["remove"], "Missing option '--stage'"),
-        (["cost", "--images-per-day", "0"], "0 is not in the range x>=1"),
+        (["cost", "--images-per-day", "0"], "'0' is no number of images"),
         (["promote", "--archive", __file__], "--archive needs --tests"),
         (["train", "no-such-folder"], "is no folder here"),
         (["review", "--corrections", "--model", "any"], "takes images of any model, and no list"),

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import click
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from click.testing import CliRunner
 
 from cli import errors
-from infra import interrupt
+from cli.__main__ import sortbox
+from infra import interrupt, sentences
 
 CANNOT_BLOCK = (
     subprocess.run(
@@ -56,6 +59,18 @@ def test_the_command_ends_with_what_it_leaves(
         errors.run(command)
     assert ended.value.code == 130
     assert capsys.readouterr().err.strip() == "Interrupted. The job goes on."
+
+
+def test_a_removal_that_deleted_nothing_yet_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It said "What is being deleted goes on" before AWS had answered a single call."""
+    nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": "eu-west-1"}
+    for name, value in {**nobody, **keys, "AWS_DEFAULT_REGION": "eu-west-1"}.items():
+        monkeypatch.setenv(name, value)
+    removal = CliRunner().invoke(sortbox, ["remove", "--stage", "dev"])
+    assert isinstance(removal.exception, EndpointConnectionError)
+    assert "does not answer" in str(sentences.explain(removal.exception))
+    assert interrupt.sentence() == "Interrupted. Nothing was started."
 
 
 def _listen_to_interrupts() -> None:

@@ -150,6 +150,8 @@ def test_a_name_of_a_stranger_is_text_on_the_index() -> None:
         ("inbox/gone.jpg", "inbox/gone.jpg"),
         ("inbox/trip/a.jpg", "inbox/trip/a.jpg"),
         ("inbox/trip/Thumbs.db", "inbox/trip/Thumbs.db"),
+        ("s3://bucket/inbox/trip", "inbox/trip/"),
+        ("s3://bucket/inbox/cat.jpg", "inbox/cat.jpg"),
     ],
 )
 def test_a_key_is_understood_as_a_person_types_it(s3: FakeS3, text: str, key: str) -> None:
@@ -161,6 +163,8 @@ def test_a_key_is_understood_as_a_person_types_it(s3: FakeS3, text: str, key: st
     [
         ("inbox/chek 1", "Did you mean 'inbox/check 1/'?"),
         ("inbox/cta.jpg", "Did you mean 'inbox/cat.jpg'?"),
+        ("TRIP", "Did you mean 'inbox/trip/'?"),
+        ("s3://other/inbox/cat.jpg", "not in the bucket of this stage, bucket"),
         ("inbox/zzzzzzzz", "`./sortbox ls folders` lists the folders"),
     ],
 )

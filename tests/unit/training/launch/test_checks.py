@@ -29,7 +29,7 @@ class Site(Stage):
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        (TrainConfig(arch="resnet5"), "did you mean resnet50"),
+        (TrainConfig(arch="resnet5"), r"resnet34\?$"),
         (TrainConfig(arch="efficientnet_lite1"), "did you mean efficientnet_lite0"),
         (TrainConfig(arch="nonsense"), "'nonsense' is neither efficientnet_lite0 nor"),
         (TrainConfig(arch="vit_b_16", image_size=100), "image-size: images of 100 x 100 pixels"),

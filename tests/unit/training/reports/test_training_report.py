@@ -1,6 +1,7 @@
 import hashlib
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,9 @@ def prepared(root: Path) -> Dataset:
 
 
 def test_the_report_tells_what_was_confused_with_what(tmp_path: Path) -> None:
-    _, content = written(tmp_path / "out", prepared(tmp_path / "data"))
+    page, content = written(tmp_path / "out", prepared(tmp_path / "data"))
     assert content["judged_on"] == "test"
+    assert ">test images</th>" in page
     assert content["result"]["accuracy"] == 0.75
     assert content["confusion"] == [[3, 1, 0], [0, 4, 0], [1, 1, 2]]
     assert content["classes"][1] == {
@@ -119,6 +121,15 @@ def test_the_report_says_what_was_left_out_before_the_upload_and_in_the_job(tmp_
     for part in ("3 images, such as red/cut.jpg", "train/red/cut.png", "README.md"):
         assert part in text
     assert "left out as unreadable: 3 images:" in data.describe(dataset)
+
+
+def test_without_a_test_split_no_column_speaks_of_test_images(tmp_path: Path) -> None:
+    root = data_set(tmp_path / "data")
+    shutil.rmtree(root / "test")
+    page, content = written(tmp_path / "out", data.prepare(root, False, 0.0, lambda: None))
+    assert content["judged_on"] == "validation"
+    assert ">validation images</th>" in page
+    assert "test images" not in page
 
 
 def test_a_class_that_is_never_predicted_has_no_precision(tmp_path: Path) -> None:
