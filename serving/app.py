@@ -107,7 +107,7 @@ class InferenceService:
     async def _classify(self, body: bytes, content: Content) -> ScoredImage | list[ScoredImage]:
         """A list only for an array of several images, which must not be declared an image."""
         body = await self._classifier.unpack(body)
-        if content != "array" and not body.startswith(arrays.MAGIC):
+        if not body.startswith(arrays.MAGIC):
             return await self._classifier.classify_file(body)
         scored = await self._classifier.classify_array(body)
         if isinstance(scored, list) and content == "image":

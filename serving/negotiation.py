@@ -7,14 +7,17 @@ from serving.decoding.undecodable import UndecodableError
 
 MAX_TOP_K = 1_000
 
-Content = Literal["image", "array", "any"]
+Content = Literal["image", "any"]
 """What a request declares its body to be. Its bytes decide what it is; `image` only excludes an
 array of several, because a caller who sends a file expects one answer."""
 
 Answer = Literal["labels", "scores"]
 
-UNDECLARED_TYPES = frozenset(("", "application/octet-stream", "binary/octet-stream"))
-"""The content types that say nothing; the last one is S3's default."""
+UNDECLARED_TYPES = frozenset(
+    ("", "application/octet-stream", "binary/octet-stream", "application/x-npy")
+)
+"""The content types that say nothing, or nothing that counts: the defaults of callers, of S3 and of
+the SageMaker SDK."""
 
 
 class RequestError(SortboxError):
@@ -29,8 +32,6 @@ class RequestError(SortboxError):
 def declared_content(content_type: str) -> Content:
     """Raises UndecodableError (unsupported_content_type) for types that are not of images."""
     kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/x-npy":
-        return "array"
     if kind in UNDECLARED_TYPES:
         return "any"
     if kind == "application/x-image" or kind.startswith("image/"):

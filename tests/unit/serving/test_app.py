@@ -86,11 +86,15 @@ def test_a_photo_is_answered_with_its_labels_best_first(start: Start) -> None:
     "kind",
     [
         *("image/png", "IMAGE/HEIC", "application/x-image", "application/octet-stream; a=b"),
-        *("binary/octet-stream", ""),
+        *("binary/octet-stream", "application/x-npy", ""),
     ],
 )
-def test_the_declared_type_does_not_matter_to_a_file(kind: str, start: Start) -> None:
-    assert start().post(encoded(plain(RED)), Content_Type=kind).status_code == 200
+@pytest.mark.parametrize("batch", ["true", "false"])
+def test_the_declared_type_does_not_matter_to_a_file(kind: str, batch: str, start: Start) -> None:
+    """A type that the SageMaker SDK has by default says nothing of a file that a person sends."""
+    response = start(SAGEMAKER_BATCH=batch).post(encoded(plain(RED)), Content_Type=kind)
+    assert response.status_code == 200
+    assert isinstance(from_json(response.content), Labelled)
 
 
 def test_an_array_is_answered_as_its_file_is(start: Start) -> None:
