@@ -1,7 +1,7 @@
 """Formats that are not decoded, by their bytes: what a rejection calls the file, and advises.
 
-A file costs a comparison with each magic number, and at most three searches of its first and last
-64 KiB.
+The server's event loop waits for it. A file of any size costs a comparison with each magic number,
+and the names of a container's contents are searched in at most 128 KiB of it.
 """
 
 import re
@@ -28,7 +28,7 @@ ADVICE: Mapping[Kind, str] = MappingProxyType(
 """Whatever else it is, it is no image: then there is nothing to advise."""
 
 ENDS_BYTES = 65_536
-"""How much of the beginning and of the end is searched."""
+"""How much of the beginning, of the end, or of a directory is searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,9 @@ OLE_CONTENTS = (
     ("PowerPoint Document", UnsupportedFormat("a PowerPoint presentation", "document")),
     ("__substg1.0", UnsupportedFormat("an Outlook message", "document")),
 )
-"""Names in UTF-16, anywhere in the file."""
+"""Names of streams, in UTF-16."""
+
+OLE_SECTOR_SHIFTS = (9, 12)
 
 NETPBM = re.compile(rb"P[1-7fF]\s")
 TEXT_CONTROLS = frozenset(range(32)) - {*b"\t\n\r\f\x1b"}
@@ -201,9 +203,7 @@ def recognise(body: bytes) -> UnsupportedFormat | None:
     if start.startswith(b"PK\3\4"):
         return _recognise_zip(start, body[-ENDS_BYTES:])
     if start.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
-        names = ((name.encode("utf-16-le"), form) for name, form in OLE_CONTENTS)
-        default = UnsupportedFormat("an old Office document", "document")
-        return next((form for name, form in names if name in body), default)
+        return _recognise_ole(body)
     for kind, entries in MAGIC.items():
         for at, magic, name in entries:
             if start.startswith(magic, at):
@@ -215,6 +215,16 @@ def _recognise_zip(start: bytes, end: bytes) -> UnsupportedFormat:
     """By the names of members, in the first headers and in the directory at the end."""
     default = UnsupportedFormat("a ZIP archive", "archive")
     return next((form for name, form in ZIP_CONTENTS if name in start or name in end), default)
+
+
+def _recognise_ole(body: bytes) -> UnsupportedFormat:
+    """By the streams in the first sectors of the directory ([MS-CFB], sections 2.2 and 2.6)."""
+    shift, sector = struct.unpack_from("<30xH16xI", body.ljust(52, b"\0"))
+    at = (sector + 1) << shift if shift in OLE_SECTOR_SHIFTS else len(body)
+    directory = body[at : at + ENDS_BYTES]
+    names = ((name.encode("utf-16-le"), form) for name, form in OLE_CONTENTS)
+    default = UnsupportedFormat("an old Office document", "document")
+    return next((form for name, form in names if name in directory), default)
 
 
 def _recognise_header(body: bytes) -> UnsupportedFormat | None:
