@@ -1,6 +1,6 @@
-"""Convert images of any Pillow mode to RGB, strip by strip.
+"""Convert pixels to RGB on white: images of any Pillow mode, and arrays with alpha.
 
-The image is never copied as a whole: a copy of 50 megapixels takes 150 to 200 MB.
+An image is never copied as a whole: a copy of 50 megapixels takes 150 to 200 MB.
 """
 
 from collections.abc import Iterator
@@ -9,27 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-DEEP_MODES = frozenset(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"))
-"""One channel of more than eight bits, which Pillow's own conversion clips to white."""
-
-WHITE_LEVELS = (255.0, 65_535.0)
-"""The assumed white of modes that do not define it: of eight or of sixteen bits."""
+WHITE = 255
+DEEP_MODE, DEEP_WHITE = "I;16", 65_535
+"""One channel of sixteen bits, which Pillow's own conversion clips to white."""
 
 STRIP_PIXELS = 1_000_000
 
 
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """H x W x 3. Transparency is blended with white; CMYK is converted without its profile."""
-    deep = image.mode in DEEP_MODES
-    black, white = _black_and_white(image) if deep else (0.0, 0.0)
     rgb = np.empty((image.height, image.width, 3), np.uint8)
     for top, strip in _split_into_strips(image):
         rows = rgb[top : top + strip.height]
-        if deep:
-            rows[:] = _scale_to_uint8(np.asarray(strip), black, white)[:, :, np.newaxis]
+        if image.mode == DEEP_MODE:
+            levels = np.asarray(strip, np.float32) * np.float32(WHITE / DEEP_WHITE)
+            rows[:] = np.rint(levels)[:, :, np.newaxis]
         else:
             rows[:] = np.asarray(_convert_strip(strip))
     return rgb
+
+
+def blend_with_white(colours: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Colours as alpha shows them, 0 being white. The arrays broadcast; rounded to nearest."""
+    wide = alpha.astype(np.uint16)
+    return np.asarray((colours * wide + (WHITE - wide) * np.uint16(WHITE) + 127) // 255, np.uint8)
 
 
 def _split_into_strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
@@ -45,33 +48,3 @@ def _convert_strip(image: Image.Image) -> Image.Image:
         white.paste(layer, mask=layer.getchannel("A"))
         return white
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _scale_to_uint8(values: NDArray[np.generic], black: float, white: float) -> NDArray[np.uint8]:
-    levels = _to_finite_float32(values)
-    with np.errstate(all="ignore"):  # floats of 1e38 may overflow and become black, harmlessly
-        levels -= black
-        levels *= 255 / ((white - black) or 1)
-        np.rint(levels, out=levels)
-        return levels.astype(np.uint8)
-
-
-def _to_finite_float32(values: NDArray[np.generic]) -> NDArray[np.float32]:
-    levels = values.astype(np.float32)
-    return np.nan_to_num(levels, copy=False, posinf=0.0, neginf=0.0)
-
-
-def _black_and_white(image: Image.Image) -> tuple[float, float]:
-    """The values of black and white: the smallest usual range that fits, else the extremes."""
-    if image.mode.startswith("I;16"):
-        return 0.0, 65_535.0
-    extremes = [
-        (float(levels.min()), float(levels.max()))
-        for levels in (
-            _to_finite_float32(np.asarray(strip)) for _, strip in _split_into_strips(image)
-        )
-    ]
-    low, high = min(low for low, _ in extremes), max(high for _, high in extremes)
-    whites = (1.0, *WHITE_LEVELS) if image.mode == "F" else WHITE_LEVELS
-    white = next((white for white in whites if low >= 0 and high <= white), None)
-    return (low, high) if white is None else (0.0, white)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.decoding.bounds import check_size
+from serving.decoding.colour import blend_with_white
 from serving.decoding.formats.bmp_rle import decode_runs
 from serving.decoding.formats.raster import Raster
 from serving.decoding.undecodable import corrupt, truncated, unsupported
@@ -201,8 +202,7 @@ def _place_masked(rows: NDArray[np.uint8], pixels: NDArray[np.uint8], header: He
     for block, target in _blocks(numbers, pixels):
         colours = np.dstack([_scale(block, mask) for mask in masks[:3]])
         if is_transparent:
-            alpha = _scale(block, masks[3]).astype(np.uint16)[:, :, np.newaxis]
-            colours = (colours * alpha + (255 - alpha) * np.uint16(255) + 127) // 255
+            colours = blend_with_white(colours, _scale(block, masks[3])[:, :, np.newaxis])
         target[:] = colours
 
 

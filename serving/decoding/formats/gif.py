@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.decoding import bounds
-from serving.decoding.colour import to_rgb
+from serving.decoding.colour import WHITE, to_rgb
 from serving.decoding.formats.pieces import open_pieces
 from serving.decoding.formats.raster import Raster
 from serving.decoding.undecodable import unsupported
 
-EXTENSION, FRAME, TRAILER = 0x21, 0x2C, 0x3B
+EXTENSION, FRAME = 0x21, 0x2C
 GRAPHIC_CONTROL = 0xF9
 HEAD_BYTES, FRAME_BYTES = 13, 10
 HAS_PALETTE, INTERLACED, HAS_TRANSPARENCY = 0x80, 0x40, 0x01
@@ -25,8 +25,6 @@ MAX_BLOCKS = 100_000
 
 GREY_RAMP = bytes(level for level in range(256) for _ in range(3))
 """With this palette, Pillow's values are the indices."""
-
-WHITE = 255
 
 
 @dataclass(frozen=True, slots=True)

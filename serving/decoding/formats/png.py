@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.decoding import bounds, orientation
-from serving.decoding.colour import STRIP_PIXELS, to_rgb
+from serving.decoding.colour import STRIP_PIXELS, WHITE, blend_with_white, to_rgb
 from serving.decoding.formats.pieces import open_pieces
 from serving.decoding.formats.raster import Raster
-from serving.decoding.profiles import coded
+from serving.decoding.profiles import coded, icc
 from serving.decoding.undecodable import unsupported
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -37,7 +37,6 @@ MAX_SAMPLE_BYTES = 8
 
 SLACK_BYTES = 1_024
 UNPACKED_BYTES = 2**20
-WHITE = 255
 
 LOW_BYTES = "RGB;16L"
 """Has Pillow's unpacker keep the second byte of each sample, where it usually keeps the first."""
@@ -45,9 +44,9 @@ LOW_BYTES = "RGB;16L"
 MAX_CHUNKS = 100_000
 """Passing over one takes less than a microsecond."""
 
-MAX_PROFILE_BYTES = 4 * 2**20
 MAX_EXIF_TEXT_BYTES = 2**18
-"""Packed metadata is unpacked to so many bytes, at 2.5 ms a megabyte, and only one of each."""
+"""Packed metadata is unpacked to so many bytes, at 2.5 ms a megabyte, and only one of each; a
+profile to `icc.MAX_BYTES`."""
 
 XMP_KEYWORD = b"XML:com.adobe.xmp\0\0\0"
 EXIF_KEYWORDS = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
@@ -193,7 +192,7 @@ def _read_metadata(chunks: _PngParts, kind: bytes, view: memoryview, start: int,
     elif kind == b"iCCP" and not chunks.has_profile:
         chunks.has_profile = True
         _verify(view, start, end)
-        chunks.profile = zlib.decompressobj().decompress(packed, MAX_PROFILE_BYTES)
+        chunks.profile = zlib.decompressobj().decompress(packed, icc.MAX_BYTES)
     elif kind in (b"zTXt", b"tEXt") and keyword.startswith(EXIF_KEYWORDS) and not chunks.exif:
         chunks.exif = MALFORMED  # only the first is unpacked
         _verify(view, start, end)
@@ -230,10 +229,9 @@ def _blend_palette(palette: bytes, transparency: bytes) -> NDArray[np.uint8]:
     table = np.zeros((256, 3), np.uint8)
     colours = np.frombuffer(palette[:768], np.uint8).reshape(-1, 3)
     table[: len(colours)] = colours
-    alpha = np.full((256, 1), 255.0)
+    alpha = np.full((256, 1), 255, np.uint8)
     alpha[: len(transparency), 0] = np.frombuffer(transparency[:256], np.uint8)
-    blended: NDArray[np.float64] = np.rint((table * alpha + 255 * (255 - alpha)) / 255)
-    return blended.astype(np.uint8)
+    return blend_with_white(table, alpha)
 
 
 def _key(transparency: bytes, kind: int, bits: int) -> list[int]:

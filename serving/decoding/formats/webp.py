@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from serving.decoding import orientation
-from serving.decoding.colour import to_rgb
+from serving.decoding.colour import WHITE, to_rgb
 from serving.decoding.formats.raster import Raster
 from serving.decoding.sniff import webp_size
 
@@ -17,8 +17,6 @@ HAS_ALPHA = 0x10
 
 MAX_CHUNKS = 10_000
 """The most chunks that are looked at. An animation has one a frame; metadata stand behind them."""
-
-WHITE = 255
 
 
 @dataclass(slots=True)

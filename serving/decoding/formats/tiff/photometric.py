@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from serving.decoding.colour import blend_with_white
 from serving.decoding.formats.tiff.directory import Directory
 from serving.decoding.formats.tiff.layout import JPEG, Layout, Photometric, Samples
 from serving.decoding.undecodable import corrupt
@@ -58,11 +59,10 @@ def blend(colours: Pixels, levels: Levels, samples: Samples) -> Pixels:
     """Blend with white where the image is transparent."""
     if samples.alpha == "none":
         return colours
-    alpha = levels[:, :, samples.alpha_index, np.newaxis].astype(np.uint16)
+    alpha = levels[:, :, samples.alpha_index, np.newaxis]
     if samples.alpha == "associated":
-        return np.asarray(np.minimum(colours + (255 - alpha), 255), np.uint8)
-    blended = (colours * alpha + (255 - alpha) * np.uint16(255) + 127) // 255
-    return np.asarray(blended, np.uint8)
+        return np.asarray(np.minimum(colours + (255 - alpha.astype(np.uint16)), 255), np.uint8)
+    return blend_with_white(colours, alpha)
 
 
 def ycbcr_matrix(directory: Directory) -> NDArray[np.float64]:
