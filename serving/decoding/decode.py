@@ -1,7 +1,7 @@
 """Decode an untrusted image file to an upright RGB image, or say why not.
 
-The choice of decoder is here: `decode` tries libjpeg-turbo for ordinary JPEGs (`jpeg`), and Pillow
-or libheif in `decode_hardened` for everything else.
+The choice of decoder is here: `decode` tries libjpeg-turbo for ordinary JPEGs (`jpeg`), and a
+module for each format (`formats`) in `decode_hardened` for everything else.
 """
 
 import struct
@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import cv2
 from PIL import Image
 
 from serving.decoding import bounds, jpeg, orientation
@@ -19,7 +20,7 @@ from serving.decoding.formats.raster import Raster
 from serving.decoding.formats.tiff import reader as tiff
 from serving.decoding.profiles import srgb
 from serving.decoding.sniff import Format, sniff
-from serving.decoding.undecodable import UndecodableError
+from serving.decoding.undecodable import UndecodableError, truncated
 
 DECODER_ERRORS = (
     ArithmeticError,
@@ -35,9 +36,7 @@ DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
-"""The errors that Pillow's and libheif's decoders raise for malformed files."""
-
-CONVERT_ADVICE = "Save it as JPEG, PNG or WebP and send that."
+"""The errors that our readers, Pillow and libheif raise for malformed files."""
 
 
 def decode(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage:
@@ -52,7 +51,7 @@ def decode(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage:
 
 
 def decode_hardened(body: bytes, max_pixels: int, shorter_side: int) -> DecodedImage:
-    """As `decode`, with Pillow or libheif. Takes at most about 480 MB besides the body.
+    """As `decode`, without libjpeg-turbo's shortcut. Takes at most about 480 MB besides the body.
 
     Raises UndecodableError, and nothing else, for any bytes.
     """
@@ -68,7 +67,7 @@ def decode_hardened(body: bytes, max_pixels: int, shorter_side: int) -> DecodedI
 
 
 def _decode_format(body: bytes, image_format: Format, max_pixels: int, shorter_side: int) -> Raster:
-    """One decoder for one format. If Pillow chose it, EPS files would go to Ghostscript."""
+    """One reader for one format. If Pillow chose it, EPS files would go to Ghostscript."""
     match image_format:
         case "jpeg":
             return jpeg_file.decode(body, max_pixels, shorter_side)
@@ -107,16 +106,14 @@ def _translate_errors(image_format: Format) -> Iterator[None]:
         yield
     except Image.DecompressionBombError as error:  # Pillow's own limit was exceeded first
         raise UndecodableError("too_many_pixels", "The image has far too many pixels.") from error
-    except MemoryError as error:  # an absurd size inside the file, or the decoder's own limit
+    except (MemoryError, cv2.error) as error:  # an absurd size, or the decoder's own limit
         raise UndecodableError(
             "too_expensive",
-            f"The {image_format} file takes too much memory to decode. {CONVERT_ADVICE}",
+            f"The {image_format} file takes too much memory to decode. {ADVICE['image']}",
         ) from error
     except DECODER_ERRORS as error:
         if isinstance(error, EOFError) or "truncated" in str(error).lower():
-            raise UndecodableError(
-                "truncated", f"The {image_format} file ends before its image does."
-            ) from error
+            raise truncated(image_format) from error
         raise UndecodableError(
             "corrupt", f"The {image_format} file is damaged and cannot be decoded."
         ) from error

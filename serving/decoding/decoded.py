@@ -1,10 +1,19 @@
-"""The results of decoding."""
+"""The results of decoding, and how far an image may be reduced for them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+SCALE_FACTORS = (8, 4, 2)
+"""The factors that Pillow uses too. libjpeg-turbo also supports 7/8 to 3/8, without SIMD code."""
+
+
+def scale_factor(width: int, height: int, shorter_side: int) -> int:
+    """By what an image may be divided to keep `shorter_side` pixels on its shorter side."""
+    detail = min(width, height) // shorter_side
+    return next((factor for factor in SCALE_FACTORS if factor <= detail), 1)
 
 
 @dataclass(frozen=True, slots=True)

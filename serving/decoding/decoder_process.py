@@ -21,7 +21,8 @@ from PIL import Image
 
 from domain.model import Preprocessing
 from serving import preprocess
-from serving.decoding.decode import CONVERT_ADVICE, decode
+from serving.decoding.decode import decode
+from serving.decoding.formats.foreign import ADVICE
 from serving.decoding.thumbnail import make_thumbnail
 from serving.decoding.undecodable import UndecodableError
 
@@ -84,7 +85,7 @@ def serve(pipe: Connection, options: DecodeOptions) -> None:
 def memory_exceeded() -> UndecodableError:
     """The rejection of a file that exceeds the memory limit."""
     return UndecodableError(
-        "too_expensive", f"The file takes too much memory to decode. {CONVERT_ADVICE}"
+        "too_expensive", f"The file takes too much memory to decode. {ADVICE['image']}"
     )
 
 

@@ -11,7 +11,7 @@ from math import ceil
 import simplejpeg
 
 from serving.decoding import bounds, orientation
-from serving.decoding.decoded import DecodedImage
+from serving.decoding.decoded import DecodedImage, scale_factor
 from serving.decoding.profiles import icc, srgb
 
 SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE = 0xC0, 0xC1, 0xC2
@@ -40,9 +40,6 @@ which takes as long as the usual ten scans."""
 
 MAX_SEGMENTS = 1_000
 """The most segments before the first scan; the longest colour profile has 255."""
-
-SCALE_FACTORS = (8, 4, 2)
-"""The factors that Pillow uses too. libjpeg-turbo also supports 7/8 to 3/8, without SIMD code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +90,7 @@ def _estimate_nanoseconds(body: bytes, header: JpegHeader) -> int:
 
 def _decode(body: bytes, header: JpegHeader, shorter_side: int) -> DecodedImage | None:
     width, height = header.width, header.height
-    detail = min(width, height) // shorter_side
-    factor = next((factor for factor in SCALE_FACTORS if factor <= detail), 1)
+    factor = scale_factor(width, height, shorter_side)
     try:
         pixels = simplejpeg.decode_jpeg(
             body, "RGB", min_height=ceil(height / factor), min_width=ceil(width / factor)

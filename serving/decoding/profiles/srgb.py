@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from serving.decoding.decoded import scale_factor
 from serving.decoding.profiles import icc
-
-SCALE_FACTORS = (8, 4, 2)
-"""As for JPEGs."""
 
 MODES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
 """Pillow's names of the colour spaces that images have."""
@@ -61,7 +59,7 @@ def to_srgb(pixels: NDArray[np.uint8], profile: bytes, shorter_side: int) -> NDA
     transform = _transform(profile, mode)
     if transform is None:
         return pixels
-    factor = _factor(width, height, shorter_side)
+    factor = scale_factor(width, height, shorter_side)
     size = ceil(width / factor), ceil(height / factor)
     reduced = pixels
     if factor > 1:
@@ -73,11 +71,6 @@ def to_srgb(pixels: NDArray[np.uint8], profile: bytes, shorter_side: int) -> NDA
         return pixels
     colours = np.asarray(transform.apply(Image.fromarray(GREY_RAMP)), np.uint8)[0]
     return np.take(colours, grey, axis=0)
-
-
-def _factor(width: int, height: int, shorter_side: int) -> int:
-    detail = min(width, height) // shorter_side
-    return next((factor for factor in SCALE_FACTORS if factor <= detail), 1)
 
 
 @lru_cache(maxsize=TRANSFORMS)

@@ -1,5 +1,8 @@
 import contextlib
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from serving.decoding.decoded import DecodedImage
 from serving.decoding.undecodable import UndecodableError
 from tests.support.builders import images
 from tests.support.builders.images import GREEN, RED, encoded, picture
+from tests.support.builders.profiles import SPACES, matrix_profile
 
 # Decoders warn about odd files, and the server ignores that: the answer is what counts.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
@@ -144,6 +148,36 @@ def test_a_large_jpeg_is_decoded_small_and_keeps_its_own_size() -> None:
 
 def test_junk_after_the_image_does_no_harm() -> None:
     assert decoded(encoded(picture(), "JPEG") + b"PK\3\4" + bytes(10_000)).width == 96
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from serving.decoding.decode import decode
+from serving.decoding.undecodable import UndecodableError
+
+small, large = (Path(name).read_bytes() for name in sys.argv[1:])
+decode(small, 50_000_000, 10)
+[data] = [line for line in open("/proc/self/status") if line.startswith("VmData:")]
+limit = int(data.split()[1]) * 1024 + 77 * 2**20
+resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
+try:
+    decode(large, 50_000_000, 1_500)
+except UndecodableError as error:
+    print(error.code)
+"""
+"""Memory for the pixels of 6000 x 4000, but not for the reduced ones, which OpenCV makes."""
+
+
+def test_what_opencv_has_no_memory_for_is_too_expensive(tmp_path: Path) -> None:
+    """OpenCV has an error of its own, which no reader of ours catches."""
+    files = []
+    for size in ((60, 40), (6_000, 4_000)):
+        files.append(tmp_path / f"{size[0]}.tiff")
+        image = Image.new("RGB", size, RED)
+        image.save(files[-1], icc_profile=matrix_profile(*SPACES["Adobe RGB"]))
+    command = [sys.executable, "-c", LIMITED, *map(str, files)]
+    assert subprocess.check_output(command, text=True, timeout=60) == "too_expensive\n"
 
 
 WHOLE = [encoded(picture(), form) for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")]
