@@ -62,7 +62,7 @@ OF_THE_INPUTS = (
     Mistake(
         "a raw file is classified by its preview",
         "serving/decoding/formats/raw.py",
-        "        offsets += directory.get(SUB_DIRECTORIES, [])\n",
+        "        offsets += (int(part) for part in directory.hints(SUB_DIRECTORIES))\n",
         "",
         f"{UNIT}/serving/decoding/formats/test_raw.py",
     ),

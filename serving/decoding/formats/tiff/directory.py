@@ -15,6 +15,10 @@ MAX_TAGS = 4_096
 MAX_HINTS = 8
 """The most values that are read of a tag that may be malformed."""
 
+WORD_BYTES, COUNTER_BYTES, ENTRY_BYTES = (4, 8), (2, 8), (12, 20)
+"""Of offsets, of a directory's count, and of a tag: in TIFF, and in BigTIFF."""
+
+NEW_SUBFILE_TYPE, SUBFILE_TYPE = 254, 255
 REDUCED_OR_MASK = 1 | 4
 """Bits of NewSubfileType."""
 
@@ -50,9 +54,14 @@ class Directory:
     body: bytes
     order: Literal["<", ">"]
     tags: dict[int, Tag]
+    count: int
+    """How many tags it states."""
+    end: int
+    next: int
+    """Where the directory behind it begins; 0: nowhere."""
 
-    def numbers(self, number: int) -> NDArray[np.generic]:
-        """The values of a tag, rationals as quotients; none if the tag is absent.
+    def numbers(self, number: int, most: int | None = None) -> NDArray[np.generic]:
+        """The first values of a tag, rationals as quotients; none if the tag is absent.
 
         Raises UndecodableError if the tag points beyond the file.
         """
@@ -63,8 +72,8 @@ class Directory:
             raise corrupt("tiff", f"its tag {number} has no type")
         if tag.at + tag.bytes > len(self.body):
             raise truncated("tiff")
-        parts = 2 if tag.type in RATIONALS else 1
-        values = np.frombuffer(self.body, self.order + TYPES[tag.type], tag.count * parts, tag.at)
+        count = min(tag.count, most or tag.count) * (2 if tag.type in RATIONALS else 1)
+        values = np.frombuffer(self.body, self.order + TYPES[tag.type], count, tag.at)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise corrupt("tiff", f"its tag {number} is no number")
         if tag.type not in RATIONALS:
@@ -74,7 +83,7 @@ class Directory:
 
     def integers(self, number: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """The values of a tag that has few; `default` if there are none."""
-        values = self.numbers(number)[:MAX_TAGS]
+        values = self.numbers(number, MAX_TAGS)
         return tuple(int(value) for value in values.tolist()) or default
 
     def integer(self, number: int, default: int) -> int:
@@ -84,7 +93,7 @@ class Directory:
     def hints(self, number: int) -> list[float]:
         """The first values of a tag on which no sample depends; none if it is malformed."""
         try:
-            return [float(value) for value in self.numbers(number)[:MAX_HINTS].tolist()]
+            return [float(value) for value in self.numbers(number, MAX_HINTS).tolist()]
         except UndecodableError:
             return []
 
@@ -100,33 +109,53 @@ class Directory:
         return self.body[tag.at : tag.at + tag.bytes]
 
 
+def first_offset(body: bytes) -> int:
+    """Where the first directory begins, as the header says."""
+    word = WORD_BYTES[_is_big(body)]
+    return int.from_bytes(body[word : 2 * word], _endian(body))
+
+
+def scan_directory(body: bytes, at: int, max_tags: int) -> Directory:
+    """The directory at a position, whatever it is worth, and up to `max_tags` of its tags."""
+    endian, is_big = _endian(body), _is_big(body)
+    word, counter, length = WORD_BYTES[is_big], COUNTER_BYTES[is_big], ENTRY_BYTES[is_big]
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(body[at : at + size], endian)
+
+    count, first, tags = number(at, counter), at + counter, dict[int, Tag]()
+    end = first + count * length
+    for entry in range(first, min(first + max_tags * length, end, len(body)), length):
+        kind, values, place = number(entry + 2, 2), number(entry + 4, word), entry + 4 + word
+        is_inside = TYPE_BYTES.get(kind, 1) * values <= word
+        tag = Tag(kind, values, place if is_inside else number(place, word))
+        tags.setdefault(number(entry, 2), tag)
+    return Directory(body, "<" if endian == "little" else ">", tags, count, end, number(end, word))
+
+
 def read_directory(body: bytes) -> Directory:
     """The first directory, the only one that is decoded.
 
     Raises UndecodableError if it is not there, has too many tags, or is that of a thumbnail.
     """
-    order: Literal["<", ">"] = "<" if body[:2] == b"II" else ">"
-    endian: Literal["little", "big"] = "little" if order == "<" else "big"
-    word, counter, length = (8, 8, 20) if 0x2B in body[2:4] else (4, 2, 12)
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(body[at : at + size], endian)
-
-    at = number(word, word)
-    count, first, tags = number(at, counter), at + counter, dict[int, Tag]()
-    if count > MAX_TAGS:
+    at = first_offset(body)
+    directory = scan_directory(body, at, MAX_TAGS)
+    if directory.count > MAX_TAGS:
         raise UndecodableError(
-            "too_expensive", f"The file takes too much work to decode: it has {count:,} tags."
+            "too_expensive",
+            f"The file takes too much work to decode: it has {directory.count:,} tags.",
         )
-    if at == 0 or count == 0 or first + count * length > len(body):
+    if at == 0 or directory.count == 0 or directory.end > len(body):
         raise corrupt("tiff", "it has no directory of tags")
-    for entry in range(first, first + count * length, length):
-        kind, values, place = number(entry + 2, 2), number(entry + 4, word), entry + 4 + word
-        is_inside = TYPE_BYTES.get(kind, 1) * values <= word
-        tag = Tag(kind, values, place if is_inside else number(place, word))
-        tags.setdefault(number(entry, 2), tag)
-    directory = Directory(body, order, tags)
-    is_reduced = directory.hint(255, 0) == OLD_REDUCED
-    if is_reduced or directory.hint(254, 0) & REDUCED_OR_MASK:
+    is_reduced = directory.hint(SUBFILE_TYPE, 0) == OLD_REDUCED
+    if is_reduced or directory.hint(NEW_SUBFILE_TYPE, 0) & REDUCED_OR_MASK:
         raise unsupported("A TIFF whose first picture is a thumbnail or a mask")
     return directory
+
+
+def _endian(body: bytes) -> Literal["little", "big"]:
+    return "little" if body[:2] == b"II" else "big"
+
+
+def _is_big(body: bytes) -> bool:
+    return 0x2B in body[2:4]
