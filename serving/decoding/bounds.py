@@ -88,23 +88,34 @@ def _check_jpeg(body: bytes) -> None:
 
 
 def count_scans_and_pixels(body: bytes) -> tuple[int, int]:
-    """The scans and pixels of a JPEG, counted as libjpeg does.
+    """The scans and pixels of a JPEG. Raises as `walk_jpeg`."""
+    scans, pixels = 0, 0
+    for marker, begin, _ in walk_jpeg(body):
+        if marker == EOI:
+            break
+        if marker in JPEG_FRAME_MARKERS:
+            height, width = body[begin + 5 : begin + 7], body[begin + 7 : begin + 9]
+            pixels = max(pixels, int.from_bytes(height, "big") * int.from_bytes(width, "big"))
+        scans += marker == SOS
+    return scans, pixels
 
-    Raises UndecodableError for too many segments.
+
+def walk_jpeg(body: bytes) -> Iterator[tuple[int, int, int]]:
+    """The segments of a JPEG as libjpeg finds them: the marker, and where each begins and ends.
+
+    The data of a scan stand behind its segment. The last one may end beyond the file. Raises
+    UndecodableError for too many.
     """
-    scans, pixels, at = 0, 0, 2
+    at = 2
     for _ in range(MAX_JPEG_SEGMENTS):
         match = JPEG_MARKER.search(body, at)
-        if match is None or match[1][0] == EOI:
-            return scans, pixels
+        if match is None:
+            return
         marker, at = match[1][0], match.end()
         if marker in STANDALONE_MARKERS:
             continue
-        if marker in JPEG_FRAME_MARKERS:
-            height, width = body[at + 3 : at + 5], body[at + 5 : at + 7]
-            pixels = max(pixels, int.from_bytes(height, "big") * int.from_bytes(width, "big"))
-        scans += marker == SOS
-        at += int.from_bytes(body[at : at + 2], "big")
+        begin, at = at - 2, at + max(2, int.from_bytes(body[at : at + 2], "big"))
+        yield marker, begin, at
     raise too_expensive(f"it has more than {MAX_JPEG_SEGMENTS:,} segments")
 
 

@@ -3,20 +3,19 @@
 `serving.decoding.jpeg` is the fast path for ordinary ones; the pixels of the two are identical.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
 
 from serving.decoding import bounds, orientation
+from serving.decoding.bounds import EOI, SOS
 from serving.decoding.colour import to_rgb
 from serving.decoding.formats.pieces import open_pieces
 from serving.decoding.formats.raster import Raster
 from serving.decoding.profiles import icc, srgb
 from serving.decoding.undecodable import unsupported
 
-SOS, EOI = 0xDA, 0xD9
 METADATA = frozenset((*range(0xE0, 0xF0), 0xFE))
 """Application segments and comments."""
 
@@ -63,43 +62,25 @@ def decode(body: bytes, max_pixels: int, shorter_side: int) -> Raster:
 
 
 def _read_head(body: bytes) -> _JpegHead:
-    """Raises UndecodableError for what is not supported."""
+    """Raises UndecodableError for what is not supported, EOFError if the file has no scan."""
     view, head = memoryview(body), _JpegHead()
     head.pieces.append(view[:2])
-    for marker, begin, end in _walk(body):
+    for marker, begin, end in bounds.walk_jpeg(body):
         content = body[begin + 4 : end]
         if marker in UNSUPPORTED_FRAMES:
             raise unsupported(UNSUPPORTED_FRAMES[marker])
         if marker in (SOS, EOI):
             if marker == EOI or not head.width:
-                break
+                raise ValueError("it has no image")
             head.pieces.append(view[begin:])
             return head
+        if end > len(body):
+            raise EOFError
         if marker in FRAMES:
             _read_frame(head, content)
         if marker not in METADATA or _decides_colours(head, marker, content):
             head.pieces.append(view[begin:end])
-    raise ValueError("it has no image")
-
-
-def _walk(body: bytes) -> Iterator[tuple[int, int, int]]:
-    """The segments as libjpeg finds them: the marker, and where the segment begins and ends.
-
-    Raises EOFError if the file ends in one, UndecodableError for too many.
-    """
-    at = 2
-    for _ in range(bounds.MAX_JPEG_SEGMENTS):
-        match = bounds.JPEG_MARKER.search(body, at)
-        if match is None:
-            raise EOFError
-        marker, at = match[1][0], match.end()
-        if marker in bounds.STANDALONE_MARKERS:
-            continue
-        begin, at = at - 2, at + max(2, int.from_bytes(body[at : at + 2], "big"))
-        if at > len(body) and marker not in (SOS, EOI):
-            raise EOFError
-        yield marker, begin, at
-    raise bounds.too_expensive("it has too many segments")
+    raise EOFError
 
 
 def _read_frame(head: _JpegHead, frame: bytes) -> None:
