@@ -1,6 +1,7 @@
 """Which cloud a command speaks to: this machine's, or an AWS account."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,19 @@ def console_folder(bucket: str) -> Path:
 def is_billed(stage: "Stage") -> bool:
     """Whether somebody pays by the hour for its machines."""
     return stage.name != LOCAL
+
+
+def free_bytes_of(stage: "Stage") -> Callable[[], int] | None:
+    """Measures what may be written to the disk that the stage's jobs share with its S3; None on
+    AWS.
+    """
+    if stage.name != LOCAL:
+        return None
+    from infra.local.persistence.disk import free_for_uploads
+    from infra.local.place import Place
+
+    root = Place.named(os.environ).root
+    return lambda: free_for_uploads(root)
 
 
 def image_of(stage: "Stage", variant: "Variant") -> str:

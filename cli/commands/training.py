@@ -18,7 +18,7 @@ from cli.parameters import (
     set_hyperparameters,
     stage_option,
 )
-from cli.stages import connect, image_of, is_billed
+from cli.stages import connect, free_bytes_of, image_of, is_billed
 from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
 from training.launch import limits
@@ -186,4 +186,5 @@ def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
         poll_seconds=POLL_SECONDS if is_billed(stage) else LOCAL_POLL_SECONDS,
         managed_debugger=options["managed_debugger"],
         downloads_here=not is_billed(stage),
+        free_bytes=free_bytes_of(stage),
     )

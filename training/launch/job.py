@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,16 +24,13 @@ from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, has_local_storage
 from infra import interrupt, job_reports
 from infra.diagnostics.cost import Prices
-from infra.local.account import STAGE
-from infra.local.persistence.disk import free_for_uploads
-from infra.local.place import Place
 from infra.quotas import explain_failure
 from infra.stage import Stage
 from training.config import metrics
 from training.config.errors import TrainingFailed
 from training.config.train_config import MACHINERY, TrainConfig
 from training.launch import checks, input_channels, limits, s3_copy
-from training.launch.input_channels import Inputs
+from training.launch.input_channels import Channels, Inputs, Room
 from training.launch.limits import Limit
 from training.launch.live_jobs import jobs_of, start_next
 from training.launch.watching.watch import (
@@ -76,6 +73,8 @@ class JobRequest:
     poll_seconds: float = POLL_SECONDS
     downloads_here: bool = False
     """The job runs on this machine: what it downloads, this machine can download."""
+    free_bytes: Callable[[], int] | None = None
+    """Of the disk of a job that runs on this machine, as S3 does; None on AWS."""
     managed_debugger: bool = False
     """SageMaker's managed Debugger as well, if the account still has it."""
 
@@ -121,36 +120,37 @@ def check(request: JobRequest, session: boto3.Session) -> None:
         checks.check_download(request.config.arch)
 
 
-def prepare_channels(
-    request: JobRequest, session: boto3.Session, console: Console
-) -> dict[str, str]:
+def prepare_channels(request: JobRequest, session: boto3.Session, console: Console) -> Channels:
     """The job's input channels, validated and in S3. Raises TrainingFailed."""
     many = Config(
         max_pool_connections=s3_copy.THREADS, retries={"mode": "adaptive", "max_attempts": 10}
     )
     s3, bucket = session.client("s3", config=many), request.stage.bucket
-    disk = None if has_local_storage(request.instance_type) else request.volume_gb
-    free = free_for_uploads(Place.named(os.environ).root) if request.stage == STAGE else None
-    inputs = Inputs(request.source, request.weights, request.config, disk, free)
+    inputs = Inputs(request.source, request.weights, request.config, room_of(request))
     return input_channels.prepare(s3, bucket, inputs, console)
 
 
-def run_id(request: JobRequest, channels: Mapping[str, str]) -> str:
+def room_of(request: JobRequest) -> Room:
+    disk = None if has_local_storage(request.instance_type) else request.volume_gb
+    return Room(disk, request.free_bytes)
+
+
+def run_id(request: JobRequest, channels: Channels) -> str:
     """The same hyperparameters, data and image have the same checkpoints."""
     strings = {name: text for name, text in request.config.to_strings().items()
                if name not in MACHINERY}  # fmt: skip
-    of = json.dumps([strings, channels, request.image], sort_keys=True)
+    of = json.dumps([strings, channels.identity, request.image], sort_keys=True)
     return hashlib.sha256(of.encode()).hexdigest()[:20]
 
 
-def stem(request: JobRequest, channels: Mapping[str, str]) -> str:
+def stem(request: JobRequest, channels: Channels) -> str:
     """What the names of all jobs of a run begin with: the next one resumes from its checkpoints."""
     name = request.config.name[:25].rstrip("-")
     return f"{request.stage.prefix}{name}-{run_id(request, channels)[:RUN_CHARACTERS]}"
 
 
 def find_or_start(
-    request: JobRequest, session: boto3.Session, channels: Mapping[str, str], console: Console
+    request: JobRequest, session: boto3.Session, channels: Channels, console: Console
 ) -> str:
     """The name of the run's live job, which is started where there is none.
 
@@ -166,23 +166,22 @@ def find_or_start(
         elif job.is_live:
             watch.say(f"{job.name} does this already: it is watched, and no other is started.")
             return job.name
+    room_of(request).check(channels.size)
     return start_next(
         run, jobs, lambda name: start_job(request, session, channels, name), watch.say
     )
 
 
-def start_job(
-    request: JobRequest, session: boto3.Session, channels: Mapping[str, str], name: str
-) -> None:
+def start_job(request: JobRequest, session: boto3.Session, channels: Channels, name: str) -> None:
     from sagemaker.core.training.configs import InputData  # slow, see below
 
-    inputs = [InputData(channel_name=name, data_source=uri) for name, uri in channels.items()]
+    inputs = [InputData(channel_name=name, data_source=uri) for name, uri in channels.uris.items()]
     model_trainer = trainer(request, session, channels, name)
     model_trainer.train(input_data_config=inputs, wait=False, logs=False)
 
 
 def trainer(
-    request: JobRequest, session: boto3.Session, channels: Mapping[str, str], name: str = ""
+    request: JobRequest, session: boto3.Session, channels: Channels, name: str = ""
 ) -> "ModelTrainer":
     """`name`: of the job, if it starts one; a tuner names its jobs itself."""
     # Seconds to import: invalid requests fail before.

@@ -32,6 +32,7 @@ from training.config.search_space import Space, Values
 from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
+from training.launch.input_channels import Channels
 from training.launch.limits import Limit
 from training.launch.live_jobs import LIVE_STATES, Kind, jobs_of, search_status, start_next
 from training.launch.watching import tune_watch
@@ -184,7 +185,7 @@ def _comparison(request: TuningRequest, kept: Path) -> str:
 
 
 def find_or_start_search(
-    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str], console: Console
+    request: TuningRequest, session: boto3.Session, channels: Channels, console: Console
 ) -> str:
     """The name of the search, or of the one job of all trials: one that runs or has completed, so
     that only its final fit is missing; else a new one.
@@ -204,17 +205,20 @@ def find_or_start_search(
             return search.name
     if in_one_job:
         return launch.find_or_start(search_job, session, channels, console)
+    launch.room_of(request.job).check(channels.size)
     return start_next(
         stem, searches, lambda name: _start_search(request, session, channels, name), watch.say
     )
 
 
 def _start_search(
-    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str], name: str
+    request: TuningRequest, session: boto3.Session, channels: Channels, name: str
 ) -> None:
     from sagemaker.core.training.configs import InputData  # seconds, and only needed from here on
 
-    inputs = [InputData(channel_name=channel, data_source=uri) for channel, uri in channels.items()]
+    inputs = [
+        InputData(channel_name=channel, data_source=uri) for channel, uri in channels.uris.items()
+    ]
     tuner(request, session, channels).tune(inputs, job_name=name, wait=False)
 
 
@@ -299,7 +303,7 @@ def _is_limit(error: Exception) -> bool:
 
 
 def tuner(
-    request: TuningRequest, session: boto3.Session, channels: Mapping[str, str]
+    request: TuningRequest, session: boto3.Session, channels: Channels
 ) -> "HyperparameterTuner":
     from sagemaker.train.tuner import HyperparameterTuner
 
@@ -343,8 +347,10 @@ def _parameter(name: str, dimension: Continuous | Categorical) -> Any:
     return ContinuousParameter(dimension.low, dimension.high, dimension.scale)
 
 
-def _warm_start(request: TuningRequest, session: boto3.Session, channels: Mapping[str, str]) -> Any:
-    """Identical data and image: the parents' trials count; otherwise it is transfer learning."""
+def _warm_start(request: TuningRequest, session: boto3.Session, channels: Channels) -> Any:
+    """Identical data and image: the parents' trials count; otherwise it is transfer learning, as it
+    is on data that are used in place and may have changed since.
+    """
     from sagemaker.core.shapes import (
         HyperParameterTuningJobWarmStartConfig,
         ParentHyperParameterTuningJob,
@@ -353,7 +359,7 @@ def _warm_start(request: TuningRequest, session: boto3.Session, channels: Mappin
     if not request.options.parents:
         return None
     sagemaker = session.client("sagemaker")
-    identical = True
+    identical = not channels.in_place
     for parent in request.options.parents:
         definition: Mapping[str, Any] = sagemaker.describe_hyper_parameter_tuning_job(
             HyperParameterTuningJobName=parent
@@ -361,7 +367,7 @@ def _warm_start(request: TuningRequest, session: boto3.Session, channels: Mappin
         [data] = [
             channel for channel in definition["InputDataConfig"] if channel["ChannelName"] == "data"
         ]
-        identical &= data["DataSource"]["S3DataSource"]["S3Uri"] == channels["data"]
+        identical &= data["DataSource"]["S3DataSource"]["S3Uri"] == channels.uris["data"]
         identical &= definition["AlgorithmSpecification"]["TrainingImage"] == request.job.image
     return HyperParameterTuningJobWarmStartConfig(
         parent_hyper_parameter_tuning_jobs=[
@@ -372,7 +378,7 @@ def _warm_start(request: TuningRequest, session: boto3.Session, channels: Mappin
     )
 
 
-def search_stem(request: TuningRequest, channels: Mapping[str, str]) -> str:
+def search_stem(request: TuningRequest, channels: Channels) -> str:
     """What the names of all searches of the same values begin with: a name has 32 characters, and
     those of its trials 13 more.
     """

@@ -151,8 +151,15 @@ OF_THE_PRODUCT = (
     Mistake(
         "images that fill a job's disk are copied all the same",
         "training/launch/input_channels.py",
-        "        if self.volume_gb is not None and size * ROOM > self.volume_gb * 10**9:\n",
-        "        if self.volume_gb is not None and size > 16_384 * 10**9:\n",
+        "        if self.volume_gb is not None and images * ROOM > self.volume_gb * 10**9:\n",
+        "        if self.volume_gb is not None and images > 16_384 * 10**9:\n",
+        f"{UNIT}/training/launch/test_s3_copy.py",
+    ),
+    Mistake(
+        "data that changed in place join the job that runs on those of before",
+        "training/launch/input_channels.py",
+        "return _Channel(source.uri, contents.size, contents.digest)",
+        "return _Channel(source.uri, contents.size)",
         f"{UNIT}/training/launch/test_s3_copy.py",
     ),
     Mistake(

@@ -17,6 +17,7 @@ from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
 from training.launch import tune
+from training.launch.input_channels import Channels
 from training.launch.tune import SearchOptions, TuningRequest, search_stem
 from training.reports import trials_page
 
@@ -131,7 +132,7 @@ def test_an_edge_beyond_which_nothing_is_allowed_is_no_warning() -> None:
 
 def test_tuning_jobs_have_names_that_aws_takes() -> None:
     """And the same values the same ones, so that the same command finds its search."""
-    channels = {"data": "s3://bucket/data/1/"}
+    channels = Channels({"data": "s3://bucket/data/1/"})
     words = ("name=abcd-model-with-a-long-name", "lr=0.001:0.1")
     first = request(*words)
     stem = search_stem(first, channels)
@@ -139,7 +140,7 @@ def test_tuning_jobs_have_names_that_aws_takes() -> None:
     others = [request(*words, *more) for more in (["lr=0.001:0.2"], ["seed=1"], ["epochs=3"])]
     assert stem not in [search_stem(other, channels) for other in others]
     assert search_stem(request(*words, parallel=1), channels) != stem
-    assert search_stem(first, {"data": "s3://bucket/data/2/"}) != stem
+    assert search_stem(first, Channels({"data": "s3://bucket/data/2/"})) != stem
     for stage in ("longname", "a"):
         job = replace(first.job, stage=Stage(stage))
         name = f"{search_stem(replace(first, job=job), channels)}-999"

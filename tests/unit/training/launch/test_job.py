@@ -14,6 +14,7 @@ from infra.job_reports import ReportsError, fetch
 from infra.stage import Stage
 from tests.support.builders.packaged import KEY
 from training.config.errors import TrainingFailed
+from training.launch.input_channels import Channels
 from training.launch.job import (
     JobRequest,
     is_isolated,
@@ -46,12 +47,12 @@ def test_a_wrong_hyperparameter_is_told_before_anything_starts() -> None:
 
 
 def test_the_same_words_go_on_from_the_same_checkpoints_and_others_do_not() -> None:
-    channels = {"data": "s3://bucket/data/1/"}
+    channels = Channels({"data": "s3://bucket/data/1/"})
     first = run_id(request(lr="0.1"), channels)
     assert run_id(request(lr="0.1"), channels) == first
     assert run_id(request(lr="0.1", decoders="4"), channels) == first
     assert run_id(request(lr="0.2"), channels) != first
-    assert run_id(request(lr="0.1"), {"data": "s3://bucket/data/2/"}) != first
+    assert run_id(request(lr="0.1"), Channels({"data": "s3://bucket/data/2/"})) != first
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_training_jobs_output_and_disks_are_under_the_stages_key(
     monkeypatch.setenv("SAGEMAKER_VALIDATE_ROLE", "false")  # as `main` has it: nobody is asked
     session = boto3.Session("AKIDEXAMPLE", "secret", region_name="eu-west-1")
     wanted = dataclasses.replace(request(), stage=Encrypted("dev"), instance_type=kind)
-    made = trainer(wanted, session, {"data": "s3://bucket/data/1/"})
+    made = trainer(wanted, session, Channels({"data": "s3://bucket/data/1/"}))
     assert made.output_data_config.kms_key_id == KEY
     assert made.compute.volume_kms_key_id == disks
 

@@ -1,7 +1,7 @@
 """The same command finds the job that it started, and of two at once one starts it."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from tests.support.fakes.training import FakeJobs
 from training.config.errors import TrainingFailed
 from training.launch import job as launch
 from training.launch import tune
+from training.launch.input_channels import Channels
 from training.launch.live_jobs import Job, jobs_of, start_next, stop
 
 STEM = "sortbox-dev-dogs-0123456789"
@@ -84,12 +85,13 @@ class Session:
         return self.jobs
 
 
-CHANNELS = {"data": "s3://bucket/data/1/"}
+CHANNELS = Channels({"data": "s3://bucket/data/1/"}, size=1000)
 
 
-def train_again(jobs: FakeJobs) -> tuple[str, str]:
+def train_again(jobs: FakeJobs, free_bytes: int = 10**9) -> tuple[str, str]:
     """The job that the same command watches, and what it says."""
     request = launch.job_request(Stage("dev"), "image@sha256:1", "photos", {"lr": "0.1"})
+    request = replace(request, free_bytes=lambda: free_bytes)
     session: Any = Session(jobs)
     console = Console(file=io.StringIO(), width=300)
     job = launch.find_or_start(request, session, CHANNELS, console)
@@ -105,6 +107,16 @@ def test_the_same_command_watches_the_job_that_it_started() -> None:
     assert job == f"{stem}-2"
     assert "is watched, and no other is started" in said
     assert len(jobs.training) == 2
+
+
+def test_a_full_disk_refuses_a_new_job_and_not_one_that_runs() -> None:
+    request = launch.job_request(Stage("dev"), "image@sha256:1", "photos", {"lr": "0.1"})
+    name = f"{launch.stem(request, CHANNELS)}-1"
+    jobs = FakeJobs(training={name: "InProgress"})
+    assert train_again(jobs, free_bytes=0)[0] == name
+    jobs.training[name] = "Stopped"
+    with pytest.raises(TrainingFailed, match="Free some space"):
+        train_again(jobs, free_bytes=0)
 
 
 @pytest.mark.parametrize("in_one_job", [True, False])

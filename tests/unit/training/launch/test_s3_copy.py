@@ -18,9 +18,10 @@ from rich.console import Console
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.launch import input_channels, s3_copy
-from training.launch.input_channels import Inputs
+from training.launch.input_channels import Inputs, Room
 
 STAGE = "sortbox-dev-bucket"
+ROOM = Room(50)
 
 
 def refused(code: str, status: int) -> ClientError:
@@ -105,26 +106,40 @@ def photos(bucket: str = "mine", prefix: str = "pets") -> Buckets:
 
 
 def prepared(
-    s3: Buckets, source: str, weights: str | None = None, disk: int | None = 50
+    s3: Buckets, source: str, weights: str | None = None, room: Room = ROOM
 ) -> tuple[dict[str, str], str]:
-    """The channels, and what is said."""
+    """The addresses of the channels, and what is said."""
     client: Any = s3
     console = Console(width=400, file=io.StringIO(), force_terminal=False)
-    inputs = Inputs(source, weights, TrainConfig(), disk)
-    uris = input_channels.prepare(client, STAGE, inputs, console)
+    inputs = Inputs(source, weights, TrainConfig(), room)
+    channels = input_channels.prepare(client, STAGE, inputs, console)
     assert isinstance(console.file, io.StringIO)
-    return uris, console.file.getvalue()
+    return dict(channels.uris), console.file.getvalue()
 
 
-@pytest.mark.parametrize(("source", "needs"), [("mine", 2.25), ("in place", 1.25)])
-def test_images_that_fill_this_machines_disk_are_refused_before_they_are_sent(
-    source: str, needs: float
-) -> None:
-    """A folder is there twice, as objects and in the job; images in S3 come to the job alone."""
-    inputs = Inputs("photos/" if source == "mine" else "s3://b/p", None, TrainConfig(), None, 1000)
-    inputs.check_size(int(1000 / needs))
+def identity(s3: Buckets, source: str, weights: str | None = None) -> dict[str, str]:
+    client: Any = s3
+    inputs = Inputs(source, weights, TrainConfig(), ROOM)
+    return input_channels.prepare(client, STAGE, inputs, Console(file=io.StringIO())).identity
+
+
+@pytest.mark.parametrize(("new", "needs"), [(1000, 2250), (0, 1250)])
+def test_images_that_fill_this_machines_disk_are_refused(new: int, needs: int) -> None:
+    """Images that are not in S3 yet are there twice, as objects and in the job."""
+    Room(None, lambda: needs).check(1000, new)
     with pytest.raises(TrainingFailed, match=r"are free on its disk\. Free some space"):
-        inputs.check_size(int(1000 / needs) + 1)
+        Room(None, lambda: needs - 1).check(1000, new)
+
+
+def test_a_full_disk_refuses_only_what_would_be_written() -> None:
+    """All images are in S3: a job may run already, and the command only watches it."""
+    s3, full = photos(), Room(50, lambda: 0)
+    with pytest.raises(TrainingFailed, match="Free some space"):
+        prepared(s3, "s3://mine/pets", room=full)
+    assert not s3.copied, "images are refused before they are copied"
+    prepared(s3, "s3://mine/pets")
+    prepared(s3, "s3://mine/pets", room=full)
+    prepared(photos(STAGE, "training/mine"), f"s3://{STAGE}/training/mine", room=full)
 
 
 def keys_of(s3: Buckets) -> set[str]:
@@ -154,6 +169,22 @@ def test_data_that_the_role_reads_are_used_where_they_are() -> None:
     uris, _ = prepared(s3, f"s3://{STAGE}/training/mine")
     assert uris == {"data": f"s3://{STAGE}/training/mine"}
     assert not s3.copied
+
+
+def test_data_that_changed_where_they_are_are_other_data() -> None:
+    """Otherwise the same command joins a job that runs on the images of before."""
+    s3, source = photos(STAGE, "training/mine"), f"s3://{STAGE}/training/mine"
+    weights = f"s3://{STAGE}/training/w/resnet50.pth"
+    s3.put(STAGE, "training/w/resnet50.pth")
+    before = identity(s3, source, weights)
+    assert identity(s3, source, weights) == before
+    s3.put(STAGE, "training/w/resnet50.pth", etag='"other"')
+    assert identity(s3, source, weights)["weights"] != before["weights"]
+    for key, etag in (("cat/0.png", '"other"'), ("cat/new.png", "")):
+        s3.put(STAGE, f"training/mine/{key}", etag=etag)
+        after = identity(s3, source, weights)
+        assert after["data"] != before["data"], f"{key} is not the image that it was"
+        before = after
 
 
 def test_a_prefix_with_an_empty_segment_is_copied_because_a_job_fails_on_it() -> None:
@@ -266,19 +297,14 @@ def test_a_name_that_is_too_long_below_the_new_prefix_is_a_sentence_before_anyth
     assert not s3.copied
 
 
-@pytest.mark.parametrize(
-    ("bucket", "prefix"), [("mine", "pets"), (STAGE, "training/pets")], ids=["copied", "in place"]
-)
-def test_data_that_do_not_fit_on_a_jobs_disk_are_a_sentence_before_they_are_copied(
-    bucket: str, prefix: str
-) -> None:
-    s3 = photos(bucket, prefix)
-    s3.put(bucket, f"{prefix}/cat/9.png", 200 * 10**9)
+def test_data_that_do_not_fit_on_a_jobs_disk_are_a_sentence_before_they_are_copied() -> None:
+    s3 = photos()
+    s3.put("mine", "pets/cat/9.png", 200 * 10**9)
     with pytest.raises(TrainingFailed, match=r"200\.0 GB.*50 GB: pass --volume-gb 251"):
-        prepared(s3, f"s3://{bucket}/{prefix}")
+        prepared(s3, "s3://mine/pets")
     assert not s3.copied
-    prepared(s3, f"s3://{bucket}/{prefix}", disk=251)
-    prepared(s3, f"s3://{bucket}/{prefix}", disk=None)
+    prepared(s3, "s3://mine/pets", room=Room(251))
+    prepared(s3, "s3://mine/pets", room=Room(None))
 
 
 def test_no_more_copies_run_at_once_than_there_are_threads() -> None:
