@@ -29,7 +29,7 @@ from rich.table import Table
 
 from domain import keys, result
 from domain.scope import Scope
-from infra.local import photos
+from infra import photos
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -1,5 +1,6 @@
 """A stage in an account: deploy, image, doctor, cost, logs, redrive, remove."""
 
+import os
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -141,11 +142,18 @@ def cost(
 @click.option("--follow", is_flag=True, help="Go on printing what is added, until Ctrl-C.")
 def logs(name: str, stage: "Stage", lines: int, follow: bool) -> None:
     """Print the last log lines of a stage; NAME is a part of a log's name, such as onUpload."""
-    from infra.diagnostics.logs import stage_logs
+    from infra.diagnostics import logs as reader
 
-    if stage.name != LOCAL:  # files, which are there when the cloud is down as well
+    if stage.name == LOCAL:  # files, which are there when the cloud is down as well
+        from infra.local.place import Place
+
+        printed = reader.of_files(Place.named(os.environ).log_folders, name, lines, follow)
+    else:
+        import boto3
+
         connect(stage)
-    for line in stage_logs(stage, name, lines, follow):
+        printed = reader.of_groups(boto3.client("logs"), stage, name, lines, follow)
+    for line in printed:
         say(line)
 
 

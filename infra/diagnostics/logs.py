@@ -1,17 +1,12 @@
 """The latest log lines of a stage: from files on this machine, or from CloudWatch Logs on AWS."""
 
-import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
-
 from domain.errors import SortboxError
-from infra.local.account import STAGE
-from infra.local.place import Place
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -29,31 +24,22 @@ class LogError(SortboxError):
     """No log matches the name."""
 
 
-def stage_logs(stage: Stage, name: str, lines: int, follow: bool) -> Iterator[str]:
-    """The last `lines` lines of each log, after a header with its name; with `follow`, also new
-    lines.
+def of_files(folders: Sequence[Path], name: str, lines: int, follow: bool) -> Iterator[str]:
+    """The last `lines` lines of each log file, after a header with its path; with `follow`, also
+    new lines. Of a local cloud: the files of the emulator, which include the functions' lines, and
+    those of the containers.
 
     Raises LogError if no log has `name` in its name.
     """
-    if stage == STAGE:
-        return _of_files(_files(Place.named(os.environ), name), lines, follow)
-    return _of_groups(boto3.client("logs"), stage, name, lines, follow)
-
-
-def _files(place: Place, name: str) -> list[Path]:
-    """The log files of the emulator, which include the functions' lines, then those of the
-    containers.
-    """
-    folders = (place.logs, place.state / "sagemaker" / "logs")
     logs = [log for folder in folders for log in sorted(folder.glob("*.log"))]
     matching = [log for log in logs if name.lower() in log.name.lower()]
     if not matching:
         names = ", ".join(log.stem for log in logs[:20]) or "none"
         raise LogError(f"No log has {name!r} in its name. There are: {names}.")
-    return matching
+    return _lines_of(matching, lines, follow)
 
 
-def _of_files(files: list[Path], lines: int, follow: bool) -> Iterator[str]:
+def _lines_of(files: list[Path], lines: int, follow: bool) -> Iterator[str]:
     ends: dict[Path, int] = {}
     for path in files:
         yield f"==> {path} <=="
@@ -69,9 +55,10 @@ def _of_files(files: list[Path], lines: int, follow: bool) -> Iterator[str]:
                 ends[path] = log.tell()
 
 
-def _of_groups(
+def of_groups(
     client: "CloudWatchLogsClient", stage: Stage, name: str, lines: int, follow: bool
 ) -> Iterator[str]:
+    """The same of the log groups of the stage's functions. Raises LogError as well."""
     prefix = f"/aws/lambda/{stage.prefix}"
     pages = client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
     names = [group["logGroupName"] for page in pages for group in page["logGroups"]]

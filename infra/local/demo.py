@@ -20,8 +20,8 @@ from domain import keys, result
 from domain.foreign import visible
 from domain.result import Classified, Result
 from domain.scope import Scope
-from infra.local import photos
-from infra.local.photos import DemoPhoto
+from infra import photos
+from infra.photos import DemoPhoto
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -44,6 +44,11 @@ class Place:
         return self.root / "state"
 
     @property
+    def log_folders(self) -> tuple[Path, Path]:
+        """Of the cloud's processes, and of the containers."""
+        return self.logs, self.state / "sagemaker" / "logs"
+
+    @property
     def environment_file(self) -> Path:
         """Shell exports, for `source`."""
         return self.root / "env"

@@ -12,9 +12,8 @@ from domain.keys import INBOX
 from domain.result import Classified, Rejected, Result, Version
 from domain.route import READY
 from domain.scope import RECLASSIFICATION, Scope
-from infra import reclassify
+from infra import photos, reclassify
 from infra.diagnostics.cost import Assumptions, load_prices
-from infra.local import photos
 from infra.reclassify import Reclassifier
 from infra.verify.step import KEY_PREFIX, Site, Step, StepFailed, Usage
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import container_image, photos
+from infra import photos
+from infra.local import container_image
 from tests.flow.conftest import STAND_IN, Activate, archive
 from tests.flow.support.drive import Cloud, top_label
 from training.model.bundled import bundled_model

@@ -160,6 +160,20 @@ def test_packages_import_only_what_lies_below_them() -> None:
     none(offenders, "arrows point one way, so that a package can be read, tested and shipped alone")
 
 
+KNOW_THE_LOCAL_CLOUD = ("infra/local/", "cli/", "console/")
+
+
+def test_only_what_a_person_starts_knows_that_a_cloud_is_local() -> None:
+    offenders = [
+        f"{name(path)} imports {module}"
+        for path in sources(*PRODUCT)
+        if not name(path).startswith(KNOW_THE_LOCAL_CLOUD)
+        for module in imports(path)
+        if is_within(module, {"infra.local"})
+    ]
+    none(offenders, "the product speaks AWS only: what differs on one machine is an argument")
+
+
 def test_every_permission_to_import_is_used() -> None:
     """A row that allows more than is needed hides the next arrow that points up."""
     used: dict[str, set[str]] = {}

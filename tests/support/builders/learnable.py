@@ -6,7 +6,7 @@ from random import Random
 
 from PIL import Image, ImageEnhance
 
-from infra.local import photos
+from infra import photos
 
 SUBJECTS = {photo.name.partition(".")[0]: photo.body for photo in photos.singles()}
 """cat, coffee, camera, motorcycle, rocket, astronaut, coins, retina"""

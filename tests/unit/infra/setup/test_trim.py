@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import photos
+from infra import photos
 from infra.setup import trim
 from infra.setup.environments import REPOSITORY, SORTBOX
 from infra.setup.trim import Unused
