@@ -23,6 +23,7 @@ GROUPS = {
         training.tune,
         training.stop,
         data.join,
+        models.preview,
         models.promote,
         models.rollback,
     ),

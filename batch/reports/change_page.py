@@ -1,5 +1,5 @@
-"""The HTML report of a reclassification: how many labels changed, from what to what, and the
-changes with the highest scores."""
+"""The HTML page about changes, of a reclassification or of one that might be: how many labels
+changed, from what to what, and the changes with the highest scores."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,15 +22,25 @@ Thumbnail = Callable[[str], bytes | None]
 
 
 def page(run: Run, changes: Changes, thumbnail: Thumbnail) -> str:
-    """Render the page; `thumbnail` returns a JPEG for an image key, or None."""
+    """The report of a reclassification; `thumbnail` returns a JPEG for an image key, or None."""
+    title = f"What changed in {INBOX}{run.path}"
+    about = f"Run {run.nonce}, begun {run.started_at}."
+    return page_about(title, about, changes, thumbnail)
+
+
+def page_about(
+    title: str, about: str, changes: Changes, thumbnail: Thumbnail, is_preview: bool = False
+) -> str:
+    """The page of any changes. A preview is about answers that are not written: it has no links,
+    as it is not kept in the bucket.
+    """
     pairs = [(pair, n) for pair, n in changes.matrix.most_common() if pair[0] != pair[1]]
     flips = changes.most_confident[:MOST_PICTURES]
     return render(
         "runs/change.html.jinja",
-        title=f"Changes in {INBOX}{run.path}",
-        prefix=INBOX + run.path,
-        run=run,
-        up=UP,
+        title=title,
+        about=about,
+        up=None if is_preview else UP,
         changes=changes,
         models=[_short(model) for model in changes.models],
         matrix=_matrix(pairs),
@@ -64,5 +74,5 @@ def _scores(changes: Changes) -> dict[str, Any]:
 
 
 def _short(model: str) -> str:
-    """Name and version of a model id, without the digest."""
-    return model.partition(":sha256:")[0] or "no model"
+    """Name and version of a model id, without the digest; a candidate has no version yet."""
+    return model.partition(":sha256:")[0].removesuffix(":0") or "no model"

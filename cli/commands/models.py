@@ -1,5 +1,6 @@
-"""Which model answers: promote, rollback."""
+"""Which model answers: preview, promote, rollback."""
 
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,44 @@ def promote(
         active = run(stage, image_for, source, wish, Console())
     _show(active)
     start_reclassification(stage, yes=reclassify)
+
+
+@click.command(cls=Command)
+@stage_option()
+@click.option("--job", metavar="NAME", help="A training job.  [default: the latest]")
+@click.option(
+    "--archive", type=click.Path(path_type=Path, exists=True), help="A model.tar.gz instead."
+)
+@click.option("--folder", default="", metavar="NAME", help="Take images of this folder only.")
+@click.option(
+    "--images",
+    type=click.IntRange(1, 2_000),
+    default=300,
+    show_default=True,
+    metavar="NUMBER",
+    help="Size of the sample.",
+)
+@click.option("--open", "opens", is_flag=True, help="Show the page in the browser.")
+def preview(
+    stage: "Stage", job: str | None, archive: Path | None, folder: str, images: int, opens: bool
+) -> None:
+    """Show which answers would change if a trained model were promoted.
+
+    The model answers a sample of the inbox on this machine, and a page shows the changes with
+    pictures, the most confident first. Nothing is changed.
+    """
+    from rich.console import Console
+
+    if job and archive:
+        raise click.UsageError("Give one of --job and --archive.")
+    connect(stage)
+    require_training()
+    from training.launch.preview import PreviewRequest, run
+
+    page = run(stage, PreviewRequest(job, archive, folder, images), Console())
+    say(f"page: {page}")
+    if opens:
+        webbrowser.open(page.resolve().as_uri())
 
 
 @click.command(cls=Command)

@@ -80,6 +80,12 @@ def _promote(console: Console, values: Fields) -> Order:
     return _order("promote", f"Promote {job}", tuple(words))
 
 
+def _preview(console: Console, values: Fields) -> Order:
+    job = _job(values)
+    words = _words(console, "preview", f"--job={job}")
+    return _order("preview", f"Preview {job}", words, exclusive=False)
+
+
 def _rollback(console: Console, values: Fields) -> Order:
     return _order("rollback", "Roll back", _words(console, "rollback"))
 
@@ -131,6 +137,7 @@ def _redrive(console: Console, values: Fields) -> Order:
 VERBS: Mapping[str, Callable[[Console, Fields], Order]] = {
     "reclassify": _reclassify,
     "halt": _halt,
+    "preview": _preview,
     "promote": _promote,
     "rollback": _rollback,
     "train": _train,

@@ -24,6 +24,7 @@ from domain.keys import INBOX, OUTBOX
 from infra.diagnostics import index_page
 from infra.diagnostics.catalog import Catalog
 from infra.job_reports import REPORT_FILES, fetch_once
+from infra.models.preview import PREVIEWS
 from pages.render import policy
 
 REPORTS = "/reports/"
@@ -31,6 +32,7 @@ CHUNK_BYTES = 2**16
 JOB = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-]{0,62}")
 """The name of a SageMaker job, which is also the name of a folder here."""
 
+PREVIEW = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.html")
 PAGE = "_report.html"
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -76,6 +78,7 @@ class Reports:
         return [
             Route(REPORTS, self._index),
             Route(f"{REPORTS}jobs/{{job}}/{{name:path}}", self._job),
+            Route(f"{REPORTS}previews/{{name}}", self._preview),
             Route(f"{REPORTS}{{key:path}}", self._object),
         ]
 
@@ -89,6 +92,14 @@ class Reports:
             return _absent(request, f"The job {job} has no {name}.")
         kind = TYPES[Path(name).suffix]
         return FileResponse(folder / name, headers=PAGE_HEADERS, media_type=kind)
+
+    def _preview(self, request: Request) -> Response:
+        """A page that `preview` has written on this machine."""
+        name = request.path_params["name"]
+        page = PREVIEWS / name
+        if not PREVIEW.fullmatch(name) or not page.is_file():
+            return _absent(request, f"There is no preview {name}.")
+        return FileResponse(page, headers=PAGE_HEADERS, media_type=TYPES[".html"])
 
     def _object(self, request: Request) -> Response:
         key = request.path_params["key"]

@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training.loop": LOOP,
     "training.train": LOOP | {"training.loop", "training.launcher"},
     "training.managed_debugger": DEBUGGER | {"training.debugger"},
-    "training.launch": (REPORTS | {"aws", "infra", "training.managed_debugger"})
+    "training.launch": (REPORTS | {"aws", "functions", "infra", "training.managed_debugger"})
     - {"pages", "training.distributed"},
     "infra": {"domain", "aws", "pages", "batch", "functions"},
     "console": {"domain", "aws", "pages", "infra", "training.config", "training.launch"},

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from console.web.access import CSRF_HEADER, Access, Guard
 from console.web.reports import Reports
+from infra.models.preview import PREVIEWS
 from pages.render import policy
 from tests.support.worlds.consoles import BUCKET, Client, client, mocked_console
 
@@ -25,8 +26,12 @@ OBJECTS = {
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Client]:
-    """A console with these objects, the reports of one job, and an index."""
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """A console with these objects, the reports of one job, a preview, and an index."""
+    monkeypatch.chdir(tmp_path)
+    PREVIEWS.mkdir(parents=True)
+    (PREVIEWS / "pets-0123.html").write_text("<html>preview")
+    (PREVIEWS.parent / "secret.html").write_text("<html>secret")
     (tmp_path / "report.html").write_text("<html>job")
     (tmp_path / "secret.html").write_text("<html>secret")
     with mocked_console(tmp_path / "console") as console:
@@ -55,6 +60,9 @@ def stage(tmp_path: Path) -> Iterator[Client]:
         ("jobs/job-1/secret.html", 404, "text/html; charset=utf-8"),
         ("jobs/job-1/..%2Freport.html", 404, "text/html; charset=utf-8"),
         ("jobs/job-2/report.html", 404, "text/html; charset=utf-8"),
+        ("previews/pets-0123.html", 200, "text/html; charset=utf-8"),
+        ("previews/dogs-0123.html", 404, "text/html; charset=utf-8"),
+        ("previews/..%2Fsecret.html", 404, "text/html; charset=utf-8"),
         ("outbox/trip/evil.html", 404, "text/html; charset=utf-8"),
         ("outbox/gone.json", 404, "text/html; charset=utf-8"),
         ("models/active.json", 404, "text/html; charset=utf-8"),
@@ -69,7 +77,9 @@ def test_reports_are_shown_and_nothing_else(
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["jobs/job-1/report.html", "outbox/trip/_report.html", ""])
+@pytest.mark.parametrize(
+    "path", ["jobs/job-1/report.html", "previews/pets-0123.html", "outbox/trip/_report.html", ""]
+)
 def test_a_page_runs_no_script_but_ours_whoever_wrote_it(stage: Client, path: str) -> None:
     """A report of a job is whatever its archive held, and could read the inbox from here."""
     assert stage.get(f"/reports/{path}").headers["content-security-policy"] == policy()
