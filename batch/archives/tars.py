@@ -13,8 +13,12 @@ from batch.archives.entries import LINK, SPECIAL, ArchiveEntry, decode_name
 from batch.archives.source import CUT_SHORT, Stream, UnpackError
 
 BLOCK = 512
+MAGIC_AT, GNU_MAGIC = 257, b"ustar  \0"
 EXTENDED_BYTES = 2**20
 """The largest extended header, in which tar stores long names, dates and attributes."""
+
+MOST_FIELDS = 10_000
+"""The most fields of a pax header, of which one of 1 MiB may have 200,000."""
 
 MOST_EXTENDED = 4
 """The most extended headers of one entry. Programs write two at most: a long name and a long link,
@@ -57,7 +61,8 @@ def read_entries(stream: Stream, number: int) -> Iterator[ArchiveEntry]:
         end = stream.position + size + -size % BLOCK
         if info.type == tarfile.GNUTYPE_SPARSE:
             end += _skip_sparse_map(stream, block)
-        path, is_guessed = decode_name(fields.get("path") or name or _raw(info.name), "latin-1")
+        raw = fields.get("path") or name or _raw_name(block, info)
+        path, is_guessed = decode_name(raw, "latin-1")
         read = partial(_read_content, stream, size)
         is_folder, problem = info.type in FOLDERS, _problem(info.type, fields)
         yield ArchiveEntry(number, path, size, problem, read, end, is_folder, is_guessed)
@@ -128,8 +133,14 @@ def _problem(kind: bytes, fields: dict[str, bytes]) -> str | None:
 
 def _pax_fields(header: bytes) -> dict[str, bytes]:
     """The fields of a pax header that matter here. Raises UnpackError if it is malformed."""
-    fields, at = dict[str, bytes](), 0
+    fields, at, count = dict[str, bytes](), 0, 0
     while at < len(header):
+        count += 1
+        if count > MOST_FIELDS:
+            raise UnpackError(
+                "unsupported_format",
+                f"The archive has a header of more than {MOST_FIELDS:,} fields.",
+            )
         length = header[at : at + 8].partition(b" ")[0]
         end = at + int(length) if length.isdigit() else 0
         key, equals, value = header[at + len(length) + 1 : end].partition(b"=")
@@ -145,5 +156,8 @@ def _pax_fields(header: bytes) -> dict[str, bytes]:
     return fields
 
 
-def _raw(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")
+def _raw_name(header: bytes, info: tarfile.TarInfo) -> bytes:
+    """The name in a header; `tarfile` takes GNU's times, in incremental archives, for a folder."""
+    if header.startswith(GNU_MAGIC, MAGIC_AT):
+        return header[:100].partition(b"\0")[0]
+    return info.name.encode("utf-8", "surrogateescape")

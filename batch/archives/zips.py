@@ -86,22 +86,16 @@ def find_directory(packed: PackedObject) -> ZipDirectory:
     """Raises UnpackError if there is none, or if the archive is one of several parts."""
     first = max(0, packed.size - TAIL_BYTES)
     tail = packed.read(first, packed.size - first)
-    at = tail.rfind(b"PK\5\6")
-    while at >= 0 and (
-        len(tail) < at + END.size or at + END.size + END.unpack_from(tail, at)[7] > len(tail)
-    ):
-        at = tail.rfind(b"PK\5\6", 0, at)
-    if at < 0:
-        raise UnpackError("truncated", NOT_A_ZIP)
+    at = _find_end(tail)
     _, disk, first_disk, _, _, size, offset, _ = END.unpack_from(tail, at)
-    end, is_64 = first + at, False
-    if at >= LOCATOR_64.size and tail[at - LOCATOR_64.size :].startswith(b"PK\6\7"):
-        _, _, end, _ = LOCATOR_64.unpack_from(tail, at - LOCATOR_64.size)
-        is_64 = True
-        record = packed.read(end, END_64.size)
-        if len(record) < END_64.size or not record.startswith(b"PK\6\6"):
-            raise UnpackError("corrupt", "The archive is damaged: its end record is missing.")
-        _, _, _, _, disk, first_disk, _, _, size, offset = END_64.unpack(record)
+    end, before = first + at, at - LOCATOR_64.size
+    is_64 = before >= 0 and tail.startswith(b"PK\6\7", before)
+    if is_64:
+        _, _, stated, _ = LOCATOR_64.unpack_from(tail, before)
+        end = _find_end_64(packed, stated, first + before)
+        _, _, _, _, disk, first_disk, _, _, size, offset = END_64.unpack(
+            packed.read(end, END_64.size)
+        )
     if disk or first_disk:
         raise UnpackError(
             "unsupported_format",
@@ -114,6 +108,27 @@ def find_directory(packed: PackedObject) -> ZipDirectory:
     if wraps and not rest and not is_64:
         return ZipDirectory(offset + shift, size, shift=0, wraps=wraps)
     return ZipDirectory(offset + shift, size, shift)
+
+
+def _find_end(tail: bytes) -> int:
+    """The place of the last end record that fits, with its comment, into the file's tail."""
+    at = tail.rfind(b"PK\5\6")
+    while at >= 0 and (
+        len(tail) < at + END.size or at + END.size + END.unpack_from(tail, at)[7] > len(tail)
+    ):
+        at = tail.rfind(b"PK\5\6", 0, at)
+    if at < 0:
+        raise UnpackError("truncated", NOT_A_ZIP)
+    return at
+
+
+def _find_end_64(packed: PackedObject, stated: int, locator: int) -> int:
+    """The place of zip64's end record: the stated one, or before the locator if all is shifted."""
+    for at in (stated, max(0, locator - END_64.size)):
+        record = packed.read(at, END_64.size)
+        if len(record) == END_64.size and record.startswith(b"PK\6\6"):
+            return at
+    raise UnpackError("corrupt", "The archive is damaged: its end record is missing.")
 
 
 def read_entries(
@@ -188,11 +203,11 @@ def _decode_name(raw: bytes, field: bytes) -> tuple[str, bool]:
 
 
 def _extra_fields(extra: bytes) -> dict[int, bytes]:
-    fields: dict[int, bytes] = {}
-    while len(extra) >= 4:
-        kind, length = struct.unpack_from("<2H", extra)
-        fields.setdefault(kind, extra[4 : 4 + length])
-        extra = extra[4 + length :]
+    fields, at = dict[int, bytes](), 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        fields.setdefault(kind, extra[at + 4 : at + 4 + length])
+        at += 4 + length
     return fields
 
 

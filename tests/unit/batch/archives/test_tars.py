@@ -72,6 +72,14 @@ def test_several_gzip_files_behind_each_other_are_one() -> None:
     assert contents(stream_of(packed, is_packed=True)) == [*FILES.items()]
 
 
+def test_times_that_an_incremental_archive_of_gnu_has_are_no_folder() -> None:
+    """They are where POSIX has the first part of a long name."""
+    header = bytearray(tarfile.TarInfo("day/1.jpg").tobuf(tarfile.GNU_FORMAT))
+    header[345:357] = b"15112345670\0"
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:512]))
+    assert contents(stream_of(bytes(header))) == [("day/1.jpg", b"")]
+
+
 def test_global_headers_as_git_writes_them_are_passed_over() -> None:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", pax_headers={"comment": "a" * 40}) as archive:
@@ -197,7 +205,8 @@ def test_the_size_of_a_link_or_a_folder_is_that_of_nothing_which_follows(kind: b
     info = tarfile.TarInfo("1.jpg")
     info.type, info.size = kind, 5_000
     content = info.tobuf(tarfile.GNU_FORMAT) + tarred({"2.jpg": b"2"}, tarfile.GNU_FORMAT)
-    assert [one.name for one in read_entries(stream_of(content), 0)] == ["1.jpg", "2.jpg"]
+    names = [one.name.rstrip("/") for one in read_entries(stream_of(content), 0)]
+    assert names == ["1.jpg", "2.jpg"]
 
 
 @pytest.mark.parametrize("size", [8**11, 2**70], ids=["8 GB", "2**70"])
@@ -218,6 +227,13 @@ def test_malformed_pax_headers_are_noticed(record: bytes) -> None:
     info.type = tarfile.XHDTYPE
     with pytest.raises(UnpackError, match="pax header"):
         contents(stream_of(tarred_with(info, record)))
+
+
+def test_a_header_of_many_fields_is_not_read() -> None:
+    info = tarfile.TarInfo("headers")
+    info.type = tarfile.XHDTYPE
+    with pytest.raises(UnpackError, match="more than 10,000 fields"):
+        contents(stream_of(tarred_with(info, b"5 a=\n" * 10_001)))
 
 
 def test_a_header_of_many_bytes_is_not_read() -> None:

@@ -95,6 +95,7 @@ def test_zip64_is_read() -> None:
             with archive.open(zipfile.ZipInfo(name, WHEN), "w", force_zip64=True) as member:
                 member.write(content)
     assert contents(as_zip64(out.getvalue())) == FILES
+    assert contents(b"MZ" * 500 + as_zip64(out.getvalue())) == FILES
 
 
 def as_zip64(content: bytes) -> bytes:
