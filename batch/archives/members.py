@@ -29,8 +29,9 @@ SAME_NAMES = 20
 UNSAFE = "its name is not a safe path"
 NESTED = "an archive within an archive"
 TAKEN = "another file has its name, which did not come from this archive"
+CROWDED = f"{SAME_NAMES} files with its name are there already"
 
-Written = Literal["written", "unchanged", "taken"]
+Written = Literal["written", "unchanged", "taken", "crowded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _find_place(
         elif name == key and not is_of_archive:
             is_same = head.listed.etag == hashlib.md5(content, usedforsecurity=False).hexdigest()
             return "unchanged" if is_same else "taken"
-    return place or "taken"
+    return place or "crowded"
 
 
 def _names(key: str) -> list[str]:

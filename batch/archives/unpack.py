@@ -8,7 +8,7 @@ from typing import Literal
 
 from batch.archives import state, tars, zips
 from batch.archives.entries import ArchiveEntry, EntryError
-from batch.archives.members import TAKEN, LeftOut, Origin, Written, target, write
+from batch.archives.members import CROWDED, TAKEN, LeftOut, Origin, Written, target, write
 from batch.archives.source import GzipStream, PackedObject, PlainStream, Stream, UnpackError
 from batch.archives.state import Unpacking
 from batch.context import Context, Limits
@@ -88,6 +88,7 @@ def _open(
     match _format_of(head, unpacking.key):
         case "zip":
             directory = zips.find_directory(packed)
+            _refuse_size(packed.size, limits.archive_bytes)
             if unpacking.total is None:
                 total = _check(packed, directory, min(most, limits.archive_bytes), limits)
                 unpacking = replace(unpacking, total=total)
@@ -206,8 +207,9 @@ def _flush(context: Context, batch: _Batch) -> Unpacking:
         outcomes = [*threads.map(put, batch.files)]
     for (entry, _, content), outcome in zip(batch.files, outcomes, strict=True):
         match outcome:
-            case "taken":
-                unpacking = unpacking.leave_out(shown(entry.name), LeftOut(TAKEN))
+            case "taken" | "crowded":
+                why = LeftOut(TAKEN if outcome == "taken" else CROWDED)
+                unpacking = unpacking.leave_out(shown(entry.name), why)
             case "written" | "unchanged":
                 unpacking = replace(
                     unpacking,
