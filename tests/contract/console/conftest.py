@@ -28,8 +28,9 @@ SERIOUS = ("serious", "critical")
 Judge = Callable[["Page"], list[Any]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
+    """Not for the session: Playwright holds this thread's event loop, which other tests use."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     from playwright.sync_api import sync_playwright
