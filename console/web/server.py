@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 
@@ -11,6 +12,8 @@ from console.context import Console
 from console.web.access import HOST, Access
 from console.web.app import create_app
 from domain.errors import SortboxError
+
+PORT_FILE = "port"
 
 
 class PortTakenError(SortboxError):
@@ -29,14 +32,22 @@ class ListeningConsole:
 
 
 def listen(console: Console, path: str = "/", port: int = 0) -> ListeningConsole:
-    """Listen on a port of 127.0.0.1; 0 is any free one. The address leads to `path`.
+    """Listen on a port of 127.0.0.1; 0 is that of the last time, if it is free, or any other. The
+    address leads to `path`.
 
-    Raises PortTakenError.
+    The same port again is the same address to a browser: bookmarks stay, and so does what a page
+    keeps in the browser until it is stored. Raises PortTakenError.
     """
+    remembered = console.folder / PORT_FILE
     try:
-        listener = socket.create_server((HOST, port))
+        listener = socket.create_server((HOST, port or _read_port(remembered)))
     except OSError as error:
-        raise PortTakenError(f"Port {port} of {HOST} cannot be used: {error.strerror}.") from error
+        if port:
+            raise PortTakenError(
+                f"Port {port} of {HOST} cannot be used: {error.strerror}."
+            ) from error
+        listener = socket.create_server((HOST, 0))
+    remembered.write_text(str(listener.getsockname()[1]))
     access = Access(read_only=console.read_only)
     config = uvicorn.Config(
         create_app(console, access),
@@ -51,3 +62,12 @@ def listen(console: Console, path: str = "/", port: int = 0) -> ListeningConsole
     return ListeningConsole(
         address, partial(server.run, [listener]), partial(setattr, server, "should_exit", True)
     )
+
+
+def _read_port(file: Path) -> int:
+    """The port of the last time; 0 if there is none."""
+    try:
+        port = int(file.read_text())
+    except (OSError, ValueError):
+        return 0
+    return port if 0 < port < 2**16 else 0

@@ -2,15 +2,15 @@
 
 Corrections are small objects that are written once and never changed: the next word about an image
 is another object. Their names begin with the time, so that they sort by it. Clocks differ: whoever
-writes a correction chooses a name later than every name of this version that is known
-(`name_after`), so that an answer to somebody else's correction always comes after it.
+writes a correction chooses a name later than every name of this version that is known, so that an
+answer to somebody else's correction always comes after it.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from domain import timestamps
@@ -26,7 +26,7 @@ PERSON_BYTES = 256
 ETAG_BYTES = 128
 NAME_TIME = "%Y%m%dT%H%M%S.%f"
 NAME = re.compile(r"(2[0-9]{7}T[0-9]{6}\.[0-9]{3})-([0-9a-f]{16})")
-NONCE = re.compile(r"[0-9a-f]{16}")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
 FIELDS = frozenset({"schema", "image", "etag", "from", "to", "who", "at", "withdraws"})
 
 
@@ -55,19 +55,6 @@ class Correction:
     @property
     def key(self) -> str:
         return f"{CORRECTIONS}{self.name}.json"
-
-
-def name_after(now: datetime, nonce: str, names: Iterable[str]) -> str:
-    """A name for a correction that is made `now` (aware), by somebody who knows of `names`.
-
-    `nonce` is 16 hexadecimal digits. Raises ValueError for another one.
-    """
-    if not NONCE.fullmatch(nonce):
-        raise ValueError(f"a nonce is 16 hexadecimal digits, not {nonce!r}")
-    newest = max(names, default=None)
-    after = moment_of(newest) + timedelta(milliseconds=1) if newest else now
-    moment = max(now, after).astimezone(UTC)
-    return f"{moment:{NAME_TIME}}"[:-3] + f"-{nonce}"
 
 
 def moment_of(name: str) -> datetime:
@@ -99,8 +86,10 @@ def check(correction: Correction) -> None:
         ("from", correction.before, LABEL_BYTES),
         ("to", correction.to, LABEL_BYTES),
     ):
-        if text is not None and (not text or len(text.encode()) > most):
+        if text is not None and not 0 < len(text.encode(errors="surrogatepass")) <= most:
             raise ValueError(f"the field {what!r} of a correction has 1 to {most:,} bytes")
+        if text is not None and SURROGATE.search(text):
+            raise ValueError(f"the field {what!r} of a correction is no Unicode text")
     if correction.withdraws is None:
         return
     moment_of(correction.withdraws)

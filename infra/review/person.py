@@ -1,6 +1,7 @@
 """Who corrects: the name that is stored beside a correction."""
 
 import getpass
+from collections.abc import Callable
 from typing import Any
 
 from domain.corrections.form import PERSON_BYTES
@@ -9,14 +10,24 @@ SHARED = frozenset({"", "root"})
 """Names behind which anybody may be: the account's own user, as on every local cloud."""
 
 
-def person(sts: Any) -> str:
-    """The caller's name: `Developer/anna@example.org` of a role, `anna` of a user.
+class Person:
+    """The caller of AWS; asked once, and again after an error."""
 
-    GetCallerIdentity needs no permission. Who uses the account's root user, as every local cloud
-    does, is named by the account on this computer.
-    """
-    arn = sts.get_caller_identity()["Arn"]
-    return shorten(arn) or getpass.getuser()[:PERSON_BYTES]
+    def __init__(self, sts: Callable[[], Any]) -> None:
+        """`sts` returns the client."""
+        self._sts = sts
+        self._name = ""
+
+    def name(self) -> str:
+        """`Developer/anna@example.org` of a role, `anna` of a user.
+
+        GetCallerIdentity needs no permission. Who uses the account's root user, as every local
+        cloud does, is named by the account on this computer.
+        """
+        if not self._name:
+            arn = self._sts().get_caller_identity()["Arn"]
+            self._name = shorten(arn) or getpass.getuser()[:PERSON_BYTES]
+        return self._name
 
 
 def shorten(arn: str) -> str:

@@ -158,7 +158,7 @@ class CorrectionStore:
         if now is not None and newest:
             after = min(newest, f"{now - CLOCK_SLACK:{NAME_TIME}}")
         added, last = 0, after
-        listing = self._bucket.walk(CORRECTIONS, f"{CORRECTIONS}{after}")
+        listing = self._bucket.walk(CORRECTIONS, f"{CORRECTIONS}{after}.json" if after else "")
         while page := list(islice(listing, 1000)):
             names = [name for item in page if (name := name_of(item.key))]
             until = names[-1] if names else last
@@ -246,6 +246,20 @@ class CorrectionStore:
                 ),
             )
 
+    def last_number(self) -> int:
+        """The number of the last correction in this cache; it says nothing elsewhere."""
+        with self._using() as db:
+            number: int = db.execute("SELECT COALESCE(MAX(number), 0) FROM corrections").fetchone()[
+                0
+            ]
+        return number
+
+    def versions_after(self, number: int, limit: int) -> list[Version]:
+        """The image versions of corrections that came into this cache after that number."""
+        query = "SELECT DISTINCT image, etag FROM corrections WHERE number > ? LIMIT ?"
+        with self._using() as db:
+            return db.execute(query, (number, limit)).fetchall()
+
     def history(self, image: str, etag: str) -> list[Correction]:
         """All that was said of a version of an image, newest first."""
         with self._using() as db:
@@ -289,14 +303,14 @@ class CorrectionStore:
             versions = db.execute(query, (*values, limit)).fetchall()
             return [settle(_of_version(db, image, etag)) for image, etag in versions]
 
-    def counts(self, folder: str = INBOX) -> list[LabelCount]:
+    def counts(self, limit: int) -> list[LabelCount]:
         """How many image versions went from which label to which, the most first."""
         query = (
-            "SELECT before, label, COUNT(*) FROM settled WHERE image >= ? AND image < ? "
-            "GROUP BY before, label ORDER BY COUNT(*) DESC, before, label"
+            "SELECT before, label, COUNT(*) FROM settled "
+            "GROUP BY before, label ORDER BY COUNT(*) DESC, before, label LIMIT ?"
         )
         with self._using() as db:
-            return [LabelCount(*row) for row in db.execute(query, _span(folder))]
+            return [LabelCount(*row) for row in db.execute(query, (limit,))]
 
     def totals(self, folder: str = INBOX, after: str = "") -> Totals:
         """Of the image versions below a folder; with a name, of those corrected after it."""

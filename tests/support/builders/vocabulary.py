@@ -1,10 +1,11 @@
 """Anything that the vocabulary can say, for hypothesis to choose from."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from domain.corrections.form import Correction
+from domain.corrections.form import NAME_TIME, Correction, moment_of
 from domain.keys import INBOX, KEY_BYTES, JobName
 from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
 from domain.reply import Label, Labelled, Refused, Reply, Server
@@ -108,6 +109,13 @@ def job_names(slugs: st.SearchStrategy[str]) -> st.SearchStrategy[JobName]:
         st.integers(0, 999_999),
         st.integers(0, 9),
     )
+
+
+def name_after(now: datetime, nonce: str, names: Iterable[str] = ()) -> str:
+    """The name of a correction that is made `now` by somebody who knows of `names`."""
+    newest = max(names, default="")
+    after = moment_of(newest) + timedelta(milliseconds=1) if newest else now
+    return f"{max(now, after).astimezone(UTC):{NAME_TIME}}"[:-3] + f"-{nonce}"
 
 
 persons = st.sampled_from(["ann", "Developer/bob", "c"])

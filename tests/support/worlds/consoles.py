@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,8 @@ class Client:
                 headers = self.headers | options.pop("headers", {})
                 return await client.request(method, path, headers=headers, **options)
 
-        return asyncio.run(ask())
+        with ThreadPoolExecutor(1) as thread:  # Playwright has a loop in this one
+            return thread.submit(lambda: asyncio.run(ask())).result()
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)

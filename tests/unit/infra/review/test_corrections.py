@@ -1,7 +1,5 @@
 """A person's labels: classes, mistypings and new classes; lists by folder and model."""
 
-import io
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,15 +8,15 @@ import pytest
 
 from aws.bucket import Bucket
 from batch.reports.review import key_of
-from domain.archive import card_bytes
 from domain.foreign import escape_cell
 from domain.keys import ACTIVE_MODEL, archive_key
-from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
+from domain.model import ActiveModel, ModelId
 from domain.scope import Scope
 from infra.review import lists
 from infra.review.corrections import KnownClasses, active_labels, settle
 from infra.review.fetch import PersonsList, fetch, fetch_corrected, unique_name
 from infra.review.lists import ReviewEntry, ReviewError, ReviewFilter
+from tests.support.builders.cards import archive_of_labels
 from tests.support.fakes.aws import FakeS3
 
 LABELS = ("skirt", "dress", "tiger cat", "Cat", "cat", "mother's ruin", "007", "パンツ")
@@ -30,26 +28,13 @@ IMAGES = {
 }
 
 
-def archive(labels: tuple[str, ...], before: dict[str, bytes]) -> bytes:
-    """As the card of a model lies in its archive, behind the files `before`."""
-    numbers = Preprocessing(8, 8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    card = card_bytes(ModelCard("pets", "network", labels, numbers, "0" * 64))
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.USTAR_FORMAT) as tar:
-        for name, content in (before | {"card.json": card}).items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return file.getvalue()
-
-
 def stage(labels: tuple[str, ...] = LABELS, weights: bytes = b"") -> Bucket:
     s3: Any = FakeS3()
     bucket = Bucket(s3, "bucket")
     model = ModelId("pets", 2, f"sha256:{'1' * 64}")
     if labels:
         bucket.put(ACTIVE_MODEL, ActiveModel(model, "endpoint", "model", "2026-01-01").to_json())
-        bucket.put(archive_key(model), archive(labels, {"weights.safetensors": weights}))
+        bucket.put(archive_key(model), archive_of_labels(labels, {"weights.safetensors": weights}))
     for key, body in IMAGES.items():
         bucket.put(key, body)
     return bucket

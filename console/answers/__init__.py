@@ -1,1 +1,0 @@
-"""The gallery: an index of all answers on this machine, and the pages that show them."""

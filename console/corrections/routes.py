@@ -1,0 +1,211 @@
+"""The page of corrections, and what pages ask and send about them."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from http import HTTPStatus
+from threading import Lock
+from typing import Any
+from urllib.parse import urlencode
+
+import boto3
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from console.context import Console
+from console.corrections.service import MOST_ITEMS, Corrections, describe, word
+from console.web.events import Hub
+from console.web.rendering import page
+from domain.corrections.settling import Settled
+from domain.errors import SortboxError
+from domain.keys import INBOX
+from infra.review.person import Person
+from infra.review.stored import CorrectionFilter, CorrectionStore
+
+TOPIC = "corrections"
+BODY_BYTES = 8 * 2**20
+ROWS = 50
+DISPUTED_ROWS = 20
+COUNT_ROWS = 100
+MOST_CHANGED = 200
+"""The most image versions that an event names."""
+
+KINDS = {"": "all", "disputed": "disputed", "none": "none of the labels", "rejected": "rejected"}
+
+
+class CorrectionRequestError(SortboxError):
+    """A request about corrections that no page of the console sends."""
+
+
+def routes(console: Console, hub: Hub) -> list[BaseRoute]:
+    store = CorrectionStore(console.bucket, console.folder)
+    corrections = Corrections(console.bucket, store, Person(lambda: boto3.client("sts")).name)
+    pages = CorrectionPages(console, hub, corrections)
+    hub.every(1.0, pages.poll)
+    return [
+        Route("/corrections", pages.show),
+        Route("/api/corrections", pages.write, methods=["POST"]),
+        Route("/api/corrections/labels", pages.labels),
+        Route("/api/corrections/check", pages.check),
+        Route("/api/corrections/states", pages.states),
+        Route("/api/corrections/history", pages.history),
+    ]
+
+
+class CorrectionPages:
+    def __init__(self, console: Console, hub: Hub, corrections: Corrections) -> None:
+        self._console = console
+        self._hub = hub
+        self._corrections = corrections
+        self._lock = Lock()
+        self._published = corrections.store.last_number()
+
+    def poll(self) -> float:
+        was_read = self._corrections.is_read
+        added, pause = self._corrections.poll()
+        if added or not was_read:
+            self._publish()
+        return pause
+
+    def _publish(self) -> None:
+        """Pages hear how many corrections there are, and which images have changed; null for too
+        many to name.
+        """
+        store = self._corrections.store
+        with self._lock:
+            after, self._published = self._published, store.last_number()
+        changed = store.versions_after(after, MOST_CHANGED + 1)
+        names = [{"image": image, "etag": etag} for image, etag in changed]
+        self._hub.publish(
+            TOPIC,
+            {
+                "corrected": store.totals().corrected,
+                "changed": names if len(names) <= MOST_CHANGED else None,
+            },
+        )
+
+    def show(self, request: Request) -> Response:
+        """The page: counts, disputed ones first, and a list of which the query chooses a part."""
+        store = self._corrections.store
+        query = request.query_params
+        selection = _selection(query)
+        rows = store.page(selection, query.get("before", ""), ROWS + 1)
+        disputed = store.page(CorrectionFilter(disputed=True), "", DISPUTED_ROWS)
+        shown = rows[:ROWS]
+        last = shown[-1].ruling if len(rows) > ROWS else None
+        counts = store.counts(COUNT_ROWS + 1)
+        images = [one.ruling.image for one in (*shown, *disputed) if one.ruling]
+        etags = self._corrections.current_etags(list(dict.fromkeys(images)))
+        return page(
+            request,
+            "corrections/corrections.html.jinja",
+            title="Correct",
+            totals=store.totals(),
+            disputed=[self._row(one, etags) for one in disputed],
+            rows=[self._row(one, etags) for one in shown],
+            counts=[(one, _link(one.before, one.label)) for one in counts[:COUNT_ROWS]],
+            has_more_counts=len(counts) > COUNT_ROWS,
+            query=query,
+            kinds=KINDS,
+            is_filtered=any(query.values()),
+            older=urlencode(dict(query) | {"before": last.name}) if last else "",
+            is_read=self._corrections.is_read,
+            seed=secrets.randbelow(10**6),
+        )
+
+    def _row(self, settled: Settled, etags: Mapping[str, str | None]) -> dict[str, Any]:
+        """`void` says why the correction no longer counts."""
+        ruling = settled.ruling
+        assert ruling is not None
+        etag = etags[ruling.image]
+        void = "" if etag == ruling.etag else "replaced since" if etag else "deleted since"
+        address = urlencode({"image": ruling.image, "etag": ruling.etag})
+        row = {"image": ruling.image, "etag": ruling.etag, "void": void, "address": address}
+        return row | describe(settled)
+
+    async def write(self, request: Request) -> Response:
+        items = _items(await _body(request))
+        results = await run_in_threadpool(self._corrections.write, items)
+        await run_in_threadpool(self._publish)
+        return JSONResponse({"results": results})
+
+    def labels(self, request: Request) -> Response:
+        """The labels to choose from: those of the active model, and others that people named."""
+        active = self._corrections.labels()
+        known = frozenset(active.labels)
+        others = [label for label in self._corrections.store.labels() if label not in known]
+        return _json(
+            {
+                "model": active.model,
+                "labels": active.labels,
+                "others": others,
+                "trouble": active.trouble,
+                "bucket": self._console.bucket.name,
+            }
+        )
+
+    def check(self, request: Request) -> Response:
+        return _json(self._corrections.check(request.query_params.get("label", "").strip()))
+
+    def states(self, request: Request) -> Response:
+        """What holds of image versions: parameters `image` and `etag`, in pairs."""
+        query = request.query_params
+        images, etags = query.getlist("image"), query.getlist("etag")
+        if len(images) != len(etags) or len(images) > MOST_ITEMS:
+            raise CorrectionRequestError(f"up to {MOST_ITEMS} pairs of image and etag are answered")
+        return _json({"states": self._corrections.states([*zip(images, etags, strict=True)])})
+
+    def history(self, request: Request) -> Response:
+        """All that was said of one version of an image, newest first."""
+        query = request.query_params
+        said = self._corrections.store.history(query.get("image", ""), query.get("etag", ""))
+        return _json({"history": [word(one) for one in said]})
+
+
+def _selection(query: QueryParams) -> CorrectionFilter:
+    kind = query.get("kind", "")
+    folder = query.get("folder", "").removeprefix(INBOX).strip("/")
+    return CorrectionFilter(
+        before="" if kind == "rejected" else query.get("from") or None,
+        label="" if kind == "none" else query.get("to") or None,
+        who=query.get("who") or None,
+        folder=f"{INBOX}{folder}/" if folder else INBOX,
+        disputed=kind == "disputed",
+    )
+
+
+def _link(before: str | None, label: str | None) -> str:
+    """The query of the list of these."""
+    if before is None:
+        return urlencode({"kind": "rejected", "to": label or ""})
+    if label is None:
+        return urlencode({"from": before, "kind": "none"})
+    return urlencode({"from": before, "to": label})
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES:
+            raise CorrectionRequestError(f"a request has at most {BODY_BYTES:,} bytes")
+    return body
+
+
+def _items(body: bytes) -> list[dict[str, Any]]:
+    try:
+        items = json.loads(body)["items"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CorrectionRequestError("this request holds no corrections") from error
+    is_list = isinstance(items, list) and all(isinstance(item, dict) for item in items)
+    if not is_list or not 0 < len(items) <= MOST_ITEMS:
+        raise CorrectionRequestError(f"a request holds 1 to {MOST_ITEMS} corrections")
+    return list(items)
+
+
+def _json(data: Any) -> Response:
+    """In ASCII: labels may hold what is no UTF-8."""
+    return Response(json.dumps(data), HTTPStatus.OK, media_type="application/json")

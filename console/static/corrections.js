@@ -1,0 +1,56 @@
+// The list of corrections: confirm one of two, undo, and hear of new ones.
+
+import { on, readOnly, showTrouble } from "/static/console.js";
+import { add, flush, inTheWay, nameAfter, onSent, waiting } from "/static/correct-queue.js";
+
+const RELOAD_MS = 400;
+const status = document.getElementById("queue");
+let timer = 0;
+
+/** Replace the numbers and lists by what holds now; the form and the focus stay. */
+async function reload() {
+  const reply = await fetch(location.href);
+  if (!reply.ok) return;
+  const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
+  const focused = document.activeElement?.dataset?.name;
+  document.getElementById("live").replaceWith(fresh.getElementById("live"));
+  if (focused) document.querySelector(`#live [data-name="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function schedule() {
+  clearTimeout(timer);
+  timer = setTimeout(() => reload().catch((error) => showTrouble(error.message)), RELOAD_MS);
+}
+
+function showQueue() {
+  const count = waiting().length;
+  status.textContent = count ? `Waiting to be stored: ${count}. ${inTheWay()}` : "";
+}
+
+function clicked(event) {
+  const button = event.target.closest("button[data-name]");
+  if (!button) return;
+  const { name, image, etag, withdraws } = button.dataset;
+  const label = (text) => JSON.parse(text);
+  const item = {
+    name: nameAfter([name]), image, etag, from: label(button.dataset.from),
+    to: withdraws ? null : label(button.dataset.to), withdraws: withdraws || null,
+  };
+  try {
+    add([item]);
+    button.disabled = true;
+  } catch (error) {
+    showTrouble(error.message);
+  }
+}
+
+on("corrections", schedule); // also whenever the connection is made: what happened before was not heard
+onSent(({ refused }) => {
+  if (refused) showTrouble(refused);
+  showQueue();
+});
+if (!readOnly) {
+  document.getElementById("main").addEventListener("click", clicked);
+  flush();
+}
+showQueue();
