@@ -26,7 +26,7 @@ REPORT_BYTES = 256 * 2**20
 
 
 class ReportsError(SortboxError):
-    """The reports of a job cannot be unpacked; the message is for the user."""
+    """The reports of a job cannot be unpacked or written; the message is for the user."""
 
 
 def fetch_once(s3: "S3Client", bucket: str, job: str) -> Path | None:
@@ -42,6 +42,16 @@ def fetch(s3: "S3Client", bucket: str, job: str, below: Path = REPORTS) -> list[
 
     report.html comes last: where it is, all of them are, also after an interrupt.
     """
+    try:
+        return _fetch(s3, bucket, job, below)
+    except OSError as error:
+        raise ReportsError(
+            f"The reports of {job} cannot be written to {below / job}: {error.strerror}. Fetch "
+            f"them from another folder, with --attach {job}."
+        ) from error
+
+
+def _fetch(s3: "S3Client", bucket: str, job: str, below: Path) -> list[Path]:
     folder, key = below / job, f"{keys.TRAINING_JOBS}/{job}/output/output.tar.gz"
     below.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".", dir=below) as name:

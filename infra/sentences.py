@@ -1,5 +1,6 @@
 """The sentence for an error that a person or AWS caused, for a terminal and for pages alike."""
 
+import errno
 import sys
 
 from domain.errors import SortboxError
@@ -19,6 +20,8 @@ def explain(error: Exception) -> str | None:
             return str(error)
         case OSError(filename=str(name), strerror=str(reason)):
             return f"{name}: {reason}."
+        case OSError(errno=errno.ENOSPC, strerror=str(reason)):  # what is printed has no name
+            return f"{reason}."
     return of_aws(error)
 
 

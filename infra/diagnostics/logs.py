@@ -34,9 +34,14 @@ def of_files(folders: Sequence[Path], name: str, lines: int, follow: bool) -> It
     logs = [log for folder in folders for log in sorted(folder.glob("*.log"))]
     matching = [log for log in logs if name.lower() in log.name.lower()]
     if not matching:
-        names = ", ".join(log.stem for log in logs[:20]) or "none"
-        raise LogError(f"No log has {name!r} in its name. There are: {names}.")
+        raise LogError(_none_has(name, [log.stem for log in logs[:20]]))
     return _lines_of(matching, lines, follow)
+
+
+def _none_has(name: str, names: Sequence[str]) -> str:
+    if not names:
+        return "There are no logs yet."
+    return f"No log has {name!r} in its name. There are: {', '.join(names)}."
 
 
 def _lines_of(files: list[Path], lines: int, follow: bool) -> Iterator[str]:
@@ -64,8 +69,7 @@ def of_groups(
     names = [group["logGroupName"] for page in pages for group in page["logGroups"]]
     groups = [group for group in names if name.lower() in group.lower()]
     if not groups:
-        known_names = ", ".join(group.removeprefix(prefix) for group in names) or "none"
-        raise LogError(f"No log has {name!r} in its name. There are: {known_names}.")
+        raise LogError(_none_has(name, [group.removeprefix(prefix) for group in names]))
     since = int((time.time() - RECENT_SECONDS) * 1000)
     next_start = dict.fromkeys(groups, since)
     for group in groups:

@@ -71,6 +71,7 @@ def raising(error: BaseException) -> Callable[[], object]:
         ),
         (client_error("LimitExceededException"), 1, "console.aws.amazon.com/servicequotas"),
         (FileNotFoundError(2, "No such file or directory", "x.csv"), 1, "x.csv: No such file"),
+        (OSError(28, "No space left on device"), 1, "No space left on device."),
     ],
 )
 def test_no_traceback_for_what_a_person_or_aws_causes(
