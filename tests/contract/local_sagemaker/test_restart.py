@@ -1,6 +1,7 @@
 """What was made survives the server, however it ended; no process does."""
 
 import socket
+from typing import Any
 
 from infra.local import processes
 from tests.contract.local_sagemaker.support.cloud import BUCKET, Cloud
@@ -36,6 +37,43 @@ def test_a_job_cut_off_by_the_servers_death_has_failed_and_says_so(own_cloud: Cl
     ended = own_cloud.finished(job)
     assert ended["TransformJobStatus"] == "Failed"
     assert "ended while the job was running" in ended["FailureReason"]
+
+
+def test_a_training_job_cut_off_by_the_servers_death_says_so_and_another_goes_on(
+    own_cloud: Cloud,
+) -> None:
+    kept: dict[str, Any] = {"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/checkpoints/cut-off"}}
+    slow = {"steps": "100000", "step_ms": "20"}
+    job = own_cloud.training(HyperParameters=slow, **kept)
+    until(lambda: own_cloud.keys("checkpoints/cut-off/"))
+    own_cloud.server.kill()
+    until(lambda: not processes.find_running(job))
+    own_cloud.server.start()
+    ended = own_cloud.trained(job)
+    assert ended["TrainingJobStatus"] == "Failed"
+    assert "ended while the job was running" in ended["FailureReason"]
+    again = own_cloud.training(HyperParameters={"steps": "1"}, **kept)
+    assert own_cloud.trained(again)["TrainingJobStatus"] == "Completed"
+    assert "from step 1\n" not in own_cloud.server.log_of(again), "it begins at the checkpoint"
+
+
+def test_an_update_cut_off_by_the_servers_death_is_undone_and_says_so(own_cloud: Cloud) -> None:
+    endpoint = own_cloud.serving(SORTBOX_CONTAINER="before")
+    before = own_cloud.settled(endpoint)["EndpointConfigName"]
+    config = own_cloud.config(own_cloud.model(SORTBOX_CONTAINER="after", STAND_IN_UNREADY="true"))
+    own_cloud.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    until(lambda: len(processes.find_running(endpoint)) > 1)
+    own_cloud.server.kill()
+    until(lambda: not processes.find_running(endpoint))
+    own_cloud.server.start()
+    state = own_cloud.settled(endpoint)
+    assert (state["EndpointStatus"], state["EndpointConfigName"]) == ("InService", before)
+    assert "ended during the update" in state["FailureReason"]
+    assert own_cloud.label(endpoint, b"x") == label_of(b"x")
+    config = own_cloud.config(own_cloud.model(SORTBOX_CONTAINER="after"))
+    own_cloud.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    state = own_cloud.settled(endpoint)
+    assert (state["EndpointConfigName"], state.get("FailureReason")) == (config, None)
 
 
 def test_a_killed_server_leaves_no_process_and_its_endpoints_come_back(own_cloud: Cloud) -> None:

@@ -17,6 +17,7 @@ from infra.local.sagemaker.hosting.variant import Deployment, Variant
 
 REASON_CHARACTERS = 1024
 TERMINAL_STATUSES = frozenset({"InService", "Failed"})
+CUT_OFF = "InternalServerError: the local SageMaker ended during the update, which is undone"
 
 
 class Endpoints:
@@ -91,7 +92,9 @@ class Endpoints:
         return listing.page(ENDPOINT, self._store.all(ENDPOINT), request)
 
     def resume(self) -> None:
-        """Bring up the endpoints of the last server. Unfinished updates are discarded."""
+        """Bring up the endpoints of the last server. Unfinished updates are discarded, and said to
+        be.
+        """
         for record in self._store.all(ENDPOINT):
             name = record["EndpointName"]
             match record["EndpointStatus"]:
@@ -101,7 +104,9 @@ class Endpoints:
                     self._store.delete(ENDPOINT, name)
                 case status:
                     coming = "Creating" if status == "Creating" else "SystemUpdating"
-                    self._store.update(ENDPOINT, name, EndpointStatus=coming)
+                    is_cut_off = status in ("Updating", "RollingBack")
+                    reason = CUT_OFF if is_cut_off else record.get("FailureReason")
+                    self._store.update(ENDPOINT, name, EndpointStatus=coming, FailureReason=reason)
                     self._bring_up(name, record["EndpointConfigName"])
 
     def _bring_up(self, name: str, config: str) -> None:
@@ -113,7 +118,8 @@ class Endpoints:
         except ApiError as error:
             self._store.update(ENDPOINT, name, EndpointStatus="Failed", FailureReason=str(error))
         else:
-            self._start_deploying(name, config, Bake((), 0))
+            reason = self._store.get(ENDPOINT, name).get("FailureReason")
+            self._start_deploying(name, config, Bake((), 0), reason)
 
     async def close(self) -> None:
         await self._background.close()
@@ -127,8 +133,11 @@ class Endpoints:
             )
         return record
 
-    def _start_deploying(self, name: str, config_name: str, bake: Bake) -> None:
-        deployment = self._background.start(self._deploy(name, config_name, bake))
+    def _start_deploying(
+        self, name: str, config_name: str, bake: Bake, reason: str | None = None
+    ) -> None:
+        """`reason`: of a failed update before, which stays when the endpoint is in service."""
+        deployment = self._background.start(self._deploy(name, config_name, bake, reason))
         fleet = _fleet(self._store.get(ENDPOINT_CONFIG, config_name))
         deployment.add_done_callback(partial(self._deployed, name, fleet))
 
@@ -143,7 +152,7 @@ class Endpoints:
             reason = str(failure)[:REASON_CHARACTERS]
             self._store.update(ENDPOINT, name, EndpointStatus=status, FailureReason=reason)
 
-    async def _deploy(self, name: str, config_name: str, bake: Bake) -> None:
+    async def _deploy(self, name: str, config_name: str, bake: Bake, reason: str | None) -> None:
         """Move all traffic to the new fleet at once; the old fleet is kept until the bake time is
         over.
         """
@@ -162,7 +171,7 @@ class Endpoints:
             EndpointStatus="InService",
             EndpointConfigName=config_name,
             ProductionVariants=[_summary(config)],
-            FailureReason=None,
+            FailureReason=reason,
         )
         if retired:
             await retired.retire()
