@@ -1,6 +1,5 @@
 """`python -m cli`, which the script `sortbox` runs."""
 
-import difflib
 import os
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from cli import errors
 from cli.commands import answers, browse, data, local, models, stage, training
 from cli.commands.verify import verify
+from cli.parameters import did_you_mean
 from domain.version import VERSION
 from infra import interrupt
 
@@ -55,8 +55,7 @@ class Sortbox(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], self.commands, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(args[0], self.commands)
             raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
