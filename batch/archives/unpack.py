@@ -25,11 +25,7 @@ from domain.route import (
 TOO_LARGE = f"larger than {LARGEST_BYTES:,} bytes, the largest image that can be classified"
 
 Format = Literal["zip", "gzip", "tar"]
-FORMATS: tuple[tuple[bytes, Format], ...] = (
-    (b"PK", "zip"),
-    (b"\x1f\x8b", "gzip"),
-    (bytes(tars.BLOCK), "tar"),  # of no entries
-)
+FORMATS: tuple[tuple[bytes, Format], ...] = ((b"PK", "zip"), (b"\x1f\x8b", "gzip"))
 
 
 @dataclass
@@ -108,6 +104,24 @@ def _format_of(head: bytes, key: str) -> Format:
 
     Raises UnpackError if it is none of ours.
     """
+    _refuse_others(head)
+    for magic, form in FORMATS:
+        if head.startswith(magic):
+            return form
+    is_named_zip = key.lower().endswith(".zip")
+    if head.count(0) == tars.BLOCK:  # what is before a zip, or the end mark of an empty tar
+        return "zip" if is_named_zip else "tar"
+    try:
+        tars.parse_header(head)
+    except UnpackError:
+        if not is_named_zip:
+            raise
+        return "zip"
+    return "tar"
+
+
+def _refuse_others(head: bytes) -> None:
+    """Raises UnpackError for an empty file, and for what other programs have packed."""
     if not head:
         raise UnpackError("empty", "The file has no bytes.")
     for magic, name in (*OTHER_ARCHIVES, *OTHER_COMPRESSIONS):
@@ -116,16 +130,6 @@ def _format_of(head: bytes, key: str) -> Format:
                 "unsupported_format",
                 f"The file is {name}, whatever its name. Make a .zip, .tar or .tar.gz.",
             )
-    for magic, form in FORMATS:
-        if head.startswith(magic):
-            return form
-    try:
-        tars.parse_header(head)
-    except UnpackError:
-        if not key.lower().endswith(".zip"):
-            raise
-        return "zip"
-    return "tar"
 
 
 def _check(packed: PackedObject, directory: zips.ZipDirectory, most: int, limits: Limits) -> int:

@@ -68,4 +68,25 @@ OF_THE_ARCHIVES = (
         "            pass\n",
         f"{TESTS}::test_an_archive_whose_event_was_lost_is_found_by_the_search_for_unanswered_images",
     ),
+    Mistake(
+        "a file that is cut off and skipped is taken as whole",
+        "batch/archives/source.py",
+        "        if self.position > self.packed.size:\n",
+        "        if self.position < 0:\n",
+        "tests/unit/batch/archives/test_tars.py",
+    ),
+    Mistake(
+        "the folders of an archive are not counted",
+        "batch/archives/unpack.py",
+        "    if entry.number >= limits.archive_entries:\n",
+        "    if entry.number >= limits.archive_entries and not entry.is_folder:\n",
+        f"{TESTS}::test_an_archive_of_too_many_entries_is_rejected",
+    ),
+    Mistake(
+        "offsets that begin again are not told apart by names",
+        "batch/archives/zips.py",
+        "            if name == record.raw:\n",
+        "            if lengths:\n",
+        "tests/unit/batch/archives/test_zips.py",
+    ),
 )

@@ -3,21 +3,31 @@
 import gzip
 import io
 import tarfile
+import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 WHEN = (2026, 1, 1, 0, 0, 0)
 
 
-def zipped(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """Folders are the names that end in a slash."""
+Files = Mapping[str, bytes] | Iterable[tuple[str, bytes]]
+"""Folders are the names that end in a slash. As pairs, a name may be there twice."""
+
+
+def zipped(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", method) as archive:
-        for name, content in files.items():
+        for name, content in _pairs(files):
             info = zipfile.ZipInfo(name, WHEN)
             info.compress_type = method
-            archive.writestr(info, content)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of names that are there twice
+                archive.writestr(info, content)
     return packed.getvalue()
+
+
+def _pairs(files: Files) -> Iterable[tuple[str, bytes]]:
+    return files.items() if isinstance(files, Mapping) else files
 
 
 def zipped_with(info: zipfile.ZipInfo, content: bytes = b"1", more: bytes = b"") -> bytes:
@@ -29,10 +39,10 @@ def zipped_with(info: zipfile.ZipInfo, content: bytes = b"1", more: bytes = b"")
     return packed.getvalue()
 
 
-def tarred(files: Mapping[str, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:
+def tarred(files: Files, form: int = tarfile.PAX_FORMAT) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=form) as archive:
-        for name, content in files.items():
+        for name, content in _pairs(files):
             add(archive, name, content)
     return packed.getvalue()
 
