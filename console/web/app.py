@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from console.answers import routes as answers
 from console.context import Console
 from console.corrections import routes as corrections
 from console.web.access import Access, Guard
@@ -29,7 +30,7 @@ COLOURS = TEMPLATES / "colours.css.jinja"
 HOME = REPORTS
 
 Part = Callable[[Console, Hub], list[BaseRoute]]
-PARTS: tuple[Part, ...] = (corrections.routes,)
+PARTS: tuple[Part, ...] = (answers.routes, corrections.routes)
 """The pages of the console; each part has its routes in a module of its own."""
 
 

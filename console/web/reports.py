@@ -104,31 +104,32 @@ class Reports:
     def _object(self, request: Request) -> Response:
         key = request.path_params["key"]
         if key.startswith(INBOX):
-            return self._stream(request, key, None)
+            return stream_object(request, self.bucket, key, None)
         suffix = Path(key).suffix
         is_shown = key.endswith(f"/{PAGE}") if suffix == ".html" else suffix in TYPES
         if key.startswith(OUTBOX) and is_shown:
-            return self._stream(request, key, TYPES[suffix])
+            return stream_object(request, self.bucket, key, TYPES[suffix])
         return _absent(request, "Nothing is shown under this address.")
 
-    def _stream(self, request: Request, key: str, media_type: str | None) -> Response:
-        """An object; with no type, a picture if its first bytes say so, else a download."""
-        try:
-            answer = self.bucket.client.get_object(Bucket=self.bucket.name, Key=key)
-        except ClientError as error:
-            if is_absent(error):
-                return _absent(request, f"There is no {key}.")
-            raise
-        chunks = answer["Body"].iter_chunks(CHUNK_BYTES)
-        first = next(chunks, b"")
-        headers = PAGE_HEADERS | {"Content-Length": str(answer["ContentLength"])}
-        if media_type is None:
-            media_type = _picture_type(first)
-            headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-        if media_type is None:
-            media_type = "application/octet-stream"
-            headers["Content-Disposition"] = "attachment"
-        return StreamingResponse(_rejoin(first, chunks), headers=headers, media_type=media_type)
+
+def stream_object(request: Request, bucket: Bucket, key: str, media_type: str | None) -> Response:
+    """An object; with no type, a picture if its first bytes say so, else a download."""
+    try:
+        answer = bucket.client.get_object(Bucket=bucket.name, Key=key)
+    except ClientError as error:
+        if is_absent(error):
+            return _absent(request, f"There is no {key}.")
+        raise
+    chunks = answer["Body"].iter_chunks(CHUNK_BYTES)
+    first = next(chunks, b"")
+    headers = PAGE_HEADERS | {"Content-Length": str(answer["ContentLength"])}
+    if media_type is None:
+        media_type = _picture_type(first)
+        headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    if media_type is None:
+        media_type = "application/octet-stream"
+        headers["Content-Disposition"] = "attachment"
+    return StreamingResponse(_rejoin(first, chunks), headers=headers, media_type=media_type)
 
 
 def _absent(request: Request, sentence: str) -> Response:

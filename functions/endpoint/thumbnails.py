@@ -26,6 +26,24 @@ MOST_FAILURES = 2
 """After this many errors the process requests no more: a report works without thumbnails."""
 
 
+def request_thumbnail(
+    endpoint: "SageMakerRuntimeClient", active: ActiveModel, content: bytes
+) -> bytes | None:
+    """A small JPEG of the image `content`; None if the container answers anything else.
+
+    Raises ClientError or BotoCoreError; `aws.errors.is_evidence` tells whether the container
+    refused the image.
+    """
+    answer = endpoint.invoke_endpoint(
+        EndpointName=active.endpoint,
+        Body=content,
+        ContentType="application/x-image",
+        Accept="image/jpeg",
+    )
+    jpeg = answer["Body"].read(MOST_BYTES + 1)
+    return jpeg if jpeg.startswith(JPEG_START) and len(jpeg) <= MOST_BYTES else None
+
+
 @dataclass
 class Thumbnails:
     """Requests thumbnails from the endpoint, with `Accept: image/jpeg`."""
@@ -50,15 +68,8 @@ class Thumbnails:
 
     def _ask(self, key: str, content: bytes) -> bytes | None:
         try:
-            answer = self.endpoint.invoke_endpoint(
-                EndpointName=self.active().endpoint,
-                Body=content,
-                ContentType="application/x-image",
-                Accept="image/jpeg",
-            )
+            return request_thumbnail(self.endpoint, self.active(), content)
         except (BotoCoreError, ClientError) as error:
             self.failures += not is_evidence(error)  # a 4xx: it refused the image
             logger.info("no thumbnail", key=key, why=str(error))
             return None
-        jpeg = answer["Body"].read(MOST_BYTES + 1)
-        return jpeg if jpeg.startswith(JPEG_START) and len(jpeg) <= MOST_BYTES else None

@@ -56,7 +56,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training.launch": (REPORTS | {"aws", "functions", "infra", "training.managed_debugger"})
     - {"pages", "training.distributed"},
     "infra": {"domain", "aws", "pages", "batch", "functions"},
-    "console": {"domain", "aws", "pages", "infra", "training.config", "training.launch"},
+    "console": {
+        *("domain", "aws", "pages", "batch", "functions", "infra"),
+        *("training.config", "training.launch"),
+    },
     "cli": {
         *("domain", "aws", "console", "infra"),
         *("training.config", "training.data", "training.launch", "training.model"),

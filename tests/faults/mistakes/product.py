@@ -817,9 +817,30 @@ OF_THE_PRODUCT = (
     Mistake(
         "an upload is shown as a page of ours",
         "console/web/reports.py",
-        "            return self._stream(request, key, None)\n",
-        "            return self._stream(request, key, TYPES.get(Path(key).suffix))\n",
+        "            return stream_object(request, self.bucket, key, None)\n",
+        '            return stream_object(request, self.bucket, key, TYPES[".html"])\n',
         f"{UNIT}/console/web/test_reports.py",
+    ),
+    Mistake(
+        "the gallery keeps answers that are deleted from the outbox",
+        "console/answers/index.py",
+        '            for table in ("pending", "answers"):\n',
+        '            for table in ("answers", "pending")[1:]:\n',
+        f"{UNIT}/console/answers/test_index.py",
+    ),
+    Mistake(
+        "the gallery shows any object of the bucket",
+        "console/answers/query.py",
+        "    if not image.startswith(INBOX):\n",
+        "    if not image:\n",
+        f"{UNIT}/console/answers/test_routes.py",
+    ),
+    Mistake(
+        "an endpoint in trouble is asked for every thumbnail",
+        "console/answers/thumbnails.py",
+        "                    self._rest()\n                    return",
+        "                    return",
+        f"{UNIT}/console/answers/test_thumbnails.py",
     ),
     Mistake(
         "a quota rejects the version of a model",

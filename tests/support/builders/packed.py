@@ -7,6 +7,9 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
 
+from domain.archive import card_bytes
+from domain.model import ModelCard, Preprocessing
+
 WHEN = (2026, 1, 1, 0, 0, 0)
 
 
@@ -67,3 +70,16 @@ def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 def gzipped(content: bytes) -> bytes:
     return gzip.compress(content, mtime=0)
+
+
+def archive_of_labels(labels: tuple[str, ...], before: Mapping[str, bytes] | None = None) -> bytes:
+    """A model's archive with its card alone, behind the files `before`."""
+    numbers = Preprocessing(8, 8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    card = card_bytes(ModelCard("pets", "network", labels, numbers, "0" * 64))
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in ({**(before or {}), "card.json": card}).items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return file.getvalue()

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,8 +74,7 @@ class Client:
                 headers = self.headers | options.pop("headers", {})
                 return await client.request(method, path, headers=headers, **options)
 
-        with ThreadPoolExecutor(1) as thread:  # Playwright has a loop in this one
-            return thread.submit(lambda: asyncio.run(ask())).result()
+        return asyncio.run(ask())
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)

@@ -13,7 +13,7 @@ from domain.corrections.form import from_json, to_json
 from domain.keys import ACTIVE_MODEL, CORRECTIONS, archive_key
 from domain.model import ActiveModel, ModelId
 from tests.support.builders import vocabulary as some
-from tests.support.builders.cards import archive_of_labels
+from tests.support.builders.packed import archive_of_labels
 from tests.support.worlds.consoles import Client, client, mocked_console
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)

@@ -16,7 +16,7 @@ from infra.review import lists
 from infra.review.corrections import KnownClasses, active_labels, settle
 from infra.review.fetch import PersonsList, fetch, fetch_corrected, unique_name
 from infra.review.lists import ReviewEntry, ReviewError, ReviewFilter
-from tests.support.builders.cards import archive_of_labels
+from tests.support.builders.packed import archive_of_labels
 from tests.support.fakes.aws import FakeS3
 
 LABELS = ("skirt", "dress", "tiger cat", "Cat", "cat", "mother's ruin", "007", "パンツ")

@@ -1,0 +1,1 @@
+"""The gallery: an index of all answers on this machine, and the pages that show them."""

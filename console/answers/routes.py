@@ -1,0 +1,210 @@
+"""The pages and requests of the gallery."""
+
+import json
+from dataclasses import asdict
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from console.answers import query, thumbnails
+from console.answers.filling import Filling
+from console.answers.index import FILE, AnswerIndex, AnswerRow
+from console.answers.query import GalleryQuery
+from console.answers.thumbnails import NoThumbnail, ThumbnailCache
+from console.context import Console
+from console.web.events import Hub
+from console.web.rendering import page, trouble
+from console.web.reports import stream_object
+from domain.foreign import visible
+from domain.keys import result_key
+from domain.model import parse_json
+
+TOPIC = "answers"
+STEP_PAUSE_SECONDS = 1.0
+STATIC = Path(__file__).parents[1] / "static"
+CORRECTIONS_SCRIPT = "correct.js"
+"""Adds corrections to the gallery, where the console has them."""
+
+IMMUTABLE = {"Cache-Control": "private, max-age=604800, immutable"}
+"""Of thumbnails: their address names the version of the image."""
+
+
+def open_index(console: Console) -> AnswerIndex:
+    """The index of the console's bucket. Any number may be open at the same time."""
+    return AnswerIndex(console.folder / FILE)
+
+
+def routes(console: Console, hub: Hub) -> list[BaseRoute]:
+    index = open_index(console)
+    cache = ThumbnailCache(console.folder / thumbnails.FILE, console.bucket, console.runtime)
+    gallery = Gallery(console, hub, index, Filling(console.bucket, index), cache)
+    hub.every(STEP_PAUSE_SECONDS, gallery.fill)
+    return [
+        Route("/look", gallery.gallery_page),
+        Route("/look/image", gallery.image_page),
+        Route("/original", gallery.original),
+        Route("/result", gallery.result),
+        Route("/api/answers", gallery.answers),
+        Route("/api/answers/options", gallery.options),
+        Route("/api/answers/refresh", gallery.refresh, methods=["POST"]),
+        Route("/api/answer", gallery.answer),
+        Route("/api/thumbnail", gallery.thumbnail),
+    ]
+
+
+class Gallery:
+    def __init__(
+        self,
+        console: Console,
+        hub: Hub,
+        index: AnswerIndex,
+        filling: Filling,
+        cache: ThumbnailCache,
+    ) -> None:
+        self._console = console
+        self._hub = hub
+        self._index = index
+        self._filling = filling
+        self._thumbnails = cache
+        self._published: dict[str, Any] = {}
+
+    def fill(self) -> float:
+        """One step of filling the index, of about two seconds; pages hear what has changed."""
+        try:
+            return self._filling.step()
+        finally:
+            state = asdict(self._filling.state())
+            if state != self._published:
+                self._published = state
+                self._hub.publish(TOPIC, state)
+
+    def gallery_page(self, request: Request) -> Response:
+        has_corrections = (STATIC / CORRECTIONS_SCRIPT).is_file()
+        return page(
+            request, "answers/gallery.html.jinja", title="Look", has_corrections=has_corrections
+        )
+
+    def image_page(self, request: Request) -> Response:
+        image = query.image_of(request.query_params)
+        title = visible(image.rpartition("/")[2])
+        return page(request, "answers/image.html.jinja", title=title, image=image)
+
+    def answers(self, request: Request) -> Response:
+        """A page of answers, and how many there are with this filter."""
+        asked = query.parse(request.query_params)
+        rows = self._select(asked)
+        return _json(
+            {
+                "total": self._index.count(asked.chosen),
+                "offset": asked.offset,
+                "version": self._index.version,
+                "rows": [_tile(row) for row in rows],
+            }
+        )
+
+    def options(self, request: Request) -> Response:
+        """What there is to filter by, and the state of the filling."""
+        options = {
+            "labels": self._index.labels(),
+            "folders": self._index.folders(),
+            "models": self._index.models(),
+        }
+        lists = {name: [asdict(option) for option in some] for name, some in options.items()}
+        return _json(lists | {"state": asdict(self._filling.state())})
+
+    def refresh(self, request: Request) -> Response:
+        """Have the outbox be listed now."""
+        self._filling.refresh()
+        return _json({})
+
+    def answer(self, request: Request) -> Response:
+        """Everything about one image: its result as it is in S3 now, and its neighbours in the
+        order of the query.
+        """
+        image = query.image_of(request.query_params)
+        key = result_key(image)
+        stored = self._console.bucket.read(key)
+        row = self._index.get(image)
+        if stored is None and row is None:
+            return trouble(request, f"There is no answer for {image}.", HTTPStatus.NOT_FOUND)
+        return _json(
+            {
+                "image": image,
+                "tile": _tile(row) if row else None,
+                "document": _document(stored.body) if stored else None,
+                "bucket": self._console.bucket.name,
+                "result": key,
+                "neighbours": self._neighbours(image, query.parse(request.query_params)),
+            }
+        )
+
+    def thumbnail(self, request: Request) -> Response:
+        """A small JPEG. 404: there is none of this version; 503: not now, try again later."""
+        image = query.image_of(request.query_params)
+        made = self._thumbnails.get(image, request.query_params.get("etag", ""))
+        if isinstance(made, NoThumbnail):
+            status = HTTPStatus.NOT_FOUND if made.is_final else HTTPStatus.SERVICE_UNAVAILABLE
+            return trouble(request, "There is no thumbnail of this image.", status)
+        return Response(made, headers=IMMUTABLE, media_type="image/jpeg")
+
+    def original(self, request: Request) -> Response:
+        """The image itself, as a picture if browsers show it, else as a download."""
+        image = query.image_of(request.query_params)
+        return stream_object(request, self._console.bucket, image, None)
+
+    def result(self, request: Request) -> Response:
+        """The JSON document of the outbox."""
+        image = query.image_of(request.query_params)
+        kind = "application/json"
+        return stream_object(request, self._console.bucket, result_key(image), kind)
+
+    def _select(self, asked: GalleryQuery) -> list[AnswerRow]:
+        return self._index.select(asked.chosen, asked.sort, asked.offset, asked.limit, asked.seed)
+
+    def _neighbours(self, image: str, asked: GalleryQuery) -> dict[str, Any] | None:
+        """The images before and after it; None if it is not among those of the query."""
+        place = self._index.position(image, asked.chosen, asked.sort, asked.seed)
+        if place is None:
+            return None
+        first = max(place - 1, 0)
+        rows = self._index.select(asked.chosen, asked.sort, first, place + 2 - first, asked.seed)
+        images = [row.image for row in rows]
+        return {
+            "place": place,
+            "total": self._index.count(asked.chosen),
+            "before": images[0] if place else None,
+            "after": images[place - first + 1] if len(images) > place - first + 1 else None,
+        }
+
+
+def _tile(row: AnswerRow) -> dict[str, Any]:
+    """What the gallery shows of an answer."""
+    return {
+        "image": row.image,
+        "etag": row.etag,
+        "status": row.status,
+        "code": row.code,
+        "label": row.label,
+        "score": row.score,
+        "labels": [[one.label, one.score] for one in row.labels],
+        "model": row.model.partition(":sha256:")[0],
+        "format": row.format,
+        "at": row.classified_at,
+    }
+
+
+def _document(body: bytes) -> Any:
+    """The result's JSON; None for what is none."""
+    try:
+        return parse_json(body.decode())
+    except ValueError:
+        return None
+
+
+def _json(data: Any) -> Response:
+    """In ASCII: labels may hold what is no UTF-8."""
+    return Response(json.dumps(data), media_type="application/json")
