@@ -88,6 +88,20 @@ OF_THE_INPUTS = (
         f"{UNIT}/serving/decoding/variants/test_variants.py",
     ),
     Mistake(
+        "the padding of a TIFF's tiles decides which number is white",
+        "serving/decoding/formats/tiff/reader.py",
+        "values[source].reshape(-1, values.shape[2]) for _, source in parts",
+        "values.reshape(-1, values.shape[2]) for _ in parts",
+        f"{UNIT}/serving/decoding/variants/test_variants.py",
+    ),
+    Mistake(
+        "the palette of a BMP is shown as pixels",
+        "serving/decoding/formats/bmp.py",
+        "if offset == 0 or (offset == header.end and has_palette):",
+        "if offset == 0:",
+        f"{UNIT}/serving/decoding/variants/test_variants.py",
+    ),
+    Mistake(
         "a run of a BMP goes on in the next row",
         "serving/decoding/formats/bmp_rle.py",
         "min(len(step), width - column)",
