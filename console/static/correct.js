@@ -249,7 +249,7 @@ function showMatches() {
   const fitting = text ? matching(text) : [];
   const options = fitting.map((label) => [foreign(label), () => choose(label)]);
   if (text && !fitting.some((label) => fold(label) === fold(text))) {
-    options.push([make("span", {}, "“", foreign(text), "” …"), () => quietly(check(text))]);
+    options.push([make("span", {}, "Another label: “", foreign(text), "” …"), () => quietly(check(text))]);
   }
   matches.replaceChildren(...options.map(([shown, take], at) => {
     const option = make("li", { role: "option", id: `correct-match-${at}`, "aria-selected": "false" }, shown);
@@ -377,7 +377,7 @@ function start() {
   if (readOnly) return;
   buttons.append(button("n", "None of these", () => decide(null)), button("c", "Confirm", confirm), button("u", "Undo", undo));
   place.replaceChildren(
-    current, likely, make("label", { for: input.id }, "Any label: type its first letters"),
+    current, likely, make("label", { for: input.id }, "Any label: type its letters, after / for c, n and u"),
     make("div", { class: "correct-field" }, input, matches),
     ...(choices.trouble ? [make("p", { class: "bad" }, visible(choices.trouble))] : []),
     buttons, status, queue, make("p", {}, make("a", { href: "/corrections" }, "All corrections")));

@@ -1,0 +1,279 @@
+"""Correcting in the gallery by keyboard, in Chromium: what is decided arrives in S3."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from console.answers.filling import Filling
+from console.answers.routes import open_index
+from console.context import Console
+from domain.corrections.form import Correction, from_json, name_of, to_json
+from domain.keys import ACTIVE_MODEL, CORRECTIONS, archive_key
+from domain.model import ActiveModel, ModelId
+from domain.result import Classified, Rejected
+from tests.contract.console.conftest import LOOKS, Judge, shown
+from tests.support.builders.answers import classified, rejected, store
+from tests.support.builders.packed import archive_of_labels
+from tests.support.fakes.many_answers import ThumbnailEndpoint, jpeg
+from tests.support.worlds.consoles import BUCKET, mocked_console, serve
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.slow
+
+EVIL = "<img src=x onerror=alert(1)>"
+LABELS = ("skirt", "dress", "coat", "tiger cat", EVIL, "\u202etxet", "nightgown")
+MODEL = ModelId("pets", 2, f"sha256:{'1' * 64}")
+IMAGES = 12
+
+
+def answer(number: int, etag: str) -> Classified | Rejected:
+    at = f"2026-11-28T09:00:{59 - number:02}Z"
+    if number == IMAGES - 1:
+        made: Classified | Rejected = rejected(f"{number:02}.jpg", at=at)
+    else:
+        made = classified(f"{number:02}.jpg", ("skirt", 0.5), ("dress", 0.3), (EVIL, 0.1), at=at)
+    return replace(made, source=replace(made.source, etag=etag))
+
+
+@pytest.fixture
+def console(console_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
+    """Twelve answers, the newest of 00.jpg; 11.jpg is rejected."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    endpoint: Any = ThumbnailEndpoint()
+    with mocked_console(console_folder, runtime=endpoint) as opened:
+        pointer = ActiveModel(MODEL, "sortbox-dev", "model", "2026-11-01T00:00:00Z")
+        opened.bucket.put(ACTIVE_MODEL, pointer.to_json())
+        opened.bucket.put(archive_key(MODEL), archive_of_labels(LABELS))
+        for number in range(IMAGES):
+            opened.bucket.put(f"inbox/{number:02}.jpg", jpeg(number))
+            head = opened.bucket.head(f"inbox/{number:02}.jpg")
+            assert head is not None
+            store(opened.bucket.client, BUCKET, answer(number, head.listed.etag))
+        Filling(opened.bucket, open_index(opened)).run()
+        yield opened
+
+
+def stored(console: Console) -> list[Correction]:
+    """In the order of their names."""
+    found = []
+    for listed in console.bucket.walk(CORRECTIONS):
+        body, name = console.bucket.read(listed.key), name_of(listed.key)
+        assert body is not None
+        assert name is not None
+        found.append(from_json(name, body.body))
+    return found
+
+
+def words(console: Console) -> list[tuple[str, str | None]]:
+    return [(one.image[6:8], one.to) for one in stored(console) if one.withdraws is None]
+
+
+def begin(page: "Page", address: str) -> None:
+    page.goto(address)
+    page.locator("#correct").get_by_role("button", name="1 skirt").wait_for()
+
+
+def press(page: "Page", *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def wait_for_stored(page: "Page", count: int) -> None:
+    """Of this page; nothing waits any more."""
+    sentence = re.compile(rf"^Stored: {count}\.$")
+    page.locator("#correct").get_by_text(sentence).wait_for()
+
+
+def test_ten_images_are_corrected_by_keyboard(
+    page: "Page", page_errors: list[str], console: Console
+) -> None:
+    with serve(console, "/look") as served:
+        begin(page, served.address)
+        press(page, "2", "1", "c", "n", "3")
+        page.keyboard.type("tig")
+        press(page, "Enter", "/")
+        page.keyboard.type("nightg")
+        press(page, "Enter")
+        press(page, "Shift+ArrowRight", "Shift+ArrowRight", "2")
+        wait_for_stored(page, 10)
+        assert sorted(words(console)) == [
+            ("00", "dress"),
+            ("01", "skirt"),
+            ("02", "skirt"),
+            ("03", None),
+            ("04", EVIL),
+            ("05", "tiger cat"),
+            ("06", "nightgown"),
+            ("07", "dress"),
+            ("08", "dress"),
+            ("09", "dress"),
+        ]
+        assert {one.who for one in stored(console)} == {"moto"}
+        assert [one.before for one in stored(console)] == ["skirt"] * 10
+        current = page.locator(".answer.current")
+        assert "10.jpg" in current.inner_text(), "the cursor has moved on"
+        press(page, "ArrowRight", "3")
+        wait_for_stored(page, 11)
+        assert (stored(console)[-1].before, stored(console)[-1].to) == (None, "coat"), "rejected"
+        page.reload()
+        page.locator(".answer.corrected").nth(10).wait_for()
+        assert page.locator(".answer.corrected").count() == 11
+
+
+def test_undo_takes_back_the_last_action_with_all_its_images(
+    page: "Page", page_errors: list[str], console: Console
+) -> None:
+    with serve(console, "/look") as served:
+        begin(page, served.address)
+        press(page, "2", "Shift+ArrowRight", "Shift+ArrowRight", "n")
+        wait_for_stored(page, 4)
+        press(page, "u")
+        wait_for_stored(page, 7)
+        page.locator(".answer.corrected").nth(1).wait_for(state="detached")
+        assert page.locator(".answer.corrected").count() == 1
+        press(page, "u")
+        wait_for_stored(page, 8)
+        press(page, "u")
+        page.get_by_text("Nothing to undo on this page").wait_for()
+        withdrawn = [one.withdraws for one in stored(console) if one.withdraws]
+        assert sorted(withdrawn) == [one.name for one in stored(console) if not one.withdraws]
+
+
+def test_a_mistyped_label_is_questioned_and_a_new_class_is_asked_for(
+    page: "Page", page_errors: list[str], console: Console
+) -> None:
+    with serve(console, "/look") as served:
+        begin(page, served.address)
+        asks = page.get_by_role("dialog")
+        press(page, "/")
+        page.keyboard.type("drses")
+        press(page, "Enter")
+        asks.get_by_text("is no class of pets:2. Did you mean:").wait_for()
+        asks.get_by_role("button", name="dress").click()
+        wait_for_stored(page, 1)
+        press(page, "/")
+        page.keyboard.type("Hoodie")
+        press(page, "Enter")
+        asks.get_by_role("button", name="It is a new class").click()
+        wait_for_stored(page, 2)
+        page.keyboard.type("hoo")
+        press(page, "Enter")
+        wait_for_stored(page, 3)
+        press(page, "/")
+        page.keyboard.type("DRESS ")
+        press(page, "Enter")
+        wait_for_stored(page, 4)
+        press(page, "/")
+        page.keyboard.type("\u200b")
+        press(page, "Enter")
+        asks.get_by_text("cannot be a class").wait_for()
+        assert not asks.get_by_role("button", name="It is a new class").count()
+        press(page, "Escape")
+        labels = [label for _, label in words(console)]
+        assert labels == ["dress", "Hoodie", "Hoodie", "dress"]
+
+
+def test_what_is_decided_while_the_console_is_down_is_stored_after_its_restart(
+    page: "Page", console: Console
+) -> None:
+    with serve(console, "/look") as served:
+        begin(page, served.address)
+        press(page, "2", "2", "2")
+        wait_for_stored(page, 3)
+        origin = served.origin
+    press(page, "n", "1", "u", "3")
+    page.get_by_text("Waiting to be stored: 4.").wait_for()
+    page.get_by_text("They are kept in this browser.").wait_for()
+    assert len(stored(console)) == 3
+    tab = page.context.new_page()
+    page.close()
+    with serve(console, "/look") as served:
+        assert served.origin == origin, "another port is another store of the browser"
+        begin(tab, served.address)
+        wait_for_stored(tab, 4)
+    assert words(console)[3:] == [("03", None), ("04", "skirt"), ("05", EVIL)]
+    last = [one for one in stored(console) if one.withdraws]
+    assert [one.image for one in last] == ["inbox/04.jpg"]
+
+
+def test_two_tabs_send_one_decision_once_and_hear_of_each_other(
+    page: "Page", page_errors: list[str], console: Console
+) -> None:
+    with serve(console, "/look") as served:
+        begin(page, served.address)
+        tab = page.context.new_page()
+        begin(tab, f"{served.origin}/look")
+        press(page, "2", "n", "3")
+        wait_for_stored(page, 3)
+        tab.locator(".answer.corrected").nth(2).wait_for()
+        assert len(stored(console)) == 3
+        press(tab, "1")
+        wait_for_stored(tab, 1)
+        page.locator(".answer.corrected", has_text="skirt").wait_for()
+        assert words(console)[-1] == ("00", "skirt")
+        assert stored(console)[-1].name > stored(console)[0].name
+
+
+def test_an_image_that_was_replaced_since_is_not_corrected_and_that_is_said(
+    page: "Page", page_errors: list[str], console: Console
+) -> None:
+    with serve(console, "/look") as served:
+        begin(page, served.address)
+        console.bucket.put("inbox/00.jpg", jpeg(99))
+        press(page, "2", "2")
+        page.locator("#correct").get_by_text("00.jpg has been replaced by another image").wait_for()
+        wait_for_stored(page, 1)
+        assert words(console) == [("01", "dress")]
+
+
+def test_two_people_who_differ_are_shown_and_one_confirms(
+    page: "Page", page_errors: list[str], console: Console
+) -> None:
+    with serve(console, "/look") as served:
+        begin(page, served.address)
+        press(page, "2")
+        wait_for_stored(page, 1)
+        (mine,) = stored(console)
+        name = f"29{mine.name[2:]}"
+        other = replace(mine, name=name, to="coat", who="bob")
+        console.bucket.put(other.key, to_json(other))
+        press(page, "ArrowLeft")
+        panel = page.locator("#correct")
+        panel.get_by_text("Press c to confirm the newer one").wait_for()
+        assert "moto says dress" in panel.inner_text()
+        assert "coat, bob" in panel.inner_text()
+        press(page, "c")
+        wait_for_stored(page, 2)
+        press(page, "ArrowLeft")
+        panel.get_by_text("Corrected: coat, moto").wait_for()
+        assert [one.to for one in stored(console)] == ["dress", "coat", "coat"]
+        assert stored(console)[-1].who == "moto", "later than the other, whose clock is ahead"
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nothing_serious_is_found_beside_the_gallery(
+    browser: "Browser", judge: Judge, look: str, console: Console
+) -> None:
+    opened = browser.new_context(**LOOKS[look])
+    with serve(console, "/look") as served:
+        page = opened.new_page()
+        begin(page, served.address)
+        press(page, "2", "/")
+        page.keyboard.type("s")
+        found = judge(page)
+        assert not found, shown(found)
+        press(page, "Escape", "/")
+        page.keyboard.type("drses")
+        press(page, "Enter")
+        page.get_by_role("dialog").get_by_role("button", name="dress").wait_for()
+        found = judge(page)
+        assert not found, shown(found)
+    opened.close()
