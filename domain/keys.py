@@ -9,6 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 
 from domain.model import ModelId
 from domain.scope import Scope
@@ -52,6 +53,9 @@ KEY_BYTES = 1024
 MANIFEST_KEY_BYTES = 800
 """The longest key that is listed in a transform manifest, in bytes of UTF-8."""
 
+SAME_NAMES = 20
+"""The most images of one name that are all kept, each under a name of its own."""
+
 RESULT_SUFFIX = ".json"
 
 TICKET_TIME = "%Y%m%dT%H%M%S.%f"
@@ -93,6 +97,14 @@ CORRECTIONS = f"{TRAINING}corrections/"
 TRAINING_JOBS = f"{TRAINING}jobs"
 """The output path of training jobs. SageMaker appends the job's name and the artifacts,
 `model.tar.gz` and `output.tar.gz`."""
+
+
+def numbered(key: str) -> list[str]:
+    """The key, and the same with ` (2)` and so on before its suffix, without those too long."""
+    path = PurePosixPath(key)
+    folder = key[: len(key) - len(path.name)]
+    more = [f"{folder}{path.stem} ({n}){path.suffix}" for n in range(2, SAME_NAMES + 1)]
+    return [key, *(name for name in more if len(name.encode()) <= KEY_BYTES)]
 
 
 def result_key(image_key: str) -> str:

@@ -9,22 +9,18 @@ import hashlib
 import mimetypes
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Literal
 
 from aws.bucket import Bucket
 from batch.claim import WRITE_ATTEMPTS, ContendedError
 from domain.file_names import UnsafeName, relative
-from domain.keys import KEY_BYTES
+from domain.keys import KEY_BYTES, SAME_NAMES, numbered
 from domain.result import Version
 from domain.route import Ignored, InFolder, PackedFolder, Ready, Single, route
 
 ARCHIVE, MEMBER, CONTENT = "sortbox-archive", "sortbox-member", "sortbox-content"
 NAME = "sortbox-name"
 """Of the key that the entry asked for: `cat (2).jpg` may be a name, and no twin of `cat.jpg`."""
-
-SAME_NAMES = 20
-"""The most entries of one name that are all unpacked, each under a name of its own."""
 
 UNSAFE = "its name is not a safe path"
 NESTED = "an archive within an archive"
@@ -113,7 +109,7 @@ def _find_place(
     entries of one name do not replace each other.
     """
     place: _Place | None = None
-    for name in _names(key):
+    for name in numbered(key):
         head = bucket.head(name)
         if head is None:
             return place or _Place(name, None)
@@ -130,14 +126,6 @@ def _find_place(
             is_same = head.listed.etag == hashlib.md5(content, usedforsecurity=False).hexdigest()
             return "unchanged" if is_same else "taken"
     return place or "crowded"
-
-
-def _names(key: str) -> list[str]:
-    """The key, and the same with ` (2)` and so on before its suffix."""
-    path = PurePosixPath(key)
-    folder = key[: len(key) - len(path.name)]
-    more = [f"{folder}{path.stem} ({n}){path.suffix}" for n in range(2, SAME_NAMES + 1)]
-    return [key, *(name for name in more if len(name.encode()) <= KEY_BYTES)]
 
 
 def _version_of(metadata: dict[str, str]) -> str:

@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from console.answers import routes as answers
 from console.context import Console
 from console.corrections import routes as corrections
+from console.uploads import routes as uploads
 from console.web.access import Access, Guard
 from console.web.events import Hub
 from console.web.rendering import trouble
@@ -30,7 +31,7 @@ COLOURS = TEMPLATES / "colours.css.jinja"
 HOME = REPORTS
 
 Part = Callable[[Console, Hub], list[BaseRoute]]
-PARTS: tuple[Part, ...] = (answers.routes, corrections.routes)
+PARTS: tuple[Part, ...] = (uploads.routes, answers.routes, corrections.routes)
 """The pages of the console; each part has its routes in a module of its own."""
 
 

@@ -12,8 +12,7 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
-from batch.archives.members import SAME_NAMES
-from domain.keys import ARCHIVES, unpacked_key
+from domain.keys import ARCHIVES, SAME_NAMES, unpacked_key
 from domain.result import Rejected
 from functions.messages import NextArchive, Unpack, to_json
 from functions.runtime import metrics

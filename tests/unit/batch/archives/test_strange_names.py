@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from batch.archives.members import SAME_NAMES, target
-from domain.keys import unpacked_key
+from batch.archives.members import target
+from domain.keys import SAME_NAMES, unpacked_key
 from domain.route import PackedFolder, route
 from functions.messages import Unpack
 from tests.support.builders.packed import gzipped, tarred, zipped

@@ -1,0 +1,1 @@
+"""Dropping images into the inbox from a page: single files, folders, archives."""

@@ -1,0 +1,349 @@
+"""Dropping in Chromium: nothing is lost or written twice, whatever is reloaded or restarted."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from console.context import Console
+from console.uploads.content import PART_BYTES
+from tests.contract.console.conftest import LOOKS, Judge, shown
+from tests.support.worlds.consoles import BUCKET, mocked_console, serve
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
+pytestmark = pytest.mark.slow
+
+FILES = 30
+WAIT_MS = 20_000
+
+
+@pytest.fixture
+def console(console_folder: Path) -> Iterator[Console]:
+    with mocked_console(console_folder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def trip(tmp_path: Path) -> Path:
+    """A folder of 30 images, two of them deeper, with what systems leave beside them."""
+    folder = tmp_path / "trip"
+    (folder / "day 1 & <b>").mkdir(parents=True)
+    for number in range(FILES - 2):
+        (folder / f"IMG_{number:04}.HEIC").write_bytes(f"photo {number}".encode())
+    for name in ("a\u202egpj.jpg", "ü #?%.png"):
+        (folder / "day 1 & <b>" / name).write_bytes(name.encode())
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "Thumbs.db").write_bytes(b"x")
+    return folder
+
+
+def expected(trip: Path) -> dict[str, str]:
+    """The objects that a drop of the folder leaves: their keys and the MD5 of each."""
+    files = [path for path in trip.rglob("*") if path.is_file()]
+    images = [path for path in files if path.name not in (".DS_Store", "Thumbs.db")]
+    keys = {
+        f"inbox/{path.relative_to(trip.parent).as_posix()}": path.read_bytes() for path in images
+    }
+    return {key: md5(body) for key, body in (keys | {"inbox/trip/_READY": b""}).items()}
+
+
+def md5(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def objects(console: Console) -> dict[str, str]:
+    return {item.key: item.etag for item in console.bucket.walk("inbox/")}
+
+
+def versions(console: Console) -> list[tuple[str, str]]:
+    """Every write of the inbox, the last one first."""
+    found = console.bucket.client.list_object_versions(Bucket=BUCKET, Prefix="inbox/")["Versions"]
+    return [(one["Key"], str(one["VersionId"])) for one in found]
+
+
+def assert_whole(console: Console, trip: Path) -> None:
+    """Everything is there once, and `_READY` was written last."""
+    assert objects(console) == expected(trip)
+    keys = [key for key, _ in versions(console)]
+    assert sorted(keys) == sorted(set(keys)), "a file was written twice"
+    written = {
+        item["Key"]: item["LastModified"]
+        for item in console.bucket.client.list_objects_v2(Bucket=BUCKET)["Contents"]
+    }
+    assert max(written.values()) == written["inbox/trip/_READY"]
+
+
+def wait_for(page: "Page", sentence: str) -> None:
+    page.get_by_text(sentence).first.wait_for(timeout=WAIT_MS)
+
+
+def choose(page: "Page", folder: Path) -> None:
+    page.get_by_label("Choose a folder").set_input_files(folder)
+
+
+def drag(page: "Page", *paths: Path) -> None:
+    """Drag files or folders of this machine onto the page, as a person does."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        event: dict[str, Any] = {"type": kind, "x": 300, "y": 200, "data": data}
+        session.send("Input.dispatchDragEvent", event)
+
+
+def hold_after(page: "Page", count: int) -> list["Route"]:
+    """Let so many files through and hold the others, so that something happens in the middle."""
+    held: list[Route] = []
+    passed: list[str] = []
+
+    def handle(route: "Route") -> None:
+        if len(passed) < count:
+            passed.append(route.request.url)
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/api/drop/file?*", handle)
+    return held
+
+
+@pytest.mark.parametrize("how", ["chosen", "dragged"])
+def test_a_folder_is_sent_whole_and_started(
+    page: "Page", page_errors: list[str], console: Console, trip: Path, how: str
+) -> None:
+    with serve(console, "/drop") as served:
+        page.goto(served.address)
+        if how == "chosen":
+            choose(page, trip)
+        else:
+            drag(page, trip)
+        wait_for(page, "it is started")
+        assert "Done: 30 of 30 files" in page.locator("#summary").inner_text()
+        left_out = page.locator("#left-out").inner_text()
+        assert "macOS: settings of a folder" in left_out
+        watch = page.get_by_role("link", name="Watch its answers")
+        assert watch.get_attribute("href") == "/watch?key=inbox%2Ftrip%2F"
+    assert_whole(console, trip)
+
+
+def test_files_that_a_script_hands_over_are_sent_as_singles_or_into_a_folder(
+    page: "Page", page_errors: list[str], console: Console
+) -> None:
+    script = """([name, text]) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([text], name));
+        document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, cancelable: true }));
+    }"""
+    with serve(console, "/drop") as served:
+        page.goto(served.address)
+        page.evaluate(script, ["cat.jpg", "cat"])
+        wait_for(page, "Done: 1 of 1 file")
+        page.get_by_label("Put single files into the folder").fill("pets")
+        page.evaluate(script, ["dog.jpg", "dog"])
+        wait_for(page, "it is started")
+    assert sorted(objects(console)) == ["inbox/cat.jpg", "inbox/pets/_READY", "inbox/pets/dog.jpg"]
+
+
+def test_after_a_reload_in_the_middle_the_same_folder_goes_on(
+    page: "Page", page_errors: list[str], console: Console, trip: Path
+) -> None:
+    with serve(console, "/drop") as served:
+        page.goto(served.address)
+        held = hold_after(page, 12)
+        choose(page, trip)
+        while len(held) < 4:
+            page.wait_for_timeout(50)
+        assert "inbox/trip/_READY" not in objects(console)
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.reload()
+        page.unroute_all(behavior="ignoreErrors")
+        wait_for(page, "An upload was interrupted")
+        sent: list[str] = []
+        page.on("request", lambda one: sent.append(one.url) if "drop/file" in one.url else None)
+        choose(page, trip)
+        wait_for(page, "it is started")
+        assert len(sent) == FILES - 12, "what is there is not sent again"
+        assert "12 already there" in page.locator("#summary").inner_text()
+    assert_whole(console, trip)
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_after_a_reload_one_click_goes_on_with_what_was_dragged(
+    page: "Page", page_errors: list[str], console: Console, trip: Path, is_whole: bool
+) -> None:
+    """Chromium's handles leave out names such as `<b>`: then the folder is to be dropped again."""
+    if is_whole:
+        for number, path in enumerate(sorted((trip / "day 1 & <b>").iterdir())):
+            path.rename(path.with_name(f"{number}.jpg"))
+        (trip / "day 1 & <b>").rename(trip / "day 1")
+    with serve(console, "/drop") as served:
+        page.goto(served.address)
+        page.context.grant_permissions([])
+        held = hold_after(page, 12)
+        drag(page, trip)
+        while len(held) < 4:
+            page.wait_for_timeout(50)
+        page.wait_for_timeout(500)
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.reload()
+        page.unroute_all(behavior="ignoreErrors")
+        wait_for(page, "An upload was interrupted")
+        if is_whole:
+            page.get_by_role("button", name="Go on").click()
+        else:
+            wait_for(page, "Drop or choose the same again")
+            drag(page, trip)
+        wait_for(page, "it is started")
+        assert "12 already there" in page.locator("#summary").inner_text()
+        if is_whole:
+            page.reload()
+            page.wait_for_timeout(300)
+            assert page.get_by_text("An upload was interrupted").count() == 0
+    assert_whole(console, trip)
+
+
+def test_a_console_that_was_killed_is_waited_for_and_goes_on_when_it_is_back(
+    page: "Page", page_errors: list[str], console: Console, trip: Path
+) -> None:
+    with serve(console, "/drop") as served:
+        page.goto(served.address)
+        held = hold_after(page, 12)
+        choose(page, trip)
+        while len(held) < 4:
+            page.wait_for_timeout(50)
+        port = int(served.origin.rpartition(":")[2])
+    for route in held:
+        route.continue_()
+    page.unroute_all(behavior="ignoreErrors")
+    wait_for(page, "The upload goes on by itself")
+    with serve(console, "/watch", port) as served:
+        wait_for(page, "The console was started again")
+        page.context.new_page().goto(served.address)
+        wait_for(page, "it is started")
+        assert "Done: 30 of 30 files" in page.locator("#summary").inner_text()
+    assert_whole(console, trip)
+
+
+def test_a_large_file_goes_on_within_it(
+    page: "Page", page_errors: list[str], console: Console, tmp_path: Path
+) -> None:
+    large = tmp_path / "big trip.zip"
+    large.write_bytes(bytes(PART_BYTES) + b"b" * PART_BYTES + b"c" * PART_BYTES + b"end")
+    parts: list[str] = []
+
+    def refuse_third(route: "Route") -> None:
+        parts.append(route.request.url)
+        if "number=3" not in route.request.url:
+            route.continue_()
+
+    with serve(console, "/drop") as served:
+        page.goto(served.address)
+        page.route("**/api/drop/part?*", refuse_third)
+        page.get_by_label("Choose files").set_input_files(large)
+        uploads = console.bucket.client
+        while True:
+            page.wait_for_timeout(100)
+            listed = uploads.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+            there = [
+                uploads.list_parts(Bucket=BUCKET, Key=one["Key"], UploadId=one["UploadId"])
+                for one in listed
+            ]
+            if there and len(there[0].get("Parts", [])) == 3:
+                break
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.reload()
+        page.unroute_all(behavior="ignoreErrors")
+        again: list[str] = []
+        page.on("request", lambda one: again.append(one.url) if "drop/part" in one.url else None)
+        page.get_by_label("Choose files").set_input_files(large)
+        wait_for(page, "Done: 1 of 1 file")
+        assert [url.partition("number=")[2][0] for url in again] == ["3"]
+    stored = console.bucket.read("inbox/big trip.zip")
+    assert stored is not None
+    assert stored.body == large.read_bytes()
+
+
+@pytest.mark.parametrize("choice", ["Replace", "Keep both", "Skip"])
+def test_other_content_of_the_same_name_is_asked_about(
+    page: "Page", page_errors: list[str], console: Console, trip: Path, choice: str
+) -> None:
+    for name in ("IMG_0000.HEIC", "IMG_0001.HEIC"):
+        console.bucket.put(f"inbox/trip/{name}", b"photo X")
+    with serve(console, "/drop") as served:
+        page.goto(served.address)
+        choose(page, trip)
+        wait_for(page, "2 waiting for your decision")
+        assert "inbox/trip/_READY" not in objects(console), "it is not decided what it holds"
+        page.get_by_label("the same for all further ones").check()
+        button = page.get_by_role("button", name=f"{choice}: trip/IMG_0000.HEIC")
+        button.focus()
+        page.keyboard.press("Enter")
+        wait_for(page, "it is started")
+    stored, new = objects(console), expected(trip)
+    old = {key: md5(b"photo X") for key in ("inbox/trip/IMG_0000.HEIC", "inbox/trip/IMG_0001.HEIC")}
+    kept = {key.replace(".HEIC", " (2).HEIC"): new[key] for key in old}
+    assert stored == {"Replace": new, "Keep both": new | old | kept, "Skip": new | old}[choice]
+
+
+def test_what_cannot_be_sent_is_said_and_holds_the_folder_back(
+    page: "Page", page_errors: list[str], console: Console, tmp_path: Path
+) -> None:
+    deep = tmp_path / "long" / "/".join(["d" * 202] * 5)
+    deep.mkdir(parents=True)
+    (deep / "a.jpg").write_bytes(b"a")
+    (tmp_path / "long" / "b.jpg").write_bytes(b"b")
+    with serve(console, "/drop") as served:
+        page.goto(served.address)
+        choose(page, tmp_path / "long")
+        wait_for(page, "not started, because 1 file could not be sent")
+        assert "longer than the 1,018 bytes" in page.locator("#problems").inner_text()
+        assert sorted(objects(console)) == ["inbox/long/b.jpg"]
+        page.get_by_role("button", name="Start it without them").click()
+        wait_for(page, "it is started")
+    assert sorted(objects(console)) == ["inbox/long/_READY", "inbox/long/b.jpg"]
+
+
+def test_what_aws_refuses_is_a_sentence_and_can_be_tried_again(
+    page: "Page", console: Console, trip: Path
+) -> None:
+    with serve(console, "/drop") as served:
+        page.goto(served.address)
+        body = json.dumps({"error": "Your AWS credentials may not do that."})
+        page.route(
+            "**/api/drop/file?*IMG_0003*",
+            lambda route: route.fulfill(status=400, content_type="application/json", body=body),
+        )
+        choose(page, trip)
+        wait_for(page, "IMG_0003.HEIC: Your AWS credentials may not do that.")
+        wait_for(page, "not started, because 1 file")
+        page.unroute_all(behavior="ignoreErrors")
+        page.get_by_role("button", name="Try again").click()
+        wait_for(page, "it is started")
+    assert_whole(console, trip)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nothing_serious_is_found_while_it_works_and_while_it_asks(
+    browser: "Browser", judge: Judge, look: str, console: Console, trip: Path
+) -> None:
+    console.bucket.put("inbox/trip/IMG_0000.HEIC", b"other")
+    opened = browser.new_context(**LOOKS[look])
+    with serve(console, "/drop") as served:
+        page = opened.new_page()
+        page.goto(served.address)
+        assert not judge(page), shown(judge(page))
+        held = hold_after(page, 12)
+        choose(page, trip)
+        while len(held) < 4:
+            page.wait_for_timeout(50)
+        wait_for(page, "waiting for your decision")
+        found = judge(page)
+        assert not found, shown(found)
+        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        assert not wide, "the page itself scrolls sideways"
+        page.unroute_all(behavior="ignoreErrors")
+    opened.close()
