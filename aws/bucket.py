@@ -197,7 +197,7 @@ class Bucket:
         """The first 1,000 objects of `walk`, in one call."""
         more: dict[str, Any] = {"StartAfter": _at_most_a_key(after)} if after else {}
         response = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, **more)
-        return list(_contents(response))
+        return list(contents(response))
 
     def walk(self, prefix: str, after: str = "") -> Iterator[Listed]:
         """Every object below `prefix` whose key sorts after `after`; holds one page of 1,000.
@@ -207,13 +207,14 @@ class Bucket:
         more: dict[str, Any] = {"StartAfter": _at_most_a_key(after)} if after else {}
         while True:
             page = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, **more)
-            yield from _contents(page)
+            yield from contents(page)
             if not page["IsTruncated"]:
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
-def _contents(page: Any) -> Iterator[Listed]:
+def contents(page: Any) -> Iterator[Listed]:
+    """The objects of one page of a listing."""
     for item in page.get("Contents", []):
         yield _listed(
             item["Key"],

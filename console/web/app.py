@@ -18,6 +18,7 @@ from console.answers import routes as answers
 from console.context import Console
 from console.corrections import routes as corrections
 from console.uploads import routes as uploads
+from console.watch import routes as watch
 from console.web.access import Access, Guard
 from console.web.events import Hub
 from console.web.rendering import trouble
@@ -31,7 +32,7 @@ COLOURS = TEMPLATES / "colours.css.jinja"
 HOME = REPORTS
 
 Part = Callable[[Console, Hub], list[BaseRoute]]
-PARTS: tuple[Part, ...] = (uploads.routes, answers.routes, corrections.routes)
+PARTS: tuple[Part, ...] = (uploads.routes, watch.routes, answers.routes, corrections.routes)
 """The pages of the console; each part has its routes in a module of its own."""
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from aws import active_model
-from aws.bucket import Bucket
+from aws.bucket import Bucket, Listed, contents
 from batch import claim
 from batch.claim import SUMMARY
 from batch.reports.change_report import PAGE as CHANGE_PAGE
@@ -20,7 +20,7 @@ from batch.reports.folder_page import PAGE
 from batch.status import STATUS
 from domain import keys, timestamps
 from domain.keys import INBOX, OUTBOX
-from domain.route import Ignored, route
+from domain.route import Ignored, Single, route
 from domain.scope import Scope
 from infra.stage import Stage
 
@@ -56,37 +56,70 @@ def readable(row: Row) -> Row:
     return {name: value for name, value in row.items() if name != PAGE_KEY}
 
 
-def folder_names(bucket: Bucket) -> list[str]:
-    """The folders directly below `inbox/` or `outbox/`, sorted, without those that are ignored."""
-    client, names = bucket.client, set()
-    for root in (INBOX, OUTBOX):
-        pages = client.get_paginator("list_objects_v2").paginate(
+@dataclass(frozen=True, slots=True)
+class FirstLevel:
+    """What lies directly below `inbox/` and `outbox/`, by name.
+
+    `folders` end in a slash and are sorted, without those that are ignored; `singles` are the
+    single images, and `results` holds their results by the image's key.
+    """
+
+    folders: list[str]
+    singles: list[Listed]
+    results: dict[str, Listed]
+    is_whole: bool
+    """Whether nothing lies beyond the first MAX_PAGES of either."""
+
+
+def first_level(bucket: Bucket) -> FirstLevel:
+    """List the first level: a LIST per thousand names. Holds at most 40,000 names."""
+    names: set[str] = set()
+    listed: dict[str, list[Listed]] = {INBOX: [], OUTBOX: []}
+    is_whole = True
+    for root, objects in listed.items():
+        pages = bucket.client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket.name, Prefix=root, Delimiter="/"
         )
-        for page in islice(pages, MAX_PAGES):
+        for number, page in enumerate(pages):
+            if number == MAX_PAGES:
+                is_whole = False
+                break
             prefixes = [item["Prefix"] for item in page.get("CommonPrefixes", [])]
             names |= {prefix.removeprefix(root) for prefix in prefixes}
-    return sorted(name for name in names if not isinstance(route(f"{INBOX}{name}x"), Ignored))
+            objects += contents(page)
+    keys_of_images = {keys.image_key(item.key): item for item in listed[OUTBOX]}
+    return FirstLevel(
+        sorted(name for name in names if not isinstance(route(f"{INBOX}{name}x"), Ignored)),
+        [item for item in listed[INBOX] if isinstance(route(item.key), Single)],
+        {image: item for image, item in keys_of_images.items() if image is not None},
+        is_whole,
+    )
+
+
+def folder_names(bucket: Bucket) -> list[str]:
+    """The folders of the first level."""
+    return first_level(bucket).folders
+
+
+def folder_row(bucket: Bucket, name: str) -> Row:
+    """The state of a folder's last run, and its counts: two GETs."""
+    scope = Scope(name)
+    status = _document(bucket, keys.folder_file(scope, STATUS))
+    summary = _document(bucket, keys.folder_file(scope, SUMMARY))
+    return {
+        "folder": name,
+        "state": status.get("state", "not answered yet"),
+        **{count: summary.get(count) for count in ("images", "classified", "rejected")},
+        "updated": status.get("updated_at"),
+        "page": keys.folder_file(scope, PAGE) if summary else None,
+    }
 
 
 def folders(catalog: Catalog) -> Iterator[Row]:
     """The folders with the state of their last run and its counts."""
-
-    def row(name: str) -> Row:
-        scope = Scope(name)
-        status = _document(catalog.bucket, keys.folder_file(scope, STATUS))
-        summary = _document(catalog.bucket, keys.folder_file(scope, SUMMARY))
-        return {
-            "folder": name,
-            "state": status.get("state", "not answered yet"),
-            **{count: summary.get(count) for count in ("images", "classified", "rejected")},
-            "updated": status.get("updated_at"),
-            PAGE_KEY: keys.folder_file(scope, PAGE) if summary else None,
-        }
-
     names = folder_names(catalog.bucket)[: MAX_ROWS + 1]
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        yield from pool.map(row, names)
+        yield from pool.map(lambda name: folder_row(catalog.bucket, name), names)
 
 
 def jobs(catalog: Catalog) -> Iterator[Row]:
