@@ -38,10 +38,13 @@ def alternative(activate: Activate, tmp_path: Path) -> Iterator[Callable[[], Non
 
 @contextmanager
 def impatient(cloud: Cloud) -> Iterator[None]:
-    """What nobody finished comes back after seconds, not after AWS's half-hours."""
-    usual = {"folder": "2400", "page": "1800"}
-    for name in usual:
-        _hide(cloud, name, "20")
+    """What nobody finished comes back after seconds, not after AWS's half-hours.
+
+    For an image it is longer than onUpload's timeout, so that no two ask about it at once.
+    """
+    usual = {"folder": "2400", "page": "1800", "inbox": "360"}
+    for name, seconds in {"folder": "20", "page": "20", "inbox": "70"}.items():
+        _hide(cloud, name, seconds)
     yield
     for name, seconds in usual.items():
         _hide(cloud, name, seconds)

@@ -34,9 +34,13 @@ class DurableMessages(list[Fields]):
         self._look = threading.local()
 
     def __iter__(self) -> Iterator[Fields]:
-        """Notes up to which message this thread looks: what comes later, it cannot filter out."""
-        self._look.number = self._added
-        return super().__iter__()
+        """Over the messages as they are now, so that a deletion meanwhile makes nobody miss one.
+
+        Notes up to which message this thread looks: what comes later, it cannot filter out.
+        """
+        with self._lock:
+            self._look.number = self._added
+            return iter(list(super().__iter__()))
 
     def append(self, message: Fields) -> None:
         with disk.failing():
@@ -51,8 +55,11 @@ class DurableMessages(list[Fields]):
         self._store.remove(self._queue, [message["id"]])
 
     def clear(self) -> None:
-        self._store.remove(self._queue, [message["id"] for message in self])
-        super().clear()
+        with self._lock:
+            ids = [message["id"] for message in list(super().__iter__())]
+            self._numbers.clear()
+            super().clear()
+        self._store.remove(self._queue, ids)
 
     def pop(self, index: SupportsIndex = -1) -> Fields:
         message = super().pop(index)

@@ -20,6 +20,13 @@ _PLANTED = (
         OF_QUEUES,
     ),
     (
+        "who looks through a queue misses a message while another is deleted",
+        QUEUES,
+        "            return iter(list(super().__iter__()))\n",
+        "            return super().__iter__()\n",
+        OF_QUEUES,
+    ),
+    (
         "a deleted message comes back",
         QUEUES,
         "        self._store.remove(self._queue, gone)\n",

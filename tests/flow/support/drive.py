@@ -136,8 +136,12 @@ class Cloud:
         return sum(map(int, counts.values()))
 
     def at_rest(self) -> None:
-        """Waits until no queue has anything left to say."""
-        names = ("inbox", "backlog", "folder", "page")
+        """Waits until no queue has anything left to say.
+
+        Each is looked at twice: a page's function may send to the folder's queue after that was
+        looked at, and before its own message is deleted.
+        """
+        names = ("inbox", "backlog", "folder", "page") * 2
         eventually(lambda: sum(map(self.depth, names)) == 0 or None, "queues at rest")
 
     def notify(self, *records: dict[str, Any]) -> None:

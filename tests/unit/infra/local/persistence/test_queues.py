@@ -91,6 +91,27 @@ def test_two_who_delete_at_the_same_time_both_delete(world: World) -> None:
     assert world.ids() == ["c"]
 
 
+def test_who_looks_for_a_message_finds_it_while_another_is_deleted(world: World) -> None:
+    """Who puts a message off has to find it: it would stay hidden for up to 40 minutes."""
+    for id_ in ("a", "b", "c"):
+        world.queue["messages"].append(message(id_, received=1))
+    looking = iter(world.queue["messages"])
+    first = next(looking)
+    world.queue["messages"] = [each for each in world.queue["messages"] if each["id"] != "a"]
+    assert [first["id"], *(each["id"] for each in looking)] == ["a", "b", "c"]
+
+
+def test_who_filters_loses_nothing_to_one_who_deletes_meanwhile(world: World) -> None:
+    for id_ in ("a", "b", "c"):
+        world.queue["messages"].append(message(id_, received=1))
+    filtered = (each for each in world.queue["messages"] if each["id"] != "c")
+    kept = [next(filtered)]
+    world.queue["messages"] = [each for each in list(world.queue["messages"]) if each["id"] != "a"]
+    world.queue["messages"] = [*kept, *filtered]
+    assert [each["id"] for each in world.queue["messages"]] == ["b"]
+    assert world.ids() == ["b"], "a message that nobody has deleted is lost"
+
+
 class BusyStore(StateDatabase):
     """While it writes a deletion, other threads run: here one of them sends a message."""
 
