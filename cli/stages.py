@@ -100,10 +100,16 @@ def image_of(stage: "Stage", variant: "Variant") -> str:
     return image.current(stage, variant)
 
 
-def image_to_restore(stage: "Stage", image: str | None) -> str | None:
-    """The image for a rollback; None: the one that served the model before.
+def image_to_restore(stage: "Stage", before: str) -> str:
+    """The image for a rollback to a model that the image `before` served.
 
-    On this machine every image is a command for the same sources, and an update of Sortbox
-    replaces it: the one of these sources serves any model.
+    On this machine an update of Sortbox replaces its image; the one of these sources then serves
+    any model.
     """
-    return image_of(stage, "serve") if image is None and stage.name == LOCAL else image
+    if stage.name != LOCAL:
+        return before
+    from infra.local import container_image
+    from infra.local.place import Place
+
+    is_known = container_image.is_known(Place.named(os.environ), before)
+    return before if is_known else image_of(stage, "serve")

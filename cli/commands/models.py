@@ -125,8 +125,8 @@ def rollback(stage: "Stage", image: str | None, reclassify: bool) -> None:
     from infra.models.rollback import roll_back
 
     connect(stage)
-    served_by = image_to_restore(stage, image)
-    _show(roll_back(stage, boto3.client("s3"), boto3.client("sagemaker"), served_by))
+    clients = boto3.client("s3"), boto3.client("sagemaker")
+    _show(roll_back(stage, *clients, image, lambda before: image_to_restore(stage, before)))
     start_reclassification(stage, yes=reclassify)
 
 

@@ -4,6 +4,7 @@ The versions of the pointer object in S3 say which one that was. A second rollba
 model further.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -21,17 +22,21 @@ if TYPE_CHECKING:
 
 
 def roll_back(
-    stage: Stage, s3: "S3Client", sagemaker: "SageMakerClient", image: str | None
+    stage: Stage,
+    s3: "S3Client",
+    sagemaker: "SageMakerClient",
+    image: str | None,
+    restore: Callable[[str], str] = str,
 ) -> ActiveModel:
-    """Roll back, with the image the model was served by, or with `image`. Raises
-    ActivationError.
+    """Roll back, with `image`, or with what `restore` returns for the image that the model was
+    served by. Raises ActivationError.
     """
     if active_model.read(s3, stage.bucket).active is None:
         raise ActivationError("no model is active: there is nothing to go back from")
     earlier = active_model.before(s3, stage.bucket)
     if earlier is None:
         raise ActivationError("no other model was active before this one")
-    served_by = image or _image_of(sagemaker, earlier)
+    served_by = image or restore(_image_of(sagemaker, earlier))
     try:
         return serve(stage, s3, sagemaker, earlier.active.id, served_by, restores=earlier)
     except ActivationError as error:

@@ -7,6 +7,7 @@ import pytest
 
 from cli.stages import NotUpError, image_of, image_to_restore
 from infra.local import container_image
+from infra.local.container_image import ImageCommand
 from infra.local.place import VARIABLE, Place
 from infra.stage import Stage
 
@@ -34,9 +35,14 @@ def test_after_up_the_image_is_that_of_these_sources(place: Place) -> None:
     assert image_of(LOCAL, "serve") == container_image.uri()
 
 
-def test_a_rollback_serves_by_the_image_that_this_machine_has(place: Place) -> None:
+def test_a_rollback_serves_by_the_image_of_before_or_by_one_that_this_machine_has(
+    place: Place,
+) -> None:
     """An update of Sortbox takes the image of a model before it away; none can be named here."""
     container_image.write_commands(place, {})
-    assert image_to_restore(LOCAL, None) == container_image.uri()
-    assert image_to_restore(LOCAL, OLDER) == OLDER
-    assert image_to_restore(DEV, None) is None, "AWS keeps the image that served the model"
+    assert image_to_restore(LOCAL, OLDER) == container_image.uri()
+    other = ImageCommand(argv=["serve"], cwd="/", env={})
+    container_image.write_commands(place, {OLDER: other})
+    assert image_to_restore(LOCAL, OLDER) == OLDER, "another image may not serve its model"
+    container_image.write_commands(place, {})
+    assert image_to_restore(DEV, OLDER) == OLDER, "AWS keeps the image that served the model"
