@@ -81,13 +81,14 @@ class Plan:
         return f" (at most {self.at_once:,} at once, of the stage's {self.slots:,}{line})"
 
     def __str__(self) -> str:
-        few = ", few enough for the endpoint" if self.stale and not self.jobs else self._pace
+        few = ", because the endpoint takes so few" if self.stale and not self.jobs else self._pace
         why = ", ".join(f"{count:,} {reason}" for reason, count in self.reasons.most_common())
         return "\n".join(
             [
                 f"{INBOX}{self.scope.path}: {self.images:,} images, {self.stale:,} to be answered"
                 f"{f' ({why})' if why else ''}, by {self.model}",
-                f"{self.jobs:,} transform jobs{few}, {self.hours:,.2f} instance-hours, about "
+                f"{self.jobs:,} transform job{'' if self.jobs == 1 else 's'}{few}, "
+                f"{self.hours:,.2f} instance-hours, about "
                 f"{self.cost:,.2f} {self.prices.currency} ({self.prices.source})",
             ]
         )

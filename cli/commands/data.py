@@ -1,5 +1,6 @@
 """Data sets: join."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -45,4 +46,4 @@ def join(data: Path, reviewed: Path, out: Path | None) -> None:
     interrupt.leaves("data set", f"{target} is written.")
     for sentence in joined.sentences():
         say(sentence)
-    say(f"next: ./sortbox train {target}")
+    say(f"next: ./sortbox train {shlex.quote(str(target))}")

@@ -248,8 +248,8 @@ def _hold_out_new_classes(joined: Joined) -> None:
         count = sum(example.label == label for example in examples)
         if count <= len(splits):
             raise TrainingFailed(
-                f"The new class {name!r} has {count} images, and needs {len(splits) + 1} or more: "
-                f"one for each of train, {' and '.join(splits)}."
+                f"The new class {name!r} has {count} image{'' if count == 1 else 's'}, and needs "
+                f"{len(splits) + 1} or more: one for each of train, {' and '.join(splits)}."
             )
     for taken, split in enumerate(splits):
         share = HELD_OUT_SHARE / (1 - HELD_OUT_SHARE * taken)

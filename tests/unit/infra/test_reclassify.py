@@ -60,6 +60,10 @@ def test_a_dry_run_says_how_many_jobs_run_at_once_and_who_waits_before_them(worl
     assert "3 transform jobs (at most 1 at once, of the stage's 100), " in str(_plan(world))
     world.settings = replace(world.settings, transform_jobs=2, reclassify_jobs=20)
     world.put(ticket_key(world.s3.clock.now, "trip-0123456789abcdef"), b"{}")
+    assert "1 transform job (" in str(replace(_plan(world), jobs=1))
+    assert "0 transform jobs, because the endpoint takes so few" in str(
+        replace(_plan(world), jobs=0)
+    )
     told = str(replace(_plan(world), jobs=30, at_once=2))
     assert (
         "30 transform jobs (at most 2 at once, of the stage's 2, 1 runs in line before it)" in told

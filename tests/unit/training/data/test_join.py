@@ -211,13 +211,14 @@ def test_data_that_training_took_with_unreadable_images_are_joined(
 @pytest.mark.parametrize(
     ("images", "why"),
     [
+        ({"emu/a.png": 1}, "The new class 'emu' has 1 image, and needs 3 or more"),
         ({"emu/a.png": 1, "emu/b.png": 2}, "The new class 'emu' has 2 images, and needs 3 or more"),
         ({"cat/a.png": 1, "dog/b.png": 1}, "are one image in two classes: remove one"),
         ({"train/cat/a.png": 1, "test/cat/a.png": 2}, "has splits: corrections are a folder"),
         ({"dog/trip/a.png": 1, "dog/trip/b.png": 2}, "has one folder, with folders in it"),
         ({"a.png": 1}, "needs a folder per class"),
     ],
-    ids=["few", "twice", "splits", "nested", "flat"],
+    ids=["one", "few", "twice", "splits", "nested", "flat"],
 )
 def test_what_cannot_be_joined_is_refused(
     images: dict[str, int], why: str, data: Path, tmp_path: Path
@@ -269,13 +270,16 @@ def test_the_command_says_what_it_did_and_what_comes_next(data: Path, tmp_path: 
     label, path = held_out(data)
     picture(tmp_path / "review" / label / "new.png", 500)
     shutil.copy(path, tmp_path / "review" / label / "of-test.png")
-    result = CliRunner().invoke(sortbox, ["join", str(data), str(tmp_path / "review")])
+    out = tmp_path / "photos v2"
+    result = CliRunner().invoke(
+        sortbox, ["join", str(data), str(tmp_path / "review"), "--out", str(out)]
+    )
     assert result.exit_code == 0, result.output
     words = " ".join(result.output.split())
     assert "Version 2: 17 train, 4 validation, 4 test images of 2 classes." in words
     assert "New images: 1; with another class than before: 0; there already: 0." in words
     assert "Left out, because they are in validation or test: 1, " in words
-    assert f"next: ./sortbox train {tmp_path / 'photos-v2'}" in words
+    assert f"next: ./sortbox train '{out}'" in words
     inside = CliRunner().invoke(
         sortbox, ["join", str(data), str(tmp_path / "review"), "--out", str(data / "v2")]
     )
