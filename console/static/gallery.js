@@ -4,7 +4,7 @@
 // what it exports: the selection, the current answer, and marks of corrections.
 
 import { ask, make, on, send, showTrouble } from "/static/console.js";
-import { foreign, nameOf, percent, show, visible } from "/static/image.js";
+import { nameOf, percent, show, visible } from "/static/image.js";
 
 const PAGE_ROWS = 200;
 const PAGES_KEPT = 30;
@@ -15,6 +15,7 @@ const CAPTION_PIXELS = 58;
 const HIGHEST_PIXELS = 15_000_000; // browsers end somewhat above
 const PICTURES_AT_ONCE = 3; // a browser opens six connections, and one is for events
 const PICTURES_KEPT = 1500;
+const NAME_LETTERS = 120;
 const REST_MS = 90;
 const RETRY_MS = 6000;
 const RELOAD_MS = 2000;
@@ -67,7 +68,7 @@ export function onRows(listener) {
   return () => rowListeners.delete(listener);
 }
 
-/** End the selection, and move on to the answer after it. */
+/** End the selection, and move on to the answer after it; an image that is shown large goes along. */
 export function advance() {
   let last = cursor;
   if (chosen.size) {
@@ -78,7 +79,8 @@ export function advance() {
     }
     chosen.clear();
   }
-  moveTo(Math.min(last + 1, (total ?? 0) - 1));
+  if (dialog.open) step(last + 1 - cursor);
+  else moveTo(last + 1);
 }
 
 /** Show a corrected label on an image; null removes it. */
@@ -226,11 +228,9 @@ function take(number, answer) {
   version = answer.version;
   for (const listener of rowListeners) listener(answer.rows);
   say();
+  if (cursor < 0 && total > 0) cursor = 0;
   render();
-  if (cursor < 0 && total > 0) {
-    cursor = 0;
-    render();
-  }
+  askForPictures();
   changed();
 }
 
@@ -266,7 +266,10 @@ function say() {
   if ($("count").textContent !== parts.join(" · ")) $("count").textContent = parts.join(" · ");
   const empty = $("empty");
   empty.hidden = total !== 0;
-  $("gallery-row").hidden = total === 0;
+  const row = $("gallery-row");
+  const appears = row.hidden && total !== 0;
+  row.hidden = total === 0;
+  if (appears && document.activeElement === document.body) grid.focus({ preventScroll: true });
   $("keys").hidden = total === 0;
   if (total === 0) empty.replaceChildren(...emptyState());
 }
@@ -376,9 +379,10 @@ function newTile() {
   const format = make("span", { "aria-hidden": "true" });
   const label = make("bdi");
   const score = make("span");
-  const name = make("div", { class: "name" });
+  const name = make("bdi");
   const element = make("div", { class: "answer", role: "option", "aria-selected": "false" },
-    make("div", { class: "picture" }, format, img), make("div", { class: "caption" }, label, score), name);
+    make("div", { class: "picture" }, format, img), make("div", { class: "caption" }, label, score),
+    make("div", { class: "name" }, name));
   grid.append(element);
   const tile = { element, img, format, label, score, name, row: undefined, filled: false, current: false, chosen: false, picture: "" };
   element.addEventListener("click", (event) => clicked(tile, event));
@@ -414,9 +418,9 @@ function fillTile(tile, row, keepPicture = false) {
   element.classList.toggle("rejected", row?.status === "rejected");
   element.classList.toggle("corrected", corrected !== undefined);
   const label = row ? corrected ?? (row.status === "rejected" ? row.code : row.label) : "";
-  tile.label.textContent = visible(label).slice(0, 120);
+  tile.label.textContent = visible(label).slice(0, NAME_LETTERS);
   tile.score.textContent = row && corrected === undefined ? percent(row.score) : "";
-  tile.name.replaceChildren(row ? foreign(nameOf(row.image)) : "");
+  tile.name.textContent = row ? visible(nameOf(row.image)).slice(0, NAME_LETTERS) : "";
   tile.format.textContent = row ? row.format || row.image.split(".").pop().slice(0, 5) : "";
   if (row) element.setAttribute("title", visible(row.image).slice(0, 400));
   if (!keepPicture) showPicture(tile);
@@ -601,7 +605,10 @@ async function open(image, push) {
   showing?.abort();
   showing = new AbortController();
   const { signal } = showing;
-  if (!dialog.open) dialog.showModal();
+  if (!dialog.open) {
+    dialog.showModal();
+    $("close").focus();
+  }
   writeUrl(push, image);
   const content = $("large-content");
   try {
@@ -710,7 +717,6 @@ addEventListener("popstate", () => {
   else if (dialog.open) dialog.close();
 });
 on("answers", (state) => (state ? hearState(state) : loadOptions().catch(trouble)));
-on("corrections", (correction) => correction?.image && mark(correction.image, correction.to ?? (correction.withdraws ? null : "none of these")));
 
 query = readUrl();
 fillForm();

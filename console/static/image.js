@@ -5,6 +5,8 @@ import { ask, make } from "/static/console.js";
 const SHOWN_LETTERS = 300;
 const BROWSER_FORMATS = new Set(["jpeg", "png", "gif", "webp", "bmp"]);
 
+const page = document.getElementById("image-page"); // null within the gallery
+
 /** Text of strangers: control characters and invisible ones as escapes, so that it has one line. */
 export function visible(text) {
   return String(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (one) =>
@@ -58,7 +60,7 @@ function picture({ image, tile, document: result }) {
 }
 
 function about({ image, tile, document: result, bucket, result: key }) {
-  const parts = [make("h2", {}, foreign(nameOf(image)))];
+  const parts = page ? [] : [make("h2", {}, foreign(nameOf(image)))];
   if (!result) {
     const why = tile
       ? "The answer has just been deleted, or cannot be read. This is what was known of it."
@@ -77,7 +79,7 @@ function about({ image, tile, document: result, bucket, result: key }) {
     make("p", { class: "row" },
       make("a", { href: at("/original", image), target: "_blank", rel: "noopener" }, "Original"),
       make("a", { href: at("/result", image), target: "_blank", rel: "noopener" }, "JSON"),
-      make("a", { href: at("/look/image", image) }, "Page of its own")),
+      ...(page ? [] : [make("a", { href: at("/look/image", image) }, "Page of its own")])),
   );
   const rows = result ? [...flatten(result)] : [];
   parts.push(
@@ -121,7 +123,6 @@ function* flatten(value, path = "") {
   } else yield [path, value === null ? "none" : String(value)];
 }
 
-const page = document.getElementById("image-page");
 if (page) {
   const image = page.dataset.image;
   const query = new URLSearchParams(location.search);
@@ -131,7 +132,7 @@ if (page) {
       make("a", { class: "button", href: `/look/image?${withImage(query, to)}` }, text);
     const around = answer.neighbours ?? {};
     const links = [link(around.before, "← Before"), link(around.after, "Next →")].filter(Boolean);
-    page.append(make("p", { class: "row" }, ...links, make("a", { href: galleryOf(query) }, "All answers")));
+    page.prepend(make("p", { class: "row" }, ...links, make("a", { href: galleryOf(query) }, "All answers")));
     addEventListener("keydown", (event) => {
       const to = { ArrowLeft: around.before, ArrowRight: around.after }[event.key];
       if (to && !event.altKey && !event.ctrlKey && !event.metaKey) location.assign(`/look/image?${withImage(query, to)}`);
