@@ -22,14 +22,14 @@ from console.watch import routes as watch
 from console.web.access import Access, Guard
 from console.web.events import Hub
 from console.web.rendering import trouble
-from console.web.reports import REPORTS, Reports
+from console.web.reports import Reports
 from domain.errors import SortboxError
 from infra.sentences import explain
 from pages.render import TEMPLATES
 
 STATIC = Path(__file__).parents[1] / "static"
 COLOURS = TEMPLATES / "colours.css.jinja"
-HOME = REPORTS
+HOME = "/drop"
 
 Part = Callable[[Console, Hub], list[BaseRoute]]
 PARTS: tuple[Part, ...] = (uploads.routes, watch.routes, answers.routes, corrections.routes)
