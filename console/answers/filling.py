@@ -20,9 +20,17 @@ from aws.bucket import Bucket, Listed, StoredObject
 from batch.outcome import Predicted, Refusal, from_csv, refusals
 from batch.reports.known import ERRORS, PREDICTIONS, Lines
 from batch.unreadable import is_certainly_denied
-from console.answers.index import AnswerIndex, AnswerRow, PendingResult, folder_of, sortable, to_row
+from console.answers.index import (
+    AnswerIndex,
+    AnswerRow,
+    PendingResult,
+    check,
+    folder_of,
+    sortable,
+    to_row,
+)
 from domain import timestamps
-from domain.keys import LONG, OUTBOX, RESULT_SUFFIX, image_key, result_key
+from domain.keys import INBOX, LONG, OUTBOX, RESULT_SUFFIX, image_key, result_key
 from domain.result import from_json
 from domain.route import InFolder, Single, route
 
@@ -128,8 +136,10 @@ class Filling:
             answers: Iterator[Predicted | Refusal] = (
                 from_csv(lines.rows()) if name == PREDICTIONS else refusals(lines.lines())
             )
-            while batch := list(islice(answers, TABLE_BATCH)):
-                self._index.put_provisional(map(_provisional, batch))
+            folder = INBOX + listed.key[len(OUTBOX) : -len(name)]
+            rows = (row for answer in answers if (row := _provisional(answer, folder)))
+            while batch := list(islice(rows, TABLE_BATCH)):
+                self._index.put_provisional(batch)
         self._index.skip(listed.key, listed.etag)
 
     def _read(self, batch: list[PendingResult]) -> None:
@@ -184,24 +194,29 @@ def _parse(key: str, body: bytes, etag: str) -> AnswerRow | None:
         return None
 
 
-def _provisional(answer: Predicted | Refusal) -> AnswerRow:
-    is_predicted = isinstance(answer, Predicted)
+def _provisional(answer: Predicted | Refusal, folder: str) -> AnswerRow | None:
+    """None for a row that is none of ours: people edit tables."""
     labels = answer.labels if isinstance(answer, Predicted) else ()
-    return AnswerRow(
-        image=answer.image,
-        folder=folder_of(answer.image),
-        status="classified" if is_predicted else "rejected",
-        code="" if isinstance(answer, Predicted) else answer.code,
-        label=labels[0].label if labels else "",
-        score=labels[0].score if labels else None,
-        labels=labels,
-        model=answer.model or "",
-        etag=answer.etag,
-        classified_at=sortable(answer.at),
-        bytes=None,
-        width=None,
-        height=None,
-        format="",
-        result=result_key(answer.image),
-        result_etag="",
-    )
+    try:
+        row = AnswerRow(
+            image=answer.image,
+            folder=folder_of(answer.image),
+            status="classified" if isinstance(answer, Predicted) else "rejected",
+            code=answer.code if isinstance(answer, Refusal) else "",
+            label=labels[0].label if labels else "",
+            score=labels[0].score if labels else None,
+            labels=labels,
+            model=answer.model or "",
+            etag=answer.etag,
+            classified_at=sortable(answer.at),
+            bytes=None,
+            width=None,
+            height=None,
+            format="",
+            result=result_key(answer.image),
+            result_etag="",
+        )
+        check(row)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return row if row.image.startswith(folder) else None

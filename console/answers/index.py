@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from domain import timestamps
+from domain.errors import SortboxError
 from domain.keys import INBOX
 from domain.reply import Label
 from domain.result import Classified, Result, status
@@ -26,7 +27,7 @@ FORM = 1
 """Of the tables. A file of another form is deleted, and filled again."""
 
 TOP_LABELS = 5
-OPTIONS_SHOWN = 500
+OPTIONS_SHOWN = 2_000
 """The most labels, folders and models that are offered for a filter."""
 
 FILE = "answers.db"
@@ -38,23 +39,29 @@ AFTER_SLASH = "0"
 Sort = Literal["newest", "oldest", "score", "score-up", "name", "sample"]
 
 TABLES = f"""
-CREATE TABLE answers (
+CREATE TABLE IF NOT EXISTS answers (
     image TEXT PRIMARY KEY, folder TEXT NOT NULL, status TEXT NOT NULL, code TEXT NOT NULL,
     label TEXT NOT NULL, score REAL, labels TEXT NOT NULL, model TEXT NOT NULL, etag TEXT NOT NULL,
     classified_at TEXT NOT NULL, bytes INTEGER, width INTEGER, height INTEGER,
     format TEXT NOT NULL, result TEXT NOT NULL UNIQUE, result_etag TEXT NOT NULL,
     lot INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX newest ON answers (classified_at, image);
-CREATE INDEX scores ON answers (score, image);
-CREATE INDEX labels ON answers (label, score, image);
-CREATE INDEX folders ON answers (folder, image);
-CREATE INDEX models ON answers (model, image);
-CREATE TABLE pending (result TEXT PRIMARY KEY, etag TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX pending_newest ON pending (at);
-CREATE TABLE others (key TEXT PRIMARY KEY, etag TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS newest ON answers (classified_at, image);
+CREATE INDEX IF NOT EXISTS scores ON answers (score, image);
+CREATE INDEX IF NOT EXISTS labels ON answers (label, score, image);
+CREATE INDEX IF NOT EXISTS folders ON answers (folder, image);
+CREATE INDEX IF NOT EXISTS models ON answers (model, image);
+CREATE TABLE IF NOT EXISTS pending (
+    result TEXT PRIMARY KEY, etag TEXT NOT NULL, at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS pending_newest ON pending (at);
+CREATE TABLE IF NOT EXISTS others (key TEXT PRIMARY KEY, etag TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = {FORM};
 """
+
+
+class AnswerIndexError(SortboxError):
+    """The index cannot be read or written; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +167,8 @@ class AnswerIndex:
         self._version = 0
         try:
             self._create()
+        except sqlite3.OperationalError as error:  # a full disk, or a lock that is never released
+            raise self._failure(error) from error
         except sqlite3.DatabaseError:
             _delete(path)
             self._create()
@@ -317,15 +326,24 @@ class AnswerIndex:
             database.execute("PRAGMA journal_mode = WAL")
             database.executescript(TABLES)
 
+    def _failure(self, error: sqlite3.Error) -> AnswerIndexError:
+        return AnswerIndexError(
+            f"The index of answers, {self._path}, cannot be used: {error}. See that the disk has "
+            "room. The file is a cache: delete it while no console runs."
+        )
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with closing(_connect(self._path)) as database:
-            yield database
+        try:
+            with closing(_connect(self._path)) as database:
+                yield database
+        except sqlite3.DatabaseError as error:
+            raise self._failure(error) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction. A second console of the same stage may write, too: SQLite serialises."""
-        with self._lock, closing(_connect(self._path)) as database:
+        with self._lock, self._reading() as database:
             database.execute("CREATE TEMP TABLE page (result TEXT PRIMARY KEY, etag TEXT, at TEXT)")
             database.execute("BEGIN IMMEDIATE")
             with database:
@@ -358,15 +376,23 @@ def to_row(result: Result, key: str, etag: str) -> AnswerRow:
         result=key,
         result_etag=etag,
     )
-    texts = (row.image, row.code, row.model, row.etag, row.format, *(one.label for one in best))
+    check(row)
+    return row
+
+
+def check(row: AnswerRow) -> None:
+    """Raises ValueError or TypeError for values that no result of ours has."""
+    labels = (one.label for one in row.labels)
+    texts = (row.image, row.code, row.model, row.etag, row.format, *labels)
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a text is none")
+    if not row.image.startswith(INBOX):
+        raise ValueError("the image is none of the inbox")
     sizes = (size for size in (row.bytes, row.width, row.height) if size is not None)
     if not all(0 <= int(size) < MOST_BYTES for size in sizes):
         raise ValueError("a size is out of bounds")
-    if not all(0 <= one.score <= 1 for one in best):  # a TypeError for a text
+    if not all(0 <= one.score <= 1 for one in row.labels):  # a TypeError for a text
         raise ValueError("a score is out of bounds")
-    return row
 
 
 def folder_of(image: str) -> str:

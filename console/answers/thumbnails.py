@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,8 +141,13 @@ class ThumbnailCache:
         return row[0] if row else None
 
     def _keep(self, name: bytes, jpeg: bytes) -> None:
-        """Empty where the image has none."""
-        with self._lock, closing(self._connect()) as database, database:
+        """Empty where the image has none. On a full disk nothing is kept."""
+        with (
+            suppress(sqlite3.OperationalError),
+            self._lock,
+            closing(self._connect()) as database,
+            database,
+        ):
             sql = "INSERT OR REPLACE INTO thumbnails (name, jpeg) VALUES (?, ?)"
             number = database.execute(sql, (name, jpeg)).lastrowid
             assert number is not None

@@ -140,6 +140,33 @@ def test_a_table_shows_its_answers_before_they_are_read(tmp_path: Path) -> None:
     assert {one.format for one in index.select()} == {"jpeg", ""}
 
 
+def test_a_table_that_people_have_edited_brings_its_right_rows_alone(tmp_path: Path) -> None:
+    s3 = FakeS3()
+    rows = (
+        classified("trip/a.jpg", ("cat", 0.5)),
+        classified("trip/nan.jpg", ("cat", float("nan"))),
+        classified("trip/high.jpg", ("cat", 7.0)),
+        classified("other/b.jpg", ("cat", 0.5)),
+        classified("trip/odd time.jpg", at="yesterday"),
+    )
+    body = table(*rows).replace(b"inbox/other/", b"models/")
+    s3.put_object(Bucket=BUCKET, Key="outbox/trip/predictions.csv", Body=body)
+    lines = b'{"image": 5, "etag": "e", "code": "x", "message": "", "model": null, "at": "2026"}\n'
+    s3.put_object(Bucket=BUCKET, Key="outbox/trip/errors.jsonl", Body=lines + b"[]\nnull\n{\n")
+    for name in ("trip/a.jpg", "trip/odd time.jpg"):
+        s3.put_object(Bucket=BUCKET, Key=f"outbox/{name}.json", Body=b"{}")
+    time = Time()
+    fill, index = filling(s3, tmp_path, time)
+
+    def listings_take_long(operation: str, key: str) -> None:
+        time.now += 5 * (operation == "ListObjectsV2")
+
+    s3.hook = listings_take_long
+    fill.step(2)
+    assert {one.image for one in index.select()} >= {"inbox/trip/a.jpg"}
+    assert not {one.image for one in index.select()} & {"inbox/trip/nan.jpg", "models/b.jpg"}
+
+
 def test_the_newest_are_read_first(tmp_path: Path) -> None:
     s3 = FakeS3()
     for number in range(200):

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
@@ -13,6 +14,7 @@ from console.answers.index import (
     EVERYTHING,
     AnswerFilter,
     AnswerIndex,
+    AnswerIndexError,
     AnswerRow,
     PendingResult,
     Sort,
@@ -168,6 +170,25 @@ def test_a_file_that_is_damaged_or_of_another_form_is_filled_again(tmp_path: Pat
         database.execute("PRAGMA user_version = 99")
     database.close()
     assert AnswerIndex(path).count() == 0
+
+
+def test_an_index_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+    """A disk that is full in the background ends no thread, and a page says what to do."""
+    index = AnswerIndex(tmp_path / "answers.db")
+    for path in tmp_path.iterdir():
+        path.unlink()
+    (tmp_path / "answers.db").write_bytes(b"no database" * 100)
+    with pytest.raises(AnswerIndexError, match="cannot be used"):
+        index.count()
+    with pytest.raises(AnswerIndexError):
+        index.put([row(classified("a.jpg"))])
+
+
+def test_two_consoles_may_begin_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        indexes = list(threads.map(AnswerIndex, [tmp_path / "answers.db"] * 8))
+    indexes[0].put([row(classified("a.jpg"))])
+    assert {index.count() for index in indexes} == {1}
 
 
 def test_a_change_is_seen_by_the_version(filled: AnswerIndex) -> None:
