@@ -17,6 +17,7 @@ export const choices = await ask("/api/corrections/labels");
 
 const prefix = `sortbox-correction:${choices.bucket}:`;
 const listeners = new Set();
+let lastMoment = 0;
 let trouble = "";
 let sending = false;
 let timer = 0;
@@ -25,10 +26,12 @@ let wait = FIRST_WAIT_MS;
 /** Milliseconds since 1970 of a correction's name. */
 const momentOf = (name) => Date.parse(name.replace(NAME, "$1-$2-$3T$4:$5:$6Z"));
 
-/** A name for a correction that is made now, later than those of `known`, whatever the clocks. */
-export function nameAfter(known, now = Date.now()) {
+/** A name for a correction that is made now, later than those of `known`, whatever the clocks, and
+ *  than those of this page. */
+export function nameAfter(known) {
   const moments = known.filter(Boolean).map((name) => momentOf(name) + 1);
-  const time = new Date(Math.max(now, ...moments)).toISOString().replace(/[-:Z]/g, "");
+  lastMoment = Math.max(Date.now(), lastMoment + 1, ...moments);
+  const time = new Date(lastMoment).toISOString().replace(/[-:Z]/g, "");
   const nonce = crypto.getRandomValues(new Uint8Array(8));
   return `${time}-${Array.from(nonce, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

@@ -15,7 +15,7 @@ const NONE = "none of these";
 const place = document.getElementById("correct");
 const states = new Map(); // version -> what holds of it; the oldest first
 const rows = new Map(); // version -> row, of what the gallery has shown
-const recent = []; // labels, the last one first
+const recent = []; // labels, in the order of their first choice, so that numbers stay
 const done = []; // actions of this page, for undo: names by version
 let storedHere = 0;
 
@@ -78,8 +78,9 @@ function decide(to) {
     return !state || state.to !== to || state.differing.length > 0;
   };
   const items = targets().filter(isNews).map((row) => item(row, to));
-  if (to !== null) {
-    recent.splice(0, recent.length, ...[to, ...recent.filter((label) => label !== to)].slice(0, LIKELY));
+  if (to !== null && !recent.includes(to)) {
+    recent.push(to);
+    if (recent.length > LIKELY) recent.shift();
   }
   submit(items, to === null ? NONE : to);
   gallery.advance();
@@ -177,7 +178,7 @@ function showQueue() {
   if (queue.textContent !== parts.join(" ")) queue.textContent = parts.join(" ");
 }
 
-/** The labels with a number: those of the answer, then what was chosen last, then the model's. */
+/** The labels with a number: those of the answer, then what was chosen here, then the model's. */
 function likelyLabels(row) {
   const labels = new Map((row?.labels ?? []).map(([label, score]) => [label, score]));
   for (const label of [...recent, ...choices.labels.slice(0, LIKELY)]) {

@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.mistakes.archives import OF_THE_ARCHIVES
 from tests.faults.mistakes.commands import OF_THE_COMMANDS
+from tests.faults.mistakes.corrections import OF_THE_CORRECTIONS
 from tests.faults.mistakes.datasets import OF_THE_DATA_SETS
 from tests.faults.mistakes.inputs import OF_THE_INPUTS
 from tests.faults.mistakes.local_cloud import OF_THE_LOCAL_CLOUD
@@ -29,6 +30,7 @@ ALL = (
     *(*OF_THE_COMMANDS, *OF_THE_INPUTS, *OF_THE_ARCHIVES),
     *OF_THE_LOCAL_CLOUD,
     *OF_THE_DATA_SETS,
+    *OF_THE_CORRECTIONS,
 )
 SECONDS = 180
 

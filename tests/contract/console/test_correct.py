@@ -1,13 +1,19 @@
 """Correcting in the gallery by keyboard, in Chromium: what is decided arrives in S3."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
+from aws.bucket import Bucket
 from console.answers.filling import Filling
 from console.answers.routes import open_index
 from console.context import Console
@@ -15,6 +21,7 @@ from domain.corrections.form import Correction, from_json, name_of, to_json
 from domain.keys import ACTIVE_MODEL, CORRECTIONS, archive_key
 from domain.model import ActiveModel, ModelId
 from domain.result import Classified, Rejected
+from infra.shipped import REPOSITORY
 from tests.contract.console.conftest import LOOKS, Judge, shown
 from tests.support.builders.answers import classified, rejected, store
 from tests.support.builders.packed import archive_of_labels
@@ -41,31 +48,43 @@ def answer(number: int, etag: str) -> Classified | Rejected:
     return replace(made, source=replace(made.source, etag=etag))
 
 
-@pytest.fixture
-def console(console_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
-    """Twelve answers, the newest of 00.jpg; 11.jpg is rejected."""
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture
+def console(console_folder: Path) -> Iterator[Console]:
     endpoint: Any = ThumbnailEndpoint()
     with mocked_console(console_folder, runtime=endpoint) as opened:
-        pointer = ActiveModel(MODEL, "sortbox-dev", "model", "2026-11-01T00:00:00Z")
-        opened.bucket.put(ACTIVE_MODEL, pointer.to_json())
-        opened.bucket.put(archive_key(MODEL), archive_of_labels(LABELS))
-        for number in range(IMAGES):
-            opened.bucket.put(f"inbox/{number:02}.jpg", jpeg(number))
-            head = opened.bucket.head(f"inbox/{number:02}.jpg")
-            assert head is not None
-            store(opened.bucket.client, BUCKET, answer(number, head.listed.etag))
+        fill(opened.bucket)
         Filling(opened.bucket, open_index(opened)).run()
         yield opened
 
 
+def fill(bucket: Bucket) -> None:
+    """Twelve answers, the newest of 00.jpg; 11.jpg is rejected."""
+    pointer = ActiveModel(MODEL, "sortbox-dev", "model", "2026-11-01T00:00:00Z")
+    bucket.put(ACTIVE_MODEL, pointer.to_json())
+    bucket.put(archive_key(MODEL), archive_of_labels(LABELS))
+    for number in range(IMAGES):
+        bucket.put(f"inbox/{number:02}.jpg", jpeg(number))
+        head = bucket.head(f"inbox/{number:02}.jpg")
+        assert head is not None
+        store(bucket.client, bucket.name, answer(number, head.listed.etag))
+
+
 def stored(console: Console) -> list[Correction]:
+    return stored_in(console.bucket)
+
+
+def stored_in(bucket: Bucket) -> list[Correction]:
     """In the order of their names."""
     found = []
-    for listed in console.bucket.walk(CORRECTIONS):
-        body, name = console.bucket.read(listed.key), name_of(listed.key)
+    for listed in bucket.walk(CORRECTIONS):
+        body, name = bucket.read(listed.key), name_of(listed.key)
         assert body is not None
         assert name is not None
         found.append(from_json(name, body.body))
@@ -104,7 +123,7 @@ def test_ten_images_are_corrected_by_keyboard(
         press(page, "Enter")
         press(page, "Shift+ArrowRight", "Shift+ArrowRight", "2")
         wait_for_stored(page, 10)
-        assert sorted(words(console)) == [
+        assert words(console) == [
             ("00", "dress"),
             ("01", "skirt"),
             ("02", "skirt"),
@@ -122,7 +141,8 @@ def test_ten_images_are_corrected_by_keyboard(
         assert "10.jpg" in current.inner_text(), "the cursor has moved on"
         press(page, "ArrowRight", "3")
         wait_for_stored(page, 11)
-        assert (stored(console)[-1].before, stored(console)[-1].to) == (None, "coat"), "rejected"
+        last = stored(console)[-1]
+        assert (last.before, last.to) == (None, EVIL), "a rejected one: the third that was chosen"
         page.reload()
         page.locator(".answer.corrected").nth(10).wait_for()
         assert page.locator(".answer.corrected").count() == 11
@@ -202,6 +222,65 @@ def test_what_is_decided_while_the_console_is_down_is_stored_after_its_restart(
     assert words(console)[3:] == [("03", None), ("04", "skirt"), ("05", EVIL)]
     last = [one for one in stored(console) if one.withdraws]
     assert [one.image for one in last] == ["inbox/04.jpg"]
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+import boto3
+from aws.bucket import Bucket
+from console.context import Console
+from console.web.server import listen
+from infra.stage import Stage
+s3, absent = boto3.client("s3"), None
+console = Console(Stage("dev"), Bucket(s3, sys.argv[1]), absent, absent, absent, Path(sys.argv[2]))
+server = listen(console, "/look")
+print(server.address, flush=True)
+server.run()
+"""
+
+
+@contextmanager
+def process(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A console in a process of its own, and the address that it prints."""
+    command = [sys.executable, "-c", PROCESS, BUCKET, str(folder)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        try:
+            yield running.stdout.readline().strip(), running
+        finally:
+            running.kill()
+
+
+def test_a_console_that_is_killed_in_the_middle_loses_and_repeats_nothing(
+    page: "Page", console_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    aws.start()
+    host, port = aws.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    bucket = Bucket(boto3.client("s3"), BUCKET)
+    bucket.client.create_bucket(Bucket=BUCKET)
+    fill(bucket)
+    console_folder.mkdir()
+    with process(console_folder) as (address, running):
+        begin(page, address)
+        press(page, *"2n3n2n3n")
+        running.kill()
+        press(page, "2", "n")
+        page.get_by_text("They are kept in this browser.").wait_for()
+    tab = page.context.new_page()
+    page.close()
+    with process(console_folder) as (address, _):
+        begin(tab, address)
+        tab.get_by_text("Waiting to be stored").wait_for(state="detached")
+        kept = "Object.keys(localStorage).filter((key) => key.startsWith('sortbox-correction'))"
+        tab.wait_for_function(f"{kept}.length === 0")
+    labels = ["dress", None, EVIL, None, "dress", None, EVIL, None, "dress", None]
+    assert [(one.image[6:8], one.to) for one in stored_in(bucket)] == [
+        (f"{number:02}", label) for number, label in enumerate(labels)
+    ]
+    aws.stop()
 
 
 def test_two_tabs_send_one_decision_once_and_hear_of_each_other(
