@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from console.context import Console
-from console.corrections.service import MOST_ITEMS, Corrections, describe, word
+from console.corrections.service import MOST_ITEMS, Corrections, describe
 from console.web.events import Hub
 from console.web.rendering import page
 from domain.corrections.settling import Settled
@@ -51,7 +51,6 @@ def routes(console: Console, hub: Hub) -> list[BaseRoute]:
         Route("/api/corrections/labels", pages.labels),
         Route("/api/corrections/check", pages.check),
         Route("/api/corrections/states", pages.states),
-        Route("/api/corrections/history", pages.history),
     ]
 
 
@@ -89,7 +88,7 @@ class CorrectionPages:
 
     def show(self, request: Request) -> Response:
         """The page: counts, disputed ones first, and a list of which the query chooses a part."""
-        store = self._corrections.store
+        store, active = self._corrections.store, self._corrections.labels()
         query = request.query_params
         selection = _selection(query)
         rows = store.page(selection, query.get("before", ""), ROWS + 1)
@@ -104,6 +103,8 @@ class CorrectionPages:
             "corrections/corrections.html.jinja",
             title="Correct",
             totals=store.totals(),
+            active=active.model,
+            later=store.totals(after=active.since).corrected if active.since else 0,
             disputed=[self._row(one, etags) for one in disputed],
             rows=[self._row(one, etags) for one in shown],
             counts=[(one, _link(one.before, one.label)) for one in counts[:COUNT_ROWS]],
@@ -157,12 +158,6 @@ class CorrectionPages:
         if len(images) != len(etags) or len(images) > MOST_ITEMS:
             raise CorrectionRequestError(f"up to {MOST_ITEMS} pairs of image and etag are answered")
         return _json({"states": self._corrections.states([*zip(images, etags, strict=True)])})
-
-    def history(self, request: Request) -> Response:
-        """All that was said of one version of an image, newest first."""
-        query = request.query_params
-        said = self._corrections.store.history(query.get("image", ""), query.get("etag", ""))
-        return _json({"history": [word(one) for one in said]})
 
 
 def _selection(query: QueryParams) -> CorrectionFilter:

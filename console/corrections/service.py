@@ -14,8 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from aws import active_model
 from aws.bucket import Bucket
 from domain import timestamps
-from domain.archive import ArchiveError
-from domain.corrections.form import SCHEMA, Correction, from_json, moment_of
+from domain.corrections.form import NAME_TIME, SCHEMA, Correction, from_json, moment_of
 from domain.corrections.settling import Settled
 from infra.review.corrections import KnownClasses, active_labels, check_new
 from infra.review.lists import ReviewError
@@ -37,12 +36,13 @@ WHOLE_PASS_SECONDS = 60.0
 @dataclass(frozen=True, slots=True)
 class Labels:
     """`model` is `name:version`, empty if no model is active; `trouble` says why there are no
-    labels of it.
+    labels of it. `since`: what the names of corrections begin with that are later than it.
     """
 
     model: str
     labels: tuple[str, ...]
     trouble: str = ""
+    since: str = ""
 
 
 class Corrections:
@@ -89,7 +89,7 @@ class Corrections:
             if self._labels is None or self._clock() >= self._labels_until:
                 try:
                     self._labels = self._read_labels(self._labels)
-                except (ArchiveError, BotoCoreError, ClientError) as error:
+                except (ValueError, BotoCoreError, ClientError) as error:
                     return Labels("", (), explain(error) or str(error))
                 self._labels_until = self._clock() + LABELS_SECONDS
             return self._labels
@@ -99,9 +99,10 @@ class Corrections:
         if active is None:
             return Labels("", ())
         model = f"{active.id.name}:{active.id.version}"
-        if known is not None and known.model == model:
+        since = f"{timestamps.parse(active.activated_at):{NAME_TIME}}"
+        if known is not None and (known.model, known.since) == (model, since):
             return known
-        return Labels(model, active_labels(self._bucket))
+        return Labels(model, active_labels(self._bucket), since=since)
 
     def check(self, text: str) -> dict[str, Any]:
         """What a person means by a label that is typed in.
@@ -180,10 +181,10 @@ def describe(settled: Settled) -> dict[str, Any]:
     """What pages show of a settled correction."""
     ruling = settled.ruling
     assert ruling is not None
-    return word(ruling) | {"differing": [word(one) for one in settled.differing]}
+    return _word(ruling) | {"differing": [_word(one) for one in settled.differing]}
 
 
-def word(one: Correction) -> dict[str, Any]:
+def _word(one: Correction) -> dict[str, Any]:
     return {
         "name": one.name,
         "from": one.before,

@@ -260,11 +260,6 @@ class CorrectionStore:
         with self._using() as db:
             return db.execute(query, (number, limit)).fetchall()
 
-    def history(self, image: str, etag: str) -> list[Correction]:
-        """All that was said of a version of an image, newest first."""
-        with self._using() as db:
-            return sorted(_of_version(db, image, etag), key=lambda one: one.name, reverse=True)
-
     def settled(self, versions: Iterable[Version]) -> dict[Version, Settled]:
         """What holds of each of these versions that has a correction."""
         settled = {}
