@@ -34,12 +34,12 @@ function moment(text) {
 }
 
 function left(seconds) {
-  if (seconds === null || seconds === undefined) return "";
   if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s left`;
   return seconds < 5400 ? `about ${Math.round(seconds / 60)} min left` : `about ${Math.round(seconds / 3600)} h left`;
 }
 
-const pace = ({ rate, seconds_left: seconds }) => [rate > 0 ? `${rate < 10 ? rate : Math.round(rate)} a second` : "", left(seconds)].filter(Boolean).join(", ");
+/** The rate and the time left, while answers come. */
+const pace = ({ rate, seconds_left: seconds }) => (seconds === null ? "" : `${rate < 10 ? rate : Math.round(rate)} a second, ${left(seconds)}`);
 
 /** Rows of a table by a name, changed only where they are others: the focus stays where it is. */
 function table(body, rows, name, cells) {

@@ -37,7 +37,8 @@ class LargeFile:
     @property
     def note(self) -> str:
         """The name of the file that notes its upload."""
-        return hashlib.sha256(f"{self.key}\0{self.size}\0{self.fingerprint}".encode()).hexdigest()
+        content = f"{self.key}\0{self.size}\0{self.fingerprint}"
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def part_bytes(self, number: int) -> int:
         """The size of a part; they count from 1."""

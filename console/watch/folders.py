@@ -20,8 +20,9 @@ RENEWED_A_TURN = 20
 """Folders that are done and are read again at each turn, so that a change comes to be seen."""
 
 COUNTED_FOLDERS = 20
+QUICK_COUNT_SECONDS = 1.0
 COUNT_REST = 20
-"""A folder that took so many seconds to count is counted again after 20 times as long."""
+"""A folder that took longer to count is counted again after 20 times as long."""
 
 STUCK_SECONDS = 30.0
 EXPLAINED_FOLDERS = 5
@@ -109,7 +110,8 @@ class Folders:
         facts = findings.of_folder(self.sources, Scope(name)).facts
         took = self.now() - started
         pace.add(at, facts["answers"])
-        self.counts[name] = Count(facts, at + COUNT_REST * took, pace)
+        rest = COUNT_REST * took if took > QUICK_COUNT_SECONDS else 0
+        self.counts[name] = Count(facts, at + rest, pace)
         return self.counts[name]
 
     def _explain(self, rows: list[Row], at: float) -> None:

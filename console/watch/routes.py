@@ -24,8 +24,7 @@ from infra.diagnostics.status import everything, explain
 from infra.sentences import explain as sentence_of
 
 TURN_SECONDS = 2.0
-REST = 4
-"""A turn that took so many seconds is followed by a pause of 4 times as long."""
+"""The pause between two turns; at least as long as the turn took."""
 
 STALE_SECONDS = 10.0
 """A picture of the stage older than this is not shown to a page that opens."""
@@ -98,7 +97,7 @@ class Watch:
         picture = self.look(0)
         if picture != before:
             self.publish(TOPIC, picture)
-        return max(TURN_SECONDS, REST * (self.now() - started))
+        return max(TURN_SECONDS, self.now() - started)
 
     def look(self, stale_seconds: float) -> Picture:
         """The picture, if it is not older; else a new one."""

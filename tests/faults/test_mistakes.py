@@ -15,6 +15,7 @@ from tests.faults.mistakes.inputs import OF_THE_INPUTS
 from tests.faults.mistakes.local_cloud import OF_THE_LOCAL_CLOUD
 from tests.faults.mistakes.product import OF_THE_CHECKER, OF_THE_PRODUCT, Mistake
 from tests.faults.mistakes.templates import OF_THE_TEMPLATES
+from tests.faults.mistakes.uploads import OF_THE_UPLOADS
 
 REPOSITORY = Path(__file__).parents[2]
 ROOMS = (
@@ -31,6 +32,7 @@ ALL = (
     *OF_THE_LOCAL_CLOUD,
     *OF_THE_DATA_SETS,
     *OF_THE_CORRECTIONS,
+    *OF_THE_UPLOADS,
 )
 SECONDS = 180
 

@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 from starlette.requests import Request
 
 from console.context import Console
-from console.watch.folders import COUNTED_FOLDERS, STUCK_SECONDS
-from console.watch.routes import REST, TURN_SECONDS, VIEW_SECONDS, Watch
+from console.watch.folders import COUNT_REST, COUNTED_FOLDERS, STUCK_SECONDS, Folders
+from console.watch.routes import TURN_SECONDS, VIEW_SECONDS, Watch
 from console.watch.singles import SHOWN_SINGLES
 from infra.diagnostics.catalog import MAX_ROWS
 from infra.diagnostics.findings import StatusSources
@@ -170,6 +170,22 @@ def test_pages_hear_of_what_has_changed(console: Console) -> None:
     assert len(look.heard) == 1, "nobody watches any more"
 
 
+def test_a_folder_that_takes_long_to_count_is_counted_less_often(console: Console) -> None:
+    look, clock = Look(console), Clock()
+
+    def now() -> float:
+        clock.now += 2
+        return clock.now
+
+    upload(console.bucket, "trip/a.jpg")
+    folders = Folders(look.watch.sources, now)
+    first = folders.turn(["trip/"])
+    upload(console.bucket, "trip/b.jpg")
+    assert folders.turn(["trip/"])[0]["images"] == first[0]["images"] == 1
+    clock.now += COUNT_REST * 2
+    assert folders.turn(["trip/"])[0]["images"] == 2
+
+
 def test_a_slow_stage_is_looked_at_less_often(console: Console) -> None:
     look = Look(console)
     clock = look.clock
@@ -184,7 +200,7 @@ def test_a_slow_stage_is_looked_at_less_often(console: Console) -> None:
     slow.clock = clock
     slow.watch.now = clock
     slow.open()
-    assert slow.watch.turn() == REST * 3
+    assert slow.watch.turn() == 3
 
 
 def test_without_a_permission_for_the_rest_folders_are_shown(console: Console) -> None:
