@@ -30,8 +30,9 @@ def say_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         cells = ["–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
                  for value in row.values()]  # fmt: skip
         table.add_row(*(Text(visible(cell)) for cell in cells))
-    console.print(table)
-    console.print()
+    with console.capture() as lines:  # rich itself would end the program at a closed pipe
+        console.print(table)
+    click.echo(lines.get())
 
 
 def say_json(document: Mapping[str, Any]) -> None:

@@ -33,7 +33,10 @@ def console_address(place: Place) -> str | None:
     before: dict[str, Any] = {}
     with suppress(FileNotFoundError):
         before = json.loads(place.console.read_text())
-        if _is_running(before["pid"], before["started"]):
+        is_own = before.get("root") == str(
+            place.root
+        )  # and not of the cloud that this is a copy of
+        if is_own and _is_running(before["pid"], before["started"]):
             address: str = before["address"]
             return address
     port = urlsplit(before["address"]).port if before else None
@@ -62,7 +65,8 @@ def _start(place: Place, options: tuple[str, ...]) -> str | None:
             first = lines.readline().decode()
         if first.startswith("http") and first.endswith("\n"):
             started = psutil.Process(process.pid).create_time()
-            running = {"pid": process.pid, "started": started, "address": first.strip()}
+            running = {"root": str(place.root), "pid": process.pid, "started": started}
+            running |= {"address": first.strip()}
             write_private(place.console, json.dumps(running))
             _outliving.append(process)
             return first.strip()

@@ -1,5 +1,6 @@
 """The local cloud as a machine: up, down, killed, interrupted, crowded out."""
 
+import json
 import os
 import signal
 import socket
@@ -219,6 +220,7 @@ def test_a_console_stands_beside_it_and_goes_with_it(place: Place, running: Loca
     assert address is not None
     assert httpx.get(address).status_code == 303, "it lets a browser in"
     assert console_address(place) == address, "one console, however often somebody asks"
+    assert json.loads(place.console.read_text())["root"] == str(place.root), "a copy has its own"
     [console] = [entry for entry in processes(place) if entry.endswith(" console")]
     process = psutil.Process(int(console.split()[0]))
     process.kill()
