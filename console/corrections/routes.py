@@ -70,21 +70,13 @@ class CorrectionPages:
         return pause
 
     def _publish(self) -> None:
-        """Pages hear how many corrections there are, and which images have changed; null for too
-        many to name.
-        """
+        """Pages hear which images have changed; null for too many to name."""
         store = self._corrections.store
         with self._lock:
             after, self._published = self._published, store.last_number()
         changed = store.versions_after(after, MOST_CHANGED + 1)
         names = [{"image": image, "etag": etag} for image, etag in changed]
-        self._hub.publish(
-            TOPIC,
-            {
-                "corrected": store.totals().corrected,
-                "changed": names if len(names) <= MOST_CHANGED else None,
-            },
-        )
+        self._hub.publish(TOPIC, {"changed": names if len(names) <= MOST_CHANGED else None})
 
     def show(self, request: Request) -> Response:
         """The page: counts, disputed ones first, and a list of which the query chooses a part."""

@@ -10,6 +10,7 @@ const LIKELY = 9;
 const MOST_MATCHES = 50;
 const MOST_STATES = 10_000;
 const ADDRESS_CHARACTERS = 8_000;
+const SHOW_MS = 50;
 const NONE = "none of these";
 
 const place = document.getElementById("correct");
@@ -18,6 +19,7 @@ const rows = new Map(); // version -> row, of what the gallery has shown
 const recent = []; // labels, in the order of their first choice, so that numbers stay
 const done = []; // actions of this page, for undo: names by version
 let storedHere = 0;
+let showTimer = 0;
 
 const versionOf = ({ image, etag }) => `${etag} ${image}`;
 const labelOf = (row) => states.get(versionOf(row))?.to ?? (row.label || null);
@@ -386,7 +388,7 @@ function start() {
   gallery.onChange(show);
   onSent(({ item: one, stored, refused }) => {
     if (one) sent(one, stored, refused);
-    showQueue();
+    showSoon();
   });
   show();
   showQueue();
@@ -398,7 +400,15 @@ function sent(one, stored, refused) {
   else storedHere += 1;
   const state = states.get(versionOf(one));
   if (!state?.isWaiting || state.name === one.name) setState(versionOf(one), refused ? null : stored);
-  show();
+}
+
+/** A request stores a hundred at once. */
+function showSoon() {
+  showTimer ||= setTimeout(() => {
+    showTimer = 0;
+    show();
+    showQueue();
+  }, SHOW_MS);
 }
 
 /** Others may have corrected, or taken back. */

@@ -4,8 +4,10 @@ import { on, readOnly, showTrouble } from "/static/console.js";
 import { add, flush, inTheWay, nameAfter, onSent, waiting } from "/static/correct-queue.js";
 
 const RELOAD_MS = 400;
+const PAUSE_MS = 3000; // each reload looks at every image of the lists
 const status = document.getElementById("queue");
 let timer = 0;
+let lastReload = 0;
 
 /** Replace the numbers and lists by what holds now; the form and the focus stay. */
 async function reload() {
@@ -19,7 +21,10 @@ async function reload() {
 
 function schedule() {
   clearTimeout(timer);
-  timer = setTimeout(() => reload().catch((error) => showTrouble(error.message)), RELOAD_MS);
+  timer = setTimeout(() => {
+    lastReload = Date.now();
+    reload().catch((error) => showTrouble(error.message));
+  }, Math.max(RELOAD_MS, lastReload + PAUSE_MS - Date.now()));
 }
 
 function showQueue() {
