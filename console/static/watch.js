@@ -63,7 +63,7 @@ const stored = (path) => `/reports/${path.split("/").map(encodeURIComponent).joi
 
 function folderCells(row) {
   const name = row.folder.replace(/\/$/, "");
-  const links = [make("a", { href: address("/look", "folder", name), "aria-label": `Gallery of ${name}` }, "Gallery")];
+  const links = [make("a", { href: address("/look", "folder", `inbox/${row.folder}`), "aria-label": `Gallery of ${name}` }, "Gallery")];
   if (row.page) links.push(" · ", make("a", { href: stored(row.page), "aria-label": `Report of ${name}` }, "Report"));
   const state = make("td", {}, row.state);
   if (row.waits?.length > 0) state.append(make("ul", { class: "waits" }, ...sentences(row.waits)));
@@ -181,14 +181,15 @@ function linksOf(found) {
   if (found.endsWith("/")) {
     const name = found.slice("inbox/".length, -1);
     return [
-      make("a", { href: address("/look", "folder", name) }, "Gallery"),
+      make("a", { href: address("/look", "folder", found) }, "Gallery"),
       make("a", { href: stored(`outbox/${name}/_report.html`) }, "Report"),
       make("a", { href: address("/drop", "folder", name) }, "Add files"),
     ];
   }
   return [
-    make("a", { href: stored(found) }, "Image"),
-    make("a", { href: stored(`outbox/${found.slice("inbox/".length)}.json`) }, "Answer as JSON"),
+    make("a", { href: address("/look/image", "image", found) }, "In the gallery"),
+    make("a", { href: address("/original", "image", found) }, "Image"),
+    make("a", { href: address("/result", "image", found) }, "Answer as JSON"),
   ];
 }
 

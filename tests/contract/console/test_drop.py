@@ -220,7 +220,7 @@ def test_a_console_that_was_killed_is_waited_for_and_goes_on_when_it_is_back(
         route.continue_()
     page.unroute_all(behavior="ignoreErrors")
     wait_for(page, "The upload goes on by itself")
-    with serve(console, "/watch", port) as served:
+    with serve(console, "/nowhere", port) as served:
         wait_for(page, "The console was started again")
         page.context.new_page().goto(served.address)
         wait_for(page, "it is started")

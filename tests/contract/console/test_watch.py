@@ -65,7 +65,7 @@ def test_singles_and_folders_fill_without_a_reload(
         links = page.get_by_role("row", name="trip").get_by_role("link")
         assert [link.get_attribute("href") for link in links.all()] == [
             "/watch?key=inbox%2Ftrip%2F",
-            "/look?folder=trip",
+            "/look?folder=inbox%2Ftrip%2F",
             "/reports/outbox/trip/_report.html",
         ]
         assert page.evaluate("window.isSamePage"), "the page was loaded again"

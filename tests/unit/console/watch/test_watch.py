@@ -233,3 +233,12 @@ def test_a_key_is_explained_as_status_does(console: Console) -> None:
     assert "Did you mean 'inbox/trip/'" in unknown.json()["error"]
     hostile = page.get("/watch", params={"key": "trip/<script>.jpg"})
     assert "<script>.jpg" not in hostile.text
+
+
+def test_the_gallery_takes_the_folders_that_the_page_links_to(console: Console) -> None:
+    page = client(console)
+    assert page.get("/look", params={"folder": "inbox/trip/"}).status_code == 200
+    upload(console.bucket, "cat.jpg")
+    classify(console.bucket, "cat.jpg")
+    for path in ("/look/image", "/original", "/result"):
+        assert page.get(path, params={"image": "inbox/cat.jpg"}).status_code == 200
