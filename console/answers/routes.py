@@ -122,8 +122,8 @@ class Gallery:
         return _json({})
 
     def answer(self, request: Request) -> Response:
-        """Everything about one image: its result as it is in S3 now, and its neighbours in the
-        order of the query.
+        """Everything about one image: its result as it is in S3 now; with the parameter
+        `neighbours`, also the images before and after it in the order of the query.
         """
         image = query.image_of(request.query_params)
         key = result_key(image)
@@ -131,6 +131,9 @@ class Gallery:
         row = self._index.get(image)
         if stored is None and row is None:
             return trouble(request, f"There is no answer for {image}.", HTTPStatus.NOT_FOUND)
+        neighbours = None
+        if request.query_params.get("neighbours"):
+            neighbours = self._neighbours(image, query.parse(request.query_params))
         return _json(
             {
                 "image": image,
@@ -138,7 +141,7 @@ class Gallery:
                 "document": _document(stored.body) if stored else None,
                 "bucket": self._console.bucket.name,
                 "result": key,
-                "neighbours": self._neighbours(image, query.parse(request.query_params)),
+                "neighbours": neighbours,
             }
         )
 

@@ -35,6 +35,7 @@ const at = (path, image, more = {}) => `${path}?${new URLSearchParams({ image, .
 export async function show(place, image, query, signal) {
   const parameters = new URLSearchParams(query);
   parameters.set("image", image);
+  if (page) parameters.set("neighbours", "yes"); // the gallery knows them
   const answer = await ask(`/api/answer?${parameters}`, { signal });
   place.replaceChildren(
     make("div", { class: "image-view" }, picture(answer), make("div", {}, ...about(answer))),

@@ -98,7 +98,7 @@ def test_a_request_is_bounded(page: Client) -> None:
 
 
 def test_one_image_with_all_that_is_known_of_it(page: Client) -> None:
-    answer = page.get("/api/answer?image=inbox%2Fa.jpg").json()
+    answer = page.get("/api/answer?image=inbox%2Fa.jpg&neighbours=yes").json()
     assert answer["document"]["previous"]["label"] == "wolf"
     assert answer["document"]["source"]["width"] == 640
     assert answer["result"] == "outbox/a.jpg.json"
@@ -108,7 +108,7 @@ def test_one_image_with_all_that_is_known_of_it(page: Client) -> None:
         "before": None,
         "after": f"inbox/{HOSTILE}",
     }
-    other = page.get("/api/answer?image=inbox%2Fbad.jpg&status=classified").json()
+    other = page.get("/api/answer?image=inbox%2Fbad.jpg&status=classified&neighbours=yes").json()
     assert other["document"]["message"] == "The file ends too early. Upload it again."
     assert other["neighbours"] is None, "the query leaves it out"
 
