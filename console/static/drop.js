@@ -91,6 +91,7 @@ class Drop {
       draw();
     }
     if (batch.length > 0) await plan(batch);
+    if (this.total === 0) fail({ path: this.source.names.join(", ") }, "It holds no files.");
     this.isListed = true;
     open -= 1;
     for (const name of starts) folder(name).drops.delete(this);

@@ -307,6 +307,19 @@ def test_what_cannot_be_sent_is_said_and_holds_the_folder_back(
     assert sorted(objects(console)) == ["inbox/long/_READY", "inbox/long/b.jpg"]
 
 
+def test_an_empty_folder_is_said_to_be_empty(
+    page: "Page", page_errors: list[str], console: Console, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with serve(console, "/drop") as served:
+        page.goto(served.address)
+        drag(page, tmp_path / "empty")
+        wait_for(page, "empty: It holds no files.")
+        page.get_by_role("button", name="Try again").click()
+        wait_for(page, "empty: It holds no files.")
+    assert objects(console) == {}
+
+
 def test_what_aws_refuses_is_a_sentence_and_can_be_tried_again(
     page: "Page", console: Console, trip: Path
 ) -> None:
