@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from aws.bucket import Bucket
@@ -82,6 +83,24 @@ def before(s3: "S3Client", bucket: str) -> PreviousModel | None:
             return PreviousModel(active, stood_at)
         stands_at = None if stood_at == version else stood_at
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class PointerMove:
+    """A time that the pointer was written."""
+
+    active: ActiveModel
+    is_rollback: bool
+
+
+def history(s3: "S3Client", bucket: str, limit: int) -> list[PointerMove]:
+    """The latest moves of the pointer, the newest first. Costs one GET for each of them."""
+    moves = []
+    for version in islice(_versions(s3, bucket), limit):
+        stored = s3.get_object(Bucket=bucket, Key=keys.ACTIVE_MODEL, VersionId=version)
+        active = ActiveModel.from_json(stored["Body"].read())
+        moves.append(PointerMove(active, RESTORES in stored["Metadata"]))
+    return moves
 
 
 def _versions(s3: "S3Client", bucket: str) -> Iterator[str]:

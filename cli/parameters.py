@@ -241,3 +241,9 @@ def _settings() -> list[click.Parameter]:
 def option_name(parameter: str) -> str:
     """`folderQuietSeconds` as an option: `folder-quiet-seconds`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", parameter).lower()
+
+
+def folder_or_address(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not value.startswith("s3://") and not Path(value).is_dir():
+        raise click.BadParameter(f"{value!r} is no folder here, and no s3:// address.", ctx, param)
+    return value

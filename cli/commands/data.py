@@ -1,30 +1,40 @@
 """Data sets: join."""
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.output import say
-from cli.parameters import Command
+from cli.parameters import Command, folder_or_address, stage_option
+from cli.stages import connect
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from infra.stage import Stage
 
 FOLDER: Any = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @click.command(cls=Command)
-@click.argument("data", type=FOLDER)
+@click.argument("data", callback=folder_or_address)
 @click.argument("reviewed", type=FOLDER)
+@stage_option()
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder to write.  [default: DATA-v2, then -v3, beside DATA]",
 )
-def join(data: Path, reviewed: Path, out: Path | None) -> None:
+def join(data: str, reviewed: Path, stage: "Stage", out: Path | None) -> None:
     """Join REVIEWED images to DATA, as its next version that `train` takes.
 
-    DATA is the folder that the model was trained on, REVIEWED what `review` wrote: a folder for
-    each class. Validation and test stay as they are; images in them are not taken.
+    DATA is what the model was trained on, a folder or s3://…, and REVIEWED what `review` wrote: a
+    folder for each class. Validation and test stay as they are; images in them are not taken.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -33,12 +43,19 @@ def join(data: Path, reviewed: Path, out: Path | None) -> None:
     from training.data import join as joining
 
     interrupt.leaves("data set", "Nothing was written.")
-    target = out or joining.next_folder(data)
-    for folder in (data, reviewed):
+    if data.startswith("s3://"):
+        if out is None:
+            raise click.UsageError("Data of S3 have no folder beside them: name one by --out.")
+        connect(stage)
+    target = out or joining.next_folder(Path(data))
+    for folder in (Path(data), reviewed):
         if target.resolve().is_relative_to(folder.resolve()):
             raise click.UsageError(f"{target} is inside {folder}: name another folder by --out.")
-    joined = joining.join(data, reviewed, lambda: None)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with (
+        Progress(console=Console(stderr=True), transient=True) as progress,
+        _local(data, target, progress) as root,
+    ):
+        joined = joining.join(root, reviewed, lambda: None)
         bar = progress.add_task("images copied", total=None)
         joining.write(
             joined, target, lambda done, of: progress.update(bar, completed=done, total=of)
@@ -47,3 +64,27 @@ def join(data: Path, reviewed: Path, out: Path | None) -> None:
     for sentence in joined.sentences():
         say(sentence)
     say(f"next: ./sortbox train {shlex.quote(str(target))}")
+
+
+@contextmanager
+def _local(data: str, target: Path, progress: "Progress") -> Iterator[Path]:
+    """The data on this disk; those of S3 are downloaded beside `target`, and deleted at the end."""
+    if not data.startswith("s3://"):
+        yield Path(data)
+        return
+    import boto3
+
+    from training.launch import upload
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    bar = progress.add_task("images downloaded", total=None)
+    with TemporaryDirectory(prefix=".sortbox-", dir=target.parent) as scratch:
+        folder = Path(scratch) / "data"
+        for sentence in upload.download(
+            boto3.client("s3"),
+            data if data.endswith("/") else f"{data}/",
+            folder,
+            lambda done, of: progress.update(bar, completed=done, total=of),
+        ):
+            say(f"Left out: {sentence}")
+        yield folder

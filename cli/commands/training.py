@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +13,7 @@ from cli.parameters import (
     Choice,
     Command,
     Decorator,
+    folder_or_address,
     hyperparameters,
     set_hyperparameters,
     stage_option,
@@ -30,16 +30,10 @@ if TYPE_CHECKING:
     from training.launch.job import JobRequest
 
 
-def _folder_or_address(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    if not value.startswith("s3://") and not Path(value).is_dir():
-        raise click.BadParameter(f"{value!r} is no folder here, and no s3:// address.", ctx, param)
-    return value
-
-
 def job_options(command: Any) -> Any:
     """What `train` and `tune` share, in the order of `--help`."""
     options: list[Decorator] = [
-        click.argument("data", callback=_folder_or_address),
+        click.argument("data", callback=folder_or_address),
         stage_option(),
         click.option("--instance-type", default=DEFAULT_TYPE, show_default=True, metavar="TYPE"),
         IMAGE,

@@ -95,6 +95,12 @@ class Runner:
         """The action that changes the model or starts jobs, and runs."""
         return next((action for action in self.running() if action.is_exclusive), None)
 
+    def latest(self, *verbs: str) -> Action | None:
+        """What a page about these verbs shows first: what runs, else what ran last."""
+        actions = [action for action in self.actions() if action.verb in verbs]
+        running = (action for action in actions if action.is_running)
+        return next(running, actions[0] if actions else None)
+
     def output(self, id_: str, start: int = 0) -> Output:
         """A part of the log from `start` on. Raises NoActionError."""
         files = self._files(id_)

@@ -6,7 +6,6 @@ be read as an option, and no shell sees any of them.
 """
 
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -101,14 +100,13 @@ def _tune(console: Console, values: Fields) -> Order:
 
 
 def _train_on_corrections(console: Console, values: Fields) -> Order:
-    """Corrections are downloaded, joined to the data and trained on. The folders are new ones, and
-    those of the time before are deleted: the job's data are in S3 once it runs.
+    """Corrections are downloaded, joined to the data and trained on. What was there of the time
+    before is deleted: a job's data are in S3 once it runs.
     """
     data = _data(values)
     verb = "tune" if _is_set(values, "tune") else "train"
-    below = console.folder / DATA_FOLDER
-    folder = below / secrets.token_hex(4)
-    reviewed, joined = str(folder / "corrections"), str(folder / "joined")
+    below = console.folder.absolute() / DATA_FOLDER
+    reviewed, joined = str(below / "corrections"), str(below / "joined")
     commands = (
         _words(console, "review", "--corrections", f"--out={reviewed}"),
         _words(console, "join", f"--out={joined}", "--", data, reviewed),
@@ -195,7 +193,10 @@ def _words(console: Console, command: str, *words: str) -> tuple[str, ...]:
 
 
 def _is_set(values: Fields, name: str) -> bool:
-    return values.get(name, "") in ("on", "yes", "true")
+    """A box of a form. A strange value is refused: of a dry run it must not make a real one."""
+    if values.get(name, "") not in ("", "on"):
+        raise FieldError(f"The field {name} is on, or empty.")
+    return values.get(name) == "on"
 
 
 def _job(values: Fields) -> str:

@@ -14,9 +14,13 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from console.actions import routes as actions
 from console.answers import routes as answers
 from console.context import Console
 from console.corrections import routes as corrections
+from console.models import routes as models
+from console.operate import routes as operate
+from console.train import routes as train
 from console.uploads import routes as uploads
 from console.watch import routes as watch
 from console.web.access import Access, Guard
@@ -32,7 +36,16 @@ COLOURS = TEMPLATES / "colours.css.jinja"
 HOME = "/drop"
 
 Part = Callable[[Console, Hub], list[BaseRoute]]
-PARTS: tuple[Part, ...] = (uploads.routes, watch.routes, answers.routes, corrections.routes)
+PARTS: tuple[Part, ...] = (
+    uploads.routes,
+    watch.routes,
+    answers.routes,
+    corrections.routes,
+    train.routes,
+    models.routes,
+    operate.routes,
+    actions.routes,
+)
 """The pages of the console; each part has its routes in a module of its own."""
 
 

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from console.context import Console
 from console.web.access import Access
-from pages.render import foreign, number, sentences
+from pages.render import foreign, number, path, sentences
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 NAVIGATION = (
@@ -64,4 +64,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"foreign": foreign, "number": number, "sentences": sentences}
+    environment.filters["path"] = path
     return environment

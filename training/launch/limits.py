@@ -1,6 +1,7 @@
 """How long a job may run, what that costs at most, and how large its disk is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 
 from infra.diagnostics.cost import PriceError, Prices
 
@@ -61,3 +62,16 @@ class Limit:
         except PriceError as error:
             return str(error).partition(":")[0]
         return f"{prices.currency} {cost:,.2f} ({prices.source})"
+
+
+def of_search(job: Limit, trials: int, parallel: int, in_one_job: bool) -> Limit:
+    """Of a search and the final fit, each of whose jobs has the limit `job`."""
+    jobs = 1 if in_one_job else trials
+    at_once = "" if in_one_job else f", {parallel} at once,"
+    what = "one job of all trials" if in_one_job else f"{trials} trials"
+    return replace(
+        job,
+        jobs=jobs + 1,
+        rounds=ceil(jobs / parallel) + 1,
+        name=f"{what}{at_once} and the final fit",
+    )

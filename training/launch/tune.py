@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from math import ceil, prod
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ from training.config.train_config import TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
 from training.launch.input_channels import Channels
-from training.launch.limits import Limit
+from training.launch.limits import Limit, of_search
 from training.launch.live_jobs import LIVE_STATES, Kind, jobs_of, search_status, start_next
 from training.launch.watching import tune_watch
 from training.launch.watching.patience import Patience
@@ -117,18 +117,8 @@ def tuning_request(
 def limit(request: TuningRequest, prices: Prices) -> str:
     """What the search and the final fit take at most, for the person who starts them."""
     job, options = request.job, request.options
-    trials = _most_trials(request)
-    jobs = 1 if options.in_one_job else trials
-    at_once = "" if options.in_one_job else f", {options.parallel} at once,"
-    what = "one job of all trials" if options.in_one_job else f"{trials} trials"
-    most = Limit(
-        job.max_hours,
-        job.instance_type,
-        job.spot,
-        jobs=jobs + 1,
-        rounds=ceil(jobs / options.parallel) + 1,
-        name=f"{what}{at_once} and the final fit",
-    )
+    of_a_job = Limit(job.max_hours, job.instance_type, job.spot)
+    most = of_search(of_a_job, _most_trials(request), options.parallel, options.in_one_job)
     warning = " A trial that is interrupted starts again, and both are billed: trials keep no "
     is_warned = job.spot and not options.in_one_job
     return most.sentence(prices) + (f"{warning}checkpoints." if is_warned else "")

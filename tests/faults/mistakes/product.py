@@ -171,7 +171,7 @@ OF_THE_PRODUCT = (
     ),
     Mistake(
         "the final fit is not counted in what a search costs",
-        "training/launch/tune.py",
+        "training/launch/limits.py",
         "        jobs=jobs + 1,\n",
         "        jobs=jobs,\n",
         f"{UNIT}/training/launch/test_limits.py",

@@ -1,0 +1,134 @@
+"""What is known of a stage's operation. A part that cannot be read says why, and hides no other."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from console.context import Console
+from domain.errors import SortboxError
+from infra.diagnostics import findings
+from infra.diagnostics.catalog import Catalog, Row
+from infra.diagnostics.cost import TYPICAL, Assumptions, Load, Month, Prices, load_prices, month
+from infra.diagnostics.findings import DEAD_LETTERS, StatusFinding, StatusSources
+from infra.sentences import explain
+from training.launch.live_jobs import LIVE_STATES
+
+SHOWN_ALARMS = 100
+SHOWN_JOBS = 50
+IMAGES_PER_DAY = 1000
+MAX_IMAGES_PER_DAY = 10**9
+DEAD = " dead letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one part of the page shows, or why it cannot be read."""
+
+    rows: list[Any] = field(default_factory=list)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    queue: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    name: str
+    state: str
+    """OK, ALARM or INSUFFICIENT_DATA."""
+    means: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the page of operation is made from."""
+
+    console: Console
+    cloudwatch: Any
+    """boto3's client."""
+
+    @classmethod
+    def of(cls, console: Console) -> "Operation":
+        region = console.bucket.client.meta.region_name
+        return cls(console, boto3.client("cloudwatch", region_name=region))
+
+    def parts(self) -> dict[str, Part]:
+        """Some twenty requests."""
+        return {
+            "stage": _read(self._stage),
+            "queues": _read(self._queues),
+            "dead": _read(self._dead_letters),
+            "alarms": _read(self._alarms),
+            "jobs": _read(self._jobs),
+        }
+
+    @property
+    def _sources(self) -> StatusSources:
+        console = self.console
+        return StatusSources(console.stage, console.bucket, console.sqs, console.sagemaker)
+
+    def _stage(self) -> Iterator[StatusFinding]:
+        yield findings.of_model(findings.active(self._sources))
+        yield findings.of_endpoint(self._sources)
+        yield from findings.of_open_runs(self._sources)
+        yield from findings.of_jobs(self._sources)
+
+    def _queues(self) -> Iterator[StatusFinding]:
+        for finding in findings.of_queues(self._sources):
+            if not finding.about.endswith(DEAD):
+                yield finding
+
+    def _dead_letters(self) -> Iterator[DeadLetters]:
+        for finding in findings.of_queues(self._sources):
+            name = finding.about.removesuffix(DEAD)
+            if finding.about.endswith(DEAD) and name in DEAD_LETTERS:
+                yield DeadLetters(name, finding.facts["messages"])
+
+    def _alarms(self) -> Iterator[Alarm]:
+        """Those that ring first."""
+        pages = self.cloudwatch.get_paginator("describe_alarms").paginate(
+            AlarmNamePrefix=self.console.stage.prefix
+        )
+        alarms = [alarm for page in pages for alarm in page["MetricAlarms"]]
+        alarms.sort(key=lambda alarm: (alarm["StateValue"] != "ALARM", alarm["AlarmName"]))
+        for alarm in islice(alarms, SHOWN_ALARMS):
+            means = alarm.get("AlarmDescription") or alarm.get("StateReason", "")
+            yield Alarm(alarm["AlarmName"], alarm["StateValue"], means)
+
+    def _jobs(self) -> Iterator[Row]:
+        """Training jobs and searches that run, and transform jobs."""
+        console = self.console
+        catalog = Catalog(console.stage, console.bucket, console.sagemaker)
+        yield from (row for row in catalog.rows("jobs")[0] if row["status"] in LIVE_STATES)
+        pages = console.sagemaker.get_paginator("list_transform_jobs").paginate(
+            NameContains=console.stage.prefix, StatusEquals="InProgress"
+        )
+        jobs = (job for page in pages for job in page["TransformJobSummaries"])
+        ours = (job for job in jobs if job["TransformJobName"].startswith(console.stage.prefix))
+        for job in islice(ours, SHOWN_JOBS):
+            yield {
+                "job": job["TransformJobName"],
+                "kind": "transform",
+                "status": job["TransformJobStatus"],
+            }
+
+
+def monthly_cost(console: Console, images_per_day: int) -> tuple[Month, Prices]:
+    """What a month costs by each route, by the price table."""
+    prices = load_prices()
+    assumptions = Assumptions(instance=console.stage.endpoint_instance_type, rate=TYPICAL.rate)
+    return month(prices, Load(images_per_day, 1), assumptions), prices
+
+
+def _read(rows: Callable[[], Iterator[Any]]) -> Part:
+    try:
+        return Part(list(rows()))
+    except (ClientError, BotoCoreError, SortboxError) as error:
+        return Part(problem=explain(error) or str(error))

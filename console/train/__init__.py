@@ -1,0 +1,1 @@
+"""Training and tuning: a form, the jobs, and their curves while they run."""

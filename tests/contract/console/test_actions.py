@@ -1,0 +1,171 @@
+"""Buttons in Chromium: what runs is shown before and while it runs, in every tab, and can be
+stopped."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from console.actions.routes import runner_of
+from console.actions.verbs import Order
+from console.context import Console
+from infra.local.account import STAGE
+from tests.contract.console.conftest import LOOKS, Judge, shown
+from tests.support.consoles.operated import JOB, log_epochs, operated_console
+from tests.support.worlds.consoles import Served, serve
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.slow
+
+PATHS = ("/train", f"/train?job={JOB}", "/models", "/operate", "/actions")
+LONG = Order("doctor", "Check the stage", (("logs", "--follow"),), is_exclusive=True)
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a local cloud that is down: commands end at once, and say so."""
+    logs = tmp_path / "cloud" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "onUpload.log").write_text("<b>a line</b> of the log\n")
+    monkeypatch.setenv("SORTBOX_LOCAL", str(tmp_path / "cloud"))
+    return tmp_path / "cloud"
+
+
+@contextmanager
+def operated(folder: Path, path: str) -> Iterator[tuple[Console, Served]]:
+    with operated_console(folder) as console:
+        with serve(console, path) as served:
+            yield console, served
+        for action in runner_of(console).running():
+            runner_of(console).stop(action.id)
+
+
+def test_the_command_is_shown_first_and_its_end_is_said(
+    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+) -> None:
+    with operated_console(console_folder) as console:
+        here = replace(console, stage=STAGE)
+        with serve(here, "/operate") as served:
+            page.goto(served.address)
+            page.get_by_role("button", name="Check the stage").click()
+            dialog = page.get_by_role("dialog")
+            assert "./sortbox doctor --stage=local" in dialog.inner_text()
+            dialog.get_by_role("button", name="Cancel").click()
+            assert runner_of(console).actions() == []
+            page.get_by_role("button", name="Check the stage").click()
+            dialog.get_by_role("button", name="Check").click()
+            page.locator("#action-state", has_text="failed").wait_for()
+            log = page.locator("#action-log").inner_text()
+            assert "There is no local cloud yet. Run `./sortbox up` first." in log
+
+
+def test_lines_come_live_into_every_tab_and_stop_is_ctrl_c(
+    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+) -> None:
+    with operated(console_folder, "/operate") as (console, served):
+        action = runner_of(console).start(LONG)
+        page.goto(served.address)
+        second = page.context.new_page()
+        second.goto(f"{served.origin}/actions?id={action.id}")
+        for tab in (page, second):
+            tab.locator("#action-log", has_text="<b>a line</b> of the log").wait_for()
+        with (cloud / "logs" / "onUpload.log").open("a") as log:
+            log.write("another line\n")
+        for tab in (page, second):
+            tab.locator("#action-log", has_text="another line").wait_for()
+        page.reload()
+        page.locator("#action-log", has_text="another line").wait_for()
+        assert page.locator("#action-log").inner_text().count("another line") == 1
+        page.get_by_role("button", name="Stop").click()
+        for tab in (page, second):
+            tab.locator("#action-state", has_text="interrupted").wait_for()
+
+
+def test_a_second_action_is_refused_in_the_dialog_by_the_name_of_the_first(
+    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+) -> None:
+    with operated(console_folder, "/models") as (console, served):
+        runner_of(console).start(replace(LONG, title="Train on photos"))
+        page.goto(served.address)
+        page.get_by_role("button", name="Roll back to dogs:1").click()
+        dialog = page.get_by_role("dialog")
+        assert "dogs:1 becomes active again, in place of dogs:2" in dialog.inner_text()
+        assert "an hour" in dialog.inner_text(), "the endpoint's price"
+        dialog.get_by_role("button", name="Roll back").click()
+        dialog.get_by_role("alert").filter(has_text="Train on photos is running").wait_for()
+
+
+def test_a_wrong_value_is_said_before_anything_starts(
+    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+) -> None:
+    with operated(console_folder, "/train") as (console, served):
+        page.goto(served.address)
+        page.get_by_label("A folder on this machine, or s3://…").fill("s3://bucket/photos/")
+        page.get_by_label("epochs", exact=True).fill("many")
+        page.get_by_role("button", name="Train …").click()
+        page.locator("#trouble", has_text="epochs must be a whole number").wait_for()
+        page.get_by_label("epochs", exact=True).fill("3")
+        page.get_by_role("button", name="Train …").click()
+        dialog = page.get_by_role("dialog")
+        dialog.wait_for()
+        assert "--epochs=3" in dialog.inner_text()
+        assert "At most 24 h on one ml.m5.xlarge" in dialog.inner_text()
+        page.keyboard.press("Escape")
+        assert runner_of(console).actions() == []
+
+
+def test_the_curves_of_a_job_are_drawn(
+    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+) -> None:
+    with operated(console_folder, f"/train?job={JOB}") as (_, served):
+        log_epochs(3)
+        page.goto(served.address)
+        page.get_by_role("img", name="Loss: train 0.3333, validation 0.6667").wait_for()
+        assert page.locator("#curves polyline.validation").count() == 2
+
+
+def test_a_console_that_was_killed_is_found_again(
+    page: "Page", console_folder: Path, cloud: Path
+) -> None:
+    """The action goes on without it, and another console of the same bucket shows it."""
+    with operated_console(console_folder) as console:
+        runner_of(console).start(LONG)
+        with serve(console, "/operate") as served:
+            page.goto(served.address)
+            page.locator("#action-log", has_text="of the log").wait_for()
+        with serve(console, "/operate") as served:
+            page.goto(served.address)
+            page.locator("#action-log", has_text="of the log").wait_for()
+            page.get_by_role("button", name="Stop").click()
+            page.locator("#action-state", has_text="interrupted").wait_for()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nothing_serious_is_found_on_the_pages(
+    browser: "Browser", judge: Judge, look: str, console_folder: Path, cloud: Path
+) -> None:
+    opened = browser.new_context(**LOOKS[look])
+    with operated(console_folder, "/train") as (console, served):
+        log_epochs(3)
+        runner_of(console).start(replace(LONG, is_exclusive=False))
+        page = opened.new_page()
+        page.goto(served.address)
+        for path in PATHS:
+            page.goto(f"{served.origin}{path}")
+            page.wait_for_timeout(300)  # until the first lines and curves are there
+            found = judge(page)
+            assert not found, f"{path}: {shown(found)}"
+            wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            assert not wide, f"{path} scrolls sideways"
+            button = page.locator("button[data-verb]")
+            if button.count():
+                button.first.click()
+                page.get_by_role("dialog").wait_for()
+                found = judge(page)
+                assert not found, f"{path}, asked: {shown(found)}"
+    opened.close()

@@ -1,0 +1,183 @@
+"""The whole loop by the console in Chromium: drop, see, correct, train, promote, renew, compare."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.local import cloud as local
+from infra.local.place import REPOSITORY, VARIABLE
+from tests.flow.conftest import STAND_IN, Activate, archive
+from tests.flow.support.drive import Cloud, eventually
+from tests.support.builders import learnable
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
+
+LABELS = {"cat": "cat", "cup": "coffee", "moped": "motorcycle"}
+FOLDER = "loop"
+PHOTOS = {f"{label}.jpg": label for label in LABELS}
+ACTION_SECONDS = 150.0
+"""For a command that trains, promotes or reclassifies, on a machine that does other things too."""
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """The data that the first model is trained on, and the photos that are dropped, beside."""
+    for split, count in {"train": 8, "validation": 3, "test": 8}.items():
+        learnable.folder(tmp_path / "data" / split, LABELS, count, split)
+    (tmp_path / FOLDER).mkdir()
+    for name, label in PHOTOS.items():
+        (tmp_path / FOLDER / name).write_bytes(learnable.crop(LABELS[label], "loop"))
+    return tmp_path
+
+
+@pytest.fixture
+def address(
+    running: local.LocalCloud, cloud: Cloud, activate: Activate, photos: Path
+) -> Iterator[str]:
+    """`./sortbox console`, until the test ends; and the stand-in is the active model again."""
+    command = (sys.executable, str(REPOSITORY / "cli"), "console", "--no-browser", "--stage=local")
+    place = {VARIABLE: str(running.place.root), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=photos, env=running.environment | place, stdout=subprocess.PIPE, text=True
+    ) as console:
+        assert console.stdout is not None
+        yield console.stdout.readline().strip()
+        os.kill(console.pid, signal.SIGINT)
+        console.wait(timeout=30)
+    activate(archive(photos / "stand-in.tar.gz", "stand-in"), STAND_IN)
+
+
+@pytest.fixture
+def page(address: str) -> "Iterator[Page]":
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        opened = browser.new_page()
+        opened.set_default_timeout(60_000)
+        opened.goto(address)
+        yield opened
+        browser.close()
+
+
+def go(page: "Page", path: str) -> None:
+    page.goto(re.sub(r"(://[^/]+).*", rf"\1{path}", page.url))
+
+
+def confirm(page: "Page", button: str) -> None:
+    dialog = page.get_by_role("dialog")
+    assert "./sortbox " in dialog.inner_text(), "the command is shown before it runs"
+    dialog.get_by_role("button", name=button, exact=True).click()
+
+
+def wait_for_done(page: "Page", words: str) -> str:
+    """The lines of the action with these words, which ends with success."""
+    state, commands = page.locator("#action-state"), page.locator("#action-commands")
+    deadline = time.monotonic() + ACTION_SECONDS
+    while words not in commands.inner_text() or state.inner_text().startswith("running"):
+        assert time.monotonic() < deadline, page.locator("#action").inner_text()
+        page.wait_for_timeout(300)
+    lines: str = page.locator("#action-log").inner_text()
+    assert state.inner_text() == "done", lines
+    return lines
+
+
+def test_what_is_corrected_is_learnt_and_every_answer_renewed(
+    page: "Page", cloud: Cloud, photos: Path
+) -> None:
+    drop(page, photos / FOLDER)
+    for name in PHOTOS:
+        cloud.answered(f"inbox/{FOLDER}/{name}")
+    correct_all(page)
+
+    go(page, "/train")
+    page.get_by_text("Images that people have corrected: 3").wait_for()
+    page.get_by_label("A folder on this machine, or s3://…").fill(str(photos / "data"))
+    for name, value in {"name": "loop", "epochs": "6", "lr": "0.01", "batch-size": "8"}.items():
+        page.get_by_label(name, exact=True).fill(value)
+    page.get_by_role("button", name="Train …").click()
+    confirm(page, "Train")
+    lines = wait_for_done(page, "--corrections")
+    assert "New images: 3; with another class than before: 0" in lines
+    [job] = set(re.findall(r"^job: (\S+)", lines, re.MULTILINE))
+
+    go(page, f"/train?job={job}")
+    page.get_by_role("img", name=re.compile("^Accuracy: train ")).wait_for()
+    page.get_by_role("link", name="Report", exact=True).click()
+    page.get_by_role("heading").first.wait_for()
+    assert "accuracy" in page.inner_text("body").lower()
+
+    go(page, f"/models?job={job}")
+    page.get_by_label("It may have other labels than the active model").check()
+    page.get_by_role("button", name="Promote …").click()
+    confirm(page, "Promote")
+    assert "active: loop:1" in wait_for_done(page, "promote")
+
+    go(page, "/models")
+    page.get_by_text("loop:1").first.wait_for()
+    page.get_by_label("Below").fill(f"inbox/{FOLDER}/")
+    page.get_by_role("button", name="Dry run").click()
+    button = page.get_by_role("button", name="Reclassify …")
+    wait_for_done(page, "--dry-run")
+    page.get_by_text(f"As the dry run of inbox/{FOLDER}/ counted.").wait_for()
+    button.click()
+    assert "3 to be answered" in page.get_by_role("dialog").inner_text(), "the count comes first"
+    confirm(page, "Reclassify")
+    assert "Started." in wait_for_done(page, "--yes")
+
+    for name, label in PHOTOS.items():
+        key = f"inbox/{FOLDER}/{name}"
+        eventually(partial(has_label, cloud, key, label), f"{key} renewed")
+    report = page.locator("#runs").get_by_role("row").filter(has_text=FOLDER)
+    report.get_by_role("link", name="change report").first.click(timeout=2 * ACTION_SECONDS * 1000)
+    page.get_by_role("heading").first.wait_for()
+    changed = page.inner_text("body")
+    assert all(label in changed for label in LABELS), changed
+
+
+def has_label(cloud: Cloud, key: str, label: str) -> bool | None:
+    return cloud.label(key) == label or None
+
+
+def drop(page: "Page", folder: Path) -> None:
+    """By the page: the files of a folder, which starts by itself when the last one is there."""
+    go(page, "/drop")
+    page.locator("#folder").set_input_files(str(folder))
+
+
+def correct_all(page: "Page") -> None:
+    """By keyboard: the name says what each photo shows, and the model does not know the labels."""
+    go(page, f"/look?folder=inbox%2F{FOLDER}%2F&sort=name")
+    page.locator("#gallery").get_by_role("option").nth(len(PHOTOS) - 1).wait_for()
+    page.locator("#gallery").focus()
+    page.keyboard.press("Home")
+    page.locator("#correct").wait_for()
+    for label in sorted(LABELS):
+        page.keyboard.press("/")
+        page.keyboard.type(label)
+        page.keyboard.press("Enter")
+        new_class(page).click()
+    page.get_by_text("Stored: 3.").wait_for()
+
+
+def new_class(page: "Page") -> "Locator":
+    return page.get_by_role("button", name="It is a new class")
