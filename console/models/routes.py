@@ -21,7 +21,7 @@ from infra.diagnostics.catalog import Catalog
 SHOWN_MOVES = 20
 SHOWN_RUNS = 10
 SHOWN_CANDIDATES = 30
-VERBS = ("promote", "rollback", "reclassify", "halt")
+VERBS = ("preview", "promote", "rollback", "reclassify", "halt")
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,23 @@ function show(action) {
   place("action-stop").hidden = readOnly || !action.running;
 }
 
+const TRAINS = ["train", "tune", "train-corrections"];
+
+/** What one does next, by the lines of an action that is done: links to what it has made. */
+function showNext(action) {
+  const next = place("action-next");
+  const text = place("action-log").textContent;
+  const links = [];
+  const job = text.match(/^job: ([a-zA-Z0-9-]{1,63})$/m)?.[1];
+  const preview = text.match(/^page: .*?([\w.-]+\.html)$/m)?.[1];
+  if (TRAINS.includes(action.verb) && job) {
+    links.push([`/train?job=${job}`, "Its curves and report"]);
+    if (action.code === 0 && !readOnly) links.push([`/models?job=${job}`, "Promote it"]);
+  } else if (action.verb === "preview" && preview) links.push([`/reports/previews/${preview}`, "What would change"]);
+  next.hidden = action.running || !links.length;
+  next.replaceChildren(...links.map(([href, words]) => make("a", { href, class: "button" }, words)));
+}
+
 function append(text) {
   const log = place("action-log");
   const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
@@ -55,6 +72,7 @@ async function read() {
       append(action.text);
       end = action.to;
       if (action.to === action.from) {
+        showNext(action);
         if (!action.running && lastState === "running") finished(action);
         lastState = action.running ? "running" : "ended";
         break;

@@ -7,6 +7,10 @@ promote?.addEventListener("submit", (event) => {
   const text = ["Both models answer the same test images first. If it is not worse, every image from then on is answered by it; what is answered already stays until a reclassification."];
   confirmAndStart("promote", valuesOf(promote), { text, label: "Promote" });
 });
+document.getElementById("preview")?.addEventListener("click", () => {
+  const text = ["The model answers a sample of the inbox on this machine, and a page shows what would change, with pictures. Nothing is changed."];
+  confirmAndStart("preview", { job: promote.elements.job.value }, { text, label: "Preview" });
+});
 
 // A reclassification is started after a dry run of the same values, whose count and cost are shown.
 const form = document.getElementById("renew");

@@ -119,6 +119,21 @@ def test_a_wrong_value_is_said_before_anything_starts(
         assert runner_of(console).actions() == []
 
 
+def test_what_was_made_is_linked_when_it_is_done(
+    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+) -> None:
+    """By the lines that the command has printed, which here are a log's."""
+    log = cloud / "logs" / "onUpload.log"
+    log.write_text(f"job: {JOB}\njob: <script>\n")
+    with operated(console_folder, "/train") as (console, served):
+        order = Order("train", "Train on photos", (("logs",),), is_exclusive=True)
+        runner_of(console).start(order)
+        page.goto(served.address)
+        link = page.get_by_role("link", name="Promote it")
+        link.wait_for()
+        assert link.get_attribute("href") == f"/models?job={JOB}"
+
+
 def test_the_curves_of_a_job_are_drawn(
     page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
 ) -> None:

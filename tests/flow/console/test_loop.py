@@ -127,6 +127,13 @@ def test_what_is_corrected_is_learnt_and_every_answer_renewed(
     assert "accuracy" in page.inner_text("body").lower()
 
     go(page, f"/models?job={job}")
+    page.get_by_role("button", name="Preview …").click()
+    confirm(page, "Preview")
+    wait_for_done(page, "preview")
+    page.get_by_role("link", name="What would change").click()
+    page.get_by_role("heading").first.wait_for()
+
+    go(page, f"/models?job={job}")
     page.get_by_label("It may have other labels than the active model").check()
     page.get_by_role("button", name="Promote …").click()
     confirm(page, "Promote")
