@@ -1,7 +1,6 @@
 """The console's application: the routes of every part, behind the guard."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -52,11 +51,6 @@ PARTS: tuple[Part, ...] = (
 def create_app(console: Console, access: Access) -> Starlette:
     hub = Hub()
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
-        hub.close()
-
     routes: list[BaseRoute] = [
         Route("/", _home),
         Route("/events", hub.events),
@@ -75,7 +69,6 @@ def create_app(console: Console, access: Access) -> Starlette:
             BotoCoreError: _trouble,
             ClientError: _trouble,
         },
-        lifespan=lifespan,
     )
     app.state.console, app.state.access, app.state.hub = console, access, hub
     return app

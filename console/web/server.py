@@ -11,6 +11,7 @@ import uvicorn
 from console.context import Console
 from console.web.access import HOST, Access
 from console.web.app import create_app
+from console.web.events import Hub
 from domain.errors import SortboxError
 
 PORT_FILE = "port"
@@ -49,19 +50,32 @@ def listen(console: Console, path: str = "/", port: int = 0) -> ListeningConsole
         listener = socket.create_server((HOST, 0))
     remembered.write_text(str(listener.getsockname()[1]))
     access = Access(read_only=console.read_only)
+    app = create_app(console, access)
     config = uvicorn.Config(
-        create_app(console, access),
+        app,
         log_level="error",
         access_log=False,
-        timeout_graceful_shutdown=1,  # pages that listen for events never end by themselves
+        timeout_graceful_shutdown=1,
         server_header=False,
     )
     bound = listener.getsockname()[1]
-    server = uvicorn.Server(config)
+    server = _Server(config, app.state.hub)
     address = f"http://{HOST}:{bound}{access.entry(path)}"
     return ListeningConsole(
         address, partial(server.run, [listener]), partial(setattr, server, "should_exit", True)
     )
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of events first: those whom it had to cancel, it reports as errors."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._hub.close()
+        await super().shutdown(sockets)
 
 
 def _read_port(file: Path) -> int:

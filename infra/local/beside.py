@@ -10,7 +10,6 @@ import sys
 import time
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 
@@ -30,27 +29,24 @@ def console_address(place: Place) -> str | None:
 
     None if it does not start: its log says why.
     """
-    before: dict[str, Any] = {}
     with suppress(FileNotFoundError):
-        before = json.loads(place.console.read_text())
+        before: dict[str, Any] = json.loads(place.console.read_text())
         is_own = before.get("root") == str(
             place.root
         )  # and not of the cloud that this is a copy of
         if is_own and _is_running(before["pid"], before["started"]):
             address: str = before["address"]
             return address
-    port = urlsplit(before["address"]).port if before else None
-    same_port = ("--port", str(port)) if port else ()
-    return _start(place, same_port) or (_start(place, ()) if same_port else None)
+    return _start(place)
 
 
-def _start(place: Place, options: tuple[str, ...]) -> str | None:
+def _start(place: Place) -> str | None:
     log_path = place.logs / "console.log"
     command = [sys.executable, str(REPOSITORY / "cli"), "console", "--no-browser"]
     with log_path.open("ab") as log:
         begin = log.tell()
         process = subprocess.Popen(
-            [*command, "--stage", STAGE.name, *options],
+            [*command, "--stage", STAGE.name],
             env={**os.environ, VARIABLE: str(place.root), MARK: "console"},
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -55,6 +55,18 @@ def test_a_page_hears_events_and_says_when_the_console_has_ended(
         assert "does not answer" in trouble.inner_text()
 
 
+def test_a_console_ends_without_a_complaint_while_a_page_listens(
+    page: "Page", console_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        mocked_console(console_folder) as console,
+        serve(console, "/nowhere") as served,
+        page.expect_response("**/events"),
+    ):
+        page.goto(served.address)
+    assert "Error" not in capfd.readouterr().err, "a person who presses Ctrl-C reads it"
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_nothing_serious_is_found_in_the_frame(
     browser: "Browser", judge: Judge, look: str, console_folder: Path
