@@ -17,6 +17,7 @@ const PICTURES_AT_ONCE = 3; // a browser opens six connections, and one is for e
 const PICTURES_KEPT = 1500;
 const NAME_LETTERS = 120;
 const REST_MS = 90;
+const SELECT_TRIES = 100;
 const RETRY_MS = 6000;
 const RELOAD_MS = 2000;
 const UNSURE = "0.5";
@@ -528,6 +529,12 @@ async function select(from, to) {
   const numbers = [];
   for (let number = Math.floor(first / PAGE_ROWS); number <= Math.floor(end / PAGE_ROWS); number += 1) numbers.push(number);
   await Promise.all(numbers.map(load));
+  // A page may be under way already, or be given up because it is out of view.
+  for (let tries = 0; tries < SELECT_TRIES && numbers.some((number) => !pages.has(number)); tries += 1) {
+    if (mine !== generation || anchor !== from) return;
+    await new Promise((done) => setTimeout(done, REST_MS));
+    await Promise.all(numbers.map(load));
+  }
   if (mine !== generation || anchor !== from) return;
   chosen.clear();
   for (let index = first; index <= end; index += 1) {

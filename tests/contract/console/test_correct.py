@@ -1,5 +1,6 @@
 """Correcting in the gallery by keyboard, in Chromium: what is decided arrives in S3."""
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -222,6 +223,27 @@ def test_what_is_decided_while_the_console_is_down_is_stored_after_its_restart(
     assert words(console)[3:] == [("03", None), ("04", "skirt"), ("05", EVIL)]
     last = [one for one in stored(console) if one.withdraws]
     assert [one.image for one in last] == ["inbox/04.jpg"]
+
+
+def test_a_selection_of_several_pages_of_the_gallery_is_corrected_whole(
+    page: "Page", page_errors: list[str], console: Console
+) -> None:
+    count = 1000
+    for number in range(IMAGES, count):
+        name = f"more/{number:04}.jpg"
+        console.bucket.put(f"inbox/{name}", b"x")
+        etag = hashlib.md5(b"x").hexdigest()
+        made = classified(name, ("skirt", 0.5), ("dress", 0.3))
+        made = replace(made, source=replace(made.source, etag=etag))
+        store(console.bucket.client, BUCKET, made)
+    Filling(console.bucket, open_index(console)).run()
+    with serve(console, "/look") as served:
+        begin(page, served.address)
+        press(page, "Shift+End")
+        page.get_by_text("1,000 images are selected.").wait_for()
+        press(page, "2")
+        page.locator("#correct").get_by_text(re.compile(r"^Stored: 1,000\.$")).wait_for()
+        assert len(stored(console)) == count
 
 
 PROCESS = """
