@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.mistakes.actions import OF_THE_ACTIONS
 from tests.faults.mistakes.archives import OF_THE_ARCHIVES
 from tests.faults.mistakes.commands import OF_THE_COMMANDS
 from tests.faults.mistakes.corrections import OF_THE_CORRECTIONS
@@ -33,6 +34,7 @@ ALL = (
     *OF_THE_DATA_SETS,
     *OF_THE_CORRECTIONS,
     *OF_THE_UPLOADS,
+    *OF_THE_ACTIONS,
 )
 SECONDS = 180
 
