@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from PIL import Image
@@ -84,6 +85,7 @@ class ManyAnswersS3:
     number: int
     delay_seconds: float = 0.0
     calls: dict[str, int] = field(default_factory=dict)
+    meta = SimpleNamespace(region_name="us-east-1")
 
     def list_objects_v2(
         self,
