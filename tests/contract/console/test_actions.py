@@ -60,8 +60,8 @@ def test_the_command_is_shown_first_and_its_end_is_said(
             page.get_by_role("button", name="Check the stage").click()
             dialog.get_by_role("button", name="Check").click()
             page.locator("#action-state", has_text="failed").wait_for()
-            log = page.locator("#action-log").inner_text()
-            assert "There is no local cloud yet. Run `./sortbox up` first." in log
+            sentence = "There is no local cloud yet. Run `./sortbox up` first."
+            page.locator("#action-log", has_text=sentence).wait_for()
 
 
 def test_lines_come_live_into_every_tab_and_stop_is_ctrl_c(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from aws.bucket import Bucket
 from console.answers.filling import Filling
@@ -24,6 +23,7 @@ from domain.model import ActiveModel, ModelId
 from domain.result import Classified, Rejected
 from infra.shipped import REPOSITORY
 from tests.contract.console.conftest import LOOKS, Judge, shown
+from tests.contract.local_sagemaker.support import aws
 from tests.support.builders.answers import classified, rejected, store
 from tests.support.builders.packed import archive_of_labels
 from tests.support.fakes.many_answers import ThumbnailEndpoint, jpeg
@@ -277,32 +277,29 @@ def process(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 def test_a_console_that_is_killed_in_the_middle_loses_and_repeats_nothing(
     page: "Page", console_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aws = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    aws.start()
-    host, port = aws.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    bucket = Bucket(boto3.client("s3"), BUCKET)
-    bucket.client.create_bucket(Bucket=BUCKET)
-    fill(bucket)
-    console_folder.mkdir()
-    with process(console_folder) as (address, running):
-        begin(page, address)
-        press(page, *"2n3n2n3n")
-        running.kill()
-        press(page, "2", "n")
-        page.get_by_text("They are kept in this browser.").wait_for()
-    tab = page.context.new_page()
-    page.close()
-    with process(console_folder) as (address, _):
-        begin(tab, address)
-        tab.get_by_text("Waiting to be stored").wait_for(state="detached")
-        kept = "Object.keys(localStorage).filter((key) => key.startsWith('sortbox-correction'))"
-        tab.wait_for_function(f"{kept}.length === 0")
-    labels = ["dress", None, EVIL, None, "dress", None, EVIL, None, "dress", None]
-    assert [(one.image[6:8], one.to) for one in stored_in(bucket)] == [
-        (f"{number:02}", label) for number, label in enumerate(labels)
-    ]
-    aws.stop()
+    with aws.serve() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        bucket = Bucket(boto3.client("s3"), BUCKET)
+        bucket.client.create_bucket(Bucket=BUCKET)
+        fill(bucket)
+        console_folder.mkdir()
+        with process(console_folder) as (address, running):
+            begin(page, address)
+            press(page, *"2n3n2n3n")
+            running.kill()
+            press(page, "2", "n")
+            page.get_by_text("They are kept in this browser.").wait_for()
+        tab = page.context.new_page()
+        page.close()
+        with process(console_folder) as (address, _):
+            begin(tab, address)
+            tab.get_by_text("Waiting to be stored").wait_for(state="detached")
+            kept = "Object.keys(localStorage).filter((key) => key.startsWith('sortbox-correction'))"
+            tab.wait_for_function(f"{kept}.length === 0")
+        labels = ["dress", None, EVIL, None, "dress", None, EVIL, None, "dress", None]
+        assert [(one.image[6:8], one.to) for one in stored_in(bucket)] == [
+            (f"{number:02}", label) for number, label in enumerate(labels)
+        ]
 
 
 def test_two_tabs_send_one_decision_once_and_hear_of_each_other(
