@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aws.bucket import Bucket
+from infra.diagnostics.catalog import Catalog
+from infra.diagnostics.findings import StatusSources
+from infra.local.account import STAGE
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -27,3 +30,18 @@ class Console:
     sqs: "SQSClient"
     folder: Path
     read_only: bool = False
+
+    @property
+    def catalog(self) -> Catalog:
+        """Lists of what the stage holds."""
+        return Catalog(self.stage, self.bucket, self.sagemaker)
+
+    @property
+    def sources(self) -> StatusSources:
+        """What `./sortbox status` asks."""
+        return StatusSources(self.stage, self.bucket, self.sqs, self.sagemaker)
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether somebody pays for what runs: not in the local cloud."""
+        return self.stage != STAGE

@@ -99,6 +99,13 @@ TRAINING_JOBS = f"{TRAINING}jobs"
 `model.tar.gz` and `output.tar.gz`."""
 
 
+def folder_prefix(folder: str) -> str:
+    """The prefix of the keys in a folder that a person names: `trip`, `trip/` or `inbox/trip/`; of
+    the whole inbox for none."""
+    path = folder.removeprefix(INBOX).strip("/")
+    return f"{INBOX}{path}/" if path else INBOX
+
+
 def numbered(key: str) -> list[str]:
     """The key, and the same with ` (2)` and so on before its suffix, without those too long."""
     path = PurePosixPath(key)

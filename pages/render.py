@@ -62,13 +62,12 @@ def _script() -> str:
     return (TEMPLATES / "tables.js.jinja").read_text()
 
 
-@cache
-def _environment() -> "Environment":
+def make_environment(templates: Path) -> "Environment":
+    """Templates of a folder, with the filters of all pages; every value is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
         auto_reload=False,
@@ -77,6 +76,14 @@ def _environment() -> "Environment":
     )
     environment.filters |= {"foreign": foreign, "number": number, "path": path, "jpeg": jpeg}
     environment.filters |= {"sentences": sentences, "visible": visible}
+    return environment
+
+
+@cache
+def _environment() -> "Environment":
+    from markupsafe import Markup
+
+    environment = make_environment(TEMPLATES)
     environment.globals |= {"script": Markup(_script()), "policy": Markup(policy())}
     return environment
 

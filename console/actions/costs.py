@@ -4,7 +4,6 @@ from console.actions.verbs import Fields, hyperparameter_words, max_hours
 from console.context import Console
 from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
 from infra.diagnostics.cost import PriceError, Prices, load_prices
-from infra.local.account import STAGE
 from training.config.train_config import TrainConfig
 from training.launch.limits import Limit, of_search
 
@@ -16,7 +15,7 @@ def cost_of(console: Console, verb: str, values: Fields) -> str:
     """A sentence; empty for what costs requests only. Raises FieldError and TrainingFailed."""
     if verb not in (*TRAINS, "reclassify", "promote", "rollback"):
         return ""
-    if console.stage == STAGE:
+    if not console.is_billed:
         return ON_THIS_MACHINE
     prices = load_prices()
     match verb:

@@ -1,6 +1,7 @@
 """Actions over HTTP: what one would do and cost, its start, its lines as they come, its end."""
 
-import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,7 @@ from console.actions.record import Action, command_line
 from console.actions.runner import BusyError, NoActionError, Runner
 from console.actions.verbs import FieldError, Fields, order_for
 from console.context import Console
+from console.web.bodies import read_json
 from console.web.events import Hub
 from console.web.rendering import page, trouble
 
@@ -24,6 +26,7 @@ LIVE_SECONDS, IDLE_SECONDS = 0.5, 2.0
 SHOWN_ACTIONS = 50
 BODY_BYTES = 2**16
 FIELDS = 100
+OFFSET = re.compile(r"[0-9]{1,12}")
 
 
 def runner_of(console: Console) -> Runner:
@@ -100,9 +103,9 @@ class ActionPages:
 
     def show(self, request: Request) -> Response:
         """An action, with its log from the byte `from` on."""
-        start = request.query_params.get("from", "0")
+        start = request.query_params.get("from", "")
         action = self.runner.action(request.path_params["id"])
-        output = self.runner.output(action.id, int(start) if start.isdigit() else 0)
+        output = self.runner.output(action.id, int(start) if OFFSET.fullmatch(start) else 0)
         event = {"text": output.text, "from": output.start, "to": output.end}
         return JSONResponse(describe(action) | event)
 
@@ -120,7 +123,7 @@ class ActionPages:
         )
 
     async def start(self, request: Request) -> Response:
-        verb, values = await _read_form(request)
+        verb, values = parse_form(await read_json(request, BODY_BYTES))
         return await run_in_threadpool(self._start, request, verb, values)
 
     def _start(self, request: Request, verb: str, values: Fields) -> Response:
@@ -135,27 +138,14 @@ class ActionPages:
         return JSONResponse({"sentence": self.runner.stop(request.path_params["id"])})
 
 
-async def _read_form(request: Request) -> tuple[str, Fields]:
-    """`{"verb": …, "fields": {name: text}}`. Raises FieldError."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES:
-            raise FieldError("The form is too long.")
-    return parse_form(body)
-
-
-def parse_form(body: bytes) -> tuple[str, Fields]:
-    """Raises FieldError for what is no form."""
-    try:
-        document = json.loads(body)
-        verb, values = document["verb"], document.get("fields", {})
-        texts = {str(name): value for name, value in values.items() if isinstance(value, str)}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise FieldError("The request is no form of this console: reload the page.") from error
-    if not isinstance(verb, str) or len(texts) > FIELDS or len(texts) != len(values):
-        raise FieldError("The request is no form of this console: reload the page.")
-    return verb, texts
+def parse_form(document: Mapping[str, Any]) -> tuple[str, Fields]:
+    """`{"verb": …, "fields": {name: text}}`. Raises FieldError for what is no form."""
+    verb, values = document.get("verb"), document.get("fields", {})
+    if isinstance(verb, str) and isinstance(values, dict) and len(values) <= FIELDS:
+        texts = {name: value for name, value in values.items() if isinstance(value, str)}
+        if len(texts) == len(values):
+            return verb, texts
+    raise FieldError("The request is no form of this console: reload the page.")
 
 
 def routes(console: Console, hub: Hub) -> list[BaseRoute]:

@@ -1,9 +1,7 @@
 """The pages and requests of the gallery."""
 
-import json
 from dataclasses import asdict
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -17,7 +15,7 @@ from console.answers.query import GalleryQuery
 from console.answers.thumbnails import NoThumbnail, ThumbnailCache
 from console.context import Console
 from console.web.events import Hub
-from console.web.rendering import page, trouble
+from console.web.rendering import json_response, page, trouble
 from console.web.reports import stream_object
 from domain.foreign import visible
 from domain.keys import result_key
@@ -25,10 +23,6 @@ from domain.model import parse_json
 
 TOPIC = "answers"
 STEP_PAUSE_SECONDS = 1.0
-STATIC = Path(__file__).parents[1] / "static"
-CORRECTIONS_SCRIPT = "correct.js"
-"""Adds corrections to the gallery, where the console has them."""
-
 IMMUTABLE = {"Cache-Control": "private, max-age=604800, immutable"}
 """Of thumbnails: their address names the version of the image."""
 
@@ -83,10 +77,7 @@ class Gallery:
                 self._hub.publish(TOPIC, state)
 
     def gallery_page(self, request: Request) -> Response:
-        has_corrections = (STATIC / CORRECTIONS_SCRIPT).is_file()
-        return page(
-            request, "answers/gallery.html.jinja", title="Look", has_corrections=has_corrections
-        )
+        return page(request, "answers/gallery.html.jinja", title="Look")
 
     def image_page(self, request: Request) -> Response:
         image = query.image_of(request.query_params)
@@ -95,14 +86,13 @@ class Gallery:
 
     def answers(self, request: Request) -> Response:
         """A page of answers, and how many there are with this filter."""
-        asked = query.parse(request.query_params)
-        rows = self._select(asked)
-        return _json(
+        selection = query.parse(request.query_params)
+        return json_response(
             {
-                "total": self._index.count(asked.chosen),
-                "offset": asked.offset,
+                "total": self._index.count(selection.chosen),
+                "offset": selection.offset,
                 "version": self._index.version,
-                "rows": [_tile(row) for row in rows],
+                "rows": [_tile(row) for row in self._select(selection)],
             }
         )
 
@@ -114,12 +104,12 @@ class Gallery:
             "models": self._index.models(),
         }
         lists = {name: [asdict(option) for option in some] for name, some in options.items()}
-        return _json(lists | {"state": asdict(self._filling.state())})
+        return json_response(lists | {"state": asdict(self._filling.state())})
 
     def refresh(self, request: Request) -> Response:
         """Have the outbox be listed now."""
         self._filling.refresh()
-        return _json({})
+        return json_response({})
 
     def answer(self, request: Request) -> Response:
         """Everything about one image: its result as it is in S3 now; with the parameter
@@ -134,7 +124,7 @@ class Gallery:
         neighbours = None
         if request.query_params.get("neighbours"):
             neighbours = self._neighbours(image, query.parse(request.query_params))
-        return _json(
+        return json_response(
             {
                 "image": image,
                 "tile": _tile(row) if row else None,
@@ -165,20 +155,20 @@ class Gallery:
         kind = "application/json"
         return stream_object(request, self._console.bucket, result_key(image), kind)
 
-    def _select(self, asked: GalleryQuery) -> list[AnswerRow]:
-        return self._index.select(asked.chosen, asked.sort, asked.offset, asked.limit, asked.seed)
+    def _select(self, one: GalleryQuery) -> list[AnswerRow]:
+        return self._index.select(one.chosen, one.sort, one.offset, one.limit, one.seed)
 
-    def _neighbours(self, image: str, asked: GalleryQuery) -> dict[str, Any] | None:
+    def _neighbours(self, image: str, one: GalleryQuery) -> dict[str, Any] | None:
         """The images before and after it; None if it is not among those of the query."""
-        place = self._index.position(image, asked.chosen, asked.sort, asked.seed)
+        place = self._index.position(image, one.chosen, one.sort, one.seed)
         if place is None:
             return None
         first = max(place - 1, 0)
-        rows = self._index.select(asked.chosen, asked.sort, first, place + 2 - first, asked.seed)
+        rows = self._index.select(one.chosen, one.sort, first, place + 2 - first, one.seed)
         images = [row.image for row in rows]
         return {
             "place": place,
-            "total": self._index.count(asked.chosen),
+            "total": self._index.count(one.chosen),
             "before": images[0] if place else None,
             "after": images[place - first + 1] if len(images) > place - first + 1 else None,
         }
@@ -206,8 +196,3 @@ def _document(body: bytes) -> Any:
         return parse_json(body.decode())
     except ValueError:
         return None
-
-
-def _json(data: Any) -> Response:
-    """In ASCII: labels may hold what is no UTF-8."""
-    return Response(json.dumps(data), media_type="application/json")

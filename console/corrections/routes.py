@@ -1,9 +1,7 @@
 """The page of corrections, and what pages ask and send about them."""
 
-import json
 import secrets
 from collections.abc import Mapping
-from http import HTTPStatus
 from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
@@ -17,11 +15,12 @@ from starlette.routing import BaseRoute, Route
 
 from console.context import Console
 from console.corrections.service import MOST_ITEMS, Corrections, describe
+from console.web.bodies import read_json
 from console.web.events import Hub
-from console.web.rendering import page
+from console.web.rendering import json_response, page
 from domain.corrections.settling import Settled
 from domain.errors import SortboxError
-from domain.keys import INBOX
+from domain.keys import folder_prefix
 from infra.review.person import Person
 from infra.review.stored import CorrectionFilter, CorrectionStore
 
@@ -120,7 +119,7 @@ class CorrectionPages:
         return row | describe(settled)
 
     async def write(self, request: Request) -> Response:
-        items = _items(await _body(request))
+        items = _items(await read_json(request, BODY_BYTES))
         results = await run_in_threadpool(self._corrections.write, items)
         await run_in_threadpool(self._publish)
         return JSONResponse({"results": results})
@@ -130,7 +129,7 @@ class CorrectionPages:
         active = self._corrections.labels()
         known = frozenset(active.labels)
         others = [label for label in self._corrections.store.labels() if label not in known]
-        return _json(
+        return json_response(
             {
                 "model": active.model,
                 "labels": active.labels,
@@ -141,7 +140,7 @@ class CorrectionPages:
         )
 
     def check(self, request: Request) -> Response:
-        return _json(self._corrections.check(request.query_params.get("label", "").strip()))
+        return json_response(self._corrections.check(request.query_params.get("label", "").strip()))
 
     def states(self, request: Request) -> Response:
         """What holds of image versions: parameters `image` and `etag`, in pairs."""
@@ -149,17 +148,17 @@ class CorrectionPages:
         images, etags = query.getlist("image"), query.getlist("etag")
         if len(images) != len(etags) or len(images) > MOST_ITEMS:
             raise CorrectionRequestError(f"up to {MOST_ITEMS} pairs of image and etag are answered")
-        return _json({"states": self._corrections.states([*zip(images, etags, strict=True)])})
+        versions = [*zip(images, etags, strict=True)]
+        return json_response({"states": self._corrections.states(versions)})
 
 
 def _selection(query: QueryParams) -> CorrectionFilter:
     kind = query.get("kind", "")
-    folder = query.get("folder", "").removeprefix(INBOX).strip("/")
     return CorrectionFilter(
         before="" if kind == "rejected" else query.get("from") or None,
         label="" if kind == "none" else query.get("to") or None,
         who=query.get("who") or None,
-        folder=f"{INBOX}{folder}/" if folder else INBOX,
+        folder=folder_prefix(query.get("folder", "")),
         disputed=kind == "disputed",
     )
 
@@ -173,26 +172,11 @@ def _link(before: str | None, label: str | None) -> str:
     return urlencode({"from": before, "to": label})
 
 
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES:
-            raise CorrectionRequestError(f"a request has at most {BODY_BYTES:,} bytes")
-    return body
-
-
-def _items(body: bytes) -> list[dict[str, Any]]:
-    try:
-        items = json.loads(body)["items"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CorrectionRequestError("this request holds no corrections") from error
-    is_list = isinstance(items, list) and all(isinstance(item, dict) for item in items)
+def _items(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    items = document.get("items")
+    if not isinstance(items, list):
+        raise CorrectionRequestError("this request holds no corrections")
+    is_list = all(isinstance(item, dict) for item in items)
     if not is_list or not 0 < len(items) <= MOST_ITEMS:
         raise CorrectionRequestError(f"a request holds 1 to {MOST_ITEMS} corrections")
     return list(items)
-
-
-def _json(data: Any) -> Response:
-    """In ASCII: labels may hold what is no UTF-8."""
-    return Response(json.dumps(data), HTTPStatus.OK, media_type="application/json")

@@ -16,7 +16,6 @@ from console.models.versions import Versions
 from console.web.events import Hub
 from console.web.rendering import page
 from domain.model import ActiveModel, ModelId
-from infra.diagnostics.catalog import Catalog
 
 SHOWN_MOVES = 20
 SHOWN_RUNS = 10
@@ -33,7 +32,7 @@ class ModelPages:
     def page(self, request: Request) -> Response:
         """A GET for each move of the pointer that is shown, and two requests for each version."""
         s3, bucket = self.console.bucket.client, self.console.bucket.name
-        catalog = Catalog(self.console.stage, self.console.bucket, self.console.sagemaker)
+        catalog = self.console.catalog
         active = active_model.read(s3, bucket).active
         earlier = active_model.before(s3, bucket) if active else None
         versions, has_more = self.versions.rows()

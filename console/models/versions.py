@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from aws import active_model
 from aws.errors import is_missing
 from console.context import Console
-from infra.diagnostics.catalog import Catalog, Row
+from infra.diagnostics.catalog import Row
 
 SHOWN_VERSIONS = 20
 READS_AT_ONCE = 8
@@ -45,8 +45,7 @@ class Versions:
 
         Two requests for each version that is shown for the first time.
         """
-        catalog = Catalog(self.console.stage, self.console.bucket, self.console.sagemaker)
-        rows, has_more = catalog.rows("models")
+        rows, has_more = self.console.catalog.rows("models")
         shown = rows[:SHOWN_VERSIONS]
         arns = self._arns({str(row["model"]).rpartition(":")[0] for row in shown})
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:

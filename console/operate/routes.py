@@ -18,7 +18,6 @@ from console.operate.facts import (
 from console.web.events import Hub
 from console.web.rendering import page
 from domain.version import VERSION
-from infra.local.account import STAGE
 
 VERBS = ("doctor", "redrive", "stop")
 
@@ -43,7 +42,7 @@ class OperatePages:
             images=images,
             costs=costs,
             prices=prices,
-            is_billed=self.console.stage != STAGE,
+            is_billed=self.console.is_billed,
         )
 
 

@@ -1,5 +1,6 @@
 """The curves of a training job, from the same log lines that `./sortbox train` watches."""
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 REMEMBERED_JOBS = 8
 DRAWN_EPOCHS = 500
+NUMBER = re.compile(r"[0-9]{1,6}")
 HELD_EPOCHS = 10_000
 """`epochs` has that bound; a job that logs more is drawn up to there."""
 
@@ -53,7 +55,8 @@ class CurveReader:
     def read(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """`job` is Describe's reply. Two requests, and one more for each MB that is new."""
         name = job["TrainingJobName"]
-        epochs = int(job.get("HyperParameters", {}).get("epochs", "0").strip('"') or 0)
+        text = job.get("HyperParameters", {}).get("epochs", "").strip('"')  # of any job
+        epochs = int(text) if NUMBER.fullmatch(text) else 0
         with self._lock:
             curves = self._jobs.pop(name, None)
             curves = curves or JobCurves(JobLogReader(self.logs, name), LogLines(epochs))

@@ -23,8 +23,6 @@ from console.train.curves import CurveReader
 from console.web.events import Hub
 from console.web.rendering import page, trouble
 from domain.instance import DEFAULT_TYPE
-from infra.diagnostics.catalog import Catalog
-from infra.local.account import STAGE
 from infra.review.stored import CorrectionStore
 from training.config.hyperparameter import flag
 from training.config.train_config import TrainConfig
@@ -49,8 +47,7 @@ class TrainPages:
         if name:
             return self._job_page(request, name)
         self.corrections.refresh(datetime.now(UTC))
-        catalog = Catalog(self.console.stage, self.console.bucket, self.console.sagemaker)
-        jobs, has_more = catalog.rows("jobs")
+        jobs, has_more = self.console.catalog.rows("jobs")
         return page(
             request,
             "train/train.html.jinja",
@@ -62,7 +59,7 @@ class TrainPages:
             corrections=self.corrections.totals(),
             data=self.versions.active_facts().data,
             options=form_options(),
-            is_billed=self.console.stage != STAGE,
+            is_billed=self.console.is_billed,
             instance_type=DEFAULT_TYPE,
             hours=limits.DEFAULT_HOURS,
         )

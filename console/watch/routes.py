@@ -39,10 +39,7 @@ Picture = Mapping[str, Any]
 
 
 def routes(console: Console, hub: Hub) -> list[BaseRoute]:
-    watch = Watch(
-        StatusSources(console.stage, console.bucket, console.sqs, console.sagemaker),
-        hub.publish,
-    )
+    watch = Watch(console.sources, hub.publish)
     hub.every(TURN_SECONDS, watch.turn)
     return [Route("/watch", watch.page), Route("/api/watch", watch.answer)]
 

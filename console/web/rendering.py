@@ -1,17 +1,18 @@
 """Pages of the console: templates that escape every value, in one frame with one navigation."""
 
+import json
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from console.context import Console
 from console.web.access import Access
-from pages.render import foreign, number, path, sentences
+from pages.render import make_environment
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 NAVIGATION = (
@@ -55,14 +56,9 @@ def trouble(request: Request, sentence: str, status: HTTPStatus) -> Response:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"foreign": foreign, "number": number, "sentences": sentences}
-    environment.filters["path"] = path
-    return environment
+    return make_environment(TEMPLATES)
+
+
+def json_response(data: Any) -> Response:
+    """In ASCII: keys and labels may hold what is no UTF-8."""
+    return Response(json.dumps(data), media_type="application/json")

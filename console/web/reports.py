@@ -22,7 +22,6 @@ from console.context import Console
 from console.web.rendering import trouble
 from domain.keys import INBOX, OUTBOX
 from infra.diagnostics import index_page
-from infra.diagnostics.catalog import Catalog
 from infra.job_reports import REPORT_FILES, fetch_once
 from infra.models.preview import PREVIEWS
 from pages.render import policy
@@ -67,7 +66,7 @@ class Reports:
     @classmethod
     def of(cls, console: Console) -> "Reports":
         bucket = console.bucket
-        catalog = Catalog(console.stage, bucket, console.sagemaker)
+        catalog = console.catalog
         return cls(
             bucket,
             lambda: index_page.page(catalog),

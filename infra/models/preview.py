@@ -15,7 +15,6 @@ from aws.bucket import Bucket, Listed
 from batch.outcome import Predicted, PreviousAnswer, in_outbox
 from batch.reports.change_page import Thumbnail, page_about
 from batch.reports.changes import Changes
-from domain.keys import INBOX
 from domain.model import ModelId
 from domain.reply import Label
 from domain.route import ENDPOINT_BYTES, Ignored, PackedFolder, route
@@ -106,10 +105,3 @@ def write_page(model: str, about: str, changes: Changes, thumbnail: Thumbnail) -
     title = "What would change with another model"
     path.write_text(page_about(title, about, changes, thumbnail, is_preview=True), "utf-8")
     return path
-
-
-def prefix_of(folder: str) -> str:
-    """The key prefix of a folder that a person names: `trip`, `trip/` or `inbox/trip/`; of the
-    whole inbox for none."""
-    name = folder.removeprefix(INBOX).strip("/")
-    return f"{INBOX}{name}/" if name else INBOX

@@ -10,7 +10,7 @@ from aws.bucket import Bucket
 from batch.reports.review import COLUMNS, PREFIX, key_of
 from domain.errors import SortboxError
 from domain.foreign import escape_cell
-from domain.keys import INBOX
+from domain.keys import INBOX, folder_prefix
 from domain.scope import Scope
 from domain.tables import reader
 from domain.tables.writer import BOM
@@ -61,11 +61,10 @@ def filter_of(bucket: Bucket, folder: str, model: str) -> ReviewFilter:
 
     Before any model is active, ACTIVE_MODEL takes every entry.
     """
-    path = folder.removeprefix(INBOX).strip("/")
     if model == ACTIVE_MODEL:
         active = active_model.read(bucket.client, bucket.name).active
         model = f"{active.id.name}:{active.id.version}" if active else ANY_MODEL
-    return ReviewFilter(f"{INBOX}{path}/" if path else INBOX, model)
+    return ReviewFilter(folder_prefix(folder), model)
 
 
 def read_lists(bucket: Bucket, folder: str = INBOX) -> Iterator[ReviewEntry]:

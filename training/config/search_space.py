@@ -6,6 +6,7 @@ fits into a hyperparameter.
 
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from random import Random
@@ -13,10 +14,12 @@ from random import Random
 from training.config import train_config as config
 from training.config.errors import TrainingFailed
 from training.config.hyperparameter import Categorical, Continuous, flag
-from training.config.train_config import TrainConfig
+from training.config.train_config import MACHINERY, TrainConfig
 
 NUMERIC = {flag(spec): spec for spec in fields(TrainConfig) if "low" in spec.metadata}
 CHOICES = {flag(spec) for spec in fields(TrainConfig) if "choices" in spec.metadata}
+OF_THE_SEARCH = MACHINERY | {"trials", "objective"}
+"""What decides how a search runs, and no model."""
 
 HEAD_PARAMETERS = (
     "batch-size",
@@ -66,6 +69,8 @@ def parse_range(name: str, text: str) -> Continuous | Categorical | None:
     """None for a single value. Raises TrainingFailed."""
     if name not in NUMERIC and name not in CHOICES:
         return None
+    if name in OF_THE_SEARCH and re.search("[,:]", text):
+        raise TrainingFailed(f"{name} is one value: a search does not vary it.")
     if "," in text:
         values = tuple(text.split(","))
         for value in values:

@@ -17,6 +17,7 @@ from aws.bucket import Bucket
 from domain import timestamps
 from domain.errors import SortboxError
 from domain.foreign import visible
+from domain.keys import folder_prefix
 from domain.model import ModelId
 from domain.reply import Label
 from functions.endpoint.thumbnails import Thumbnails
@@ -65,7 +66,7 @@ def run(stage: Stage, request: PreviewRequest, console: Console) -> Path:
         log(f"candidate: {model}")
         images = Path(name, "images")
         images.mkdir()
-        below = preview.prefix_of(request.folder)
+        below = folder_prefix(request.folder)
         with console.status("downloading a sample of the inbox"):
             sample = preview.take_sample(Bucket(s3, stage.bucket), below, request.images, images)
         if not sample.answers:

@@ -419,3 +419,16 @@ def test_what_is_no_key_of_a_run_is_nobodys(key: str) -> None:
 )
 def test_what_is_no_result_of_an_image_names_none(key: str) -> None:
     assert image_key(key) is None
+
+
+@pytest.mark.parametrize(
+    ("folder", "prefix"),
+    [
+        ("", "inbox/"),
+        ("trip", "inbox/trip/"),
+        ("trip/", "inbox/trip/"),
+        ("inbox/a/b", "inbox/a/b/"),
+    ],
+)
+def test_a_folder_is_named_as_a_person_does(folder: str, prefix: str) -> None:
+    assert keys.folder_prefix(folder) == prefix

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from console.actions.costs import cost_of
-from console.actions.routes import Follower, parse_form, runner_of
+from console.actions.routes import Follower, runner_of
 from console.actions.verbs import FieldError, Order
 from console.context import Console
 from console.web.events import Hub
@@ -107,20 +107,29 @@ def test_in_an_account_the_cost_is_that_of_the_command_line(tmp_path: Path) -> N
         b'{"verb": 1}',
         b'{"verb": "stop", "fields": {"job": ["a"]}}',
         b'{"verb": "stop", "fields": []}',
-        b"[" * 100_000,
+        b"[" * 60_000,
         json.dumps({"verb": "stop", "fields": {str(n): "x" for n in range(101)}}).encode(),
     ],
     ids=range(8),
 )
-def test_what_is_no_form_is_refused(body: bytes) -> None:
-    with pytest.raises(FieldError, match="reload the page"):
-        parse_form(body)
+def test_what_is_no_form_is_refused(browser: Client, body: bytes) -> None:
+    answer = browser.post("/api/actions", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("The request is no")
 
 
 def test_a_form_has_a_bound(browser: Client) -> None:
     long = {"verb": "stop", "fields": {"job": "x" * 2**17}}
     answer = browser.post("/api/actions", json=long)
-    assert (answer.status_code, answer.json()["error"]) == (400, "The form is too long.")
+    assert answer.status_code == 413
+    assert answer.json()["error"] == "The request is longer than 65,536 bytes."
+
+
+@pytest.mark.parametrize("start", ["²", "-1", "x", "9" * 30])
+def test_an_odd_offset_into_a_log_is_its_beginning(browser: Client, start: str) -> None:
+    action = wait_for_end(browser, browser.post("/api/actions", json=START).json()["id"])
+    answer = browser.get(f"/api/actions/{action['id']}", params={"from": start})
+    assert (answer.status_code, answer.json()["from"]) == (200, 0)
 
 
 def test_nothing_starts_without_the_pages_own_token_or_in_a_read_only_console(

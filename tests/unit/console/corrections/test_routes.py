@@ -151,11 +151,11 @@ def test_a_page_asks_for_what_holds_of_what_it_shows(console: Console, stage: Cl
 def test_a_request_of_another_form_is_a_sentence(stage: Client, body: bytes) -> None:
     answer = stage.post("/api/corrections", content=body)
     assert answer.status_code == 400
-    assert "correction" in answer.json()["error"]
+    assert "request" in answer.json()["error"]
 
 
 def test_requests_are_bounded(console: Console, stage: Client) -> None:
-    assert stage.post("/api/corrections", content=b" " * (9 * 2**20)).status_code == 400
+    assert stage.post("/api/corrections", content=b" " * (9 * 2**20)).status_code == 413
     many = [item(console, etag="e")] * 501
     assert stage.post("/api/corrections", json={"items": many}).status_code == 400
 

@@ -124,16 +124,3 @@ def test_hostile_names_stay_text_and_nothing_is_linked(
     page = Page(path.read_text())
     page.check()
     assert page.links == [], "the page is not in the bucket: a link from it leads nowhere"
-
-
-@pytest.mark.parametrize(
-    ("folder", "prefix"),
-    [
-        ("", "inbox/"),
-        ("trip", "inbox/trip/"),
-        ("trip/", "inbox/trip/"),
-        ("inbox/a/b", "inbox/a/b/"),
-    ],
-)
-def test_a_folder_is_named_as_a_person_does(folder: str, prefix: str) -> None:
-    assert preview.prefix_of(folder) == prefix

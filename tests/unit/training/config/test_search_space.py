@@ -213,3 +213,14 @@ def test_what_is_not_known_of_the_default_is_said(in_one_job: bool, tmp_path: Pa
     trials.write(tmp_path, asked.objective, search_space.format_space(SPACE), [], "No better.")
     said = tune._comparison(asked, kept)
     assert said == "No better." if in_one_job else "was not tried" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("trials", "3:5"), ("trials", "3,5"), ("processes", "1,2"), ("objective", "a,b")],
+)
+def test_what_decides_how_a_search_runs_is_one_value(name: str, text: str) -> None:
+    """A trial that has trials of its own would be a search."""
+    with pytest.raises(TrainingFailed, match=f"{name} is one value: a search does not vary it"):
+        search_space.parse_range(name, text)
+    assert search_space.parse_range(name, "3") is None
