@@ -170,7 +170,7 @@ class AnswerIndex:
         except sqlite3.OperationalError as error:  # a full disk, or a lock that is never released
             raise self._failure(error) from error
         except sqlite3.DatabaseError:
-            _delete(path)
+            delete_database(path)
             self._create()
 
     @property
@@ -457,6 +457,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _delete(path: Path) -> None:
+def delete_database(path: Path) -> None:
+    """A cache that is damaged."""
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from aws import active_model
 from aws.bucket import Bucket
 from aws.errors import is_evidence
 from batch.unreadable import denial_of
+from console.answers.index import delete_database
 from domain.model import ActiveModel
 from domain.route import ENDPOINT_BYTES
 from functions.endpoint.thumbnails import request_thumbnail
@@ -78,8 +79,7 @@ class ThumbnailCache:
         try:
             self._create()
         except sqlite3.DatabaseError:  # damaged: it is a cache
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            delete_database(path)
             self._create()
 
     def get(self, image: str, etag: str) -> bytes | NoThumbnail:
