@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from console.actions.costs import cost_of
 from console.actions.record import Action, command_line
 from console.actions.runner import BusyError, NoActionError, Runner
-from console.actions.verbs import FieldError, Fields, order_for
+from console.actions.verbs import VERBS, FieldError, Fields, order_for
 from console.context import Console
 from console.web.bodies import read_json
 from console.web.events import Hub
@@ -94,6 +94,7 @@ class ActionPages:
             "actions/actions.html.jinja",
             title=chosen.title if chosen else "Actions",
             chosen=chosen,
+            verbs=() if chosen else VERBS,
             actions=self.runner.actions(SHOWN_ACTIONS),
         )
 

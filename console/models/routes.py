@@ -46,6 +46,7 @@ class ModelPages:
             "models/models.html.jinja",
             title="Models",
             action=self.runner.latest(*VERBS),
+            verbs=VERBS,
             active=active,
             earlier=earlier,
             rollback_text=_rollback_text(active, earlier),

@@ -36,6 +36,7 @@ class OperatePages:
             "operate/operate.html.jinja",
             title="Operate",
             action=self.runner.latest(*VERBS),
+            verbs=VERBS,
             parts=self.operation.parts(),
             bucket=self.console.bucket.name,
             version=VERSION,

@@ -6,10 +6,11 @@ const place = (id) => document.getElementById(id);
 const SHOWN_CHARACTERS = 200_000;
 
 const panel = place("action");
-let end = 0;
-let reading = false;
+let end = 0; // of the log that is shown, in bytes
+let isRunning = "running" in panel.dataset; // at the last look
+let isReading = false;
+let isStale = false; // something was heard since the last look
 let finished = () => {};
-let lastState = "";
 
 /** Call `listener` with each action of the panel that ends while this page is open. */
 export function whenEnded(listener) {
@@ -21,8 +22,9 @@ function show(action) {
   if (panel.dataset.id !== action.id) {
     panel.dataset.id = action.id;
     place("action-log").textContent = "";
+    place("action-next").hidden = true;
     end = 0;
-    lastState = "";
+    isRunning = action.running;
   }
   place("action-title").textContent = action.title;
   const steps = action.commands.length;
@@ -61,38 +63,46 @@ function append(text) {
   if (isAtEnd) log.scrollTop = log.scrollHeight;
 }
 
-/** All that this page has not shown of the panel's action. */
+/** Show all that this page has not shown of the panel's action; while it reads, it looks again. */
 async function read() {
-  if (reading || !panel.dataset.id) return;
-  reading = true;
+  isStale = true;
+  if (isReading) return;
+  isReading = true;
   try {
-    for (;;) {
-      const action = await ask(`/api/actions/${panel.dataset.id}?from=${end}`);
+    while (isStale && panel.dataset.id) {
+      isStale = false;
+      const { id } = panel.dataset;
+      const action = await ask(`/api/actions/${id}?from=${end}`);
+      if (panel.dataset.id !== id) continue; // another one took the panel, and is read next
       show(action);
       append(action.text);
       end = action.to;
-      if (action.to === action.from) {
-        showNext(action);
-        if (!action.running && lastState === "running") finished(action);
-        lastState = action.running ? "running" : "ended";
-        break;
-      }
+      if (action.to !== action.from) isStale = true;
+      else look(action);
     }
   } catch (error) {
     showTrouble(error.message);
   } finally {
-    reading = false;
+    isReading = false;
   }
 }
 
+/** An action of which all lines are shown. */
+function look(action) {
+  showNext(action);
+  const hasEnded = isRunning && !action.running;
+  isRunning = action.running;
+  if (hasEnded) finished(action);
+}
+
+/** Whether an action takes the panel: it runs, the page is about such, and none runs here. */
+const takesPanel = (action) => action.running && !isRunning && panel.dataset.hears.split(" ").includes(action.verb);
+
 on("action", (event) => {
-  if (event === null) {
-    read();
-    return;
+  if (event !== null && event.id !== panel.dataset.id) {
+    if (!takesPanel(event)) return;
+    show(event);
   }
-  const isHere = event.id === panel.dataset.id;
-  if (!isHere && (!event.running || panel.dataset.pinned)) return;
-  show(event);
   read();
 });
 
@@ -105,57 +115,54 @@ place("action-stop").addEventListener("click", async () => {
   }
 });
 
+let isAsking = false;
+
 /**
  * Show what an action runs and costs, and start it if the person agrees. `text` is a list of
- * sentences on what happens. Answers the action, or null.
+ * sentences on what happens. A second click asks nothing more.
  */
 export async function confirmAndStart(verb, fields, { text = [], label = "Start" } = {}) {
-  const query = new URLSearchParams({ ...fields, verb });
-  let order;
+  if (isAsking || place("confirm").open) return;
+  isAsking = true;
   try {
-    order = await ask(`/api/order?${query}`);
+    const order = await ask(`/api/order?${new URLSearchParams({ ...fields, verb })}`);
+    showTrouble("");
+    place("confirm-title").textContent = `${order.title}?`;
+    place("confirm-text").replaceChildren(...text.map((sentence) => make("p", {}, sentence)));
+    place("confirm-cost").textContent = order.cost ? `Cost: ${order.cost}` : "";
+    place("confirm-cost").hidden = !order.cost;
+    place("confirm-commands").textContent = order.commands.join("\n");
+    place("confirm-trouble").hidden = true;
+    place("confirm-yes").textContent = label;
+    place("confirm-yes").onclick = () => agree(verb, fields);
+    place("confirm").showModal();
+    place("confirm-no").focus();
   } catch (error) {
     showTrouble(error.message);
-    return null;
+  } finally {
+    isAsking = false;
   }
-  showTrouble("");
-  place("confirm-title").textContent = `${order.title}?`;
-  place("confirm-text").replaceChildren(...text.map((sentence) => make("p", {}, sentence)));
-  place("confirm-cost").textContent = order.cost ? `Cost: ${order.cost}` : "";
-  place("confirm-cost").hidden = !order.cost;
-  place("confirm-commands").textContent = order.commands.join("\n");
-  place("confirm-trouble").hidden = true;
-  place("confirm-yes").textContent = label;
-  const dialog = place("confirm");
-  dialog.showModal();
-  place("confirm-no").focus();
-  return new Promise((resolve) => {
-    const yes = async () => {
-      place("confirm-yes").disabled = true;
-      try {
-        const action = await start(verb, fields);
-        dialog.close();
-        resolve(action);
-      } catch (error) {
-        place("confirm-trouble").textContent = error.message;
-        place("confirm-trouble").hidden = false;
-      } finally {
-        place("confirm-yes").disabled = false;
-      }
-    };
-    place("confirm-yes").addEventListener("click", yes);
-    dialog.addEventListener("close", () => {
-      place("confirm-yes").removeEventListener("click", yes);
-      resolve(null);
-    }, { once: true });
-  });
 }
 
-/** Start an action at once; fails with the sentence. */
+async function agree(verb, fields) {
+  place("confirm-yes").disabled = true;
+  try {
+    await start(verb, fields);
+    place("confirm").close();
+  } catch (error) {
+    if (!place("confirm").open) showTrouble(error.message);
+    place("confirm-trouble").textContent = error.message;
+    place("confirm-trouble").hidden = false;
+  } finally {
+    place("confirm-yes").disabled = false;
+  }
+}
+
+/** Start an action at once; answers it, or fails with the sentence. */
 export async function start(verb, fields) {
   const action = await send("/api/actions", { json: { verb, fields } });
   show(action);
-  lastState = "running";
+  isRunning = true; // its end is said, also where it is over already
   panel.scrollIntoView({ block: "nearest" });
   read();
   return action;
@@ -164,23 +171,6 @@ export async function start(verb, fields) {
 /** The fields of a form that are filled in; a box that is ticked is "on". */
 export function valuesOf(form) {
   return Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== ""));
-}
-
-/** Fetch this page again, and put in its sections of these ids. */
-export async function renew(...ids) {
-  let reply;
-  try {
-    reply = await fetch(location.href, { headers: { Accept: "text/html" } });
-  } catch {
-    return; // the frame says that the console does not answer
-  }
-  if (!reply.ok) return;
-  const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
-  for (const id of ids) {
-    const [old, now] = [place(id), fresh.getElementById(id)];
-    if (!old || !now || old.contains(document.activeElement) || old.isEqualNode(now)) continue;
-    old.replaceWith(document.importNode(now, true));
-  }
 }
 
 // Buttons that start one action: <button data-verb="stop" data-fields='{"job": "…"}' data-text="…">

@@ -31,20 +31,20 @@ export const ask = (path, options = {}) => send(path, { ...options, method: "GET
 
 const listeners = new Map();
 const RETRY_MS = 2000;
-let source;
+let source = null;
+let retry = 0;
 
 /**
  * Call `listener` with the data of each event of a topic. It is called with null whenever the
  * connection is made, also again: what happened before was not heard, so ask for the present state.
  */
 export function on(topic, listener) {
-  if (source === undefined) connect();
   if (!listeners.has(topic)) {
     listeners.set(topic, new Set());
-    hear(topic);
+    if (source) hear(topic);
   }
   listeners.get(topic).add(listener);
-  if (source.readyState === EventSource.OPEN) listener(null);
+  if (source?.readyState === EventSource.OPEN) listener(null);
 }
 
 function hear(topic) {
@@ -53,17 +53,21 @@ function hear(topic) {
   });
 }
 
+/** A browser has six connections for all its tabs: one that nobody sees gives up its own. */
 function connect() {
-  source = new EventSource("/events");
+  clearTimeout(retry);
+  source?.close();
+  source = document.hidden ? null : new EventSource("/events");
+  if (!source) return;
   for (const topic of listeners.keys()) hear(topic);
   source.addEventListener("open", () => {
     showTrouble("");
     for (const all of listeners.values()) for (const listener of all) listener(null);
   });
-  source.addEventListener("error", () => {
+  source.addEventListener("error", ({ target }) => {
     showTrouble("The console does not answer; this page tries again. Is `./sortbox console` still running?");
     // A browser tries again by itself, but not after an answer that is no stream.
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+    if (target === source && target.readyState === EventSource.CLOSED) retry = setTimeout(connect, RETRY_MS);
   });
 }
 
@@ -85,4 +89,45 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
+const stale = new Set(); // ids of sections
+let isRenewing = false;
+
+/** What an element is, in a page that was fetched again. */
+const likenessOf = (element) => [element.localName, element.getAttribute("href"), JSON.stringify(element.dataset),
+  element.getAttribute("aria-label") ?? element.textContent].join(" ");
+
+/**
+ * Fetch this page again, and put in its sections of these ids; the focus stays. One fetch at a time:
+ * a call meanwhile has the page fetched once more.
+ */
+export async function renew(...ids) {
+  for (const id of ids) stale.add(id);
+  if (isRenewing) return;
+  isRenewing = true;
+  try {
+    while (stale.size) {
+      const now = [...stale];
+      stale.clear();
+      const reply = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (!reply.ok) return; // the event "trouble" says why
+      const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
+      for (const id of now) putIn(document.getElementById(id), fresh.getElementById(id));
+    }
+  } catch {
+    // The connection for events says that the console does not answer.
+  } finally {
+    isRenewing = false;
+  }
+}
+
+function putIn(old, now) {
+  if (!old || !now || old.isEqualNode(now)) return;
+  const focused = old.contains(document.activeElement) ? likenessOf(document.activeElement) : null;
+  const section = document.importNode(now, true);
+  old.replaceWith(section);
+  if (focused) [...section.querySelectorAll("*")].find((one) => likenessOf(one) === focused)?.focus({ preventScroll: true });
+}
+
 on("trouble", (trouble) => trouble && showTrouble(trouble.sentence));
+connect();
+document.addEventListener("visibilitychange", connect);

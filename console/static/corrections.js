@@ -1,6 +1,6 @@
 // The list of corrections: confirm one of two, undo, and hear of new ones.
 
-import { on, readOnly, showTrouble } from "/static/console.js";
+import { on, readOnly, renew, showTrouble } from "/static/console.js";
 import { add, flush, inTheWay, nameAfter, onSent, waiting } from "/static/correct-queue.js";
 
 const RELOAD_MS = 400;
@@ -9,21 +9,11 @@ const status = document.getElementById("queue");
 let timer = 0;
 let lastReload = 0;
 
-/** Replace the numbers and lists by what holds now; the form and the focus stay. */
-async function reload() {
-  const reply = await fetch(location.href);
-  if (!reply.ok) return;
-  const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
-  const focused = document.activeElement?.dataset?.name;
-  document.getElementById("live").replaceWith(fresh.getElementById("live"));
-  if (focused) document.querySelector(`#live [data-name="${CSS.escape(focused)}"]`)?.focus();
-}
-
 function schedule() {
   clearTimeout(timer);
   timer = setTimeout(() => {
     lastReload = Date.now();
-    reload().catch((error) => showTrouble(error.message));
+    renew("live");
   }, Math.max(RELOAD_MS, lastReload + PAUSE_MS - Date.now()));
 }
 

@@ -1,5 +1,5 @@
-import { on } from "/static/console.js";
-import { renew, whenEnded } from "/static/actions.js";
+import { on, renew } from "/static/console.js";
+import { whenEnded } from "/static/actions.js";
 
 whenEnded(() => renew("state"));
 setInterval(() => document.hidden || renew("state"), 10_000);

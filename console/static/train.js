@@ -1,5 +1,5 @@
-import { ask } from "/static/console.js";
-import { confirmAndStart, renew, valuesOf, whenEnded } from "/static/actions.js";
+import { ask, make, renew } from "/static/console.js";
+import { confirmAndStart, valuesOf, whenEnded } from "/static/actions.js";
 
 const form = document.getElementById("train");
 form?.addEventListener("submit", (event) => {
@@ -56,20 +56,9 @@ function chart(title, metric, epochs) {
     const [a, b] = points.at(-1);
     svg.append(shape("circle", { class: split, cx: x(a), cy: y(b), r: 3 }));
   }
-  const figure = document.createElement("figure");
-  const caption = document.createElement("figcaption");
-  const legend = document.createElement("span");
-  legend.className = "legend";
-  caption.append(`${title} `);
-  for (const [split, points] of series) {
-    const name = document.createElement("span");
-    name.className = split;
-    name.textContent = `${split} ${points.at(-1)[1].toFixed(4)}`;
-    legend.append(name);
-  }
-  caption.append(legend);
-  figure.append(caption, svg);
-  return figure;
+  const legend = series.map(([split, points]) =>
+    make("span", { class: split }, `${split} ${points.at(-1)[1].toFixed(4)}`));
+  return make("figure", {}, make("figcaption", {}, `${title} `, make("span", { class: "legend" }, ...legend)), svg);
 }
 
 const curves = document.getElementById("curves");

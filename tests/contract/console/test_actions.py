@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from console.actions.routes import runner_of
+from console.actions.routes import describe, runner_of
 from console.actions.verbs import Order
 from console.context import Console
 from infra.local.account import STAGE
@@ -18,12 +18,13 @@ from tests.support.consoles.operated import JOB, log_epochs, operated_console
 from tests.support.worlds.consoles import Served, serve
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 pytestmark = pytest.mark.slow
 
 PATHS = ("/train", f"/train?job={JOB}", "/models", "/operate", "/actions")
 LONG = Order("doctor", "Check the stage", (("logs", "--follow"),), is_exclusive=True)
+SHORT = Order("doctor", "The one before", (("logs",),), is_exclusive=False)
 
 
 @pytest.fixture
@@ -98,6 +99,93 @@ def test_a_second_action_is_refused_in_the_dialog_by_the_name_of_the_first(
         assert "an hour" in dialog.inner_text(), "the endpoint's price"
         dialog.get_by_role("button", name="Roll back").click()
         dialog.get_by_role("alert").filter(has_text="Train on photos is running").wait_for()
+
+
+def test_the_panel_is_of_the_new_action_when_the_dialog_closes(
+    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+) -> None:
+    """Also where the page has still been reading an earlier one."""
+    with operated(console_folder, "/operate") as (console, served):
+        earlier = runner_of(console).start(SHORT)
+        held: list[Route] = []
+        page.route(f"**/api/actions/{earlier.id}*", lambda route: held.append(route))
+        page.goto(served.address)
+        page.get_by_role("button", name="Check the stage").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Check").click()
+        dialog.wait_for(state="hidden")
+        panel = page.locator("#action")
+        new = panel.get_attribute("data-id")
+        assert held, "the page reads the earlier action"
+        assert new != earlier.id
+        for route in held:
+            route.continue_()
+        page.unroute_all()
+        panel.locator("#action-log", has_text="$ ./sortbox doctor").wait_for()
+        assert panel.get_attribute("data-id") == new
+        assert "of the log" not in panel.inner_text(), "a line of the earlier action"
+
+
+def test_what_runs_beside_does_not_take_the_panel(
+    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+) -> None:
+    """Neither that of a running action, nor that of one which was chosen by its address."""
+    with operated(console_folder, "/operate") as (console, served):
+        runner = runner_of(console)
+        chosen = runner.start(replace(SHORT, title="The chosen one"))
+        first = runner.start(LONG)
+        page.goto(served.address)
+        page.locator("#action-log", has_text="of the log").wait_for()
+        second = page.context.new_page()
+        second.goto(f"{served.origin}/actions?id={chosen.id}")
+        second.locator("#action-log", has_text="of the log").wait_for()
+        beside = runner.start(replace(LONG, title="Beside", is_exclusive=False))
+        third = page.context.new_page()
+        third.goto(f"{served.origin}/actions?id={beside.id}")
+        third.locator("#action-log", has_text="of the log").wait_for()
+        with (cloud / "logs" / "onUpload.log").open("a") as log:
+            log.write("another line\n")
+        for tab in (page, third):
+            tab.locator("#action-log", has_text="another line").wait_for()
+        ids = [tab.locator("#action").get_attribute("data-id") for tab in (page, second, third)]
+        assert ids == [first.id, chosen.id, beside.id]
+
+
+def test_two_clicks_start_one_action(
+    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+) -> None:
+    with operated(console_folder, "/operate") as (console, served):
+        page.goto(served.address)
+        page.get_by_role("button", name="Check the stage").dblclick()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Check").click()
+        page.locator("#action-state", has_text="failed").wait_for()
+        page.wait_for_load_state("networkidle")
+        assert len(runner_of(console).actions()) == 1
+
+
+def test_a_dry_run_allows_what_it_has_counted_and_nothing_else(
+    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+) -> None:
+    """Here a log stands for the dry run, since the cloud is down."""
+    with operated(console_folder, "/models") as (console, served):
+        long = (("logs",),) * 12  # else it has ended before the console looks
+        order = Order("reclassify", "Dry run for inbox/", long, is_exclusive=False)
+
+        def start(route: "Route") -> None:
+            route.fulfill(json=describe(runner_of(console).start(order)))
+
+        page.goto(served.address)
+        page.route("**/api/actions", start)
+        button = page.get_by_role("button", name="Reclassify …")
+        page.get_by_role("button", name="Dry run").click()
+        page.get_by_text("As the dry run of inbox/ counted.").wait_for()
+        assert button.is_enabled()
+        page.get_by_role("button", name="Dry run").click()
+        page.get_by_label("Below").fill("inbox/other/")
+        page.locator("#action-state", has_text="done").wait_for()
+        page.wait_for_timeout(500)  # what would allow it has been heard
+        assert button.is_disabled(), "another folder was counted"
 
 
 def test_a_wrong_value_is_said_before_anything_starts(

@@ -9,7 +9,7 @@ from tests.contract.console.conftest import LOOKS, Judge, shown
 from tests.support.worlds.consoles import BUCKET, mocked_console, serve
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +53,29 @@ def test_a_page_hears_events_and_says_when_the_console_has_ended(
             assert trouble.is_hidden()
         trouble.wait_for(state="visible")
         assert "does not answer" in trouble.inner_text()
+
+
+def test_tabs_that_nobody_sees_leave_the_connections_to_those_that_are_seen(
+    context: "BrowserContext", console_folder: Path
+) -> None:
+    """A browser has six to one address, and a page that listens holds one."""
+    hide = (
+        "Object.defineProperty(document, 'hidden', { get: () => window.unseen, configurable: true });"
+        "window.unseen = true"
+    )
+    with mocked_console(console_folder) as console, serve(console, "/nowhere") as served:
+        first = context.new_page()
+        first.goto(served.address)
+        tabs = []
+        for _ in range(6):
+            tab = context.new_page()
+            tab.add_init_script(hide)
+            tab.goto(f"{served.origin}/nowhere", timeout=5_000)
+            tabs.append(tab)
+        with tabs[0].expect_request("**/events"):
+            tabs[0].evaluate(
+                "window.unseen = false; document.dispatchEvent(new Event('visibilitychange'))"
+            )
 
 
 def test_a_console_ends_without_a_complaint_while_a_page_listens(
