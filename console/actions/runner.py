@@ -119,7 +119,7 @@ class Runner:
         Raises NoActionError.
         """
         action, group = self.action(id_), self._files(id_).holder()
-        if group is None:
+        if group is None or not action.is_running:  # the worker outlives its last word a little
             raise NoActionError(f"{action.title} does not run: there is nothing to stop.")
         with suppress(ProcessLookupError):
             os.killpg(group, signal.SIGINT)

@@ -60,7 +60,7 @@ def test_tabs_that_nobody_sees_leave_the_connections_to_those_that_are_seen(
 ) -> None:
     """A browser has six to one address, and a page that listens holds one."""
     hide = (
-        "Object.defineProperty(document, 'hidden', { get: () => window.unseen, configurable: true });"
+        "Object.defineProperty(document, 'hidden', { get: () => window.unseen });"
         "window.unseen = true"
     )
     with mocked_console(console_folder) as console, serve(console, "/nowhere") as served:
