@@ -15,6 +15,7 @@ from console.actions.verbs import FieldError, Order
 from console.context import Console
 from console.web.events import Hub
 from infra.local.account import STAGE
+from tests.support.consoles.actions import FOLLOW_LOGS, ended, make_stopped_cloud, wait_for_end
 from tests.support.worlds.consoles import Client, client, mocked_console
 
 START = {"verb": "stop", "fields": {"job": "sortbox-dev-dogs-1"}}
@@ -22,10 +23,8 @@ START = {"verb": "stop", "fields": {"job": "sortbox-dev-dogs-1"}}
 
 @pytest.fixture
 def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
-    """Of a local cloud that is down, so that every command ends at once and says so."""
-    (tmp_path / "cloud").mkdir()
-    monkeypatch.setenv("SORTBOX_LOCAL", str(tmp_path / "cloud"))
-    with mocked_console(tmp_path / "console") as console:
+    make_stopped_cloud(tmp_path / "cloud", monkeypatch)
+    with mocked_console(tmp_path / "console") as console, ended(runner_of(console)):
         yield replace(console, stage=STAGE)
 
 
@@ -34,20 +33,13 @@ def browser(console: Console) -> Client:
     return client(console)
 
 
-def wait_for_end(browser: Client, id_: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        action: dict[str, Any] = browser.get(f"/api/actions/{id_}").json()
-        if not action["running"]:
-            return action
-        time.sleep(0.05)
-    raise AssertionError(action)
-
-
-def test_an_action_is_started_watched_and_found_again(browser: Client) -> None:
+def test_an_action_is_started_watched_and_found_again(console: Console, browser: Client) -> None:
     started = browser.post("/api/actions", json=START)
     assert started.status_code == 201
-    action = wait_for_end(browser, started.json()["id"])
+    id_ = started.json()["id"]
+    wait_for_end(runner_of(console), id_)
+    action = browser.get(f"/api/actions/{id_}").json()
+    assert not action["running"]
     assert (action["state"], action["code"]) == ("failed", 1)
     assert action["commands"] == ["./sortbox stop --stage=local -- sortbox-dev-dogs-1"]
     assert "There is no local cloud yet. Run `./sortbox up` first." in action["text"]
@@ -63,14 +55,14 @@ def test_a_second_one_that_changes_the_model_is_refused_by_name(
     console: Console, browser: Client
 ) -> None:
     runner = runner_of(console)
-    (Path(console.folder.parent) / "cloud" / "logs").mkdir()
-    long = Order("train", "Train on photos", (("logs", "--follow"),), is_exclusive=True)
+    long = Order("train", "Train on photos", (FOLLOW_LOGS,), is_exclusive=True)
     first = runner.start(long)
     refused = browser.post("/api/actions", json={"verb": "rollback", "fields": {}})
     assert refused.status_code == 409
     assert refused.json()["error"].startswith("Train on photos is running, since ")
     runner.stop(first.id)
-    assert wait_for_end(browser, first.id)["state"] == "interrupted"
+    wait_for_end(runner, first.id)
+    assert browser.get(f"/api/actions/{first.id}").json()["state"] == "interrupted"
     assert browser.post("/api/actions", json={"verb": "rollback"}).status_code == 201
 
 
@@ -126,9 +118,12 @@ def test_a_form_has_a_bound(browser: Client) -> None:
 
 
 @pytest.mark.parametrize("start", ["²", "-1", "x", "9" * 30])
-def test_an_odd_offset_into_a_log_is_its_beginning(browser: Client, start: str) -> None:
-    action = wait_for_end(browser, browser.post("/api/actions", json=START).json()["id"])
-    answer = browser.get(f"/api/actions/{action['id']}", params={"from": start})
+def test_an_odd_offset_into_a_log_is_its_beginning(
+    console: Console, browser: Client, start: str
+) -> None:
+    id_ = browser.post("/api/actions", json=START).json()["id"]
+    wait_for_end(runner_of(console), id_)
+    answer = browser.get(f"/api/actions/{id_}", params={"from": start})
     assert (answer.status_code, answer.json()["from"]) == (200, 0)
 
 

@@ -2,13 +2,19 @@
 
 import io
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from aws.bucket import Bucket
 from batch.outcome import COLUMNS, answer_of, to_csv, to_line
@@ -54,9 +60,7 @@ class Outbox(RuleBasedStateMachine):
         super().__init__()
         self.s3 = FakeS3(page_size=3)
         self.number = 0
-        path = self.folder / f"{id(self)}"
-        path.mkdir()
-        self.filling, self.index = filling(self.s3, path)
+        self.filling, self.index = filling(self.s3, Path(mkdtemp(dir=self.folder)))
 
     @rule(name=st.sampled_from(NAMES), label=st.sampled_from(("cat", "dog")))
     def answer(self, name: str, label: str) -> None:
@@ -104,11 +108,20 @@ class Outbox(RuleBasedStateMachine):
 
 def test_the_index_becomes_equal_to_any_outbox(tmp_path: Path) -> None:
     machine = type("OutboxHere", (Outbox,), {"folder": tmp_path})
-    from hypothesis.stateful import run_state_machine_as_test
-
     run_state_machine_as_test(
         machine, settings=settings(max_examples=40, stateful_step_count=15, deadline=None)
     )
+
+
+def filling_of_tables(s3: FakeS3, folder: Path) -> tuple[Filling, AnswerIndex, Time]:
+    """Listings take so long that a step of two seconds reads the tables alone, and no result."""
+    time = Time()
+
+    def listings_take_long(operation: str, key: str) -> None:
+        time.now += 5 * (operation == "ListObjectsV2")
+
+    s3.hook = listings_take_long
+    return *filling(s3, folder, time), time
 
 
 def test_a_table_shows_its_answers_before_they_are_read(tmp_path: Path) -> None:
@@ -119,13 +132,7 @@ def test_a_table_shows_its_answers_before_they_are_read(tmp_path: Path) -> None:
     s3.put_object(Bucket=BUCKET, Key="outbox/trip/predictions.csv", Body=table(*answers))
     line = to_line(answer_of(rejected("trip/r.jpg")))
     s3.put_object(Bucket=BUCKET, Key="outbox/trip/errors.jsonl", Body=line)
-    time = Time()
-    fill, index = filling(s3, tmp_path, time)
-
-    def listings_take_long(operation: str, key: str) -> None:
-        time.now += 5 * (operation == "ListObjectsV2")
-
-    s3.hook = listings_take_long
+    fill, index, time = filling_of_tables(s3, tmp_path)
     fill.step(2)
     assert s3.calls["GetObject"] == 2, "one for each table"
     assert index.count() == 6
@@ -153,18 +160,14 @@ def test_a_table_that_people_have_edited_brings_its_right_rows_alone(tmp_path: P
     s3.put_object(Bucket=BUCKET, Key="outbox/trip/predictions.csv", Body=body)
     lines = b'{"image": 5, "etag": "e", "code": "x", "message": "", "model": null, "at": "2026"}\n'
     s3.put_object(Bucket=BUCKET, Key="outbox/trip/errors.jsonl", Body=lines + b"[]\nnull\n{\n")
-    for name in ("trip/a.jpg", "trip/odd time.jpg"):
-        s3.put_object(Bucket=BUCKET, Key=f"outbox/{name}.json", Body=b"{}")
-    time = Time()
-    fill, index = filling(s3, tmp_path, time)
-
-    def listings_take_long(operation: str, key: str) -> None:
-        time.now += 5 * (operation == "ListObjectsV2")
-
-    s3.hook = listings_take_long
+    for row in rows:
+        s3.put_object(Bucket=BUCKET, Key=result_key(row.image), Body=b"{}")
+    fill, index, _ = filling_of_tables(s3, tmp_path)
     fill.step(2)
-    assert {one.image for one in index.select()} >= {"inbox/trip/a.jpg"}
-    assert not {one.image for one in index.select()} & {"inbox/trip/nan.jpg", "models/b.jpg"}
+    assert {one.image: one.classified_at for one in index.select()} == {
+        "inbox/trip/a.jpg": rows[0].how.at,
+        "inbox/trip/odd time.jpg": "1970-01-01T00:00:00Z",
+    }
 
 
 def test_the_newest_are_read_first(tmp_path: Path) -> None:

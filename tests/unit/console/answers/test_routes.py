@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from console.answers.filling import Filling
+from console.answers.query import MOST_ROWS
 from console.answers.routes import open_index
 from console.context import Console
 from domain.keys import ACTIVE_MODEL
 from domain.reply import Label
 from domain.result import Previous
 from tests.support.builders.answers import PETS, classified, rejected, store
-from tests.support.fakes.many_answers import ACTIVE, ThumbnailEndpoint, jpeg
+from tests.support.fakes.many_answers import ACTIVE, ThumbnailEndpoint, jpeg, rows
 from tests.support.worlds.consoles import BUCKET, Client, client, mocked_console
 
 HOSTILE = "trip/<script>alert('\u202e')<b>&.jpg"
@@ -93,8 +94,10 @@ def test_what_cannot_be_is_a_sentence(page: Client, query: str) -> None:
     assert answer.json()["error"].endswith(".")
 
 
-def test_a_request_is_bounded(page: Client) -> None:
-    assert page.get("/api/answers?limit=2000000000").status_code == 200
+def test_a_page_of_answers_is_bounded(console: Console, page: Client) -> None:
+    open_index(console).put(rows(2 * MOST_ROWS))
+    answer = page.get("/api/answers?limit=2000000000").json()
+    assert (len(answer["rows"]), answer["total"]) == (MOST_ROWS, 2 * MOST_ROWS + 3)
 
 
 def test_one_image_with_all_that_is_known_of_it(page: Client) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from console.context import Console
+from console.corrections.routes import BODY_BYTES, routes
+from console.corrections.service import MOST_ITEMS
+from console.web.events import Hub, Periodic
 from domain.corrections.form import from_json, to_json
 from domain.keys import ACTIVE_MODEL, CORRECTIONS, archive_key
 from domain.model import ActiveModel, ModelId
@@ -155,20 +158,25 @@ def test_a_request_of_another_form_is_a_sentence(stage: Client, body: bytes) -> 
 
 
 def test_requests_are_bounded(console: Console, stage: Client) -> None:
-    assert stage.post("/api/corrections", content=b" " * (9 * 2**20)).status_code == 413
-    many = [item(console, etag="e")] * 501
-    assert stage.post("/api/corrections", json={"items": many}).status_code == 400
+    long = stage.post("/api/corrections", content=b" " * (BODY_BYTES + 1))
+    assert long.status_code == 413
+    many = [item(console, etag="e")] * (MOST_ITEMS + 1)
+    answer = stage.post("/api/corrections", json={"items": many})
+    assert (answer.status_code, "1 to 500 corrections" in answer.json()["error"]) == (400, True)
 
 
 def test_a_console_that_is_read_only_shows_and_stores_nothing(tmp_path: Path) -> None:
     with mocked_console(tmp_path / "console", read_only=True) as console:
-        stage = client(console)
         console.bucket.put("inbox/a.jpg", "a.jpg")
-        sent = item(console)
-        assert stage.post("/api/corrections", json={"items": [sent]}).status_code == 403
-        assert stored(console) == []
-        assert stage.get("/corrections").status_code == 200
-        assert "Undo" not in stage.get("/corrections").text
+        by_another(console, item(console), "anna")
+        before = stored(console)
+        stage = read(console)
+        answer = stage.post("/api/corrections", json={"items": [item(console, 2)]})
+        assert answer.status_code == 403
+        assert stored(console) == before
+        text = stage.get("/corrections").text
+        assert "<bdi>anna</bdi>" in text
+        assert "Undo" not in text
 
 
 def by_another(console: Console, sent: dict[str, Any], who: str) -> None:
@@ -179,7 +187,9 @@ def by_another(console: Console, sent: dict[str, Any], who: str) -> None:
     console.bucket.put(correction.key, to_json(correction))
 
 
-def test_two_people_who_differ_are_shown_with_both_labels(console: Console) -> None:
+def test_before_all_are_read_the_page_says_so_and_has_what_was_stored_here(
+    console: Console,
+) -> None:
     by_another(console, item(console, 1, to="coat"), "anna")
     by_another(console, item(console, 2, to=EVIL), "bob")
     by_another(console, item(console, 3, image="inbox/b.jpg"), "anna")
@@ -193,15 +203,15 @@ def test_two_people_who_differ_are_shown_with_both_labels(console: Console) -> N
 
 def read(console: Console) -> Client:
     """A client of a console that has read all corrections."""
-    from console.corrections.routes import routes
-    from console.web.events import Hub
-
-    class Listened(Hub):
-        def every(self, seconds: float, work: Any) -> None:
-            work()
-
-    routes(console, Listened())
+    routes(console, BusyHub())
     return client(console)
+
+
+class BusyHub(Hub):
+    """Does the work of the background once, at once."""
+
+    def every(self, seconds: float, work: Periodic) -> None:
+        work()
 
 
 def test_the_page_has_disputed_ones_first_counts_and_filters(console: Console) -> None:
@@ -215,6 +225,7 @@ def test_the_page_has_disputed_ones_first_counts_and_filters(console: Console) -
     assert "<bdi>anna</bdi> says <bdi>coat</bdi>" in " ".join(text.split())
     assert EVIL not in text
     assert "&lt;script&gt;" in text
+    assert "Undo" in text
 
     def images(**query: str) -> list[str]:
         shown = stage.get("/corrections", params=query).text.partition("Newest first")[2]

@@ -27,7 +27,7 @@ def test_queues_dead_letters_alarms_and_the_endpoint_are_shown(console: Console)
     assert "The backlog queue is empty." in text
     assert "inbox: 1 <button" in text
     assert "sortbox-dev-inbox-dead-letters" in text
-    assert "rings" in text
+    assert ">rings</td>" in text
 
 
 def test_what_a_month_costs_is_the_price_tables(console: Console) -> None:

@@ -5,15 +5,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from console.actions.verbs import hyperparameter_words
 from console.context import Console
-from console.train.curves import DRAWN_EPOCHS
+from console.train.curves import DRAWN_EPOCHS, CurveReader
 from console.train.routes import form_options
 from infra.review.stored import CorrectionStore
 from tests.support.consoles.operated import JOB, log_epochs, operated_console
-from tests.support.worlds.consoles import client
+from tests.support.worlds.consoles import REGION, client
 from training.config.hyperparameter import flag
 from training.config.train_config import TrainConfig
 
@@ -59,9 +60,15 @@ def test_curves_are_the_epochs_of_the_log(console: Console) -> None:
 
 def test_a_log_is_not_read_twice(console: Console) -> None:
     log_epochs(2)
-    browser = client(console)
-    first, second = (browser.get(f"/api/jobs/{JOB}/curves").json() for _ in range(2))
-    assert first == second, "the same epochs once, read on from where the log was read to"
+    logs, lines = boto3.client("logs", region_name=REGION), []
+    logs.meta.events.register(
+        "after-call.cloudwatch-logs.GetLogEvents",
+        lambda parsed, **_: lines.extend(parsed["events"]),
+    )
+    reader, job = CurveReader(logs), console.sagemaker.describe_training_job(TrainingJobName=JOB)
+    first, second = (reader.read(job) for _ in range(2))
+    assert first == second, "the same epochs once"
+    assert len(lines) == 3, "it is read on from where it was read to"
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_end(console: Console) -> None:
