@@ -25,7 +25,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 SERIOUS = ("serious", "critical")
 
-Judge = Callable[["Page"], list[Any]]
+AssertAccessible = Callable[["Page", str], None]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def context(browser: "Browser") -> Iterator["BrowserContext"]:
 
 @pytest.fixture
 def page(context: "BrowserContext") -> "Page":
-    """A page in which every error of a script fails the test that asks for `page_errors`."""
+    """A page; with `page_errors`, every error of its scripts fails the test."""
     return context.new_page()
 
 
@@ -67,26 +67,35 @@ def page_errors(page: "Page") -> Iterator[list[str]]:
     assert errors == []
 
 
-@pytest.fixture
-def judge() -> Judge:
-    """What axe-core finds that is serious. The page's policy is set aside for its script alone."""
-    if not AXE.exists():
-        pytest.skip("`make axe` installs what judges the pages")
+@pytest.fixture(params=LOOKS)
+def look_page(browser: "Browser", request: pytest.FixtureRequest) -> Iterator["Page"]:
+    """A page in each of the looks."""
+    opened = browser.new_context(**LOOKS[request.param])
+    yield opened.new_page()
+    opened.close()
 
-    def run(page: "Page") -> list[Any]:
+
+@pytest.fixture
+def assert_accessible() -> AssertAccessible:
+    """Fails for what axe-core finds serious, and for a page that is wider than the screen.
+
+    The second argument names the state of the page. Its policy is set aside for axe-core alone.
+    """
+    if not AXE.exists():
+        pytest.skip("`make axe` installs axe-core")
+
+    def inspect(page: "Page", state: str) -> None:
         page.evaluate(AXE.read_text() + "; window.axe = axe; undefined")
-        found = page.evaluate("async () => (await axe.run()).violations")
-        return [
+        serious = [
             {"id": one["id"], "nodes": [node["html"][:200] for node in one["nodes"][:3]]}
-            for one in found
+            for one in page.evaluate("async () => (await axe.run()).violations")
             if one["impact"] in SERIOUS
         ]
+        assert not serious, f"{state}: {json.dumps(serious, indent=1)}"
+        is_wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        assert not is_wide, f"{state}: the page itself scrolls sideways"
 
-    return run
-
-
-def shown(found: list[Any]) -> str:
-    return json.dumps(found, indent=1)
+    return inspect
 
 
 @pytest.fixture

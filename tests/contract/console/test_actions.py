@@ -13,43 +13,55 @@ from console.actions.routes import describe, runner_of
 from console.actions.verbs import Order
 from console.context import Console
 from infra.local.account import STAGE
-from tests.contract.console.conftest import LOOKS, Judge, shown
+from tests.contract.console.conftest import AssertAccessible
+from tests.support.consoles.actions import (
+    FOLLOW_LOGS,
+    LINE,
+    ended,
+    make_stopped_cloud,
+    wait_for_end,
+)
 from tests.support.consoles.operated import JOB, log_epochs, operated_console
 from tests.support.worlds.consoles import Served, serve
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Route
+    from playwright.sync_api import Page, Route
 
 pytestmark = pytest.mark.slow
 
-PATHS = ("/train", f"/train?job={JOB}", "/models", "/operate", "/actions")
-LONG = Order("doctor", "Check the stage", (("logs", "--follow"),), is_exclusive=True)
+PATHS = {
+    "/train": "#train",
+    f"/train?job={JOB}": "#curves polyline",
+    "/models": "#active",
+    "/operate": "#action-log:not(:empty)",
+    "/actions": "main td",
+}
+"""Of each page, something that is there when it is complete."""
+
+LONG = Order("doctor", "Check the stage", (FOLLOW_LOGS,), is_exclusive=True)
 SHORT = Order("doctor", "The one before", (("logs",),), is_exclusive=False)
 
 
 @pytest.fixture
-def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a local cloud that is down: commands end at once, and say so."""
-    logs = tmp_path / "cloud" / "logs"
-    logs.mkdir(parents=True)
-    (logs / "onUpload.log").write_text("<b>a line</b> of the log\n")
-    monkeypatch.setenv("SORTBOX_LOCAL", str(tmp_path / "cloud"))
-    return tmp_path / "cloud"
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of a local cloud that is down: commands end at once, and say so."""
+    return make_stopped_cloud(tmp_path / "cloud", monkeypatch)
 
 
 @contextmanager
 def operated(folder: Path, path: str) -> Iterator[tuple[Console, Served]]:
-    with operated_console(folder) as console:
-        with serve(console, path) as served:
-            yield console, served
-        for action in runner_of(console).running():
-            runner_of(console).stop(action.id)
+    with (
+        operated_console(folder) as console,
+        ended(runner_of(console)),
+        serve(console, path) as served,
+    ):
+        yield console, served
 
 
 def test_the_command_is_shown_first_and_its_end_is_said(
-    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
-    with operated_console(console_folder) as console:
+    with operated_console(console_folder) as console, ended(runner_of(console)):
         here = replace(console, stage=STAGE)
         with serve(here, "/operate") as served:
             page.goto(served.address)
@@ -66,7 +78,7 @@ def test_the_command_is_shown_first_and_its_end_is_said(
 
 
 def test_lines_come_live_into_every_tab_and_stop_is_ctrl_c(
-    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
     with operated(console_folder, "/operate") as (console, served):
         action = runner_of(console).start(LONG)
@@ -74,9 +86,9 @@ def test_lines_come_live_into_every_tab_and_stop_is_ctrl_c(
         second = page.context.new_page()
         second.goto(f"{served.origin}/actions?id={action.id}")
         for tab in (page, second):
-            tab.locator("#action-log", has_text="<b>a line</b> of the log").wait_for()
-        with (cloud / "logs" / "onUpload.log").open("a") as log:
-            log.write("another line\n")
+            tab.locator("#action-log", has_text=LINE).wait_for()
+        with log.open("a") as file:
+            file.write("another line\n")
         for tab in (page, second):
             tab.locator("#action-log", has_text="another line").wait_for()
         page.reload()
@@ -88,7 +100,7 @@ def test_lines_come_live_into_every_tab_and_stop_is_ctrl_c(
 
 
 def test_a_second_action_is_refused_in_the_dialog_by_the_name_of_the_first(
-    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
     with operated(console_folder, "/models") as (console, served):
         runner_of(console).start(replace(LONG, title="Train on photos"))
@@ -102,7 +114,7 @@ def test_a_second_action_is_refused_in_the_dialog_by_the_name_of_the_first(
 
 
 def test_the_panel_is_of_the_new_action_when_the_dialog_closes(
-    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
     """Also where the page has still been reading an earlier one."""
     with operated(console_folder, "/operate") as (console, served):
@@ -127,24 +139,25 @@ def test_the_panel_is_of_the_new_action_when_the_dialog_closes(
 
 
 def test_what_runs_beside_does_not_take_the_panel(
-    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
     """Neither that of a running action, nor that of one which was chosen by its address."""
     with operated(console_folder, "/operate") as (console, served):
         runner = runner_of(console)
         chosen = runner.start(replace(SHORT, title="The chosen one"))
+        wait_for_end(runner, chosen.id)  # else the page may show this one of the two that run
         first = runner.start(LONG)
         page.goto(served.address)
-        page.locator("#action-log", has_text="of the log").wait_for()
+        page.locator("#action-log", has_text=LINE).wait_for()
         second = page.context.new_page()
         second.goto(f"{served.origin}/actions?id={chosen.id}")
-        second.locator("#action-log", has_text="of the log").wait_for()
+        second.locator("#action-log", has_text=LINE).wait_for()
         beside = runner.start(replace(LONG, title="Beside", is_exclusive=False))
         third = page.context.new_page()
         third.goto(f"{served.origin}/actions?id={beside.id}")
-        third.locator("#action-log", has_text="of the log").wait_for()
-        with (cloud / "logs" / "onUpload.log").open("a") as log:
-            log.write("another line\n")
+        third.locator("#action-log", has_text=LINE).wait_for()
+        with log.open("a") as file:
+            file.write("another line\n")
         for tab in (page, third):
             tab.locator("#action-log", has_text="another line").wait_for()
         ids = [tab.locator("#action").get_attribute("data-id") for tab in (page, second, third)]
@@ -152,7 +165,7 @@ def test_what_runs_beside_does_not_take_the_panel(
 
 
 def test_two_clicks_start_one_action(
-    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
     with operated(console_folder, "/operate") as (console, served):
         page.goto(served.address)
@@ -165,7 +178,7 @@ def test_two_clicks_start_one_action(
 
 
 def test_a_dry_run_allows_what_it_has_counted_and_nothing_else(
-    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
     """Here a log stands for the dry run, since the cloud is down."""
     with operated(console_folder, "/models") as (console, served):
@@ -189,7 +202,7 @@ def test_a_dry_run_allows_what_it_has_counted_and_nothing_else(
 
 
 def test_a_wrong_value_is_said_before_anything_starts(
-    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
     with operated(console_folder, "/train") as (console, served):
         page.goto(served.address)
@@ -208,10 +221,9 @@ def test_a_wrong_value_is_said_before_anything_starts(
 
 
 def test_what_was_made_is_linked_when_it_is_done(
-    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
     """By the lines that the command has printed, which here are a log's."""
-    log = cloud / "logs" / "onUpload.log"
     log.write_text(f"job: {JOB}\njob: <script>\n")
     with operated(console_folder, "/train") as (console, served):
         order = Order("train", "Train on photos", (("logs",),), is_exclusive=True)
@@ -223,7 +235,7 @@ def test_what_was_made_is_linked_when_it_is_done(
 
 
 def test_the_curves_of_a_job_are_drawn(
-    page: "Page", page_errors: list[str], console_folder: Path, cloud: Path
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
     with operated(console_folder, f"/train?job={JOB}") as (_, served):
         log_epochs(3)
@@ -232,43 +244,34 @@ def test_the_curves_of_a_job_are_drawn(
         assert page.locator("#curves polyline.validation").count() == 2
 
 
-def test_a_console_that_was_killed_is_found_again(
-    page: "Page", console_folder: Path, cloud: Path
+def test_what_runs_outlives_its_console_and_is_shown_and_stopped_by_the_next(
+    page: "Page", console_folder: Path, log: Path
 ) -> None:
-    """The action goes on without it, and another console of the same bucket shows it."""
-    with operated_console(console_folder) as console:
+    with operated_console(console_folder) as console, ended(runner_of(console)):
         runner_of(console).start(LONG)
         with serve(console, "/operate") as served:
             page.goto(served.address)
-            page.locator("#action-log", has_text="of the log").wait_for()
+            page.locator("#action-log", has_text=LINE).wait_for()
         with serve(console, "/operate") as served:
             page.goto(served.address)
-            page.locator("#action-log", has_text="of the log").wait_for()
+            page.locator("#action-log", has_text=LINE).wait_for()
             page.get_by_role("button", name="Stop").click()
             page.locator("#action-state", has_text="interrupted").wait_for()
 
 
-@pytest.mark.parametrize("look", LOOKS)
 def test_nothing_serious_is_found_on_the_pages(
-    browser: "Browser", judge: Judge, look: str, console_folder: Path, cloud: Path
+    look_page: "Page", assert_accessible: AssertAccessible, console_folder: Path, log: Path
 ) -> None:
-    opened = browser.new_context(**LOOKS[look])
     with operated(console_folder, "/train") as (console, served):
         log_epochs(3)
         runner_of(console).start(replace(LONG, is_exclusive=False))
-        page = opened.new_page()
-        page.goto(served.address)
-        for path in PATHS:
-            page.goto(f"{served.origin}{path}")
-            page.wait_for_timeout(300)  # until the first lines and curves are there
-            found = judge(page)
-            assert not found, f"{path}: {shown(found)}"
-            wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-            assert not wide, f"{path} scrolls sideways"
-            button = page.locator("button[data-verb]")
+        look_page.goto(served.address)
+        for path, selector in PATHS.items():
+            look_page.goto(f"{served.origin}{path}")
+            look_page.locator(selector).first.wait_for()
+            assert_accessible(look_page, path)
+            button = look_page.locator("button[data-verb]")
             if button.count():
                 button.first.click()
-                page.get_by_role("dialog").wait_for()
-                found = judge(page)
-                assert not found, f"{path}, asked: {shown(found)}"
-    opened.close()
+                look_page.get_by_role("dialog").wait_for()
+                assert_accessible(look_page, f"{path}, before the start")

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,20 @@ import pytest
 
 from console.context import Console
 from console.uploads.content import PART_BYTES
-from tests.contract.console.conftest import LOOKS, Judge, shown
+from tests.contract.console.conftest import AssertAccessible
 from tests.support.worlds.consoles import BUCKET, mocked_console, serve
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Route
+    from playwright.sync_api import Page, Route
 
 pytestmark = pytest.mark.slow
 
 FILES = 30
+LEFT_OUT = (".DS_Store", "Thumbs.db")
+READY = "inbox/trip/_READY"
+ARRIVED, HELD = 12, 4
+"""Of an upload that is stopped in the middle."""
+
 WAIT_MS = 20_000
 
 
@@ -37,19 +43,19 @@ def trip(tmp_path: Path) -> Path:
         (folder / f"IMG_{number:04}.HEIC").write_bytes(f"photo {number}".encode())
     for name in ("a\u202egpj.jpg", "ü #?%.png"):
         (folder / "day 1 & <b>" / name).write_bytes(name.encode())
-    (folder / ".DS_Store").write_bytes(b"x")
-    (folder / "Thumbs.db").write_bytes(b"x")
+    for name in LEFT_OUT:
+        (folder / name).write_bytes(b"x")
     return folder
 
 
 def expected(trip: Path) -> dict[str, str]:
     """The objects that a drop of the folder leaves: their keys and the MD5 of each."""
     files = [path for path in trip.rglob("*") if path.is_file()]
-    images = [path for path in files if path.name not in (".DS_Store", "Thumbs.db")]
+    images = [path for path in files if path.name not in LEFT_OUT]
     keys = {
         f"inbox/{path.relative_to(trip.parent).as_posix()}": path.read_bytes() for path in images
     }
-    return {key: md5(body) for key, body in (keys | {"inbox/trip/_READY": b""}).items()}
+    return {key: md5(body) for key, body in (keys | {READY: b""}).items()}
 
 
 def md5(body: bytes) -> str:
@@ -60,22 +66,31 @@ def objects(console: Console) -> dict[str, str]:
     return {item.key: item.etag for item in console.bucket.walk("inbox/")}
 
 
-def versions(console: Console) -> list[tuple[str, str]]:
-    """Every write of the inbox, the last one first."""
-    found = console.bucket.client.list_object_versions(Bucket=BUCKET, Prefix="inbox/")["Versions"]
-    return [(one["Key"], str(one["VersionId"])) for one in found]
+def written_keys(console: Console) -> list[str]:
+    """The key of each write of the inbox."""
+    answer = console.bucket.client.list_object_versions(Bucket=BUCKET, Prefix="inbox/")
+    return [one["Key"] for one in answer["Versions"]]
 
 
-def assert_whole(console: Console, trip: Path) -> None:
-    """Everything is there once, and `_READY` was written last."""
-    assert objects(console) == expected(trip)
-    keys = [key for key, _ in versions(console)]
-    assert sorted(keys) == sorted(set(keys)), "a file was written twice"
-    written = {
-        item["Key"]: item["LastModified"]
-        for item in console.bucket.client.list_objects_v2(Bucket=BUCKET)["Contents"]
-    }
-    assert max(written.values()) == written["inbox/trip/_READY"]
+@pytest.fixture
+def assert_whole(console: Console, trip: Path) -> Callable[[], None]:
+    """Everything is there once, and all the rest was there when `_READY` was written."""
+    at_start: list[dict[str, str]] = []
+
+    def observe(params: Mapping[str, Any], **_: Any) -> None:
+        if params["Key"] == READY:
+            at_start.append(objects(console))
+
+    console.bucket.client.meta.events.register("before-parameter-build.s3.PutObject", observe)
+
+    def check() -> None:
+        whole = expected(trip)
+        assert objects(console) == whole
+        keys = written_keys(console)
+        assert sorted(keys) == sorted(set(keys)), "a file was written twice"
+        assert at_start == [{key: etag for key, etag in whole.items() if key != READY}]
+
+    return check
 
 
 def wait_for(page: "Page", sentence: str) -> None:
@@ -95,25 +110,58 @@ def drag(page: "Page", *paths: Path) -> None:
         session.send("Input.dispatchDragEvent", event)
 
 
-def hold_after(page: "Page", count: int) -> list["Route"]:
-    """Let so many files through and hold the others, so that something happens in the middle."""
+def wait_until(page: "Page", condition: Callable[[], bool]) -> None:
+    """While the page's requests are handled, which Playwright does in this thread."""
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while not condition():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
+
+
+def stop_in_the_middle(
+    page: "Page", start: Callable[["Page", Path], None], folder: Path
+) -> list["Route"]:
+    """Start an upload of which 12 files arrive; the routes of the next ones, which are held."""
     held: list[Route] = []
     passed: list[str] = []
 
     def handle(route: "Route") -> None:
-        if len(passed) < count:
+        if len(passed) < ARRIVED:
             passed.append(route.request.url)
             route.continue_()
         else:
             held.append(route)
 
     page.route("**/api/drop/file?*", handle)
+    start(page, folder)
+    wait_until(page, lambda: len(held) >= HELD)
     return held
+
+
+def reload(page: "Page") -> None:
+    """As a person does who confirms it, and whom nothing holds up from then on."""
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def remembered(page: "Page") -> list[dict[str, int]]:
+    """The drops that the browser remembers: how many files and handles they have."""
+    drops: list[dict[str, int]] = page.evaluate(
+        """async () => (await (await import("/static/drop_sources.js")).remembered())
+          .map(({ total, handles }) => ({ total, handles: handles.length }))"""
+    )
+    return drops
 
 
 @pytest.mark.parametrize("how", ["chosen", "dragged"])
 def test_a_folder_is_sent_whole_and_started(
-    page: "Page", page_errors: list[str], console: Console, trip: Path, how: str
+    page: "Page",
+    page_errors: list[str],
+    console: Console,
+    trip: Path,
+    how: str,
+    assert_whole: Callable[[], None],
 ) -> None:
     with serve(console, "/drop") as served:
         page.goto(served.address)
@@ -127,7 +175,7 @@ def test_a_folder_is_sent_whole_and_started(
         assert "macOS: settings of a folder" in left_out
         watch = page.get_by_role("link", name="Watch its answers")
         assert watch.get_attribute("href") == "/watch?key=inbox%2Ftrip%2F"
-    assert_whole(console, trip)
+    assert_whole()
 
 
 def test_files_that_a_script_hands_over_are_sent_as_singles_or_into_a_folder(
@@ -149,31 +197,35 @@ def test_files_that_a_script_hands_over_are_sent_as_singles_or_into_a_folder(
 
 
 def test_after_a_reload_in_the_middle_the_same_folder_goes_on(
-    page: "Page", page_errors: list[str], console: Console, trip: Path
+    page: "Page",
+    page_errors: list[str],
+    console: Console,
+    trip: Path,
+    assert_whole: Callable[[], None],
 ) -> None:
     with serve(console, "/drop") as served:
         page.goto(served.address)
-        held = hold_after(page, 12)
-        choose(page, trip)
-        while len(held) < 4:
-            page.wait_for_timeout(50)
-        assert "inbox/trip/_READY" not in objects(console)
-        page.on("dialog", lambda dialog: dialog.accept())
-        page.reload()
-        page.unroute_all(behavior="ignoreErrors")
+        stop_in_the_middle(page, choose, trip)
+        assert READY not in objects(console)
+        reload(page)
         wait_for(page, "An upload was interrupted")
-        sent: list[str] = []
-        page.on("request", lambda one: sent.append(one.url) if "drop/file" in one.url else None)
+        requests: list[str] = []
+        page.on("request", lambda one: requests.append(one.url) if "drop/file" in one.url else None)
         choose(page, trip)
         wait_for(page, "it is started")
-        assert len(sent) == FILES - 12, "what is there is not sent again"
-        assert "12 already there" in page.locator("#summary").inner_text()
-    assert_whole(console, trip)
+        assert len(requests) == FILES - ARRIVED, "what is there is not sent again"
+        wait_for(page, f"{ARRIVED} already there")
+    assert_whole()
 
 
 @pytest.mark.parametrize("is_whole", [True, False])
 def test_after_a_reload_one_click_goes_on_with_what_was_dragged(
-    page: "Page", page_errors: list[str], console: Console, trip: Path, is_whole: bool
+    page: "Page",
+    page_errors: list[str],
+    console: Console,
+    trip: Path,
+    is_whole: bool,
+    assert_whole: Callable[[], None],
 ) -> None:
     """Chromium's handles leave out names such as `<b>`: then the folder is to be dropped again."""
     if is_whole:
@@ -183,14 +235,10 @@ def test_after_a_reload_one_click_goes_on_with_what_was_dragged(
     with serve(console, "/drop") as served:
         page.goto(served.address)
         page.context.grant_permissions([])
-        held = hold_after(page, 12)
-        drag(page, trip)
-        while len(held) < 4:
-            page.wait_for_timeout(50)
-        page.wait_for_timeout(500)
-        page.on("dialog", lambda dialog: dialog.accept())
-        page.reload()
-        page.unroute_all(behavior="ignoreErrors")
+        stop_in_the_middle(page, drag, trip)
+        kept = {"total": FILES + len(LEFT_OUT), "handles": int(is_whole)}
+        wait_until(page, lambda: remembered(page) == [kept])
+        reload(page)
         wait_for(page, "An upload was interrupted")
         if is_whole:
             page.get_by_role("button", name="Go on").click()
@@ -198,23 +246,25 @@ def test_after_a_reload_one_click_goes_on_with_what_was_dragged(
             wait_for(page, "Drop or choose the same again")
             drag(page, trip)
         wait_for(page, "it is started")
-        assert "12 already there" in page.locator("#summary").inner_text()
+        wait_for(page, f"{ARRIVED} already there")
         if is_whole:
+            wait_until(page, lambda: remembered(page) == [])
             page.reload()
-            page.wait_for_timeout(300)
+            assert remembered(page) == []
             assert page.get_by_text("An upload was interrupted").count() == 0
-    assert_whole(console, trip)
+    assert_whole()
 
 
 def test_a_console_that_was_killed_is_waited_for_and_goes_on_when_it_is_back(
-    page: "Page", page_errors: list[str], console: Console, trip: Path
+    page: "Page",
+    page_errors: list[str],
+    console: Console,
+    trip: Path,
+    assert_whole: Callable[[], None],
 ) -> None:
     with serve(console, "/drop") as served:
         page.goto(served.address)
-        held = hold_after(page, 12)
-        choose(page, trip)
-        while len(held) < 4:
-            page.wait_for_timeout(50)
+        held = stop_in_the_middle(page, choose, trip)
         port = int(served.origin.rpartition(":")[2])
     for route in held:
         route.continue_()
@@ -225,7 +275,16 @@ def test_a_console_that_was_killed_is_waited_for_and_goes_on_when_it_is_back(
         page.context.new_page().goto(served.address)
         wait_for(page, "it is started")
         assert "Done: 30 of 30 files" in page.locator("#summary").inner_text()
-    assert_whole(console, trip)
+    assert_whole()
+
+
+def count_parts(console: Console) -> int:
+    """The parts of the only upload that is not finished."""
+    s3 = console.bucket.client
+    return sum(
+        len(s3.list_parts(Bucket=BUCKET, Key=one["Key"], UploadId=one["UploadId"]).get("Parts", []))
+        for one in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+    )
 
 
 def test_a_large_file_goes_on_within_it(
@@ -244,19 +303,8 @@ def test_a_large_file_goes_on_within_it(
         page.goto(served.address)
         page.route("**/api/drop/part?*", refuse_third)
         page.get_by_label("Choose files").set_input_files(large)
-        uploads = console.bucket.client
-        while True:
-            page.wait_for_timeout(100)
-            listed = uploads.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
-            there = [
-                uploads.list_parts(Bucket=BUCKET, Key=one["Key"], UploadId=one["UploadId"])
-                for one in listed
-            ]
-            if there and len(there[0].get("Parts", [])) == 3:
-                break
-        page.on("dialog", lambda dialog: dialog.accept())
-        page.reload()
-        page.unroute_all(behavior="ignoreErrors")
+        wait_until(page, lambda: count_parts(console) == 3)
+        reload(page)
         again: list[str] = []
         page.on("request", lambda one: again.append(one.url) if "drop/part" in one.url else None)
         page.get_by_label("Choose files").set_input_files(large)
@@ -268,7 +316,7 @@ def test_a_large_file_goes_on_within_it(
 
 
 @pytest.mark.parametrize("choice", ["Replace", "Keep both", "Skip"])
-def test_other_content_of_the_same_name_is_asked_about(
+def test_what_becomes_of_other_content_of_the_same_name_is_for_a_person_to_decide(
     page: "Page", page_errors: list[str], console: Console, trip: Path, choice: str
 ) -> None:
     for name in ("IMG_0000.HEIC", "IMG_0001.HEIC"):
@@ -277,7 +325,7 @@ def test_other_content_of_the_same_name_is_asked_about(
         page.goto(served.address)
         choose(page, trip)
         wait_for(page, "2 waiting for your decision")
-        assert "inbox/trip/_READY" not in objects(console), "it is not decided what it holds"
+        assert READY not in objects(console), "it is not decided what it holds"
         page.get_by_label("the same for all further ones").check()
         button = page.get_by_role("button", name=f"{choice}: trip/IMG_0000.HEIC")
         button.focus()
@@ -321,7 +369,7 @@ def test_an_empty_folder_is_said_to_be_empty(
 
 
 def test_what_aws_refuses_is_a_sentence_and_can_be_tried_again(
-    page: "Page", console: Console, trip: Path
+    page: "Page", console: Console, trip: Path, assert_whole: Callable[[], None]
 ) -> None:
     with serve(console, "/drop") as served:
         page.goto(served.address)
@@ -336,27 +384,17 @@ def test_what_aws_refuses_is_a_sentence_and_can_be_tried_again(
         page.unroute_all(behavior="ignoreErrors")
         page.get_by_role("button", name="Try again").click()
         wait_for(page, "it is started")
-    assert_whole(console, trip)
+    assert_whole()
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_nothing_serious_is_found_while_it_works_and_while_it_asks(
-    browser: "Browser", judge: Judge, look: str, console: Console, trip: Path
+def test_nothing_serious_is_found_while_it_works_and_while_it_waits_for_a_person(
+    look_page: "Page", assert_accessible: AssertAccessible, console: Console, trip: Path
 ) -> None:
     console.bucket.put("inbox/trip/IMG_0000.HEIC", b"other")
-    opened = browser.new_context(**LOOKS[look])
     with serve(console, "/drop") as served:
-        page = opened.new_page()
-        page.goto(served.address)
-        assert not judge(page), shown(judge(page))
-        held = hold_after(page, 12)
-        choose(page, trip)
-        while len(held) < 4:
-            page.wait_for_timeout(50)
-        wait_for(page, "waiting for your decision")
-        found = judge(page)
-        assert not found, shown(found)
-        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-        assert not wide, "the page itself scrolls sideways"
-        page.unroute_all(behavior="ignoreErrors")
-    opened.close()
+        look_page.goto(served.address)
+        assert_accessible(look_page, "empty")
+        stop_in_the_middle(look_page, choose, trip)
+        wait_for(look_page, "waiting for your decision")
+        assert_accessible(look_page, "in the middle")
+        look_page.unroute_all(behavior="ignoreErrors")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.console.conftest import LOOKS, Judge, shown
+from tests.contract.console.conftest import AssertAccessible
 from tests.support.worlds.consoles import BUCKET, mocked_console, serve
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def test_the_printed_address_lets_one_in_and_a_second_tab_needs_none(
         assert second.status == 404
 
 
-def test_another_browser_and_another_page_are_kept_out(
+def test_another_browser_is_kept_out(
     browser: "Browser", page: "Page", console_folder: Path
 ) -> None:
     with mocked_console(console_folder) as console, serve(console) as served:
@@ -43,16 +43,41 @@ def test_another_browser_and_another_page_are_kept_out(
         stranger.context.close()
 
 
+def test_a_page_of_another_site_reads_nothing_with_the_cookie(
+    page: "Page", console_folder: Path
+) -> None:
+    """Cookies are of a host and not of a port: the browser sends it also for that page."""
+    site = "http://127.0.0.1:8999/"
+    with mocked_console(console_folder) as console, serve(console, "/nowhere") as served:
+        console.bucket.client.put_object(Bucket=BUCKET, Key="inbox/a.jpg", Body=b"secret")
+        image = f"{served.origin}/reports/inbox/a.jpg"
+        page.goto(served.address)
+        assert page.context.request.get(image).body() == b"secret", "the cookie is there"
+        page.route(site, lambda route: route.fulfill(content_type="text/html", body="evil"))
+        page.goto(site)
+        fetch = "url => fetch(url, { credentials: 'include' }).then(() => 'read', () => 'refused')"
+        assert page.evaluate(fetch, image) == "refused"
+        with page.expect_navigation() as navigation:
+            page.evaluate("url => { location.href = url; }", image)
+        answer = navigation.value
+        assert answer is not None
+        assert "sortbox-" in answer.request.all_headers()["cookie"]
+        assert answer.status == 403
+        assert "secret" not in page.content()
+
+
 def test_a_page_hears_events_and_says_when_the_console_has_ended(
     page: "Page", page_errors: list[str], console_folder: Path
 ) -> None:
     with mocked_console(console_folder) as console:
+        trouble = page.locator("#trouble")
         with serve(console, "/nowhere") as served:
-            page.goto(served.address)
-            trouble = page.locator("#trouble")
+            with page.expect_response("**/events"):
+                page.goto(served.address)
             assert trouble.is_hidden()
-        trouble.wait_for(state="visible")
-        assert "does not answer" in trouble.inner_text()
+            console.bucket.client.delete_bucket(Bucket=BUCKET)
+            trouble.filter(has_text="AWS refused").wait_for()
+        trouble.filter(has_text="does not answer").wait_for()
 
 
 def test_tabs_that_nobody_sees_leave_the_connections_to_those_that_are_seen(
@@ -90,16 +115,9 @@ def test_a_console_ends_without_a_complaint_while_a_page_listens(
     assert "Error" not in capfd.readouterr().err, "a person who presses Ctrl-C reads it"
 
 
-@pytest.mark.parametrize("look", LOOKS)
 def test_nothing_serious_is_found_in_the_frame(
-    browser: "Browser", judge: Judge, look: str, console_folder: Path
+    look_page: "Page", assert_accessible: AssertAccessible, console_folder: Path
 ) -> None:
-    opened = browser.new_context(**LOOKS[look])
     with mocked_console(console_folder) as console, serve(console, "/nowhere") as served:
-        page = opened.new_page()
-        page.goto(served.address)
-        found = judge(page)
-        assert not found, shown(found)
-        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-        assert not wide, "the page itself scrolls sideways"
-    opened.close()
+        look_page.goto(served.address)
+        assert_accessible(look_page, "no such page")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from console.context import Console
-from tests.contract.console.conftest import LOOKS, Judge, shown
+from tests.contract.console.conftest import AssertAccessible
 from tests.support.fakes.watched_stage import (
     QuietSageMaker,
     classify,
@@ -19,7 +19,7 @@ from tests.support.fakes.watched_stage import (
 from tests.support.worlds.consoles import mocked_console, serve
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.slow
 
@@ -87,9 +87,8 @@ def test_one_image_is_explained_until_it_is_answered(
         wait_for(page, "There is no inbox/nothing.")
 
 
-@pytest.mark.parametrize("look", LOOKS)
 def test_nothing_serious_is_found(
-    browser: "Browser", judge: Judge, look: str, console: Console
+    look_page: "Page", assert_accessible: AssertAccessible, console: Console
 ) -> None:
     bucket = console.bucket
     upload(bucket, "cat.jpg", HOSTILE, "old/a.jpg", *(f"trip/{number}.jpg" for number in range(4)))
@@ -97,15 +96,9 @@ def test_nothing_serious_is_found(
     reject(bucket, HOSTILE, "corrupt", "It is damaged.")
     finish(bucket, "old")
     open_run(bucket, "trip")
-    opened = browser.new_context(**LOOKS[look])
     with serve(console, "/watch") as served:
-        page = opened.new_page()
-        page.goto(served.address)
+        look_page.goto(served.address)
         for path, sentence in (("/watch", "1 of 4"), ("/watch?key=trip", "images 4, answers 1")):
-            page.goto(f"{served.origin}{path}")
-            wait_for(page, sentence)
-            found = judge(page)
-            assert not found, shown(found)
-            wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-            assert not wide, "the page itself scrolls sideways"
-    opened.close()
+            look_page.goto(f"{served.origin}{path}")
+            wait_for(look_page, sentence)
+            assert_accessible(look_page, path)

@@ -34,9 +34,11 @@ def classified(
     )
 
 
-def rejected(name: str, code: str = "truncated", at: str = "2026-11-28T09:00:00Z") -> Rejected:
+def rejected(
+    name: str, code: str = "truncated", etag: str = "e1", at: str = "2026-11-28T09:00:00Z"
+) -> Rejected:
     how = How("batch", "job", 1, at)
-    source = Source("bucket", "e1", None, 12)
+    source = Source("bucket", etag, None, 12)
     sentence = "The file ends too early. Upload it again."
     return Rejected(INBOX + name, source, AnsweredBy(PETS, DIGEST), how, code, sentence)
 
