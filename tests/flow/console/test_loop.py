@@ -1,40 +1,24 @@
 """The whole loop by the console in Chromium: drop, see, correct, train, promote, renew, compare."""
 
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.local import cloud as local
-from infra.local.place import REPOSITORY, VARIABLE
-from tests.flow.conftest import STAND_IN, Activate, archive
 from tests.flow.support.drive import Cloud, eventually
+from tests.flow.support.pages import ACTION_SECONDS, confirm, go, train, wait_for_done
 from tests.support.builders import learnable
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.flow,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-]
+pytestmark = [pytest.mark.flow, pytest.mark.slow]
 
 LABELS = {"cat": "cat", "cup": "coffee", "moped": "motorcycle"}
 FOLDER = "loop"
 PHOTOS = {f"{label}.jpg": label for label in LABELS}
-ACTION_SECONDS = 150.0
-"""For a command that trains, promotes or reclassifies, on a machine that does other things too."""
 
 
 @pytest.fixture
@@ -48,59 +32,6 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def address(
-    running: local.LocalCloud, cloud: Cloud, activate: Activate, photos: Path
-) -> Iterator[str]:
-    """`./sortbox console`, until the test ends; and the stand-in is the active model again."""
-    command = (sys.executable, str(REPOSITORY / "cli"), "console", "--no-browser", "--stage=local")
-    place = {VARIABLE: str(running.place.root), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, cwd=photos, env=running.environment | place, stdout=subprocess.PIPE, text=True
-    ) as console:
-        assert console.stdout is not None
-        yield console.stdout.readline().strip()
-        os.kill(console.pid, signal.SIGINT)
-        console.wait(timeout=30)
-    activate(archive(photos / "stand-in.tar.gz", "stand-in"), STAND_IN)
-
-
-@pytest.fixture
-def page(address: str) -> "Iterator[Page]":
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        opened = browser.new_page()
-        opened.set_default_timeout(60_000)
-        opened.goto(address)
-        yield opened
-        browser.close()
-
-
-def go(page: "Page", path: str) -> None:
-    page.goto(re.sub(r"(://[^/]+).*", rf"\1{path}", page.url))
-
-
-def confirm(page: "Page", button: str) -> None:
-    dialog = page.get_by_role("dialog")
-    assert "./sortbox " in dialog.inner_text(), "the command is shown before it runs"
-    dialog.get_by_role("button", name=button, exact=True).click()
-
-
-def wait_for_done(page: "Page", words: str) -> str:
-    """The lines of the action with these words, which ends with success."""
-    state, commands = page.locator("#action-state"), page.locator("#action-commands")
-    deadline = time.monotonic() + ACTION_SECONDS
-    while words not in commands.inner_text() or state.inner_text().startswith("running"):
-        assert time.monotonic() < deadline, page.locator("#action").inner_text()
-        page.wait_for_timeout(300)
-    lines: str = page.locator("#action-log").inner_text()
-    assert state.inner_text() == "done", lines
-    return lines
-
-
 def test_what_is_corrected_is_learnt_and_every_answer_renewed(
     page: "Page", cloud: Cloud, photos: Path
 ) -> None:
@@ -111,12 +42,8 @@ def test_what_is_corrected_is_learnt_and_every_answer_renewed(
 
     go(page, "/train")
     page.get_by_text("Images that people have corrected: 3").wait_for()
-    page.get_by_label("A folder on this machine, or s3://…").fill(str(photos / "data"))
-    for name, value in {"name": "loop", "epochs": "6", "lr": "0.01", "batch-size": "8"}.items():
-        page.get_by_label(name, exact=True).fill(value)
-    page.get_by_role("button", name="Train …").click()
-    confirm(page, "Train")
-    lines = wait_for_done(page, "--corrections")
+    train(page, str(photos / "data"), name="loop", epochs="6", lr="0.01", batch_size="8")
+    lines = wait_for_done(page)
     assert "New images: 3; with another class than before: 0" in lines
     [job] = set(re.findall(r"^job: (\S+)", lines, re.MULTILINE))
 
@@ -129,7 +56,7 @@ def test_what_is_corrected_is_learnt_and_every_answer_renewed(
     go(page, f"/models?job={job}")
     page.get_by_role("button", name="Preview …").click()
     confirm(page, "Preview")
-    wait_for_done(page, "preview")
+    wait_for_done(page)
     page.get_by_role("link", name="What would change").click()
     page.get_by_role("heading").first.wait_for()
 
@@ -137,19 +64,19 @@ def test_what_is_corrected_is_learnt_and_every_answer_renewed(
     page.get_by_label("It may have other labels than the active model").check()
     page.get_by_role("button", name="Promote …").click()
     confirm(page, "Promote")
-    assert "active: loop:1" in wait_for_done(page, "promote")
+    assert "active: loop:1" in wait_for_done(page)
 
     go(page, "/models")
     page.get_by_text("loop:1").first.wait_for()
     page.get_by_label("Below").fill(f"inbox/{FOLDER}/")
     page.get_by_role("button", name="Dry run").click()
     button = page.get_by_role("button", name="Reclassify …")
-    wait_for_done(page, "--dry-run")
+    wait_for_done(page)
     page.get_by_text(f"As the dry run of inbox/{FOLDER}/ counted.").wait_for()
     button.click()
     assert "3 to be answered" in page.get_by_role("dialog").inner_text(), "the count comes first"
     confirm(page, "Reclassify")
-    assert "Started." in wait_for_done(page, "--yes")
+    assert "Started." in wait_for_done(page)
 
     for name, label in PHOTOS.items():
         key = f"inbox/{FOLDER}/{name}"
