@@ -89,6 +89,40 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
+/** Text of strangers: control characters and invisible ones as escapes, so that it has one line. */
+export function visible(text) {
+  return String(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (one) =>
+    Array.from({ length: one.length }, (_, at) =>
+      `\\u${one.charCodeAt(at).toString(16).padStart(4, "0")}`).join(""));
+}
+
+/** As `visible`, shortened, in an element that keeps its direction to itself. */
+export function foreign(text, most = 120) {
+  const whole = visible(text);
+  const shown = whole.length > most ? `${whole.slice(0, most / 2)}…${whole.slice(-most / 2)}` : whole;
+  return make("bdi", shown === whole ? {} : { title: whole }, shown);
+}
+
+export const number = (value) => value.toLocaleString("en");
+
+export function timeLeft(seconds) {
+  if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s left`;
+  return seconds < 5400 ? `about ${Math.round(seconds / 60)} min left` : `about ${Math.round(seconds / 3600)} h left`;
+}
+
+/** A time of this place: of today without its day. `text` is UTC, and shown when it is pointed at. */
+export function moment(text) {
+  const at = new Date(text);
+  if (!text || Number.isNaN(at.getTime())) return make("span", {}, text ?? "");
+  const isToday = at.toDateString() === new Date().toDateString();
+  return make("time", { datetime: text, title: text }, isToday ? at.toLocaleTimeString() : at.toLocaleString());
+}
+
+/** The times of a page, which come in UTC. */
+function localise(page) {
+  for (const time of page.querySelectorAll("time")) time.replaceWith(moment(time.dateTime));
+}
+
 const stale = new Set(); // ids of sections
 let isRenewing = false;
 
@@ -111,6 +145,7 @@ export async function renew(...ids) {
       const reply = await fetch(location.href, { headers: { Accept: "text/html" } });
       if (!reply.ok) return; // the event "trouble" says why
       const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
+      localise(fresh);
       for (const id of now) putIn(document.getElementById(id), fresh.getElementById(id));
     }
   } catch {
@@ -129,5 +164,6 @@ function putIn(old, now) {
 }
 
 on("trouble", (trouble) => trouble && showTrouble(trouble.sentence));
+localise(document);
 connect();
 document.addEventListener("visibilitychange", connect);

@@ -1,10 +1,10 @@
 // Correcting in the gallery by keyboard: 1 to 9 for likely labels, letters to find any other, n for
 // none of these, c to confirm, u to undo. What is decided goes through the queue.
 
-import { ask, make, on, readOnly } from "/static/console.js";
+import { ask, foreign, make, moment, on, readOnly, visible } from "/static/console.js";
 import { add, choices, flush, inTheWay, nameAfter, onSent, waiting } from "/static/correct-queue.js";
 import * as gallery from "/static/gallery.js";
-import { foreign, percent, visible } from "/static/image.js";
+import { percent } from "/static/image.js";
 
 const LIKELY = 9;
 const MOST_MATCHES = 50;
@@ -224,9 +224,9 @@ function said({ to, who, at, differing, isWaiting }) {
   const named = (label) => (label === null ? NONE : foreign(label));
   const words = make("div", { class: differing.length ? "bad" : "good" }, "Corrected: ", named(to));
   if (isWaiting) words.append(", not stored yet");
-  else words.append(", ", foreign(who), `, ${at}`);
+  else words.append(", ", foreign(who), ", ", moment(at));
   for (const other of differing) {
-    words.append(make("p", {}, foreign(other.who), " says ", named(other.to), `, ${other.at}.`));
+    words.append(make("p", {}, foreign(other.who), " says ", named(other.to), ", ", moment(other.at)));
   }
   if (differing.length) words.append(make("p", {}, "Press c to confirm the newer one, or choose another."));
   return words;
@@ -367,7 +367,6 @@ function pressed(event) {
 }
 
 function start() {
-  document.head.append(make("link", { rel: "stylesheet", href: "/static/correct.css" }));
   gallery.onRows((loaded) => {
     for (const row of loaded) keep(rows, versionOf(row), row);
     quietly(askStates(loaded).then(show));

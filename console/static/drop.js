@@ -1,12 +1,11 @@
 // The drop page: plans what is to be sent, sends it several files at a time, asks before it
 // replaces anything, and starts each folder when its last file is there.
 
-import { make } from "/static/console.js";
+import { foreign, make, number, timeLeft } from "/static/console.js";
 import { Refused, Slots, fingerprint, request, write } from "/static/drop_send.js";
 import { Source, dropped, forget, remember, remembered } from "/static/drop_sources.js";
 
 const MOST_SHOWN = 100;
-const MOST_LETTERS = 120; // of a name
 const MOST_WAITING = 1000; // files that are planned and not sent; more wait on the disk
 const DRAW_MS = 200;
 const LIVE_MS = 5000;
@@ -31,21 +30,12 @@ let pauseSentence = "";
 let open = 0; // drops that are still being listed
 let wake = [];
 
-const number = (value) => value.toLocaleString("en");
 const files = (count) => `${number(count)} ${count === 1 ? "file" : "files"}`;
 
 function bytes(count) {
   if (count < 1e3) return `${number(Math.round(count))} bytes`;
   const [size, unit] = count < 1e6 ? [count / 1e3, "kB"] : count < 1e9 ? [count / 1e6, "MB"] : [count / 1e9, "GB"];
   return `${size < 10 ? size.toFixed(1) : Math.round(size).toLocaleString("en")} ${unit}`;
-}
-
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-/** A stranger's name: shortened, and what cannot be seen or turns the direction made visible. */
-function foreign(text) {
-  const short = text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS / 2)}…${text.slice(-MOST_LETTERS / 2)}` : text;
-  return make("bdi", {}, short.replace(HIDDEN, "\ufffd"));
 }
 
 const pause = (sentence) => {
@@ -324,11 +314,6 @@ function rate(now, done) {
   return now > since ? Math.max(0, (done - before) * 1000 / (now - since)) : 0;
 }
 
-function left(seconds) {
-  if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s left`;
-  return seconds < 5400 ? `about ${Math.round(seconds / 60)} min left` : `about ${Math.round(seconds / 3600)} h left`;
-}
-
 function summary() {
   const loaded = [...active.values()].reduce((sum, one) => sum + one, 0);
   const perSecond = rate(performance.now(), totals.sentBytes + loaded);
@@ -337,7 +322,7 @@ function summary() {
   const parts = [`${number(totals.settled)} of ${files(totals.files)}${sofar}`, `${bytes(done)} of ${bytes(totals.bytes)}`];
   if (isBusy() && perSecond > 0) {
     parts.push(`${bytes(perSecond)}/s`);
-    if (open === 0) parts.push(left((totals.bytes - done) / perSecond));
+    if (open === 0) parts.push(timeLeft((totals.bytes - done) / perSecond));
   }
   const detail = [[totals.same, "already there"], [totals.skipped, "skipped"], [problems.length, "not sent"],
     [questions.length, "waiting for your decision"]];

@@ -3,8 +3,8 @@
 // Every filter, the order and the image that is open are in the URL. Others work with the gallery by
 // what it exports: the selection, the current answer, and marks of corrections.
 
-import { ask, make, on, send, showTrouble } from "/static/console.js";
-import { nameOf, percent, show, visible } from "/static/image.js";
+import { ask, make, on, send, showTrouble, visible } from "/static/console.js";
+import { nameOf, percent, show } from "/static/image.js";
 
 const PAGE_ROWS = 200;
 const PAGES_KEPT = 30;

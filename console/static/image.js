@@ -1,26 +1,11 @@
 // One image with everything that is known of it: for the overlay of the gallery, and as a page.
 
-import { ask, make } from "/static/console.js";
+import { ask, foreign, make, moment, visible } from "/static/console.js";
 
-const SHOWN_LETTERS = 300;
+const MOST_LETTERS = 300; // of a value
 const BROWSER_FORMATS = new Set(["jpeg", "png", "gif", "webp", "bmp"]);
 
 const page = document.getElementById("image-page"); // null within the gallery
-
-/** Text of strangers: control characters and invisible ones as escapes, so that it has one line. */
-export function visible(text) {
-  return String(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (one) =>
-    Array.from({ length: one.length }, (_, at) =>
-      `\\u${one.charCodeAt(at).toString(16).padStart(4, "0")}`).join(""));
-}
-
-/** As `visible`, in an element that keeps its direction to itself. */
-export function foreign(text) {
-  const whole = visible(text);
-  const half = SHOWN_LETTERS / 2;
-  const shown = whole.length > SHOWN_LETTERS ? `${whole.slice(0, half)}…${whole.slice(-half)}` : whole;
-  return make("bdi", whole.length > SHOWN_LETTERS ? { title: whole } : {}, shown);
-}
 
 export const percent = (score) => (score === null || score === undefined ? "" : score.toFixed(2));
 
@@ -88,7 +73,7 @@ function about({ image, tile, document: result, bucket, result: key }) {
       make("table", {}, make("tbody", {}, ...[
         ["object", `s3://${bucket}/${image}`], ["result", `s3://${bucket}/${key}`], ...rows,
       ].map(([name, value]) =>
-        make("tr", {}, make("th", { scope: "row" }, foreign(name)), make("td", {}, foreign(value))))))),
+        make("tr", {}, make("th", { scope: "row" }, foreign(name)), make("td", {}, foreign(value, MOST_LETTERS))))))),
   );
   return parts;
 }
@@ -104,8 +89,8 @@ function bars(labels) {
 
 function summary({ model, source, route, classified_at: when }) {
   const size = source?.width ? `${source.width} × ${source.height} ${source.format}` : "";
-  const parts = [model ? `${model.name}:${model.version}` : "no model", route, when, size].filter(Boolean);
-  return make("p", { class: "quiet" }, foreign(parts.join(" · ")));
+  const parts = [model ? `${model.name}:${model.version}` : "no model", route, size].filter(Boolean);
+  return make("p", { class: "quiet" }, foreign(parts.join(" · ")), " · ", moment(when));
 }
 
 function previous(before) {

@@ -1,45 +1,22 @@
 // The watch page: folders and singles as they are answered, and what `status` says of them.
 
-import { ask, make, on } from "/static/console.js";
+import { ask, foreign, make, moment, number, on, timeLeft, visible } from "/static/console.js";
 
 const RENEW_MS = 3000; // of what is said of one key
 const REST = 10; // a look that took so long is repeated after 10 times as long
 const VIEW_MS = 30000; // the console looks at the stage for a minute after it was asked
 const LIVE_MS = 10000;
-const MOST_LETTERS = 120;
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 const place = (id) => document.getElementById(id);
 const watch = place("watch");
 const key = watch.dataset.key;
 
-const number = (value) => value.toLocaleString("en");
 const count = (value, what) => `${number(value)} ${what}${value === 1 ? "" : "s"}`;
 
-/** A stranger's text: shortened, and what cannot be seen or turns the direction made visible. */
-function foreign(text) {
-  const short = text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS / 2)}…${text.slice(-MOST_LETTERS / 2)}` : text;
-  return make("bdi", {}, short.replace(HIDDEN, "\ufffd"));
-}
-
-const sentences = (all) => all.map((one) => make("li", {}, make("bdi", {}, one.replace(HIDDEN, "\ufffd"))));
-
-/** A local time: of today without its day. */
-function moment(text) {
-  if (!text) return "";
-  const at = new Date(text);
-  const isToday = at.toDateString() === new Date().toDateString();
-  const shown = isToday ? at.toLocaleTimeString() : at.toLocaleString();
-  return make("time", { datetime: text, title: text }, shown);
-}
-
-function left(seconds) {
-  if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s left`;
-  return seconds < 5400 ? `about ${Math.round(seconds / 60)} min left` : `about ${Math.round(seconds / 3600)} h left`;
-}
+const sentences = (all) => all.map((one) => make("li", {}, make("bdi", {}, visible(one))));
 
 /** The rate and the time left, while answers come. */
-const pace = ({ rate, seconds_left: seconds }) => (seconds === null ? "" : `${rate < 10 ? rate : Math.round(rate)} a second, ${left(seconds)}`);
+const pace = ({ rate, seconds_left: seconds }) => (seconds === null ? "" : `${rate < 10 ? rate : Math.round(rate)} a second, ${timeLeft(seconds)}`);
 
 /** Rows of a table by a name, changed only where they are others: the focus stays where it is. */
 function table(body, rows, name, cells) {

@@ -14,10 +14,10 @@ from starlette.routing import BaseRoute, Route
 from console.context import Console
 from console.watch.folders import Folders
 from console.watch.pace import Pace
-from console.watch.singles import SHOWN_SINGLES, Singles, is_answered
+from console.watch.singles import Singles, is_answered
 from console.web.events import Hub
 from console.web.rendering import page
-from infra.diagnostics.catalog import MAX_ROWS, first_level
+from infra.diagnostics.catalog import first_level
 from infra.diagnostics.findings import StatusFinding, StatusSources
 from infra.diagnostics.inbox_keys import find_key
 from infra.diagnostics.status import everything, explain
@@ -68,8 +68,6 @@ class Watch:
             "watch/watch.html.jinja",
             title=f"Watch {key}" if key else "Watch",
             key=key,
-            most_folders=MAX_ROWS,
-            most_singles=SHOWN_SINGLES,
         )
 
     def answer(self, request: Request) -> Response:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
@@ -56,7 +57,14 @@ def trouble(request: Request, sentence: str, status: HTTPStatus) -> Response:
 
 @cache
 def _environment() -> Environment:
-    return make_environment(TEMPLATES)
+    environment = make_environment(TEMPLATES)
+    environment.filters["moment"] = moment
+    return environment
+
+
+def moment(text: str | None) -> Markup:
+    """A time in UTC, which a page shows as the local one; a dash where there is none."""
+    return Markup('<time datetime="{0}">{0}</time>').format(text) if text else Markup("–")
 
 
 def json_response(data: Any) -> Response:

@@ -25,7 +25,7 @@ from tests.support.consoles.operated import JOB, log_epochs, operated_console
 from tests.support.worlds.consoles import Served, serve
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route
+    from playwright.sync_api import Browser, Page, Route
 
 pytestmark = pytest.mark.slow
 
@@ -242,6 +242,23 @@ def test_the_curves_of_a_job_are_drawn(
         page.goto(served.address)
         page.get_by_role("img", name="Loss: train 0.3333, validation 0.6667").wait_for()
         assert page.locator("#curves polyline.validation").count() == 2
+
+
+def test_times_are_those_of_the_place(browser: "Browser", console_folder: Path) -> None:
+    """Also in the sections that the page fetches again."""
+    opened = browser.new_context(locale="en-GB", timezone_id="Asia/Kolkata")
+    with operated(console_folder, "/models") as (_, served):
+        page = opened.new_page()
+        page.goto(served.address)
+        page.evaluate(
+            "document.querySelectorAll('#history time').forEach(one => one.textContent = 'old');"
+            "import('/static/console.js').then(console => console.renew('active', 'history'))"
+        )
+        page.locator("#history time", has_text="22/11/2026, 14:30:00").wait_for()
+        time = page.locator("#active time")
+        assert time.inner_text() == "22/11/2026, 14:30:00"
+        assert time.get_attribute("title") == "2026-11-22T09:00:00Z", "in UTC"
+    opened.close()
 
 
 def test_what_runs_outlives_its_console_and_is_shown_and_stopped_by_the_next(
