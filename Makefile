@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
 python = .venv/bin/python
 uv = $(shell command -v uv || echo .local/uv/bin/uv)
-.PHONY: help env laptop demo docs axe test test-unit test-faults test-models test-nightly test-image test-reclassify fuzz mutants audit sbom notices image-here lint types bundle lock bench bench-batch bench-gpu bench-flow bench-console bench-install clean
+.PHONY: help env laptop demo docs axe test test-unit test-faults test-models test-nightly test-image test-reclassify fuzz mutants audit sbom notices image-here lint types bundle lock bench bench-batch bench-gpu bench-flow bench-console bench-loop bench-install clean
 
 help:
 	@echo './sortbox --help     the commands for users'
@@ -13,7 +13,7 @@ help:
 	@echo 'make docs            build this documentation as a site, in build/site'
 	@echo 'make audit           scan templates and dependencies for known vulnerabilities'
 	@echo 'make sbom | notices  what third parties wrote in the bundle and the images, and their licences'
-	@echo 'make bench           measure the server beside its peers; bench-batch, bench-flow, bench-console, bench-gpu, bench-install'
+	@echo 'make bench           measure the server beside its peers; bench-batch, bench-flow, bench-console, bench-loop, bench-gpu, bench-install'
 
 env: # every other verb builds what it needs first
 	@python=$$(PYTHON='$(PYTHON)' sh infra/setup/python.sh) && "$$python" infra/setup/environments.py
@@ -121,6 +121,11 @@ bench-gpu: env # one sentence where there is no GPU
 
 bench-install: env # a first run from nothing, measured; BENCH='--python /path/to/python3.13'
 	@$(python) -m benchmarks.install $(BENCH)
+
+bench-loop: export SORTBOX_LOCAL = $(CURDIR)/.local/bench-loop
+bench-loop: env # DATA=folder: 40 corrections a round by the console's pages, in a cloud of its own; BENCH='--rounds 1'
+	@./sortbox up && . .local/bench-loop/env && $(python) -m benchmarks.console_loop '$(DATA)' $(BENCH); \
+	    status=$$?; ./sortbox down; exit $$status
 
 bench-console: env # the gallery with 100,000 answers, in Chromium; BENCH='--answers 10000'
 	@$(python) -m benchmarks.console $(BENCH)
