@@ -32,7 +32,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_corrected_is_learnt_and_every_answer_renewed(
+def test_a_model_is_trained_on_corrections_and_renews_every_answer(
     page: "Page", cloud: Cloud, photos: Path
 ) -> None:
     drop(page, photos / FOLDER)

@@ -1,6 +1,7 @@
 """A stage that is watched: a console's bucket with images, answers and runs as they are stored."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,12 +9,13 @@ from aws.bucket import Bucket
 from batch.claim import Run
 from domain import keys, result
 from domain.model import ModelId
-from domain.reply import Label
-from domain.result import AnsweredBy, Classified, How, Rejected, Source
+from domain.result import Source
 from domain.scope import Scope
+from tests.support.builders.answers import classified, rejected
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 AT = "2026-01-01T12:00:00Z"
+IMAGENET = ModelId("imagenet", 1, f"sha256:{'0' * 64}")
 
 
 class QuietSageMaker:
@@ -39,21 +41,15 @@ def classify(bucket: Bucket, *names: str, label: str = "cat", score: float = 0.9
     """Answer images as the endpoint does."""
     for name in names:
         image = f"{keys.INBOX}{name}"
-        document = Classified(
-            image,
-            _source(bucket, image),
-            AnsweredBy(ModelId("imagenet", 1, f"sha256:{'0' * 64}"), "sha256:0"),
-            How("endpoint", None, 1, AT),
-            (Label(label, score),),
-            *(640, 480, "jpeg", 10.0),
-        )
+        made = classified(name, (label, score), model=IMAGENET, at=AT)
+        document = replace(made, source=_source(bucket, image))
         bucket.put(keys.result_key(image), result.to_json(document))
 
 
 def reject(bucket: Bucket, name: str, code: str, message: str) -> None:
     image = f"{keys.INBOX}{name}"
-    how = How("endpoint", None, 1, AT)
-    document = Rejected(image, _source(bucket, image), None, how, code, message)
+    made = rejected(name, code, at=AT)
+    document = replace(made, source=_source(bucket, image), by=None, message=message)
     bucket.put(keys.result_key(image), result.to_json(document))
 
 

@@ -92,7 +92,7 @@ def test_what_sqs_does_not_accept_stays_a_dead_letter(sqs: "SQSClient") -> None:
     assert count == 1
 
 
-def test_a_stage_without_queues_is_told(sqs: "SQSClient") -> None:
+def test_a_stage_without_queues_is_a_sentence(sqs: "SQSClient") -> None:
     with pytest.raises(RedriveError, match="Stage dev has no queue page: is it deployed"):
         list(redrive(sqs, STAGE, "page"))
 

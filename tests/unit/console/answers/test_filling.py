@@ -25,23 +25,19 @@ from domain.result import Classified, Result, from_json
 from domain.tables.writer import write_header, write_rows
 from tests.support.builders.answers import classified, rejected, store
 from tests.support.fakes.aws import FakeS3, error
+from tests.support.fakes.clock import MonotonicClock
 
 BUCKET = "bucket"
 LONG_NAME = "é" * 507 + ".jpg"
 NAMES = ("a.jpg", "cat.jpg", "cat", "trip/a.jpg", "trip/cat (1).jpg", "trip/ü/<b>.jpg", LONG_NAME)
 
 
-class Time:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def filling(s3: FakeS3, folder: Path, time: Time | None = None) -> tuple[Filling, AnswerIndex]:
+def filling(
+    s3: FakeS3, folder: Path, time: MonotonicClock | None = None
+) -> tuple[Filling, AnswerIndex]:
     client: Any = s3
     index = AnswerIndex(folder / "answers.db")
-    return Filling(Bucket(client, BUCKET), index, time or Time()), index
+    return Filling(Bucket(client, BUCKET), index, time or MonotonicClock()), index
 
 
 def table(*results: Classified) -> bytes:
@@ -113,9 +109,9 @@ def test_the_index_becomes_equal_to_any_outbox(tmp_path: Path) -> None:
     )
 
 
-def filling_of_tables(s3: FakeS3, folder: Path) -> tuple[Filling, AnswerIndex, Time]:
+def filling_of_tables(s3: FakeS3, folder: Path) -> tuple[Filling, AnswerIndex, MonotonicClock]:
     """Listings take so long that a step of two seconds reads the tables alone, and no result."""
-    time = Time()
+    time = MonotonicClock()
 
     def listings_take_long(operation: str, key: str) -> None:
         time.now += 5 * (operation == "ListObjectsV2")
@@ -175,7 +171,7 @@ def test_the_newest_are_read_first(tmp_path: Path) -> None:
     for number in range(200):
         store(s3, BUCKET, classified(f"{number:03}.jpg"))
         s3.clock.tick(60)
-    time = Time()
+    time = MonotonicClock()
     fill, index = filling(s3, tmp_path, time)
 
     def reads_take_long(operation: str, key: str) -> None:
@@ -188,7 +184,7 @@ def test_the_newest_are_read_first(tmp_path: Path) -> None:
 
 
 def test_a_listing_takes_a_twentieth_of_the_time_at_most(tmp_path: Path) -> None:
-    s3, time = FakeS3(), Time()
+    s3, time = FakeS3(), MonotonicClock()
     store(s3, BUCKET, classified("a.jpg"))
     fill, _ = filling(s3, tmp_path, time)
     assert fill.step() == pytest.approx(SHORTEST_PAUSE_SECONDS)

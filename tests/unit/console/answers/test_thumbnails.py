@@ -1,4 +1,4 @@
-"""Thumbnails are asked of the endpoint a few at a time, and kept by image and version."""
+"""Thumbnails are requested from the endpoint a few at a time, and kept by image and version."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,17 +16,11 @@ from console.answers.thumbnails import (
 )
 from domain.keys import ACTIVE_MODEL
 from tests.support.fakes.aws import FakeS3, error
+from tests.support.fakes.clock import MonotonicClock
 from tests.support.fakes.many_answers import ACTIVE, ThumbnailEndpoint, jpeg
 from tests.support.worlds.uploads import model_error
 
 IMAGE = "inbox/a.jpg"
-
-
-class Time:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -42,12 +36,16 @@ def etag(s3: FakeS3) -> str:
 
 
 def cache(
-    s3: FakeS3, folder: Path, endpoint: ThumbnailEndpoint, time: Time | None = None, most: int = 100
+    s3: FakeS3,
+    folder: Path,
+    endpoint: ThumbnailEndpoint,
+    time: MonotonicClock | None = None,
+    most: int = 100,
 ) -> ThumbnailCache:
     client: Any = s3
     runtime: Any = endpoint
     path = folder / "thumbnails.db"
-    return ThumbnailCache(path, Bucket(client, "bucket"), runtime, time or Time(), most)
+    return ThumbnailCache(path, Bucket(client, "bucket"), runtime, time or MonotonicClock(), most)
 
 
 def test_a_thumbnail_is_requested_once_also_by_the_next_console(s3: FakeS3, tmp_path: Path) -> None:
@@ -86,7 +84,7 @@ def test_an_image_that_is_gone_overwritten_or_refused_has_none_for_good(
 def test_an_endpoint_in_trouble_is_left_alone_for_some_seconds(
     s3: FakeS3, tmp_path: Path, trouble: Exception
 ) -> None:
-    endpoint, time = ThumbnailEndpoint(answer=trouble), Time()
+    endpoint, time = ThumbnailEndpoint(answer=trouble), MonotonicClock()
     made = cache(s3, tmp_path, endpoint, time)
     for _ in range(5):
         assert made.get(IMAGE, etag(s3)) == NoThumbnail(is_final=False)
@@ -97,7 +95,7 @@ def test_an_endpoint_in_trouble_is_left_alone_for_some_seconds(
 
 
 def test_without_a_model_there_is_none_yet(tmp_path: Path) -> None:
-    s3, time = FakeS3(), Time()
+    s3, time = FakeS3(), MonotonicClock()
     s3.put_object(Bucket="bucket", Key=IMAGE, Body=jpeg(1))
     made = cache(s3, tmp_path, ThumbnailEndpoint(), time)
     assert made.get(IMAGE, etag(s3)) == NoThumbnail(is_final=False)
@@ -127,7 +125,7 @@ def test_the_oldest_are_deleted(s3: FakeS3, tmp_path: Path) -> None:
         assert made.get(IMAGE, etags[-1]) == jpeg(colour)
     assert [made.get(IMAGE, one) for one in etags[2:]] == [jpeg(2), jpeg(3), jpeg(4)]
     assert endpoint.requests == 5
-    assert made.get(IMAGE, etags[0]) == NoThumbnail(is_final=True), "it is asked for again"
+    assert made.get(IMAGE, etags[0]) == NoThumbnail(is_final=True), "it is requested again"
 
 
 def test_few_are_requested_at_once_and_few_wait(s3: FakeS3, tmp_path: Path) -> None:
@@ -139,12 +137,12 @@ def test_few_are_requested_at_once_and_few_wait(s3: FakeS3, tmp_path: Path) -> N
         s3.put_object(Bucket="bucket", Key=key, Body=jpeg(1))
     begin = threading.Barrier(len(keys))
 
-    def ask(key: str) -> bytes | NoThumbnail:
+    def get(key: str) -> bytes | NoThumbnail:
         begin.wait()
         return made.get(key, etag(s3))
 
     with ThreadPoolExecutor(len(keys)) as threads:
-        answers = list(threads.map(ask, keys))
+        answers = list(threads.map(get, keys))
     assert endpoint.most <= REQUESTS_AT_ONCE
     assert jpeg(1) in answers
     assert NoThumbnail(is_final=False) in answers

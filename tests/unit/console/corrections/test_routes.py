@@ -17,7 +17,7 @@ from domain.keys import ACTIVE_MODEL, CORRECTIONS, archive_key
 from domain.model import ActiveModel, ModelId
 from tests.support.builders import vocabulary as some
 from tests.support.builders.packed import archive_of_labels
-from tests.support.worlds.consoles import Client, client, mocked_console
+from tests.support.worlds.consoles import REGION, Client, client, mocked_console
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>"
@@ -25,9 +25,7 @@ EVIL = "<script>alert(1)</script>"
 
 @pytest.fixture
 def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with mocked_console(tmp_path / "console") as opened:
         for name in ("a.jpg", "b.jpg", "trip/c.jpg"):
             opened.bucket.put(f"inbox/{name}", name)

@@ -14,13 +14,7 @@ from domain.keys import CORRECTIONS
 from infra.review.stored import CorrectionStore
 from tests.support.builders import vocabulary as some
 from tests.support.fakes.aws import FakeS3, error
-
-
-class Moving:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.fakes.clock import MonotonicClock
 
 
 @pytest.fixture
@@ -35,9 +29,9 @@ def bucket(s3: Any) -> Bucket:
     return bucket
 
 
-def service(bucket: Bucket, folder: Path, clock: Moving | None = None) -> Corrections:
+def service(bucket: Bucket, folder: Path, clock: MonotonicClock | None = None) -> Corrections:
     store = CorrectionStore(bucket, folder)
-    return Corrections(bucket, store, lambda: "anna", clock or Moving())
+    return Corrections(bucket, store, lambda: "anna", clock or MonotonicClock())
 
 
 def an_item(bucket: Bucket, number: int = 1) -> dict[str, Any]:
@@ -97,8 +91,7 @@ def test_what_s3_took_before_its_answer_was_lost_is_stored_once(
 
 
 def test_whole_passes_take_a_twentieth_of_the_time(s3: Any, bucket: Bucket, tmp_path: Path) -> None:
-    clock = Moving()
-    corrections = service(bucket, tmp_path, clock)
+    clock = MonotonicClock()
     seconds_of_a_listing = 30.0
     starts: list[str] = []
     s3_list = s3.list_objects_v2
@@ -113,7 +106,7 @@ def test_whole_passes_take_a_twentieth_of_the_time(s3: Any, bucket: Bucket, tmp_
             return s3_list(**options)
 
     slow: Any = Slow()
-    corrections.store._bucket = Bucket(slow, "bucket")
+    corrections = service(Bucket(slow, "bucket"), tmp_path, clock)
     now = datetime.now(UTC)
     name = some.name_after(now - timedelta(days=1), "1" * 16)
     old = Correction(name, "inbox/a.jpg", "e", "skirt", "dress", "bob")

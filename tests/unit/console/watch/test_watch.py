@@ -14,6 +14,7 @@ from console.watch.routes import TURN_SECONDS, VIEW_SECONDS, Watch
 from console.watch.singles import SHOWN_SINGLES
 from infra.diagnostics.catalog import MAX_ROWS
 from infra.diagnostics.findings import StatusSources
+from tests.support.fakes.clock import MonotonicClock
 from tests.support.fakes.watched_stage import (
     QuietSageMaker,
     classify,
@@ -32,19 +33,11 @@ def console(tmp_path: Path) -> Iterator[Console]:
         yield opened
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Look:
     """A page that looks again after so many seconds; `heard` is what was published."""
 
     def __init__(self, console: Console, sagemaker: Any = None) -> None:
-        self.clock = Clock()
+        self.clock = MonotonicClock()
         self.heard: list[Mapping[str, Any]] = []
         sources = StatusSources(
             console.stage, console.bucket, console.sqs, sagemaker or console.sagemaker
@@ -171,7 +164,7 @@ def test_pages_hear_of_what_has_changed(console: Console) -> None:
 
 
 def test_a_folder_that_takes_long_to_count_is_counted_less_often(console: Console) -> None:
-    look, clock = Look(console), Clock()
+    look, clock = Look(console), MonotonicClock()
 
     def now() -> float:
         clock.now += 2

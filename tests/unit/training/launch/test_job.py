@@ -90,8 +90,8 @@ def test_a_training_jobs_output_and_disks_are_under_the_stages_key(
 ) -> None:
     monkeypatch.setenv("SAGEMAKER_VALIDATE_ROLE", "false")  # as `main` has it: nobody is asked
     session = boto3.Session("AKIDEXAMPLE", "secret", region_name="eu-west-1")
-    wanted = dataclasses.replace(request(), stage=Encrypted("dev"), instance_type=kind)
-    made = trainer(wanted, session, Channels({"data": "s3://bucket/data/1/"}))
+    encrypted = dataclasses.replace(request(), stage=Encrypted("dev"), instance_type=kind)
+    made = trainer(encrypted, session, Channels({"data": "s3://bucket/data/1/"}))
     assert made.output_data_config.kms_key_id == KEY
     assert made.compute.volume_kms_key_id == disks
 
