@@ -35,8 +35,10 @@ def console_address(place: Place) -> str | None:
             place.root
         )  # and not of the cloud that this is a copy of
         if is_own and _is_running(before["pid"], before["started"]):
-            address: str = before["address"]
-            return address
+            if before["started"] > _newest_source():
+                address: str = before["address"]
+                return address
+            _end(before["pid"])  # it has the templates of before an update
     return _start(place)
 
 
@@ -70,6 +72,24 @@ def _start(place: Place) -> str | None:
     process.kill()
     process.wait()
     return None
+
+
+def _end(pid: int) -> None:
+    with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        process = psutil.Process(pid)
+        process.terminate()
+        process.wait(START_SECONDS)
+
+
+def _newest_source() -> float:
+    """When a source of the product was last changed: seconds since 1970."""
+    folders = (folder.parent for folder in REPOSITORY.glob("*/__init__.py"))
+    return max(
+        path.stat().st_mtime
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in (".py", ".jinja", ".js", ".css")
+    )
 
 
 def _is_running(pid: int, started: float) -> bool:

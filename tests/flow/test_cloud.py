@@ -229,9 +229,14 @@ def test_a_console_stands_beside_it_and_goes_with_it(place: Place, running: Loca
     assert again is not None
     assert again != address, "a token ends with its console"
     assert httpx.URL(again).port == httpx.URL(address).port, "bookmarks stay"
+    (REPOSITORY / "console" / "__init__.py").touch()
+    updated = console_address(place)
+    assert updated is not None
+    assert updated != again, "after an update it is the console of the new sources"
+    assert httpx.URL(updated).port == httpx.URL(address).port
     down(place, print)
     with pytest.raises(httpx.ConnectError):
-        httpx.get(again)
+        httpx.get(updated)
 
 
 def starting(place: Place) -> "subprocess.Popen[str]":
