@@ -17,7 +17,9 @@ from typing import Any
 from domain.foreign import visible
 from infra.local.place import write_private
 
-ID = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
+ID = re.compile(r"[0-9]{8}T[0-9]{12}-[0-9a-f]{8}")
+"""Begins with its time, to the microsecond: ids sort in the order of their actions."""
+
 OUTCOMES = {
     0: "done",
     1: "failed",

@@ -62,8 +62,7 @@ class Runner:
             if order.clears is not None:
                 shutil.rmtree(order.clears, ignore_errors=True)
             now = datetime.now(UTC)
-            compact = timestamps.to_text(now).translate({ord("-"): None, ord(":"): None})
-            id_ = f"{compact.removesuffix('Z')}-{secrets.token_hex(4)}"
+            id_ = f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
             action = Action(
                 id=id_,
                 verb=order.verb,

@@ -138,7 +138,7 @@ def test_nothing_starts_without_the_pages_own_token_or_in_a_read_only_console(
 
 
 def test_an_unknown_action_is_a_sentence(browser: Client) -> None:
-    answer = browser.get("/api/actions/20260101T000000-00000000")
+    answer = browser.get("/api/actions/20260101T000000000000-00000000")
     assert answer.status_code == 400
     assert "There is no action" in answer.json()["error"]
     assert browser.post("/api/actions/nobody/stop").status_code == 400

@@ -80,6 +80,11 @@ def test_a_stop_ends_the_commands_that_would_follow(runner: Runner) -> None:
     assert "sortbox, version" not in runner.output(action.id).text
 
 
+def test_actions_of_one_second_are_in_their_order(runner: Runner) -> None:
+    started = [runner.start(order(QUICK, exclusive=False)).id for _ in range(6)]
+    assert [action.id for action in runner.actions()] == started[::-1]
+
+
 def test_a_second_exclusive_action_is_refused_by_the_name_of_the_first(runner: Runner) -> None:
     first = runner.start(order(FOLLOW_LOGS, title="Promote sortbox-dev-dogs-1"))
     with pytest.raises(BusyError, match=r"^Promote sortbox-dev-dogs-1 is running, since 20"):
@@ -152,7 +157,7 @@ def test_a_log_has_a_bound(tmp_path: Path) -> None:
     assert body.endswith("… (the rest of the output is not kept)\n".encode())
 
 
-@pytest.mark.parametrize("id_", ["../../etc/passwd", "20260101T000000-00000000", "", "turn"])
+@pytest.mark.parametrize("id_", ["../../etc/passwd", "20260101T000000000000-00000000", "", "turn"])
 def test_nothing_else_can_be_read(runner: Runner, id_: str) -> None:
     (runner.folder).mkdir()
     (runner.folder / "turn.json").write_text("{}")
