@@ -70,6 +70,7 @@ class Runner:
                 commands=order.commands,
                 is_exclusive=order.is_exclusive,
                 started_at=timestamps.to_text(now),
+                is_running=True,
             )
             self._spawn(action)
             self._prune()

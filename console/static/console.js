@@ -166,4 +166,6 @@ function putIn(old, now) {
 on("trouble", (trouble) => trouble && showTrouble(trouble.sentence));
 localise(document);
 connect();
+// After all scripts of the page.
+document.addEventListener("DOMContentLoaded", () => { document.getElementById("main").inert = false; });
 document.addEventListener("visibilitychange", connect);

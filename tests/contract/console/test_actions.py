@@ -13,6 +13,7 @@ from console.actions.routes import describe, runner_of
 from console.actions.verbs import Order
 from console.context import Console
 from infra.local.account import STAGE
+from infra.stage import Stage
 from tests.contract.console.conftest import AssertAccessible
 from tests.support.consoles.actions import (
     FOLLOW_LOGS,
@@ -49,11 +50,15 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def operated(folder: Path, path: str) -> Iterator[tuple[Console, Served]]:
+def operated(
+    folder: Path, path: str, stage: Stage | None = None
+) -> Iterator[tuple[Console, Served]]:
+    """`stage` is that of the commands, where a test starts one: they are processes of their own,
+    which would look for moto's stage on AWS."""
     with (
-        operated_console(folder) as console,
-        ended(runner_of(console)),
-        serve(console, path) as served,
+        operated_console(folder) as mocked,
+        ended(runner_of(mocked)),
+        serve(console := replace(mocked, stage=stage or mocked.stage), path) as served,
     ):
         yield console, served
 
@@ -61,20 +66,18 @@ def operated(folder: Path, path: str) -> Iterator[tuple[Console, Served]]:
 def test_the_command_is_shown_first_and_its_end_is_said(
     page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
-    with operated_console(console_folder) as console, ended(runner_of(console)):
-        here = replace(console, stage=STAGE)
-        with serve(here, "/operate") as served:
-            page.goto(served.address)
-            page.get_by_role("button", name="Check the stage").click()
-            dialog = page.get_by_role("dialog")
-            assert "./sortbox doctor --stage=local" in dialog.inner_text()
-            dialog.get_by_role("button", name="Cancel").click()
-            assert runner_of(console).actions() == []
-            page.get_by_role("button", name="Check the stage").click()
-            dialog.get_by_role("button", name="Check").click()
-            page.locator("#action-state", has_text="failed").wait_for()
-            sentence = "There is no local cloud yet. Run `./sortbox up` first."
-            page.locator("#action-log", has_text=sentence).wait_for()
+    with operated(console_folder, "/operate", STAGE) as (console, served):
+        page.goto(served.address)
+        page.get_by_role("button", name="Check the stage").click()
+        dialog = page.get_by_role("dialog")
+        assert "./sortbox doctor --stage=local" in dialog.inner_text()
+        dialog.get_by_role("button", name="Cancel").click()
+        assert runner_of(console).actions() == []
+        page.get_by_role("button", name="Check the stage").click()
+        dialog.get_by_role("button", name="Check").click()
+        page.locator("#action-state", has_text="failed").wait_for()
+        sentence = "There is no local cloud yet. Run `./sortbox up` first."
+        page.locator("#action-log", has_text=sentence).wait_for()
 
 
 def test_lines_come_live_into_every_tab_and_stop_is_ctrl_c(
@@ -117,7 +120,7 @@ def test_the_panel_is_of_the_new_action_when_the_dialog_closes(
     page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
     """Also where the page has still been reading an earlier one."""
-    with operated(console_folder, "/operate") as (console, served):
+    with operated(console_folder, "/operate", STAGE) as (console, served):
         earlier = runner_of(console).start(SHORT)
         held: list[Route] = []
         page.route(f"**/api/actions/{earlier.id}*", lambda route: held.append(route))
@@ -164,10 +167,36 @@ def test_what_runs_beside_does_not_take_the_panel(
         assert ids == [first.id, chosen.id, beside.id]
 
 
+def test_a_click_before_the_scripts_are_there_sends_no_form(
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
+) -> None:
+    """The browser would load the page again, with the form's values in its address."""
+    with operated(console_folder, "/train") as (_, served):
+        held: list[Route] = []
+        page.route("**/static/train.js", lambda route: held.append(route))
+        page.goto(served.address, wait_until="commit")
+        button = page.locator("#train button.first")
+        button.wait_for()
+        box = button.bounding_box()
+        assert box is not None
+        while not held:
+            page.wait_for_timeout(20)
+        address = page.url
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.locator("#main[inert]").wait_for()
+        for route in held:
+            route.continue_()
+        page.locator("#main:not([inert])").wait_for()
+        assert page.url == address
+        page.get_by_label("A folder on this machine, or s3://…").fill("s3://bucket/photos/")
+        button.click()
+        page.get_by_role("dialog").wait_for()
+
+
 def test_two_clicks_start_one_action(
     page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
-    with operated(console_folder, "/operate") as (console, served):
+    with operated(console_folder, "/operate", STAGE) as (console, served):
         page.goto(served.address)
         page.get_by_role("button", name="Check the stage").dblclick()
         dialog = page.get_by_role("dialog")

@@ -38,6 +38,7 @@ def order(*commands: tuple[str, ...], exclusive: bool = True, title: str = "Try"
 
 def test_an_action_runs_the_command_line_and_ends_in_words(runner: Runner) -> None:
     action = runner.start(order(QUICK))
+    assert action.state == "running", "what the page shows until it has asked again"
     assert action.command_lines() == ["./sortbox --version"]
     action = wait_for_end(runner, action.id)
     assert (action.state, action.code) == ("done", 0)
