@@ -4,12 +4,14 @@ import { ask, make, on, readOnly, send, showTrouble } from "/static/console.js";
 
 const place = (id) => document.getElementById(id);
 const SHOWN_CHARACTERS = 200_000;
+const RETRY_MS = 2000;
 
 const panel = place("action");
 let end = 0; // of the log that is shown, in bytes
 let isRunning = "running" in panel.dataset; // at the last look
 let isReading = false;
 let isStale = false; // something was heard since the last look
+let hasFailed = false; // the last look
 let finished = () => {};
 
 /** Call `listener` with each action of the panel that ends while this page is open. */
@@ -73,6 +75,8 @@ async function read() {
       isStale = false;
       const { id } = panel.dataset;
       const action = await ask(`/api/actions/${id}?from=${end}`);
+      if (hasFailed) showTrouble("");
+      hasFailed = false;
       if (panel.dataset.id !== id) continue; // another one took the panel, and is read next
       show(action);
       append(action.text);
@@ -82,6 +86,8 @@ async function read() {
     }
   } catch (error) {
     showTrouble(error.message);
+    hasFailed = true;
+    setTimeout(read, RETRY_MS); // an end is heard once
   } finally {
     isReading = false;
   }

@@ -193,6 +193,28 @@ def test_a_click_before_the_scripts_are_there_sends_no_form(
         page.get_by_role("dialog").wait_for()
 
 
+def test_a_look_at_an_action_that_fails_is_repeated(
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
+) -> None:
+    """Also where nothing more is heard of it: it has ended."""
+    with operated(console_folder, "/operate") as (console, served):
+        action = runner_of(console).start(SHORT)
+        wait_for_end(runner_of(console), action.id)
+        answers = iter([503])
+
+        def answer(route: "Route") -> None:
+            if status := next(answers, None):
+                route.fulfill(status=status, json={"error": "The console is busy."})
+            else:
+                route.continue_()
+
+        page.route(f"**/api/actions/{action.id}*", answer)
+        page.goto(served.address)
+        page.locator("#trouble", has_text="The console is busy.").wait_for()
+        page.locator("#action-log", has_text=LINE).wait_for()
+        page.locator("#trouble").wait_for(state="hidden")
+
+
 def test_two_clicks_start_one_action(
     page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
