@@ -42,7 +42,8 @@ def test_a_model_is_trained_on_corrections_and_renews_every_answer(
 
     go(page, "/train")
     page.get_by_text("Images that people have corrected: 3").wait_for()
-    train(page, str(photos / "data"), name="loop", epochs="6", lr="0.01", batch_size="8")
+    values = {"name": "loop", "epochs": "6", "lr": "0.01", "batch_size": "8"}
+    train(page, str(photos / "data"), with_corrections=True, **values)
     lines = wait_for_done(page)
     assert "New images: 3; with another class than before: 0" in lines
     [job] = set(re.findall(r"^job: (\S+)", lines, re.MULTILINE))
@@ -70,10 +71,8 @@ def test_a_model_is_trained_on_corrections_and_renews_every_answer(
     page.get_by_text("loop:1").first.wait_for()
     page.get_by_label("Below").fill(f"inbox/{FOLDER}/")
     page.get_by_role("button", name="Dry run").click()
-    button = page.get_by_role("button", name="Reclassify …")
-    wait_for_done(page)
     page.get_by_text(f"As the dry run of inbox/{FOLDER}/ counted.").wait_for()
-    button.click()
+    page.get_by_role("button", name="Reclassify …").click()
     assert "3 to be answered" in page.get_by_role("dialog").inner_text(), "the count comes first"
     confirm(page, "Reclassify")
     assert "Started." in wait_for_done(page)

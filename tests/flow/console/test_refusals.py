@@ -30,10 +30,10 @@ def test_a_job_that_fails_says_why(page: "Page", cloud: Cloud) -> None:
         for number in range(20):
             key = f"training/data/nothing/{label}/{number}.jpg"
             cloud.s3.put_object(Bucket=cloud.bucket, Key=key, Body=b"no image")
-    train(page, f"s3://{cloud.bucket}/training/data/nothing/", name="nothing")
+    source = f"s3://{cloud.bucket}/training/data/nothing/"
+    train(page, source, with_corrections=False, name="nothing")
     state, lines = wait_for_end(page)
     assert state == "failed", lines
-    assert "job: " in lines, lines
     page.get_by_role("link", name="Its curves and report").click()
     page.reload()
     page.locator("#job-state", has_text="Failed").wait_for()
@@ -50,7 +50,8 @@ def test_a_promotion_that_is_refused_says_why(page: "Page", tmp_path: Path) -> N
         learnable.folder(tmp_path / "data" / split, LABELS, count, split)
     jobs = []
     for values in ({"epochs": "6", "lr": "0.01"}, {"epochs": "1", "lr": "1e-9"}):
-        train(page, str(tmp_path / "data"), name="refused", batch_size="8", **values)
+        names = {"name": "refused", "batch_size": "8"}
+        train(page, str(tmp_path / "data"), with_corrections=False, **names, **values)
         jobs.append(job_of(wait_for_done(page)))
         page.get_by_role("link", name="Promote it").click()
         if len(jobs) == 1:

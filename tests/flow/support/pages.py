@@ -23,10 +23,11 @@ def confirm(page: "Page", button: str) -> None:
     dialog.wait_for(state="hidden")
 
 
-def train(page: "Page", data: str, **values: str) -> None:
-    """By the form of the page of training, to its start."""
+def train(page: "Page", data: str, *, with_corrections: bool, **values: str) -> None:
+    """By the form of the page of training, to its start. Other tests leave corrections too."""
     go(page, "/train")
     page.get_by_label("A folder on this machine, or s3://…").fill(data)
+    page.get_by_label("Join the corrections to the data.").set_checked(with_corrections)
     for name, value in values.items():
         page.get_by_label(name.replace("_", "-"), exact=True).fill(value)
     page.get_by_role("button", name="Train …").click()
@@ -34,7 +35,7 @@ def train(page: "Page", data: str, **values: str) -> None:
 
 
 def wait_for_end(page: "Page") -> tuple[str, str]:
-    """How the panel's action has ended, in words, and its lines."""
+    """How the panel's action ends, in words, and its lines. The panel is of it since `confirm`."""
     state, log = page.locator("#action-state"), page.locator("#action-log")
     deadline = time.monotonic() + ACTION_SECONDS
     while state.inner_text().startswith("running"):
