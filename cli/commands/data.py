@@ -55,7 +55,8 @@ def join(data: str, reviewed: Path, stage: "Stage", out: Path | None) -> None:
         Progress(console=Console(stderr=True), transient=True) as progress,
         _local(data, target, progress) as root,
     ):
-        joined = joining.join(root, reviewed, lambda: None)
+        source = data if data.startswith("s3://") else ""
+        joined = joining.join(root, reviewed, lambda: None, source)
         bar = progress.add_task("images copied", total=None)
         joining.write(
             joined, target, lambda done, of: progress.update(bar, completed=done, total=of)

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from console.context import Console
 from console.corrections.service import MOST_ITEMS, Corrections, describe
+from console.models.versions import Versions
 from console.web.bodies import read_json
 from console.web.events import Hub
 from console.web.rendering import json_response, page
@@ -42,7 +43,7 @@ class CorrectionRequestError(SortboxError):
 def routes(console: Console, hub: Hub) -> list[BaseRoute]:
     store = CorrectionStore(console.bucket, console.folder)
     corrections = Corrections(console.bucket, store, Person(lambda: boto3.client("sts")).name)
-    pages = CorrectionPages(console, hub, corrections)
+    pages = CorrectionPages(console, hub, corrections, Versions(console))
     hub.every(1.0, pages.poll)
     return [
         Route("/corrections", pages.show),
@@ -54,8 +55,11 @@ def routes(console: Console, hub: Hub) -> list[BaseRoute]:
 
 
 class CorrectionPages:
-    def __init__(self, console: Console, hub: Hub, corrections: Corrections) -> None:
+    def __init__(
+        self, console: Console, hub: Hub, corrections: Corrections, versions: Versions
+    ) -> None:
         self._console = console
+        self._versions = versions
         self._hub = hub
         self._corrections = corrections
         self._lock = Lock()
@@ -95,7 +99,7 @@ class CorrectionPages:
             title="Correct",
             totals=store.totals(),
             active=active.model,
-            later=store.totals(after=active.since).corrected if active.since else 0,
+            new=store.totals(beyond=self._versions.active_coverage()).corrected,
             disputed=[self._row(one, etags) for one in disputed],
             rows=[self._row(one, etags) for one in shown],
             counts=[(one, _link(one.before, one.label)) for one in counts[:COUNT_ROWS]],

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from aws import active_model
 from aws.bucket import Bucket
 from domain import timestamps
-from domain.corrections.form import NAME_TIME, SCHEMA, Correction, from_json, moment_of
+from domain.corrections.form import SCHEMA, Correction, from_json, moment_of
 from domain.corrections.settling import Settled
 from infra.review.corrections import KnownClasses, active_labels, check_new
 from infra.review.lists import ReviewError
@@ -36,13 +36,12 @@ WHOLE_PASS_SECONDS = 60.0
 @dataclass(frozen=True, slots=True)
 class Labels:
     """`model` is `name:version`, empty if no model is active; `trouble` says why there are no
-    labels of it. `since`: what the names of corrections begin with that are later than it.
+    labels of it.
     """
 
     model: str
     labels: tuple[str, ...]
     trouble: str = ""
-    since: str = ""
 
 
 class Corrections:
@@ -99,10 +98,9 @@ class Corrections:
         if active is None:
             return Labels("", ())
         model = f"{active.id.name}:{active.id.version}"
-        since = f"{timestamps.parse(active.activated_at):{NAME_TIME}}"
-        if known is not None and (known.model, known.since) == (model, since):
+        if known is not None and known.model == model:
             return known
-        return Labels(model, active_labels(self._bucket), since=since)
+        return Labels(model, active_labels(self._bucket))
 
     def check(self, text: str) -> dict[str, Any]:
         """What a person means by a label that is typed in.

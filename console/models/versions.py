@@ -11,6 +11,9 @@ from botocore.exceptions import ClientError
 from aws import active_model
 from aws.errors import is_missing
 from console.context import Console
+from domain.corrections.coverage import Coverage, parse_coverage
+from domain.ignored.names import DATASET_MANIFEST, MANIFEST_BYTES
+from domain.model import parse_json
 from infra.diagnostics.catalog import Row
 
 SHOWN_VERSIONS = 20
@@ -60,6 +63,26 @@ class Versions:
             return VersionFacts()
         arns = self._arns({active.id.name})
         return self._facts(arns.get(f"{active.id.name}:{active.id.version}", ""))
+
+    def active_coverage(self) -> tuple[Coverage, ...]:
+        """Which corrections the data of the active model hold, as their manifest has recorded it.
+
+        None where the data have no manifest, or are not in this bucket. Up to five requests.
+        """
+        bucket, own = self.console.bucket, f"s3://{self.console.bucket.name}/"
+        data = self.active_facts().data
+        if not data.startswith(own):
+            return ()
+        key = f"{data.removeprefix(own).rstrip('/')}/{DATASET_MANIFEST}"
+        head = bucket.head(key)
+        stored = bucket.read(key) if head and head.listed.size <= MANIFEST_BYTES else None
+        if stored is None:
+            return ()
+        try:
+            document = parse_json(stored.body.decode())
+            return parse_coverage(document) if isinstance(document, dict) else ()
+        except ValueError:
+            return ()  # it is a stranger's: all corrections count as new
 
     def _arns(self, names: Iterable[str]) -> dict[str, str]:
         """The ARN of each `name:version`, of the newest hundred versions of each name."""

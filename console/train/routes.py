@@ -58,6 +58,7 @@ class TrainPages:
             has_more=has_more or len(jobs) > SHOWN_JOBS,
             live=LIVE_STATES,
             corrections=self.corrections.totals(),
+            new=self.corrections.totals(beyond=self.versions.active_coverage()).corrected,
             data=self.versions.active_facts().data,
             options=form_options(),
             is_billed=self.console.is_billed,

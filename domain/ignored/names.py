@@ -24,6 +24,15 @@ class SystemNames:
 DATASET_RECORD = "_dataset.json"
 """Beside the splits of an uploaded data set: what was left out of it."""
 
+DATASET_MANIFEST = ".sortbox-dataset.json"
+"""Beside the splits of a joined data set: its version, and where it comes from."""
+
+MANIFEST_BYTES = 2**20
+"""The largest one that is read."""
+
+CORRECTIONS_RECORD = ".sortbox-corrections.json"
+"""Beside the class folders of downloaded corrections: which ones they are."""
+
 HIDDEN = "hidden: the name begins with a dot"
 
 FILES: tuple[SystemNames, ...] = (
@@ -32,7 +41,11 @@ FILES: tuple[SystemNames, ...] = (
         "a marker or a report of a folder",
         ("_ready", "_report.html", "_status", "_status.json", "_summary", "_summary.json"),
     ),
-    SystemNames("Sortbox", "the record of a data set", (DATASET_RECORD, ".sortbox-dataset.json")),
+    SystemNames(
+        "Sortbox",
+        "the record of a data set",
+        (DATASET_RECORD, DATASET_MANIFEST, CORRECTIONS_RECORD),
+    ),
     SystemNames("macOS", "settings of a folder", (".ds_store", ".localized", "icon\r")),
     SystemNames("macOS", "attributes of another file", ("._*",)),
     SystemNames(

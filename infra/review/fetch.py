@@ -8,6 +8,7 @@ the console. Training reads the folders back as the same labels (`domain.class_f
 """
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from aws.bucket import Bucket
 from domain.class_folders import CONTINUES, ClassFolders, folder_of, label_of
 from domain.file_names import NAME_BYTES
+from domain.ignored.names import CORRECTIONS_RECORD
 from domain.route import LARGEST_BYTES
 from domain.tables.reader import WINDOWS
 from infra.review import lists
@@ -106,10 +108,15 @@ def fetch_stored(
     Raises ReviewError if there are none.
     """
     store.refresh()
+    coverage = store.coverage(selection.folder)
     counts = fetch(bucket, store.entries(selection.folder), out)
     totals = store.totals(selection.folder)
     if not totals.corrected:
         raise ReviewError(f"No image below {selection.folder} has a correction.")
+    if coverage:
+        document = {"schema": 1, "corrections": [coverage.to_document()]}
+        out.mkdir(parents=True, exist_ok=True)
+        _write(out / CORRECTIONS_RECORD, json.dumps(document, indent=1).encode())
     return replace(counts, unlabelled=totals.none, disputed=totals.disputed)
 
 

@@ -10,6 +10,7 @@ estimate. Later passes list the keys after the last one that is known (`refresh`
 keys takes a thousand requests and some minutes, and finds what came late, or was deleted.
 """
 
+import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from pathlib import Path
 from threading import RLock
 
 from aws.bucket import Bucket, Listed
+from domain.corrections.coverage import Coverage
 from domain.corrections.form import (
     DOCUMENT_BYTES,
     NAME_TIME,
@@ -307,14 +309,33 @@ class CorrectionStore:
         with self._using() as db:
             return [LabelCount(*row) for row in db.execute(query, (limit,))]
 
-    def totals(self, folder: str = INBOX, after: str = "") -> Totals:
-        """Of the image versions below a folder; with a name, of those corrected after it."""
+    def totals(self, folder: str = INBOX, beyond: Iterable[Coverage] = ()) -> Totals:
+        """Of the image versions below a folder, without those that `beyond` covers."""
+        terms, values = ["image >= ? AND image < ?"], [*_span(folder)]
+        for covered in beyond:
+            terms.append("NOT (image >= ? AND image < ? AND name <= ?)")
+            values += [*_span(covered.folder), covered.newest]
         query = (
             "SELECT COUNT(*), TOTAL(label IS NOT NULL AND label IS before), TOTAL(label IS NULL), "
-            "TOTAL(disputed) FROM settled WHERE image >= ? AND image < ? AND name > ?"
+            f"TOTAL(disputed) FROM settled WHERE {' AND '.join(terms)}"
         )
         with self._using() as db:
-            return Totals(*map(int, db.execute(query, (*_span(folder), after)).fetchone()))
+            return Totals(*map(int, db.execute(query, values).fetchone()))
+
+    def coverage(self, folder: str = INBOX) -> Coverage | None:
+        """What a data set holds that has all corrections of a folder. None without any."""
+        query = (
+            "SELECT name, label IS NOT NULL FROM settled WHERE image >= ? AND image < ? "
+            "ORDER BY image, etag"
+        )
+        count, newest, digest = 0, "", hashlib.sha256()
+        with self._using() as db:
+            for name, has_label in db.execute(query, _span(folder)):
+                newest = max(newest, name)
+                if has_label:
+                    count += 1
+                    digest.update(f"{name}\n".encode())
+        return Coverage(folder, count, newest, digest.hexdigest()) if newest else None
 
     def labels(self) -> list[str]:
         """The labels that persons have named, and so confirmed as classes."""

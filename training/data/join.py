@@ -5,17 +5,20 @@ Corrections go to train, and none that is in validation or test, byte for byte, 
 original is not changed: the new version is a copy, which appears whole or not at all.
 """
 
+import hashlib
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from domain.class_folders import ClassFolders
+from domain.corrections.coverage import Coverage, merge, parse_coverage
 from domain.file_names import Names, UnsafeName
+from domain.ignored.names import CORRECTIONS_RECORD, DATASET_MANIFEST, MANIFEST_BYTES
 from domain.model import parse_json
 from serving.files import read_regular
 from training.config.errors import TrainingFailed
@@ -32,10 +35,6 @@ from training.data.dataset import (
 )
 from training.data.unused import UnusedFiles
 
-MANIFEST = ".sortbox-dataset.json"
-"""At the top of a joined data set: its version, and where it comes from."""
-
-MANIFEST_BYTES = 2**20
 EVERY_IMAGE = 1.0
 """The share that may be unreadable: what training left out is left out here, and is listed."""
 
@@ -65,6 +64,12 @@ class Joined:
     version: int
     parent: str
     """The fingerprint of the version before."""
+    test_before: str
+    """The digest of its test split."""
+    source: str
+    """Where the version before is: the name of a folder, or an s3:// address."""
+    corrections: tuple[Coverage, ...] = ()
+    """Of the console: which of them the data set holds, those of the version before included."""
     added: int = 0
     known: int = 0
     """Corrections that are in train, under the same label."""
@@ -87,11 +92,15 @@ class Joined:
         return fingerprint(examples, self.labels)
 
     def manifest(self) -> dict[str, Any]:
+        test = digest_of(self.splits["test"])
         return {
             "schema": 1,
             "version": self.version,
             "fingerprint": self.fingerprint,
             "parent": self.parent,
+            "source": self.source,
+            "corrections": [one.to_document() for one in self.corrections],
+            "test": {"digest": test, "is_frozen": test == self.test_before},
             "images": {split: len(pictures) for split, pictures in self.splits.items()},
             "added": self.added,
             "relabelled": self.relabelled,
@@ -116,18 +125,44 @@ class Joined:
         yield from self.unused.lines()
 
 
+def digest_of(pictures: Iterable[Picture]) -> str:
+    """SHA-256 of the images and labels of a split, whatever their order and names."""
+    rows = sorted(f"{picture.digest} {picture.label}\n" for picture in pictures)
+    return hashlib.sha256("".join(rows).encode()).hexdigest()
+
+
 def version_of(folder: Path) -> int:
     """The version of a data set; 1 if nothing was joined to it. Raises TrainingFailed."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        return 1
-    try:
-        version = parse_json(read_regular(path, MANIFEST_BYTES).decode())["version"]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise TrainingFailed(f"{path} cannot be read: {error}. Remove it to start over.") from error
+    document = _read_document(folder / DATASET_MANIFEST)
+    version = document.get("version") if document else 1
     if not isinstance(version, int) or version < 1:
-        raise TrainingFailed(f"{path} names no version. Remove it to start over.")
+        raise TrainingFailed(
+            f"{folder / DATASET_MANIFEST} names no version. Remove it to start over."
+        )
     return version
+
+
+def corrections_of(path: Path) -> tuple[Coverage, ...]:
+    """Which corrections a manifest, or the record of a download, names; none where there is no
+    such file. Raises TrainingFailed.
+    """
+    try:
+        return parse_coverage(_read_document(path))
+    except ValueError as error:
+        raise TrainingFailed(f"{path} cannot be read: {error}. Remove it to start over.") from error
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    """Empty where there is no such file. Raises TrainingFailed."""
+    if not path.is_file():
+        return {}
+    try:
+        document = parse_json(read_regular(path, MANIFEST_BYTES).decode())
+    except (OSError, ValueError) as error:
+        raise TrainingFailed(f"{path} cannot be read: {error}. Remove it to start over.") from error
+    if not isinstance(document, dict):
+        raise TrainingFailed(f"{path} cannot be read: no object. Remove it to start over.")
+    return document
 
 
 def next_folder(data: Path) -> Path:
@@ -137,13 +172,28 @@ def next_folder(data: Path) -> Path:
     return data.parent / f"{name}-v{version_of(data) + 1}"
 
 
-def join(data: Path, reviewed: Path, check_interrupt: Callable[[], None]) -> Joined:
-    """Decide what the next version holds; nothing is written. Raises TrainingFailed."""
+def join(
+    data: Path, reviewed: Path, check_interrupt: Callable[[], None], source: str = ""
+) -> Joined:
+    """Decide what the next version holds; nothing is written. `source`: where `data` comes from, if
+    not from a folder of that name. Raises TrainingFailed.
+    """
     if reviewed.resolve() == data.resolve():
         raise TrainingFailed(f"{data} is both the data and the corrections.")
     # With a test split: later versions would otherwise draw another, of images in this one's train.
     before = prepare(data, True, EVERY_IMAGE, check_interrupt)
-    joined = Joined(before.labels, _pictures(before), version_of(data) + 1, before.fingerprint)
+    splits = _pictures(before)
+    joined = Joined(
+        labels=before.labels,
+        splits=splits,
+        version=version_of(data) + 1,
+        parent=before.fingerprint,
+        test_before=digest_of(splits["test"]),
+        source=source or data.resolve().name,
+        corrections=merge(
+            corrections_of(data / DATASET_MANIFEST), corrections_of(reviewed / CORRECTIONS_RECORD)
+        ),
+    )
     joined.unreadable += before.left_out
     joined.unused.merge(before.all_unused)
     corrections = _read_corrections(reviewed, joined, check_interrupt)
@@ -280,7 +330,7 @@ def write(joined: Joined, out: Path, on_progress: Callable[[int, int], None]) ->
                 shutil.copyfile(picture.path, whole / target)
                 on_progress(done, len(targets))
             text = json.dumps(joined.manifest(), ensure_ascii=False, indent=1)
-            (whole / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+            (whole / DATASET_MANIFEST).write_text(f"{text}\n", encoding="utf-8")
             whole.replace(out)
     except OSError as error:
         raise TrainingFailed(f"{error.filename or out}: {error.strerror}.") from error

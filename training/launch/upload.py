@@ -17,7 +17,7 @@ from PIL import Image
 from domain import keys
 from domain.class_folders import folder_of
 from domain.file_names import Names, UnsafeName, below
-from domain.ignored.names import DATASET_RECORD
+from domain.ignored.names import DATASET_MANIFEST, DATASET_RECORD
 from domain.ignored.reasons import why_path_ignored
 from domain.route import LARGEST_BYTES
 from serving.files import check_regular
@@ -130,6 +130,9 @@ def upload_dataset(s3: "S3Client", bucket: str, dataset: Dataset, on_progress: O
     count = dataset.record.left_out + len(dataset.left_out)
     record = Record(count, left_out, dataset.all_unused)
     s3.put_object(Bucket=bucket, Key=prefix + DATASET_RECORD, Body=record.to_json().encode())
+    manifest = dataset.root / DATASET_MANIFEST
+    if manifest.is_file():
+        _upload_file(s3, bucket, manifest, prefix + DATASET_MANIFEST)
     return f"{S3}{bucket}/{prefix}"
 
 

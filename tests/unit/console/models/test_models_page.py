@@ -1,5 +1,6 @@
 """The page of models: what is active, what was, what may follow, and what a rollback does."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +9,13 @@ import pytest
 from console.context import Console
 from console.models.versions import VersionFacts, Versions, data_of, final_metrics
 from domain import keys
+from domain.corrections.form import Correction, to_json
+from domain.ignored.names import DATASET_MANIFEST
+from infra.review.stored import CorrectionStore
 from tests.support.consoles.operated import DATA, IMAGE, JOB, operated_console
 from tests.support.worlds.consoles import BUCKET, client
+
+MANIFEST = f"{DATA.removeprefix(f's3://{BUCKET}/')}{DATASET_MANIFEST}"
 
 
 @pytest.fixture
@@ -69,6 +75,32 @@ def test_the_data_of_the_active_model_are_those_of_its_job(console: Console) -> 
     register(console, f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{JOB}")
     assert Versions(console).active_facts().data == DATA
     assert f'value="{DATA}"' in client(console).get("/train").text
+
+
+@pytest.mark.parametrize("text", ['{"corrections": [1]}', "[]", "no JSON", '{"version": 2}'])
+def test_a_manifest_that_records_no_corrections_covers_none(console: Console, text: str) -> None:
+    register(console, f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{JOB}")
+    assert Versions(console).active_coverage() == (), "there is no manifest"
+    console.bucket.put(MANIFEST, text.encode())
+    assert Versions(console).active_coverage() == ()
+
+
+def test_corrections_in_the_data_of_the_active_model_are_not_new(console: Console) -> None:
+    register(console, f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{JOB}")
+    for number in range(2):
+        name = f"20261128T120000.000-{number:016x}"
+        one = Correction(name, f"inbox/{number}.jpg", "e", "cat", "dog", "ann", None)
+        console.bucket.put(one.key, to_json(one))
+    text = " ".join(client(console).get("/train").text.split())
+    assert "Not in the data of the active model yet: <b>2</b>" in text
+    store = CorrectionStore(console.bucket, console.folder)
+    store.refresh()
+    covered = store.coverage()
+    assert covered is not None
+    console.bucket.put(MANIFEST, json.dumps({"corrections": [covered.to_document()]}).encode())
+    assert Versions(console).active_coverage() == (covered,)
+    text = " ".join(client(console).get("/train").text.split())
+    assert "Not in the data of the active model yet: <b>0</b>" in text
 
 
 def test_a_model_from_an_archive_and_a_forgotten_job_have_no_data(console: Console) -> None:

@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws.bucket import Bucket
+from domain.corrections.coverage import Coverage, merge, parse_coverage
 from domain.corrections.form import Correction, to_json
 from domain.corrections.settling import settle
+from domain.ignored.names import CORRECTIONS_RECORD
 from domain.keys import CORRECTIONS
 from infra.review.fetch import FetchCounts, fetch_stored
 from infra.review.lists import ReviewError, ReviewFilter
@@ -265,7 +267,8 @@ def test_corrections_are_counted_by_labels(tmp_path: Path) -> None:
     assert [count.count for count in store.counts(2)] == [2, 1]
     assert store.totals() == Totals(corrected=6, confirmed=1, none=1, disputed=1)
     assert store.totals().changed == 4
-    assert store.totals(after=correction(4).name[:19]).corrected == 2
+    beyond = [Coverage("inbox/", 4, correction(4).name, "0" * 64)]
+    assert store.totals(beyond=beyond).corrected == 2
     assert store.labels() == ["<script>", "dress", "skirt"]
 
 
@@ -336,9 +339,9 @@ def test_corrected_images_become_a_folder_for_training(tmp_path: Path) -> None:
     counts = fetch_stored(bucket, store, ReviewFilter(), out)
     assert counts == FetchCounts(4, changed=1, missing=1, unlabelled=1, disputed=1)
     files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
-    assert files[:3] == ["and%2For/e.jpg", "coat/b.jpg", files[2]]
+    assert files[:3] == [CORRECTIONS_RECORD, "and%2For/e.jpg", "coat/b.jpg"]
     assert (out / "dress/a.jpg").read_bytes() == b"inbox/a.jpg"
-    assert len(files) == 4, "the second a.jpg has a name of its own"
+    assert len(files) == 5, "the second a.jpg has a name of its own"
     assert [*counts.sentences(out)] == [
         f"Images in {out}: 4.",
         "Left out, because they have changed since they were listed: 1.",
@@ -360,3 +363,42 @@ def test_entries_are_read_in_pieces(tmp_path: Path) -> None:
     store.refresh()
     entries = [*store.entries()]
     assert len(entries) == len({(one.image, one.etag) for one in entries}) == 2100
+
+
+def test_what_is_downloaded_is_recorded_and_what_comes_later_is_new(tmp_path: Path) -> None:
+    bucket = a_bucket()
+    store = a_store(bucket, tmp_path / "cache")
+    fetch_stored(bucket, store, ReviewFilter("inbox/trip/"), tmp_path / "trip")
+    fetch_stored(bucket, store, ReviewFilter(), tmp_path / "all")
+    trip, whole = (
+        parse_coverage(json.loads((tmp_path / name / CORRECTIONS_RECORD).read_bytes()))
+        for name in ("trip", "all")
+    )
+    assert [(one.folder, one.count) for one in (*trip, *whole)] == [
+        ("inbox/trip/", 2),
+        ("inbox/", 5),
+    ]
+    assert store.totals(beyond=()).corrected == 6
+    assert store.totals(beyond=trip).corrected == 3, "those of other folders"
+    assert store.totals(beyond=whole).corrected == 0
+    put(bucket, correction(7, "inbox/a.jpg", "coat"), correction(8, "inbox/trip/f.jpg"))
+    store.refresh()
+    assert store.totals(beyond=whole).corrected == 2, "a new one, and another word about an old one"
+    assert merge(trip, whole) == whole, "a folder stands for those in it"
+    assert merge(whole, trip) == (*whole, *trip)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "inbox/",
+        [{}],
+        [{"folder": "inbox/", "count": 1, "newest": "x", "digest": "0" * 64}],
+        [{"folder": "work/", "count": 1, "newest": correction(1).name, "digest": "0" * 64}],
+        [{"folder": "inbox/", "count": "1", "newest": correction(1).name, "digest": "0" * 64}],
+        [{"folder": "inbox/", "count": 1, "newest": correction(1).name, "digest": "0" * 64}] * 101,
+    ],
+)
+def test_a_damaged_record_is_an_error(rows: object) -> None:
+    with pytest.raises(ValueError, match="correction"):
+        parse_coverage({"corrections": rows})

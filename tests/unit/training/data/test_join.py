@@ -10,10 +10,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli.__main__ import sortbox
+from domain.ignored.names import CORRECTIONS_RECORD, DATASET_MANIFEST
 from training.config.errors import TrainingFailed
 from training.data import join as joining
 from training.data.dataset import Dataset, prepare
-from training.data.join import MANIFEST, Joined
+from training.data.join import Joined
 
 
 def picture(path: Path, seed: int) -> Path:
@@ -97,12 +98,12 @@ def test_the_version_and_the_fingerprint_are_those_that_training_computes(
     before = loaded(data).fingerprint
     picture(tmp_path / "review/cat/a.png", 500)
     out, joined = join(data, tmp_path / "review")
-    manifest = json.loads((out / MANIFEST).read_text())
+    manifest = json.loads((out / DATASET_MANIFEST).read_text())
     assert (manifest["version"], manifest["parent"]) == (2, before)
     assert manifest["fingerprint"] == joined.fingerprint == loaded(out).fingerprint
     picture(tmp_path / "more/dog/b.png", 501)
     third, _ = join(out, tmp_path / "more")
-    manifest = json.loads((third / MANIFEST).read_text())
+    manifest = json.loads((third / DATASET_MANIFEST).read_text())
     assert third.name == "photos-v3"
     assert (manifest["version"], manifest["parent"]) == (3, joined.fingerprint)
     assert contents(third, "test") == contents(out, "test")
@@ -285,3 +286,37 @@ def test_the_command_says_what_it_did_and_what_comes_next(data: Path, tmp_path: 
     )
     assert inside.exit_code == 2
     assert "is inside" in inside.output
+
+
+def test_a_version_records_its_corrections_and_that_its_test_is_frozen(
+    data: Path, tmp_path: Path
+) -> None:
+    rows = [
+        {"folder": "inbox/", "count": count, "newest": newest, "digest": "0" * 64}
+        for count, newest in (
+            (1, "20261128T120000.000-0000000000000001"),
+            (2, "20261129T120000.000-0000000000000002"),
+        )
+    ]
+    for name, row in zip(("a", "b"), rows, strict=True):
+        picture(tmp_path / name / "cat" / f"{name}.png", ord(name) + 500)
+        (tmp_path / name / CORRECTIONS_RECORD).write_text(json.dumps({"corrections": [row]}))
+    for number in range(4):
+        picture(tmp_path / "other/owl" / f"{number}.png", 700 + number)
+    second, _ = join(data, tmp_path / "a")
+    third, _ = join(second, tmp_path / "b")
+    fourth, _ = join(third, tmp_path / "other")
+    manifests = [
+        json.loads((folder / DATASET_MANIFEST).read_text()) for folder in (second, third, fourth)
+    ]
+    assert [one["corrections"] for one in manifests] == [[rows[0]], [rows[1]], [rows[1]]]
+    assert [one["test"]["is_frozen"] for one in manifests] == [True, True, False], "owls joined it"
+    assert manifests[0]["test"] == manifests[1]["test"]
+    assert [one["source"] for one in manifests] == ["photos", "photos-v2", "photos-v3"]
+
+
+def test_a_damaged_record_of_corrections_is_an_error(data: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "a/cat/a.png", 500)
+    (tmp_path / "a" / CORRECTIONS_RECORD).write_text('{"corrections": [1]}')
+    with pytest.raises(TrainingFailed, match="Remove it to start over"):
+        joining.join(data, tmp_path / "a", nothing)

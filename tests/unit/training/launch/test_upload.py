@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from domain import file_names
+from domain.ignored.names import DATASET_MANIFEST
 from serving.files import read_regular
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
@@ -84,6 +85,15 @@ def test_data_are_sent_by_split_and_class_and_only_once(tmp_path: Path) -> None:
     assert {key.split("/")[1] for key in below} == {"cat", "dog"}
     upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
     assert len(s3.sent) == 8
+
+
+def test_the_manifest_of_a_joined_data_set_goes_with_it(tmp_path: Path) -> None:
+    s3: Any = Uploads()
+    folder = photos(tmp_path, *classes("cat", "dog"))
+    (folder / DATASET_MANIFEST).write_text('{"version": 2}')
+    dataset = upload.inspect_source(s3, str(folder), TOLD)
+    uri = upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
+    assert f"{uri.removeprefix('s3://bucket/')}{DATASET_MANIFEST}" in s3.sent
 
 
 def test_what_was_interrupted_sends_the_rest(tmp_path: Path) -> None:
