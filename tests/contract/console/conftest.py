@@ -23,6 +23,9 @@ LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1400, "height": 900}, "color_scheme": "light"},
     "dark phone": {"viewport": {"width": 390, "height": 800}, "color_scheme": "dark"},
 }
+WAIT_MS = 90_000
+"""For what a page waits, on a machine that does other things too."""
+
 SERIOUS = ("serious", "critical")
 
 AssertAccessible = Callable[["Page", str], None]
@@ -44,6 +47,7 @@ def browser() -> Iterator["Browser"]:
 @pytest.fixture
 def context(browser: "Browser") -> Iterator["BrowserContext"]:
     opened = browser.new_context(**LOOKS["light"])
+    opened.set_default_timeout(WAIT_MS)
     yield opened
     opened.close()
 
@@ -71,6 +75,7 @@ def page_errors(page: "Page") -> Iterator[list[str]]:
 def look_page(browser: "Browser", request: pytest.FixtureRequest) -> Iterator["Page"]:
     """A page in each of the looks."""
     opened = browser.new_context(**LOOKS[request.param])
+    opened.set_default_timeout(WAIT_MS)
     yield opened.new_page()
     opened.close()
 

@@ -11,7 +11,7 @@ import pytest
 
 from console.context import Console
 from console.uploads.content import PART_BYTES
-from tests.contract.console.conftest import AssertAccessible
+from tests.contract.console.conftest import WAIT_MS, AssertAccessible
 from tests.support.worlds.consoles import BUCKET, mocked_console, serve
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ LEFT_OUT = (".DS_Store", "Thumbs.db")
 READY = "inbox/trip/_READY"
 ARRIVED, HELD = 12, 4
 """Of an upload that is stopped in the middle."""
-
-WAIT_MS = 20_000
 
 
 @pytest.fixture

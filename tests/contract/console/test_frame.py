@@ -95,7 +95,7 @@ def test_tabs_that_nobody_sees_leave_the_connections_to_those_that_are_seen(
         for _ in range(6):
             tab = context.new_page()
             tab.add_init_script(hide)
-            tab.goto(f"{served.origin}/nowhere", timeout=5_000)
+            tab.goto(f"{served.origin}/nowhere")
             tabs.append(tab)
         with tabs[0].expect_request("**/events"):
             tabs[0].evaluate(

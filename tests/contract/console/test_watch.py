@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from console.context import Console
-from tests.contract.console.conftest import AssertAccessible
+from tests.contract.console.conftest import WAIT_MS, AssertAccessible
 from tests.support.fakes.watched_stage import (
     QuietSageMaker,
     classify,
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-WAIT_MS = 20_000
 HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.jpg"
 
 
