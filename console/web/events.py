@@ -7,6 +7,7 @@ browser comes back by itself, and the page asks again.
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from starlette.responses import Response, StreamingResponse
 
 from domain.errors import SortboxError
 from infra.sentences import explain
+
+logger = logging.getLogger(__name__)
 
 MOST_LISTENERS = 32
 MOST_WAITING = 256
@@ -125,6 +128,14 @@ class Hub:
                 sentence = ""
             except (SortboxError, BotoCoreError, ClientError, OSError) as error:
                 sentence = explain(error) or str(error)
+            except Exception as error:
+                sentence = (
+                    f"Part of this page does not work, by a defect of the console "
+                    f"({type(error).__name__} in {work.__qualname__}). It is tried again; "
+                    "what the console prints has the details."
+                )
+                if sentence != trouble:  # not at every turn
+                    logger.exception("%s failed.", work.__qualname__)
             if sentence != trouble:
                 trouble = sentence
                 self.publish(TROUBLE, {"work": work.__qualname__, "sentence": sentence})

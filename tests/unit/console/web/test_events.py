@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+import pytest
 from botocore.exceptions import EndpointConnectionError
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -117,3 +118,28 @@ def test_what_fails_in_the_background_is_said_once_and_tried_again() -> None:
         hub.close()
 
     asyncio.run(asyncio.wait_for(main(), 30))
+
+
+def test_a_defect_in_the_background_is_said_and_logged_and_does_not_end_the_work(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    turns = iter([KeyError("secret of an image"), KeyError("again"), None])
+
+    def work() -> None:
+        error = next(turns, None)
+        if error is not None:
+            raise error
+
+    async def main() -> None:
+        hub = Hub()
+        hub.every(0.01, work)
+        listener = await listen(hub)
+        events = [await anext(listener) for _ in range(2)]
+        assert b"a defect of the console (KeyError in " in events[0]
+        assert b"secret" not in events[0]
+        assert b'"sentence": ""' in events[1], "it is tried again, and works"
+        hub.close()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+    (record,) = caplog.records
+    assert record.exc_info is not None, "once, with the traceback"
