@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import boto3
+import botocore.session
+from botocore.config import Config
+
 from aws.bucket import Bucket
 from infra.diagnostics.catalog import Catalog
 from infra.diagnostics.findings import StatusSources
@@ -14,6 +18,24 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker.client import SageMakerClient
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
     from types_boto3_sqs.client import SQSClient
+
+CONNECT_SECONDS = 2.0
+ATTEMPTS = 2
+"""Of a request. A page whose cloud cannot be reached says so within seconds, where botocore's own
+five attempts of a minute each would take minutes; what is repeated in the background goes on."""
+
+
+def bound_clients() -> None:
+    """Give every client that this process makes from now on the bounds of a page.
+
+    How long an answer may take is not bounded: an endpoint that starts answers late. Commands that
+    a button runs are processes of their own, and wait as they do in a terminal.
+    """
+    session = botocore.session.get_session()
+    session.set_default_client_config(
+        Config(connect_timeout=CONNECT_SECONDS, retries={"total_max_attempts": ATTEMPTS})
+    )
+    boto3.setup_default_session(botocore_session=session)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from urllib.parse import urlsplit
 
 from domain.errors import SortboxError
 
@@ -9,6 +10,7 @@ DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperat
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 INVALID_KEYS = frozenset({"InvalidClientTokenId", "UnrecognizedClientException"})
 INVALID_KEYS |= {"InvalidAccessKeyId", "SignatureDoesNotMatch"}
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 DISK_FULL = "InsufficientStorage"
 """Of the local cloud only (infra/local/persistence/disk.py); its message says what to do."""
 
@@ -63,12 +65,20 @@ def of_aws(error: Exception) -> str | None:
         (aws.SSOError, aws.TokenRetrievalError): (
             "Your AWS sign-in has expired. Run `aws sso login`."
         ),
-        (aws.ConnectionError, aws.HTTPClientError): (
-            f"AWS does not answer: {error}. Check the network, and try again."
-        ),
+        (aws.ConnectionError, aws.HTTPClientError): (_unreachable(error)),
         (aws.BotoCoreError,): f"AWS: {error}",
     }
     return next((text for kinds, text in sentences.items() if isinstance(error, kinds)), None)
+
+
+def _unreachable(error: Exception) -> str:
+    address = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
+    if urlsplit(address).hostname in LOOPBACK:
+        return (
+            "The local cloud does not answer. Run `./sortbox up`, and open the address that it "
+            f"prints. ({error})"
+        )
+    return f"AWS does not answer: {error}. Check the network, and try again."
 
 
 def _refused(code: str, message: str) -> str:

@@ -77,9 +77,10 @@ def _serve(
     import boto3
 
     from aws.bucket import Bucket
-    from console.context import Console
+    from console.context import Console, bound_clients
     from console.web.server import listen
 
+    bound_clients()
     name = stage.bucket
     opened = Console(
         stage=stage,

@@ -1,6 +1,7 @@
 """What is known of a stage's operation. A part that cannot be read says why, and hides no other."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -61,13 +62,20 @@ class Operation:
 
     def parts(self) -> dict[str, Part]:
         """Some fifteen requests."""
-        queues = _read(lambda: findings.of_queues(self.console.sources))
+        reads = (
+            lambda: findings.of_queues(self.console.sources),
+            self._stage,
+            self._alarms,
+            self._jobs,
+        )
+        with ThreadPoolExecutor(len(reads)) as pool:  # without a cloud, each takes seconds
+            queues, stage, alarms, jobs = pool.map(_read, reads)
         return {
-            "stage": _read(self._stage),
+            "stage": stage,
             "queues": Part([one for one in queues.rows if _dead(one) is None], queues.problem),
             "dead": Part([dead for one in queues.rows if (dead := _dead(one))], queues.problem),
-            "alarms": _read(self._alarms),
-            "jobs": _read(self._jobs),
+            "alarms": alarms,
+            "jobs": jobs,
         }
 
     def _stage(self) -> Iterator[StatusFinding]:

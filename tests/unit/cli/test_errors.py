@@ -48,6 +48,7 @@ def raising(error: BaseException) -> Callable[[], object]:
         (aws.PartialCredentialsError(provider="env", cred_var="x"), 1, "No AWS credentials."),
         (aws.ProfileNotFound(profile="work"), 1, "could not be found"),
         (aws.EndpointConnectionError(endpoint_url="https://x"), 1, "AWS does not answer"),
+        (aws.EndpointConnectionError(endpoint_url="http://127.0.0.1:1/b"), 1, "`./sortbox up`"),
         (aws.ReadTimeoutError(endpoint_url="https://x"), 1, "AWS does not answer"),
         (aws.SSLError(endpoint_url="https://x", error=OSError("bad")), 1, "AWS does not answer"),
         (aws.UnauthorizedSSOTokenError(), 1, "aws sso login"),
