@@ -423,12 +423,16 @@ def _order(sort: Sort, seed: int) -> str:
     }[sort]
 
 
+OLDEST = timestamps.to_text(datetime.fromtimestamp(0, UTC))
+"""Stands for a time that cannot be read; pages show none in its place."""
+
+
 def sortable(text: str) -> str:
     """As our timestamps are, so that times sort as text; a time of another form is the oldest."""
     try:
         return timestamps.to_text(timestamps.parse(text))
     except (ValueError, OverflowError):
-        return timestamps.to_text(datetime.fromtimestamp(0, UTC))
+        return OLDEST
 
 
 def _pattern(name: str) -> str:

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from console.answers import query, thumbnails
 from console.answers.filling import Filling
-from console.answers.index import FILE, AnswerIndex, AnswerRow
+from console.answers.index import FILE, OLDEST, AnswerIndex, AnswerRow
 from console.answers.query import GalleryQuery
 from console.answers.thumbnails import NoThumbnail, ThumbnailCache
 from console.context import Console
@@ -186,7 +186,7 @@ def _tile(row: AnswerRow) -> dict[str, Any]:
         "labels": [[one.label, one.score] for one in row.labels],
         "model": row.model.partition(":sha256:")[0],
         "format": row.format,
-        "at": row.classified_at,
+        "at": "" if row.classified_at == OLDEST else row.classified_at,
     }
 
 

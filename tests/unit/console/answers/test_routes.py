@@ -183,3 +183,11 @@ def test_a_read_only_console_shows_everything(tmp_path: Path) -> None:
         assert page.get("/look").status_code == 200
         assert page.get("/api/answers").json()["total"] == 0
         assert page.post("/api/answers/refresh").status_code == 403
+
+
+def test_a_time_that_cannot_be_read_is_not_shown_as_one(console: Console, page: Client) -> None:
+    store(console.bucket.client, BUCKET, classified("odd.jpg", at="some day"))
+    Filling(console.bucket, open_index(console)).run()
+    times = {row["image"]: row["at"] for row in page.get("/api/answers").json()["rows"]}
+    assert times["inbox/odd.jpg"] == ""
+    assert times["inbox/bad.jpg"] == "2026-11-26T09:00:00Z"
