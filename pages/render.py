@@ -8,6 +8,7 @@ Jinja is imported when the first page is rendered, to keep it out of Lambda's co
 """
 
 import hashlib
+import re
 from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
@@ -99,10 +100,15 @@ def foreign(text: str) -> "Markup":
 
 
 def sentences(text: str) -> "Markup":
-    """As `foreign`, at any length: what a failure says is read to its end."""
+    """As `foreign`, at any length: what a failure says is read to its end. What stands in backticks
+    is code.
+    """
     from markupsafe import Markup
 
-    return Markup("<bdi>{}</bdi>").format(visible(text))
+    parts = re.split("`([^`]+)`", visible(text))
+    forms = (Markup("{}"), Markup("<code>{}</code>"))
+    words = Markup("").join(forms[at % 2].format(part) for at, part in enumerate(parts))
+    return Markup("<bdi>{}</bdi>").format(words)
 
 
 def number(value: int) -> str:

@@ -1,6 +1,6 @@
 // Starting a command of ./sortbox, and watching it: its lines, its end, and a button that stops it.
 
-import { ask, make, on, readOnly, send, showTrouble } from "/static/console.js";
+import { ask, commands, make, on, readOnly, send, showTrouble } from "/static/console.js";
 
 const place = (id) => document.getElementById(id);
 const SHOWN_CHARACTERS = 200_000;
@@ -157,7 +157,7 @@ async function agree(verb, fields) {
     place("confirm").close();
   } catch (error) {
     if (!place("confirm").open) showTrouble(error.message);
-    place("confirm-trouble").textContent = error.message;
+    place("confirm-trouble").replaceChildren(...commands(error.message));
     place("confirm-trouble").hidden = false;
   } finally {
     place("confirm-yes").disabled = false;

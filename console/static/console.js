@@ -74,9 +74,14 @@ function connect() {
 /** A sentence above the page; an empty one removes it. */
 export function showTrouble(sentence) {
   const place = document.getElementById("trouble");
-  if (place.textContent !== sentence) place.textContent = sentence;
+  if (place.dataset.sentence !== sentence) place.replaceChildren(...commands(sentence));
+  place.dataset.sentence = sentence;
   place.hidden = sentence === "";
 }
+
+/** A sentence of ours, with what stands in backticks as code. */
+export const commands = (sentence) =>
+  sentence.split(/`([^`]+)`/).map((part, at) => (at % 2 ? make("code", {}, part) : part));
 
 /** An element: `make("p", { class: "quiet" }, "text", child)`. Text is never markup. */
 export function make(name, attributes = {}, ...children) {

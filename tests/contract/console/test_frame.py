@@ -78,6 +78,7 @@ def test_a_page_hears_events_and_says_when_the_console_has_ended(
             console.bucket.client.delete_bucket(Bucket=BUCKET)
             trouble.filter(has_text="AWS refused").wait_for()
         trouble.filter(has_text="does not answer").wait_for()
+        assert trouble.locator("code").inner_text() == "./sortbox console", "and no backticks"
 
 
 def test_tabs_that_nobody_sees_leave_the_connections_to_those_that_are_seen(

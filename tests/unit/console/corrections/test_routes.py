@@ -179,6 +179,8 @@ def test_a_console_that_is_read_only_shows_and_stores_nothing(tmp_path: Path) ->
         text = stage.get("/corrections").text
         assert "<bdi>anna</bdi>" in text
         assert "Undo" not in text
+        assert "takes no corrections" in text
+        assert "correct them by keyboard" not in text
 
 
 def by_another(console: Console, sent: dict[str, Any], who: str) -> None:

@@ -67,7 +67,7 @@ def test_a_page_without_a_cloud_says_what_to_do_after_two_attempts(
         )
         answer = client(console).get("/models")
     assert answer.status_code == 502
-    assert "The local cloud does not answer. Run `./sortbox up`" in answer.text
+    assert "The local cloud does not answer. Run <code>./sortbox up</code>, and" in answer.text
     assert ended == [ATTEMPTS]
     config: Any = s3.meta.config
     assert config.connect_timeout == CONNECT_SECONDS
