@@ -17,6 +17,7 @@ import click
 from cli import errors
 from cli.__main__ import GROUPS, sortbox
 from cli.parameters import option_name
+from console import policy
 from docs import formats
 from docs.tables import table
 from domain.errors import SortboxError
@@ -588,6 +589,25 @@ person also needs `kms:DescribeKey`, `kms:GetKeyPolicy`, `kms:CreateGrant`, `kms
 Only the first is recorded. The others are read from their documentation, and nobody has deployed
 with this policy in an AWS account yet: AWS names an action that is missing. The functions,
 the model's container and training jobs have roles of their own, which the templates make.
+
+## The console
+
+For `./sortbox console --read-only`, which shows a stage and changes nothing:
+
+```json
+{json.dumps(policy.read_only(), indent=1)}
+```
+
+To drop images and to correct answers as well:
+
+```json
+{json.dumps(policy.full(), indent=1)}
+```
+
+A button that trains, promotes, rolls back, renews answers, previews, stops a job or puts dead
+letters back runs a command of `./sortbox`, and needs the first policy of this page. These two are
+derived from the calls of the console's code, and a test compares them; with a key of your own the
+person also needs `kms:Decrypt` on it, and `kms:GenerateDataKey` to drop and correct.
 """
 
 

@@ -26,6 +26,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     "s3:DeleteObjects": ("s3:DeleteObject", "s3:DeleteObjectVersion"),
     "s3:CreateMultipartUpload": ("s3:PutObject",),
     "s3:UploadPart": ("s3:PutObject",),
+    "s3:ListParts": ("s3:ListMultipartUploadParts",),
     "s3:CompleteMultipartUpload": ("s3:PutObject",),
     "sagemaker:CreateModel": ("sagemaker:CreateModel", "sagemaker:AddTags", "iam:PassRole"),
     "sagemaker:CreateTrainingJob": ("sagemaker:CreateTrainingJob", "iam:PassRole"),
@@ -189,7 +190,7 @@ def policy() -> dict[str, Any]:
     restricted.
     """
     needed = actions()
-    anywhere = {action for action in needed if _is_anywhere(action)}
+    anywhere = {action for action in needed if is_anywhere(action)}
     statements = [
         _statement(service, needed - anywhere, ours)
         for service, ours in OURS.items()
@@ -199,7 +200,8 @@ def policy() -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [*statements, everything]}
 
 
-def _is_anywhere(action: str) -> bool:
+def is_anywhere(action: str) -> bool:
+    """Whether it cannot be restricted to ARNs of Sortbox."""
     service, _, name = action.partition(":")
     is_list = service == "sagemaker" and name.startswith("List")
     return action in EVERYWHERE or service == "servicequotas" or is_list
