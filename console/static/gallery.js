@@ -730,4 +730,5 @@ fillForm();
 reset();
 const opened = new URLSearchParams(location.search).get("image");
 if (opened) open(opened, false);
-grid.focus({ preventScroll: true });
+// The page takes no focus before its scripts are there.
+document.addEventListener("DOMContentLoaded", () => grid.focus({ preventScroll: true }));
