@@ -65,7 +65,7 @@ def of_aws(error: Exception) -> str | None:
         (aws.SSOError, aws.TokenRetrievalError): (
             "Your AWS sign-in has expired. Run `aws sso login`."
         ),
-        (aws.ConnectionError, aws.HTTPClientError): (_unreachable(error)),
+        (aws.ConnectionError, aws.HTTPClientError): _unreachable(error),
         (aws.BotoCoreError,): f"AWS: {error}",
     }
     return next((text for kinds, text in sentences.items() if isinstance(error, kinds)), None)

@@ -93,13 +93,14 @@ class CorrectionPages:
         counts = store.counts(COUNT_ROWS + 1)
         images = [one.ruling.image for one in (*shown, *disputed) if one.ruling]
         etags = self._corrections.current_etags(list(dict.fromkeys(images)))
+        covered = self._versions.coverage_of(self._versions.active_facts().data)
         return page(
             request,
             "corrections/corrections.html.jinja",
             title="Correct",
             totals=store.totals(),
             active=active.model,
-            new=store.totals(beyond=self._versions.active_coverage()).corrected,
+            new=store.totals(beyond=covered).corrected,
             disputed=[self._row(one, etags) for one in disputed],
             rows=[self._row(one, etags) for one in shown],
             counts=[(one, _link(one.before, one.label)) for one in counts[:COUNT_ROWS]],

@@ -64,13 +64,12 @@ class Versions:
         arns = self._arns({active.id.name})
         return self._facts(arns.get(f"{active.id.name}:{active.id.version}", ""))
 
-    def active_coverage(self) -> tuple[Coverage, ...]:
-        """Which corrections the data of the active model hold, as their manifest has recorded it.
+    def coverage_of(self, data: str) -> tuple[Coverage, ...]:
+        """Which corrections a data set holds, as its manifest has recorded it.
 
-        None where the data have no manifest, or are not in this bucket. Up to five requests.
+        Nothing where `data` has no manifest, or is no address in this bucket. Two requests.
         """
         bucket, own = self.console.bucket, f"s3://{self.console.bucket.name}/"
-        data = self.active_facts().data
         if not data.startswith(own):
             return ()
         key = f"{data.removeprefix(own).rstrip('/')}/{DATASET_MANIFEST}"

@@ -48,6 +48,7 @@ class TrainPages:
             return self._job_page(request, name)
         self.corrections.refresh(datetime.now(UTC))
         jobs, has_more = self.console.catalog.rows("jobs")
+        data = self.versions.active_facts().data
         return page(
             request,
             "train/train.html.jinja",
@@ -58,8 +59,8 @@ class TrainPages:
             has_more=has_more or len(jobs) > SHOWN_JOBS,
             live=LIVE_STATES,
             corrections=self.corrections.totals(),
-            new=self.corrections.totals(beyond=self.versions.active_coverage()).corrected,
-            data=self.versions.active_facts().data,
+            new=self.corrections.totals(beyond=self.versions.coverage_of(data)).corrected,
+            data=data,
             options=form_options(),
             is_billed=self.console.is_billed,
             instance_type=DEFAULT_TYPE,

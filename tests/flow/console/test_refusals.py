@@ -34,6 +34,7 @@ def test_a_job_that_fails_says_why(page: "Page", cloud: Cloud) -> None:
     train(page, source, with_corrections=False, name="nothing")
     state, lines = wait_for_end(page)
     assert state == "failed", lines
+    assert "job: " in lines, lines
     page.get_by_role("link", name="Its curves and report").click()
     page.reload()
     page.locator("#job-state", has_text="Failed").wait_for()

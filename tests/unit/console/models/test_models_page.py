@@ -80,9 +80,9 @@ def test_the_data_of_the_active_model_are_those_of_its_job(console: Console) -> 
 @pytest.mark.parametrize("text", ['{"corrections": [1]}', "[]", "no JSON", '{"version": 2}'])
 def test_a_manifest_that_records_no_corrections_covers_none(console: Console, text: str) -> None:
     register(console, f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{JOB}")
-    assert Versions(console).active_coverage() == (), "there is no manifest"
+    assert Versions(console).coverage_of(DATA) == (), "there is no manifest"
     console.bucket.put(MANIFEST, text.encode())
-    assert Versions(console).active_coverage() == ()
+    assert Versions(console).coverage_of(DATA) == ()
 
 
 def test_corrections_in_the_data_of_the_active_model_are_not_new(console: Console) -> None:
@@ -98,7 +98,7 @@ def test_corrections_in_the_data_of_the_active_model_are_not_new(console: Consol
     covered = store.coverage()
     assert covered is not None
     console.bucket.put(MANIFEST, json.dumps({"corrections": [covered.to_document()]}).encode())
-    assert Versions(console).active_coverage() == (covered,)
+    assert Versions(console).coverage_of(DATA) == (covered,)
     text = " ".join(client(console).get("/train").text.split())
     assert "Not in the data of the active model yet: <b>0</b>" in text
 

@@ -97,49 +97,44 @@ def test_work_is_done_only_while_somebody_listens() -> None:
     asyncio.run(asyncio.wait_for(main(), 30))
 
 
-def test_what_fails_in_the_background_is_said_once_and_tried_again() -> None:
-    turns = iter(
-        [SortboxError("The cloud is down."), EndpointConnectionError(endpoint_url="x"), None, None]
-    )
+def heard_of_failures(*errors: Exception, events: int = 3) -> list[bytes]:
+    """The first events of work that fails so at its first turns, and then works."""
+    turns = iter(errors)
 
     def work() -> None:
         error = next(turns, None)
         if error is not None:
             raise error
 
-    async def main() -> None:
+    async def main() -> list[bytes]:
         hub = Hub()
         hub.every(0.01, work)
         listener = await listen(hub)
-        events = [await anext(listener) for _ in range(3)]
-        assert b"The cloud is down." in events[0]
-        assert b"AWS does not answer" in events[1]
-        assert b'"sentence": ""' in events[2], "it works again"
+        heard = [await anext(listener) for _ in range(events)]
         hub.close()
+        return heard
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    return asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_what_fails_in_the_background_is_said_once_and_tried_again() -> None:
+    down, unreachable = (
+        SortboxError("The cloud is down."),
+        EndpointConnectionError(endpoint_url="x"),
+    )
+    first, second, third = heard_of_failures(down, unreachable)
+    assert b"The cloud is down." in first
+    assert b"AWS does not answer" in second
+    assert b'"sentence": ""' in third, "it works again"
 
 
 def test_a_defect_in_the_background_is_said_and_logged_and_does_not_end_the_work(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    turns = iter([KeyError("secret of an image"), KeyError("again"), None])
-
-    def work() -> None:
-        error = next(turns, None)
-        if error is not None:
-            raise error
-
-    async def main() -> None:
-        hub = Hub()
-        hub.every(0.01, work)
-        listener = await listen(hub)
-        events = [await anext(listener) for _ in range(2)]
-        assert b"a defect of the console (KeyError in " in events[0]
-        assert b"secret" not in events[0]
-        assert b'"sentence": ""' in events[1], "it is tried again, and works"
-        hub.close()
-
-    asyncio.run(asyncio.wait_for(main(), 60))
+    defects = KeyError("secret of an image"), KeyError("again")
+    said, works = heard_of_failures(*defects, events=2)
+    assert b"a defect of the console (KeyError in " in said
+    assert b"secret" not in said
+    assert b'"sentence": ""' in works, "it is tried again, and works"
     (record,) = caplog.records
     assert record.exc_info is not None, "once, with the traceback"
