@@ -102,7 +102,10 @@ for group in GROUPS.values():
 
 
 def main() -> None:
-    errors.run(_run)
+    try:
+        errors.run(_run)
+    finally:  # Python, as it ends, has no place any more for an exception
+        interrupt.end_at_once()
 
 
 def _run() -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,3 +98,37 @@ def test_no_traceback_while_a_command_starts(moment: int, tmp_path: Path) -> Non
         _, complaint = command.communicate()
     assert "Traceback" not in complaint
     assert command.returncode in (1, 130, -signal.SIGINT)
+
+
+DROPPED = """
+import signal, time
+from cli import errors
+from infra import interrupt
+
+class Destroyed:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        [None for _ in range(10)]
+
+def command():
+    interrupt.listen()
+    Destroyed()
+    time.sleep(60)
+
+errors.run(command)
+"""
+
+
+def test_an_interrupt_in_a_destructor_ends_the_command() -> None:
+    """Python prints a traceback and drops the exception there: the command went on."""
+    command = [sys.executable, "-c", DROPPED]
+    ended = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=SORTBOX.parent,
+        preexec_fn=_listen_to_interrupts,
+        timeout=50,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr.strip()) == (130, "Interrupted. Nothing was started.")
