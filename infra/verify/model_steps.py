@@ -51,7 +51,8 @@ def alarms(site: Site) -> str:
     ringing = sorted(name for name, state in states.items() if state == "ALARM")
     if ringing:
         raise StepFailed(
-            f"{', '.join(ringing)} ring: `aws cloudwatch describe-alarms` has their reasons."
+            f"{', '.join(ringing)} ring: `aws cloudwatch describe-alarms` has their reasons, "
+            "docs/how-to/alarms.md says what to do."
         )
     return f"{len(states)} alarms, none of them rings"
 
