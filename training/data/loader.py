@@ -12,23 +12,16 @@ from functools import partial
 from random import Random
 from typing import Self
 
-import numpy as np
 import torch
-from PIL import Image
 
 from domain.model import Preprocessing
-from domain.route import LARGEST_BYTES
 from serving import preprocess
-from serving.decoding.bounds import MAX_PIXELS
-from serving.decoding.decode import decode
-from serving.decoding.undecodable import UndecodableError
-from serving.files import read_regular
 from serving.preprocess import Pixels
-from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.data.augment import augment_image
 from training.data.dataset import Dataset, Example
 from training.data.prefetch import Load, prefetch_with
+from training.data.reading import read_example
 from training.data.sampling import Batch, own_part, plan_epoch, rng_for, steps_per_epoch
 from training.distributed import Distributed
 
@@ -83,8 +76,8 @@ class Images:
 
     def load(self, example: Example) -> Pixels:
         """One image as in serving: (crop, crop, 3)."""
-        image = _decode(self.dataset, example, preprocess.shorter_side(self.preprocessing))
-        return preprocess.crop(image, self.preprocessing)
+        side = preprocess.shorter_side(self.preprocessing)
+        return preprocess.crop(read_example(self.dataset, example, side).pixels, self.preprocessing)
 
     def load_batches(self, batches: Iterable[Sequence[Load]]) -> Iterator[Pixels]:
         """Each batch as one array, in order."""
@@ -97,7 +90,8 @@ class Images:
         self._pool.shutdown(cancel_futures=True)
 
     def _augment(self, example: Example, rng: Random) -> Pixels:
-        image = _decode(self.dataset, example, DECODE_FACTOR * self.preprocessing.resize)
+        side = DECODE_FACTOR * self.preprocessing.resize
+        image = read_example(self.dataset, example, side).image
         return augment_image(image, self.preprocessing, self._config.augment, rng)
 
     def _prefetch(self, batches: Iterable[Sequence[tuple[int, Load]]]) -> Iterator[Batch]:
@@ -111,16 +105,3 @@ class Images:
         for pixels in self.load_batches(loads()):
             inputs = torch.from_numpy(preprocess.normalise(pixels, self.preprocessing))
             yield inputs, labels.popleft()  # (B, 3, H, W), (B,)
-
-
-def _decode(dataset: Dataset, example: Example, shorter_side: int) -> Image.Image:
-    """Raises TrainingFailed: the file was readable when the job began."""
-    try:
-        body = read_regular(dataset.root / example.path, LARGEST_BYTES)
-        return Image.fromarray(np.asarray(decode(body, MAX_PIXELS, shorter_side).image))
-    except UndecodableError as error:
-        raise TrainingFailed(f"Image {example.path} cannot be read: {error.message}") from error
-    except FileNotFoundError as error:
-        raise TrainingFailed(f"Image {example.path} was removed during training.") from error
-    except OSError as error:
-        raise TrainingFailed(f"Image {example.path} cannot be read: {error.strerror}.") from error
