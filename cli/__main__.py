@@ -12,7 +12,7 @@ import click
 from cli import errors
 from cli.commands import answers, browse, data, local, models, stage, training
 from cli.commands.verify import verify
-from cli.parameters import did_you_mean
+from cli.parameters import Group
 from domain.version import VERSION
 from infra import interrupt
 
@@ -22,6 +22,7 @@ GROUPS = {
         training.train,
         training.tune,
         training.stop,
+        data.data_set,
         data.join,
         models.preview,
         models.promote,
@@ -48,16 +49,8 @@ GROUPS = {
 }
 
 
-class Sortbox(click.Group):
-    """The commands, grouped in `--help`; an unknown one is answered with the nearest."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            hint = did_you_mean(args[0], self.commands)
-            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
+class Sortbox(Group):
+    """The commands, grouped in `--help`."""
 
     def invoke(self, ctx: click.Context) -> object:
         """`./sortbox status | head` is no failure: click would end with 1."""

@@ -122,8 +122,9 @@ bash)"` completes commands and options; `zsh` and `fish` are known too.
         (str(click.UsageError.exit_code), "the command line is wrong: a command, option or value"),
         (
             str(errors.REFUSED),
-            "done, and the answer is no: `doctor` found something missing, `promote` evaluated the "
-            "model and refused it, a step of `verify` failed, the demo's answers are wrong",
+            "done, and the answer is no: `doctor` found something missing, `data check` found "
+            "something, `promote` evaluated the model and refused it, a step of `verify` failed, "
+            "the demo's answers are wrong",
         ),
         (str(errors.INTERRUPTED), "interrupted by Ctrl-C"),
     )
@@ -131,22 +132,35 @@ bash)"` completes commands and options; `zsh` and `fish` are known too.
     text += "\nA traceback is a defect of Sortbox: please report it.\n"
     for title, commands in GROUPS.items():
         text += f"\n## {title}\n"
-        for command in commands:
-            text += f"\n### sortbox {command.name}\n\n```text\n{help_page(command)}\n```\n"
+        for name, command in _without_groups(commands):
+            text += f"\n### sortbox {name}\n\n```text\n{help_page(command, name)}\n```\n"
             if any(isinstance(option, click.Option) and option.hidden for option in command.params):
                 text += "\n`--help-advanced` adds the [advanced hyperparameters]"
                 text += "(hyperparameters.md#advanced).\n"
     completion = sortbox.commands["completion"]
     return (
-        text + f"\n## Shells\n\n### sortbox completion\n\n```text\n{help_page(completion)}\n```\n"
+        text
+        + "\n## Shells\n\n### sortbox completion\n\n```text\n"
+        + help_page(completion, "completion")
+        + "\n```\n"
     )
 
 
-def help_page(command: click.Command) -> str:
+def _without_groups(commands: Iterable[click.Command]) -> Iterator[tuple[str, click.Command]]:
+    """Each command with its words after `sortbox`."""
+    for command in commands:
+        if isinstance(command, click.Group):
+            inner = _without_groups(command.commands.values())
+            yield from ((f"{command.name} {name}", one) for name, one in inner)
+        else:
+            yield command.name or "", command
+
+
+def help_page(command: click.Command, name: str) -> str:
     context = click.Context(
         command,
         click.Context(sortbox, info_name="sortbox"),
-        info_name=command.name,
+        info_name=name,
         terminal_width=WIDTH,
         help_option_names=["-h", "--help"],
     )

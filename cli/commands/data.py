@@ -1,6 +1,7 @@
-"""Data sets: join."""
+"""Data sets: check, join."""
 
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,16 +10,104 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.output import say
-from cli.parameters import Command, folder_or_address, stage_option
+from cli.errors import REFUSED
+from cli.output import say, say_table
+from cli.parameters import Command, Group, folder_or_address, stage_option
 from cli.stages import connect
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from infra.stage import Stage
+    from training.findings.finding import DataFinding
+
+FINDINGS_SHOWN = 10
 
 FOLDER: Any = click.Path(path_type=Path, exists=True, file_okay=False)
+
+
+@click.group(cls=Group, name="data")
+def data_set() -> None:
+    """Check a data set before a model is trained on it."""
+
+
+@data_set.command(cls=Command)
+@click.argument("data", callback=folder_or_address)
+@stage_option()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder for `findings.csv` and `findings.json`.  [default: DATA-findings beside DATA]",
+)
+def check(data: str, stage: "Stage", out: Path | None) -> None:
+    """Look for what a model should not learn from in DATA, which `train` takes.
+
+    It finds copies of a picture (resized, recompressed or mirrored) within a class, in two splits
+    and with two labels, pictures that are too dark, blurred, blank or tiny, and classes with too
+    few images. DATA is not changed. Exit code 0: nothing was found; 3: something was.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from infra import interrupt
+    from training.data.dataset import describe
+    from training.findings import check as checking
+    from training.findings import finding
+
+    interrupt.leaves("data set", "Nothing was written.")
+    if data.startswith("s3://"):
+        if out is None:
+            raise click.UsageError("Data of S3 have no folder beside them: name one by --out.")
+        connect(stage)
+    target = out or Path(f"{Path(data).resolve()}-findings")
+    if target.resolve().is_relative_to(Path(data).resolve()):
+        raise click.UsageError(f"{target} is inside {data}: name another folder by --out.")
+    finding.refuse_existing(target)
+    with (
+        Progress(console=Console(stderr=True), transient=True) as progress,
+        _local(data, target, progress) as root,
+    ):
+        bar = progress.add_task("images read", total=None)
+        dataset = checking.load(root, lambda: None)
+
+        def on_step(step: str, done: int, of: int) -> None:
+            progress.update(bar, description=step, completed=done, total=of)
+
+        findings = checking.check(dataset, on_step)
+        images = {split: len(examples) for split, examples in dataset.splits.items()}
+        finding.write(findings, images, target)
+    interrupt.leaves("data set", f"{target} is written.")
+    say(describe(dataset))
+    _say_findings(findings)
+    say(f"\nall {len(findings):,} findings: {target / finding.CSV_NAME}")
+    sys.exit(REFUSED if findings else 0)
+
+
+def _say_findings(findings: "list[DataFinding]") -> None:
+    from training.findings.finding import KINDS, count_kinds
+
+    counts = count_kinds(findings)
+    say("")
+    if not findings:
+        say("Nothing was found.")
+        return
+    say_table(
+        "findings",
+        [{"finding": kind, "count": counts[kind], "meaning": KINDS[kind]} for kind in counts],
+    )
+    say_table(
+        f"the first {FINDINGS_SHOWN}" if len(findings) > FINDINGS_SHOWN else "all of them",
+        [
+            {
+                "finding": one.finding,
+                "score": f"{one.score:g}",
+                "label": one.label,
+                "image": one.path or None,
+                "other": one.other or None,
+            }
+            for one in findings[:FINDINGS_SHOWN]
+        ],
+    )
 
 
 @click.command(cls=Command)

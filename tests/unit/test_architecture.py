@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training.context": CONFIG | {"training.distributed"},
     "training.data": DATA,
     "training.model": MODEL,
+    "training.findings": DATA | {"training.findings"},
     "training.evaluation": EVALUATION,
     "training.reports": REPORTS,
     "training.debugger": DEBUGGER,
@@ -62,7 +63,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         *("domain", "aws", "console", "infra"),
-        *("training.config", "training.data", "training.launch", "training.model"),
+        *("training.config", "training.data", "training.findings", "training.launch"),
+        "training.model",
     },
 }
 """Packages, or modules of packages, that each package may import beside itself."""

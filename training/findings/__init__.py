@@ -1,0 +1,1 @@
+"""What a data set holds that a model should not learn from, found before it is trained."""
