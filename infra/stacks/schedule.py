@@ -1,4 +1,4 @@
-"""Check the schedules in serverless.yml before a deployment.
+"""Check the schedules in serverless.yml, and what is ENABLED or DISABLED, before a deployment.
 
 CloudFormation would reject a wrong one too, but minutes later and in the middle of an update.
 """
@@ -30,11 +30,11 @@ and other allowed characters."""
 
 
 class ScheduleError(SortboxError, ValueError):
-    """A schedule is invalid; the message names the parameter and the expected form."""
+    """A parameter is invalid; the message names it and the expected form."""
 
 
 def check(params: Mapping[str, Any]) -> None:
-    """Check a stage's schedule parameters. Raises ScheduleError for the first invalid one."""
+    """Check a stage's parameters. Raises ScheduleError for the first invalid one."""
     for name in ("reclassifySchedule", "unansweredSchedule"):
         wrong = find_error(str(params.get(name, "")))
         if wrong:
@@ -42,8 +42,9 @@ def check(params: Mapping[str, Any]) -> None:
     zone = str(params.get("reclassifyTimeZone", ""))
     if zone not in available_timezones():
         raise ScheduleError(f"reclassifyTimeZone: {zone!r} is no time zone; Europe/Berlin is one")
-    if params.get("reclassifyState") not in ("ENABLED", "DISABLED"):
-        raise ScheduleError("reclassifyState: ENABLED or DISABLED")
+    for name in ("reclassifyState", "dashboardState"):
+        if params.get(name) not in ("ENABLED", "DISABLED"):
+            raise ScheduleError(f"{name}: ENABLED or DISABLED")
     prefix = str(params.get("reclassifyPrefix", ""))
     if prefix.startswith(("inbox/", "/")) or not re.fullmatch(r'[^"\\<>\x00-\x1f]*', prefix):
         raise ScheduleError(

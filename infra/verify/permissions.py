@@ -64,6 +64,10 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
         *("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms"),
         *("cloudwatch:ListTagsForResource", "cloudwatch:TagResource"),
     ),
+    "AWS::CloudWatch::Dashboard": (
+        *("cloudwatch:PutDashboard", "cloudwatch:GetDashboard", "cloudwatch:DeleteDashboards"),
+        *("cloudwatch:ListTagsForResource", "cloudwatch:TagResource"),
+    ),
     "AWS::CodeBuild::Project": (
         *("codebuild:CreateProject", "codebuild:UpdateProject", "codebuild:DeleteProject"),
         *("codebuild:BatchGetProjects", "iam:PassRole"),
@@ -139,7 +143,10 @@ operations are too."""
 
 OURS: Mapping[str, tuple[str, ...]] = {
     "cloudformation": ("arn:aws:cloudformation:*:*:stack/sortbox-*",),
-    "cloudwatch": ("arn:aws:cloudwatch:*:*:alarm:sortbox-*",),
+    "cloudwatch": (
+        "arn:aws:cloudwatch:*:*:alarm:sortbox-*",
+        "arn:aws:cloudwatch::*:dashboard/sortbox-*",
+    ),
     "codebuild": ("arn:aws:codebuild:*:*:project/sortbox-*",),
     "ecr": ("arn:aws:ecr:*:*:repository/sortbox",),
     "events": ("arn:aws:events:*:*:rule/sortbox-*",),

@@ -140,6 +140,19 @@ def test_a_shell_that_sources_the_file_reaches_the_cloud(place: Place, running: 
     assert done.stdout.strip() == "for the shell"
 
 
+def test_the_dashboard_is_deployed_with_nothing_left_to_substitute(running: LocalCloud) -> None:
+    cloudwatch = running.client("cloudwatch")
+    (entry,) = cloudwatch.list_dashboards()["DashboardEntries"]
+    stored = cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"]
+    region = cloudwatch.meta.region_name
+    assert entry["DashboardName"] == f"sortbox-local-{region}"
+    assert "${" not in stored
+    (alarms, *graphs) = json.loads(stored)["widgets"]
+    described = cloudwatch.describe_alarms()["MetricAlarms"]
+    assert sorted(alarms["properties"]["alarms"]) == sorted(one["AlarmArn"] for one in described)
+    assert {graph["properties"]["region"] for graph in graphs} == {region}
+
+
 def test_objects_and_addresses_survive_down_and_up(place: Place, running: LocalCloud) -> None:
     put(running, b"kept")
     down(place, print)

@@ -7,6 +7,7 @@ STORAGE = "infra/stacks/storage.yml"
 QUEUES = "infra/stacks/queues.yml"
 ROLES = "infra/stacks/roles.yml"
 ALARMS = "infra/stacks/alarms.yml"
+DASHBOARD = "infra/stacks/dashboard.yml"
 IMAGE = "infra/stacks/image.yml"
 
 OURS = f"{UNIT}/infra/stacks/test_template.py"
@@ -15,9 +16,32 @@ OF_ROLES = f"{UNIT}/infra/stacks/test_template_roles.py"
 OF_IMAGE = f"{UNIT}/infra/stacks/test_template_image.py"
 OF_BUILD = f"{UNIT}/infra/stacks/test_image_build.py"
 OF_KEY = f"{UNIT}/infra/stacks/test_template_key.py"
+OF_ALARMS = f"{UNIT}/infra/stacks/watch/test_alarms.py"
+OF_DASHBOARD = f"{UNIT}/infra/stacks/watch/test_dashboard.py"
 OF_LOCKS = f"{UNIT}/infra/setup/test_locks.py"
 
 _PLANTED = (
+    (
+        "an alarm wakes somebody and names a section that does not exist",
+        ALARMS,
+        "See docs/how-to/alarms.md#retried\n",
+        "See docs/how-to/alarms.md#retries\n",
+        OF_ALARMS,
+    ),
+    (
+        "the dashboard draws a metric under a dimension that nobody sends",
+        DASHBOARD,
+        '["Sortbox", "Retried", "service", "sortbox", "stage", "${sls:stage}"]',
+        '["Sortbox", "Retried", "stage", "${sls:stage}"]',
+        OF_DASHBOARD,
+    ),
+    (
+        "the dashboard of another region is written over",
+        DASHBOARD,
+        'DashboardName: !Sub "sortbox-${sls:stage}-${AWS::Region}"',
+        'DashboardName: !Sub "sortbox-${sls:stage}"',
+        OF_DASHBOARD,
+    ),
     (
         "plain HTTP is let in",
         STORAGE,

@@ -12,7 +12,7 @@ import yaml
 
 from infra import shipped
 from infra.setup import node
-from infra.stacks import bundle
+from infra.stacks import bundle, schedule
 
 Template = dict[str, Any]
 
@@ -39,7 +39,9 @@ def packaged(stage: str, key: str = "none") -> Template:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         template = Path(folder, "cloudformation-template-update-stack.json").read_text()
-    return resolved(json.loads(template), {"KmsKey": key})
+    params = schedule.params(shipped.REPOSITORY / "serverless.yml", stage)
+    state = str(params["dashboardState"])
+    return resolved(json.loads(template), {"KmsKey": key, "DashboardState": state})
 
 
 @cache

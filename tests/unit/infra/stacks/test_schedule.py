@@ -12,6 +12,7 @@ GOOD = {
     "unansweredSchedule": "cron(17 2 * * ? *)",
     "reclassifyTimeZone": "Europe/Berlin",
     "reclassifyState": "ENABLED",
+    "dashboardState": "DISABLED",
     "reclassifyPrefix": "trip/",
 }
 
@@ -63,11 +64,12 @@ def test_a_wrong_expression_says_what_is_wrong_and_shows_a_right_one(
         ("unansweredSchedule", "daily"),
         ("reclassifyTimeZone", "Berlin"),
         ("reclassifyState", "on"),
+        ("dashboardState", True),
         ("reclassifyPrefix", 'a"b'),
         ("reclassifyPrefix", "inbox/trip/"),
     ],
 )
-def test_each_parameter_names_itself(name: str, value: str) -> None:
+def test_each_parameter_names_itself(name: str, value: object) -> None:
     check(GOOD)
     with pytest.raises(ScheduleError, match=f"^{name}: "):
         check(GOOD | {name: value})
