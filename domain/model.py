@@ -14,6 +14,8 @@ NAME = "[a-z0-9][a-z0-9-]{0,39}"
 MOST_LABELS = 100_000
 LABEL_CHARACTERS = 1_000
 
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.1, 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class ModelId:
@@ -107,6 +109,13 @@ class ModelCard:
     metrics: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     openvino: Compiled | None = None
+    temperature: float | None = None
+    """What every engine divides the logits by; None: scores are as the network gives them."""
+
+    @property
+    def precision(self) -> Precision:
+        """In which it serves; PyTorch serves in fp32."""
+        return self.openvino.precision if self.openvino else "fp32"
 
     @property
     def digest(self) -> str:
@@ -116,8 +125,9 @@ class ModelCard:
 
     def to_json(self) -> str:
         fields = asdict(self)
-        if self.openvino is None:
-            del fields["openvino"]
+        for name in ("openvino", "temperature"):
+            if fields[name] is None:
+                del fields[name]
         return json.dumps(fields, sort_keys=True, ensure_ascii=False, indent=1)
 
     @classmethod
@@ -206,6 +216,11 @@ def _check(card: ModelCard) -> None:
             and isinstance(compiled.files, dict)
             and all(_is_text(digest, "[0-9a-f]{64}") for digest in compiled.files.values())
             and all(map(_is_verdict, compiled.verdicts))
+        ),
+        "temperature": card.temperature is None
+        or (
+            _is_number(card.temperature)
+            and LOWEST_TEMPERATURE <= card.temperature <= HIGHEST_TEMPERATURE
         ),
     }
     wrong = [name for name, right in is_right.items() if not right]

@@ -39,7 +39,7 @@ class ScoredImage:
     """A cropped image with its probabilities, one per label of the card."""
 
     image: CroppedImage
-    scores: NDArray[np.float32]
+    scores: NDArray[np.floating]
     model_ms: float
     """The time in milliseconds that the network took for the batch with this image."""
 
@@ -252,7 +252,9 @@ PIXEL_COUNTERS: Mapping[Format, Callable[[bytes], int]] = MappingProxyType(
 )
 
 
-def top_labels(scores: NDArray[np.float32], labels: Sequence[str], top_k: int) -> tuple[Label, ...]:
+def top_labels(
+    scores: NDArray[np.floating], labels: Sequence[str], top_k: int
+) -> tuple[Label, ...]:
     """The `top_k` labels, highest score first; equal scores are in the order of the card."""
     order = np.argsort(-scores, kind="stable")[:top_k]
     return tuple(Label(labels[index], round(float(scores[index]), 6)) for index in order)

@@ -28,7 +28,9 @@ from training.data.loader import Images
 from training.debugger.attach import attach_debugger
 from training.debugger.interface import DebuggedRun
 from training.distributed import Distributed
-from training.evaluation.accuracy import evaluate
+from training.evaluation import served
+from training.evaluation.accuracy import Evaluations, evaluate
+from training.evaluation.served import Served
 from training.loop import checkpoint, in_process_search
 from training.loop.fit import Loop
 from training.loop.setup import initial_state, make_loss, setup_head, setup_network
@@ -119,11 +121,15 @@ def train(context: TrainContext, timer: StepTimer) -> None:
         log("compiles for a CPU, and compares predictions")
         card, files = compiler.compile_for_cpu(config, card, weights, dataset, images)
         log(compiler.describe(card))
-        card = compiler.add_served_accuracy(card, files, dataset, images)
-        log(metrics.line({metrics.SERVED: card.metrics[metrics.SERVED]}))
+        card = served.calibrate(config, Served(card, weights, files), dataset, images)
+        log(served.describe(card))
+        as_served = served.evaluate(Served(card, weights, files), dataset, images)
+        measured = served.metrics(card, as_served)
+        log(metrics.line(measured))
+        card = replace(card, metrics={**card.metrics, **measured})
         log("writes the reports")
-        history, origin = state.history, paths.origin()
-        training_report.write(paths.reports, card, dataset, history, evaluation, origin)
+        history, both = state.history, Evaluations(evaluation, as_served)
+        training_report.write(paths.reports, card, dataset, history, both, paths.origin())
         package.write(card, weights, paths.model, files)
 
 

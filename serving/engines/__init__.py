@@ -1,4 +1,8 @@
-"""Engines: compute probabilities for a batch of cropped images."""
+"""Engines: compute probabilities for a batch of cropped images.
+
+An engine computes what the network gives; the temperature of the card is applied to it here, by the
+same code for every engine, in serving and in training.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,8 +16,9 @@ from serving.archive import Archive, ModelLoadError
 from serving.preprocess import Pixels
 from serving.settings import EngineChoice, Settings
 
-Engine = Callable[[Pixels, bool], NDArray[np.float32]]
-"""(images, crop, crop, 3) uint8 pixels to (images, labels) float32 probabilities.
+Engine = Callable[[Pixels, bool], NDArray[np.floating]]
+"""(images, crop, crop, 3) uint8 pixels to (images, labels) probabilities: float32 from a network,
+float64 where a temperature was applied.
 
 Thread-safe. The second argument is True if no other thread is calling it.
 """
@@ -26,10 +31,35 @@ NO_TORCH_MESSAGE = (
 
 
 def create_engine(archive: Archive, settings: Settings, threads: int) -> Engine:
-    """Create the engine for a model; only the chosen one is imported, as torch takes seconds.
+    """Create the engine for a model, with the temperature of its card.
 
     Raises ModelLoadError, and UnusableGpuError for a GPU that cannot be used.
     """
+    return with_temperature(_create_network(archive, settings, threads), archive.card.temperature)
+
+
+def with_temperature(engine: Engine, temperature: float | None) -> Engine:
+    """The engine, followed by `divide_logits`; None: the engine itself."""
+    if temperature is None:
+        return engine
+    return lambda pixels, exclusive: divide_logits(engine(pixels, exclusive), temperature)
+
+
+def divide_logits(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """Temperature scaling (Guo et al., 2017): what softmax gives for logits / temperature.
+
+    (images, labels) to the same; the order of labels stays. In float64, because in float32 two
+    neighbouring numbers could become equal, and the first label would win.
+    """
+    rows = probabilities.astype(np.float64)
+    rows /= rows.max(1, keepdims=True)
+    rows **= 1 / temperature
+    rows /= rows.sum(1, keepdims=True)
+    return rows
+
+
+def _create_network(archive: Archive, settings: Settings, threads: int) -> Engine:
+    """Only the chosen engine is imported, as torch takes seconds."""
     compiled = archive.card.openvino
     if settings.engine == "openvino" and compiled is None:
         raise ModelLoadError(

@@ -2,16 +2,21 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from domain.model import ModelId
+from domain.model import ModelCard, ModelId
 from domain.reply import Labelled, from_json
 from tests.support.builders.images import encoded, picture
 from tests.support.worlds.serving_process import ROOT, Serving, serving
+from training.evaluation.archive import evaluate, read_test_set
+from training.model.package import pack
 
 MODULES = """
 import json, os, sys
@@ -38,6 +43,37 @@ def test_a_server_on_openvino_imports_neither_torch_nor_what_trains(
     loaded = {module.partition(".")[0] for module in json.loads(done.stdout)}
     assert "openvino" in loaded
     assert not loaded & {"torch", "torchvision", "safetensors", "nncf", "training"}
+
+
+def test_a_temperature_changes_scores_and_no_label(
+    server: Serving, random_model: tuple[Path, ModelId], tmp_path: Path
+) -> None:
+    """By the server, and by the confined process that evaluates archives."""
+    folder, _ = random_model
+    card = ModelCard.from_json((folder / "card.json").read_text())
+    card = replace(card, temperature=0.25)
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "model" / "card.json").write_text(card.to_json())
+    body = encoded(picture(300, 200))
+    plain = from_json(server.post(body).content)
+    model = ModelId(card.name, 1, card.digest)
+    with serving(tmp_path / "model", model, tmp_path / "log") as calibrated:
+        answer = from_json(calibrated.post(body).content)
+    assert isinstance(plain, Labelled)
+    assert isinstance(answer, Labelled)
+    assert [label.label for label in plain.labels] == [label.label for label in answer.labels]
+    raised = np.array([label.score for label in plain.labels]) ** 4
+    expected = raised / raised.sum()
+    assert [label.score for label in answer.labels] == pytest.approx(expected, abs=1e-4)
+
+    (tmp_path / "test" / "cat").mkdir(parents=True)
+    (tmp_path / "test" / "cat" / "1.jpg").write_bytes(body)
+    assert card.openvino
+    files = {name: (folder / name).read_bytes() for name in card.openvino.files}
+    weights = (folder / "weights.safetensors").read_bytes()
+    pack(card, weights, tmp_path / "model.tar.gz", files)
+    _, found = evaluate(tmp_path / "model.tar.gz", read_test_set(tmp_path / "test"))
+    assert found.confidence[0] == pytest.approx(answer.labels[0].score, abs=1e-4)
 
 
 @pytest.mark.slow

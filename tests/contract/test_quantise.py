@@ -129,7 +129,8 @@ def test_the_accuracy_as_it_serves_is_of_the_whole_test_split(model: Model, tmp_
     from training.data import dataset as of_images
     from training.data.loader import Images
     from training.distributed import Distributed
-    from training.model import compile as compiler
+    from training.evaluation import served as as_served
+    from training.evaluation.served import Served
     from training.model import openvino_files, quantise
 
     for split, each in (("train", 1), ("validation", 1), ("test", 12)):
@@ -146,11 +147,12 @@ def test_the_accuracy_as_it_serves_is_of_the_whole_test_split(model: Model, tmp_
     predicted = quantise.predict(quantise.served_engine(named, files), model.judge.pixels[rows])
     right = float((predicted.label == model.judge.truth[rows]).mean())
     with Images(dataset, card.preprocessing, TrainConfig(), Distributed.from_env({})) as images:
-        served = compiler.add_served_accuracy(named, files, dataset, images)
-        plain = compiler.add_served_accuracy(card, {}, dataset, images)
-    assert served.metrics["served_accuracy"] == pytest.approx(right, abs=0.02), "crops are resized"
-    assert served.metrics["accuracy"] == 0.5
-    assert plain.metrics["served_accuracy"] == 0.5
+        served = as_served.evaluate(Served(named, model.weights, files), dataset, images)
+        plain = as_served.evaluate(Served(card, model.weights, {}), dataset, images)
+    assert plain is None
+    measured = as_served.metrics(named, served)
+    assert measured["served_accuracy"] == pytest.approx(right, abs=0.02), "crops are resized"
+    assert as_served.metrics(card, plain) == {"served_accuracy": 0.5}
 
 
 def test_a_cuda_toolkit_without_a_gpu_is_no_warning_in_the_log() -> None:

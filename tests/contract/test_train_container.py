@@ -50,6 +50,8 @@ def test_a_job_leaves_a_model_a_report_and_metrics(
     assert (job.reports / "report.html").exists()
     assert len((job.reports / "predictions.csv").read_text().splitlines()) == 13
     assert not job.failure
+    assert made.temperature is None
+    assert "scores not calibrated: 100 validation images are needed" in log
 
 
 def test_a_job_brings_what_serves_fast_and_says_who_judged_it(
@@ -64,6 +66,23 @@ def test_a_job_brings_what_serves_fast_and_says_who_judged_it(
     first = made.openvino.verdicts[0]
     assert (first.precision, first.photos) == ("int8", 24)
     assert f"serves on a CPU in {made.openvino.precision} (int8 " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("compiled", ["none", "fp32"])
+def test_with_a_hundred_validation_images_scores_are_calibrated(
+    compiled: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = Job(tmp_path)
+    data_set(job.channel, others=34)
+    assert job.run(epochs="1", compile=compiled) == 0, job.failure
+    made, log = job.card, capsys.readouterr().out
+    assert made.temperature is not None
+    assert f"scores calibrated on validation images: temperature {made.temperature:g}" in log
+    report = json.loads((job.reports / "report.json").read_text())
+    assert report["served"]["accuracy"] == report["result"]["accuracy"], "no label changes"
+    assert report["served"]["loss"] < report["result"]["loss"]
+    served = lines(log, "served_calibration_error")[0]["served_calibration_error"]
+    assert served == pytest.approx(made.metrics["served_calibration_error"], abs=1e-5)
 
 
 def test_fp32_asks_nobody(job: Job) -> None:

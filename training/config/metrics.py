@@ -13,7 +13,10 @@ EPOCH_METRIC_NAMES = tuple(
 SERVED = "served_accuracy"
 """Of the model as it serves, where that is not fp32; `final_accuracy` is of fp32."""
 
-NAMES = ("loss", *EPOCH_METRIC_NAMES, "final_accuracy", "final_loss", SERVED)
+SERVED_CALIBRATION = "served_calibration_error"
+"""Of the scores as they serve, with the temperature."""
+
+NAMES = ("loss", *EPOCH_METRIC_NAMES, "final_accuracy", "final_loss", SERVED, SERVED_CALIBRATION)
 """CloudWatch metrics: the loss of a step, the metrics of an epoch, and the result."""
 
 EpochMetrics = dict[str, float]

@@ -1,6 +1,6 @@
 """Which examples make a step: a function of seed and epoch alone, so any step can be resumed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Protocol
 
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.config.errors import TrainingFailed
+from training.data.dataset import Example
 from training.distributed import Distributed
 
 Indices = NDArray[np.int64]
@@ -52,6 +53,16 @@ def plan_epoch(
     size = min(batch_size, count // distributed.size * distributed.size)
     for step in range(skip, steps_per_epoch(count, batch_size, distributed)):
         yield order[step * size : (step + 1) * size][distributed.rank :: distributed.size]
+
+
+def sample(examples: Sequence[Example], most: int, rng: Random) -> list[Example]:
+    """All examples in their order, or a random sample of `most`."""
+    return list(examples) if len(examples) <= most else rng.sample(list(examples), most)
+
+
+def true_labels(examples: Sequence[Example]) -> Indices:
+    """(N,): the index of each example's label."""
+    return np.array([example.label for example in examples])
 
 
 def own_part(count: int, distributed: Distributed) -> range:

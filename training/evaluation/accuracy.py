@@ -80,6 +80,16 @@ class Evaluation:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluations:
+    """Of one model on its test split."""
+
+    network: Evaluation
+    """In fp32, as trained."""
+    served: Evaluation | None
+    """As it serves, with the card's temperature; None where that gives the same."""
+
+
 def evaluate(
     predict: Extract, batches: Iterable[Batch], count: int, distributed: Distributed
 ) -> Evaluation:

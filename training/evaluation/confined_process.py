@@ -114,14 +114,17 @@ def evaluate(request: EvaluationRequest) -> Iterator[list[list[float]]]:
 
 def _engine(loaded: "Archive") -> "Engine":
     """The engine that serves it, on all cores."""
-    threads = os.cpu_count() or 1
+    from serving.engines import with_temperature
+
+    threads, temperature = os.cpu_count() or 1, loaded.card.temperature
     if loaded.card.openvino is None:
         from serving.engines.pytorch import PyTorch
 
-        return PyTorch(loaded, threads)
+        return with_temperature(PyTorch(loaded, threads), temperature)
     from serving.engines.openvino import OpenVino  # torch's engine does not need it
 
-    return OpenVino(loaded, loaded.card.openvino, threads, IMAGES_PER_BATCH)
+    engine = OpenVino(loaded, loaded.card.openvino, threads, IMAGES_PER_BATCH)
+    return with_temperature(engine, temperature)
 
 
 def _crop(path: Path, card: "ModelCard") -> "Pixels":

@@ -1,7 +1,6 @@
 """Compiles a trained network for serving on a CPU, and evaluates it on images of the job."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from random import Random
@@ -10,10 +9,10 @@ import numpy as np
 
 from domain.model import ModelCard, Verdict
 from serving.preprocess import Pixels
-from training.config.metrics import SERVED
 from training.config.train_config import TrainConfig
 from training.data.dataset import Dataset, Example
 from training.data.loader import Images
+from training.data.sampling import sample, true_labels
 from training.model import package
 from training.model.mcnemar import PairedCounts
 from training.model.package import Files
@@ -42,32 +41,13 @@ def compile_for_cpu(
     held_out = [
         example for name in dataset.splits if name != "train" for example in dataset.splits[name]
     ]
-    evaluation_examples = _sample(held_out, quantise.EVALUATION_IMAGES, rng)
+    evaluation_examples = sample(held_out, quantise.EVALUATION_IMAGES, rng)
     photos = quantise.LabelledPixels(
         _pixels(images, evaluation_examples),
-        np.array([example.label for example in evaluation_examples]),
+        true_labels(evaluation_examples),
     )
-    calibration_examples = _sample(dataset.splits["train"], quantise.CALIBRATION_IMAGES, rng)
+    calibration_examples = sample(dataset.splits["train"], quantise.CALIBRATION_IMAGES, rng)
     return quantise.compile_best(card, weights, _pixels(images, calibration_examples), photos)
-
-
-def add_served_accuracy(
-    card: ModelCard, files: Files, dataset: Dataset, images: Images
-) -> ModelCard:
-    """The card with the accuracy of the model as it serves, on all images of the test split, a
-    batch at a time; where fp32 serves, it is that of fp32.
-    """
-    if card.openvino is None or card.openvino.precision == "fp32":
-        return replace(card, metrics={**card.metrics, SERVED: card.metrics["accuracy"]})
-    from training.model import quantise
-
-    engine, examples = quantise.served_engine(card, files), dataset.splits[dataset.test_split]
-    right = 0
-    for at in range(0, len(examples), IMAGES_AT_ONCE):
-        batch = examples[at : at + IMAGES_AT_ONCE]
-        predicted = quantise.predict(engine, _pixels(images, batch)).label
-        right += int((predicted == np.array([example.label for example in batch])).sum())
-    return replace(card, metrics={**card.metrics, SERVED: round(right / len(examples), 6)})
 
 
 def describe(card: ModelCard) -> str:
@@ -91,11 +71,6 @@ def _describe_verdict(verdict: Verdict) -> str:
         f"{100 * most:.1f} points (95 % one-sided), {verdict.agreed}/{verdict.confident} confident "
         "predictions unchanged"
     )
-
-
-def _sample(examples: Sequence[Example], most: int, rng: Random) -> list[Example]:
-    """All examples in their order, or a random sample of `most`."""
-    return list(examples) if len(examples) <= most else rng.sample(list(examples), most)
 
 
 def _pixels(images: Images, examples: Sequence[Example]) -> Pixels:

@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 from safetensors.torch import load as load_safetensors
 from torch import nn
 
-from domain.archive import OPENVINO, WEIGHTS
+from domain.archive import OPENVINO
 from domain.model import ModelCard, Precision, Verdict
 from serving import preprocess
 from serving.archive import Archive
 from serving.engines import Engine
 from serving.engines.openvino import OpenVino, openvino
-from serving.engines.pytorch import PyTorch
 from serving.networks import create_network
 from serving.preprocess import Pixels
 from training.model.mcnemar import PairedCounts
 from training.model.openvino_files import Files, add_to_card, rename_layers, save_network
 from training.model.prediction import labels_and_scores
+from training.model.torch_engine import torch_engine
 
 CALIBRATION_IMAGES = 300
 """Images that show NNCF the range of activations; more change nothing (its own default)."""
@@ -75,7 +75,7 @@ def compile_best(
     """The card with every verdict, and the files it names beside the weights."""
     network = convert(card, weights)
     enough = len(held_out.truth) >= MIN_IMAGES
-    before = _predict_torch(card, weights, held_out.pixels) if enough else None
+    before = predict(torch_engine(card, weights), held_out.pixels) if enough else None
     verdicts: list[Verdict] = []
     for precision in _candidates():
         if before is None:
@@ -160,12 +160,6 @@ def quantise_int8(network: openvino.Model, card: ModelCard, calibration: Pixels)
         photos = calibration[:CALIBRATION_IMAGES, np.newaxis]
         model = nncf.quantize(network, nncf.Dataset(photos, prepare), subset_size=len(photos))
     return rename_layers(model, card.name)
-
-
-def _predict_torch(card: ModelCard, weights: bytes, pixels: Pixels) -> Predictions:
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / WEIGHTS).write_bytes(weights)
-        return predict(PyTorch(Archive(card, Path(folder)), torch.get_num_threads()), pixels)
 
 
 def served_engine(card: ModelCard, files: Mapping[str, bytes]) -> Engine:

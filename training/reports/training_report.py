@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,11 @@ from training.config.metrics import EpochMetrics
 from training.data.dataset import Dataset
 from training.data.unused import EXAMPLES_SHOWN
 from training.evaluation import accuracy
-from training.evaluation.accuracy import Evaluation
+from training.evaluation.accuracy import Evaluation, Evaluations
 from training.reports import diagnosis
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 MISTAKES = 24
 THUMBNAIL = 160
@@ -43,22 +46,25 @@ def write(
     card: ModelCard,
     dataset: Dataset,
     history: Sequence[EpochMetrics],
-    evaluation: Evaluation,
+    evaluations: Evaluations,
     origin: str,
 ) -> None:
     """report.html, report.json and predictions.csv. `origin`: which job wrote it, and when."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = report_json(card, dataset, history, evaluation)
+    content = report_json(card, dataset, history, evaluations)
     (folder / "report.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
     examples = dataset.splits[dataset.test_split]
-    accuracy.write_predictions(folder / "predictions.csv", evaluation, examples, dataset.labels)
+    accuracy.write_predictions(
+        folder / "predictions.csv", evaluations.network, examples, dataset.labels
+    )
     (folder / "report.html").write_text(_html(content, dataset, origin))
 
 
 def report_json(
-    card: ModelCard, dataset: Dataset, history: Sequence[EpochMetrics], evaluation: Evaluation
+    card: ModelCard, dataset: Dataset, history: Sequence[EpochMetrics], evaluations: Evaluations
 ) -> dict[str, Any]:
     """report.json"""
+    evaluation, served = evaluations.network, evaluations.served
     matrix = evaluation.confusion(len(dataset.labels))
     train = dataset.counts("train")
     scarcest = int(np.argmin(train))
@@ -83,12 +89,17 @@ def report_json(
         "classes": _classes(dataset, matrix),
         "confusion": matrix.tolist(),
         "confused": _confused(matrix, dataset.labels),
-        "reliability": [
-            {"images": count, "confidence": confidence, "accuracy": accuracy}
-            for count, confidence, accuracy in evaluation.reliability
-        ],
+        "reliability": _reliability(evaluation),
+        "served": served and {**served.metrics(), "reliability": _reliability(served)},
         "mistakes": _mistakes(dataset, evaluation),
     }
+
+
+def _reliability(evaluation: Evaluation) -> list[dict[str, float]]:
+    return [
+        {"images": count, "confidence": confidence, "accuracy": accuracy}
+        for count, confidence, accuracy in evaluation.reliability
+    ]
 
 
 def _classes(dataset: Dataset, matrix: NDArray[np.int64]) -> list[dict[str, Any]]:
@@ -153,15 +164,22 @@ def _html(content: dict[str, Any], dataset: Dataset, origin: str) -> str:
             (row["label"], row["predicted"], str(row["images"])) for row in content["confused"]
         ],
         classes=sorted(classes, key=lambda row: (row["recall"] is None, row["recall"])),
-        reliability=charts.reliability(
-            [(row["images"], row["confidence"], row["accuracy"]) for row in content["reliability"]]
-        ),
+        reliability=_draw_reliability(content["reliability"]),
+        served_reliability=_draw_reliability((content["served"] or {}).get("reliability", ())),
         mistakes=[(mistake, _thumbnail(dataset, mistake)) for mistake in content["mistakes"]],
         provenance=[
             ("digest", model["digest"]),
             ("code", model["provenance"]["code"]),
             *json.loads(model["provenance"]["hyperparameters"]).items(),
         ],
+    )
+
+
+def _draw_reliability(tenths: Sequence[dict[str, float]]) -> "Markup | str":
+    if not tenths:
+        return ""
+    return charts.reliability(
+        [(int(row["images"]), row["confidence"], row["accuracy"]) for row in tenths]
     )
 
 

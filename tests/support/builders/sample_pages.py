@@ -28,7 +28,7 @@ from training.config.trials import Trial
 from training.data import dataset as data
 from training.debugger import report as debug_report
 from training.debugger.report import ISSUE, NO_ISSUE, DebugSummary, RuleResult
-from training.evaluation.accuracy import Evaluation
+from training.evaluation.accuracy import Evaluation, Evaluations
 from training.profiler import report as profiler_report
 from training.profiler.operators import Operator
 from training.profiler.profiler import BACKWARD, DATA, FORWARD, OPTIMIZER
@@ -109,6 +109,7 @@ def _training(folder: Path) -> str:
         labels=dataset.labels,
         preprocessing=Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         weights_sha256="0" * 64,
+        temperature=1.25,
         provenance={
             "weights": "not pretrained",
             "code": "sha256:1",
@@ -116,7 +117,8 @@ def _training(folder: Path) -> str:
         },
     )
     final = Evaluation(truth, predicted, confidence, 1 - confidence)
-    training_report.write(folder, card, dataset, epochs, final, ORIGIN)
+    both = Evaluations(final, final)
+    training_report.write(folder, card, dataset, epochs, both, ORIGIN)
     return (folder / "report.html").read_text()
 
 

@@ -95,6 +95,7 @@ cards = st.builds(
     st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
     st.dictionaries(texts, scores, max_size=3),
     st.dictionaries(texts, texts, max_size=3),
+    temperature=st.none() | st.floats(0.1, 10),
 )
 active_models = st.builds(ActiveModel, model_ids, texts, texts, instants)
 

@@ -58,6 +58,21 @@ def test_a_card_that_no_image_can_be_prepared_by_is_refused(tmp_path: Path) -> N
         archive.read(written(tmp_path, card), promised(card))
 
 
+@pytest.mark.parametrize("temperature", ["0", "-1", "0.05", "11", "1e999", "true", '"2"', "[]"])
+def test_a_temperature_that_no_score_can_be_divided_by_is_refused(
+    temperature: str, tmp_path: Path
+) -> None:
+    card = replace(CARD, temperature=2.0).to_json()
+    text = card.replace('"temperature": 2.0', f'"temperature": {temperature}')
+    (written(tmp_path) / "card.json").write_text(text)
+    with pytest.raises(ModelLoadError, match="is not a model card"):
+        archive.read(tmp_path, promised())
+
+
+def test_a_card_without_a_temperature_keeps_the_digest_it_had() -> None:
+    assert "temperature" not in CARD.to_json()
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (written(tmp_path) / "weights.safetensors").unlink()
     model = archive.read(tmp_path, promised())

@@ -2,6 +2,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.data.dataset import Dataset
 from training.data.unused import Record, UnusedFiles
-from training.evaluation.accuracy import Evaluation
+from training.evaluation.accuracy import Evaluation, Evaluations
 from training.reports import diagnosis, training_report
 
 HISTORY: list[EpochMetrics] = [
@@ -73,7 +74,8 @@ class Page(HTMLParser):
 
 def written(folder: Path, dataset: Dataset, name: str = "pets") -> tuple[str, dict[str, Any]]:
     origin = "Job <b>, written today."
-    training_report.write(folder, card(dataset, name), dataset, HISTORY, MISTAKEN, origin)
+    both = Evaluations(MISTAKEN, None)
+    training_report.write(folder, card(dataset, name), dataset, HISTORY, both, origin)
     content: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return (folder / "report.html").read_text(), content
 
@@ -132,10 +134,31 @@ def test_without_a_test_split_no_column_speaks_of_test_images(tmp_path: Path) ->
     assert "test images" not in page
 
 
+def test_scores_before_and_after_the_temperature(tmp_path: Path) -> None:
+    dataset = prepared(tmp_path / "data")
+    calibrated = replace(card(dataset), temperature=1.25)
+    both = Evaluations(MISTAKEN, judged([0] * 4 + [1] * 4 + [2] * 4))
+    training_report.write(tmp_path / "out", calibrated, dataset, HISTORY, both, "today")
+    page = (tmp_path / "out" / "report.html").read_text()
+    content = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert content["model"]["temperature"] == 1.25
+    assert (content["result"]["accuracy"], content["served"]["accuracy"]) == (0.75, 1.0)
+    assert content["served"]["reliability"] != content["reliability"]
+    assert "with the temperature 1.25 that validation images chose: 0.300, on 12 test" in page
+    assert page.count("accuracy by confidence") == 2
+
+
+def test_a_report_of_scores_without_a_temperature_says_so(tmp_path: Path) -> None:
+    page, content = written(tmp_path / "out", prepared(tmp_path / "data"))
+    assert content["served"] is None
+    assert "fitted to 100 validation images or more" in page
+    assert page.count("accuracy by confidence") == 1
+
+
 def test_a_class_that_is_never_predicted_has_no_precision(tmp_path: Path) -> None:
     dataset = prepared(tmp_path)
     content = training_report.report_json(
-        card(dataset), dataset, HISTORY, judged([0] * 8 + [1] * 4)
+        card(dataset), dataset, HISTORY, Evaluations(judged([0] * 8 + [1] * 4), None)
     )
     assert [each["precision"] for each in content["classes"]] == [0.5, 0.0, None]
 

@@ -1,0 +1,104 @@
+"""Calibrates and evaluates a model as it will be served on a CPU."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.model import ModelCard
+from serving.engines import Engine, with_temperature
+from training.config.metrics import SERVED, SERVED_CALIBRATION
+from training.config.train_config import TrainConfig
+from training.data.dataset import Dataset, Example
+from training.data.loader import Images
+from training.data.sampling import sample, true_labels
+from training.evaluation.accuracy import Evaluation, from_rows
+from training.model import calibration
+from training.model.compile import IMAGES_AT_ONCE
+from training.model.package import Files
+from training.model.prediction import to_rows
+from training.model.torch_engine import torch_engine
+
+MAX_RESCORED = 2_000
+"""Images: the calibration error changes by less than its own uncertainty, about 0.01."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model before it is packed."""
+
+    card: ModelCard
+    weights: bytes
+    files: Files
+
+    def probabilities(
+        self, images: Images, examples: Sequence[Example]
+    ) -> Iterator[NDArray[np.floating]]:
+        """(IMAGES_AT_ONCE, labels) at a time, in order, with the temperature of the card.
+
+        Bounded memory: the next images are read meanwhile, whatever the number of examples.
+        """
+        engine = with_temperature(self._engine(), self.card.temperature)
+        loads = [partial(images.load, example) for example in examples]
+        batches = (loads[at : at + IMAGES_AT_ONCE] for at in range(0, len(loads), IMAGES_AT_ONCE))
+        for pixels in images.load_batches(batches):
+            yield engine(pixels, True)
+
+    def _engine(self) -> Engine:
+        if self.card.openvino is None:
+            return torch_engine(self.card, self.weights)
+        from training.model import quantise  # seconds
+
+        return quantise.served_engine(self.card, self.files)
+
+
+def calibrate(config: TrainConfig, served: Served, dataset: Dataset, images: Images) -> ModelCard:
+    """The card with a temperature, fitted on validation images as the model serves them.
+
+    The same card where there are fewer than `calibration.MIN_IMAGES`.
+    """
+    card, validation = served.card, dataset.splits["validation"]
+    if len(validation) < calibration.MIN_IMAGES:
+        return card
+    most = min(calibration.MAX_IMAGES, calibration.MAX_PROBABILITIES // len(card.labels))
+    examples = sample(validation, most, Random(config.seed))
+    probabilities = np.concatenate(list(served.probabilities(images, examples)))
+    temperature = calibration.fit_temperature(probabilities, true_labels(examples))
+    return replace(card, temperature=temperature)
+
+
+def evaluate(served: Served, dataset: Dataset, images: Images) -> Evaluation | None:
+    """Of the model as it serves, on the test split; None where that is what fp32 gives.
+
+    In fp32 with a temperature labels stay and scores change: MAX_RESCORED images show that.
+    """
+    card = served.card
+    examples: Sequence[Example] = dataset.splits[dataset.test_split]
+    if card.precision == "fp32":
+        if card.temperature is None:
+            return None
+        examples = sample(examples, MAX_RESCORED, Random(0))
+    rows, at = [], 0
+    for probabilities in served.probabilities(images, examples):
+        truth = true_labels(examples[at : at + len(probabilities)])
+        rows.append(to_rows(probabilities, truth))
+        at += len(probabilities)
+    return from_rows(np.concatenate(rows))
+
+
+def metrics(card: ModelCard, served: Evaluation | None) -> dict[str, float]:
+    """The accuracy as it serves, and the calibration error if that was measured."""
+    accuracy = served.accuracy if served and card.precision != "fp32" else card.metrics["accuracy"]
+    measured = {SERVED: round(accuracy, 6)}
+    if served:
+        measured[SERVED_CALIBRATION] = round(served.calibration_error, 6)
+    return measured
+
+
+def describe(card: ModelCard) -> str:
+    if card.temperature is None:
+        return f"scores not calibrated: {calibration.MIN_IMAGES} validation images are needed"
+    return f"scores calibrated on validation images: temperature {card.temperature:g}"
