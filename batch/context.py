@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws.bucket import Bucket
 from batch.planning.slice import PageRef
@@ -53,6 +53,8 @@ class Limits:
     part_characters: int = PART_CHARACTERS
     pictures_seconds: int = 60
     """The time for the thumbnails of a page; the page is written without the rest."""
+    notice_patience_seconds: int = 900
+    """A run ends without its notice if EventBridge has not taken it for this long."""
     oldest_run_days: int = 45
     """A run of this age is ended and begun again: its files expire after 60 days, its claim
     never."""
@@ -111,7 +113,8 @@ class Context:
     """The clients, settings and limits that every step of a run uses.
 
     `look_later(scope, confirmed)` queues another look at the scope for when it has been quiet;
-    `unpack_later(key)` queues an archive. `thumbnail(key)`: a small JPEG of an inbox image, or
+    `unpack_later(key)` queues an archive. `notify(detail)` sends the event that a run has ended;
+    it raises if EventBridge does not take it. `thumbnail(key)`: a small JPEG of an inbox image, or
     None. `jobs_at_once`: the maximum number of concurrent transform jobs of the stage;
     `reclassify_jobs`: how many of them a reclassification may use. `confirm_above`: a
     reclassification of more images waits for a person's confirmation. `review_below`: answers with
@@ -132,6 +135,7 @@ class Context:
     new_nonce: Callable[[], str]
     advance_later: Callable[[str], None]
     unpack_later: Callable[[str], None]
+    notify: Callable[[dict[str, Any]], None]
     thumbnail: Callable[[str], bytes | None]
     jobs_at_once: int
     reclassify_jobs: int

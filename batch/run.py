@@ -25,7 +25,7 @@ from batch.jobs.progress import JobFailedError, PartStage, push
 from batch.planning import slice
 from batch.planning.plan import plan
 from batch.planning.slice import Slice
-from batch.reports import change_report, folder_report, outcomes
+from batch.reports import change_report, folder_report, notice, outcomes
 from batch.reports.changes import Changes
 from batch.reports.folder_report import Counts, Unfinished
 from batch.status import State
@@ -47,9 +47,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Every image of the scope has a result."""
+    """Every image of the scope has a result. `is_told`: no notice was given up."""
 
     counts: Counts | Changes
+    is_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Failed:
     """Some images have no result for reasons other than the images. A new run tries again."""
 
     reason: str
+    is_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def _wait(
 
 
 def _end(context: Context, run: Run, closing: Closing) -> Progress:
-    """Close the run: count unanswered images, write the report, delete the claim.
+    """Close the run: count unanswered images, write the report, give notice, delete the claim.
 
     A failed run is reported too. Returns Waiting if the time of this invocation is not enough.
     """
@@ -200,8 +202,11 @@ def _end(context: Context, run: Run, closing: Closing) -> Progress:
     if isinstance(counts, Unfinished):
         closings.write(context.bucket, run, replace(closing, place=counts.place))
         return Waiting(None)
+    is_told = not notice.is_due(run, closing, counts) or notice.give(context, run, closing, counts)
     _close(context, run, closing)
-    return Finished(counts) if closing.reason is None else Failed(closing.reason)
+    if closing.reason is None:
+        return Finished(counts, is_told)
+    return Failed(closing.reason, is_told)
 
 
 def _count_left(context: Context, run: Run, closing: Closing, until: datetime) -> Closing:

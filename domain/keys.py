@@ -289,6 +289,11 @@ class RunKeys:
         written."""
         return f"{self.prefix}closing.json"
 
+    @property
+    def notice(self) -> str:
+        """The notice that the run has ended, and whether it was sent."""
+        return f"{self.prefix}notice.json"
+
     def part(self, name: str) -> str:
         """The key prefix of a report's parts, while the report is being written."""
         return f"{self.prefix}report/{name}"

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, assert_never, cast
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket
+from aws.event_bus import put_event
 from batch import lease
 from batch.claim import Run
 from batch.context import Context, TransformResources
 from batch.jobs.progress import PartStage
 from batch.planning.slice import PageRef
+from batch.reports import notice
 from batch.reports.change_report import PAGE
 from batch.reports.changes import Changes
 from batch.run import Closed, Failed, Finished, Waiting, advance, begin, find
@@ -42,6 +44,7 @@ from functions.settings import OnFolder, from_env
 from functions.sqs import SqsBatch, receives, send
 
 if TYPE_CHECKING:
+    from types_boto3_events.client import EventBridgeClient
     from types_boto3_s3.client import S3Client
     from types_boto3_sagemaker.client import SageMakerClient
     from types_boto3_sagemaker.literals import TransformInstanceTypeType
@@ -145,6 +148,9 @@ class Folders:
                 pass
             case never:
                 assert_never(never)
+        if isinstance(progress, Finished | Failed) and not progress.is_told:
+            logger.error("gave a notice up", run=run.nonce, notice=run.keys.notice)
+            count("NoticeLost")
 
     def _tell_changes(self, run: Run, changes: Changes) -> None:
         count("Flipped", changes.flipped)
@@ -161,6 +167,7 @@ def make_context(
     sqs: "SQSClient",
     sagemaker: "SageMakerClient",
     endpoint: "SageMakerRuntimeClient",
+    events: "EventBridgeClient",
 ) -> Context:
     # Not cached: a promotion starts a reclassification right after it moves the pointer.
     pointer = CachedPointer(s3, settings.bucket, max_age=0)
@@ -181,6 +188,7 @@ def make_context(
         new_nonce=partial(secrets.token_hex, 5),
         advance_later=partial(_go_on, settings, sqs),
         unpack_later=partial(_unpack, settings, sqs),
+        notify=partial(put_event, events, notice.DETAIL_TYPE),
         thumbnail=Thumbnails(s3, settings.bucket, endpoint, pointer.model).of,
         jobs_at_once=settings.transform_jobs,
         reclassify_jobs=settings.reclassify_jobs,
@@ -222,8 +230,9 @@ def make_batch(
     sqs: "SQSClient",
     sagemaker: "SageMakerClient",
     endpoint: "SageMakerRuntimeClient",
+    events: "EventBridgeClient",
 ) -> SqsBatch:
-    context = make_context(settings, s3, sqs, sagemaker, endpoint)
+    context = make_context(settings, s3, sqs, sagemaker, endpoint, events)
     folders = Folders(
         context,
         Archives(context, partial(send, sqs, settings.folder_queue_url)),
@@ -237,7 +246,7 @@ def make_batch(
 def build(environ: Mapping[str, str]) -> SqsBatch:
     settings = from_env(OnFolder, environ)
     clients = runtime.s3(), runtime.sqs(), runtime.sagemaker(), runtime.sagemaker_runtime()
-    return make_batch(settings, *clients)
+    return make_batch(settings, *clients, runtime.events())
 
 
 handler = runtime.lambda_handler(build)

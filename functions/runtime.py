@@ -17,6 +17,7 @@ from aws_lambda_powertools import Logger, Metrics
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from types_boto3_events.client import EventBridgeClient
     from types_boto3_s3.client import S3Client
     from types_boto3_sagemaker.client import SageMakerClient
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
@@ -101,6 +102,11 @@ def s3() -> "S3Client":
 @cache
 def sqs() -> "SQSClient":
     return boto3.client("sqs", config=_config(read_timeout=20, attempts=3))
+
+
+@cache
+def events() -> "EventBridgeClient":
+    return boto3.client("events", config=_config(read_timeout=10, attempts=3))
 
 
 @cache

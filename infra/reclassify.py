@@ -123,6 +123,7 @@ class Reclassifier:
             sqs,
             boto3.client("sagemaker"),
             boto3.client("sagemaker-runtime"),
+            boto3.client("events"),
         )
         bounds = replace(context.limits, heads_at_once=HEADS_AT_ONCE)
         return cls(replace(context, limits=bounds), sqs, settings.folder_queue_url)

@@ -91,6 +91,7 @@ def cloud(simulated: SimulatedListing) -> Context:
         new_nonce=lambda: "0123456789",
         advance_later=_none,
         unpack_later=_none,
+        notify=_none,
         thumbnail=_none,
         jobs_at_once=1,
         reclassify_jobs=1,

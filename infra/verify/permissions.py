@@ -112,10 +112,15 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "AWS::S3::BucketPolicy": (
         *("s3:PutBucketPolicy", "s3:GetBucketPolicy", "s3:DeleteBucketPolicy"),
     ),
+    "AWS::SNS::Subscription": (
+        *("sns:Subscribe", "sns:Unsubscribe", "sns:ListSubscriptionsByTopic"),
+        *("sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"),
+    ),
     "AWS::SNS::Topic": (
         *("sns:CreateTopic", "sns:GetTopicAttributes", "sns:SetTopicAttributes"),
         *("sns:DeleteTopic", "sns:TagResource", "sns:ListTagsForResource"),
     ),
+    "AWS::SNS::TopicPolicy": ("sns:SetTopicAttributes", "sns:GetTopicAttributes"),
     "AWS::SQS::Queue": (
         *("sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:SetQueueAttributes"),
         *("sqs:GetQueueUrl", "sqs:DeleteQueue", "sqs:TagQueue", "sqs:ListQueueTags"),
@@ -136,6 +141,7 @@ EVERYWHERE = frozenset(
         *("lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"),
         *("lambda:DeleteEventSourceMapping", "logs:DescribeLogGroups"),
         *("cloudwatch:DescribeAlarms", "sagemaker:Search"),
+        *("sns:Unsubscribe", "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"),
     }
 )
 """Actions that cannot be restricted to ARNs of Sortbox. All of Service Quotas and SageMaker's list

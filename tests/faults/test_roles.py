@@ -34,6 +34,7 @@ FLOWS: dict[tuple[str, str], Callable[[Stage], Flow]] = {
     ("OnUpload", "Classify"): journeys.single,
     ("OnFolder", "Transform"): journeys.folder,
     ("OnFolder", "MakeThumbnails"): journeys.folder,
+    ("OnFolder", "GiveNotice"): journeys.folder,
     ("OnFolder", "TakeFoldersAndAdvance"): journeys.folder_asked_again,
     ("OnFolder", "SendPages"): journeys.folder,
     ("OnFolder", "ReadImagesAnswersRunsAndTheActiveModel"): journeys.folder,

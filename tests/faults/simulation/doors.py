@@ -30,6 +30,7 @@ from infra.reclassify import Reclassifier
 from tests.faults.simulation.jobs import Jobs
 from tests.faults.simulation.queues import Queues
 from tests.faults.simulation.storage import Storage
+from tests.support.fakes.aws import FakeEvents
 from tests.support.worlds.folders import ON_FOLDER, ON_PAGE
 from tests.support.worlds.uploads import SETTINGS, FakeEndpoint, active
 
@@ -64,6 +65,7 @@ class Doors:
     queues: Queues
     jobs: Jobs
     endpoint: FakeEndpoint
+    events: FakeEvents
     now: Callable[[], float]
     active_number: int = 1
     given_up: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -140,10 +142,9 @@ class Doors:
 
     def _context(self) -> Context:
         sagemaker, endpoint = cast(Any, self.jobs), cast(Any, self.endpoint)
+        others = sagemaker, endpoint, cast(Any, self.events)
         return replace(
-            on_folder.make_context(
-                SETTINGS_OF_FOLDERS, self._bucket.client, self._sqs, sagemaker, endpoint
-            ),
+            on_folder.make_context(SETTINGS_OF_FOLDERS, self._bucket.client, self._sqs, *others),
             thumbnail=lambda image: None,  # pictures in a page, and no answers
             active_model=self._model,
             now=self._clock,

@@ -41,7 +41,7 @@ from tests.faults.simulation.lineage import Lineage
 from tests.faults.simulation.queues import Queue, Queues, event
 from tests.faults.simulation.storage import Storage
 from tests.faults.simulation.weather import Climate, Fate, Killed, Outage, Weather
-from tests.support.fakes.aws import Clock
+from tests.support.fakes.aws import Clock, FakeEvents
 from tests.support.worlds.uploads import FakeEndpoint
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -92,7 +92,8 @@ class Simulation:
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count(1)
         self._plan = sorted(plan, key=lambda pair: -pair[0])
-        self.doors = Doors(self.storage, self.sqs, self.jobs, self.endpoint, self.now)
+        self.events = FakeEvents(before, after)
+        self.doors = Doors(self.storage, self.sqs, self.jobs, self.endpoint, self.events, self.now)
         self._later(SWEEP_SECONDS, self._sweep)
 
     def now(self) -> float:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from tests.support.fakes.aws import error
 
-WRITES = ("PutObject", "DeleteObject", "SendMessage", "CreateTransformJob")
+WRITES = ("PutObject", "DeleteObject", "SendMessage", "CreateTransformJob", "PutEvents")
 
 End = Literal["lives", "killed before a write", "killed after a write", "killed at its end"]
 

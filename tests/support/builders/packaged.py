@@ -24,7 +24,7 @@ KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890
 
 
 @cache
-def packaged(stage: str, key: str = "none") -> Template:
+def packaged(stage: str, key: str = "none", notice_email: str = "") -> Template:
     """As CloudFormation reads it: its conditions are decided."""
     bundle.build(bundle.BUNDLE)
     environment = node.environment() | {
@@ -34,6 +34,8 @@ def packaged(stage: str, key: str = "none") -> Template:
     with TemporaryDirectory() as folder, node.alone():
         command = node.osls("package", "--stage", stage, "--package", folder)
         command += ["--param", f"kmsKey={key}"]
+        if notice_email:  # osls takes no empty value
+            command += ["--param", f"noticeEmail={notice_email}"]
         done = subprocess.run(
             command, cwd=shipped.REPOSITORY, env=environment, capture_output=True, text=True
         )
@@ -41,7 +43,8 @@ def packaged(stage: str, key: str = "none") -> Template:
         template = Path(folder, "cloudformation-template-update-stack.json").read_text()
     params = schedule.params(shipped.REPOSITORY / "serverless.yml", stage)
     state = str(params["dashboardState"])
-    return resolved(json.loads(template), {"KmsKey": key, "DashboardState": state})
+    parameters = {"KmsKey": key, "DashboardState": state, "NoticeEmail": notice_email}
+    return resolved(json.loads(template), parameters)
 
 
 @cache

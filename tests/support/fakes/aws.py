@@ -331,3 +331,30 @@ class FakeSQS:
     ) -> dict[str, Any]:
         self.visibility.append((QueueUrl, ReceiptHandle, VisibilityTimeout))
         return {}
+
+
+@dataclass
+class FakeEvents:
+    """EventBridge's client: remembers the entries that it took, with their details decoded.
+
+    `hook` is called before and `after` after each call; either may raise. `refusal`: the error code
+    of an entry that PutEvents does not take, for which it answers 200 all the same.
+    """
+
+    hook: Hook = no_hook
+    after: Hook = no_hook
+    refusal: str = ""
+    taken: list[dict[str, Any]] = field(default_factory=list)
+
+    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:
+        self.hook("PutEvents", "")
+        if self.refusal:
+            entry = {"ErrorCode": self.refusal, "ErrorMessage": "as asked for"}
+            return {"FailedEntryCount": 1, "Entries": [entry]}
+        self.taken += [{**entry, "Detail": json.loads(entry["Detail"])} for entry in Entries]
+        self.after("PutEvents", "")
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": str(len(self.taken))}]}
+
+    @property
+    def details(self) -> list[dict[str, Any]]:
+        return [entry["Detail"] for entry in self.taken]

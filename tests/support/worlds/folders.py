@@ -12,8 +12,10 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from aws.bucket import Bucket
+from aws.event_bus import put_event
 from batch.context import Context, Limits, TransformResources
 from batch.planning.slice import PageRef
+from batch.reports import notice
 from domain.keys import CLAIMS, JobName, debounce_key, result_key
 from domain.result import How, Result, Source, from_json, metadata
 from domain.result import to_json as result_to_json
@@ -33,7 +35,7 @@ from functions.on_folder import Folders, look_later
 from functions.on_page import Pages
 from functions.outbox import Outbox
 from functions.settings import OnFolder, OnPage
-from tests.support.fakes.aws import FakeS3, FakeSQS
+from tests.support.fakes.aws import FakeEvents, FakeS3, FakeSQS
 from tests.support.fakes.sagemaker import FakeSageMaker
 from tests.support.worlds.uploads import FakeEndpoint, active, model, reply_to, sqs_event
 
@@ -77,6 +79,7 @@ class World:
 
     s3: FakeS3 = field(default_factory=FakeS3)
     sqs: FakeSQS = field(default_factory=FakeSQS)
+    events: FakeEvents = field(default_factory=FakeEvents)
     endpoint: FakeEndpoint = field(default_factory=FakeEndpoint)
     active_number: int = 1
     limits: Limits = SMALL
@@ -95,6 +98,7 @@ class World:
         s3: Any = self.s3
         sqs: Any = self.sqs
         sagemaker: Any = self.sagemaker
+        events: Any = self.events
         return Context(
             bucket=Bucket(s3, "bucket"),
             sagemaker=sagemaker,
@@ -110,6 +114,7 @@ class World:
             new_nonce=lambda: next(self.nonces),
             advance_later=lambda token: self.send(Advance(token)),
             unpack_later=lambda archive: self.send(Unpack(archive)),
+            notify=partial(put_event, events, notice.DETAIL_TYPE),
             thumbnail=self.thumbnails.get,
             jobs_at_once=self.settings.transform_jobs,
             reclassify_jobs=self.settings.reclassify_jobs,

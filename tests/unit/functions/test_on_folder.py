@@ -150,7 +150,8 @@ def test_the_door_takes_the_queues_events_and_names_those_that_failed(world: Wor
     sqs: Any = world.sqs
     sagemaker: Any = world.sagemaker
     endpoint: Any = world.endpoint
-    take_in = make_batch(ON_FOLDER, s3, sqs, sagemaker, endpoint)
+    events: Any = world.events
+    take_in = make_batch(ON_FOLDER, s3, sqs, sagemaker, endpoint, events)
 
     assert take_in(sqs_event(to_json(Start("trip/")))) == {"batchItemFailures": []}
     ((name, job),) = world.sagemaker.jobs.items()
@@ -167,7 +168,7 @@ def test_a_promotion_is_seen_by_the_step_that_follows_it(world: World) -> None:
     world.put(ACTIVE_MODEL, active(1).to_json().encode())
     s3: Any = world.s3
     nobody: Any = None
-    made = make_context(ON_FOLDER, s3, nobody, nobody, nobody)
+    made = make_context(ON_FOLDER, s3, nobody, nobody, nobody, nobody)
     assert made.active_model() == active(1)
     world.put(ACTIVE_MODEL, active(2).to_json().encode())
     assert made.active_model() == active(2), (

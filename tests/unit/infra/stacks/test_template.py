@@ -5,13 +5,20 @@ from typing import Any
 
 import pytest
 
+from aws.event_bus import SOURCE
+from batch.claim import Run
+from batch.closing import Closing
 from batch.context import Limits
+from batch.reports import notice
+from batch.reports.folder_report import Counts
 from functions.messages import Reclassify, parse_folder
 from functions.on_folder import REPEAT_STEP_SECONDS
 from functions.settings import OnFolder, OnPage, OnSchedule, OnUpload, variables
 from tests.support.builders.packaged import Template, of_type, packaged, storage
+from tests.support.worlds.folders import World
 
 STAGES = ["dev", "prod", "local"]
+NOTICES = {"Ref": "NoticeTopic"}
 TWO_WEEKS = 14 * 24 * 3600
 SETTINGS = {"onUpload": OnUpload, "onFolder": OnFolder, "onPage": OnPage, "onSchedule": OnSchedule}
 TIMEOUTS = {"onUpload": 60, "onFolder": 400, "onPage": 300, "onSchedule": 60}
@@ -161,6 +168,51 @@ def test_only_our_rule_may_send_to_the_folder_queue() -> None:
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
 
 
+def test_a_rule_takes_the_notices_of_its_stage_and_hands_their_sentence_to_the_topic() -> None:
+    rule = of_type(packaged("dev"), "AWS::Events::Rule")["RunEnded"]
+    assert rule["EventPattern"] == {
+        "source": [SOURCE],
+        "detail-type": [notice.DETAIL_TYPE],
+        "detail": {"stage": ["dev"]},
+    }
+    (target,) = rule["Targets"]
+    assert target == {"Id": "notice-topic", "Arn": NOTICES, "InputPath": "$.detail.message"}, (
+        "a template puts a value between quotes as it is: a folder's name may have quotes itself"
+    )
+    run = Run("trip/", "0" * 10, "2026-01-01T00:00:00Z", first=True)
+    told: Any = {"detail": notice.detail(World().cloud, run, Closing(2), Counts())}
+    for name in target["InputPath"].removeprefix("$.").split("."):
+        told = told[name]
+    assert isinstance(told, str)
+
+
+def test_eventbridge_may_send_to_the_topic_of_notices() -> None:
+    """docs.aws.amazon.com, EventBridge, "Amazon SNS permissions": a statement without a condition.
+
+    Conditions are not supported in such a topic policy, and what is sent would be dropped.
+    """
+    (policy,) = of_type(packaged("dev"), "AWS::SNS::TopicPolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert policy["Topics"] == [NOTICES]
+    assert {name: each for name, each in statement.items() if name != "Sid"} == {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": NOTICES,
+    }
+
+
+def test_an_address_is_subscribed_to_notices_where_one_is_given() -> None:
+    assert of_type(packaged("dev"), "AWS::SNS::Subscription") == {}
+    told = of_type(packaged("dev", "none", "anna@shop.example"), "AWS::SNS::Subscription")
+    (subscription,) = told.values()
+    assert subscription == {
+        "TopicArn": NOTICES,
+        "Protocol": "email",
+        "Endpoint": "anna@shop.example",
+    }
+
+
 def test_every_dead_letter_queue_and_every_function_has_an_alarm_that_tells_somebody() -> None:
     template = packaged("dev")
     alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
@@ -177,6 +229,7 @@ def test_every_dead_letter_queue_and_every_function_has_an_alarm_that_tells_some
     assert ("LongestRunWait", "sortbox-dev-runs-wait") in watched
     assert ("Retried", "sortbox-dev-retried") in watched
     assert ("NoCapacity", "sortbox-dev-no-capacity") in watched
+    assert ("NoticeLost", "sortbox-dev-notice-lost") in watched
 
 
 def test_an_alarm_says_how_often_its_dead_letters_failed() -> None:

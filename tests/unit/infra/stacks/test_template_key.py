@@ -150,6 +150,14 @@ def test_the_keys_own_policy_lets_in_whoever_sends_and_logs_and_the_account() ->
     assert "log-group:/aws/lambda/sortbox-${Stage}-*" in of_logs[0]["Fn::Sub"]
 
 
+def test_the_topic_of_notices_is_under_no_key_that_eventbridge_could_not_use() -> None:
+    """docs.aws.amazon.com, SNS, "Key management": aws:SourceAccount in a key's policy "is not
+    supported for EventBridge-to-encrypted topics", and infra/stacks/key.yml asks for it."""
+    topics = of_type(packaged("dev", KEY), "AWS::SNS::Topic")
+    assert "KmsMasterKeyId" not in topics["NoticeTopic"]
+    assert "aws:SourceAccount" in (INFRA / "key.yml").read_text()
+
+
 def test_the_images_repository_and_build_are_under_the_key_where_there_is_one() -> None:
     keys = {"SourcesKey": KEY, "RepositoryKey": KEY}
     under = resolved(plain(INFRA / "image.yml"), keys)

@@ -74,7 +74,7 @@ def test_no_action_is_a_wildcard_and_no_resource_is_everything(name: str) -> Non
 def test_no_role_passes_a_role_or_administers_anything(name: str) -> None:
     for action, _ in grants(roles()[name]):
         service, verb = action.split(":")
-        assert service in {"s3", "sqs", "sagemaker", "logs", "ecr", "cloudwatch"}
+        assert service in {"s3", "sqs", "sagemaker", "logs", "ecr", "cloudwatch", "events"}
         assert verb != "PassRole"
         assert not verb.startswith("Delete") or verb in {"DeleteMessage", "DeleteObject"}
 
@@ -155,6 +155,21 @@ def test_functions_reach_the_endpoint_and_the_jobs_of_their_stage_only() -> None
         ("OnFolderRole", "DescribeTransformJob", jobs),
         ("OnFolderRole", "AddTags", jobs),
     }
+
+
+def test_one_function_may_send_events_and_as_sortbox_only() -> None:
+    found = [
+        (name, statement)
+        for name, role in roles().items()
+        for statement in statements(role)
+        if "events:PutEvents" in statement["Action"]
+    ]
+    ((name, statement),) = found
+    assert name == "OnFolderRole"
+    assert statement["Resource"]["Fn::Sub"].endswith(":event-bus/default")
+    assert statement["Condition"] == {"ForAllValues:StringEquals": {"events:source": "sortbox"}}, (
+        "events:source has many values, one for each entry of the request"
+    )
 
 
 def test_each_function_takes_from_its_own_queue_and_logs_to_its_own_group() -> None:
