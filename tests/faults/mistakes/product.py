@@ -97,8 +97,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a report of Lambda changes every model's digest",
         "domain/container.py",
-        'ELSEWHERE = ("pages/templates/runs/", ',
-        "ELSEWHERE = (",
+        '    "pages/templates/runs/",\n',
+        "",
         f"{UNIT}/infra/stacks/test_image.py",
     ),
     Mistake(
