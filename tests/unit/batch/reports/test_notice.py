@@ -255,7 +255,10 @@ def test_the_longest_notice_is_far_below_eventbridges_limit(character: str) -> N
     path = character * (1_017 // len(character.encode())) + "/"
     millions = 10**12
     for run, counts in (
-        (Run(path, "f" * 10, "2026-01-01T00:00:00Z", False), Counts(*[millions] * 6)),
+        (
+            Run(path, "f" * 10, "2026-01-01T00:00:00Z", False),
+            Counts(images=millions, rejected=millions),
+        ),
         (Run(path, "f" * 10, "2026-01-01T00:00:00Z", False, kind="renewal"), Changes(millions)),
     ):
         detail = worst(run, counts)
