@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from functions.runtime import logger
-from tests.faults.cloud.expected import by_the_active_model, last_renewal, states, verdict_on
+from tests.faults.cloud.expected import (
+    by_the_active_model,
+    last_renewal,
+    notices,
+    states,
+    untold,
+    verdict_on,
+)
 from tests.faults.cloud.traffic import POISON, Ready, Reclassify, Size, plan
 from tests.faults.simulation import checker, upkeep
 from tests.faults.simulation.doors import BACKLOG, FOLDER, INBOX, PAGE, SETTINGS_OF_FOLDERS
@@ -54,6 +61,7 @@ def assert_kept_its_word(seed: int, size: Size) -> None:
     print(f"load {os.getloadavg()[0]:.1f}; {sweeps}")
     print(f"{verdict.images} images, {verdict.rejected} rejected, {_seen(simulation)}")
     assert renewed.trouble() == {}
+    assert_told_of_the_end(simulation)
     assert renewed.images == verdict.images
     assert_poison_alone_is_dead(simulation, size)
 
@@ -72,6 +80,13 @@ def bring_up_to_date(simulation: Simulation, random: Random) -> str:
         asked += 1
     simulation.go_on([(0, Ready(f"inbox/{name}/_READY")) for name in states(simulation)])
     return f"asked {asked} times for the last renewal, which {last_renewal(simulation)}"
+
+
+def assert_told_of_the_end(simulation: Simulation) -> None:
+    """Twice only where an accident befell one call of some fifty: the mark that it was sent."""
+    assert untold(simulation) == set()
+    told = notices(simulation)
+    assert len(simulation.events.details) - len(told) <= 1 + len(told) / 10
 
 
 def assert_poison_alone_is_dead(simulation: Simulation, size: Size) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from random import Random
 
 import pytest
@@ -45,7 +46,9 @@ def accidents(kills: int) -> list[Rule]:
 def assert_kept_its_word(deployed: Deployed, size: Size, kills: int, patience: float) -> None:
     cloud, began = deployed.cloud, time.monotonic()
     mangler = Mangler(cloud.s3, cloud.sqs, cloud.bucket, cloud.queue("inbox"))
+    earlier = deployed.folders()
     with (
+        deployed.listening() as notices,
         deployed.forgetful_queues(),
         deployed.concurrency(uploads=PRODUCTION),
         mangler.mangling(),
@@ -54,12 +57,16 @@ def assert_kept_its_word(deployed: Deployed, size: Size, kills: int, patience: f
         uploads = deployed.send(plan(Random(1), size))
         sent = time.monotonic() - began
         deployed.at_rest(patience, mangler.is_empty)
+        told = notices()
     seconds = time.monotonic() - began
     verdict = deployed.verdict()
     print(f"{uploads} uploads in {sent:.0f} s, at rest after {seconds:.0f} s,", end=" ")
     print(f"load {os.getloadavg()[0]:.1f}; {verdict.images} images, {verdict.rejected} rejected")
-    print(dict(proxy.counts), dict(mangler.counts))
+    print(dict(proxy.counts), dict(mangler.counts), f"{len(told)} notices")
     assert verdict.trouble() == {}
+    assert {notice["prefix"] for notice in told} >= deployed.folders() - earlier
+    often = Counter(notice["id"] for notice in told)
+    assert set(often.values()) == {1}, "each notice is seen once, whatever befalls its run"
     assert deployed.dead() == 0
     assert uploads >= size.uploads
     assert proxy.counts["kill before"] >= 3

@@ -172,6 +172,47 @@ class Deployed:
                 check_report(self.cloud.s3, self.cloud.bucket, key.split("/")[1], verdict)
         return verdict
 
+    def folders(self) -> set[str]:
+        """The prefixes of those that have had a run."""
+        keys = listing(self.cloud.s3, self.cloud.bucket, "outbox/")
+        found = (key for key in keys if key.endswith("/_status.json") and key[7] != "_")
+        return {f"inbox/{key.split('/')[1]}/" for key in found}
+
+    @contextmanager
+    def listening(self) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+        """To notices, by a rule and a queue of somebody else's; what is called takes those that
+        have come, as details of events."""
+        events, sqs = self.running.client("events"), self.cloud.sqs
+        rule = events.put_rule(Name="listener", EventPattern='{"source": ["sortbox"]}')["RuleArn"]
+        queue = f"arn:aws:sqs:{REGION}:{rule.split(':')[4]}:listener"
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue,
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        url = sqs.create_queue(QueueName="listener", Attributes={"Policy": policy})["QueueUrl"]
+        events.put_targets(Rule="listener", Targets=[{"Id": "queue", "Arn": queue}])
+
+        def take() -> list[dict[str, Any]]:
+            taken: list[dict[str, Any]] = []
+            while True:
+                found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+                if not found.get("Messages"):
+                    return taken
+                for message in found["Messages"]:
+                    taken.append(json.loads(message["Body"])["detail"])
+                    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+        try:
+            yield take
+        finally:
+            events.remove_targets(Rule="listener", Ids=["queue"])
+            events.delete_rule(Name="listener")
+            sqs.delete_queue(QueueUrl=url)
+
     def logged(self, function: str, text: str) -> int:
         pages = self.running.client("logs").get_paginator("filter_log_events")
         group = f"/aws/lambda/sortbox-local-{function}"

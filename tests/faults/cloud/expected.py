@@ -76,6 +76,28 @@ def states(simulation: Simulation) -> dict[str, str]:
     }
 
 
+def notices(simulation: Simulation) -> dict[str, dict[str, Any]]:
+    """Each by its id; whatever comes again says the same."""
+    found: dict[str, dict[str, Any]] = {}
+    for detail in simulation.events.details:
+        assert found.setdefault(detail["id"], detail) == detail
+    return found
+
+
+def untold(simulation: Simulation) -> set[str]:
+    """Folders, and sweeps with a report, of whose end no notice came."""
+    of_sweeps = f"{OUTBOX}_reclassify/"
+    ended = {f"inbox/{folder}/" for folder in states(simulation)}
+    ended |= {
+        json.loads(stored.body)["run"]
+        for key, stored in simulation.storage.objects.items()
+        if key.startswith(of_sweeps) and key.endswith("/_summary.json")
+    }
+    told = notices(simulation).values()
+    given_up = set(simulation.doors.given_up)
+    return ended - {each["prefix"] for each in told} - {each["run"] for each in told} - given_up
+
+
 def last_renewal(simulation: Simulation) -> str:
     """Its state."""
     renewals = [told for told in _statuses(simulation).values() if told.get("kind") == "renewal"]
