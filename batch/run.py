@@ -202,7 +202,8 @@ def _end(context: Context, run: Run, closing: Closing) -> Progress:
     if isinstance(counts, Unfinished):
         closings.write(context.bucket, run, replace(closing, place=counts.place))
         return Waiting(None)
-    is_told = not notice.is_due(run, closing, counts) or notice.give(context, run, closing, counts)
+    is_due = notice.is_due(run, closing, counts)
+    is_told = notice.give(context, run, closing, counts) if is_due else True
     _close(context, run, closing)
     if closing.reason is None:
         return Finished(counts, is_told)

@@ -3,9 +3,10 @@
 A notice is given at least once, and its `id` is the same each time. It is stored below the run's
 prefix before it is sent, and marked when EventBridge has it, both before the claim is deleted. So
 steps that repeat (a message that SQS delivers twice, a failed write, a lost race for the claim)
-give no second notice. Only a process that dies between EventBridge's answer and the mark leaves a
-run whose next step sends the same notice again. The other order would lose the notice instead, and
-then somebody waits for a folder that was done hours ago. EventBridge itself delivers at least once.
+give no second notice. Only a process that dies, or to which S3 fails, between EventBridge's answer
+and the mark leaves a run whose next step sends the same notice again. The other order would lose
+the notice instead, and then somebody waits for a folder that was done hours ago. EventBridge itself
+delivers at least once.
 
 If EventBridge does not take the event (an outage, a missing permission), the step fails and is
 repeated for `Limits.notice_patience_seconds`. Then the notice is given up, so that the run ends and

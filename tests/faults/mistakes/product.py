@@ -18,6 +18,29 @@ UNIT = "tests/unit"
 
 OF_THE_PRODUCT = (
     Mistake(
+        "a run is closed before its notice is given, which a crash then loses",
+        "batch/run.py",
+        "    is_told = notice.give(context, run, closing, counts) if is_due else True\n"
+        "    _close(context, run, closing)\n",
+        "    _close(context, run, closing)\n"
+        "    is_told = notice.give(context, run, closing, counts) if is_due else True\n",
+        f"{UNIT}/batch/reports/test_notice.py",
+    ),
+    Mistake(
+        "a notice is not marked as sent, and a repeated step sends it again",
+        "batch/reports/notice.py",
+        "        bucket.replace(key, _text(**document), stored.etag)\n",
+        "        pass\n",
+        f"{UNIT}/batch/reports/test_notice.py",
+    ),
+    Mistake(
+        "each folder whose table a sweep renews gives notice",
+        "batch/reports/notice.py",
+        "    return run.first or closing.attempt > 1",
+        "    return True",
+        f"{UNIT}/batch/reports/test_notice.py",
+    ),
+    Mistake(
         "a corrected image of the test split is trained on",
         "training/data/join.py",
         "        if digest in held_out:\n",
