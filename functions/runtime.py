@@ -106,7 +106,8 @@ def sqs() -> "SQSClient":
 
 @cache
 def events() -> "EventBridgeClient":
-    return boto3.client("events", config=_config(read_timeout=10, attempts=3))
+    """For notices: seconds at most, as they are sent at the end of a long step that is repeated."""
+    return boto3.client("events", config=_config(read_timeout=5, attempts=2))
 
 
 @cache
