@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training.context": CONFIG | {"training.distributed"},
     "training.data": DATA,
     "training.model": MODEL,
-    "training.findings": DATA | {"training.findings"},
+    "training.findings": MODEL | {"training.findings"},
     "training.evaluation": EVALUATION,
     "training.reports": REPORTS,
     "training.debugger": DEBUGGER,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,16 @@ from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.data.dataset import Dataset
 from training.findings.finding import KINDS, DataFinding
+from training.findings.label_errors import find_margins
 from training.findings.pictures import DatasetMeasures, measure_dataset
 from training.findings.twins import PictureList, Twins, find_twins
 
 EVERY_IMAGE = 1.0
 """The share that may be unreadable: `training.data.dataset.describe` lists them."""
+
+LABEL_MARGIN = 0.3
+"""How much more probable than its own another label is for an image whose label is in doubt. Of
+2,158 photographs of clothing 2 % reach it, and 0.85 of the wrong labels planted among them."""
 
 DARK = 0.25
 """Largest brightness, as a share of white, at the brightest hundredth of a dark picture."""
@@ -47,17 +53,25 @@ def load(folder: Path, check_interrupt: Callable[[], None]) -> Dataset:
     return data.prepare(folder, needs_test, EVERY_IMAGE, check_interrupt)
 
 
-def check(dataset: Dataset, on_step: OnStep) -> list[DataFinding]:
+def check(
+    dataset: Dataset, on_step: OnStep, label_margin: float = LABEL_MARGIN
+) -> list[DataFinding]:
     """All findings, by kind as in KINDS and the strongest first. Raises TrainingFailed.
 
-    An image has at most one of each kind.
+    An image has at most one of each kind. `label_margin`: of label errors, the smallest.
     """
-    measures = measure_dataset(dataset, lambda done, of: on_step("images measured", done, of))
-    findings = [
-        *_of_copies(dataset, measures, lambda done, of: on_step("images compared", done, of)),
-        *_of_pictures(dataset, measures),
-        *_of_classes(dataset),
-    ]
+    with TemporaryDirectory(prefix="sortbox-") as scratch:
+        measures = measure_dataset(
+            dataset,
+            Path(scratch, "features"),
+            lambda done, of: on_step("images measured", done, of),
+        )
+        findings = [
+            *_of_copies(dataset, measures, lambda done, of: on_step("images compared", done, of)),
+            *_of_labels(dataset, measures, label_margin, on_step),
+            *_of_pictures(dataset, measures),
+            *_of_classes(dataset),
+        ]
     order = {kind: number for number, kind in enumerate(KINDS)}
     rising = {"dark", "blurred", "blank", "tiny"}  # where less is worse
     return sorted(
@@ -110,6 +124,19 @@ def _of_copies(
             score = round(float(pairs.similarity[row]), 4)
             label = dataset.labels[example.label]
             yield DataFinding(example.path, split, label, kind, score, twin)
+
+
+def _of_labels(
+    dataset: Dataset, measures: DatasetMeasures, label_margin: float, on_step: OnStep
+) -> Iterator[DataFinding]:
+    on_step("labels checked", 0, len(measures.examples))
+    labels = np.array([example.label for _, example in measures.examples], np.int64)
+    margins = find_margins(measures.features, labels, len(dataset.labels))
+    for row in np.flatnonzero(margins.margin >= label_margin):
+        split, example = measures.examples[row]
+        label, score = dataset.labels[example.label], round(float(margins.margin[row]), 4)
+        suggestion = dataset.labels[margins.suggestion[row]]
+        yield DataFinding(example.path, split, label, "label_error", score, suggestion)
 
 
 def _of_pictures(dataset: Dataset, measures: DatasetMeasures) -> Iterator[DataFinding]:

@@ -18,6 +18,7 @@ KINDS: Mapping[str, str] = {
     "leak": "the same picture is in a split that evaluates the model",
     "conflict": "the same picture has another label",
     "duplicate": "the same picture is in this class already",
+    "label_error": "its content speaks for another label",
     "dark": "nothing in it is brighter than a quarter of white",
     "blurred": "no edge in it is sharp",
     "blank": "it shows one colour",
@@ -40,7 +41,7 @@ class DataFinding:
     score: float
     """How much of it, in the unit of its kind."""
     other: str
-    """The path of the twin; empty where there is none."""
+    """The path of the twin, or the label that is suggested; empty where there is neither."""
 
 
 COLUMNS = tuple(field.name for field in fields(DataFinding))

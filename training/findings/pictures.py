@@ -1,21 +1,24 @@
-"""What can be measured of one picture by itself: a signature, brightness, sharpness and size.
+"""What can be measured of one picture by itself: signature, features, brightness, sharpness, size.
 
 Every image is decoded once, reduced. A signature has 576 bytes and the other measures 24: a million
-images take 600 MB.
+images take 600 MB, besides the features, which lie in a file.
 """
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from serving import preprocess
 from serving.preprocess import Pixels
 from training.data.dataset import Dataset, Example
 from training.data.reading import read_example
+from training.findings.features import PREPROCESSING, FeatureTable, make_extract, make_table
 
 IMAGES_AT_ONCE = 256
 """Queued for the threads."""
@@ -65,6 +68,7 @@ class DatasetMeasures:
     sharpness: NDArray[np.float32]
     shorter_side: NDArray[np.int32]
     pixels: NDArray[np.int64]
+    features: FeatureTable
 
 
 def measure_picture(pixels: Pixels, width: int, height: int) -> PictureMeasures:
@@ -94,8 +98,13 @@ def _quantiles(values: NDArray[np.generic], *shares: float) -> list[int]:
     return [int(np.searchsorted(counts, share * counts[-1])) for share in shares]
 
 
-def measure_dataset(dataset: Dataset, on_progress: Callable[[int, int], None]) -> DatasetMeasures:
-    """`on_progress(completed, total)` may raise. Raises TrainingFailed."""
+def measure_dataset(
+    dataset: Dataset, table: Path, on_progress: Callable[[int, int], None]
+) -> DatasetMeasures:
+    """`table`: the file for the features. `on_progress(completed, total)` may raise. Raises
+    TrainingFailed.
+    """
+    extract, side = make_extract(), max(MEASURED_SIDE, preprocess.shorter_side(PREPROCESSING))
     examples = [(split, one) for split, listed in dataset.splits.items() for one in listed]
     count = len(examples)
     measures = DatasetMeasures(
@@ -106,17 +115,20 @@ def measure_dataset(dataset: Dataset, on_progress: Callable[[int, int], None]) -
         np.empty(count, np.float32),
         np.empty(count, np.int32),
         np.empty(count, np.int64),
+        make_table(table, count),
     )
 
-    def measure(example: Example) -> PictureMeasures:
-        decoded = read_example(dataset, example, MEASURED_SIDE)
-        return measure_picture(decoded.pixels, decoded.width, decoded.height)
+    def measure(example: Example) -> tuple[PictureMeasures, Pixels]:
+        decoded = read_example(dataset, example, side)
+        picture = measure_picture(decoded.pixels, decoded.width, decoded.height)
+        return picture, preprocess.crop(decoded.pixels, PREPROCESSING)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for start in range(0, count, IMAGES_AT_ONCE):
             chunk = range(start, min(start + IMAGES_AT_ONCE, count))
-            pictures = pool.map(measure, (examples[row][1] for row in chunk))
-            for row, picture in zip(chunk, pictures, strict=True):
+            measured = list(pool.map(measure, (examples[row][1] for row in chunk)))
+            measures.features[start : chunk.stop] = extract([crop for _, crop in measured])
+            for row, (picture, _) in zip(chunk, measured, strict=True):
                 measures.signatures[row] = picture.signature
                 measures.brightest[row] = picture.brightest
                 measures.contrast[row] = picture.contrast

@@ -28,17 +28,32 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 def graph(weights: Weights, side: int) -> openvino.Model:
     """From normalised images (N, 3, side, side) to probabilities (N, labels)."""
-    images = ops.parameter([-1, 3, side, side], np.float32, name="x")
-    x = _relu6(_convolution(weights, "_conv_stem", "_bn0", images, stride=2))
-    for number, stride in enumerate(STRIDES):
-        x = _block(weights, f"_blocks.{number}.", x, stride)
-    x = _relu6(_convolution(weights, "_conv_head", "_bn1", x))
-    pooled = ops.reduce_mean(x, np.array([2, 3]), keep_dims=False)  # (N, 1280)
-    scores = ops.matmul(pooled, ops.constant(weights["_fc.weight"]), False, True)
+    images = _images(side)
+    scores = ops.matmul(
+        _features(weights, images), ops.constant(weights["_fc.weight"]), False, True
+    )
     logits = ops.add(scores, ops.constant(weights["_fc.bias"][np.newaxis]))  # (N, labels)
     probabilities = ops.softmax(logits, 1)
     probabilities.output(0).get_tensor().set_names({"probabilities"})  # else a running number
     return openvino.Model([probabilities], [images])
+
+
+def features_graph(weights: Weights, side: int) -> openvino.Model:
+    """From normalised images (N, 3, side, side) to the head's inputs (N, 1280)."""
+    images = _images(side)
+    return openvino.Model([_features(weights, images)], [images])
+
+
+def _images(side: int) -> Node:
+    return ops.parameter([-1, 3, side, side], np.float32, name="x")
+
+
+def _features(weights: Weights, images: Node) -> Node:
+    x = _relu6(_convolution(weights, "_conv_stem", "_bn0", images, stride=2))
+    for number, stride in enumerate(STRIDES):
+        x = _block(weights, f"_blocks.{number}.", x, stride)
+    x = _relu6(_convolution(weights, "_conv_head", "_bn1", x))
+    return ops.reduce_mean(x, np.array([2, 3]), keep_dims=False)  # (N, 1280)
 
 
 def _block(weights: Weights, name: str, x: Node, stride: int) -> Node:

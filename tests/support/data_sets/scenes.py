@@ -9,8 +9,16 @@ from PIL import Image, ImageDraw, ImageFilter
 COPIES = ("recompressed", "reduced", "mirrored", "mirrored and reduced", "enlarged", "brighter")
 
 
-def scene(seed: int, width: int = 240, height: int = 200) -> Image.Image:
-    """A background of soft light with a few things that have sharp edges; sure to be bright."""
+STRIPES = {"cup": "across", "hat": "down"}
+"""Of each class."""
+
+STRIPE_PIXELS = 6
+
+
+def scene(seed: int, width: int = 240, height: int = 200, stripes: str = "across") -> Image.Image:
+    """A background of soft light with a few things that have sharp edges; sure to be bright. The
+    fine stripes, `across` or `down`, are what a network tells classes by.
+    """
     random = np.random.default_rng(seed)
     light = random.integers(60, 220, (4, 5, 3), np.uint8)
     image = Image.fromarray(light).resize((width, height), Image.Resampling.BICUBIC)
@@ -22,7 +30,11 @@ def scene(seed: int, width: int = 240, height: int = 200) -> Image.Image:
         colour = tuple(int(value) for value in random.integers(0, 256, 3))
         draw.ellipse((int(left), int(top), int(right), int(bottom)), fill=colour)
     draw.rectangle((10, 10, 40, 40), outline="white", width=6)
-    return image
+    pattern = np.asarray(image).astype(int)
+    lines = pattern.swapaxes(0, 1) if stripes == "down" else pattern
+    for start in range(0, len(lines), 2 * STRIPE_PIXELS):
+        lines[start : start + STRIPE_PIXELS] -= 50
+    return Image.fromarray(np.clip(pattern, 0, 255).astype(np.uint8))
 
 
 def copy(image: Image.Image, kind: str) -> Image.Image:
@@ -49,14 +61,14 @@ def blurred(image: Image.Image, share: float) -> Image.Image:
     return image.filter(ImageFilter.GaussianBlur(share * min(image.size)))
 
 
-def folder(root: Path, images: int, labels: tuple[str, ...] = ("cup", "hat")) -> Path:
-    """`train`, `validation` and `test` with a folder of as many different scenes for each class."""
+def folder(root: Path, images: int) -> Path:
+    """`train`, `validation` and `test` with as many different scenes of each class."""
     seed = 0
     for split in ("train", "validation", "test"):
-        for label in labels:
+        for label in STRIPES:
             (root / split / label).mkdir(parents=True)
             for number in range(images):
                 path = root / split / label / f"{number}.jpg"
-                path.write_bytes(encode(scene(seed)))
+                path.write_bytes(encode(scene(seed, stripes=STRIPES[label])))
                 seed += 1
     return root

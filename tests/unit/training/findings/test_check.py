@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli.__main__ import sortbox
+from tests.support.builders import learnable
 from tests.support.data_sets import scenes
 from training.config.errors import TrainingFailed
 from training.findings import finding
@@ -28,6 +29,11 @@ def data(tmp_path: Path) -> Path:
 
 def findings_of(folder: Path) -> list[DataFinding]:
     return check(load(folder, lambda: None), lambda step, done, of: None)
+
+
+def apart_from_labels(folder: Path) -> list[DataFinding]:
+    """Where a few pictures are planted that resemble no class, their labels are in doubt too."""
+    return [one for one in findings_of(folder) if one.finding != "label_error"]
 
 
 def of_kind(findings: list[DataFinding], kind: str) -> list[DataFinding]:
@@ -84,7 +90,7 @@ def test_a_data_set_without_faults_has_no_findings(data: Path) -> None:
 def test_the_copy_in_train_is_named_so_that_the_test_images_stay(data: Path) -> None:
     shutil.copy(data / "test/hat/0.jpg", data / "train/hat/copy.jpg")
     shutil.copy(data / "test/hat/1.jpg", data / "validation/hat/copy.jpg")
-    assert findings_of(data) == [
+    assert apart_from_labels(data) == [
         DataFinding("train/hat/copy.jpg", "train", "hat", "leak", 1.0, "test/hat/0.jpg"),
         DataFinding("validation/hat/copy.jpg", "validation", "hat", "leak", 1.0, "test/hat/1.jpg"),
     ]
@@ -94,7 +100,7 @@ def test_of_copies_in_one_class_the_largest_stays(data: Path) -> None:
     with Image.open(data / "train/hat/3.jpg") as image:
         small = scenes.encode(scenes.copy(image, "mirrored and reduced"))
     (data / "train/hat/0-small.jpg").write_bytes(small)
-    (one,) = findings_of(data)
+    (one,) = apart_from_labels(data)
     assert (one.finding, one.path, one.other) == (
         "duplicate",
         "train/hat/0-small.jpg",
@@ -105,7 +111,7 @@ def test_of_copies_in_one_class_the_largest_stays(data: Path) -> None:
 
 def test_one_picture_with_two_labels_is_a_conflict(data: Path) -> None:
     shutil.copy(data / "train/hat/0.jpg", data / "train/cup/copy.jpg")
-    (one,) = findings_of(data)
+    (one,) = apart_from_labels(data)
     assert (one.finding, one.score) == ("conflict", 1.0)
     assert {one.path, one.other} == {"train/hat/0.jpg", "train/cup/copy.jpg"}
 
@@ -119,17 +125,31 @@ def test_pictures_that_show_nothing_are_named_by_what_they_lack(data: Path) -> N
     }
     for name, image in pictures.items():
         (data / "train/hat" / f"{name}.jpg").write_bytes(scenes.encode(image))
-    findings = findings_of(data)
+    findings = apart_from_labels(data)
     assert [one.finding for one in findings] == [kind for kind in KINDS if kind in pictures]
     assert all(one.path == f"train/hat/{one.finding}.jpg" for one in findings)
+
+
+def test_wrong_labels_are_ranked_first_with_the_right_one_beside_them(tmp_path: Path) -> None:
+    subjects = {"cat": "cat", "cup": "coffee", "coin": "coins", "rocket": "rocket"}
+    root = learnable.folder(tmp_path / "photos", subjects, 14)
+    moved = {"cat/3.jpg": "cup", "coin/5.jpg": "rocket", "rocket/7.jpg": "cat"}
+    for path, label in moved.items():
+        (root / path).rename(root / label / f"moved-{Path(path).name}")
+    errors = of_kind(findings_of(root), "label_error")[: len(moved)]
+    assert {(one.path, one.label, one.other) for one in errors} == {
+        (f"{label}/moved-{Path(path).name}", label, path.split("/")[0])
+        for path, label in moved.items()
+    }
+    assert [one.score for one in errors] == sorted((one.score for one in errors), reverse=True)
 
 
 def test_a_class_with_a_tenth_of_the_largest_ones_images_is_named(data: Path) -> None:
     for number in range(60):
         (data / "train/cup" / f"more-{number}.jpg").write_bytes(
-            scenes.encode(scenes.scene(1000 + number))
+            scenes.encode(scenes.scene(1000 + number, stripes="across"))
         )
-    assert findings_of(data) == [DataFinding("", "train", "hat", "imbalance", 11.0, "")]
+    assert apart_from_labels(data) == [DataFinding("", "train", "hat", "imbalance", 11.0, "")]
 
 
 def test_nothing_found_is_exit_code_0_and_something_is_3(data: Path, tmp_path: Path) -> None:
