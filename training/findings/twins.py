@@ -115,11 +115,11 @@ def _note(
         (kinds.with_another_label, ~same_label),
         (kinds.alike, same_split & same_label),
     ):
-        candidates = np.where(is_pair & mask, similarity, 0)
-        best = candidates.argmax(1)
-        scores = candidates[np.arange(len(below)), best]
+        distances = np.where(is_pair & mask, 1 - similarity, 1)
+        nearest = distances.argmin(1)
+        scores = np.where(is_pair & mask, similarity, 0)[np.arange(len(below)), nearest]
         better = scores > twins.similarity[below]
-        twins.rows[below[better]] = above[best[better]]
+        twins.rows[below[better]] = above[nearest[better]]
         twins.similarity[below[better]] = scores[better]
 
 
