@@ -43,9 +43,9 @@ def check(data: str, stage: "Stage", out: Path | None) -> None:
     """Look for what a model should not learn from in DATA, which `train` takes.
 
     It finds copies of a picture (resized, recompressed or mirrored) within a class, in two splits
-    and with two labels, labels that are probably wrong, pictures that are too dark, blurred, blank
-    or tiny, and classes with too few images. DATA is not changed. Exit code 0: nothing was found;
-    3: something was.
+    and with two labels, labels that are probably wrong, outliers, pictures that are too dark,
+    blurred, blank or tiny, and classes with too few images. DATA is not changed. Exit code 0:
+    nothing was found; 3: something was.
     """
     from rich.console import Console
     from rich.progress import Progress

@@ -19,6 +19,7 @@ KINDS: Mapping[str, str] = {
     "conflict": "the same picture has another label",
     "duplicate": "the same picture is in this class already",
     "label_error": "its content speaks for another label",
+    "outlier": "it is unlike all other images",
     "dark": "nothing in it is brighter than a quarter of white",
     "blurred": "no edge in it is sharp",
     "blank": "it shows one colour",

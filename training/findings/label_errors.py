@@ -3,8 +3,7 @@
 Five linear heads on the features each leave out a fifth of the images, and score those: no image
 speaks for its own label. A head is fitted by least squares on one-hot labels, whose scores estimate
 probabilities. It has one solution, found in one pass over the features, where logistic regression
-needs many. Of 5 % wrong labels planted among the photographs of clothing 0.96 were in the first
-twice their number, and of 10 % 0.98.
+needs many. docs/benchmarks.md has how many planted errors come first.
 """
 
 from collections.abc import Iterator

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -31,9 +32,9 @@ def findings_of(folder: Path) -> list[DataFinding]:
     return check(load(folder, lambda: None), lambda step, done, of: None)
 
 
-def apart_from_labels(folder: Path) -> list[DataFinding]:
+def apart_from_content(folder: Path) -> list[DataFinding]:
     """Where a few pictures are planted that resemble no class, their labels are in doubt too."""
-    return [one for one in findings_of(folder) if one.finding != "label_error"]
+    return [one for one in findings_of(folder) if one.finding not in ("label_error", "outlier")]
 
 
 def of_kind(findings: list[DataFinding], kind: str) -> list[DataFinding]:
@@ -90,7 +91,7 @@ def test_a_data_set_without_faults_has_no_findings(data: Path) -> None:
 def test_the_copy_in_train_is_named_so_that_the_test_images_stay(data: Path) -> None:
     shutil.copy(data / "test/hat/0.jpg", data / "train/hat/copy.jpg")
     shutil.copy(data / "test/hat/1.jpg", data / "validation/hat/copy.jpg")
-    assert apart_from_labels(data) == [
+    assert apart_from_content(data) == [
         DataFinding("train/hat/copy.jpg", "train", "hat", "leak", 1.0, "test/hat/0.jpg"),
         DataFinding("validation/hat/copy.jpg", "validation", "hat", "leak", 1.0, "test/hat/1.jpg"),
     ]
@@ -100,7 +101,7 @@ def test_of_copies_in_one_class_the_largest_stays(data: Path) -> None:
     with Image.open(data / "train/hat/3.jpg") as image:
         small = scenes.encode(scenes.copy(image, "mirrored and reduced"))
     (data / "train/hat/0-small.jpg").write_bytes(small)
-    (one,) = apart_from_labels(data)
+    (one,) = apart_from_content(data)
     assert (one.finding, one.path, one.other) == (
         "duplicate",
         "train/hat/0-small.jpg",
@@ -111,7 +112,7 @@ def test_of_copies_in_one_class_the_largest_stays(data: Path) -> None:
 
 def test_one_picture_with_two_labels_is_a_conflict(data: Path) -> None:
     shutil.copy(data / "train/hat/0.jpg", data / "train/cup/copy.jpg")
-    (one,) = apart_from_labels(data)
+    (one,) = apart_from_content(data)
     assert (one.finding, one.score) == ("conflict", 1.0)
     assert {one.path, one.other} == {"train/hat/0.jpg", "train/cup/copy.jpg"}
 
@@ -125,7 +126,7 @@ def test_pictures_that_show_nothing_are_named_by_what_they_lack(data: Path) -> N
     }
     for name, image in pictures.items():
         (data / "train/hat" / f"{name}.jpg").write_bytes(scenes.encode(image))
-    findings = apart_from_labels(data)
+    findings = apart_from_content(data)
     assert [one.finding for one in findings] == [kind for kind in KINDS if kind in pictures]
     assert all(one.path == f"train/hat/{one.finding}.jpg" for one in findings)
 
@@ -144,12 +145,21 @@ def test_wrong_labels_are_ranked_first_with_the_right_one_beside_them(tmp_path: 
     assert [one.score for one in errors] == sorted((one.score for one in errors), reverse=True)
 
 
+def test_a_picture_of_something_else_is_an_outlier(tmp_path: Path) -> None:
+    """Its label is wrong too, and no other is right."""
+    root = scenes.folder(tmp_path / "photos", 12)
+    noise = np.random.default_rng(0).integers(0, 256, (200, 240, 3), np.uint8)
+    (root / "train/hat/noise.jpg").write_bytes(scenes.encode(Image.fromarray(noise)))
+    outliers = of_kind(findings_of(root), "outlier")
+    assert [one.path for one in outliers] == ["train/hat/noise.jpg"]
+
+
 def test_a_class_with_a_tenth_of_the_largest_ones_images_is_named(data: Path) -> None:
     for number in range(60):
         (data / "train/cup" / f"more-{number}.jpg").write_bytes(
             scenes.encode(scenes.scene(1000 + number, stripes="across"))
         )
-    assert apart_from_labels(data) == [DataFinding("", "train", "hat", "imbalance", 11.0, "")]
+    assert apart_from_content(data) == [DataFinding("", "train", "hat", "imbalance", 11.0, "")]
 
 
 def test_nothing_found_is_exit_code_0_and_something_is_3(data: Path, tmp_path: Path) -> None:
