@@ -80,7 +80,13 @@ def check(data: str, stage: "Stage", out: Path | None) -> None:
     interrupt.leaves("data set", f"{target} is written.")
     say(describe(dataset))
     _say_findings(findings)
-    say(f"\nall {len(findings):,} findings: {target / finding.CSV_NAME}")
+    path = target / finding.CSV_NAME
+    say(f"all findings: {path}")
+    if findings and not data.startswith("s3://"):
+        say(
+            "next: delete the rows of images to keep, and run "
+            f"./sortbox train {shlex.quote(data)} --exclude {shlex.quote(str(path))}"
+        )
     sys.exit(REFUSED if findings else 0)
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,11 +31,23 @@ if TYPE_CHECKING:
     from training.launch.job import JobRequest
 
 
+def _read_list(ctx: click.Context, param: click.Parameter, path: Path | None) -> frozenset[str]:
+    from training.findings.finding import read_paths
+
+    return read_paths(path) if path else frozenset()
+
+
 def job_options(command: Any) -> Any:
     """What `train` and `tune` share, in the order of `--help`."""
     options: list[Decorator] = [
         click.argument("data", callback=folder_or_address),
         stage_option(),
+        click.option(
+            "--exclude",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            callback=_read_list,
+            help="Leave out the images that this list names: `findings.csv` of `data check`.",
+        ),
         click.option("--instance-type", default=DEFAULT_TYPE, show_default=True, metavar="TYPE"),
         IMAGE,
         click.option("--spot", is_flag=True, help="Use spot instances: cheaper, interruptible."),
@@ -159,7 +172,7 @@ def _print_limit(sentence: str, console: "Console") -> None:
     console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
 
 
-JOB = ("instance_type", "image", "spot", "max_hours", "volume_gb", "managed_debugger")
+JOB = ("exclude", "instance_type", "image", "spot", "max_hours", "volume_gb", "managed_debugger")
 
 
 def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
@@ -181,4 +194,5 @@ def _job(data: str, stage: "Stage", options: dict[str, Any]) -> "JobRequest":
         managed_debugger=options["managed_debugger"],
         downloads_here=not is_billed(stage),
         free_bytes=free_bytes_of(stage),
+        exclude=options["exclude"],
     )

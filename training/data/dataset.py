@@ -7,9 +7,9 @@ which detects truncated files at a fifth of the cost).
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -131,6 +131,50 @@ def prepare(
         {split: top.relative_to(root).as_posix() for split, top in tops.items()},
         layout.unused,
         record or Record(),
+    )
+
+
+EXCLUDED = "excluded by a list"
+"""Why images that `leave_out` takes away are not used."""
+
+
+def leave_out(dataset: Dataset, paths: Set[str]) -> Dataset:
+    """Without these images, whose paths are below the root. Splits that were made stay what they
+    are. Raises TrainingFailed where no image is on the list, or a class is left empty.
+    """
+    splits = {
+        split: tuple(example for example in examples if example.path not in paths)
+        for split, examples in dataset.splits.items()
+    }
+    excluded = [
+        example.path
+        for examples in dataset.splits.values()
+        for example in examples
+        if example.path in paths
+    ]
+    if paths and not excluded:
+        raise TrainingFailed(
+            f"None of the {_images(len(paths))} that the list names is in {dataset.root}: "
+            f"{summarize(sorted(paths))}. The list is of other data."
+        )
+    for split, examples in splits.items():
+        there = {example.label for example in examples}
+        empty = [name for label, name in enumerate(dataset.labels) if label not in there]
+        if empty:
+            raise TrainingFailed(
+                f"The list leaves no image of {summarize(empty)} in {split}: delete rows from it, "
+                "or add images."
+            )
+    unused = UnusedFiles()
+    unused.merge(dataset.unused)
+    for path in excluded:
+        unused.add(path, EXCLUDED)
+    return replace(
+        dataset,
+        splits=splits,
+        duplicates=_duplicates(splits),
+        fingerprint=fingerprint(splits, dataset.labels),
+        unused=unused,
     )
 
 

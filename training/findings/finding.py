@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from domain.foreign import escape_cell
-from domain.tables import writer
+from domain.tables import reader, writer
+from serving.files import read_regular
 from training.config.errors import TrainingFailed
 
 KINDS: Mapping[str, str] = {
@@ -52,6 +53,18 @@ def count_kinds(findings: Iterable[DataFinding]) -> dict[str, int]:
     """Each kind that there is, in the order of KINDS."""
     counts = Counter(finding.finding for finding in findings)
     return {kind: counts[kind] for kind in KINDS if counts[kind]}
+
+
+def read_paths(path: Path) -> frozenset[str]:
+    """The images that a list names: a `findings.csv`, or what a spreadsheet made of it. Its other
+    columns may be missing. Raises TableError, or TrainingFailed where it cannot be read.
+    """
+    try:
+        body = read_regular(path, reader.TABLE_BYTES)
+    except OSError as error:
+        raise TrainingFailed(f"{path} cannot be read: {error.strerror}.") from error
+    rows = reader.read(body, path.name, ("path",)).rows
+    return frozenset(filter(None, (row.cells["path"] for row in rows)))
 
 
 def refuse_existing(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The input channels of a job: images and weights, validated, in S3 where the role may read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import ceil
@@ -63,6 +63,8 @@ class Inputs:
     """Of the job that the images are for. It is checked before any of them is uploaded or copied:
     where all are in S3, the job may run already, and needs no more.
     """
+    exclude: Set[str] = frozenset()
+    """Paths of images of a folder that are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class _Channel:
 def prepare(s3: "S3Client", bucket: str, inputs: Inputs, console: Console) -> Channels:
     """`bucket` is the stage's. Raises TrainingFailed, before any compute is spent."""
     source, weights = inputs.source, inputs.weights
-    dataset = upload.inspect_source(s3, source, inputs.config)
+    dataset = upload.inspect_source(s3, source, inputs.config, inputs.exclude)
     describe = data.describe_layout if source.startswith(S3) else data.describe
     console.print(describe(dataset), markup=False, soft_wrap=True)
     channels: dict[str, _Channel] = {}

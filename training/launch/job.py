@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,6 +77,8 @@ class JobRequest:
     """Of the disk of a job that runs on this machine, as S3 does; None on AWS."""
     managed_debugger: bool = False
     """SageMaker's managed Debugger as well, if the account still has it."""
+    exclude: Set[str] = frozenset()
+    """Paths of images of a local source that are left out."""
 
 
 def job_request(
@@ -126,7 +128,8 @@ def prepare_channels(request: JobRequest, session: boto3.Session, console: Conso
         max_pool_connections=s3_copy.THREADS, retries={"mode": "adaptive", "max_attempts": 10}
     )
     s3, bucket = session.client("s3", config=many), request.stage.bucket
-    inputs = Inputs(request.source, request.weights, request.config, room_of(request))
+    room, exclude = room_of(request), request.exclude
+    inputs = Inputs(request.source, request.weights, request.config, room, exclude)
     return input_channels.prepare(s3, bucket, inputs, console)
 
 

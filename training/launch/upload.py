@@ -4,7 +4,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -42,15 +42,25 @@ OnProgress = Callable[[int, int], None]
 """Called with the number of completed and of all files."""
 
 
-def inspect_source(s3: "S3Client", source: str, config: TrainConfig) -> Dataset:
-    """Reads a local folder completely, of S3 the layout only. Raises TrainingFailed."""
+def inspect_source(
+    s3: "S3Client", source: str, config: TrainConfig, exclude: Set[str] = frozenset()
+) -> Dataset:
+    """Reads a local folder completely, of S3 the layout only. `exclude`: paths of images of a local
+    folder. Raises TrainingFailed.
+    """
 
     def check_interrupt() -> None:
         """Ctrl-C interrupts by itself."""
 
     needs_test = config.selects_by_validation
     if not source.startswith(S3):
-        return data.prepare(Path(source), needs_test, config.max_unreadable, check_interrupt)
+        dataset = data.prepare(Path(source), needs_test, config.max_unreadable, check_interrupt)
+        return data.leave_out(dataset, exclude) if exclude else dataset
+    if exclude:
+        raise TrainingFailed(
+            f"A list can leave out images of a folder, and {source} is in S3: download the images, "
+            "or remove those on the list there."
+        )
     unused = UnusedFiles()
     with _skeleton(s3, source, unused) as folder:
         dataset = data.prepare(folder, needs_test, config.max_unreadable, check_interrupt)

@@ -207,3 +207,30 @@ def test_labels_that_no_model_can_have_are_refused_before_anything_is_read(tmp_p
     (tmp_path / folder_of("x" * 1001)).mkdir(parents=True)
     with pytest.raises(TrainingFailed, match="No model can have these 2 classes"):
         prepared(tmp_path)
+
+
+def test_a_list_takes_images_out_and_the_splits_stay(tmp_path: Path) -> None:
+    """Were the splits made after, images of the test split would go into train."""
+    whole = prepared(folder(tmp_path, {"red": 20, "blue": 20}), selects=True)
+    chosen = {split: examples[0].path for split, examples in whole.splits.items()}
+    rest = data.leave_out(whole, set(chosen.values()))
+    assert sizes(rest) == {split: count - 1 for split, count in sizes(whole).items()}
+    for split, examples in rest.splits.items():
+        assert set(examples) < set(whole.splits[split])
+    (line,) = rest.unused.lines()
+    assert line.startswith("not used: 3 files (excluded by a list), such as ")
+    assert not whole.unused.lines()
+
+
+def test_a_list_of_other_data_is_refused(tmp_path: Path) -> None:
+    """Taken without a word, everything would be trained on that was to be left out."""
+    whole = prepared(folder(tmp_path, {"red": 20, "blue": 20}), selects=True)
+    with pytest.raises(TrainingFailed, match=r"None of the 1 image .* The list is of other data"):
+        data.leave_out(whole, {"train/cat/none.jpg"})
+
+
+def test_a_list_that_empties_a_class_is_refused_with_its_name(tmp_path: Path) -> None:
+    whole = prepared(folder(tmp_path, {"red": 20, "blue": 20}), selects=True)
+    reds = {one.path for one in whole.splits["test"] if whole.labels[one.label] == "red"}
+    with pytest.raises(TrainingFailed, match="leaves no image of red in test: delete rows"):
+        data.leave_out(whole, reds)

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli.__main__ import sortbox
+from domain.tables.reader import TableError
 from tests.support.builders import learnable
 from tests.support.data_sets import scenes
 from training.config.errors import TrainingFailed
@@ -213,6 +214,25 @@ def test_names_that_are_formulas_are_written_as_text(tmp_path: Path) -> None:
     finding.write([DataFinding("=cmd.jpg", "train", "+a", "tiny", 3.0, "")], {}, tmp_path / "out")
     line = (tmp_path / "out" / "findings.csv").read_text("utf-8-sig").splitlines()[1]
     assert line == "'=cmd.jpg,train,'+a,tiny,3.0,"
+
+
+def test_a_list_that_was_written_names_the_images_to_exclude(tmp_path: Path) -> None:
+    findings = [
+        DataFinding("train/hat/=1.jpg", "train", "hat", "tiny", 3.0, ""),
+        DataFinding("train/hat/2.jpg", "train", "hat", "leak", 1.0, "test/hat/2.jpg"),
+        DataFinding("train/hat/2.jpg", "train", "hat", "blurred", 0.1, ""),
+        DataFinding("", "train", "cup", "imbalance", 12.0, ""),
+    ]
+    finding.write(findings, {"train": 9}, tmp_path)
+    assert finding.read_paths(tmp_path / "findings.csv") == {"train/hat/=1.jpg", "train/hat/2.jpg"}
+
+
+def test_a_list_without_paths_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("image,label\n1.jpg,hat\n")
+    done = CliRunner().invoke(sortbox, ["train", str(tmp_path), "--exclude", str(path)])
+    assert isinstance(done.exception, TableError)
+    assert "list.csv has no column path" in str(done.exception)
 
 
 def test_data_of_s3_need_a_folder_for_the_lists() -> None:

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from domain import file_names
-from domain.ignored.names import DATASET_MANIFEST
+from domain.ignored.names import DATASET_MANIFEST, DATASET_RECORD
 from serving.files import read_regular
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
@@ -85,6 +85,26 @@ def test_data_are_sent_by_split_and_class_and_only_once(tmp_path: Path) -> None:
     assert {key.split("/")[1] for key in below} == {"cat", "dog"}
     upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
     assert len(s3.sent) == 8
+
+
+def test_images_on_a_list_are_not_sent_and_the_job_repeats_the_reason(tmp_path: Path) -> None:
+    s3: Any = Uploads()
+    folder = photos(tmp_path, *classes("cat", "dog"))
+    whole = upload.inspect_source(s3, str(folder), TOLD)
+    chosen = whole.splits["train"][0].path
+    dataset = upload.inspect_source(s3, str(folder), TOLD, {chosen, "cat/gone.jpg"})
+    assert dataset.fingerprint != whole.fingerprint, "another data set is another run"
+    prefix = upload.upload_dataset(s3, "bucket", dataset, lambda done, of: None)
+    assert len(s3.sent) == 7
+    record = json.loads(s3.bodies[f"{prefix.removeprefix('s3://bucket/')}{DATASET_RECORD}"])
+    assert record["unused"] == {data.EXCLUDED: 1}
+    assert record["unused_such_as"] == {data.EXCLUDED: [chosen]}
+
+
+def test_a_list_for_images_in_s3_is_refused_with_what_to_do() -> None:
+    s3: Any = Uploads()
+    with pytest.raises(TrainingFailed, match="is in S3: download the images, or remove"):
+        upload.inspect_source(s3, "s3://bucket/some/where", TOLD, {"cat/1.jpg"})
 
 
 def test_the_manifest_of_a_joined_data_set_goes_with_it(tmp_path: Path) -> None:
