@@ -39,8 +39,8 @@ axe: # what checks the accessibility of pages; without npm, or its registry, tha
 test: lint types axe # the flows mostly wait: meanwhile a second process goes through the rest
 	@$(python) -m pytest --numprocesses 2
 
-test-unit: env # no server, no network: a few minutes
-	@$(python) -m pytest --numprocesses 2 tests/unit
+test-unit: env # no server, no network: a few minutes; EXAMPLES=random draws others than every time
+	@$(python) -m pytest --numprocesses 2 $(if $(EXAMPLES),--hypothesis-profile=$(EXAMPLES)) tests/unit
 
 test-faults: env # the bars of docs/reliability.md, whole
 	@$(python) -m pytest -m faults -s tests/faults

@@ -12,6 +12,7 @@ from batch.unreadable import is_certainly_denied
 from domain import result
 from domain.foreign import escape_cell, unescape_cell
 from domain.keys import result_key
+from domain.model import Decision, read_decision
 from domain.reply import Label
 from domain.result import Classified, Previous, Rejected, Result
 from domain.tables.writer import BOM
@@ -21,8 +22,10 @@ TOP_LABELS = 3
 
 COLUMNS = (
     *("image", "label", "score", "label_2", "score_2", "label_3", "score_3"),
-    *("model", "etag", "classified_at"),
+    *("model", "etag", "classified_at", "decision"),
 )
+WITHOUT_DECISION = COLUMNS[:-1]
+"""Of tables that an earlier release wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Predicted:
     model: str
     at: str
     before: PreviousAnswer | None = None
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,11 @@ def answer_of(outcome: Result) -> Predicted | Refusal:
     before = _before(outcome.previous) if outcome.previous else None
     match outcome:
         case Classified():
-            return Predicted(
-                image, etag, outcome.labels[:TOP_LABELS], str(outcome.by.model), at, before
-            )
+            labels, model = outcome.labels[:TOP_LABELS], str(outcome.by.model)
+            return Predicted(image, etag, labels, model, at, before, outcome.decision)
         case Rejected():
-            model = str(outcome.by.model) if outcome.by else None
-            return Refusal(image, etag, outcome.code, outcome.message, model, at, before)
+            by = str(outcome.by.model) if outcome.by else None
+            return Refusal(image, etag, outcome.code, outcome.message, by, at, before)
 
 
 def _before(previous: Previous) -> PreviousAnswer:
@@ -125,6 +128,8 @@ def result_at(bucket: Bucket, key: str) -> Result | None:
 def to_line(answer: Answer) -> str:
     """One line of JSON, with its line feed."""
     fields = asdict(answer)
+    if fields.get("decision", ...) is None:
+        del fields["decision"]
     before = fields.pop("before", None)
     if before:
         fields["before"] = {"said": before.pop("label_or_code"), **before}
@@ -161,29 +166,32 @@ def to_csv(answer: Predicted) -> list[str]:
     """The row of `predictions.csv`, in the order of COLUMNS."""
     cells = [cell for best in answer.labels for cell in (best.label, repr(best.score))]
     cells += [""] * (2 * TOP_LABELS - len(cells))
-    row = [answer.image, *cells, answer.model, answer.etag, answer.at]
+    row = [answer.image, *cells, answer.model, answer.etag, answer.at, answer.decision or ""]
     return [escape_cell(cell) for cell in row]
 
 
 def from_csv(rows: Iterator[list[str]]) -> Iterator[Predicted]:
     """The inverse of a table of COLUMNS and `to_csv` rows; yields nothing for other columns."""
     first, *others = next(rows, []) or [""]
-    if [first.removeprefix(BOM), *others] == [*COLUMNS]:
+    if (first.removeprefix(BOM), *others) in (COLUMNS, WITHOUT_DECISION):
         yield from predictions(rows)
 
 
 def predictions(rows: Iterable[list[str]]) -> Iterator[Predicted]:
     """Parse rows of `to_csv`; rows of another form are skipped."""
     for row in rows:
+        if len(row) == len(WITHOUT_DECISION):
+            row = [*row, ""]
         if len(row) != len(COLUMNS):
             continue
-        image, *cells, model, etag, at = map(unescape_cell, row)
+        image, *cells, model, etag, at, decision = map(unescape_cell, row)
         pairs = zip(cells[::2], cells[1::2], strict=True)
         try:
             labels = tuple(Label(label, float(score)) for label, score in pairs if score)
+            decided = read_decision(decision or None)
         except ValueError:
             continue
-        yield Predicted(image, etag, labels, model, at)
+        yield Predicted(image, etag, labels, model, at, decision=decided)
 
 
 def refusals(lines: Iterable[str]) -> Iterator[Refusal]:

@@ -94,6 +94,40 @@ class Compiled:
         return cls(verdicts=verdicts, **fields)
 
 
+Decision = Literal["accepted", "unsure"]
+
+DECISIONS = get_args(Decision)
+
+SCORE_DIGITS = 6
+"""To which scores are rounded before anybody compares them."""
+
+
+def read_decision(value: object) -> Decision | None:
+    """Of a reply or a result. Raises ValueError for anything else."""
+    if value is None or value in DECISIONS:
+        return value  # type: ignore[return-value]
+    raise ValueError(f"a decision is one of {', '.join(DECISIONS)}, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """At most `max_error` of the accepted answers are wrong, with a confidence of 95 %.
+
+    An answer is accepted if its best score is above `threshold`, both rounded to SCORE_DIGITS.
+    Holds for images like the validation images that chose the threshold.
+    """
+
+    max_error: float
+    threshold: float
+    accepted: int
+    """Validation images above the threshold; `wrong`: those of them with a wrong label."""
+    wrong: int
+    images: int
+
+    def decide(self, score: float) -> Decision:
+        return "accepted" if round(score, SCORE_DIGITS) > self.threshold else "unsure"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """`card.json`: everything about a model except its weights.
@@ -111,6 +145,8 @@ class ModelCard:
     openvino: Compiled | None = None
     temperature: float | None = None
     """What every engine divides the logits by; None: scores are as the network gives them."""
+    promise: Promise | None = None
+    """None: answers carry no decision."""
 
     @property
     def precision(self) -> Precision:
@@ -125,7 +161,7 @@ class ModelCard:
 
     def to_json(self) -> str:
         fields = asdict(self)
-        for name in ("openvino", "temperature"):
+        for name in ("openvino", "temperature", "promise"):
             if fields[name] is None:
                 del fields[name]
         return json.dumps(fields, sort_keys=True, ensure_ascii=False, indent=1)
@@ -136,9 +172,10 @@ class ModelCard:
         fields = parse_json(text)
         try:
             numbers = fields.pop("preprocessing")
-            compiled = fields.pop("openvino", None)
+            compiled, promise = fields.pop("openvino", None), fields.pop("promise", None)
             card = cls(
                 openvino=None if compiled is None else Compiled.from_fields(compiled),
+                promise=None if promise is None else Promise(**promise),
                 labels=_listed(fields.pop("labels")),
                 preprocessing=Preprocessing(
                     mean=_listed(numbers.pop("mean")), std=_listed(numbers.pop("std")), **numbers
@@ -222,11 +259,21 @@ def _check(card: ModelCard) -> None:
             _is_number(card.temperature)
             and LOWEST_TEMPERATURE <= card.temperature <= HIGHEST_TEMPERATURE
         ),
+        "promise": card.promise is None or _is_promise(card.promise),
     }
     wrong = [name for name, right in is_right.items() if not right]
     if wrong:
         raise ValueError(f"{', '.join(wrong)} cannot be what a model has")
     card.to_json().encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
+
+
+def _is_promise(promise: Promise) -> bool:
+    return (
+        all(map(_is_number, (promise.max_error, promise.threshold)))
+        and 0 < promise.max_error < 1
+        and 0 <= promise.threshold <= 1
+        and all(map(_is_count, (promise.accepted, promise.wrong, promise.images)))
+    )
 
 
 def _is_verdict(verdict: Verdict) -> bool:

@@ -4,6 +4,8 @@ import json
 from base64 import b64decode
 from dataclasses import dataclass
 
+from domain.model import Decision, read_decision
+
 MAX_BYTES = 1_048_576
 """The longest reply that is read, in bytes; the container never sends a longer one."""
 
@@ -39,6 +41,8 @@ class Labelled:
     height: int
     format: str
     model_ms: float
+    decision: Decision | None = None
+    """None, and not in the JSON, where the model promises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ Reply = Labelled | Refused
 
 
 def _fields(part: Reply | Server | Label) -> dict[str, object]:
-    return {name: getattr(part, name) for name in part.__slots__}
+    values = ((name, getattr(part, name)) for name in part.__slots__)
+    return {name: value for name, value in values if value is not None}
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=_fields)
@@ -86,9 +91,11 @@ def _reply(fields: object) -> Reply:
             "height": int(height),
             "format": str(format),
             "model_ms": int() | float() as model_ms,
+            **others,
         }:
             read = tuple(_label(label) for label in labels)
-            return Labelled(_server(server), read, width, height, format, model_ms)
+            decision = read_decision(others.get("decision"))
+            return Labelled(_server(server), read, width, height, format, model_ms, decision)
     raise ValueError("it has neither labels nor a code and a message")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from domain.model import ModelId
+from domain.model import Decision, ModelId, read_decision
 from domain.reply import Label
 
 SCHEMA = 1
@@ -105,6 +105,8 @@ class Classified:
     format: str
     model_ms: float
     previous: Previous | None = None
+    decision: Decision | None = None
+    """None, and not in the document, where the model promises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ def to_json(result: Result) -> str:
     match result:
         case Classified():
             document["labels"] = [asdict(label) for label in result.labels]
+            if result.decision is not None:
+                document["decision"] = result.decision
             source |= {"width": result.width, "height": result.height, "format": result.format}
         case Rejected():
             document |= {"code": result.code, "message": result.message}
@@ -218,6 +222,7 @@ def _from_document(document: dict[str, Any]) -> Result:
         format=about["format"],
         model_ms=document["model_ms"],
         previous=before,
+        decision=read_decision(document.get("decision")),
     )
 
 

@@ -36,6 +36,7 @@ def result_of(image: str, source: Source, reply: Reply, how: How) -> Result:
                 height=reply.height,
                 format=reply.format,
                 model_ms=reply.model_ms,
+                decision=reply.decision,
             )
 
 

@@ -18,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.model import ModelCard
+from domain.model import SCORE_DIGITS, ModelCard
 from domain.reply import Label, Labelled, Server
 from serving import preprocess
 from serving.batcher import Batcher
@@ -148,6 +148,7 @@ class Classifier:
 
     def label(self, scored: ScoredImage, top_k: int) -> Labelled:
         """The reply about an image: its `top_k` best labels."""
+        promise = self._card.promise
         return Labelled(
             self._server,
             top_labels(scored.scores, self._card.labels, top_k),
@@ -155,6 +156,7 @@ class Classifier:
             scored.image.height,
             scored.image.format,
             scored.model_ms,
+            promise.decide(float(scored.scores.max())) if promise else None,
         )
 
     def close(self) -> None:
@@ -257,4 +259,4 @@ def top_labels(
 ) -> tuple[Label, ...]:
     """The `top_k` labels, highest score first; equal scores are in the order of the card."""
     order = np.argsort(-scores, kind="stable")[:top_k]
-    return tuple(Label(labels[index], round(float(scores[index]), 6)) for index in order)
+    return tuple(Label(labels[index], round(float(scores[index]), SCORE_DIGITS)) for index in order)

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from xdist.scheduler.protocol import Scheduling
 
 # No deadline: how long an example takes is the machine's affair, and two cores may be busy.
-settings.register_profile("sortbox", deadline=None, max_examples=60)
+# The same examples every time: a change is judged by what it changed. `random` looks for others.
+settings.register_profile("sortbox", deadline=None, max_examples=60, derandomize=True)
+settings.register_profile("random", deadline=None, max_examples=300)
 settings.load_profile("sortbox")
 
 SHARED = ("flow", "faults")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domain.model import ModelCard, ModelId
+from domain.model import ModelCard, ModelId, Promise
 from domain.reply import Labelled, from_json
 from tests.support.builders.images import encoded, picture
 from tests.support.worlds.serving_process import ROOT, Serving, serving
@@ -45,13 +45,18 @@ def test_a_server_on_openvino_imports_neither_torch_nor_what_trains(
     assert not loaded & {"torch", "torchvision", "safetensors", "nncf", "training"}
 
 
+@pytest.mark.parametrize(("threshold", "decision"), [(0.0, "accepted"), (1.0, "unsure")])
 def test_a_temperature_changes_scores_and_no_label(
-    server: Serving, random_model: tuple[Path, ModelId], tmp_path: Path
+    threshold: float,
+    decision: str,
+    server: Serving,
+    random_model: tuple[Path, ModelId],
+    tmp_path: Path,
 ) -> None:
     """By the server, and by the confined process that evaluates archives."""
     folder, _ = random_model
     card = ModelCard.from_json((folder / "card.json").read_text())
-    card = replace(card, temperature=0.25)
+    card = replace(card, temperature=0.25, promise=Promise(0.05, threshold, 90, 1, 100))
     shutil.copytree(folder, tmp_path / "model")
     (tmp_path / "model" / "card.json").write_text(card.to_json())
     body = encoded(picture(300, 200))
@@ -61,6 +66,8 @@ def test_a_temperature_changes_scores_and_no_label(
         answer = from_json(calibrated.post(body).content)
     assert isinstance(plain, Labelled)
     assert isinstance(answer, Labelled)
+    assert (plain.decision, answer.decision) == (None, decision)
+    assert b"decision" not in server.post(body).content, "a model that promises nothing"
     assert [label.label for label in plain.labels] == [label.label for label in answer.labels]
     raised = np.array([label.score for label in plain.labels]) ** 4
     expected = raised / raised.sum()

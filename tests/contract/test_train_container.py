@@ -74,11 +74,15 @@ def test_with_a_hundred_validation_images_scores_are_calibrated(
 ) -> None:
     job = Job(tmp_path)
     data_set(job.channel, others=34)
-    assert job.run(epochs="1", compile=compiled) == 0, job.failure
+    assert job.run(epochs="1", compile=compiled, max_error="10%") == 0, job.failure
     made, log = job.card, capsys.readouterr().out
     assert made.temperature is not None
     assert f"scores calibrated on validation images: temperature {made.temperature:g}" in log
+    assert made.promise
+    assert (made.promise.max_error, made.promise.images) == (0.1, 102)
+    assert (made.promise.accepted > 0) == (made.promise.threshold < 1)
     report = json.loads((job.reports / "report.json").read_text())
+    assert set(report["served"]["promise"]) == {"accepted", "wrong"}
     assert report["served"]["accuracy"] == report["result"]["accuracy"], "no label changes"
     assert report["served"]["loss"] < report["result"]["loss"]
     served = lines(log, "served_calibration_error")[0]["served_calibration_error"]

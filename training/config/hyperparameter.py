@@ -43,7 +43,10 @@ def parse(spec: "Field[Any]", raw: str) -> Any:
         return raw
     low, high = rules["low"], rules["high"]
     kind = "a whole number" if isinstance(spec.default, int) and spec.type is int else "a number"
-    value = _as_number(raw, kind)
+    is_share = kind == "a number" and high <= 1
+    value = _as_number(raw.removesuffix("%"), kind) if is_share else _as_number(raw, kind)
+    if is_share and value is not None and raw.endswith("%"):
+        value /= 100
     is_valid = value is not None and low <= value <= high
     _require(is_valid, spec, raw, f"{kind} from {low:g} to {high:g}")
     return value

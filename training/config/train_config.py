@@ -163,6 +163,14 @@ class TrainConfig:
         "engine on a CPU: OpenVINO in int8 or bf16 if it predicts the held-out images as well as "
         "fp32; OpenVINO in fp32; PyTorch",
     )
+    max_error: float = number(
+        0.0,
+        0,
+        0.5,
+        "promised share of wrong answers, such as 5%: validation images choose a threshold, and "
+        "answers below it carry the decision unsure; 0: no promise",
+        basic=True,
+    )
     image_size: int = number(
         0, 0, 2048, "side of the network's input in pixels; 0: the network's default", basic=True
     )

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from domain.foreign import escape_cell
+from domain.model import SCORE_DIGITS
 from domain.tables.writer import write_header, write_rows
 from training.data.dataset import Example
 from training.data.features import Extract, Rows
@@ -17,6 +18,7 @@ from training.distributed import Distributed
 from training.model.prediction import to_rows
 
 RELIABILITY_BINS = 10
+COVERAGE_POINTS = 40
 MIN_PROBABILITY = 1e-12
 """Lower bound of a probability in the loss: one confident mistake must not make it infinite."""
 
@@ -64,6 +66,20 @@ class Evaluation:
             count * abs(confidence - accuracy) for count, confidence, accuracy in self.reliability
         )
         return gaps / len(self.truth)
+
+    def accepted(self, threshold: float) -> tuple[float, float]:
+        """The shares of images with a confidence above it, and of wrong ones among those."""
+        above = self.confidence.astype(np.float64).round(SCORE_DIGITS) > threshold
+        wrong = float((~self.correct[above]).mean()) if above.any() else 0.0
+        return float(above.mean()), wrong
+
+    @property
+    def coverage(self) -> list[tuple[float, float]]:
+        """What `accepted` gives for COVERAGE_POINTS growing shares, the most confident first."""
+        wrong = np.cumsum(~self.correct[np.argsort(-self.confidence, kind="stable")])
+        ends = np.linspace(0, len(wrong), COVERAGE_POINTS + 1).astype(int)[1:]
+        counts = sorted({int(count) for count in ends if count})
+        return [(count / len(wrong), float(wrong[count - 1] / count)) for count in counts]
 
     def confusion(self, labels: int) -> NDArray[np.int64]:
         """Images by (truth, predicted)."""

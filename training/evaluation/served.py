@@ -8,8 +8,8 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.model import ModelCard
-from serving.engines import Engine, with_temperature
+from domain.model import ModelCard, Promise
+from serving.engines import Engine, divide_logits, with_temperature
 from training.config.metrics import SERVED, SERVED_CALIBRATION
 from training.config.train_config import TrainConfig
 from training.data.dataset import Dataset, Example
@@ -19,8 +19,12 @@ from training.evaluation.accuracy import Evaluation, from_rows
 from training.model import calibration
 from training.model.compile import IMAGES_AT_ONCE
 from training.model.package import Files
-from training.model.prediction import to_rows
+from training.model.prediction import labels_and_scores, to_rows
+from training.model.promise import choose_threshold
 from training.model.torch_engine import torch_engine
+
+MAX_VALIDATION = 2_000
+"""Images: more change the temperature by less than a hundredth."""
 
 MAX_RESCORED = 2_000
 """Images: the calibration error changes by less than its own uncertainty, about 0.01."""
@@ -56,18 +60,25 @@ class Served:
 
 
 def calibrate(config: TrainConfig, served: Served, dataset: Dataset, images: Images) -> ModelCard:
-    """The card with a temperature, fitted on validation images as the model serves them.
-
-    The same card where there are fewer than `calibration.MIN_IMAGES`.
+    """The card with what validation images choose, answered as the model serves them: a
+    temperature, if there are `calibration.MIN_IMAGES`; the threshold of `max-error`, if it is set.
     """
     card, validation = served.card, dataset.splits["validation"]
-    if len(validation) < calibration.MIN_IMAGES:
+    fits = len(validation) >= calibration.MIN_IMAGES
+    if not fits and not config.max_error:
         return card
-    most = min(calibration.MAX_IMAGES, calibration.MAX_PROBABILITIES // len(card.labels))
+    most = min(MAX_VALIDATION, calibration.MAX_PROBABILITIES // len(card.labels))
     examples = sample(validation, most, Random(config.seed))
+    truth = true_labels(examples)
     probabilities = np.concatenate(list(served.probabilities(images, examples)))
-    temperature = calibration.fit_temperature(probabilities, true_labels(examples))
-    return replace(card, temperature=temperature)
+    if fits:
+        card = replace(card, temperature=calibration.fit_temperature(probabilities, truth))
+        probabilities = divide_logits(probabilities, card.temperature or 1)
+    if config.max_error:
+        predicted, scores = labels_and_scores(probabilities)
+        promise = choose_threshold(scores, predicted == truth, config.max_error)
+        card = replace(card, promise=promise)
+    return card
 
 
 def evaluate(served: Served, dataset: Dataset, images: Images) -> Evaluation | None:
@@ -78,7 +89,7 @@ def evaluate(served: Served, dataset: Dataset, images: Images) -> Evaluation | N
     card = served.card
     examples: Sequence[Example] = dataset.splits[dataset.test_split]
     if card.precision == "fp32":
-        if card.temperature is None:
+        if card.temperature is None and card.promise is None:
             return None
         examples = sample(examples, MAX_RESCORED, Random(0))
     rows, at = [], 0
@@ -99,6 +110,21 @@ def metrics(card: ModelCard, served: Evaluation | None) -> dict[str, float]:
 
 
 def describe(card: ModelCard) -> str:
-    if card.temperature is None:
-        return f"scores not calibrated: {calibration.MIN_IMAGES} validation images are needed"
-    return f"scores calibrated on validation images: temperature {card.temperature:g}"
+    scores = f"scores not calibrated: {calibration.MIN_IMAGES} validation images are needed"
+    if card.temperature is not None:
+        scores = f"scores calibrated on validation images: temperature {card.temperature:g}"
+    return scores if card.promise is None else f"{scores}; {describe_promise(card.promise)}"
+
+
+def describe_promise(promise: Promise) -> str:
+    most = f"{promise.max_error:.4g}"
+    if not promise.accepted:
+        return (
+            f"an error of at most {most} cannot be promised from {promise.images} validation "
+            "images: every answer is unsure"
+        )
+    return (
+        f"at most {most} of the answers above {promise.threshold:.6g} are wrong (95 % confidence): "
+        f"{promise.wrong} of {promise.accepted} accepted ones among {promise.images} validation "
+        "images"
+    )

@@ -15,9 +15,6 @@ from serving.engines import divide_logits
 MIN_IMAGES = 100
 """With fewer images the temperature is not fitted: its own error is as large as what it mends."""
 
-MAX_IMAGES = 1_000
-"""More change the temperature by less than a hundredth."""
-
 MAX_PROBABILITIES = 20_000_000
 """Images times labels, 160 MB: with more than 20,000 labels there are fewer images."""
 

@@ -90,7 +90,7 @@ def report_json(
         "confusion": matrix.tolist(),
         "confused": _confused(matrix, dataset.labels),
         "reliability": _reliability(evaluation),
-        "served": served and {**served.metrics(), "reliability": _reliability(served)},
+        "served": served and _served(card, served),
         "mistakes": _mistakes(dataset, evaluation),
     }
 
@@ -100,6 +100,16 @@ def _reliability(evaluation: Evaluation) -> list[dict[str, float]]:
         {"images": count, "confidence": confidence, "accuracy": accuracy}
         for count, confidence, accuracy in evaluation.reliability
     ]
+
+
+def _served(card: ModelCard, served: Evaluation) -> dict[str, Any]:
+    return {
+        **served.metrics(),
+        "reliability": _reliability(served),
+        "coverage": [{"accepted": share, "wrong": wrong} for share, wrong in served.coverage],
+        "promise": card.promise
+        and dict(zip(("accepted", "wrong"), served.accepted(card.promise.threshold), strict=True)),
+    }
 
 
 def _classes(dataset: Dataset, matrix: NDArray[np.int64]) -> list[dict[str, Any]]:
@@ -166,6 +176,7 @@ def _html(content: dict[str, Any], dataset: Dataset, origin: str) -> str:
         classes=sorted(classes, key=lambda row: (row["recall"] is None, row["recall"])),
         reliability=_draw_reliability(content["reliability"]),
         served_reliability=_draw_reliability((content["served"] or {}).get("reliability", ())),
+        coverage=_draw_coverage((content["served"] or {}).get("coverage", ())),
         mistakes=[(mistake, _thumbnail(dataset, mistake)) for mistake in content["mistakes"]],
         provenance=[
             ("digest", model["digest"]),
@@ -181,6 +192,13 @@ def _draw_reliability(tenths: Sequence[dict[str, float]]) -> "Markup | str":
     return charts.reliability(
         [(int(row["images"]), row["confidence"], row["accuracy"]) for row in tenths]
     )
+
+
+def _draw_coverage(curve: Sequence[dict[str, float]]) -> "Markup | str":
+    if not curve:
+        return ""
+    points = [(row["accepted"], row["wrong"]) for row in curve]
+    return charts.lines({"wrong": points}, "share of wrong answers", "share of answers accepted")
 
 
 def _by_split(history: Sequence[EpochMetrics], metric: str) -> dict[str, charts.Points]:

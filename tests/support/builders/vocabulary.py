@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from domain.corrections.form import NAME_TIME, Correction, moment_of
 from domain.keys import INBOX, KEY_BYTES, JobName
-from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
+from domain.model import DECISIONS, ActiveModel, ModelCard, ModelId, Preprocessing, Promise
 from domain.reply import Label, Labelled, Refused, Reply, Server
 from domain.result import AnsweredBy, Classified, How, Previous, Rejected, Result, Source
 
@@ -44,7 +44,8 @@ model_ids = st.builds(ModelId, names, st.integers(0, 999_999_999), digests)
 servers = st.builds(Server, model_ids.map(str), texts)
 labels = st.lists(st.builds(Label, texts, scores), min_size=1, max_size=5).map(tuple)
 
-labelled = st.builds(Labelled, servers, labels, sizes, sizes, texts, milliseconds)
+decisions = st.none() | st.sampled_from(DECISIONS)
+labelled = st.builds(Labelled, servers, labels, sizes, sizes, texts, milliseconds, decisions)
 replies: st.SearchStrategy[Reply] = st.one_of(labelled, st.builds(Refused, servers, texts, texts))
 
 instants = st.datetimes().map(lambda at: at.strftime("%Y-%m-%dT%H:%M:%SZ").zfill(20))
@@ -71,6 +72,7 @@ classified = st.builds(
     texts,
     milliseconds,
     st.none() | previous,
+    decisions,
 )
 rejected = st.builds(
     Rejected,
@@ -96,6 +98,8 @@ cards = st.builds(
     st.dictionaries(texts, scores, max_size=3),
     st.dictionaries(texts, texts, max_size=3),
     temperature=st.none() | st.floats(0.1, 10),
+    promise=st.none()
+    | st.builds(Promise, st.floats(0.001, 0.5), scores, *[st.integers(0, 2_000)] * 3),
 )
 active_models = st.builds(ActiveModel, model_ids, texts, texts, instants)
 

@@ -32,6 +32,7 @@ from batch.reports.folder_report import MOST_LABELS, Counts, FolderReport
 from batch.reports.known import AnswerStream
 from batch.reports.multipart import PartedFile
 from batch.run import begin
+from domain.model import DECISIONS
 from domain.reply import Label
 from domain.scope import Scope
 from tests.support.worlds.folders import SMALL, World
@@ -41,7 +42,8 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 scores = st.floats(0, 1)
 labels = st.lists(st.builds(Label, texts, scores), max_size=3).map(tuple)
 keys = texts.map("inbox/trip/".__add__)
-predicted = st.builds(Predicted, keys, texts, labels, texts, texts)
+decisions = st.none() | st.sampled_from(DECISIONS)
+predicted = st.builds(Predicted, keys, texts, labels, texts, texts, decision=decisions)
 refused = st.builds(Refusal, keys, texts, texts, texts, st.none() | texts, texts)
 answers = predicted | refused | st.builds(Unanswered, keys, texts, texts)
 
@@ -75,6 +77,13 @@ def test_the_errors_are_read_back_as_they_were_written(answers: list[Refusal]) -
 def test_a_table_of_other_columns_has_nothing_to_say() -> None:
     assert list(from_csv(csv.reader(["image,label\r\n", "inbox/a,cat\r\n"]))) == []
     assert list(from_csv(csv.reader([]))) == []
+
+
+def test_a_table_of_an_earlier_release_is_read() -> None:
+    """It has no decisions; a folder is collected across an update."""
+    answer = Predicted("inbox/a", "e", (Label("cat", 0.5),), "m", "t")
+    rows = [[*COLUMNS[:-1]], to_csv(answer)[:-1]]
+    assert list(from_csv(iter(rows))) == [answer]
 
 
 def test_a_row_of_the_table_has_as_many_cells_as_there_are_columns() -> None:

@@ -36,7 +36,9 @@ def undo(number: int, who: str, other: Correction) -> Correction:
 
 
 of_one_version = st.lists(
-    some.corrections.map(lambda one: replace(one, image="inbox/a.jpg", etag="e")), max_size=8
+    some.corrections.map(lambda one: replace(one, image="inbox/a.jpg", etag="e")),
+    max_size=8,
+    unique_by=lambda one: one.name,  # the name of its object in S3
 )
 
 

@@ -15,6 +15,20 @@ def test_the_names_a_tuner_uses_are_understood() -> None:
     assert (told.lr, told.batch_size) == (0.01, 64)
 
 
+@pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.05", 0.05), ("12.5%", 0.125)])
+def test_a_share_may_be_a_percentage(text: str, share: float) -> None:
+    assert TrainConfig.from_strings({"max-error": text}).max_error == share
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("max-error", "51%"), ("max-error", "%"), ("batch-size", "5%"), ("clip", "5%")],
+)
+def test_what_is_no_share_may_not(name: str, text: str) -> None:
+    with pytest.raises(TrainingFailed, match=f"Hyperparameter {name} must be"):
+        TrainConfig.from_strings({name: text})
+
+
 def test_what_is_written_is_read_back() -> None:
     told = TrainConfig(name="pets", arch="resnet50", lr=3e-5, epochs=7, patience=2, cutmix=1.0)
     told = TrainConfig.from_strings(told.to_strings() | {"unfreeze": "all"})

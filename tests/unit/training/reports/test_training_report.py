@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from domain.ignored.names import DATASET_RECORD
-from domain.model import ModelCard, Preprocessing
+from domain.model import ModelCard, Preprocessing, Promise
 from pages import charts
 from tests.support.builders.pages import foreign_markup
 from tests.support.worlds.jobs import data_set
@@ -146,6 +146,31 @@ def test_scores_before_and_after_the_temperature(tmp_path: Path) -> None:
     assert content["served"]["reliability"] != content["reliability"]
     assert "with the temperature 1.25 that validation images chose: 0.300, on 12 test" in page
     assert page.count("accuracy by confidence") == 2
+    assert page.count("share of wrong answers") >= 1
+    assert "Nothing is promised" in page
+
+
+def test_the_promise_and_how_the_test_split_keeps_it(tmp_path: Path) -> None:
+    dataset = prepared(tmp_path / "data")
+    promising = replace(card(dataset), promise=Promise(0.05, 0.69, 300, 6, 341))
+    both = Evaluations(MISTAKEN, judged([0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 0]))
+    content = training_report.report_json(promising, dataset, HISTORY, both)
+    assert content["served"]["promise"] == {"accepted": 0.5, "wrong": pytest.approx(1 / 6)}
+    assert content["served"]["coverage"][-1] == {"accepted": 1.0, "wrong": pytest.approx(1 / 6)}
+    assert content["served"]["coverage"][0] == {"accepted": pytest.approx(1 / 12), "wrong": 1.0}
+    training_report.write(tmp_path / "out", promising, dataset, HISTORY, both, "today")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "at most 5.0% of the answers above a score of 0.690 are wrong" in page
+    assert "50.0% are above it, and 16.7% of those wrong" in page
+
+
+def test_a_promise_that_nothing_keeps_is_said(tmp_path: Path) -> None:
+    dataset = prepared(tmp_path / "data")
+    promising = replace(card(dataset), promise=Promise(0.05, 1.0, 0, 0, 60))
+    both = Evaluations(MISTAKEN, MISTAKEN)
+    training_report.write(tmp_path / "out", promising, dataset, HISTORY, both, "today")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "cannot be promised from 60 validation images: every answer is" in page
 
 
 def test_a_report_of_scores_without_a_temperature_says_so(tmp_path: Path) -> None:
