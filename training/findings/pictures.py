@@ -18,7 +18,16 @@ from serving import preprocess
 from serving.preprocess import Pixels
 from training.data.dataset import Dataset, Example
 from training.data.reading import read_example
-from training.findings.features import PREPROCESSING, FeatureTable, make_extract, make_table
+from training.findings.features import (
+    IMAGES_PER_PASS,
+    PREPROCESSING,
+    FeatureTable,
+    make_extract,
+    make_table,
+)
+
+MAX_THREADS = 16
+"""Each has the network in memory, some 60 MB."""
 
 IMAGES_AT_ONCE = 256
 """Queued for the threads."""
@@ -104,7 +113,9 @@ def measure_dataset(
     """`table`: the file for the features. `on_progress(completed, total)` may raise. Raises
     TrainingFailed.
     """
-    extract, side = make_extract(), max(MEASURED_SIDE, preprocess.shorter_side(PREPROCESSING))
+    threads = min(os.cpu_count() or 1, MAX_THREADS)
+    extract = make_extract(threads)
+    side = max(MEASURED_SIDE, preprocess.shorter_side(PREPROCESSING))
     examples = [(split, one) for split, listed in dataset.splits.items() for one in listed]
     count = len(examples)
     measures = DatasetMeasures(
@@ -118,22 +129,30 @@ def measure_dataset(
         make_table(table, count),
     )
 
-    def measure(example: Example) -> tuple[PictureMeasures, Pixels]:
-        decoded = read_example(dataset, example, side)
-        picture = measure_picture(decoded.pixels, decoded.width, decoded.height)
-        return picture, preprocess.crop(decoded.pixels, PREPROCESSING)
+    def measure(rows: range) -> list[PictureMeasures]:
+        """Of a pass of the network, which also fills the rows of the features."""
+        pictures, crops = [], []
+        for row in rows:
+            decoded = read_example(dataset, examples[row][1], side)
+            pictures.append(measure_picture(decoded.pixels, decoded.width, decoded.height))
+            crops.append(preprocess.crop(decoded.pixels, PREPROCESSING))
+        measures.features[rows.start : rows.stop] = extract(crops)
+        return pictures
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for start in range(0, count, IMAGES_AT_ONCE):
-            chunk = range(start, min(start + IMAGES_AT_ONCE, count))
-            measured = list(pool.map(measure, (examples[row][1] for row in chunk)))
-            measures.features[start : chunk.stop] = extract([crop for _, crop in measured])
-            for row, (picture, _) in zip(chunk, measured, strict=True):
-                measures.signatures[row] = picture.signature
-                measures.brightest[row] = picture.brightest
-                measures.contrast[row] = picture.contrast
-                measures.sharpness[row] = picture.sharpness
-                measures.shorter_side[row] = picture.shorter_side
-                measures.pixels[row] = picture.pixels
-            on_progress(chunk.stop, count)
+            stop = min(start + IMAGES_AT_ONCE, count)
+            passes = [
+                range(first, min(first + IMAGES_PER_PASS, stop))
+                for first in range(start, stop, IMAGES_PER_PASS)
+            ]
+            for rows, pictures in zip(passes, pool.map(measure, passes), strict=True):
+                for row, picture in zip(rows, pictures, strict=True):
+                    measures.signatures[row] = picture.signature
+                    measures.brightest[row] = picture.brightest
+                    measures.contrast[row] = picture.contrast
+                    measures.sharpness[row] = picture.sharpness
+                    measures.shorter_side[row] = picture.shorter_side
+                    measures.pixels[row] = picture.pixels
+            on_progress(stop, count)
     return measures
