@@ -27,7 +27,7 @@ from training.findings.features import (
 )
 
 MAX_THREADS = 16
-"""Each has the network in memory, some 60 MB."""
+"""Each has its own buffers for the network, some 20 MB."""
 
 IMAGES_AT_ONCE = 256
 """Queued for the threads."""

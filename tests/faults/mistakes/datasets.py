@@ -54,4 +54,19 @@ OF_THE_DATA_SETS = (
         "        if True:  # tensors",
         f"{UNIT}/training/debugger/test_rules.py::test_classes_are_named_and_their_photos_counted",
     ),
+    Mistake(
+        "a mirrored copy of a test image stays in train unseen",
+        "training/findings/twins.py",
+        "            np.abs(similarity, out=similarity)\n",
+        "",
+        f"{UNIT}/training/findings/test_twins.py"
+        "::test_the_first_of_two_is_kept_and_the_second_names_it",
+    ),
+    Mistake(
+        "a list of other data leaves out nothing without a word",
+        "training/data/dataset.py",
+        "    if paths and not excluded:\n",
+        "    if False:\n",
+        f"{UNIT}/training/data/test_dataset.py::test_a_list_of_other_data_is_refused",
+    ),
 )
