@@ -77,10 +77,14 @@ def _images(bucket: Bucket, below: str) -> Iterator[Listed]:
             yield item
 
 
-def compare(sample: Sample, model: str, labels: Sequence[Label], at: str) -> Changes:
-    """`labels`: the best label of each image by `model`; `at`: now, a timestamp."""
+def compare(sample: Sample, model: str, labels: Sequence[Label | None], at: str) -> Changes:
+    """`labels`: the best label of each image by `model`, None where it has none; `at`: now, a
+    timestamp.
+    """
     changes = Changes()
     for answer, label in zip(sample.answers, labels, strict=True):
+        if label is None:
+            continue
         before = PreviousAnswer(answer.labels[0].label, answer.labels[0].score, answer.model)
         changes.add(Predicted(answer.image, answer.etag, (label,), model, at), before)
     return changes

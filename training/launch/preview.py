@@ -26,6 +26,7 @@ from infra.models import preview
 from infra.models.activate import read_card
 from infra.models.preview import Sample
 from infra.stage import Stage
+from training.data import dataset
 from training.data.dataset import Example
 from training.evaluation import confined
 from training.launch import candidate
@@ -73,10 +74,12 @@ def run(stage: Stage, request: PreviewRequest, console: Console) -> Path:
             raise NothingToPreview(f"No image below {below} has a current answer by labels.")
         with console.status(f"classifying {len(sample.answers):,} images"):
             labels = _classify(archive, sample)
+        if unreadable := labels.count(None):
+            log(f"{unreadable:,} images cannot be read by this release, and are left out")
         changes = preview.compare(sample, model, labels, timestamps.to_text(datetime.now(UTC)))
         about = (
-            f"{len(labels):,} images below {below}, chosen at random. Nothing has changed: "
-            f"{active.id.name}:{active.id.version} is active."
+            f"{len(labels) - unreadable:,} images below {below}, chosen at random. Nothing has "
+            f"changed: {active.id.name}:{active.id.version} is active."
         )
         runtime = boto3.client("sagemaker-runtime")
         thumbnails = Thumbnails(s3, stage.bucket, runtime, lambda: active)
@@ -87,9 +90,20 @@ def run(stage: Stage, request: PreviewRequest, console: Console) -> Path:
     return page
 
 
-def _classify(archive: Path, sample: Sample) -> list[Label]:
-    """The best label of each image. Raises PackageError, ModelLoadError."""
+def _classify(archive: Path, sample: Sample) -> list[Label | None]:
+    """The best label of each image; None for one that cannot be read. Raises PackageError,
+    ModelLoadError.
+    """
     card = read_card(archive)
-    examples = [Example(path.name, 0, "") for path in sample.files()]  # of no known class
-    _, rows = confined.evaluate(archive, sample.folder, examples, card.labels[:1])
-    return [Label(card.labels[int(best)], float(score)) for _, best, score, _ in rows]
+    names = tuple(path.name for path in sample.files())
+    no_class = card.labels[:1]  # the confined process wants one, and here nobody knows it
+    examined = dataset.examine(sample.folder, {no_class[0]: names}, no_class, lambda: None)
+    examples = [one for one in examined if isinstance(one, Example)]
+    if not examples:
+        raise NothingToPreview("No image of the sample can be read.")
+    _, rows = confined.evaluate(archive, sample.folder, examples, no_class)
+    labels = {
+        example.path: Label(card.labels[int(best)], float(score))
+        for example, (_, best, score, _) in zip(examples, rows, strict=True)
+    }
+    return [labels.get(name) for name in names]
