@@ -47,10 +47,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Every image of the scope has a result. `is_told`: no notice was given up."""
+    """Every image of the scope has a result. `is_notified`: no notice was given up."""
 
     counts: Counts | Changes
-    is_told: bool = True
+    is_notified: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Failed:
     """Some images have no result for reasons other than the images. A new run tries again."""
 
     reason: str
-    is_told: bool = True
+    is_notified: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +203,11 @@ def _end(context: Context, run: Run, closing: Closing) -> Progress:
         closings.write(context.bucket, run, replace(closing, place=counts.place))
         return Waiting(None)
     is_due = notice.is_due(run, closing, counts)
-    is_told = notice.give(context, run, closing, counts) if is_due else True
+    is_notified = notice.give(context, run, closing, counts) if is_due else True
     _close(context, run, closing)
     if closing.reason is None:
-        return Finished(counts, is_told)
-    return Failed(closing.reason, is_told)
+        return Finished(counts, is_notified)
+    return Failed(closing.reason, is_notified)
 
 
 def _count_left(context: Context, run: Run, closing: Closing, until: datetime) -> Closing:

@@ -148,7 +148,7 @@ class Folders:
                 pass
             case never:
                 assert_never(never)
-        if isinstance(progress, Finished | Failed) and not progress.is_told:
+        if isinstance(progress, Finished | Failed) and not progress.is_notified:
             logger.error("gave a notice up", run=run.nonce, notice=run.keys.notice)
             count("NoticeLost")
 

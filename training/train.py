@@ -30,7 +30,6 @@ from training.debugger.interface import DebuggedRun
 from training.distributed import Distributed
 from training.evaluation import served
 from training.evaluation.accuracy import Evaluations, evaluate
-from training.evaluation.served import Served
 from training.loop import checkpoint, in_process_search
 from training.loop.fit import Loop
 from training.loop.setup import initial_state, make_loss, setup_head, setup_network
@@ -121,9 +120,10 @@ def train(context: TrainContext, timer: StepTimer) -> None:
         log("compiles for a CPU, and compares predictions")
         card, files = compiler.compile_for_cpu(config, card, weights, dataset, images)
         log(compiler.describe(card))
-        card = served.calibrate(config, Served(card, weights, files), dataset, images)
+        engine = served.make_engine(card, weights, files)
+        card = served.calibrate(config, card, engine, dataset, images)
         log(served.describe(card))
-        as_served = served.evaluate(Served(card, weights, files), dataset, images)
+        as_served = served.evaluate(card, engine, dataset, images)
         measured = served.metrics(card, as_served)
         log(metrics.line(measured))
         card = replace(card, metrics={**card.metrics, **measured})

@@ -130,7 +130,6 @@ def test_the_accuracy_as_it_serves_is_of_the_whole_test_split(model: Model, tmp_
     from training.data.loader import Images
     from training.distributed import Distributed
     from training.evaluation import served as as_served
-    from training.evaluation.served import Served
     from training.model import openvino_files, quantise
 
     for split, each in (("train", 1), ("validation", 1), ("test", 12)):
@@ -147,8 +146,10 @@ def test_the_accuracy_as_it_serves_is_of_the_whole_test_split(model: Model, tmp_
     predicted = quantise.predict(quantise.served_engine(named, files), model.judge.pixels[rows])
     right = float((predicted.label == model.judge.truth[rows]).mean())
     with Images(dataset, card.preprocessing, TrainConfig(), Distributed.from_env({})) as images:
-        served = as_served.evaluate(Served(named, model.weights, files), dataset, images)
-        plain = as_served.evaluate(Served(card, model.weights, {}), dataset, images)
+        engine = as_served.make_engine(named, model.weights, files)
+        served = as_served.evaluate(named, engine, dataset, images)
+        engine = as_served.make_engine(card, model.weights, {})
+        plain = as_served.evaluate(card, engine, dataset, images)
     assert plain is None
     measured = as_served.metrics(named, served)
     assert measured["served_accuracy"] == pytest.approx(right, abs=0.02), "crops are resized"

@@ -1,7 +1,7 @@
 """Calibrates and evaluates a model as it will be served on a CPU."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -30,47 +30,29 @@ MAX_RESCORED = 2_000
 """Images: the calibration error changes by less than its own uncertainty, about 0.01."""
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A model before it is packed."""
+def make_engine(card: ModelCard, weights: bytes, files: Files) -> Engine:
+    """What serves a model that is not packed yet, before a temperature."""
+    if card.openvino is None:
+        return torch_engine(card, weights)
+    from training.model import quantise  # seconds
 
-    card: ModelCard
-    weights: bytes
-    files: Files
-
-    def probabilities(
-        self, images: Images, examples: Sequence[Example]
-    ) -> Iterator[NDArray[np.floating]]:
-        """(IMAGES_AT_ONCE, labels) at a time, in order, with the temperature of the card.
-
-        Bounded memory: the next images are read meanwhile, whatever the number of examples.
-        """
-        engine = with_temperature(self._engine(), self.card.temperature)
-        loads = [partial(images.load, example) for example in examples]
-        batches = (loads[at : at + IMAGES_AT_ONCE] for at in range(0, len(loads), IMAGES_AT_ONCE))
-        for pixels in images.load_batches(batches):
-            yield engine(pixels, True)
-
-    def _engine(self) -> Engine:
-        if self.card.openvino is None:
-            return torch_engine(self.card, self.weights)
-        from training.model import quantise  # seconds
-
-        return quantise.served_engine(self.card, self.files)
+    return quantise.served_engine(card, files)
 
 
-def calibrate(config: TrainConfig, served: Served, dataset: Dataset, images: Images) -> ModelCard:
+def calibrate(
+    config: TrainConfig, card: ModelCard, engine: Engine, dataset: Dataset, images: Images
+) -> ModelCard:
     """The card with what validation images choose, answered as the model serves them: a
     temperature, if there are `calibration.MIN_IMAGES`; the threshold of `max-error`, if it is set.
     """
-    card, validation = served.card, dataset.splits["validation"]
+    validation = dataset.splits["validation"]
     fits = len(validation) >= calibration.MIN_IMAGES
     if not fits and not config.max_error:
         return card
     most = min(MAX_VALIDATION, calibration.MAX_PROBABILITIES // len(card.labels))
     examples = sample(validation, most, Random(config.seed))
     truth = true_labels(examples)
-    probabilities = np.concatenate(list(served.probabilities(images, examples)))
+    probabilities = np.concatenate(list(_probabilities(engine, images, examples)))
     if fits:
         card = replace(card, temperature=calibration.fit_temperature(probabilities, truth))
         probabilities = divide_logits(probabilities, card.temperature or 1)
@@ -81,23 +63,39 @@ def calibrate(config: TrainConfig, served: Served, dataset: Dataset, images: Ima
     return card
 
 
-def evaluate(served: Served, dataset: Dataset, images: Images) -> Evaluation | None:
+def evaluate(
+    card: ModelCard, engine: Engine, dataset: Dataset, images: Images
+) -> Evaluation | None:
     """Of the model as it serves, on the test split; None where that is what fp32 gives.
 
     In fp32 with a temperature labels stay and scores change: MAX_RESCORED images show that.
     """
-    card = served.card
     examples: Sequence[Example] = dataset.splits[dataset.test_split]
     if card.precision == "fp32":
         if card.temperature is None and card.promise is None:
             return None
         examples = sample(examples, MAX_RESCORED, Random(0))
     rows, at = [], 0
-    for probabilities in served.probabilities(images, examples):
+    for probabilities in _probabilities(
+        with_temperature(engine, card.temperature), images, examples
+    ):
         truth = true_labels(examples[at : at + len(probabilities)])
         rows.append(to_rows(probabilities, truth))
         at += len(probabilities)
     return from_rows(np.concatenate(rows))
+
+
+def _probabilities(
+    engine: Engine, images: Images, examples: Sequence[Example]
+) -> Iterator[NDArray[np.floating]]:
+    """(IMAGES_AT_ONCE, labels) at a time, in order.
+
+    Bounded memory: the next images are read meanwhile, whatever the number of examples.
+    """
+    loads = [partial(images.load, example) for example in examples]
+    batches = (loads[at : at + IMAGES_AT_ONCE] for at in range(0, len(loads), IMAGES_AT_ONCE))
+    for pixels in images.load_batches(batches):
+        yield engine(pixels, True)
 
 
 def metrics(card: ModelCard, served: Evaluation | None) -> dict[str, float]:

@@ -20,10 +20,10 @@ OF_THE_PRODUCT = (
     Mistake(
         "a run is closed before its notice is given, which a crash then loses",
         "batch/run.py",
-        "    is_told = notice.give(context, run, closing, counts) if is_due else True\n"
+        "    is_notified = notice.give(context, run, closing, counts) if is_due else True\n"
         "    _close(context, run, closing)\n",
         "    _close(context, run, closing)\n"
-        "    is_told = notice.give(context, run, closing, counts) if is_due else True\n",
+        "    is_notified = notice.give(context, run, closing, counts) if is_due else True\n",
         f"{UNIT}/batch/reports/test_notice.py",
     ),
     Mistake(
