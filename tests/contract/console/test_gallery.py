@@ -230,6 +230,7 @@ def test_one_image_shows_all_that_is_known_of_it(
     large = page.locator("#large-content")
     large.get_by_text("Before, by pets:1: wolf 0.50").wait_for()
     assert large.locator(".bars li").all_inner_texts() == ["dog\n0.30", "cat\n0.20"]
+    page.wait_for_function("document.querySelector('.stage-picture img').naturalWidth > 0")
     assert page.evaluate("document.querySelector('.stage-picture img').naturalWidth") == 160
     text = large.inner_text()
     for part in (f"s3://{BUCKET}/inbox/dog1.jpg", "source.etag", "classified_at", "model_ms"):
