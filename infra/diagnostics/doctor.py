@@ -146,7 +146,7 @@ def _image(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _weights(context: CheckContext) -> Iterator[CheckResult]:
-    yield CheckResult("weights", "ok", "EfficientNet-Lite0's are in the image")
+    yield CheckResult("weights", "ok", "EfficientNet-Lite0's, 1's and 2's are in the image")
     listing = context.client("s3").list_objects_v2(
         Bucket=context.stage.bucket, Prefix=f"{keys.TRAINING}weights/", MaxKeys=10
     )

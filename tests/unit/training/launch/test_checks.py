@@ -30,7 +30,7 @@ class Site(Stage):
     ("config", "sentence"),
     [
         (TrainConfig(arch="resnet5"), r"resnet34\?$"),
-        (TrainConfig(arch="efficientnet_lite1"), "did you mean efficientnet_lite0"),
+        (TrainConfig(arch="efficientnet_lite3"), "did you mean efficientnet_lite"),
         (TrainConfig(arch="nonsense"), "'nonsense' is neither efficientnet_lite0 nor"),
         (TrainConfig(arch="vit_b_16", image_size=100), "image-size: images of 100 x 100 pixels"),
         (TrainConfig(arch="inception_v3", image_size=64), "Use another image-size"),
@@ -49,6 +49,7 @@ def test_a_network_that_cannot_be_trained_so_is_refused(config: TrainConfig, sen
     [
         TrainConfig(),
         TrainConfig(image_size=64),
+        TrainConfig(arch="efficientnet_lite1_lite2", image_size=64),
         TrainConfig(arch="resnet50"),
         TrainConfig(arch="squeezenet1_0", unfreeze="all"),
         TrainConfig(arch="inception_v3", unfreeze="gradual"),
@@ -115,6 +116,7 @@ def test_weights_that_cannot_be_downloaded_are_refused(
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{free.getsockname()[1]}")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     check_download("efficientnet_lite0")
+    check_download("efficientnet_lite1_lite2")
     with pytest.raises(TrainingFailed, match="--weights none, to start from random ones"):
         check_download("resnet18")
     kept = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"

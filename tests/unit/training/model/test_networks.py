@@ -8,6 +8,7 @@ from training.model import networks
 
 ARCHITECTURES = [
     "efficientnet_lite0",
+    "efficientnet_lite1_lite2",
     "resnet18",
     "mobilenet_v3_small",
     "shufflenet_v2_x0_5",
@@ -35,7 +36,7 @@ def test_a_network_without_a_linear_head_says_what_to_do() -> None:
         networks.detach_head(create_network("squeezenet1_0", 3))
 
 
-@pytest.mark.parametrize("architecture", [*ARCHITECTURES[:3], "vit_b_16"])
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES[:4], "vit_b_16"])
 def test_layers_open_from_the_head_down(architecture: str) -> None:
     network = create_network(architecture, 3)
     every = networks.stages(network)
