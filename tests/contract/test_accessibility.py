@@ -28,6 +28,21 @@ PROBE = """
 const click = (table, column) => table.rows[0].cells[column].querySelector("button").click();
 const column = (table, at) =>
   [...table.rows].slice(1).map((row) => row.cells[at].textContent.trim());
+// Words of up to 20 characters that are broken within a cell of a table.
+const broken = () => {
+  const found = [], range = document.createRange();
+  for (const cell of document.querySelectorAll("td, th")) {
+    const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    for (let node; (node = walker.nextNode()); )
+      for (const word of node.data.matchAll(/\\b[a-z0-9]{2,20}\\b/gi)) {
+        range.setStart(node, word.index);
+        range.setEnd(node, word.index + word[0].length);
+        const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+        if (lines.size > 1) found.push(word[0]);
+      }
+  }
+  return found;
+};
 addEventListener("load", async () => {
   const table = document.querySelector("th button")?.closest("table");
   const sorted = [];
@@ -37,7 +52,8 @@ addEventListener("load", async () => {
     ({ id, impact, nodes: nodes.slice(0, 3).map((node) => node.html.slice(0, 200)) }));
   const ground = getComputedStyle(document.body).backgroundColor;
   const wide = document.documentElement.scrollWidth > innerWidth;
-  document.getElementById("answer").textContent = JSON.stringify({ found, ground, sorted, wide });
+  document.getElementById("answer").textContent = 
+    JSON.stringify({ found, ground, sorted, wide, broken: broken() });
 });
 </script>
 """
@@ -89,6 +105,7 @@ def test_nothing_serious_is_found(
     serious = [one for one in judged["found"] if one["impact"] in SERIOUS]
     assert not serious, json.dumps(serious, indent=1)
     assert not judged["wide"], "the page itself scrolls sideways: a part of it is too wide"
+    assert not judged["broken"], "a table that is too wide scrolls; its words stay whole"
     dark = judged["ground"] != "rgb(255, 255, 255)"
     assert dark == look.startswith("dark")
 
