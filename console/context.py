@@ -20,20 +20,30 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 CONNECT_SECONDS = 2.0
+READ_SECONDS = 5.0
 ATTEMPTS = 2
-"""Of a request. A page whose cloud cannot be reached says so within seconds, where botocore's own
-five attempts of a minute each would take minutes; what is repeated in the background goes on."""
+"""Of a request. A page whose cloud cannot be reached, or accepts connections and never answers,
+says so within some ten seconds, where botocore's own five attempts of a minute each would take
+minutes; what is repeated in the background goes on."""
+
+SLOW = Config(read_timeout=60)
+"""For what an answer may take longer: an upload's last byte, and an endpoint that starts. It is
+botocore's own default."""
 
 
-def bound_clients() -> None:
+def bound_clients(read_seconds: float = READ_SECONDS) -> None:
     """Give every client that this process makes from now on the bounds of a page.
 
-    How long an answer may take is not bounded: an endpoint that starts answers late. Commands that
-    a button runs are processes of their own, and wait as they do in a terminal.
+    A client that is made with `config=SLOW` waits longer for an answer. Commands that a button runs
+    are processes of their own, and wait as they do in a terminal.
     """
     session = botocore.session.get_session()
     session.set_default_client_config(
-        Config(connect_timeout=CONNECT_SECONDS, retries={"total_max_attempts": ATTEMPTS})
+        Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=read_seconds,
+            retries={"total_max_attempts": ATTEMPTS},
+        )
     )
     boto3.setup_default_session(botocore_session=session)
 
@@ -52,6 +62,13 @@ class Console:
     sqs: "SQSClient"
     folder: Path
     read_only: bool = False
+    slow_bucket: Bucket | None = None
+    """The same bucket by a client that waits longer, for uploads; None: `bucket` takes them."""
+
+    @property
+    def uploads(self) -> Bucket:
+        """The bucket, for requests that carry content."""
+        return self.slow_bucket or self.bucket
 
     @property
     def catalog(self) -> Catalog:

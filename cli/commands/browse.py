@@ -77,7 +77,7 @@ def _serve(
     import boto3
 
     from aws.bucket import Bucket
-    from console.context import Console, bound_clients
+    from console.context import SLOW, Console, bound_clients
     from console.web.server import listen
 
     bound_clients()
@@ -86,10 +86,11 @@ def _serve(
         stage=stage,
         bucket=Bucket(boto3.client("s3"), name),
         sagemaker=boto3.client("sagemaker"),
-        runtime=boto3.client("sagemaker-runtime"),
+        runtime=boto3.client("sagemaker-runtime", config=SLOW),
         sqs=boto3.client("sqs"),
         folder=console_folder(name),
         read_only=read_only,
+        slow_bucket=Bucket(boto3.client("s3", config=SLOW), name),
     )
     server = listen(opened, path, port)
     say(server.address)

@@ -83,6 +83,7 @@ class CorrectionPages:
 
     def show(self, request: Request) -> Response:
         """The page: counts, disputed ones first, and a list of which the query chooses a part."""
+        covered = self._versions.coverage_of(self._versions.active_facts().data)
         store, active = self._corrections.store, self._corrections.labels()
         query = request.query_params
         selection = _selection(query)
@@ -93,7 +94,6 @@ class CorrectionPages:
         counts = store.counts(COUNT_ROWS + 1)
         images = [one.ruling.image for one in (*shown, *disputed) if one.ruling]
         etags = self._corrections.current_etags(list(dict.fromkeys(images)))
-        covered = self._versions.coverage_of(self._versions.active_facts().data)
         return page(
             request,
             "corrections/corrections.html.jinja",

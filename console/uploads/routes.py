@@ -129,7 +129,7 @@ class Drop:
         """Write a file of one part, if its key is as the page says."""
         key = check_key(_query(request, "path"))
         etag = _etag(request.query_params)
-        bucket = self.console.bucket
+        bucket = self.console.uploads
 
         def write(body: bytes, digest: str) -> bool:
             return bucket.replace(key, body, etag, content_type(key), {METADATA: digest})
@@ -178,7 +178,7 @@ class Drop:
 
     @property
     def _large(self) -> LargeUploads:
-        return LargeUploads(self.console.bucket, self.console.folder / "uploads")
+        return LargeUploads(self.console.uploads, self.console.folder / "uploads")
 
 
 def _json_route(path: str, answer: Callable[[Json], Json]) -> Route:

@@ -9,9 +9,11 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from aws.bucket import Bucket
-from console.context import ATTEMPTS, CONNECT_SECONDS, Console, bound_clients
+from console.context import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, SLOW, Console, bound_clients
+from infra.sentences import explain
 from infra.stage import Stage
 from tests.support.worlds.consoles import BUCKET, REGION, client
 
@@ -71,3 +73,27 @@ def test_a_page_without_a_cloud_says_what_to_do_after_two_attempts(
     assert ended == [ATTEMPTS]
     config: Any = s3.meta.config
     assert config.connect_timeout == CONNECT_SECONDS
+
+
+@pytest.mark.usefixtures("own_session")
+def test_a_cloud_that_never_answers_is_waited_for_some_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        bound_clients(read_seconds=0.2)
+        with pytest.raises(ReadTimeoutError) as caught:
+            boto3.client("s3").head_object(Bucket=BUCKET, Key="inbox/a.jpg")
+    assert ATTEMPTS * READ_SECONDS <= 10, "a page says within some ten seconds that nobody answers"
+    assert "The local cloud does not answer" in (explain(caught.value) or "")
+
+
+@pytest.mark.usefixtures("own_session")
+def test_an_upload_and_an_endpoint_that_starts_are_waited_for_longer() -> None:
+    bound_clients()
+    quick: Any = boto3.client("s3").meta.config
+    slow: Any = boto3.client("s3", config=SLOW).meta.config
+    assert (quick.read_timeout, slow.read_timeout) == (READ_SECONDS, 60)
+    assert slow.connect_timeout == CONNECT_SECONDS
+    assert slow.retries == quick.retries
