@@ -15,8 +15,14 @@ const count = (value, what) => `${number(value)} ${what}${value === 1 ? "" : "s"
 
 const sentences = (all) => all.map((one) => make("li", {}, make("bdi", {}, visible(one))));
 
+/** Images a second; a minute where they are few. `rate` is that of a second. */
+function speed(rate) {
+  if (rate >= 1) return `${number(Math.round(rate))} a second`;
+  return rate * 60 < 1 ? "less than 1 a minute" : `${Math.round(rate * 60)} a minute`;
+}
+
 /** The rate and the time left, while answers come. */
-const pace = ({ rate, seconds_left: seconds }) => (seconds === null ? "" : `${rate < 10 ? rate : Math.round(rate)} a second, ${timeLeft(seconds)}`);
+const pace = ({ rate, seconds_left: seconds }) => (seconds === null ? "" : `${speed(rate)}, ${timeLeft(seconds)}`);
 
 /** Rows of a table by a name, changed only where they are others: the focus stays where it is. */
 function table(body, rows, name, cells) {
@@ -91,10 +97,22 @@ function show(picture) {
   const newest = singles.count > singles.rows.length ? ` These are the newest ${number(singles.rows.length)}.` : "";
   const of = `${number(singles.answers)} of ${count(singles.count, "image")}${isWhole ? "" : " or more"} answered`;
   place("singles-summary").textContent = singles.count > 0 ? `${[of, pace(singles)].filter(Boolean).join(", ")}.${newest}` : "";
+  stuckSingle(singles.stuck);
   findingsOf(findings);
   const live = folders.rows.filter((row) => row.live);
   const inFolders = live.map((row) => `${row.folder.replace(/\/$/, "")}: ${number(row.answers)} of ${number(row.images)}`);
   speak([...inFolders.slice(0, 3), singles.count > 0 ? of : ""].filter(Boolean).join("; "));
+}
+
+/** What the single image that has waited longest waits for, where none has been answered for a while. */
+function stuckSingle(stuck) {
+  const list = place("singles-stuck");
+  list.hidden = stuck === null;
+  const text = JSON.stringify(stuck);
+  if (list.hidden || list.dataset.shown === text) return;
+  list.dataset.shown = text;
+  const link = make("a", { href: address("/watch", "key", stuck.key) }, foreign(stuck.key.replace(/^inbox\//, "")));
+  list.replaceChildren(make("li", {}, "No answer has come for a while. It has waited longest: ", link), ...sentences(stuck.waits));
 }
 
 function findingsOf(findings) {

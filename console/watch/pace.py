@@ -14,9 +14,15 @@ class Pace:
     last_change: float | None = None
     """When the count last grew, or was first taken."""
 
-    def add(self, at: float, answers: int) -> None:
-        """`at` in seconds of any clock that does not go back."""
-        if self.last_change is None or answers > self.counts[-1][1]:
+    def add(self, at: float, answers: int, images: int | None = None) -> None:
+        """`at` in seconds of any clock that does not go back.
+
+        Where `images` is the number of all images and none waits, counting begins anew: the time
+        in which nothing is to be answered says nothing about the rate.
+        """
+        if images is not None and answers >= images:
+            self.counts.clear()
+        if not self.counts or answers > self.counts[-1][1]:
             self.last_change = at
         self.counts.append((at, answers))
         while len(self.counts) > 2 and at - self.counts[0][0] > WINDOW_SECONDS:

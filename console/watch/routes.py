@@ -12,12 +12,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from console.context import Console
-from console.watch.folders import Folders
+from console.watch.folders import STUCK_SECONDS, Folders
 from console.watch.pace import Pace
-from console.watch.singles import Singles, is_answered
+from console.watch.singles import Singles, is_answered, oldest_waiting
 from console.web.events import Hub
 from console.web.rendering import page
-from infra.diagnostics.catalog import first_level
+from infra.diagnostics.catalog import FirstLevel, first_level
 from infra.diagnostics.findings import StatusFinding, StatusSources
 from infra.diagnostics.inbox_keys import find_key
 from infra.diagnostics.status import everything, explain
@@ -106,7 +106,7 @@ class Watch:
         at = self.now()
         level = first_level(self.sources.bucket)
         answers = sum(is_answered(level, image) for image in level.singles)
-        self.singles_pace.add(at, answers)
+        self.singles_pace.add(at, answers, len(level.singles))
         return {
             "findings": self._findings(),
             "folders": {
@@ -117,11 +117,24 @@ class Watch:
                 "rows": self._singles.rows(level),
                 "count": len(level.singles),
                 "answers": answers,
-                "rate": round(self.singles_pace.rate, 2),
+                "rate": round(self.singles_pace.rate, 4),
                 "seconds_left": self.singles_pace.seconds_left(len(level.singles)),
+                "stuck": self._stuck_single(level, at),
             },
             "is_whole": level.is_whole,
         }
+
+    def _stuck_single(self, level: FirstLevel, at: float) -> Mapping[str, Any] | None:
+        """Where no single image has been answered for a while: the one that has waited longest, and
+        what it waits for, as `status` says it.
+        """
+        key = oldest_waiting(level)
+        if key is None or not self.singles_pace.is_stuck(at, STUCK_SECONDS):
+            return None
+        try:
+            return {"key": key, "waits": [one.sentence for one in explain(self.sources, key)]}
+        except (BotoCoreError, ClientError) as error:
+            return {"key": key, "waits": [sentence_of(error) or str(error)]}
 
     def _findings(self) -> list[dict[str, str]]:
         """What `./sortbox status` says of the stage. Without permission for a part of it, the

@@ -59,6 +59,13 @@ class Singles:
         return says
 
 
+def oldest_waiting(level: FirstLevel) -> str | None:
+    """The key of the single image that has waited longest; None if all are answered."""
+    waiting = (image for image in level.singles if not is_answered(level, image))
+    oldest = min(waiting, key=lambda one: (one.last_modified, one.key), default=None)
+    return oldest.key if oldest else None
+
+
 def is_answered(level: FirstLevel, image: Listed) -> bool:
     """By the times of the listing; what the answer is about is in the answer itself."""
     answer = level.results.get(image.key)

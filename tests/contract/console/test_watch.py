@@ -1,5 +1,6 @@
 """Watching in Chromium: what is answered appears without a reload."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def console(console_folder: Path) -> Iterator[Console]:
         yield opened
 
 
-def wait_for(page: "Page", sentence: str) -> None:
+def wait_for(page: "Page", sentence: str | re.Pattern[str]) -> None:
     page.get_by_text(sentence).first.wait_for(timeout=WAIT_MS)
 
 
@@ -57,6 +58,7 @@ def test_singles_and_folders_fill_without_a_reload(
         row = page.get_by_role("row", name="cat.jpg").inner_text()
         assert "tiger <b>cat</b>" in row
         assert "0.90" in row
+        wait_for(page, re.compile("^1 of 2 images answered, .* a (second|minute), about .* left"))
         reject(bucket, HOSTILE, "corrupt", "It is damaged <b>.")
         wait_for(page, "rejected, corrupt: It is damaged <b>.")
         finish(bucket, "trip", 4)

@@ -24,6 +24,16 @@ def test_the_rate_is_that_of_the_last_minute() -> None:
     assert len(counts.counts) <= 3
 
 
+def test_the_time_in_which_nothing_waits_does_not_lower_the_rate() -> None:
+    counts = Pace()
+    for at in range(0, 60, 2):
+        counts.add(at, 5, 5)
+    assert not counts.is_stuck(60, 30), "nothing waits, so nothing is stuck"
+    counts.add(60, 15, 25)
+    assert counts.rate == pytest.approx(5), "10 answers since the last look, 2 seconds ago"
+    assert counts.seconds_left(25) == pytest.approx(2)
+
+
 def test_nothing_is_left_when_all_are_answered_or_answers_are_removed() -> None:
     assert pace((0, 0), (10, 10)).seconds_left(10) is None
     assert pace((0, 10), (10, 5)).rate == 0

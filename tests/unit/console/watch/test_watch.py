@@ -87,6 +87,21 @@ def test_singles_appear_with_their_answers(console: Console) -> None:
     assert singles["seconds_left"] == 1
 
 
+def test_a_single_that_is_stuck_says_what_it_waits_for_as_status_does(console: Console) -> None:
+    look, bucket = Look(console), console.bucket
+    upload(bucket, "a.jpg", "b.jpg")
+    classify(bucket, "a.jpg")
+    assert look.after()["singles"]["stuck"] is None
+    stuck = look.after(STUCK_SECONDS)["singles"]["stuck"]
+    assert stuck["key"] == "inbox/b.jpg"
+    assert stuck["waits"][1:3] == [
+        "There is no answer yet (outbox/b.jpg.json).",
+        "It is a single: the endpoint answers it.",
+    ]
+    classify(bucket, "b.jpg")
+    assert look.after(2)["singles"]["stuck"] is None
+
+
 def test_only_the_newest_singles_are_shown(console: Console) -> None:
     upload(console.bucket, *(f"{number:03}.jpg" for number in range(SHOWN_SINGLES + 5)))
     singles = Look(console).after()["singles"]
