@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -100,27 +100,37 @@ def doctor(stage: "Stage", image: str | None, as_json: bool) -> None:
 
 
 @click.command(cls=Command)
-@click.option("--images-per-day", type=ImageCount(), required=True, help="20000, or 20k.")
+@click.option("--images-per-day", type=ImageCount(), help="20000, or 20k.")
 @click.option("--folder-size", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--instance", default="ml.m5.xlarge", show_default=True, metavar="TYPE")
 @click.option("--rate", type=float, default=50.0, show_default=True, help="Images a second.")
 @click.option("--image-kb", type=float, default=200.0, show_default=True)
 @click.option("--serverless-seconds", type=float, default=0.1, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the month's costs as JSON.")
+@click.option("--check", is_flag=True, help="Compare the price table with AWS's price list.")
+@click.option("--json", "as_json", is_flag=True, help="Print the costs, or the check, as JSON.")
 def cost(
-    images_per_day: int,
+    images_per_day: int | None,
     folder_size: int,
     instance: str,
     rate: float,
     image_kb: float,
     serverless_seconds: float,
+    check: bool,
     as_json: bool,
 ) -> None:
-    """Compare what a month costs on each route."""
+    """Compare what a month costs on each route.
+
+    --check compares each line of the price table with AWS's price list, which takes credentials
+    with pricing:GetProducts. Exit code 3: AWS has another price.
+    """
     from dataclasses import asdict
 
     from infra.diagnostics import cost as costs
 
+    if check:
+        _check_prices(as_json)
+    if images_per_day is None:
+        raise click.UsageError("Missing option '--images-per-day'.")
     assumptions = costs.Assumptions(
         instance=instance,
         rate=rate,
@@ -133,6 +143,26 @@ def cost(
         return
     for line in costs.lines(prices, demand, assumptions):
         say(line)
+
+
+def _check_prices(as_json: bool) -> NoReturn:
+    import boto3
+
+    from infra.diagnostics import cost as costs
+    from infra.diagnostics import price_list
+
+    client = boto3.client("pricing", region_name=price_list.REGION)
+    states: Counter[str] = Counter()
+    for line in price_list.compare(costs.load_prices(), client):
+        states[line.state] += 1
+        if as_json:
+            say_json(line.document)
+        else:
+            say(f"{line.state:10} {line}")
+    if not as_json:
+        say(", ".join(f"{states[state]} {state}" for state in ("same", "changed", "not found")))
+        say(f"Correct the lines, their day and source in infra/diagnostics/{costs.TABLE.name}.")
+    sys.exit(REFUSED if states["changed"] else 0)
 
 
 @click.command(cls=Command)

@@ -6,10 +6,12 @@ for your model.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 from domain.errors import SortboxError
 
@@ -21,13 +23,25 @@ class PriceError(SortboxError, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class PriceLine:
+    """A price in the table's currency, the day for which it was true, and where it is from."""
+
+    price: float
+    as_of: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices in `currency` for `region`, as of a date. The field names contain the units."""
+    """Prices in `currency` for `region`. The field names contain the units."""
 
     region: str
     currency: str
     as_of: str
+    """The day of the oldest line."""
     note: str
+    lines: Mapping[str, PriceLine]
+    """Every price by the name of its field; an instance hour by its instance type."""
     instance_hour: Mapping[str, float]
     serverless_gb_second: float
     hosting_gb: float
@@ -58,15 +72,52 @@ class Prices:
         return f"{self.region}, {self.as_of}, {TABLE.name}"
 
 
+HEADER = ("region", "currency", "note", "sources")
+"""The fields of the table that are no prices. `sources` describes the sources of its lines."""
+
+
 def load_prices(table: Path = TABLE) -> Prices:
+    """Raises PriceError for a table that was edited into something else."""
     try:
         document = json.loads(table.read_text())
     except ValueError as error:
         raise PriceError(f"{table} is not JSON: {error}") from error
-    names = {field.name for field in fields(Prices)}
+    derived = {"as_of", "lines"}
+    priced = [field.name for field in fields(Prices) if field.name not in {*HEADER, *derived}]
+    names = {*HEADER, *priced}
     if not isinstance(document, dict) or document.keys() != names:
         raise PriceError(f"{table} must hold exactly: {', '.join(sorted(names))}")
-    return Prices(**document)
+    hours = document["instance_hour"]
+    stored = {name: document[name] for name in priced if name != "instance_hour"}
+    lines = {
+        name: _line(table, name, line, document["sources"])
+        for name, line in (hours | stored).items()
+    }
+    amounts: dict[str, Any] = {name: lines[name].price for name in stored}
+    return Prices(
+        region=document["region"],
+        currency=document["currency"],
+        note=document["note"],
+        as_of=min(line.as_of for line in lines.values()),
+        lines=lines,
+        instance_hour={name: lines[name].price for name in hours},
+        **amounts,
+    )
+
+
+def _line(table: Path, name: str, line: Any, sources: Mapping[str, str]) -> PriceLine:
+    try:
+        is_right = line.keys() == {"price", "as_of", "source"} and line["price"] > 0
+        is_right = is_right and re.fullmatch(r"\d{4}-\d{2}-\d{2}", line["as_of"]) is not None
+        read = PriceLine(float(line["price"]), line["as_of"], sources[line["source"]])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        is_right = False
+    if not is_right:
+        raise PriceError(
+            f"{table}: the line of {name} must hold a price above 0, a date as_of such as "
+            f"2026-11-29, and a source of {', '.join(sources)}"
+        )
+    return read
 
 
 DAYS_PER_MONTH = 365 / 12

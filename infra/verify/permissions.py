@@ -47,11 +47,12 @@ SOMETIMES = (
     *("cloudformation:UpdateStack", "s3:AbortMultipartUpload"),
     *("sagemaker:StopTrainingJob", "sagemaker:StopTransformJob"),
     "sagemaker:StopHyperParameterTuningJob",
-    "servicequotas:ListAWSDefaultServiceQuotas",
+    *("servicequotas:ListAWSDefaultServiceQuotas", "pricing:GetProducts"),
     *("sqs:ReceiveMessage", "sqs:DeleteMessage"),
 )
 """Operations that a successful run does not call: updating a deployment, aborting an upload,
-stopping jobs, reading a quota without an applied value, and putting dead letters back."""
+stopping jobs, reading a quota without an applied value, comparing the price table, and putting dead
+letters back."""
 
 IMAGE = (
     *("codebuild:StartBuild", "codebuild:BatchGetBuilds"),
@@ -140,7 +141,7 @@ EVERYWHERE = frozenset(
         *("lambda:CreateEventSourceMapping", "lambda:ListEventSourceMappings"),
         *("lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"),
         *("lambda:DeleteEventSourceMapping", "logs:DescribeLogGroups"),
-        *("cloudwatch:DescribeAlarms", "sagemaker:Search"),
+        *("cloudwatch:DescribeAlarms", "sagemaker:Search", "pricing:GetProducts"),
         *("sns:Unsubscribe", "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"),
     }
 )

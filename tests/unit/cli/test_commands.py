@@ -161,6 +161,7 @@ def test_a_flag_takes_no_value() -> None:
         (["deploy"], "Missing option '--stage'"),
         (["remove", "--stage", "dev", "--images", "--logs"], "pass --yes to confirm"),
         (["remove"], "Missing option '--stage'"),
+        (["cost"], "Missing option '--images-per-day'"),
         (["cost", "--images-per-day", "0"], "'0' is no number of images"),
         (["promote", "--archive", __file__], "--archive needs --tests"),
         (["train", "no-such-folder"], "is no folder here"),
