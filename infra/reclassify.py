@@ -7,7 +7,7 @@ run will do.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 from aws.errors import is_missing
 from batch import claim, status
 from batch.claim import ContendedError, Run, RunClosedError
-from batch.context import Context
-from batch.jobs import slots
+from batch.context import Context, TransformResources
+from batch.jobs import slots, transform
 from batch.planning.listing import Reason
 from batch.planning.plan import divide
 from batch.planning.slice import ViaTransform
@@ -64,6 +64,7 @@ class Plan:
     slots: int
     at_once: int
     in_line: int
+    resources: TransformResources
 
     @property
     def stale(self) -> int:
@@ -72,6 +73,34 @@ class Plan:
     @property
     def is_large(self) -> bool:
         return self.stale > self.confirm_above
+
+    @property
+    def most_cost(self) -> float:
+        """If each image takes its whole time and every retry, one after another: SageMaker ends no
+        transform job before.
+        """
+        if not self.jobs:
+            return self.cost
+        attempts = 1 + transform.INVOCATION_RETRIES
+        hours = self.stale * attempts * transform.INVOCATION_SECONDS / 3600
+        resources = self.resources
+        return self.cost + hours * resources.count * self.prices.hour(resources.type)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return {
+            "prefix": INBOX + self.scope.path,
+            "model": self.model,
+            "images": self.images,
+            "stale": self.stale,
+            "reasons": dict(self.reasons),
+            "jobs": self.jobs,
+            "instance_hours": round(self.hours, 4),
+            "typical": round(self.cost, 4),
+            "most": round(self.most_cost, 4),
+            "currency": self.prices.currency,
+            "prices": self.prices.source,
+        }
 
     @property
     def _pace(self) -> str:
@@ -89,7 +118,8 @@ class Plan:
                 f"{f' ({why})' if why else ''}, by {self.model}",
                 f"{self.jobs:,} transform job{'' if self.jobs == 1 else 's'}{few}, "
                 f"{self.hours:,.2f} instance-hours, about "
-                f"{self.cost:,.2f} {self.prices.currency} ({self.prices.source})",
+                f"{self.cost:,.2f} {self.prices.currency} ({self.prices.source}); "
+                f"at most {self.most_cost:,.2f}, if every image took its longest",
             ]
         )
 
@@ -159,6 +189,7 @@ class Reclassifier:
             self.context.jobs_at_once,
             min(jobs, self.context.reclassify_jobs, self.context.jobs_at_once),
             len(slots.waiting(self.context.bucket, self.context.now(), self.context.limits)),
+            self.context.resources,
         )
 
     def start(self, scope: Scope) -> None:
@@ -228,8 +259,7 @@ def run(
     if request.stop or request.end:
         yield _halt(desk, request)
         return
-    assumptions = Assumptions(instance=desk.context.resources.type, rate=request.rate)
-    plan = desk.plan(scope_of(request.prefix, request.kind), cost.load_prices(), assumptions)
+    plan = make_plan(desk, request)
     yield str(plan)
     if plan.images == 0:
         yield "There are no images below this prefix."
@@ -246,6 +276,11 @@ def run(
     else:
         desk.start(plan.scope)
         yield "Started. `./sortbox status` shows how far it is."
+
+
+def make_plan(desk: Reclassifier, request: ReclassifyRequest) -> Plan:
+    assumptions = Assumptions(instance=desk.context.resources.type, rate=request.rate)
+    return desk.plan(scope_of(request.prefix, request.kind), cost.load_prices(), assumptions)
 
 
 def _halt(desk: Reclassifier, request: ReclassifyRequest) -> str:

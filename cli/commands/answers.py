@@ -73,6 +73,7 @@ def status(key: str, stage: "Stage", as_json: bool, watch: bool) -> None:
 )
 @click.option("--rate", type=float, help="Images a second of one instance, for the estimate.")
 @click.option("--dry-run", is_flag=True, help="Count and estimate; start nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 @click.option("--yes", is_flag=True, help="Start without asking.")
 @click.option("--stop", is_flag=True, help="Stop after what runs now; a new start resumes it.")
 @click.option("--end", is_flag=True, help="Give it up: what is not done is left undone.")
@@ -82,14 +83,17 @@ def reclassify(
     kind: str,
     rate: float | None,
     dry_run: bool,
+    as_json: bool,
     yes: bool,
     stop: bool,
     end: bool,
 ) -> None:
     """Bring every answer up to date with the active model, by batch transform."""
     from infra.diagnostics.cost import TYPICAL
-    from infra.reclassify import Reclassifier, ReclassifyRequest, run
+    from infra.reclassify import Reclassifier, ReclassifyRequest, make_plan, run
 
+    if as_json and (not dry_run or stop or end):
+        raise click.UsageError("--json goes with --dry-run.")
     connect(stage)
     request = ReclassifyRequest(
         prefix=prefix,
@@ -100,6 +104,9 @@ def reclassify(
         stop=stop,
         end=end,
     )
+    if as_json:
+        say_json(make_plan(Reclassifier.of(stage), request).document)
+        return
     for sentence in run(Reclassifier.of(stage), request, confirm):
         say(sentence)
 

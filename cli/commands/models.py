@@ -9,6 +9,7 @@ import click
 
 from cli.commands.answers import start_reclassification
 from cli.commands.local import pack_bundled_model
+from cli.costs import COST, announce
 from cli.environment import require_training
 from cli.output import say
 from cli.parameters import IMAGE, Command, stage_option
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--replace-labels", is_flag=True, help="Accept other labels than the active model's.")
 @click.option("--override", default="", metavar="REASON", help="Promote a worse model, and why.")
 @click.option("--reclassify", is_flag=True, help="Then bring every answer up to date.")
+@COST
 def promote(
     stage: "Stage",
     job: str | None,
@@ -45,6 +47,7 @@ def promote(
     replace_labels: bool,
     override: str,
     reclassify: bool,
+    cost: str | None,
 ) -> None:
     """Evaluate a trained model beside the active one, and make it active if it is not worse.
 
@@ -56,6 +59,7 @@ def promote(
         raise click.UsageError("Give one of --job, --archive and --bundled.")
     if archive and not tests:
         raise click.UsageError("--archive needs --tests: a folder of labelled images.")
+    _announce(stage, cost)
     connect(stage)
     image_for = _image_choice(stage, image)
     if bundled:
@@ -118,12 +122,14 @@ def preview(
 @stage_option()
 @click.option("--image", metavar="URI", help="Serve it by this image, named by digest.")
 @click.option("--reclassify", is_flag=True, help="Then bring every answer up to date.")
-def rollback(stage: "Stage", image: str | None, reclassify: bool) -> None:
+@COST
+def rollback(stage: "Stage", image: str | None, reclassify: bool, cost: str | None) -> None:
     """Make the previously active model active again; a second time goes back once more."""
     import boto3
 
     from infra.models.rollback import roll_back
 
+    _announce(stage, cost)
     connect(stage)
     clients = boto3.client("s3"), boto3.client("sagemaker")
     _show(roll_back(stage, *clients, image, lambda before: image_to_restore(stage, before)))
@@ -139,6 +145,13 @@ def _image_choice(stage: "Stage", image: str | None) -> "Callable[[ModelCard], s
         return image or image_of(stage, variant)
 
     return image_for
+
+
+def _announce(stage: "Stage", cost: str | None) -> None:
+    from infra.diagnostics.cost import load_prices
+    from infra.diagnostics.most_cost import of_endpoint
+
+    announce(stage, of_endpoint(load_prices(), stage.endpoint_instance_type), cost)
 
 
 def _show(active: "ActiveModel") -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from cli.costs import COST, announce
 from cli.errors import REFUSED, fail
 from cli.output import say, say_json
 from cli.parameters import IMAGE, Choice, Command, ImageCount, WithSettings, stage_option
@@ -51,19 +52,30 @@ def deploy(stage: "Stage", **settings: Any) -> None:
     metavar="TYPE",
     help="With --training: what is trained on; a GPU needs CUDA.  [default: ml.m5.xlarge]",
 )
-def image(stage: "Stage", variant: "Variant", training: bool, instance_type: str | None) -> None:
+@COST
+def image(
+    stage: "Stage",
+    variant: "Variant",
+    training: bool,
+    instance_type: str | None,
+    cost: str | None,
+) -> None:
     """Build the container image on AWS CodeBuild, where it is missing; print its URI.
 
     `serve` serves the bundled model and each model that training compiles for OpenVINO.
     """
+    from infra.diagnostics.cost import load_prices
+    from infra.diagnostics.most_cost import of_builds
     from infra.models import image_choice
     from infra.stacks.image import current
 
     if instance_type and not training:
         raise click.UsageError("--instance-type goes with --training; --variant names an image.")
     trains = [image_choice.for_training(instance_type or DEFAULT_TYPE)] if training else []
+    variants = tuple(dict.fromkeys([variant, *trains]))
+    announce(stage, of_builds(load_prices(), len(variants)), cost)
     connect(stage)
-    for needed in dict.fromkeys([variant, *trains]):
+    for needed in variants:
         say(current(stage, needed, build_missing=True))
 
 

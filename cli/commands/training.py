@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.costs import COST, announce
 from cli.environment import require_training
 from cli.output import say
 from cli.parameters import (
@@ -20,13 +21,10 @@ from cli.parameters import (
     stage_option,
 )
 from cli.stages import connect, free_bytes_of, image_of, is_billed
-from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
 from training.launch import limits
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from infra.stage import Stage
     from training.launch.job import JobRequest
 
@@ -71,6 +69,7 @@ def job_options(command: Any) -> Any:
             "--attach", default="", metavar="JOB", help="Watch this job in place of starting one."
         ),
         click.option("--managed-debugger", is_flag=True, help="Run SageMaker's own rules as well."),
+        COST,
     ]
     for option in reversed(options):
         command = option(command)
@@ -95,8 +94,8 @@ def train(data: str, stage: "Stage", **options: Any) -> None:
 
     connect(stage)
     request, console = _job(data, stage, options), Console()
-    if is_billed(stage) and not options["attach"]:
-        _print_limit(job.limit(request, load_prices()), console)
+    if not options["attach"]:
+        announce(stage, job.limit(request, load_prices()), options["cost"])
     sys.exit(0 if job.run(request, console, options["attach"]) else 1)
 
 
@@ -147,8 +146,8 @@ def tune(data: str, stage: "Stage", **options: Any) -> None:
         search_options,
     )
     console = Console()
-    if is_billed(stage) and not options["attach"]:
-        _print_limit(search.limit(request, load_prices()), console)
+    if not options["attach"]:
+        announce(stage, search.limit(request, load_prices()), options["cost"])
     sys.exit(0 if search.run(request, console, options["attach"]) else 1)
 
 
@@ -166,10 +165,6 @@ def stop(job: str, stage: "Stage") -> None:
 
     connect(stage)
     say(live_jobs.stop(boto3.client("sagemaker"), job))
-
-
-def _print_limit(sentence: str, console: "Console") -> None:
-    console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
 
 
 JOB = ("exclude", "instance_type", "image", "spot", "max_hours", "volume_gb", "managed_debugger")

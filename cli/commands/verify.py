@@ -15,6 +15,7 @@ import click
 
 from cli.commands.answers import confirm
 from cli.commands.local import pack_bundled_model
+from cli.costs import COST, announce
 from cli.environment import require_training
 from cli.errors import FAILED, INTERRUPTED, REFUSED
 from cli.output import say
@@ -27,6 +28,7 @@ from infra.sentences import explain
 
 if TYPE_CHECKING:
     from infra.diagnostics.cost import Prices
+    from infra.diagnostics.most_cost import MostCost
     from infra.shipped import Variant
     from infra.stage import Stage
     from infra.verify.report import Report
@@ -67,7 +69,10 @@ class VerifyOptions:
 )
 @click.option("--keep", is_flag=True, help="Leave the stage as it is at the end.")
 @click.option("--yes", is_flag=True, help="Start without asking.")
-def verify(stage: "Stage", account: str | None, out: Path, keep: bool, yes: bool) -> None:
+@COST
+def verify(
+    stage: "Stage", account: str | None, out: Path, keep: bool, yes: bool, cost: str | None
+) -> None:
     """Prove the whole system in your account: a stage of its own, made, used and removed.
 
     Before it starts it says what it makes, how long it takes and what it costs at most. Running the
@@ -79,6 +84,8 @@ def verify(stage: "Stage", account: str | None, out: Path, keep: bool, yes: bool
     if account and stage.name != LOCAL:
         raise click.UsageError("--account goes with --stage local.")
     require_training()
+    if cost is not None:
+        announce(stage, most_cost(stage), cost)
     folder = Place.named(os.environ).root / "verify" / stage.name
     options = VerifyOptions(out.absolute(), keep, yes)
     if stage.name != LOCAL:
@@ -188,6 +195,19 @@ def announcement(stage: "Stage", steps: "list[Step]", prices: "Prices") -> Itera
         f"It takes about {estimate.minutes(steps):.0f} minutes and costs about {prices.currency} "
         f"{estimate.typical(prices, steps, kind):.2f}, at most {most:.2f} ({prices.source})."
     )
+
+
+def most_cost(stage: "Stage") -> "MostCost":
+    """Of a whole run, one that resumes included. Raises TooExpensiveError."""
+    from infra.diagnostics.cost import load_prices
+    from infra.diagnostics.most_cost import MostCost
+    from infra.verify import estimate
+    from infra.verify.state import RunState
+
+    prices = load_prices()
+    most = estimate.most(prices, acceptance_steps(RunState("", "")), stage.endpoint_instance_type)
+    sentence = f"An acceptance run costs at most {prices.currency} {most:.2f} ({prices.source})."
+    return MostCost(sentence, prices.currency, prices.source, most)
 
 
 def _where(session: Any) -> str:

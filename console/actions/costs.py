@@ -3,11 +3,11 @@
 from console.actions.verbs import Fields, hyperparameter_words, max_hours
 from console.context import Console
 from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
-from infra.diagnostics.cost import PriceError, Prices, load_prices
+from infra.diagnostics.cost import Prices, load_prices
+from infra.diagnostics.most_cost import nothing, of_endpoint
 from training.config.train_config import TrainConfig
 from training.launch.limits import Limit, of_search
 
-ON_THIS_MACHINE = "Nothing: the local cloud runs on this machine."
 TRAINS = ("train", "tune", "train-corrections")
 
 
@@ -15,16 +15,16 @@ def cost_of(console: Console, verb: str, values: Fields) -> str:
     """A sentence; empty for what costs requests only. Raises FieldError and TrainingFailed."""
     if verb not in (*TRAINS, "reclassify", "promote", "rollback"):
         return ""
-    if not console.is_billed:
-        return ON_THIS_MACHINE
     prices = load_prices()
+    if not console.is_billed:
+        return nothing(prices).sentence
     match verb:
         case "reclassify" if values.get("dry_run"):
             return "A dry run costs a request or two for each image, and starts nothing."
         case "reclassify":
             return "The dry run says what it costs, and how many images it counts."
         case "promote" | "rollback":
-            return _endpoint(console, prices)
+            return of_endpoint(prices, console.stage.endpoint_instance_type).sentence
     return _training(verb, values, prices)
 
 
@@ -36,12 +36,3 @@ def _training(verb: str, values: Fields, prices: Prices) -> str:
         trials = int(values.get("trials") or TrainConfig().trials)
         limit = of_search(limit, trials, PARALLEL_TRIALS, values.get("in_one_job") == "on")
     return limit.sentence(prices)
-
-
-def _endpoint(console: Console, prices: Prices) -> str:
-    kind = console.stage.endpoint_instance_type
-    try:
-        hour = f"{prices.currency} {prices.hour(kind):.2f} an hour ({prices.source})"
-    except PriceError as error:
-        hour = str(error)
-    return f"The endpoint runs on one {kind}: {hour}. While models are exchanged, two run."

@@ -24,6 +24,7 @@ from domain.foreign import visible
 from domain.instance import DEFAULT_TYPE, has_local_storage
 from infra import interrupt, job_reports
 from infra.diagnostics.cost import Prices
+from infra.diagnostics.most_cost import MostCost
 from infra.quotas import explain_failure
 from infra.stage import Stage
 from training.config import metrics
@@ -228,9 +229,9 @@ def trainer(
     )
 
 
-def limit(request: JobRequest, prices: Prices) -> str:
+def limit(request: JobRequest, prices: Prices) -> MostCost:
     """What the job takes at most, for the person who starts it."""
-    return Limit(request.max_hours, request.instance_type, request.spot).sentence(prices)
+    return Limit(request.max_hours, request.instance_type, request.spot).most_cost(prices)
 
 
 def is_isolated(request: JobRequest) -> bool:

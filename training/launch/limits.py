@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from infra.diagnostics.cost import PriceError, Prices
+from infra.diagnostics.most_cost import MostCost
 
 DEFAULT_HOURS = 24.0
 
@@ -39,6 +40,15 @@ class Limit:
     """One after another; the jobs of a round run at once."""
     name: str = ""
     """What the jobs are, where there are several."""
+
+    def most_cost(self, prices: Prices) -> MostCost:
+        """If every job runs to its limit, on demand."""
+        sentence, currency, source = self.sentence(prices), prices.currency, prices.source
+        try:
+            hour = prices.hour(self.instance_type)
+        except PriceError:
+            return MostCost(sentence, currency, source, None)
+        return MostCost(sentence, currency, source, self.jobs * self.hours * hour)
 
     def sentence(self, prices: Prices) -> str:
         total = self.jobs * self.hours

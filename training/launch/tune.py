@@ -24,6 +24,7 @@ from domain.foreign import visible
 from domain.instance import PARALLEL_TRIALS
 from infra import interrupt, job_reports
 from infra.diagnostics.cost import Prices
+from infra.diagnostics.most_cost import MostCost
 from infra.quotas import explain_failure
 from training.config import metrics, search_space, train_config, trials
 from training.config.errors import TrainingFailed
@@ -114,14 +115,15 @@ def tuning_request(
     return TuningRequest(fixed, space, options)
 
 
-def limit(request: TuningRequest, prices: Prices) -> str:
+def limit(request: TuningRequest, prices: Prices) -> MostCost:
     """What the search and the final fit take at most, for the person who starts them."""
     job, options = request.job, request.options
     of_a_job = Limit(job.max_hours, job.instance_type, job.spot)
     most = of_search(of_a_job, _most_trials(request), options.parallel, options.in_one_job)
     warning = " A trial that is interrupted starts again, and both are billed: trials keep no "
     is_warned = job.spot and not options.in_one_job
-    return most.sentence(prices) + (f"{warning}checkpoints." if is_warned else "")
+    cost = most.most_cost(prices)
+    return replace(cost, sentence=f"{cost.sentence}{warning}checkpoints.") if is_warned else cost
 
 
 def _most_trials(request: TuningRequest) -> int:

@@ -163,6 +163,7 @@ def test_a_flag_takes_no_value() -> None:
         (["remove"], "Missing option '--stage'"),
         (["cost"], "Missing option '--images-per-day'"),
         (["cost", "--images-per-day", "0"], "'0' is no number of images"),
+        (["reclassify", "--json"], "--json goes with --dry-run"),
         (["promote", "--archive", __file__], "--archive needs --tests"),
         (["train", "no-such-folder"], "is no folder here"),
         (["review", "--corrections", "--model", "any"], "takes images of any model, and no list"),
@@ -223,6 +224,26 @@ def test_completion_is_printed_for_each_shell(shell: str) -> None:
 
 def test_the_version_is_the_projects() -> None:
     assert run("--version").output.startswith("sortbox, version 0.")
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "promote", "rollback", "image", "verify"])
+def test_each_command_that_bills_says_what_it_costs(command: str) -> None:
+    assert "--cost" in options(command)
+
+
+@pytest.mark.parametrize("command", ["promote", "rollback", "image"])
+def test_what_a_command_costs_is_said_without_starting_it(command: str) -> None:
+    """No credentials are needed for it: nothing speaks to AWS."""
+    told = run(command, "--stage", "dev", "--cost", "json")
+    assert told.exit_code == 0, told.output
+    document = json.loads(told.output)
+    assert document["most"] > 0
+    assert run(command, "--stage", "dev", "--cost", "text").output.strip() == document["sentence"]
+
+
+def test_the_local_cloud_costs_nothing() -> None:
+    told = run("promote", "--stage", "local", "--cost", "json")
+    assert (told.exit_code, json.loads(told.output)["most"]) == (0, 0.0)
 
 
 def test_costs_can_be_read_by_a_script() -> None:

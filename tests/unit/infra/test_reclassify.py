@@ -70,6 +70,20 @@ def test_a_dry_run_says_how_many_jobs_run_at_once_and_who_waits_before_them(worl
     )
 
 
+def test_the_plan_has_the_most_that_it_can_cost(world: World) -> None:
+    """SageMaker ends a transform job when each image has had its attempts, and not before."""
+    plan = _plan(world)
+    attempts_hours = plan.stale * 90 * 4 / 3600
+    assert plan.most_cost == pytest.approx(
+        plan.cost + attempts_hours * plan.prices.hour("ml.m5.xlarge")
+    )
+    assert f"at most {plan.most_cost:,.2f}, if every image took its longest" in str(plan)
+    document = json.loads(json.dumps(plan.document))
+    assert document["typical"] < document["most"]
+    assert document["prefix"] == "inbox/"
+    assert replace(plan, jobs=0).most_cost == plan.cost, "the endpoint is up in any case"
+
+
 def test_a_sweep_never_runs_more_jobs_at_once_than_the_stage_or_it_has(world: World) -> None:
     for stage, sweep, most in ((2, 20, 2), (9, 1, 1), (9, 9, 3)):
         world.settings = replace(world.settings, transform_jobs=stage, reclassify_jobs=sweep)

@@ -45,23 +45,27 @@ def test_the_wait_for_a_spot_instance_is_bounded(hours: float, most: float) -> N
 
 
 def test_the_most_that_a_job_costs_is_machines_by_hours_by_price() -> None:
-    said = job.limit(request(max_hours=2), PRICES)
+    cost = job.limit(request(max_hours=2), PRICES)
+    assert (cost.most, cost.an_hour) == (0.5, 0.0)
+    said = cost.sentence
     assert "At most 2 h on one ml.m5.xlarge: USD 0.50" in said
     assert "--max-hours" in said
     assert PRICES.as_of in said
     assert "spot" not in said
-    assert "on-demand price" in job.limit(request(spot=True), PRICES)
+    assert "on-demand price" in job.limit(request(spot=True), PRICES).sentence
 
 
 def test_the_most_that_a_search_costs_has_every_trial_and_the_final_fit() -> None:
-    said = search.limit(searching(SearchOptions(parallel=5), max_hours=2), PRICES)
+    cost = search.limit(searching(SearchOptions(parallel=5), max_hours=2), PRICES)
+    assert cost.most == 13 * 2 * 0.25
+    said = cost.sentence
     assert "At most 12 trials, 5 at once, and the final fit" in said
     assert "of 2 h each on one ml.m5.xlarge: 26 h, USD 6.50" in said
     assert "8 h from the first to the last" in said, "three rounds of five, then the fit"
 
 
 def test_all_trials_in_one_job_are_two_jobs_with_the_final_fit() -> None:
-    said = search.limit(searching(SearchOptions(in_one_job=True), max_hours=2), PRICES)
+    said = search.limit(searching(SearchOptions(in_one_job=True), max_hours=2), PRICES).sentence
     assert "4 h, USD 1.00" in said
 
 
@@ -72,20 +76,22 @@ def test_a_grid_has_as_many_trials_as_combinations() -> None:
     }
     options = SearchOptions(strategy="Grid")
     request = dataclasses.replace(searching(SearchOptions()), options=options, space=grid)
-    assert "At most 6 trials" in search.limit(request, PRICES)
+    assert "At most 6 trials" in search.limit(request, PRICES).sentence
 
 
 def test_an_instance_type_without_a_price_is_said_so() -> None:
     with pytest.raises(PriceError):
         PRICES.hour("ml.p5.48xlarge")
-    said = job.limit(request(instance_type="ml.p5.48xlarge"), PRICES)
+    cost = job.limit(request(instance_type="ml.p5.48xlarge"), PRICES)
+    assert cost.most is None, "an unknown price is no zero"
+    said = cost.sentence
     assert "At most 24 h on one ml.p5.48xlarge" in said
     assert "prices.json has no price for ml.p5.48xlarge" in said
 
 
 def test_a_trial_of_spot_instances_that_is_interrupted_starts_again() -> None:
     """A search's jobs would share one checkpoint prefix, so they have none."""
-    said = search.limit(searching(SearchOptions(), spot=True), PRICES)
+    said = search.limit(searching(SearchOptions(), spot=True), PRICES).sentence
     assert "A trial that is interrupted starts again" in said
 
 
