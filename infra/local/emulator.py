@@ -11,8 +11,10 @@ import json
 import os
 import re
 import sys
+import time
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from ministack import app
@@ -90,6 +92,33 @@ def role_key(role_arn: str, session: str, about: str) -> RoleKey:
 
 lambda_runtime.execution_credentials = execution_credentials
 lambda_svc.execution_credentials = execution_credentials
+
+invalidate_worker = lambda_runtime.invalidate_worker
+RETIRED_POLL_SECONDS = 0.05
+
+
+def retire_workers(name: str, *scope: Any, **named: Any) -> None:
+    """An invocation of the function goes on to its end, as on Lambda, when its code is replaced:
+    ministack kills it, and its messages would be hidden until their visibility timeout is over.
+    """
+    with lambda_runtime._lock:
+        pools = [pool for key, pool in lambda_runtime._workers.items() if f":{name}:" in key]
+        busy = [worker for pool in pools for worker in pool if worker.in_use]
+        for pool in pools:
+            pool[:] = [worker for worker in pool if not worker.in_use]
+    invalidate_worker(name, *scope, **named)
+    for worker in busy:  # as many as invocations run at once, each until its function's timeout
+        Thread(target=end_when_idle, args=(worker,), daemon=True).start()
+
+
+def end_when_idle(worker: Any) -> None:
+    while worker.in_use:
+        time.sleep(RETIRED_POLL_SECONDS)
+    worker.kill()
+
+
+lambda_runtime.invalidate_worker = retire_workers
+lambda_svc.invalidate_worker = retire_workers
 
 UNVERIFIED_BYTES = 70 * 1024 * 1024
 """A function's archive of 50 MB in base64 is the largest request that does not state its hash."""
