@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
         with tempfile.TemporaryDirectory() as name:
             labels = _wrong_labels(dataset, settings.share, seed)
             paths = _link(dataset, Path(name), labels)
-            errors = [one.path for one in _check(Path(name), 0.0) if one.finding == "label_error"]
+            errors = [one.path for one in _check(Path(name), -9.0) if one.finding == "label_error"]
             first = set(errors[: 2 * len(labels)])
             hits = sum(paths[path] in first for path in labels)
             print(
@@ -63,9 +63,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _check(folder: Path, label_margin: float = checking.LABEL_MARGIN) -> list[DataFinding]:
+def _check(folder: Path, label_doubt: float = checking.LABEL_DOUBT) -> list[DataFinding]:
     dataset = checking.load(folder, lambda: None)
-    return checking.check(dataset, lambda step, done, of: None, label_margin)
+    return checking.check(dataset, lambda step, done, of: None, label_doubt)
 
 
 def _link(dataset: Dataset, root: Path, labels: dict[str, str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ REPORTS = Path("build/reports")
 
 PROFILER_REPORT = "ProfilerReport/profiler-output/profiler-report"
 REPORT_FILES = frozenset({"report.html", "report.json", "predictions.csv", "trials.json"})
+REPORT_FILES |= {"findings.csv", "findings.json"}
 REPORT_FILES |= {"debug.html", "debug.json", f"{PROFILER_REPORT}.html", f"{PROFILER_REPORT}.json"}
 """The files that are extracted from output.tar.gz; others are ignored."""
 

@@ -30,6 +30,7 @@ from training.debugger.interface import DebuggedRun
 from training.distributed import Distributed
 from training.evaluation import served
 from training.evaluation.accuracy import Evaluations, evaluate
+from training.findings.in_training import check_measured, describe_findings
 from training.loop import checkpoint, in_process_search
 from training.loop.fit import Loop
 from training.loop.setup import initial_state, make_loss, setup_head, setup_network
@@ -51,7 +52,8 @@ def train(context: TrainContext, timer: StepTimer) -> None:
 
     # Data: every image is read once and hashed before any time is spent on training.
     needs_test, max_unreadable = config.selects_by_validation, config.max_unreadable
-    dataset = data.prepare(paths.channels, needs_test, max_unreadable, context.check_interrupt)
+    check_interrupt = context.check_interrupt
+    dataset = data.prepare(paths.channels, needs_test, max_unreadable, check_interrupt)
     log(data.describe(dataset))
 
     # Network: pretrained weights, and a new head with an output per label.
@@ -127,9 +129,12 @@ def train(context: TrainContext, timer: StepTimer) -> None:
         measured = served.metrics(card, as_served)
         log(metrics.line(measured))
         card = replace(card, metrics={**card.metrics, **measured})
+        log("checks the data")
+        checked = check_measured(config, dataset, setup.measured, Path(scratch), check_interrupt)
+        log(describe_findings(checked))
         log("writes the reports")
         history, both = state.history, Evaluations(evaluation, as_served)
-        training_report.write(paths.reports, card, dataset, history, both, paths.origin())
+        training_report.write(paths.reports, card, checked, history, both, paths.origin())
         package.write(card, weights, paths.model, files)
 
 

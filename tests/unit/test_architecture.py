@@ -29,7 +29,7 @@ CONFIG = {"domain", "training.config"}
 DATA = CONFIG | SERVING_IN_TRAINING | {"training.distributed", "training.data"}
 MODEL = DATA | {"training.model"}
 EVALUATION = MODEL | {"training.evaluation"}
-REPORTS = EVALUATION | {"pages", "training.reports"}
+REPORTS = EVALUATION | {"pages", "training.findings", "training.reports"}
 CONTEXT = CONFIG | {"training.distributed", "training.context"}
 DEBUGGER = CONTEXT | {"pages"}
 LOOP = REPORTS | {"training.context", "training.debugger", "training.profiler"}
@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training.train": LOOP | {"training.loop", "training.launcher"},
     "training.managed_debugger": DEBUGGER | {"training.debugger"},
     "training.launch": (REPORTS | {"aws", "functions", "infra", "training.managed_debugger"})
-    - {"pages", "training.distributed"},
+    - {"pages", "training.distributed", "training.findings"},
     "infra": {"domain", "aws", "pages", "batch", "functions"},
     "console": {
         *("domain", "aws", "pages", "batch", "functions", "infra"),

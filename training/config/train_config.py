@@ -30,6 +30,7 @@ MACHINERY = frozenset(
         "checkpoint-seconds",
         "debug",
         "debug-interval",
+        "check-data",
         "profile-steps",
     )
 )
@@ -182,6 +183,9 @@ class TrainConfig:
     processes: int = number(0, 0, 64, "processes per machine; 0: one per GPU, or one")
     max_unreadable: float = number(
         0.01, 0, 1, "share of images that may be unreadable and are skipped; more ends the job"
+    )
+    check_data: str = choice(
+        "on", ("on", "off"), "look for wrong labels, copies and the like, and report them"
     )
     log_every: int = number(10, 1, 1_000_000, "steps between two log lines")
     checkpoint_seconds: float = number(

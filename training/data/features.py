@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from serving import preprocess
+from serving.decoding.decoded import DecodedImage
 from serving.preprocess import Inputs
 from training.config.train_config import TrainConfig
 from training.data.dataset import Dataset
@@ -74,10 +75,12 @@ def compute(
     table: Path,
     distributed: Distributed,
     on_progress: Callable[[int, int], None],
+    on_decoded: Callable[[int, DecodedImage], None] | None = None,
 ) -> Rows:
     """(N, features), written to `table`. `on_progress(completed, total)` may raise.
 
-    Each process computes a part of each pass and receives the others': no shared disk is needed.
+    `on_decoded(row, image)` is called for every image of this process, by any thread. Each process
+    computes a part of each pass and receives the others': no shared disk is needed.
     """
     examples = [example for split in images.dataset.splits.values() for example in split]
     total = len(examples)
@@ -86,7 +89,11 @@ def compute(
         for start in range(0, total, IMAGES_PER_PASS)
     ]
     own = (
-        [partial(images.load, examples[i]) for i in _own(chunk, distributed)] for chunk in chunks
+        [
+            partial(images.load, examples[i], on_decoded and partial(on_decoded, i))
+            for i in _own(chunk, distributed)
+        ]
+        for chunk in chunks
     )
     with table.open("wb") as file:
         for chunk, pixels in zip(chunks, images.load_batches(own), strict=True):

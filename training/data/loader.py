@@ -6,7 +6,7 @@ between processes or cleaned up after them.
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from random import Random
@@ -16,6 +16,7 @@ import torch
 
 from domain.model import Preprocessing
 from serving import preprocess
+from serving.decoding.decoded import DecodedImage
 from serving.preprocess import Pixels
 from training.config.train_config import TrainConfig
 from training.data.augment import augment_image
@@ -74,10 +75,15 @@ class Images:
         )
         yield from self._prefetch(loads)
 
-    def load(self, example: Example) -> Pixels:
-        """One image as in serving: (crop, crop, 3)."""
+    def load(
+        self, example: Example, on_decoded: Callable[[DecodedImage], None] | None = None
+    ) -> Pixels:
+        """One image as in serving: (crop, crop, 3). `on_decoded` sees it before the crop."""
         side = preprocess.shorter_side(self.preprocessing)
-        return preprocess.crop(read_example(self.dataset, example, side).pixels, self.preprocessing)
+        decoded = read_example(self.dataset, example, side)
+        if on_decoded is not None:
+            on_decoded(decoded)
+        return preprocess.crop(decoded.pixels, self.preprocessing)
 
     def load_batches(self, batches: Iterable[Sequence[Load]]) -> Iterator[Pixels]:
         """Each batch as one array, in order."""

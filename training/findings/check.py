@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 from training.config.train_config import TrainConfig
 from training.data import dataset as data
 from training.data.dataset import Dataset
+from training.findings.features import FeatureTable
 from training.findings.finding import KINDS, DataFinding
-from training.findings.label_errors import find_margins
+from training.findings.label_errors import find_doubts
 from training.findings.outliers import find_distances
-from training.findings.pictures import DatasetMeasures, measure_dataset
+from training.findings.pictures import PictureTable
 from training.findings.twins import PictureList, Twins, find_twins
 
 EVERY_IMAGE = 1.0
 """The share that may be unreadable: `training.data.dataset.describe` lists them."""
 
-LABEL_MARGIN = 0.3
-"""How much more probable than its own another label is for an image whose label is in doubt. Of
-2,158 photographs of clothing 2 % reach it, and 0.85 of the wrong labels planted among them."""
+LABEL_DOUBT = 0.1
+"""From which a label is in doubt, see `label_errors.LabelDoubts`. Of 2,158 photographs of clothing
+2 % reach it, and 0.92 of the wrong labels planted among them."""
 
 OUTLIER = 3.5
 """Deviations by which an outlier is farther from its neighbours than is usual. None of 2,158
@@ -58,26 +59,49 @@ def load(folder: Path, check_interrupt: Callable[[], None]) -> Dataset:
     return data.prepare(folder, needs_test, EVERY_IMAGE, check_interrupt)
 
 
-def check(
-    dataset: Dataset, on_step: OnStep, label_margin: float = LABEL_MARGIN
-) -> list[DataFinding]:
+def check(dataset: Dataset, on_step: OnStep, label_doubt: float = LABEL_DOUBT) -> list[DataFinding]:
     """All findings, by kind as in KINDS and the strongest first. Raises TrainingFailed.
 
-    An image has at most one of each kind. `label_margin`: of label errors, the smallest.
+    An image has at most one of each kind. `label_doubt`: of label errors, the smallest.
     """
+    from training.findings.measure import measure_dataset  # imports OpenVINO
+
     with TemporaryDirectory(prefix="sortbox-") as scratch:
-        measures = measure_dataset(
+        pictures, features = measure_dataset(
             dataset,
             Path(scratch, "features"),
             lambda done, of: on_step("images measured", done, of),
         )
-        findings = [
-            *_of_copies(dataset, measures, lambda done, of: on_step("images compared", done, of)),
-            *_of_labels(dataset, measures, label_margin, on_step),
-            *_of_outliers(dataset, measures, on_step),
-            *_of_pictures(dataset, measures),
-            *_of_classes(dataset),
-        ]
+        return find(dataset, pictures, features, on_step, label_doubt)
+
+
+def find(
+    dataset: Dataset,
+    pictures: PictureTable,
+    features: FeatureTable,
+    on_step: OnStep,
+    label_doubt: float = LABEL_DOUBT,
+) -> list[DataFinding]:
+    """What `check` finds, from what is measured already. `features`: of the images of `pictures`,
+    in their order.
+    """
+    labels = np.array([example.label for _, example in pictures.examples], np.int64)
+    on_step("images compared", 0, len(labels))
+    findings = [
+        *_of_copies(dataset, pictures, lambda done, of: on_step("images compared", done, of)),
+        *_of_classes(dataset),
+        *_of_pictures(dataset, pictures),
+    ]
+    on_step("labels checked", 0, len(labels))
+    doubts = find_doubts(features, labels, len(dataset.labels))
+    for row in np.flatnonzero(doubts.doubt >= label_doubt):
+        suggestion = dataset.labels[doubts.suggestion[row]]
+        score = float(doubts.doubt[row])
+        findings.append(_finding(dataset, pictures, row, "label_error", score, suggestion))
+    on_step("neighbours compared", 0, len(labels))
+    distances = find_distances(features, labels, len(dataset.labels))
+    for row in np.flatnonzero(distances >= OUTLIER):
+        findings.append(_finding(dataset, pictures, row, "outlier", float(distances[row])))
     order = {kind: number for number, kind in enumerate(KINDS)}
     rising = {"dark", "blurred", "blank", "tiny"}  # where less is worse
     return sorted(
@@ -91,17 +115,30 @@ def check(
     )
 
 
+def _finding(
+    dataset: Dataset,
+    pictures: PictureTable,
+    row: int,
+    kind: str,
+    score: float,
+    other: str = "",
+) -> DataFinding:
+    split, example = pictures.examples[row]
+    label = dataset.labels[example.label]
+    return DataFinding(example.path, split, label, kind, round(score, 4), other)
+
+
 def _of_copies(
-    dataset: Dataset, measures: DatasetMeasures, on_progress: Callable[[int, int], None]
+    dataset: Dataset, pictures: PictureTable, on_progress: Callable[[int, int], None]
 ) -> Iterator[DataFinding]:
-    examples = measures.examples
+    examples = pictures.examples
     rank = {split: number for number, split in enumerate(KEPT_FIRST)}
     order = np.array(
         sorted(
             range(len(examples)),
             key=lambda row: (
                 rank[examples[row][0]],
-                -int(measures.pixels[row]),
+                -int(pictures.pixels[row]),
                 examples[row][1].path,
             ),
         ),
@@ -110,11 +147,11 @@ def _of_copies(
     kept = [examples[row] for row in order]
     twins = find_twins(
         PictureList(
-            measures.signatures[order],
+            pictures.signatures[order],
             [example.digest for _, example in kept],
             np.array([rank[split] for split, _ in kept], np.int64),
             np.array([example.label for _, example in kept], np.int64),
-            measures.contrast[order] < BLANK,
+            pictures.contrast[order] < BLANK,
         ),
         on_progress,
     )
@@ -124,40 +161,13 @@ def _of_copies(
         "duplicate": twins.alike,
     }
     for kind, pairs in kinds.items():
-        for row in np.flatnonzero(pairs.rows >= 0):
-            split, example = kept[row]
-            twin = kept[pairs.rows[row]][1].path
-            score = round(float(pairs.similarity[row]), 4)
-            label = dataset.labels[example.label]
-            yield DataFinding(example.path, split, label, kind, score, twin)
+        for place in np.flatnonzero(pairs.rows >= 0):
+            twin = kept[pairs.rows[place]][1].path
+            score = float(pairs.similarity[place])
+            yield _finding(dataset, pictures, order[place], kind, score, twin)
 
 
-def _of_labels(
-    dataset: Dataset, measures: DatasetMeasures, label_margin: float, on_step: OnStep
-) -> Iterator[DataFinding]:
-    on_step("labels checked", 0, len(measures.examples))
-    labels = np.array([example.label for _, example in measures.examples], np.int64)
-    margins = find_margins(measures.features, labels, len(dataset.labels))
-    for row in np.flatnonzero(margins.margin >= label_margin):
-        split, example = measures.examples[row]
-        label, score = dataset.labels[example.label], round(float(margins.margin[row]), 4)
-        suggestion = dataset.labels[margins.suggestion[row]]
-        yield DataFinding(example.path, split, label, "label_error", score, suggestion)
-
-
-def _of_outliers(
-    dataset: Dataset, measures: DatasetMeasures, on_step: OnStep
-) -> Iterator[DataFinding]:
-    on_step("neighbours compared", 0, len(measures.examples))
-    labels = np.array([example.label for _, example in measures.examples], np.int64)
-    distances = find_distances(measures.features, labels, len(dataset.labels))
-    for row in np.flatnonzero(distances >= OUTLIER):
-        split, example = measures.examples[row]
-        label, score = dataset.labels[example.label], round(float(distances[row]), 4)
-        yield DataFinding(example.path, split, label, "outlier", score, "")
-
-
-def _of_pictures(dataset: Dataset, measures: DatasetMeasures) -> Iterator[DataFinding]:
+def _of_pictures(dataset: Dataset, measures: PictureTable) -> Iterator[DataFinding]:
     is_blank = measures.contrast < BLANK
     is_dark = measures.brightest < DARK
     is_tiny = measures.shorter_side < TINY_SIDE
@@ -170,9 +180,7 @@ def _of_pictures(dataset: Dataset, measures: DatasetMeasures) -> Iterator[DataFi
     }
     for kind, (is_found, scores) in kinds.items():
         for row in np.flatnonzero(is_found):
-            split, example = measures.examples[row]
-            label, score = dataset.labels[example.label], round(float(scores[row]), 4)
-            yield DataFinding(example.path, split, label, kind, score, "")
+            yield _finding(dataset, measures, row, kind, float(scores[row]))
 
 
 def _of_classes(dataset: Dataset) -> Iterator[DataFinding]:

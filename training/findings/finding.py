@@ -29,6 +29,9 @@ KINDS: Mapping[str, str] = {
 }
 """What is said about an image, or about a class for `imbalance`; in the order of the lists."""
 
+OF_COPIES = frozenset(("leak", "conflict", "duplicate"))
+"""Kinds whose `other` is the path of an image."""
+
 CSV_NAME, JSON_NAME = "findings.csv", "findings.json"
 
 

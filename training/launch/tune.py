@@ -75,10 +75,12 @@ class TuningRequest:
 
     @property
     def trial(self) -> launch.JobRequest:
-        """A trial. Debugger, profiler and compilation are for the final fit: the tuning API has no
-        Debugger configuration, and no trial is served.
+        """A trial. Debugger, profiler, compilation and the check of the data are for the final
+        fit: the tuning API has no Debugger configuration, and no trial is served.
         """
-        config = replace(self.job.config, debug="off", profile_steps=0, compile="none")
+        config = replace(
+            self.job.config, debug="off", profile_steps=0, compile="none", check_data="off"
+        )
         return replace(self.job, config=config, managed_debugger=False)
 
     @property

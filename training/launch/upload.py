@@ -55,7 +55,7 @@ def inspect_source(
     needs_test = config.selects_by_validation
     if not source.startswith(S3):
         dataset = data.prepare(Path(source), needs_test, config.max_unreadable, check_interrupt)
-        return data.leave_out(dataset, exclude) if exclude else dataset
+        return data.leave_out(dataset, _own_paths(dataset, exclude)) if exclude else dataset
     if exclude:
         raise TrainingFailed(
             f"A list can leave out images of a folder, and {source} is in S3: download the images, "
@@ -66,6 +66,19 @@ def inspect_source(
         dataset = data.prepare(folder, needs_test, config.max_unreadable, check_interrupt)
     unused.merge(dataset.unused)
     return replace(dataset, unused=unused)
+
+
+def _own_paths(dataset: Dataset, listed: Set[str]) -> Set[str]:
+    """Images are listed by their path in the folder, or by that which they had in a job; what is
+    neither stays as it is listed.
+    """
+    own = {
+        example.path
+        for split, examples in dataset.splits.items()
+        for example in examples
+        if key_in_dataset(split, example, dataset) in listed
+    }
+    return own | listed
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from training.data.features import Features
 from training.data.loader import Images
 from training.data.sampling import BatchSource
 from training.distributed import Distributed
+from training.findings.in_training import Measured, why_not
+from training.findings.pictures import PictureTable
 from training.loop.optimizer import EMA, make_optimizer
 from training.loop.state import TrainState
 from training.model import networks
@@ -36,6 +38,9 @@ class TrainSetup:
     """Returns the whole network with the trained layers in place."""
     engine: str = ""
     """What the frozen layers ran on."""
+    measured: Measured | None = None
+    """Of all images, for the findings of the report; None where the head's training has not seen
+    all of them, or the data are not checked."""
 
 
 def setup_network(context: TrainContext, pretrained: PretrainedModel, images: Images) -> TrainSetup:
@@ -60,8 +65,13 @@ def setup_head(
         if completed == total or completed % PROGRESS_IMAGES == 0:
             context.log(f"features of {completed} of {total} images")
 
+    dataset = images.dataset
+    is_checked = distributed.size == 1 and not why_not(context.config, dataset)
+    pictures = PictureTable.of(dataset) if is_checked else None
     table = scratch / f"features-{distributed.local_rank}.float32"
-    rows = features.compute(images, extract, table, distributed, on_progress)  # (N, features)
+    rows = features.compute(  # (N, features)
+        images, extract, table, distributed, on_progress, pictures.record if pictures else None
+    )
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a step of a head is shorter than waking a second thread
@@ -71,9 +81,10 @@ def setup_head(
         networks.attach_head(network, head, name)
         return network
 
-    source = Features(rows, images.dataset, context.config, distributed)
+    source = Features(rows, dataset, context.config, distributed)
     model = head.to(distributed.device)
-    return TrainSetup(model, source, images.dataset, assemble_network, engine)
+    measured = Measured(pictures, rows) if pictures else None
+    return TrainSetup(model, source, dataset, assemble_network, engine, measured)
 
 
 def initial_state(config: TrainConfig, model: nn.Module, distributed: Distributed) -> TrainState:

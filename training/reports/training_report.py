@@ -1,12 +1,13 @@
 """The training report: one HTML file that opens without a network, and the same as JSON.
 
 Whatever the size of the data set, it holds a row a class, a cell a pair of classes that were
-confused, and MISTAKES thumbnails.
+confused, and thumbnails of MISTAKES and of FINDINGS a kind.
 """
 
 import io
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,16 @@ from training.data.dataset import Dataset
 from training.data.unused import EXAMPLES_SHOWN
 from training.evaluation import accuracy
 from training.evaluation.accuracy import Evaluation, Evaluations
+from training.findings import finding
+from training.findings.finding import DataFinding
+from training.findings.in_training import CheckedData
 from training.reports import diagnosis
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 MISTAKES = 24
+FINDINGS = 6
 THUMBNAIL = 160
 """Pixels of the longer side."""
 
@@ -44,26 +49,37 @@ PAIRS = 20
 def write(
     folder: Path,
     card: ModelCard,
-    dataset: Dataset,
+    checked: CheckedData,
     history: Sequence[EpochMetrics],
     evaluations: Evaluations,
     origin: str,
 ) -> None:
-    """report.html, report.json and predictions.csv. `origin`: which job wrote it, and when."""
+    """report.html, report.json, predictions.csv and the findings. `origin`: which job wrote it,
+    and when.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    content = report_json(card, dataset, history, evaluations)
+    dataset = checked.dataset
+    content = report_json(card, checked, history, evaluations)
+    for name in (finding.CSV_NAME, finding.JSON_NAME):
+        (folder / name).unlink(missing_ok=True)  # of the same job, before it was restarted
+    if not checked.why_not:
+        finding.write(checked.findings, content["data"]["images"], folder)
     (folder / "report.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
     examples = dataset.splits[dataset.test_split]
     accuracy.write_predictions(
         folder / "predictions.csv", evaluations.network, examples, dataset.labels
     )
-    (folder / "report.html").write_text(_html(content, dataset, origin))
+    (folder / "report.html").write_text(_html(content, checked, origin))
 
 
 def report_json(
-    card: ModelCard, dataset: Dataset, history: Sequence[EpochMetrics], evaluations: Evaluations
+    card: ModelCard,
+    checked: CheckedData,
+    history: Sequence[EpochMetrics],
+    evaluations: Evaluations,
 ) -> dict[str, Any]:
     """report.json"""
+    dataset = checked.dataset
     evaluation, served = evaluations.network, evaluations.served
     matrix = evaluation.confusion(len(dataset.labels))
     train = dataset.counts("train")
@@ -85,6 +101,10 @@ def report_json(
             "unused_such_as": dataset.all_unused.such_as,
             "learnt_and_judged": len(dataset.duplicates),
             "learnt_and_judged_such_as": list(dataset.duplicates[:EXAMPLES_SHOWN]),
+        },
+        "findings": {
+            "counts": finding.count_kinds(checked.findings),
+            "why_not": checked.why_not or None,
         },
         "classes": _classes(dataset, matrix),
         "confusion": matrix.tolist(),
@@ -154,7 +174,17 @@ def _mistakes(dataset: Dataset, final: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def _html(content: dict[str, Any], dataset: Dataset, origin: str) -> str:
+def _findings_shown(checked: CheckedData) -> list[DataFinding]:
+    """The strongest FINDINGS of each kind that is about images."""
+    shown: list[DataFinding] = []
+    for kind in finding.KINDS:
+        own = (one for one in checked.findings if one.finding == kind and one.path)
+        shown += islice(own, FINDINGS)
+    return shown
+
+
+def _html(content: dict[str, Any], checked: CheckedData, origin: str) -> str:
+    dataset = checked.dataset
     labels, history, classes = dataset.labels, content["curves"], content["classes"]
     model = content["model"]
     return render(
@@ -177,7 +207,17 @@ def _html(content: dict[str, Any], dataset: Dataset, origin: str) -> str:
         reliability=_draw_reliability(content["reliability"]),
         served_reliability=_draw_reliability((content["served"] or {}).get("reliability", ())),
         coverage=_draw_coverage((content["served"] or {}).get("coverage", ())),
-        mistakes=[(mistake, _thumbnail(dataset, mistake)) for mistake in content["mistakes"]],
+        found_kinds=[
+            (kind, f"{count:,}", finding.KINDS[kind])
+            for kind, count in content["findings"]["counts"].items()
+        ],
+        found=[
+            (one, _thumbnail(dataset, one.path), _twin(dataset, one))
+            for one in _findings_shown(checked)
+        ],
+        mistakes=[
+            (mistake, _thumbnail(dataset, mistake["image"])) for mistake in content["mistakes"]
+        ],
         provenance=[
             ("digest", model["digest"]),
             ("code", model["provenance"]["code"]),
@@ -233,9 +273,14 @@ def _facts(data: dict[str, Any], counts: Sequence[int]) -> list[tuple[str, str]]
     ]
 
 
-def _thumbnail(dataset: Dataset, mistake: dict[str, Any]) -> bytes:
+def _twin(dataset: Dataset, one: DataFinding) -> bytes | None:
+    """The picture that this one is a copy of."""
+    return _thumbnail(dataset, one.other) if one.finding in finding.OF_COPIES else None
+
+
+def _thumbnail(dataset: Dataset, path: str) -> bytes:
     """As a JPEG."""
-    body = read_regular(dataset.root / mistake["image"], LARGEST_BYTES)
+    body = read_regular(dataset.root / path, LARGEST_BYTES)
     image = Image.fromarray(np.asarray(decode(body, MAX_PIXELS, THUMBNAIL).image))
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     stream = io.BytesIO()

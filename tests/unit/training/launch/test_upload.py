@@ -157,6 +157,19 @@ def test_what_was_sent_is_the_same_data_set_to_the_job(tmp_path: Path) -> None:
     assert again.fingerprint == dataset.fingerprint
 
 
+def test_a_list_of_a_job_leaves_out_what_it_names_here(tmp_path: Path) -> None:
+    """A job has the images by split and class; here they may lie in folders of classes alone."""
+    s3: Any = Uploads()
+    source = str(photos(tmp_path, *classes("cat", "dog", each=12)))
+    whole = upload.inspect_source(s3, source, TOLD)
+    for split, examples in whole.splits.items():
+        listed = {upload.key_in_dataset(split, examples[0], whole)}
+        rest = upload.inspect_source(s3, source, TOLD, listed)
+        left = {example.path for own in rest.splits.values() for example in own}
+        kept = {example.path for own in whole.splits.values() for example in own}
+        assert kept - left == {examples[0].path}
+
+
 def test_a_class_called_like_its_split_lies_no_deeper_after_an_upload(tmp_path: Path) -> None:
     names = [f"{split}/{name}" for split in ("train", "test") for name in classes("train", "bus")]
     s3: Any = Uploads()

@@ -21,6 +21,9 @@ from training.data import dataset as data
 from training.data.dataset import Dataset
 from training.data.unused import Record, UnusedFiles
 from training.evaluation.accuracy import Evaluation, Evaluations
+from training.findings import finding
+from training.findings.finding import DataFinding
+from training.findings.in_training import CheckedData
 from training.reports import diagnosis, training_report
 
 HISTORY: list[EpochMetrics] = [
@@ -75,7 +78,7 @@ class Page(HTMLParser):
 def written(folder: Path, dataset: Dataset, name: str = "pets") -> tuple[str, dict[str, Any]]:
     origin = "Job <b>, written today."
     both = Evaluations(MISTAKEN, None)
-    training_report.write(folder, card(dataset, name), dataset, HISTORY, both, origin)
+    training_report.write(folder, card(dataset, name), CheckedData(dataset), HISTORY, both, origin)
     content: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return (folder / "report.html").read_text(), content
 
@@ -138,7 +141,9 @@ def test_scores_before_and_after_the_temperature(tmp_path: Path) -> None:
     dataset = prepared(tmp_path / "data")
     calibrated = replace(card(dataset), temperature=1.25)
     both = Evaluations(MISTAKEN, judged([0] * 4 + [1] * 4 + [2] * 4))
-    training_report.write(tmp_path / "out", calibrated, dataset, HISTORY, both, "today")
+    training_report.write(
+        tmp_path / "out", calibrated, CheckedData(dataset), HISTORY, both, "today"
+    )
     page = (tmp_path / "out" / "report.html").read_text()
     content = json.loads((tmp_path / "out" / "report.json").read_text())
     assert content["model"]["temperature"] == 1.25
@@ -154,11 +159,11 @@ def test_the_promise_and_how_the_test_split_keeps_it(tmp_path: Path) -> None:
     dataset = prepared(tmp_path / "data")
     promising = replace(card(dataset), promise=Promise(0.05, 0.69, 300, 6, 341))
     both = Evaluations(MISTAKEN, judged([0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 0]))
-    content = training_report.report_json(promising, dataset, HISTORY, both)
+    content = training_report.report_json(promising, CheckedData(dataset), HISTORY, both)
     assert content["served"]["promise"] == {"accepted": 0.5, "wrong": pytest.approx(1 / 6)}
     assert content["served"]["coverage"][-1] == {"accepted": 1.0, "wrong": pytest.approx(1 / 6)}
     assert content["served"]["coverage"][0] == {"accepted": pytest.approx(1 / 12), "wrong": 1.0}
-    training_report.write(tmp_path / "out", promising, dataset, HISTORY, both, "today")
+    training_report.write(tmp_path / "out", promising, CheckedData(dataset), HISTORY, both, "today")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "at most 5.0% of the answers above a score of 0.690 are wrong" in page
     assert "50.0% are above it, and 16.7% of those wrong" in page
@@ -168,7 +173,7 @@ def test_a_promise_that_nothing_keeps_is_said(tmp_path: Path) -> None:
     dataset = prepared(tmp_path / "data")
     promising = replace(card(dataset), promise=Promise(0.05, 1.0, 0, 0, 60))
     both = Evaluations(MISTAKEN, MISTAKEN)
-    training_report.write(tmp_path / "out", promising, dataset, HISTORY, both, "today")
+    training_report.write(tmp_path / "out", promising, CheckedData(dataset), HISTORY, both, "today")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "cannot be promised from 60 validation images: every answer is" in page
 
@@ -180,10 +185,44 @@ def test_a_report_of_scores_without_a_temperature_says_so(tmp_path: Path) -> Non
     assert page.count("accuracy by confidence") == 1
 
 
+def test_what_was_found_in_the_data_is_shown_and_listed(tmp_path: Path) -> None:
+    """The list is what the next training takes to leave images out."""
+    dataset = prepared(tmp_path / "data")
+    twin, copy = dataset.splits["test"][0].path, dataset.splits["train"][0].path
+    doubtful = [example.path for example in dataset.splits["train"]][1:9]
+    found = (
+        DataFinding(copy, "train", "red", "leak", 0.9971, twin),
+        *(DataFinding(path, "train", "red", "label_error", 0.5, "blue") for path in doubtful),
+        DataFinding("", "train", "green", "imbalance", 12.0, ""),
+    )
+    both = Evaluations(MISTAKEN, None)
+    for _ in range(2):  # a job that was restarted writes again
+        checked = CheckedData(dataset, found)
+        training_report.write(tmp_path / "out", card(dataset), checked, HISTORY, both, "today")
+    page = (tmp_path / "out" / "report.html").read_text()
+    content = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert content["findings"]["counts"] == {"leak": 1, "label_error": 8, "imbalance": 1}
+    assert f"a copy of <bdi>{twin}</bdi>" in page
+    assert page.count(", perhaps <b><bdi>blue</bdi></b>") == training_report.FINDINGS, (
+        "bounded, by kind"
+    )
+    assert "--exclude findings.csv" in page
+    assert finding.read_paths(tmp_path / "out" / "findings.csv") == {copy, *doubtful}
+
+
+def test_a_report_says_why_the_data_were_not_checked(tmp_path: Path) -> None:
+    dataset = prepared(tmp_path / "data")
+    unchecked = CheckedData(dataset, why_not="There are too many images.")
+    both = Evaluations(MISTAKEN, None)
+    training_report.write(tmp_path / "out", card(dataset), unchecked, HISTORY, both, "today")
+    assert "There are too many images." in (tmp_path / "out" / "report.html").read_text()
+    assert not (tmp_path / "out" / "findings.csv").exists()
+
+
 def test_a_class_that_is_never_predicted_has_no_precision(tmp_path: Path) -> None:
     dataset = prepared(tmp_path)
     content = training_report.report_json(
-        card(dataset), dataset, HISTORY, Evaluations(judged([0] * 8 + [1] * 4), None)
+        card(dataset), CheckedData(dataset), HISTORY, Evaluations(judged([0] * 8 + [1] * 4), None)
     )
     assert [each["precision"] for each in content["classes"]] == [0.5, 0.0, None]
 
