@@ -135,10 +135,11 @@ def is_ringing(cloudwatch: Any, alarm: str) -> bool:
     return bool(alarms["MetricAlarms"])
 
 
-def outputs(stack: str) -> dict[str, str] | None:
+def outputs(stack: str, cloudformation: Any = None) -> dict[str, str] | None:
     """A stack's outputs by name; None if the stack does not exist."""
+    client = cloudformation or boto3.client("cloudformation")
     try:
-        described = boto3.client("cloudformation").describe_stacks(StackName=stack)
+        described = client.describe_stacks(StackName=stack)
     except ClientError as error:
         if not is_missing(error):
             raise

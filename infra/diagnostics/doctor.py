@@ -20,7 +20,7 @@ from infra.diagnostics.cost import load_prices
 from infra.quotas import QuotaNeed, Service, StageMachines
 from infra.shipped import REPOSITORY, Variant
 from infra.stacks import image, schedule
-from infra.stage import Stage, StageError
+from infra.stage import Stage, StageError, outputs
 
 if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
@@ -313,6 +313,23 @@ def _endpoint(context: CheckContext) -> Iterator[CheckResult]:
     )
 
 
+def _budget(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether a budget watches the stage. Whether the tag that it counts is activated is known to
+    the account that pays only (ce:ListCostAllocationTags), so the note says how.
+    """
+    described = outputs(context.stage.stack, context.client("cloudformation"))
+    dollars = (described or {}).get("BudgetDollars")
+    if dollars is None:
+        sentence = "no budget watches this stage: `./sortbox deploy --budget-dollars` makes one"
+    else:
+        sentence = (
+            f"a budget of USD {dollars} a month watches what is tagged stage={context.stage.name}; "
+            "it counts only once the cost allocation tag `stage` is activated in Billing, and "
+            "from that day on"
+        )
+    yield CheckResult("budget", "note", sentence)
+
+
 def _disks(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the endpoint's disks use the key. An endpoint keeps the key, or none, that it was
     created with.
@@ -348,4 +365,5 @@ CHECKS: dict[str, Callable[[CheckContext], Iterator[CheckResult]]] = {
     "model": _model,
     "endpoint": _endpoint,
     "disks": _disks,
+    "budget": _budget,
 }

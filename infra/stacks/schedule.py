@@ -45,6 +45,10 @@ def check(params: Mapping[str, Any]) -> None:
     for name in ("reclassifyState", "dashboardState"):
         if params.get(name) not in ("ENABLED", "DISABLED"):
             raise ScheduleError(f"{name}: ENABLED or DISABLED")
+    if not re.fullmatch(r"\d{1,6}", str(params.get("budgetDollars", ""))):
+        raise ScheduleError(
+            "budgetDollars: a whole number of US dollars a month; 0 makes no budget"
+        )
     prefix = str(params.get("reclassifyPrefix", ""))
     if prefix.startswith(("inbox/", "/")) or not re.fullmatch(r'[^"\\<>\x00-\x1f]*', prefix):
         raise ScheduleError(

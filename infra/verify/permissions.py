@@ -61,6 +61,10 @@ IMAGE = (
 """What infra/stacks/image.py calls; the local cloud does not need it."""
 
 RESOURCES: Mapping[str, tuple[str, ...]] = {
+    "AWS::Budgets::Budget": (
+        *("budgets:ModifyBudget", "budgets:ViewBudget", "budgets:TagResource"),
+        *("budgets:UntagResource", "budgets:ListTagsForResource"),
+    ),
     "AWS::CloudWatch::Alarm": (
         *("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms", "cloudwatch:DescribeAlarms"),
         *("cloudwatch:ListTagsForResource", "cloudwatch:TagResource"),
@@ -149,6 +153,7 @@ EVERYWHERE = frozenset(
 operations are too."""
 
 OURS: Mapping[str, tuple[str, ...]] = {
+    "budgets": ("arn:aws:budgets::*:budget/sortbox-*",),
     "cloudformation": ("arn:aws:cloudformation:*:*:stack/sortbox-*",),
     "cloudwatch": (
         "arn:aws:cloudwatch:*:*:alarm:sortbox-*",

@@ -24,7 +24,7 @@ KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890
 
 
 @cache
-def packaged(stage: str, key: str = "none", notice_email: str = "") -> Template:
+def packaged(stage: str, key: str = "none", notice_email: str = "", budget: str = "0") -> Template:
     """As CloudFormation reads it: its conditions are decided."""
     bundle.build(bundle.BUNDLE)
     environment = node.environment() | {
@@ -36,6 +36,7 @@ def packaged(stage: str, key: str = "none", notice_email: str = "") -> Template:
         command += ["--param", f"kmsKey={key}"]
         if notice_email:  # osls takes no empty value
             command += ["--param", f"noticeEmail={notice_email}"]
+        command += ["--param", f"budgetDollars={budget}"]
         done = subprocess.run(
             command, cwd=shipped.REPOSITORY, env=environment, capture_output=True, text=True
         )
@@ -44,6 +45,7 @@ def packaged(stage: str, key: str = "none", notice_email: str = "") -> Template:
     params = schedule.params(shipped.REPOSITORY / "serverless.yml", stage)
     state = str(params["dashboardState"])
     parameters = {"KmsKey": key, "DashboardState": state, "NoticeEmail": notice_email}
+    parameters |= {"BudgetDollars": budget}
     return resolved(json.loads(template), parameters)
 
 
@@ -65,11 +67,12 @@ def resolved(template: Template, parameters: dict[str, str]) -> Template:
     """Without conditions, nor what they leave out; parameters that are given have their values."""
     decided = _Decided(template.get("Conditions", {}), parameters)
     made: Template = decided.value({n: entry for n, entry in template.items() if n != "Conditions"})
-    made["Resources"] = {
-        name: {n: entry for n, entry in resource.items() if n != "Condition"}
-        for name, resource in made["Resources"].items()
-        if "Condition" not in resource or decided.holds(resource["Condition"])
-    }
+    for section in {"Resources", "Outputs"} & made.keys():
+        made[section] = {
+            name: {n: part for n, part in entry.items() if n != "Condition"}
+            for name, entry in made[section].items()
+            if "Condition" not in entry or decided.holds(entry["Condition"])
+        }
     return made
 
 

@@ -219,6 +219,36 @@ def test_the_cost_is_told_before_there_is_an_endpoint() -> None:
     assert "are not counted" in finding.sentence
 
 
+@dataclass
+class Stacks:
+    """CloudFormation with one stack; None: none."""
+
+    outputs: dict[str, str] | None
+
+    def describe_stacks(self, StackName: str) -> Any:
+        if self.outputs is None:
+            raise refused("ValidationError", f"Stack with id {StackName} does not exist")
+        described = [{"OutputKey": n, "OutputValue": v} for n, v in self.outputs.items()]
+        return {"Stacks": [{"Outputs": described}]}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "sentence"),
+    [
+        ({"BudgetDollars": "200"}, "USD 200 a month watches what is tagged stage=dev"),
+        ({"BudgetDollars": "200"}, "once the cost allocation tag `stage` is activated"),
+        ({}, "no budget watches this stage"),
+        (None, "no budget watches this stage"),
+    ],
+)
+def test_a_budget_is_told_with_the_tag_that_must_be_activated(
+    outputs: dict[str, str] | None, sentence: str
+) -> None:
+    [finding] = found("budget", cloudformation=Stacks(outputs))
+    assert finding.state == "note"
+    assert sentence in finding.sentence
+
+
 class Encrypted(Stage):
     def kms_key(self) -> str | None:
         return KEY

@@ -13,6 +13,7 @@ GOOD = {
     "reclassifyTimeZone": "Europe/Berlin",
     "reclassifyState": "ENABLED",
     "dashboardState": "DISABLED",
+    "budgetDollars": 0,
     "reclassifyPrefix": "trip/",
 }
 
@@ -65,6 +66,9 @@ def test_a_wrong_expression_says_what_is_wrong_and_shows_a_right_one(
         ("reclassifyTimeZone", "Berlin"),
         ("reclassifyState", "on"),
         ("dashboardState", True),
+        ("budgetDollars", "12.50"),
+        ("budgetDollars", -1),
+        ("budgetDollars", "$100"),
         ("reclassifyPrefix", 'a"b'),
         ("reclassifyPrefix", "inbox/trip/"),
     ],

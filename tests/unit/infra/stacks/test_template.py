@@ -192,13 +192,57 @@ def test_eventbridge_may_send_to_the_topic_of_notices() -> None:
     Conditions are not supported in such a topic policy, and what is sent would be dropped.
     """
     (policy,) = of_type(packaged("dev"), "AWS::SNS::TopicPolicy").values()
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    [statement] = _statements(policy, "events.amazonaws.com")
     assert policy["Topics"] == [NOTICES]
     assert {name: each for name, each in statement.items() if name != "Sid"} == {
         "Effect": "Allow",
         "Principal": {"Service": "events.amazonaws.com"},
         "Action": "sns:Publish",
         "Resource": NOTICES,
+    }
+
+
+def _statements(policy: Any, service: str) -> list[Any]:
+    every = policy["PolicyDocument"]["Statement"]
+    return [each for each in every if each["Principal"] == {"Service": service}]
+
+
+def test_no_stage_has_a_budget_unless_one_is_given() -> None:
+    assert of_type(packaged("dev"), "AWS::Budgets::Budget") == {}
+    assert "BudgetDollars" not in packaged("dev")["Outputs"]
+
+
+def test_a_budget_counts_the_stages_tag_and_tells_the_topic_at_three_thresholds() -> None:
+    """The form of the tag is that of AWS's guide: `user:`, its key, a dollar sign, its value."""
+    template = packaged("dev", budget="120")
+    (budget,) = of_type(template, "AWS::Budgets::Budget").values()
+    data = budget["Budget"]
+    [tag] = data["CostFilters"]["TagKeyValue"]
+    separator, parts = tag["Fn::Join"]
+    assert separator.join(parts) == "user:stage$dev"
+    assert data["BudgetLimit"] == {"Amount": "120", "Unit": "USD"}
+    assert (data["BudgetType"], data["TimeUnit"]) == ("COST", "MONTHLY")
+    told = budget["NotificationsWithSubscribers"]
+    assert [each["Notification"]["Threshold"] for each in told] == [50, 80, 100]
+    for each in told:
+        assert each["Subscribers"] == [{"SubscriptionType": "SNS", "Address": NOTICES}], (
+            "another subscriber replaces the budget, which has a name and cannot be replaced"
+        )
+    assert template["Outputs"]["BudgetDollars"]["Value"] == "120"
+
+
+def test_budgets_of_this_account_may_send_to_the_topic() -> None:
+    """docs.aws.amazon.com, Cost Management, "Creating an Amazon SNS topic for budget
+    notifications": with both conditions.
+    """
+    (policy,) = of_type(packaged("dev"), "AWS::SNS::TopicPolicy").values()
+    [statement] = _statements(policy, "budgets.amazonaws.com")
+    assert statement["Action"] == "sns:Publish"
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnLike": {
+            "aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:budgets::${AWS::AccountId}:*"}
+        },
     }
 
 

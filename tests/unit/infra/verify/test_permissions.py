@@ -27,6 +27,7 @@ NOT_OPERATIONS = {
     *("iam:PassRole", "sagemaker:AddTags", "s3:ListBucket", "s3:ListBucketVersions"),
     *("s3:GetObjectVersion", "s3:DeleteObjectVersion", "s3:PutLifecycleConfiguration"),
     *("s3:PutEncryptionConfiguration", "s3:PutBucketPublicAccessBlock"),
+    *("budgets:ModifyBudget", "budgets:ViewBudget"),
 }
 """Actions that are no operation's name; the rest of the policy is spelt as botocore has it."""
 
