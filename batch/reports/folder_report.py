@@ -20,6 +20,7 @@ from aws.bucket import Listed
 from batch.claim import SUMMARY, Run, publish
 from batch.context import Context
 from batch.outcome import COLUMNS, Predicted, Refusal, answer_of, result_of, to_csv, to_line
+from batch.planning.listing import ListedImage, is_settled_by_listing
 from batch.reports import folder_page
 from batch.reports.folder_page import PAGE, Gallery
 from batch.reports.known import ERRORS, PREDICTIONS, KnownAnswers
@@ -229,7 +230,11 @@ def _is_overdue(context: Context, run: Run) -> bool:
 
 
 def _is_about(context: Context, run: Run, result: Result, image: Listed) -> bool:
-    """Whether the result is about the current image; needs a HEAD for the version id."""
+    """Whether the result is about the current image; needs a HEAD for the version id.
+
+    In a restored bucket the version ids are others: as for planning, a result that is newer than
+    its image is then about it.
+    """
     answered = result.source.version
     if not answered.id or not answered.is_same(Version(image.etag)):
         return answered.is_same(Version(image.etag))
@@ -240,4 +245,7 @@ def _is_about(context: Context, run: Run, result: Result, image: Listed) -> bool
         if can_skip(error, image.key, others, _is_overdue(context, run)):
             return True  # without a HEAD there is only the ETag to compare
         raise
-    return present is not None and answered.is_same(present.version)
+    if present is None or answered.is_same(present.version):
+        return present is not None
+    stored = context.bucket.head(result_key(image.key))
+    return stored is not None and is_settled_by_listing(ListedImage(image, stored.listed))

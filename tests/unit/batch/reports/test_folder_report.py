@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -191,6 +191,28 @@ def test_an_answer_that_no_stream_knows_is_read_from_the_outbox() -> None:
 
     assert len(world.table("trip/")) == 2
     assert world.summary("trip/")["classified"] == 2
+
+
+def test_restored_answers_are_those_of_the_restored_images() -> None:
+    """Versions have other ids in another bucket; the answers were restored after the images."""
+    old, new = World(), World()
+    old.fill("inbox/trip/1.jpg", "inbox/trip/2.jpg")
+    old.run("trip/")
+    new.s3.clock.now = old.s3.clock.now + timedelta(days=1)
+    new.fill(*(f"inbox/other/{number}.jpg" for number in range(50)))  # so that the ids differ
+    new.fill(*old.images())
+    new.s3.clock.now += timedelta(seconds=5)
+    for key, stored in old.s3.objects.items():
+        if key.startswith("outbox/"):
+            new.s3.put_object(Bucket="bucket", Key=key, Body=stored.body, Metadata=stored.metadata)
+    restored = {key: new.s3.objects[key] for key in ("outbox/trip/1.jpg.json",)}
+
+    new.run("trip/")
+
+    assert new.summary("trip/")["classified"] == 2
+    assert new.summary("trip/")["unanswered"] == 0
+    assert len(new.table("trip/")) == 2
+    assert {key: new.s3.objects[key] for key in restored} == restored, "nothing is asked again"
 
 
 def test_only_so_many_are_read_from_the_outbox_and_the_rest_are_counted() -> None:
