@@ -123,6 +123,21 @@ def test_int8_is_kept_where_it_answers_as_well_and_refused_where_it_is_damaged(
     assert damaged.verdicts[0].losses > kept.verdicts[0].losses
 
 
+def test_a_wrong_conversion_is_not_compared_with_itself(model: Model) -> None:
+    from safetensors.torch import load, save
+
+    from serving.engines.openvino import OpenVino
+    from training.model import quantise
+
+    judged = quantise.LabelledPixels(*model.judge)
+    state = load(model.weights)
+    damaged = save(state | {"_fc.weight": -state["_fc.weight"]})
+    for weights, is_openvino in ((model.weights, True), (damaged, False)):
+        network = quantise.convert(model.card, weights)
+        engine = quantise.fp32_engine(model.card, model.weights, network, judged)
+        assert isinstance(engine, OpenVino) == is_openvino, "PyTorch is the reference of fp32"
+
+
 def test_the_accuracy_as_it_serves_is_of_the_whole_test_split(model: Model, tmp_path: Path) -> None:
     """By the engine that serves, on files as the job reads them; fp32 has it measured already."""
     from training.config.train_config import TrainConfig
