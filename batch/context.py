@@ -118,7 +118,8 @@ class Context:
     None. `jobs_at_once`: the maximum number of concurrent transform jobs of the stage;
     `reclassify_jobs`: how many of them a reclassification may use. `confirm_above`: a
     reclassification of more images waits for a person's confirmation. `review_below`: answers with
-    a lower score are listed for review.
+    a lower score are listed for review. `keeps_answers`: images expire, and their answers stay, so
+    that an answer without an image is no trace of a lost event.
     """
 
     bucket: Bucket
@@ -141,6 +142,7 @@ class Context:
     reclassify_jobs: int
     confirm_above: int
     review_below: float
+    keeps_answers: bool = False
     limits: Limits = Limits()
 
     def is_overdue(self, started_at: str, patience_seconds: int) -> bool:

@@ -25,7 +25,8 @@ class Changed:
     """An S3 event about an inbox key (URL-decoded). Only a hint: the object may have changed since.
 
     `size`: of a created object, in bytes. `moved`: this message was moved to the backlog queue.
-    `restored`: S3 has restored the archived object, which can be read for some days.
+    `restored`: S3 has restored the archived object, which can be read for some days. `expired`: a
+    lifecycle rule has removed the object.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Changed:
     uploader: Uploader = UNKNOWN_UPLOADER
     moved: bool = False
     restored: bool = False
+    expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,8 @@ OurMessage = (
 )
 
 
-REMOVALS = ("ObjectRemoved", "LifecycleExpiration")
+EXPIRATION = "LifecycleExpiration"
+REMOVALS = ("ObjectRemoved", EXPIRATION)
 """Event types of a removal: by a request, and by a lifecycle rule."""
 
 NAMES: dict[type[OurMessage], str] = {
@@ -167,8 +170,13 @@ def _changed(record: object) -> Changed:
         case {"eventName": str(event), "s3": {"object": {"key": str(key)}}}:
             kind, restored = event.partition(":")[0], event == "ObjectRestore:Completed"
             if restored or kind in ("ObjectCreated", *REMOVALS):
-                is_removal = kind in REMOVALS
-                return Changed(unquote_plus(key), is_removal, *_details(record), restored=restored)
+                return Changed(
+                    unquote_plus(key),
+                    kind in REMOVALS,
+                    *_details(record),
+                    restored=restored,
+                    expired=kind == EXPIRATION,
+                )
             raise MalformedError(f"not an event that the inbox subscribes to: {event!r}")
     raise MalformedError("not an S3 event record")
 

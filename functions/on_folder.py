@@ -194,6 +194,7 @@ def make_context(
         reclassify_jobs=settings.reclassify_jobs,
         confirm_above=settings.reclassify_ask_above,
         review_below=settings.review_below_percent / 100,
+        keeps_answers=settings.expired_answers == "keep",
     )
 
 

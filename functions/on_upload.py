@@ -72,6 +72,9 @@ class Uploads:
 
     def _take(self, message: InboxMessage, attempt: int) -> None:
         match message:
+            case Changed(expired=True) if self.settings.expired_answers == "keep":
+                logger.info("the image has expired, and its answer stays", key=message.key)
+                count("Expired")
             case Changed():
                 with log_context(message.key):
                     if self._is_within_allowance(message):

@@ -56,6 +56,7 @@ KmsKey = Annotated[
 ]
 # The stage is part of every job name, and 63 characters have to hold them all.
 StageName = Annotated[str, TextPattern(r"[a-z0-9]{1,8}", "dev: 1 to 8 of a-z and 0-9")]
+ExpiredAnswers = Annotated[str, TextPattern(r"remove|keep", "remove, or keep")]
 Depth = Annotated[int, IntegerRange(1, 10)]
 # SQS delays a message by 15 minutes at most.
 QuietSeconds = Annotated[int, IntegerRange(1, 900)]
@@ -73,6 +74,7 @@ class OnUpload:
     folder_quiet_seconds: QuietSeconds
     retry_base_seconds: RetrySeconds
     uploader_burst: Annotated[int, IntegerRange(1, 1_000_000)]
+    expired_answers: ExpiredAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class OnFolder:
     reclassify_ask_above: Annotated[int, IntegerRange(0, 999_999_999)]
     flip_alarm_percent: Annotated[int, IntegerRange(0, 100)]
     review_below_percent: Annotated[int, IntegerRange(0, 100)]
+    expired_answers: ExpiredAnswers
 
 
 @dataclass(frozen=True, slots=True)

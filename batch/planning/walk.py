@@ -96,7 +96,12 @@ class Walk:
         return self
 
     def _without_images(self, threads: ThreadPoolExecutor) -> list[Row]:
-        """Rows of results whose image is deleted, which their page deletes: an event was lost."""
+        """Rows of results whose image is deleted, which their page deletes: an event was lost.
+
+        Where answers outlive images that expire, nothing tells the two apart, and none is deleted.
+        """
+        if self.context.keeps_answers:
+            return []
         images = threads.map(self._image_of, self._unmatched)
         keys = [key for key in images if key is not None and self._is_an_image(key)]
         gone = threads.map(self._is_gone, keys)

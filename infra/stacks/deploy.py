@@ -53,6 +53,7 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
     requested = None if "kmsKey" not in settings else str(settings["kmsKey"])
     written = str(params.get("kmsKey", NO_KEY))
     key = kms_key(requested, written, deployed_key(cloudformation, stage), region)
+    keep_days = int({**params, **settings}["inboxKeepDays"])
     values = {**settings, "kmsKey": key}
     parameters = [f"--param={name}={value}" for name, value in values.items()]
     command = node.osls("deploy", "--stage", stage.name, *parameters)
@@ -61,7 +62,7 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
     for stack in (stage.storage_stack, stage.stack):
         if updatable_status(cloudformation, stack) is None:
             queue_names.wait_until_free(cloudformation, stack, _say)
-    _say(f"{stage.storage_stack}: {deploy_storage(stage, cloudformation, key)}")
+    _say(f"{stage.storage_stack}: {deploy_storage(stage, cloudformation, key, keep_days)}")
     environment = node.environment() | {"SORTBOX_BUCKET": stage.bucket, "AWS_REGION": region}
     goes_on = f"CloudFormation goes on with stack {stage.stack}, if it has begun"
     interrupt.leaves("stack", f"{goes_on}; the same command completes it.")
@@ -119,17 +120,19 @@ def check_credentials() -> str:
     return session.region_name
 
 
-def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient", key: str = NO_KEY) -> str:
+def deploy_storage(
+    stage: Stage, cloudformation: "CloudFormationClient", key: str = NO_KEY, keep_days: int = 0
+) -> str:
     """Deploy the storage stack; returns one word for what was done. Raises DeployError with
     CloudFormation's reasons.
     """
     name, status = stage.storage_stack, updatable_status(cloudformation, stage.storage_stack)
     try:
         if status is None:
-            _write(cloudformation.create_stack, stage, key)
+            _write(cloudformation.create_stack, stage, key, keep_days)
             wait_for(cloudformation, "stack_create_complete", name)
             return "created"
-        _write(cloudformation.update_stack, stage, key)
+        _write(cloudformation.update_stack, stage, key, keep_days)
     except ClientError as error:
         if is_unchanged(error):
             return "unchanged"
@@ -140,13 +143,14 @@ def deploy_storage(stage: Stage, cloudformation: "CloudFormationClient", key: st
     return "updated"
 
 
-def _write(create_or_update: Callable[..., object], stage: Stage, key: str) -> None:
+def _write(create_or_update: Callable[..., object], stage: Stage, key: str, keep_days: int) -> None:
     create_or_update(
         StackName=stage.storage_stack,
         TemplateBody=STORAGE_TEMPLATE.read_text(),
         Parameters=[
             {"ParameterKey": "Stage", "ParameterValue": stage.name},
             {"ParameterKey": "KmsKey", "ParameterValue": key},
+            {"ParameterKey": "InboxKeepDays", "ParameterValue": str(keep_days)},
         ],
         Tags=stage.tags,
     )

@@ -29,6 +29,20 @@ FIELDS: tuple[tuple[str, int, int, tuple[str, ...], str], ...] = (
 and other allowed characters."""
 
 
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "reclassifyState": ("ENABLED", "DISABLED"),
+    "dashboardState": ("ENABLED", "DISABLED"),
+    "expiredAnswers": ("remove", "keep"),
+}
+"""Parameters that are one of a few words."""
+
+NUMBERS: Mapping[str, tuple[int, str]] = {
+    "budgetDollars": (999_999, "US dollars a month, or 0 for no budget"),
+    "inboxKeepDays": (3_650, "days, or 0 for ever"),
+}
+"""The most, and what is counted. CloudFormation checks the latter again, by its MaxValue."""
+
+
 class ScheduleError(SortboxError, ValueError):
     """A parameter is invalid; the message names it and the expected form."""
 
@@ -42,14 +56,17 @@ def check(params: Mapping[str, Any]) -> None:
     zone = str(params.get("reclassifyTimeZone", ""))
     if zone not in available_timezones():
         raise ScheduleError(f"reclassifyTimeZone: {zone!r} is no time zone; Europe/Berlin is one")
-    for name in ("reclassifyState", "dashboardState"):
-        if params.get(name) not in ("ENABLED", "DISABLED"):
-            raise ScheduleError(f"{name}: ENABLED or DISABLED")
-    if not re.fullmatch(r"\d{1,6}", str(params.get("budgetDollars", ""))):
-        raise ScheduleError(
-            "budgetDollars: a whole number of US dollars a month; 0 makes no budget"
-        )
-    prefix = str(params.get("reclassifyPrefix", ""))
+    for name, words in WORDS.items():
+        if params.get(name) not in words:
+            raise ScheduleError(f"{name}: {' or '.join(words)}")
+    for name, (most, meaning) in NUMBERS.items():
+        text = str(params.get(name, ""))
+        if not re.fullmatch(r"\d{1,6}", text) or int(text) > most:
+            raise ScheduleError(f"{name}: a whole number of {meaning}, {most:,} at most")
+    _check_prefix(str(params.get("reclassifyPrefix", "")))
+
+
+def _check_prefix(prefix: str) -> None:
     if prefix.startswith(("inbox/", "/")) or not re.fullmatch(r'[^"\\<>\x00-\x1f]*', prefix):
         raise ScheduleError(
             f"reclassifyPrefix: {prefix!r} is not a path below inbox/, such as trip/, without "

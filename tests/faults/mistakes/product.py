@@ -474,8 +474,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "a key is decoded twice",
         "functions/messages.py",
-        "Changed(unquote_plus(key), ",
-        "Changed(unquote_plus(unquote_plus(key)), ",
+        "unquote_plus(key),",
+        "unquote_plus(unquote_plus(key)),",
         f"{UNIT}/functions/test_messages.py",
     ),
     Mistake(

@@ -50,8 +50,9 @@ def packaged(stage: str, key: str = "none", notice_email: str = "", budget: str 
 
 
 @cache
-def storage(key: str = "none") -> Template:
-    return resolved(yaml.load(STORAGE.read_text(), _CloudFormation), {"KmsKey": key})
+def storage(key: str = "none", keep_days: str = "0") -> Template:
+    parameters = {"KmsKey": key, "InboxKeepDays": keep_days}
+    return resolved(yaml.load(STORAGE.read_text(), _CloudFormation), parameters)
 
 
 def plain(path: Path) -> Template:

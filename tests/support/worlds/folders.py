@@ -57,6 +57,7 @@ ON_FOLDER = OnFolder(
     reclassify_jobs=1,
     reclassify_ask_above=1_000,
     flip_alarm_percent=20,
+    expired_answers="remove",
     review_below_percent=50,
 )
 ON_PAGE = OnPage(
@@ -119,6 +120,7 @@ class World:
             jobs_at_once=self.settings.transform_jobs,
             reclassify_jobs=self.settings.reclassify_jobs,
             review_below=self.settings.review_below_percent / 100,
+            keeps_answers=self.settings.expired_answers == "keep",
             confirm_above=self.settings.reclassify_ask_above,
             limits=self.limits,
         )

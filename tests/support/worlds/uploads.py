@@ -35,6 +35,7 @@ SETTINGS = OnUpload(
     folder_quiet_seconds=60,
     retry_base_seconds=5,
     uploader_burst=1_000_000,
+    expired_answers="remove",
 )
 
 
@@ -129,6 +130,7 @@ class World:
     sqs: FakeSQS = field(default_factory=FakeSQS)
     endpoint: FakeEndpoint = field(default_factory=FakeEndpoint)
     active_number: int = 1
+    settings: OnUpload = SETTINGS
 
     def uploads(self, readiness: Readiness | None = None) -> Uploads:
         """A process of its own, with a memory of its own."""
@@ -138,7 +140,7 @@ class World:
         beats = Debouncer(s3, "bucket", sqs, SETTINGS.folder_queue_url, 60, now=lambda: 0.0)
         outbox = Outbox(s3, "bucket", lambda: active(self.active_number), lambda key: None)
         return Uploads(
-            SETTINGS,
+            self.settings,
             outbox,
             beats,
             sqs,

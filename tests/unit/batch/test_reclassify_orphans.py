@@ -84,3 +84,14 @@ def test_a_folder_s_own_run_looks_for_none() -> None:
     world = world_with(KEPT, GONE)
     world.run("trip/")
     assert result_key("inbox/trip/2.jpg") in world.s3.objects
+
+
+@pytest.mark.parametrize("kind", ["unanswered", "renewal"])
+def test_answers_that_outlive_their_images_are_left_alone(kind: Kind) -> None:
+    """Images that have expired are no lost events; a sweep ends, and says nothing of them."""
+    world = world_with(KEPT, GONE)
+    world.settings = replace(world.settings, expired_answers="keep")
+    before = results(world)
+    world.sweep("", kind)
+    assert results(world) == before
+    assert world.open_runs() == []

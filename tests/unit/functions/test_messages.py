@@ -217,8 +217,8 @@ def test_a_size_that_is_none_is_not_known(size: Any) -> None:
         ("ObjectCreated:Copy", Changed("inbox/a", removed=False)),
         ("ObjectRemoved:Delete", Changed("inbox/a", removed=True)),
         ("ObjectRemoved:DeleteMarkerCreated", Changed("inbox/a", removed=True)),
-        ("LifecycleExpiration:Delete", Changed("inbox/a", removed=True)),
-        ("LifecycleExpiration:DeleteMarkerCreated", Changed("inbox/a", removed=True)),
+        ("LifecycleExpiration:Delete", Changed("inbox/a", removed=True, expired=True)),
+        ("LifecycleExpiration:DeleteMarkerCreated", Changed("inbox/a", removed=True, expired=True)),
         ("ObjectRestore:Completed", Changed("inbox/a", removed=False, restored=True)),
     ],
 )

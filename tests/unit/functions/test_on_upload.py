@@ -47,6 +47,40 @@ def test_a_removed_single_loses_its_answer(world: World) -> None:
     assert world.result(CAT) is None
 
 
+EXPIRED = "LifecycleExpiration:DeleteMarkerCreated"
+
+
+@pytest.mark.parametrize("setting", ["remove", "keep"])
+def test_an_image_that_has_expired_loses_its_answer_unless_answers_are_kept(
+    world: World, setting: str
+) -> None:
+    world.settings = replace(SETTINGS, expired_answers=setting)
+    world.put(CAT, b"cat")
+    world.failed(notification(CAT))
+    world.remove(CAT)
+    assert world.failed(notification(CAT, EXPIRED)) == []
+    assert (world.result(CAT) is not None) == (setting == "keep")
+
+
+@pytest.mark.parametrize("setting", ["remove", "keep"])
+def test_a_removal_by_a_person_takes_the_answer_whatever_expires(
+    world: World, setting: str
+) -> None:
+    world.settings = replace(SETTINGS, expired_answers=setting)
+    world.put(CAT, b"cat")
+    world.failed(notification(CAT))
+    world.remove(CAT)
+    world.failed(notification(CAT, "ObjectRemoved:DeleteMarkerCreated"))
+    assert world.result(CAT) is None
+
+
+def test_a_folder_whose_images_expire_starts_no_run_where_answers_are_kept(world: World) -> None:
+    """Its run would write a table without the images, and a million of them would come at once."""
+    world.settings = replace(SETTINGS, expired_answers="keep")
+    assert world.failed(notification("inbox/trip/1.jpg", EXPIRED)) == []
+    assert world.sqs.sent == []
+
+
 def test_a_removal_that_arrives_late_leaves_the_new_image_answered(world: World) -> None:
     world.put(CAT, b"cat")
     world.failed(notification(CAT, "ObjectRemoved:Delete"))

@@ -28,6 +28,7 @@ GOOD = {
     "INBOX_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/inbox",
     "BACKLOG_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/backlog",
     "UPLOADER_BURST": "50",
+    "EXPIRED_ANSWERS": "remove",
     "FOLDER_QUEUE_URL": "http://127.0.0.1:4566/1/folder",
     "PAGE_QUEUE_URL": "http://127.0.0.1:4566/1/page",
     "FOLDER_DEPTH": "1",

@@ -14,6 +14,8 @@ GOOD = {
     "reclassifyState": "ENABLED",
     "dashboardState": "DISABLED",
     "budgetDollars": 0,
+    "inboxKeepDays": 0,
+    "expiredAnswers": "remove",
     "reclassifyPrefix": "trip/",
 }
 
@@ -66,6 +68,10 @@ def test_a_wrong_expression_says_what_is_wrong_and_shows_a_right_one(
         ("reclassifyTimeZone", "Berlin"),
         ("reclassifyState", "on"),
         ("dashboardState", True),
+        ("inboxKeepDays", -1),
+        ("inboxKeepDays", 3651),
+        ("inboxKeepDays", "a month"),
+        ("expiredAnswers", True),
         ("budgetDollars", "12.50"),
         ("budgetDollars", -1),
         ("budgetDollars", "$100"),

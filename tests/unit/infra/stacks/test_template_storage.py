@@ -68,8 +68,23 @@ def test_what_the_bucket_tells_of_is_what_the_door_understands() -> None:
             assert read == (
                 Changed("inbox/a b.jpg", removed=False, restored=True)
                 if kind == "ObjectRestore"
-                else Changed("inbox/a b.jpg", removed=kind != "ObjectCreated")
+                else Changed(
+                    "inbox/a b.jpg",
+                    removed=kind != "ObjectCreated",
+                    expired=kind == "LifecycleExpiration",
+                )
             )
+
+
+def test_images_expire_only_where_days_are_given() -> None:
+    def rule(days: str) -> Any:
+        (bucket,) = of_type(storage(keep_days=days), "AWS::S3::Bucket").values()
+        rules = bucket["LifecycleConfiguration"]["Rules"]
+        return next(each for each in rules if each["Id"] == "images-are-kept-for-some-days")
+
+    assert rule("0")["Status"] == "Disabled"
+    assert (rule("90")["Status"], rule("90")["ExpirationInDays"]) == ("Enabled", "90")
+    assert rule("90")["Prefix"] == "inbox/", "answers, models and training data stay"
 
 
 def test_only_our_bucket_in_our_account_may_send_to_the_inbox_queue() -> None:
