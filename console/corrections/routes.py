@@ -101,6 +101,7 @@ class CorrectionPages:
             totals=store.totals(),
             active=active.model,
             new=store.totals(beyond=covered).corrected,
+            left_out=sum(one.left_out for one in covered),
             disputed=[self._row(one, etags) for one in disputed],
             rows=[self._row(one, etags) for one in shown],
             counts=[(one, _link(one.before, one.label)) for one in counts[:COUNT_ROWS]],

@@ -49,6 +49,7 @@ class TrainPages:
         self.corrections.refresh(datetime.now(UTC))
         jobs, has_more = self.console.catalog.rows("jobs")
         data = self.versions.active_facts().data
+        covered = self.versions.coverage_of(data)
         return page(
             request,
             "train/train.html.jinja",
@@ -59,7 +60,8 @@ class TrainPages:
             has_more=has_more or len(jobs) > SHOWN_JOBS,
             live=LIVE_STATES,
             corrections=self.corrections.totals(),
-            new=self.corrections.totals(beyond=self.versions.coverage_of(data)).corrected,
+            new=self.corrections.totals(beyond=covered).corrected,
+            left_out=sum(one.left_out for one in covered),
             data=data,
             options=form_options(),
             is_billed=self.console.is_billed,

@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import RLock
 
 from aws.bucket import Bucket, Listed
-from domain.corrections.coverage import Coverage
+from domain.corrections.coverage import MOST_HELD, Coverage, Held
 from domain.corrections.form import (
     DOCUMENT_BYTES,
     NAME_TIME,
@@ -310,16 +310,24 @@ class CorrectionStore:
             return [LabelCount(*row) for row in db.execute(query, (limit,))]
 
     def totals(self, folder: str = INBOX, beyond: Iterable[Coverage] = ()) -> Totals:
-        """Of the image versions below a folder, without those that `beyond` covers."""
-        terms, values = ["image >= ? AND image < ?"], [*_span(folder)]
+        """Of the image versions below a folder, without those that `beyond` covers.
+
+        A tenth of a second for MOST_HELD corrections that it names.
+        """
+        terms = ["image >= ? AND image < ?"]
+        values: list[str | int] = [*_span(folder)]
+        held: list[Held] = []
         for covered in beyond:
-            terms.append("NOT (image >= ? AND image < ? AND name <= ?)")
-            values += [*_span(covered.folder), covered.newest]
+            terms.append("NOT (image >= ? AND image < ? AND name <= ? AND is_held(?, name))")
+            values += [*_span(covered.folder), covered.newest, len(held) if covered.held else -1]
+            held += [Held(covered.held)] if covered.held else []
         query = (
             "SELECT COUNT(*), TOTAL(label IS NOT NULL AND label IS before), TOTAL(label IS NULL), "
             f"TOTAL(disputed) FROM settled WHERE {' AND '.join(terms)}"
         )
         with self._using() as db:
+            # Without hashes (-1), all that are not newer count as held.
+            db.create_function("is_held", 2, lambda at, name: at < 0 or name in held[at])
             return Totals(*map(int, db.execute(query, values).fetchone()))
 
     def coverage(self, folder: str = INBOX) -> Coverage | None:
@@ -329,13 +337,18 @@ class CorrectionStore:
             "ORDER BY image, etag"
         )
         count, newest, digest = 0, "", hashlib.sha256()
+        names: list[str] = []
         with self._using() as db:
             for name, has_label in db.execute(query, _span(folder)):
                 newest = max(newest, name)
+                if len(names) <= MOST_HELD:
+                    names.append(name)
                 if has_label:
                     count += 1
                     digest.update(f"{name}\n".encode())
-        return Coverage(folder, count, newest, digest.hexdigest()) if newest else None
+        if not newest:
+            return None
+        return Coverage(folder, count, newest, digest.hexdigest(), Held.encode(names))
 
     def labels(self) -> list[str]:
         """The labels that persons have named, and so confirmed as classes."""

@@ -152,6 +152,13 @@ def corrections_of(path: Path) -> tuple[Coverage, ...]:
         raise TrainingFailed(f"{path} cannot be read: {error}. Remove it to start over.") from error
 
 
+def _covered(data: Path, reviewed: Path, left_out: int) -> tuple[Coverage, ...]:
+    """Which corrections the new version holds; `left_out` of the downloaded ones are not taken."""
+    downloaded = [*corrections_of(reviewed / CORRECTIONS_RECORD)]
+    downloaded[-1:] = [replace(one, left_out=left_out) for one in downloaded[-1:]]
+    return merge(corrections_of(data / DATASET_MANIFEST), downloaded)
+
+
 def _read_document(path: Path) -> dict[str, Any]:
     """Empty where there is no such file. Raises TrainingFailed."""
     if not path.is_file():
@@ -190,9 +197,6 @@ def join(
         parent=before.fingerprint,
         test_before=digest_of(splits["test"]),
         source=source or data.resolve().name,
-        corrections=merge(
-            corrections_of(data / DATASET_MANIFEST), corrections_of(reviewed / CORRECTIONS_RECORD)
-        ),
     )
     joined.unreadable += before.left_out
     joined.unused.merge(before.all_unused)
@@ -218,6 +222,7 @@ def join(
         else:
             labels[digest] = picture.label
     joined.added, joined.relabelled = len(added), len(labels)
+    joined.corrections = _covered(data, reviewed, len(joined.held_out))
     joined.splits["train"] = [
         *(replace(one, label=labels.get(one.digest, one.label)) for one in joined.splits["train"]),
         *added,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,12 @@ def test_corrections_in_the_data_of_the_active_model_are_not_new(console: Consol
     assert Versions(console).coverage_of(DATA) == (covered,)
     text = " ".join(client(console).get("/train").text.split())
     assert "Not in the data of the active model yet: <b>0</b>" in text
+    assert "cannot be learnt" not in text
+    left_out = replace(covered, left_out=1).to_document()
+    console.bucket.put(MANIFEST, json.dumps({"corrections": [left_out]}).encode())
+    text = " ".join(client(console).get("/train").text.split())
+    assert "1 cannot be learnt, because their images are in validation or test." in text
+    assert "cannot be learnt" in client(console).get("/corrections").text
 
 
 def test_a_model_from_an_archive_and_a_forgotten_job_have_no_data(console: Console) -> None:

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws.bucket import Bucket
-from domain.corrections.coverage import Coverage, merge, parse_coverage
+from domain.corrections.coverage import MOST_HELD, Coverage, Held, merge, parse_coverage
 from domain.corrections.form import Correction, to_json
 from domain.corrections.settling import settle
-from domain.ignored.names import CORRECTIONS_RECORD
+from domain.ignored.names import CORRECTIONS_RECORD, MANIFEST_BYTES
 from domain.keys import CORRECTIONS
 from infra.review.fetch import FetchCounts, fetch_stored
 from infra.review.lists import ReviewError, ReviewFilter
@@ -388,6 +388,33 @@ def test_what_is_downloaded_is_recorded_and_what_comes_later_is_new(tmp_path: Pa
     assert merge(whole, trip) == (*whole, *trip)
 
 
+def test_a_correction_that_comes_late_with_an_older_name_is_new(tmp_path: Path) -> None:
+    bucket = a_bucket()
+    store = a_store(bucket, tmp_path)
+    covered = store.coverage()
+    assert covered is not None
+    late = correction(1, "inbox/late.jpg", "coat")
+    assert late.name < covered.newest
+    put(bucket, late)
+    store.refresh()
+    assert store.totals(beyond=[covered]).corrected == 1, "no data set holds it"
+    unnamed = replace(covered, held="")
+    assert store.totals(beyond=[unnamed]).corrected == 0, "of too many, the newest name decides"
+
+
+def test_a_manifest_names_a_bounded_number_of_corrections() -> None:
+    names = [correction(second).name for second in range(5)]
+    held = Held(Held.encode(names[:4]))
+    assert [name in held for name in names] == [True] * 4 + [False]
+    many = Held.encode(map(str, range(MOST_HELD)))
+    assert len(many) <= MANIFEST_BYTES / 2, "the manifest has room for more than these"
+    assert Held.encode(map(str, range(MOST_HELD + 1))) == ""
+    one = Coverage("inbox/a/", 1, names[0], "0" * 64, Held.encode(names[:1]))
+    other = Coverage("inbox/b/", MOST_HELD, names[1], "0" * 64, many)
+    assert merge([one], [other]) == (replace(one, held=""), other)
+    assert merge([], [one]) == (one,)
+
+
 @pytest.mark.parametrize(
     "rows",
     [
@@ -397,8 +424,15 @@ def test_what_is_downloaded_is_recorded_and_what_comes_later_is_new(tmp_path: Pa
         [{"folder": "work/", "count": 1, "newest": correction(1).name, "digest": "0" * 64}],
         [{"folder": "inbox/", "count": "1", "newest": correction(1).name, "digest": "0" * 64}],
         [{"folder": "inbox/", "count": 1, "newest": correction(1).name, "digest": "0" * 64}] * 101,
+        *(
+            [
+                {"folder": "inbox/", "count": 1, "newest": correction(1).name, "digest": "0" * 64}
+                | damage
+            ]
+            for damage in ({"held": "AAAA"}, {"held": "?"}, {"held": 1}, {"left_out": "1"})
+        ),
     ],
 )
 def test_a_damaged_record_is_an_error(rows: object) -> None:
-    with pytest.raises(ValueError, match="correction"):
+    with pytest.raises(ValueError, match=r"correction|held is"):
         parse_coverage({"corrections": rows})

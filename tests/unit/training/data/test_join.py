@@ -293,6 +293,7 @@ def test_a_version_records_its_corrections_and_that_its_test_is_frozen(
 ) -> None:
     rows = [
         {"folder": "inbox/", "count": count, "newest": newest, "digest": "0" * 64}
+        | {"held": "AAAAAAAA", "left_out": 0}
         for count, newest in (
             (1, "20261128T120000.000-0000000000000001"),
             (2, "20261129T120000.000-0000000000000002"),
@@ -313,6 +314,19 @@ def test_a_version_records_its_corrections_and_that_its_test_is_frozen(
     assert [one["test"]["is_frozen"] for one in manifests] == [True, True, False], "owls joined it"
     assert manifests[0]["test"] == manifests[1]["test"]
     assert [one["source"] for one in manifests] == ["photos", "photos-v2", "photos-v3"]
+
+
+def test_a_version_counts_the_corrections_of_its_test_images(data: Path, tmp_path: Path) -> None:
+    row = {"folder": "inbox/", "count": 2, "newest": "20261128T120000.000-0000000000000001"}
+    picture(tmp_path / "a/cat/new.png", 500)
+    second, _ = join(data, tmp_path / "a")
+    of_test = next((second / "test" / "cat").iterdir())
+    (tmp_path / "a/cat/known.png").write_bytes(of_test.read_bytes())
+    record = json.dumps({"corrections": [row | {"digest": "0" * 64}]})
+    (tmp_path / "a" / CORRECTIONS_RECORD).write_text(record)
+    third, _ = join(second, tmp_path / "a")
+    [covered] = json.loads((third / DATASET_MANIFEST).read_text())["corrections"]
+    assert (covered["left_out"], covered["held"]) == (1, "")
 
 
 def test_a_damaged_record_of_corrections_is_an_error(data: Path, tmp_path: Path) -> None:
