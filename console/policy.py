@@ -1,13 +1,14 @@
 """The smallest IAM policies for a person who uses the console on a stage of AWS.
 
-`SHOWS` is what its pages read, and `TAKES` what drops and corrections write beside that. A button
-runs a command as the person, who needs the policy of commands for it (infra/verify/permissions.py).
+`SHOWS` is what its pages read, `TAKES` what drops and corrections write beside that, and `STARTS`
+what the commands call that a button runs as the person. Deploying and removing a stage is none of
+these: that takes the policy of infra/verify/permissions.py.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-from domain.keys import CORRECTIONS, INBOX
+from domain.keys import CORRECTIONS, INBOX, MODELS, TRAINING, WORK
 from infra.verify.permissions import OURS, actions_of, is_anywhere
 
 SHOWS = frozenset(
@@ -37,6 +38,29 @@ TAKES = frozenset(
 )
 """The operations of drops and corrections, beside `SHOWS`."""
 
+STARTS = frozenset(
+    {
+        *("cloudformation:DescribeStacks", "cloudwatch:DescribeAlarms"),
+        *("iam:GetRole", "lambda:GetAccountSettings", "lambda:GetFunctionConfiguration"),
+        "lambda:ListEventSourceMappings",
+        *("s3:HeadBucket", "s3:PutObject", "s3:CopyObject", "s3:DeleteObject"),
+        *("s3:CreateMultipartUpload", "s3:UploadPart", "s3:UploadPartCopy"),
+        *("s3:CompleteMultipartUpload", "s3:AbortMultipartUpload"),
+        *("sagemaker:CreateTrainingJob", "sagemaker:StopTrainingJob"),
+        *("sagemaker:CreateHyperParameterTuningJob", "sagemaker:StopHyperParameterTuningJob"),
+        *("sagemaker:CreateModel", "sagemaker:DescribeModel"),
+        *("sagemaker:CreateEndpointConfig", "sagemaker:DescribeEndpointConfig"),
+        *("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:DeleteEndpoint"),
+        *("sagemaker:CreateModelPackageGroup", "sagemaker:CreateModelPackage"),
+        "sagemaker:UpdateModelPackage",
+        *("service-quotas:ListServiceQuotas", "service-quotas:ListAWSDefaultServiceQuotas"),
+        *("sqs:ReceiveMessage", "sqs:SendMessage"),
+        *("sqs:SendMessageBatch", "sqs:DeleteMessageBatch"),
+    }
+)
+"""The operations of the buttons, beside `SHOWS`: train, tune, stop, preview, promote, roll back,
+reclassify, put dead letters back, and the checks of `doctor`."""
+
 PLACES = {**OURS, "logs": tuple(arn for arn in OURS["logs"] if "/aws/sagemaker/" in arn)}
 """What of Sortbox the console reaches: of all logs, those of training jobs."""
 
@@ -56,9 +80,32 @@ def read_only() -> dict[str, Any]:
 def full() -> dict[str, Any]:
     """As `read_only`, with what drops and corrections write, where they write it."""
     document = read_only()
-    places = tuple(f"{OURS['s3'][0]}/{prefix}*" for prefix in (INBOX, CORRECTIONS))
-    document["Statement"].append(_allow(_actions(TAKES), places))
+    document["Statement"].append(_allow(_actions(TAKES), _below(INBOX, CORRECTIONS)))
     return document
+
+
+def operator() -> dict[str, Any]:
+    """As `full`, for a person who may use every button."""
+    document = full()
+    needed = _actions(STARTS) - _actions(SHOWS)
+    anywhere = {action for action in needed if is_anywhere(action)}
+    objects = {action for action in needed if action.startswith("s3:")}
+    document["Statement"] += [
+        *(
+            _allow(own, ours)
+            for service, ours in OURS.items()
+            if (
+                own := {one for one in needed - anywhere - objects if one.startswith(f"{service}:")}
+            )
+        ),
+        _allow(objects, _below(TRAINING, MODELS, WORK)),
+        _allow(anywhere, ("*",)),
+    ]
+    return document
+
+
+def _below(*prefixes: str) -> tuple[str, ...]:
+    return tuple(f"{OURS['s3'][0]}/{prefix}*" for prefix in prefixes)
 
 
 def _actions(operations: Iterable[str]) -> frozenset[str]:

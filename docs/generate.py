@@ -619,10 +619,18 @@ To drop images and to correct answers as well:
 {json.dumps(policy.full(), indent=1)}
 ```
 
-A button that trains, promotes, rolls back, renews answers, previews, stops a job or puts dead
-letters back runs a command of `./sortbox`, and needs the first policy of this page. These two are
-derived from the calls of the console's code, and a test compares them; with a key of your own the
-person also needs `kms:Decrypt` on it, and `kms:GenerateDataKey` to drop and correct.
+For every button as well: to train, tune, preview, promote, roll back, renew answers, stop a job,
+put dead letters back and run the checks. The same commands in a terminal need no more; deploying
+and removing a stage needs the first policy of this page:
+
+```json
+{json.dumps(policy.operator(), indent=1)}
+```
+
+These three are derived from the calls of the code, and a test compares them. With a key of your own
+the person also needs `kms:Decrypt` on it, `kms:GenerateDataKey` to drop and correct, and
+`kms:CreateGrant` to train and promote. Training on data of a bucket of another name needs
+`s3:ListBucket` and `s3:GetObject` there.
 """
 
 

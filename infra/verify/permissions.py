@@ -29,7 +29,16 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     "s3:ListParts": ("s3:ListMultipartUploadParts",),
     "s3:CompleteMultipartUpload": ("s3:PutObject",),
     "sagemaker:CreateModel": ("sagemaker:CreateModel", "sagemaker:AddTags", "iam:PassRole"),
-    "sagemaker:CreateTrainingJob": ("sagemaker:CreateTrainingJob", "iam:PassRole"),
+    "sagemaker:CreateTrainingJob": (
+        *("sagemaker:CreateTrainingJob", "sagemaker:AddTags", "iam:PassRole"),
+    ),
+    "sagemaker:CreateHyperParameterTuningJob": (
+        *("sagemaker:CreateHyperParameterTuningJob", "sagemaker:AddTags", "iam:PassRole"),
+    ),
+    "s3:CopyObject": ("s3:GetObject", "s3:PutObject"),
+    "s3:UploadPartCopy": ("s3:GetObject", "s3:PutObject"),
+    "sqs:SendMessageBatch": ("sqs:SendMessage",),
+    "sqs:DeleteMessageBatch": ("sqs:DeleteMessage",),
 }
 """The actions of operations that need others than the action of the same name."""
 
@@ -46,13 +55,15 @@ the deletion of a change set without changes (osls/lib/plugins/aws/lib/update-st
 SOMETIMES = (
     *("cloudformation:UpdateStack", "s3:AbortMultipartUpload"),
     *("sagemaker:StopTrainingJob", "sagemaker:StopTransformJob"),
-    "sagemaker:StopHyperParameterTuningJob",
+    *("sagemaker:StopHyperParameterTuningJob", "sagemaker:CreateHyperParameterTuningJob"),
+    "sagemaker:DescribeHyperParameterTuningJob",
+    "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
     *("servicequotas:ListAWSDefaultServiceQuotas", "pricing:GetProducts"),
     *("sqs:ReceiveMessage", "sqs:DeleteMessage"),
 )
 """Operations that a successful run does not call: updating a deployment, aborting an upload,
-stopping jobs, reading a quota without an applied value, comparing the price table, and putting dead
-letters back."""
+tuning, stopping jobs, reading a quota without an applied value, comparing the price table, and
+putting dead letters back."""
 
 IMAGE = (
     *("codebuild:StartBuild", "codebuild:BatchGetBuilds"),

@@ -15,6 +15,7 @@ from botocore.history import get_global_history_recorder
 from console import policy
 from console.context import Console
 from infra.shipped import REPOSITORY
+from infra.verify import permissions
 from infra.verify.calls import CallRecorder
 from tests.support.consoles.operated import JOB, log_epochs, operated_console
 from tests.support.worlds.consoles import client
@@ -38,6 +39,26 @@ ELSEWHERE = {
 SERVICES = (
     *("cloudformation", "cloudwatch", "logs", "s3", "sagemaker", "sagemaker-runtime", "sqs", "sts"),
 )
+STARTED = tuple(
+    path
+    for folder in ("training/launch", "infra/models", "infra/review")
+    for path in (REPOSITORY / folder).rglob("*.py")
+    if path.name != "acceptance.py"  # of `verify`, which no button runs
+) + tuple(
+    REPOSITORY / path
+    for path in (
+        *("aws/bucket.py", "aws/active_model.py", "infra/redrive.py", "infra/reclassify.py"),
+        *("infra/stage.py", "infra/diagnostics/doctor.py", "infra/diagnostics/findings.py"),
+    )
+)
+"""What the commands of the buttons call AWS by."""
+
+BY_LIBRARIES = {
+    "s3:AbortMultipartUpload": "boto3's transfers, of one that fails",
+    "sagemaker:CreateTrainingJob": "the SageMaker SDK's ModelTrainer",
+    "sagemaker:CreateHyperParameterTuningJob": "the SageMaker SDK's HyperparameterTuner",
+    "sqs:SendMessage": "SendMessageBatch and reclassify",
+}
 BENEATH = tuple(
     REPOSITORY / path
     for path in (
@@ -113,9 +134,32 @@ def test_what_no_page_of_the_test_calls_is_called_somewhere(operation: str) -> N
     assert any(xform_name(name) in methods_of(path) for path in sources)
 
 
+def test_each_call_of_the_buttons_commands_is_allowed_and_has_a_use() -> None:
+    methods = set().union(*map(methods_of, STARTED))
+    allowed = policy.SHOWS | policy.TAKES | policy.STARTS
+    names = {xform_name(one.partition(":")[2]) for one in allowed}
+    services = {*SERVICES, "iam", "lambda", "service-quotas"}
+    known = {xform_name(name) for service in services for name in operations(service)}
+    called = {name for name in methods & known if "_" in name} - {"create_function"}  # SQLite's
+    assert called <= names, "add it to console.policy, or do not call it"
+    used = {one for one in policy.STARTS if xform_name(one.partition(":")[2]) in methods}
+    assert policy.STARTS - used <= set(BY_LIBRARIES), "nothing is allowed without a use"
+    assert all(one.partition(":")[2] in operations(one.partition(":")[0]) for one in policy.STARTS)
+
+
+def test_who_uses_the_buttons_may_do_nothing_that_deployers_may_not() -> None:
+    own = {action for one in policy.operator()["Statement"] for action in one["Action"]}
+    deployers = permissions.actions()
+    assert own - deployers <= {"s3:ListMultipartUploadParts", "sqs:GetQueueAttributes"} | {
+        *("sagemaker:InvokeEndpoint", "sagemaker:DescribeModelPackage")
+    }
+    assert not [one for one in own if one.startswith(("cloudformation:Create", "iam:Create"))]
+    assert len(json.dumps(policy.operator(), separators=(",", ":"))) <= permissions.MOST_CHARACTERS
+
+
 def test_the_policies_are_documented_and_reach_only_ours() -> None:
     text = PAGE.read_text()
-    for document in (policy.read_only(), policy.full()):
+    for document in (policy.read_only(), policy.full(), policy.operator()):
         assert json.dumps(document, indent=1) in text, "run `.venv/bin/python -m docs.generate`"
         for statement in document["Statement"]:
             assert not [action for action in statement["Action"] if "*" in action]
