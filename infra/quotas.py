@@ -91,6 +91,26 @@ def needs(machines: StageMachines) -> tuple[QuotaNeed, ...]:
     )  # fmt: skip
 
 
+ALTERNATIVES = ("ml.m5", "ml.c5", "ml.m7i", "ml.c7i")
+"""Families that every job and the endpoint run on, of the price table."""
+
+
+def alternatives(need: QuotaNeed) -> dict[str, str]:
+    """Types of the same size that would do in place of the one that the quota is about, by the name
+    of their quota; none for what is no quota of a processor's instance type.
+    """
+    family, _, rest = need.name.removeprefix("ml.").partition(".")
+    if need.service != "sagemaker" or f"ml.{family}" not in ALTERNATIVES:
+        return {}
+    size = rest.partition(" ")[0]
+    usage = rest.removeprefix(size)
+    return {
+        f"{other}.{size}{usage}": f"{other}.{size}"
+        for other in ALTERNATIVES
+        if other != f"ml.{family}"
+    }
+
+
 def functions_need(concurrency: int) -> QuotaNeed:
     return QuotaNeed("lambda", FUNCTIONS, concurrency, "this stage's functions")
 

@@ -192,7 +192,7 @@ def _service_quotas(
     client: "ServiceQuotasClient", service: Service, needs: list[QuotaNeed]
 ) -> Iterator[CheckResult]:
     """Compare quotas with needs. Quotas without an applied value have the default value."""
-    names = {need.name for need in needs}
+    names = {name for need in needs for name in (need.name, *quotas.alternatives(need))}
     applied = _listed(client, "list_service_quotas", service, names)
     absent = names - set(applied)
     if absent:
@@ -204,8 +204,15 @@ def _service_quotas(
         if quota.value >= need.least:
             yield CheckResult("quota", "ok", sentence)
             continue
+        others = [
+            other
+            for name, other in quotas.alternatives(need).items()
+            if applied.get(name, ListedQuota(0, None)).value >= need.least
+        ]
+        meanwhile = f"; {' or '.join(others)} would do meanwhile" if others else ""
         state: State = "note" if need.optional else "missing"
-        yield CheckResult("quota", state, f"{sentence}: {quotas.how_to_ask(need, quota.code)}")
+        ask = quotas.how_to_ask(need, quota.code)
+        yield CheckResult("quota", state, f"{sentence}: {ask}{meanwhile}")
 
 
 def _machines(context: CheckContext) -> StageMachines:

@@ -135,6 +135,17 @@ def test_a_quota_that_is_too_small_is_named_with_the_step_and_how_to_ask(
     assert "hours to days" in said
 
 
+def test_a_type_that_the_account_may_run_is_named_where_the_chosen_one_is_not() -> None:
+    other = "ml.m5.xlarge for transform job usage"
+    chosen = ENOUGH | {TRANSFORM: 0}
+    [missing] = [each for each in quotas_found(Quotas(chosen)) if each.state == "missing"]
+    assert "meanwhile" not in missing.sentence
+    [missing] = [
+        each for each in quotas_found(Quotas(chosen | {other: 2})) if each.state == "missing"
+    ]
+    assert missing.sentence.endswith("; ml.m5.xlarge would do meanwhile")
+
+
 class NoCodeBuild(Quotas):
     def paginate(self, *, ServiceCode: str) -> Iterator[Any]:
         if ServiceCode == "codebuild":
