@@ -378,6 +378,16 @@ ARRAY_TYPES = (
     ),
 )
 
+ATTRIBUTES = (
+    ("`top_k=3`", "the best three labels, 1 to 1,000; else `SORTBOX_TOP_K` of them"),
+    (
+        "`features=true`",
+        'adds `"features": {"dtype": "float16", "length": 1280, "base64": "…"}` to the JSON of '
+        "each image, little-endian; absent where the model has none: its archive is older, or its "
+        "network does not end in a linear layer",
+    ),
+)
+
 ANSWERS = (
     (
         "`application/json`, `*/*`, none",
@@ -429,6 +439,18 @@ Other types, values that are not finite and floats farther out are refused by na
 pixels nor on its neighbours in the array.
 
 {table(("`Accept`", "answer"), ANSWERS)}
+InvokeEndpoint's `CustomAttributes` choose what an answer holds. Others are ignored, and transform
+jobs have none.
+
+{table(("attribute", "answer"), ATTRIBUTES)}
+`features` are what the last layer takes, by the pass of the network that gave the scores: 1,280
+numbers for EfficientNet-Lite0. Alike images have features of nearly the same direction.
+
+```python
+answer = json.load(runtime.invoke_endpoint(..., CustomAttributes="features=true")["Body"])
+row = np.frombuffer(base64.b64decode(answer["features"]["base64"]), "<f2")
+```
+
 A refusal is JSON whatever is accepted. The default serialisers of the SageMaker SDK 2 and 3
 therefore work: [ask the endpoint directly](../how-to/promote.md#ask-the-endpoint-directly).
 

@@ -14,6 +14,9 @@ NAME = "[a-z0-9][a-z0-9-]{0,39}"
 MOST_LABELS = 100_000
 LABEL_CHARACTERS = 1_000
 
+MOST_FEATURES = 16_384
+"""Of a network's head; the largest of torchvision's classifiers has 7,392."""
+
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.1, 10.0
 
 

@@ -3,8 +3,9 @@
 import json
 from base64 import b64decode
 from dataclasses import dataclass
+from typing import Literal
 
-from domain.model import Decision, read_decision
+from domain.model import MOST_FEATURES, Decision, read_decision
 
 MAX_BYTES = 1_048_576
 """The longest reply that is read, in bytes; the container never sends a longer one."""
@@ -30,6 +31,24 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureVector:
+    """What the network's head takes, if the request asks for it. `base64` are `length` numbers of
+    the type `dtype`, little-endian: float16, two bytes each."""
+
+    dtype: Literal["float16"]
+    length: int
+    base64: str
+
+    def __post_init__(self) -> None:
+        """Raises ValueError unless `base64` is as long as `length` says."""
+        if not 1 <= self.length <= MOST_FEATURES or len(self.to_bytes()) != 2 * self.length:
+            raise ValueError(f"the features are not {self.length} numbers of two bytes")
+
+    def to_bytes(self) -> bytes:
+        return b64decode(self.base64, validate=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Labelled:
     """The image was classified. `labels` is sorted by descending score, scores are probabilities
     in [0, 1]; `width` and `height` are in pixels after orientation, `model_ms` is the time that the
@@ -43,6 +62,8 @@ class Labelled:
     model_ms: float
     decision: Decision | None = None
     """None, and not in the JSON, where the model promises nothing."""
+    features: FeatureVector | None = None
+    """None, and not in the JSON, where they were not asked for or the network has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +78,7 @@ class Refused:
 Reply = Labelled | Refused
 
 
-def _fields(part: Reply | Server | Label) -> dict[str, object]:
+def _fields(part: Reply | Server | Label | FeatureVector) -> dict[str, object]:
     values = ((name, getattr(part, name)) for name in part.__slots__)
     return {name: value for name, value in values if value is not None}
 
@@ -95,7 +116,10 @@ def _reply(fields: object) -> Reply:
         }:
             read = tuple(_label(label) for label in labels)
             decision = read_decision(others.get("decision"))
-            return Labelled(_server(server), read, width, height, format, model_ms, decision)
+            features = _features(others.get("features"))
+            return Labelled(
+                _server(server), read, width, height, format, model_ms, decision, features
+            )
     raise ValueError("it has neither labels nor a code and a message")
 
 
@@ -111,6 +135,15 @@ def _label(fields: object) -> Label:
         case {"label": str(label), "score": int() | float() as score}:
             return Label(label, score)
     raise ValueError("a label has a name and a score")
+
+
+def _features(fields: object) -> FeatureVector | None:
+    match fields:
+        case None:
+            return None
+        case {"dtype": "float16", "length": int(length), "base64": str(text)}:
+            return FeatureVector("float16", length, text)
+    raise ValueError("its features are no numbers of the type float16")
 
 
 def _no_number(name: str) -> float:

@@ -92,7 +92,11 @@ class InferenceService:
         if negotiation.wants_thumbnail(headers.get("Accept", "")):
             return await self._thumbnail(request)
         answer = negotiation.accepted_answer(headers.get("Accept", ""))
-        top_k = negotiation.top_k(headers.get(CUSTOM_ATTRIBUTES, ""), self._settings.top_k)
+        attributes = negotiation.attributes(headers.get(CUSTOM_ATTRIBUTES, ""))
+        top_k = negotiation.top_k(attributes, self._settings.top_k)
+        features = negotiation.wants_features(attributes)
+        if features and answer == "scores":
+            raise RequestError(400, "Features are answered as application/json only.")
         content = negotiation.declared_content(headers.get("Content-Type", ""))
         body = await _read_body(request, self._settings.max_body_bytes)
         scored = await _await_unless_disconnected(request, self._classify(body, content))
@@ -100,9 +104,9 @@ class InferenceService:
             rows = [entry.scores for entry in (scored if isinstance(scored, list) else [scored])]
             return Response(arrays.write_scores(np.stack(rows)), media_type="application/x-npy")
         if isinstance(scored, list):
-            replies = ", ".join(to_json(self._classifier.label(entry, top_k)) for entry in scored)
-            return _json_response(f"[{replies}]")
-        return _json_response(to_json(self._classifier.label(scored, top_k)))
+            replies = (to_json(self._classifier.label(entry, top_k, features)) for entry in scored)
+            return _json_response(f"[{', '.join(replies)}]")
+        return _json_response(to_json(self._classifier.label(scored, top_k, features)))
 
     async def _classify(self, body: bytes, content: Content) -> ScoredImage | list[ScoredImage]:
         """A list only for an array of several images, which must not be declared an image."""

@@ -7,11 +7,13 @@ expensive file does not delay others.
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import repeat
 from math import prod
 from types import MappingProxyType
 
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.model import SCORE_DIGITS, ModelCard
-from domain.reply import Label, Labelled, Server
+from domain.reply import FeatureVector, Label, Labelled, Server
 from serving import preprocess
 from serving.batcher import Batcher
 from serving.decoding import arrays, bounds, gzipped, jpeg
@@ -36,10 +38,11 @@ from serving.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class ScoredImage:
-    """A cropped image with its probabilities, one per label of the card."""
+    """A cropped image with its probabilities, one per label of the card, and its features."""
 
     image: CroppedImage
     scores: NDArray[np.floating]
+    features: NDArray[np.float32] | None
     model_ms: float
     """The time in milliseconds that the network took for the batch with this image."""
 
@@ -146,8 +149,9 @@ class Classifier:
                     scored += await asyncio.gather(*(self._predict(call) for call in calls))
                 return scored
 
-    def label(self, scored: ScoredImage, top_k: int) -> Labelled:
-        """The reply about an image: its `top_k` best labels."""
+    def label(self, scored: ScoredImage, top_k: int, with_features: bool) -> Labelled:
+        """The reply about an image: its `top_k` best labels, and its features if they are asked for
+        and the network has any."""
         promise = self._card.promise
         return Labelled(
             self._server,
@@ -157,6 +161,7 @@ class Classifier:
             scored.image.format,
             scored.model_ms,
             promise.decide(float(scored.scores.max())) if promise else None,
+            encode_features(scored.features) if with_features else None,
         )
 
     def close(self) -> None:
@@ -210,10 +215,15 @@ class Classifier:
         if not photos:
             return [entry for entry in decoded if not isinstance(entry, CroppedImage)]
         started = time.perf_counter()
-        scores = iter(self._engine(np.stack([photo.pixels for photo in photos]), exclusive))
+        outputs = self._engine(np.stack([photo.pixels for photo in photos]), exclusive)
         model_ms = round((time.perf_counter() - started) * 1000, 1)
+        rows = zip(
+            outputs.scores,
+            repeat(None) if outputs.features is None else outputs.features,
+            strict=False,
+        )
         return [
-            ScoredImage(entry, next(scores), model_ms) if isinstance(entry, CroppedImage) else entry
+            ScoredImage(entry, *next(rows), model_ms) if isinstance(entry, CroppedImage) else entry
             for entry in decoded
         ]
 
@@ -252,6 +262,15 @@ PIXEL_COUNTERS: Mapping[Format, Callable[[bytes], int]] = MappingProxyType(
         "tiff": bounds.count_tiff_pixels,
     }
 )
+
+
+def encode_features(features: NDArray[np.float32] | None) -> FeatureVector | None:
+    """In half precision, which has 11 bits; what is too large for it becomes its largest number."""
+    if features is None:
+        return None
+    largest = np.finfo(np.float16).max
+    half = np.clip(features, -largest, largest).astype("<f2")
+    return FeatureVector("float16", len(half), b64encode(half.tobytes()).decode())
 
 
 def top_labels(

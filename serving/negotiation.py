@@ -1,5 +1,6 @@
 """Content negotiation: interpret a request's headers."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from domain.errors import SortboxError
@@ -61,19 +62,33 @@ def accepted_answer(accept: str) -> Answer:
     )
 
 
-def top_k(attributes: str, default: int) -> int:
-    """The number of labels, from InvokeEndpoint's CustomAttributes: `top_k=3`.
+Attributes = Mapping[str, str]
+"""Names in lower case, and values."""
 
-    Other attributes are ignored. Raises RequestError (400) for an invalid number.
-    """
-    for attribute in attributes.replace(";", ",").split(","):
+
+def attributes(header: str) -> Attributes:
+    """InvokeEndpoint's CustomAttributes: `top_k=3, features=true`. The first of equal names counts,
+    and names that nobody knows are ignored."""
+    values: dict[str, str] = {}
+    for attribute in header.replace(";", ",").split(","):
         name, _, text = attribute.partition("=")
-        if name.strip().lower() == "top_k":
-            return _parse_top_k(text.strip())
-    return default
+        values.setdefault(name.strip().lower(), text.strip())
+    return values
 
 
-def _parse_top_k(text: str) -> int:
+def wants_features(attributes: Attributes) -> bool:
+    """Whether replies carry features: `features=true`. Raises RequestError (400)."""
+    text = attributes.get("features", "false")
+    if text.lower() not in ("true", "false"):
+        raise RequestError(400, f"features must be true or false, not {text[:20]!r}.")
+    return text.lower() == "true"
+
+
+def top_k(attributes: Attributes, default: int) -> int:
+    """The number of labels: `top_k=3`. Raises RequestError (400) for an invalid number."""
+    if "top_k" not in attributes:
+        return default
+    text = attributes["top_k"]
     digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
     number = int(digits) if 0 < len(digits) <= len(str(MAX_TOP_K)) else 0
     if not 1 <= number <= MAX_TOP_K:

@@ -1,4 +1,4 @@
-"""Create networks by the architecture's name on the model card."""
+"""Create networks by the architecture's name on the model card, and split them at their head."""
 
 from difflib import get_close_matches
 
@@ -78,3 +78,40 @@ def _create_torchvision(architecture: str, labels: int) -> nn.Module:
         )
     network: nn.Module = models.get_model(architecture, weights=None, num_classes=labels)
     return network
+
+
+class SplitNetwork(nn.Module):
+    """A network in two parts, for one pass that gives the head's input beside the logits.
+
+    Takes `network` apart. Inputs to logits (images, labels) and features (images, features), which
+    are None for a network that does not end in a linear layer.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        name = head_name(network)
+        head = network.get_submodule(name) if name else None
+        self.head = head if isinstance(head, nn.Linear) else None
+        if self.head is not None:
+            network.set_submodule(name, nn.Identity())
+        self.backbone = network
+
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        features: torch.Tensor = self.backbone(inputs)
+        return (features, None) if self.head is None else (self.head(features), features)
+
+
+def head_name(network: nn.Module) -> str:
+    """The name of the last layer with weights; "" if there is none, or if it is `network` itself.
+
+    It comes last in every torchvision classifier.
+    """
+    names = [name for name, module in network.named_modules() if output_width(module)]
+    return names[-1] if names else ""
+
+
+def output_width(module: nn.Module) -> int | None:
+    """Of a layer with weights; None for other modules."""
+    if isinstance(module, nn.Linear):
+        return module.out_features
+    return module.out_channels if isinstance(module, nn.Conv2d) else None

@@ -1,4 +1,4 @@
-"""Engines: compute probabilities for a batch of cropped images.
+"""Engines: compute probabilities and features for a batch of cropped images.
 
 An engine computes what the network gives; the temperature of the card is applied to it here, by the
 same code for every engine, in serving and in training.
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from serving import hardware
 from serving.archive import Archive, ModelLoadError
+from serving.engines.outputs import Outputs
 from serving.preprocess import Pixels
 from serving.settings import EngineChoice, Settings
 
-Engine = Callable[[Pixels, bool], NDArray[np.floating]]
-"""(images, crop, crop, 3) uint8 pixels to (images, labels) probabilities: float32 from a network,
-float64 where a temperature was applied.
+Engine = Callable[[Pixels, bool], Outputs]
+"""(images, crop, crop, 3) uint8 pixels to scores and features, from one pass of the network.
 
 Thread-safe. The second argument is True if no other thread is calling it.
 """
@@ -42,7 +42,12 @@ def with_temperature(engine: Engine, temperature: float | None) -> Engine:
     """The engine, followed by `divide_logits`; None: the engine itself."""
     if temperature is None:
         return engine
-    return lambda pixels, exclusive: divide_logits(engine(pixels, exclusive), temperature)
+
+    def divided(pixels: Pixels, exclusive: bool) -> Outputs:
+        outputs = engine(pixels, exclusive)
+        return Outputs(divide_logits(outputs.scores, temperature), outputs.features)
+
+    return divided
 
 
 def divide_logits(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:

@@ -8,13 +8,12 @@ and never run.
 from dataclasses import dataclass
 from threading import Lock
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from domain.model import Compiled
 from serving.archive import Archive
 from serving.engines.batches import batch_sizes, split_batch
+from serving.engines.outputs import Outputs, concatenate
 from serving.engines.pytorch import PixelNetwork, load_network
 from serving.preprocess import Pixels
 
@@ -34,10 +33,10 @@ class Cuda:
         self._graphs = {size: _capture(network, size, crop) for size in batch_sizes(max_batch)}
         self._lock = Lock()
 
-    def __call__(self, pixels: Pixels, exclusive: bool) -> NDArray[np.float32]:
+    def __call__(self, pixels: Pixels, exclusive: bool) -> Outputs:
         with self._lock, torch.inference_mode():
-            return np.concatenate(
-                [self._graphs[len(part)].replay(part) for part in split_batch(pixels, self._graphs)]
+            return concatenate(
+                self._graphs[len(part)].replay(part) for part in split_batch(pixels, self._graphs)
             )
 
 
@@ -48,17 +47,18 @@ def allows_bf16(compiled: Compiled | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Graph:
-    """A captured graph, with its fixed input and output in the GPU's memory."""
+    """A captured graph, with its fixed input and outputs in the GPU's memory."""
 
     graph: torch.cuda.CUDAGraph
     pixels: torch.Tensor
     scores: torch.Tensor
+    features: torch.Tensor | None
 
-    def replay(self, pixels: Pixels) -> NDArray[np.float32]:
+    def replay(self, pixels: Pixels) -> Outputs:
         self.pixels.copy_(torch.from_numpy(pixels))
         self.graph.replay()
-        scores: NDArray[np.float32] = self.scores.cpu().numpy()  # waits for the GPU
-        return scores
+        features = None if self.features is None else self.features.cpu().numpy()
+        return Outputs(self.scores.cpu().numpy(), features)  # waits for the GPU
 
 
 def _capture(network: PixelNetwork, size: int, crop: int) -> _Graph:
@@ -72,5 +72,5 @@ def _capture(network: PixelNetwork, size: int, crop: int) -> _Graph:
         torch.cuda.current_stream().wait_stream(side_stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            scores = network(pixels)
-    return _Graph(graph, pixels, scores)
+            scores, features = network(pixels)
+    return _Graph(graph, pixels, scores, features)

@@ -15,11 +15,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from domain.model import Compiled, Precision, Preprocessing
+from domain.model import MOST_FEATURES, Compiled, Precision, Preprocessing
 from serving.archive import Archive, ModelLoadError
 from serving.engines.batches import batch_sizes, split_batch
+from serving.engines.outputs import Outputs, concatenate
 from serving.preprocess import Pixels
 
 # Without this, importing OpenVINO sends telemetry over the network.
@@ -33,6 +33,9 @@ from openvino.preprocess import PrePostProcessor  # noqa: E402
 openvino.Tensor(np.zeros(1, np.uint8))
 
 __all__ = ["OpenVino", "add_preprocessing", "openvino"]  # imported here, telemetry is off
+
+FEATURES = "features"
+"""The name of the network's second output, if it has one."""
 
 RequestPool = queue.SimpleQueue[openvino.InferRequest]
 """Idle inference requests."""
@@ -69,17 +72,25 @@ class OpenVino:
             raise ModelLoadError(f"OpenVINO cannot load the model: {reason}") from error
 
     def _check_outputs(self, crop: int, labels: int) -> None:
-        """Raises ValueError unless the network returns one float32 score per label."""
+        """Raises ValueError unless the network returns one float32 score per label, and features,
+        if any, as one row of float32 for each image."""
         for size in self._shared_requests:
-            scores = self(np.zeros((size, crop, crop, 3), np.uint8), False)
+            outputs = self(np.zeros((size, crop, crop, 3), np.uint8), False)
+            scores, features = outputs.scores, outputs.features
             if scores.shape != (size, labels) or scores.dtype != np.float32:
                 raise ValueError(f"it answers {scores.dtype} {scores.shape} for {size} images")
+            if features is not None and not (
+                features.shape[:-1] == (size,)
+                and 1 <= features.shape[1] <= MOST_FEATURES
+                and features.dtype == np.float32
+            ):
+                raise ValueError(f"its features are {features.dtype} {features.shape}")
 
-    def __call__(self, pixels: Pixels, exclusive: bool) -> NDArray[np.float32]:
+    def __call__(self, pixels: Pixels, exclusive: bool) -> Outputs:
         if exclusive and len(pixels) == 1:
             return _infer(self._exclusive_request, pixels)
         parts = split_batch(pixels, self._shared_requests)
-        return np.concatenate([_infer(self._shared_requests[len(part)], part) for part in parts])
+        return concatenate(_infer(self._shared_requests[len(part)], part) for part in parts)
 
 
 def add_preprocessing(network: openvino.Model, preprocessing: Preprocessing) -> openvino.Model:
@@ -129,10 +140,13 @@ def _collect_requests(requests: "Iterable[Future[openvino.InferRequest]]") -> Re
     return idle
 
 
-def _infer(idle: RequestPool, pixels: Pixels) -> NDArray[np.float32]:
+def _infer(idle: RequestPool, pixels: Pixels) -> Outputs:
     with _borrow(idle) as request:
         request.infer({0: pixels}, share_inputs=True)
-        return np.array(request.get_output_tensor(0).data)
+        scores = np.array(request.get_output_tensor(0).data)
+        if len(request.model_outputs) == 1:
+            return Outputs(scores, None)
+        return Outputs(scores, np.array(request.get_tensor(FEATURES).data))
 
 
 @contextmanager

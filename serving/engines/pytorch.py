@@ -6,9 +6,7 @@ about one image in fifty, and only on processors that support it, so that the se
 differ from the evaluated one.
 """
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
@@ -16,7 +14,8 @@ from torch import nn
 from domain.model import Preprocessing
 from serving import preprocess
 from serving.archive import Archive, ModelLoadError
-from serving.networks import create_network
+from serving.engines.outputs import Outputs
+from serving.networks import SplitNetwork, create_network
 from serving.preprocess import Pixels
 
 
@@ -28,18 +27,19 @@ class PyTorch:
         self._threads = threads
         self._network = PixelNetwork(load_network(archive), archive.card.preprocessing)
 
-    def __call__(self, pixels: Pixels, exclusive: bool) -> NDArray[np.float32]:
+    def __call__(self, pixels: Pixels, exclusive: bool) -> Outputs:
         """Under load each calling thread computes alone; a single image uses all cores."""
         torch.set_num_threads(self._threads if exclusive else 1)  # of this thread
         with torch.inference_mode():
-            scores: NDArray[np.float32] = self._network(torch.from_numpy(pixels)).numpy()
-        return scores
+            scores, features = self._network(torch.from_numpy(pixels))
+        return Outputs(scores.numpy(), None if features is None else features.numpy())
 
 
 class PixelNetwork(nn.Module):
     """A network with preprocessing and softmax, on any device.
 
-    (images, crop, crop, 3) uint8 to (images, labels) float32. The input is channels-last in memory,
+    (images, crop, crop, 3) uint8 to scores (images, labels) and features (images, features), both
+    float32; None where the network has no features. The input is channels-last in memory,
     so that no copy is needed.
     """
 
@@ -53,17 +53,17 @@ class PixelNetwork(nn.Module):
         scale, offset = preprocess.scale_and_offset(card_preprocessing)
         self.register_buffer("scale", torch.from_numpy(scale))
         self.register_buffer("offset", torch.from_numpy(offset))
-        self.network = network.eval().to(memory_format=torch.channels_last)
+        self.network = SplitNetwork(network).eval().to(memory_format=torch.channels_last)
         self._bf16 = bf16
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         inputs = (pixels * self.scale - self.offset).permute(0, 3, 1, 2)
         # A cache of rounded weights would not be valid after a graph's capture.
         with torch.autocast(
             pixels.device.type, torch.bfloat16, enabled=self._bf16, cache_enabled=False
         ):
-            scores: torch.Tensor = self.network(inputs)
-        return scores.float().softmax(dim=1)
+            logits, features = self.network(inputs)
+        return logits.float().softmax(dim=1), None if features is None else features.float()
 
 
 def load_network(archive: Archive) -> nn.Module:

@@ -65,18 +65,21 @@ def test_the_weights_are_those_that_torch_reads(architecture: str) -> None:
 def test_it_scores_as_torch_does() -> None:
     import torch
 
-    from serving.networks import create_network
+    from serving.networks import SplitNetwork, create_network
 
     network = create_network(bundled.ARCHITECTURE, 1000).eval()
     network.load_state_dict(torch.load(FILE, map_location="cpu", weights_only=True))
     images = np.random.default_rng(1).normal(size=(4, 3, 224, 224)).astype(np.float32)
     with torch.inference_mode():
-        theirs = network(torch.from_numpy(images)).softmax(1).numpy()
+        logits, features = SplitNetwork(network)(torch.from_numpy(images))
+        theirs = logits.softmax(1).numpy()
     core = openvino.Core()
     model = core.compile_model(
         lite0_graph.graph(bundled.weights(), 224), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
-    assert np.abs(model(images)[0] - theirs).max() < 1e-4
+    ours = model(images)
+    assert np.abs(ours[0] - theirs).max() < 1e-4
+    assert np.abs(ours["features"] - features.numpy()).max() < 1e-3
 
 
 @pytest.mark.slow
@@ -84,16 +87,16 @@ def test_what_training_starts_from_has_the_pretrained_weights_of_every_part() ->
     """All but the head, whose outputs are others: a part that stayed random would only be weak."""
     import torch
 
-    from serving.networks import BUNDLED
+    from serving.networks import BUNDLED, head_name
     from training.config.train_config import TrainConfig
-    from training.model import networks, pretrained
+    from training.model import pretrained
 
     assert list(BUNDLED) == list(bundled.NETWORKS), "both lists name the same networks"
     for architecture in BUNDLED:
         config = TrainConfig(arch=architecture)
         loaded = pretrained.load_pretrained(config, 7, Path("no channel"))
         state, expected = loaded.network.state_dict(), bundled.weights(architecture)
-        head = networks.head_name(loaded.network)
+        head = head_name(loaded.network)
         for name, values in state.items():
             if not name.startswith(head):
                 assert torch.equal(values, torch.from_numpy(expected[name].copy())), name

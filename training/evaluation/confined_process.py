@@ -109,7 +109,7 @@ def evaluate(request: EvaluationRequest) -> Iterator[list[list[float]]]:
     )
     for at, pixels in enumerate(prefetch(batches, os.cpu_count() or 1)):
         own = truth[at * IMAGES_PER_BATCH : (at + 1) * IMAGES_PER_BATCH]
-        yield to_rows(engine(pixels, True), own)[:, 1:].tolist()
+        yield to_rows(engine(pixels, True).scores, own)[:, 1:].tolist()
 
 
 def _engine(loaded: "Archive") -> "Engine":

@@ -95,7 +95,7 @@ def _probabilities(
     loads = [partial(images.load, example) for example in examples]
     batches = (loads[at : at + IMAGES_AT_ONCE] for at in range(0, len(loads), IMAGES_AT_ONCE))
     for pixels in images.load_batches(batches):
-        yield engine(pixels, True)
+        yield engine(pixels, True).scores
 
 
 def metrics(card: ModelCard, served: Evaluation | None) -> dict[str, float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from serving.networks import head_name
 from training.config.errors import Interrupted
 from training.config.train_config import TrainConfig
 from training.context import TrainContext
@@ -54,7 +55,7 @@ def setup_head(
 ) -> TrainSetup:
     """Computes the features first. Raises TrainingFailed for a network without a linear head."""
     network, distributed = pretrained.network, context.distributed
-    name = networks.head_name(network)
+    name = head_name(network)
     head = networks.detach_head(network)
     side = pretrained.preprocessing.crop
     extract, engine = make_extractor(network, side, distributed.device, exact=False)
@@ -89,7 +90,7 @@ def setup_head(
 
 def initial_state(config: TrainConfig, model: nn.Module, distributed: Distributed) -> TrainState:
     """Before the first step."""
-    head = model.get_submodule(networks.head_name(model))
+    head = model.get_submodule(head_name(model))
     uses_fp16 = compute_dtype(config, distributed) == torch.float16
     return TrainState(
         model,

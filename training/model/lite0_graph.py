@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.engines.openvino import openvino
+from serving.engines.openvino import FEATURES, openvino
 
 ops = openvino.opset13
 
@@ -27,15 +27,15 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 def graph(weights: Weights, side: int) -> openvino.Model:
-    """From normalised images (N, 3, side, side) to probabilities (N, labels)."""
+    """From normalised images (N, 3, side, side) to probabilities (N, labels) and features."""
     images = _images(side)
-    scores = ops.matmul(
-        _features(weights, images), ops.constant(weights["_fc.weight"]), False, True
-    )
+    features = _features(weights, images)
+    scores = ops.matmul(features, ops.constant(weights["_fc.weight"]), False, True)
     logits = ops.add(scores, ops.constant(weights["_fc.bias"][np.newaxis]))  # (N, labels)
     probabilities = ops.softmax(logits, 1)
     probabilities.output(0).get_tensor().set_names({"probabilities"})  # else a running number
-    return openvino.Model([probabilities], [images])
+    features.output(0).get_tensor().set_names({FEATURES})
+    return openvino.Model([probabilities, features], [images])
 
 
 def features_graph(weights: Weights, side: int) -> openvino.Model:

@@ -6,6 +6,7 @@ from copy import deepcopy
 import torch
 from torch import nn
 
+from serving.networks import head_name, output_width
 from training.config.errors import TrainingFailed
 
 MAX_STAGE_SHARE = 0.5
@@ -17,15 +18,9 @@ def head_parameters(network: nn.Module, labels: int) -> set[str]:
     return {
         f"{name}.{kind}"
         for name, module in network.named_modules()
-        if _width(module) == labels
+        if output_width(module) == labels
         for kind, _ in module.named_parameters()
     }
-
-
-def head_name(network: nn.Module) -> str:
-    """The name of the last layer with weights. It comes last in every torchvision classifier."""
-    names: list[str] = [name for name, module in network.named_modules() if _width(module)]
-    return names[-1]
 
 
 def detach_head(network: nn.Module) -> nn.Linear:
@@ -40,12 +35,12 @@ def detach_head(network: nn.Module) -> nn.Linear:
             "Hyperparameter unfreeze: this network does not end in a linear layer, so that its "
             "head alone cannot be trained. Use --unfreeze all."
         )
-    _replace(network, name, nn.Identity())
+    network.set_submodule(name, nn.Identity())
     return head
 
 
 def attach_head(network: nn.Module, head: nn.Linear, name: str) -> None:
-    _replace(network, name, head)
+    network.set_submodule(name, head)
 
 
 def stages(network: nn.Module) -> list[list[nn.Module]]:
@@ -122,14 +117,3 @@ def _blocks(module: nn.Module, total: int) -> Iterator[nn.Module]:
 
 def _size(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _width(module: nn.Module) -> int | None:
-    if isinstance(module, nn.Linear):
-        return module.out_features
-    return module.out_channels if isinstance(module, nn.Conv2d) else None
-
-
-def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, last = name.rpartition(".")
-    setattr(network.get_submodule(parent), last, module)

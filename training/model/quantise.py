@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.torch import load as load_safetensors
 from torch import nn
@@ -26,8 +27,8 @@ from domain.model import ModelCard, Precision, Verdict
 from serving import preprocess
 from serving.archive import Archive
 from serving.engines import Engine
-from serving.engines.openvino import OpenVino, openvino
-from serving.networks import create_network
+from serving.engines.openvino import FEATURES, OpenVino, openvino
+from serving.networks import SplitNetwork, create_network
 from serving.preprocess import Pixels
 from training.data.feature_extractor import trace
 from training.model.mcnemar import PairedCounts
@@ -111,7 +112,7 @@ def fp32_engine(
     converted = served_engine(add_to_card(card, "fp32", files), files)
     original = torch_engine(card, weights)
     first = held_out.pixels[:CHECKED_IMAGES]
-    difference = np.abs(converted(first, True) - original(first, True)).max()
+    difference = np.abs(converted(first, True).scores - original(first, True).scores).max()
     return converted if difference <= MAX_DIFFERENCE else original
 
 
@@ -162,14 +163,29 @@ def _candidates() -> list[Precision]:
 
 
 def convert(card: ModelCard, weights: bytes) -> openvino.Model:
-    """From normalised inputs (B, 3, H, W) to probabilities (B, labels)."""
+    """From normalised inputs (B, 3, H, W) to probabilities (B, labels), and to features (B, F) if
+    the network has any."""
     network = create_network(card.architecture, len(card.labels))
     network.load_state_dict(load_safetensors(weights), strict=True)
     side = card.preprocessing.crop
     with _quietly():
-        decoder = trace(nn.Sequential(network, nn.Softmax(dim=1)).eval(), side)
+        decoder = trace(_Probabilities(network).eval(), side)
         model = openvino.convert_model(decoder, input=[-1, 3, side, side])
+    for output in model.outputs[1:]:
+        output.get_tensor().set_names({FEATURES})
     return rename_layers(model, card.name)
+
+
+class _Probabilities(nn.Module):
+    """What `convert` converts."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._network = SplitNetwork(network)
+
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        logits, features = self._network(inputs)
+        return (logits.softmax(1),) if features is None else (logits.softmax(1), features)
 
 
 def quantise_int8(network: openvino.Model, card: ModelCard, calibration: Pixels) -> openvino.Model:
@@ -193,7 +209,7 @@ def served_engine(card: ModelCard, files: Mapping[str, bytes]) -> Engine:
 
 def predict(engine: Engine, pixels: Pixels) -> Predictions:
     rows = [
-        engine(pixels[at : at + IMAGES_PER_BATCH], True)
+        engine(pixels[at : at + IMAGES_PER_BATCH], True).scores
         for at in range(0, len(pixels), IMAGES_PER_BATCH)
     ]
     return Predictions(*labels_and_scores(np.concatenate(rows)))

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import httpx
 import numpy as np
-from numpy.typing import NDArray
 
 from domain.model import ModelCard, Preprocessing
 from serving.app import create_app
 from serving.classifier import Classifier
 from serving.engines import Engine
+from serving.engines.outputs import Outputs
 from serving.preprocess import Pixels
 from serving.settings import Settings
 
@@ -24,10 +24,10 @@ ENVIRONMENT = {
 }
 
 
-def colours(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
-    """A network that knows how red, green and blue an image is."""
+def colours(pixels: Pixels, alone: bool) -> Outputs:
+    """A network that knows how red, green and blue an image is: its features are these amounts."""
     amounts = pixels.astype(np.float32).mean(axis=(1, 2)) + 1
-    return np.asarray(amounts / amounts.sum(axis=1, keepdims=True), np.float32)
+    return Outputs(amounts / amounts.sum(axis=1, keepdims=True), amounts)
 
 
 class Client:

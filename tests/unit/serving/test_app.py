@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from domain.reply import Labelled, Refused, from_json
 from serving.engines import Engine
+from serving.engines.outputs import Outputs
 from serving.preprocess import Pixels
 from tests.support.builders import expensive, images
 from tests.support.builders.colours import ENVIRONMENT, Client, colours
@@ -217,6 +218,56 @@ def test_a_top_k_that_is_no_number_is_told_so(wrong: str, start: Start) -> None:
     assert "top_k must be a whole number" in response.json()["message"]
 
 
+def test_features_are_answered_only_where_they_are_asked_for(start: Start) -> None:
+    client, body = start(), encoded(plain(RED, 8, 8))
+    plainly = client.post(body).json()
+    asked = client.post(body, **{ATTRIBUTES: "top_k=1, features=true"})
+    reply = from_json(asked.content)
+    assert "features" not in plainly
+    assert isinstance(reply, Labelled)
+    assert reply.features is not None
+    assert (len(reply.labels), reply.features.dtype, reply.features.length) == (1, "float16", 3)
+    assert np.frombuffer(reply.features.to_bytes(), "<f2").tolist() == [256, 1, 1]
+    two = client.post(npy(np.stack([np.asarray(plain(RED))] * 2)), **{ATTRIBUTES: "Features=TRUE"})
+    assert [entry["features"] for entry in two.json()] == [asked.json()["features"]] * 2
+
+
+def test_features_beyond_half_precision_are_its_largest_number(start: Start) -> None:
+    def large(pixels: Pixels, alone: bool) -> Outputs:
+        return Outputs(colours(pixels, alone).scores, np.full((len(pixels), 1), -1e9, np.float32))
+
+    reply = from_json(
+        start(large).post(encoded(plain(RED)), **{ATTRIBUTES: "features=true"}).content
+    )
+    assert isinstance(reply, Labelled)
+    assert reply.features is not None
+    assert np.frombuffer(reply.features.to_bytes(), "<f2").tolist() == [-65504]
+
+
+def test_a_network_without_features_answers_without_them(start: Start) -> None:
+    def old(pixels: Pixels, alone: bool) -> Outputs:
+        return Outputs(colours(pixels, alone).scores, None)
+
+    response = start(old).post(encoded(plain(RED)), **{ATTRIBUTES: "features=true"})
+    assert response.status_code == 200
+    assert "features" not in response.json()
+
+
+@pytest.mark.parametrize(
+    ("attribute", "accept", "sentence"),
+    [
+        ("features=yes", "", "features must be true or false"),
+        ("features=true", "application/x-npy", "application/json only"),
+    ],
+)
+def test_features_that_cannot_be_answered_are_told_so(
+    attribute: str, accept: str, sentence: str, start: Start
+) -> None:
+    response = start().post(encoded(plain(RED)), Accept=accept, **{ATTRIBUTES: attribute})
+    assert response.status_code == 400
+    assert sentence in response.json()["message"]
+
+
 HOSTILE = images.hostile()
 
 
@@ -282,7 +333,7 @@ def test_the_answer_is_json_or_nothing(accept: str, status: int, start: Start) -
 
 
 def test_a_fault_of_ours_is_a_constant_500(start: Start) -> None:
-    def broken(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+    def broken(pixels: Pixels, alone: bool) -> Outputs:
         raise RuntimeError("secret detail")
 
     response = start(broken).post(encoded(plain(RED)))
@@ -295,7 +346,7 @@ def test_one_too_many_is_told_to_come_back(start: Start, batch: str, busy: int) 
     """A 5xx of a busy endpoint would ring the alarm that undoes an update; a job's are retried."""
     entered, allowed = threading.Event(), threading.Event()
 
-    def slow(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+    def slow(pixels: Pixels, alone: bool) -> Outputs:
         entered.set()
         assert allowed.wait(10)
         return colours(pixels, alone)
@@ -369,7 +420,7 @@ def test_an_expensive_image_holds_back_nobody(start: Start) -> None:
 def test_images_of_one_array_take_turns_with_others(start: Start) -> None:
     batches = []
 
-    def slow(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+    def slow(pixels: Pixels, alone: bool) -> Outputs:
         batches.append(len(pixels))
         time.sleep(0.02)
         return colours(pixels, alone)
@@ -396,7 +447,7 @@ def test_images_of_one_array_take_turns_with_others(start: Start) -> None:
 def test_ping_fails_while_no_worker_finishes_anything_and_not_after(start: Start) -> None:
     entered, allowed = threading.Event(), threading.Event()
 
-    def stuck(pixels: Pixels, alone: bool) -> NDArray[np.float32]:
+    def stuck(pixels: Pixels, alone: bool) -> Outputs:
         entered.set()
         assert allowed.wait(20)
         return colours(pixels, alone)

@@ -6,12 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from domain.model import ModelCard, Preprocessing
 from serving import hardware
 from serving.archive import Archive, ModelLoadError
+from serving.engines.outputs import concatenate
 
 pytestmark = pytest.mark.slow
+
+HEADS = {
+    "efficientnet_lite0": "_fc",
+    "efficientnet_lite1_lite2": "head",
+    "resnet18": "fc",
+}
 
 CARD = ModelCard(
     name="pets",
@@ -37,19 +45,43 @@ def of(folder: Path, card: ModelCard, weights: bytes) -> Archive:
 
 
 @pytest.mark.parametrize(
-    "architecture", ["efficientnet_lite0", "efficientnet_lite1_lite2", "squeezenet1_1"]
+    ("architecture", "features"),
+    [
+        ("efficientnet_lite0", 1280),
+        ("efficientnet_lite1_lite2", 2560),
+        ("resnet18", 512),
+        ("squeezenet1_1", None),
+    ],
 )
-def test_a_network_answers_each_image_with_probabilities(architecture: str, tmp_path: Path) -> None:
+def test_a_network_answers_each_image_with_probabilities_and_features(
+    architecture: str, features: int | None, tmp_path: Path
+) -> None:
+    """SqueezeNet ends in a convolution, whose input is no row of numbers."""
     from serving.engines.pytorch import PyTorch
 
     engine = PyTorch(archive(tmp_path, replace(CARD, architecture=architecture)), threads=2)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
-    scores = engine(pixels, False)
-    assert scores.shape == (4, 3)
-    assert scores.dtype == np.float32
-    assert np.allclose(scores.sum(axis=1), 1, atol=1e-5)
-    one_by_one = np.concatenate([engine(pixels[at : at + 1], True) for at in range(4)])
-    assert np.allclose(scores, one_by_one, atol=1e-5)
+    outputs = engine(pixels, False)
+    assert outputs.scores.shape == (4, 3)
+    assert outputs.scores.dtype == np.float32
+    assert np.allclose(outputs.scores.sum(axis=1), 1, atol=1e-5)
+    one_by_one = concatenate(engine(pixels[at : at + 1], True) for at in range(4))
+    assert np.allclose(outputs.scores, one_by_one.scores, atol=1e-5)
+    if features is None:
+        assert outputs.features is one_by_one.features is None
+    else:
+        assert outputs.features is not None
+        assert one_by_one.features is not None
+        assert (outputs.features.shape, outputs.features.dtype) == ((4, features), np.dtype("f4"))
+        assert np.allclose(outputs.features, one_by_one.features, atol=1e-4)
+        weight, bias = (
+            load_file(tmp_path / "weights.safetensors")[f"{HEADS[architecture]}.{kind}"]
+            for kind in ("weight", "bias")
+        )
+        logits = outputs.features @ weight.T + bias
+        assert np.allclose(
+            np.exp(logits) / np.exp(logits).sum(1, keepdims=True), outputs.scores, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize(
@@ -119,7 +151,8 @@ def test_bf16_answers_nearly_as_fp32_does(tmp_path: Path) -> None:
     exact = PixelNetwork(load_network(stored), CARD.preprocessing)
     rounded = PixelNetwork(load_network(stored), CARD.preprocessing, bf16=True)
     with torch.inference_mode():
-        single, other = exact(pixels), rounded(pixels)
+        (single, features), (other, rough) = exact(pixels), rounded(pixels)
+    assert features.dtype == rough.dtype == torch.float32
     assert other.dtype == torch.float32
     assert not torch.equal(single, other), "nothing was rounded"
     assert torch.allclose(single, other, atol=0.02)
@@ -156,4 +189,7 @@ def test_a_gpu_answers_as_the_cpu_does(tmp_path: Path) -> None:
         PyTorch(stored, threads=2)(pixels, True),
         Cuda(stored, max_batch=4)(pixels, False),
     )
-    assert np.allclose(on_cpu, on_gpu, atol=1e-2)
+    assert np.allclose(on_cpu.scores, on_gpu.scores, atol=1e-2)
+    assert on_cpu.features is not None
+    assert on_gpu.features is not None
+    assert np.allclose(on_cpu.features, on_gpu.features, atol=1e-2)

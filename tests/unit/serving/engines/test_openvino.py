@@ -4,11 +4,13 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from serving.archive import Archive, ModelLoadError, read
+from serving.engines.outputs import concatenate
 
 pytestmark = pytest.mark.slow
 
@@ -27,11 +29,48 @@ def test_a_batch_of_any_size_is_answered_image_by_image(archive: Archive) -> Non
     assert archive.card.openvino is not None
     engine = OpenVino(archive, archive.card.openvino, threads=2, max_batch=4)
     pixels = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), np.uint8)
-    scores = engine(pixels, False)
-    one_by_one = np.concatenate([engine(pixels[at : at + 1], True) for at in range(7)])
-    assert scores.shape == (7, 3)
-    assert np.allclose(scores.sum(axis=1), 1, atol=1e-5)
-    assert np.allclose(scores, one_by_one, atol=1e-5)
+    outputs = engine(pixels, False)
+    one_by_one = concatenate(engine(pixels[at : at + 1], True) for at in range(7))
+    assert outputs.features is not None
+    assert one_by_one.features is not None
+    assert (outputs.scores.shape, outputs.features.shape) == ((7, 3), (7, 1280))
+    assert np.allclose(outputs.scores.sum(axis=1), 1, atol=1e-5)
+    assert np.allclose(outputs.scores, one_by_one.scores, atol=1e-5)
+    assert np.allclose(outputs.features, one_by_one.features, atol=1e-4)
+
+
+def test_an_archive_of_one_output_answers_as_before(archive: Archive, tmp_path: Path) -> None:
+    from serving.engines.openvino import OpenVino, openvino
+    from training.model.openvino_files import add_to_card, save_network
+    from training.model.quantise import served_engine
+
+    assert archive.card.openvino is not None
+    network = openvino.Core().read_model(*archive.openvino(archive.card.openvino))
+    network = openvino.Model(network.outputs[:1], network.get_parameters())
+    files = save_network(network)
+    old = served_engine(add_to_card(archive.card, "fp32", files), files)
+    new = OpenVino(archive, archive.card.openvino, threads=1, max_batch=4)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    assert old(pixels, True).features is None
+    assert np.array_equal(old(pixels, True).scores, new(pixels, True).scores)
+
+
+@pytest.mark.parametrize("shape", [[1, -1], [-1], [-1, 3, 32, 32]])
+def test_features_that_are_not_a_row_for_each_image_are_refused(
+    archive: Archive, shape: list[int]
+) -> None:
+    from serving.engines.openvino import FEATURES, openvino
+    from training.model.openvino_files import add_to_card, save_network
+    from training.model.quantise import served_engine
+
+    assert archive.card.openvino is not None
+    network = openvino.Core().read_model(*archive.openvino(archive.card.openvino))
+    odd = openvino.opset13.reshape(network.get_parameters()[0], np.array(shape), special_zero=True)
+    odd.output(0).get_tensor().set_names({FEATURES})
+    network = openvino.Model([network.outputs[0], odd.output(0)], network.get_parameters())
+    files = save_network(network)
+    with pytest.raises(ModelLoadError, match=r"its features are"):
+        served_engine(add_to_card(archive.card, "fp32", files), files)
 
 
 def test_a_batch_is_run_by_the_thread_that_asks(archive: Archive) -> None:

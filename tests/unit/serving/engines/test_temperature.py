@@ -3,6 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.engines import divide_logits, with_temperature
+from serving.engines.outputs import Outputs
 from serving.preprocess import Pixels
 
 
@@ -33,7 +34,18 @@ def test_probabilities_of_0_stay_0_and_do_not_warn() -> None:
 
 
 def test_a_model_without_a_temperature_is_served_by_its_engine_alone() -> None:
-    def engine(pixels: Pixels, exclusive: bool) -> NDArray[np.floating]:
+    def engine(pixels: Pixels, exclusive: bool) -> Outputs:
         raise NotImplementedError
 
     assert with_temperature(engine, None) is engine
+
+
+def test_a_temperature_leaves_the_features_as_they_are() -> None:
+    features = np.ones((1, 4), np.float32)
+
+    def engine(pixels: Pixels, exclusive: bool) -> Outputs:
+        return Outputs(np.array([[0.8, 0.2]], np.float32), features)
+
+    outputs = with_temperature(engine, 2.0)(np.zeros((1, 8, 8, 3), np.uint8), True)
+    assert outputs.features is features
+    assert outputs.scores[0].tolist() == pytest.approx([2 / 3, 1 / 3])

@@ -244,7 +244,7 @@ def test_a_good_model_is_judged_as_the_engine_answers(root: Path) -> None:
             for each in own
         ]
     )
-    scores = engine(pixels, True)
+    scores = engine(pixels, True).scores
     assert rows[:, 0].tolist() == [each.label for each in own]
     assert rows[:, 1].tolist() == scores.argmax(1).tolist()
     assert np.allclose(rows[:, 2], scores.max(1), atol=1e-4)

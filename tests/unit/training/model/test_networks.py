@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from serving.networks import create_network
+from serving.networks import create_network, head_name
 from training.config.errors import TrainingFailed
 from training.model import networks
 
@@ -22,7 +22,7 @@ ARCHITECTURES = [
 def test_the_head_comes_off_and_the_features_feed_it(architecture: str) -> None:
     network = create_network(architecture, 3).eval()
     inputs = torch.rand(2, 3, 64, 64)
-    name = networks.head_name(network)
+    name = head_name(network)
     with torch.inference_mode():
         whole = network(inputs)
         head = networks.detach_head(network)
