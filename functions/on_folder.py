@@ -20,6 +20,7 @@ from batch.planning.slice import PageRef
 from batch.reports import notice
 from batch.reports.change_report import PAGE
 from batch.reports.changes import Changes
+from batch.reports.folder_page import PAGE as FOLDER_PAGE
 from batch.run import Closed, Failed, Finished, Waiting, advance, begin, find
 from domain.keys import RunKeys
 from domain.scope import Scope
@@ -139,6 +140,9 @@ class Folders:
                 count("RunFinished")
                 if isinstance(counts, Changes):
                     self._tell_changes(run, counts)
+                elif counts.drift and counts.drift["alarm"]:
+                    logger.warning("low scores", report=run.file(FOLDER_PAGE), **counts.drift)
+                    count("ScoreDrift")
             case Failed(reason):
                 logger.error("run failed", folder=run.path, run=run.nonce, reason=reason)
                 count("RunFailed")

@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from aws.bucket import Listed
+from aws.bucket import Bucket, Listed
 from batch.claim import SUMMARY, Run, publish
 from batch.context import Context
 from batch.outcome import COLUMNS, Predicted, Refusal, answer_of, result_of, to_csv, to_line
@@ -26,10 +26,12 @@ from batch.reports.folder_page import PAGE, Gallery
 from batch.reports.known import ERRORS, PREDICTIONS, KnownAnswers
 from batch.reports.multipart import PartedFile
 from batch.reports.review import Review, key_of
-from batch.unreadable import OtherObjects, can_skip
-from domain.keys import INBOX, folder_file, result_key
+from batch.unreadable import OtherObjects, can_skip, is_certainly_denied
+from domain.keys import INBOX, evaluation_key, folder_file, result_key
+from domain.model import ModelId
 from domain.result import Result, Version
 from domain.route import Ignored, InFolder, route
+from domain.scores.drift import bin_of, compare, make_histogram, parse_histogram
 from domain.tables.writer import CONTENT_TYPE, write_header, write_rows
 
 MOST_LABELS = 1_000
@@ -55,6 +57,11 @@ class Counts:
     labels: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     looked_up: int = 0
+    model: str = ""
+    """Whose scores are counted: the model that was active when the report was begun."""
+    scores: list[int] = field(default_factory=lambda: make_histogram(()))
+    drift: dict[str, Any] | None = None
+    """`Drift.to_document`; None if there is nothing to compare with."""
 
     def to_json(self) -> dict[str, Any]:
         """The state; `resume` is the inverse."""
@@ -82,6 +89,8 @@ class Counts:
         counts["labels"] = dict(ranked[:MOST_LABELS])
         counts["other_labels"] = sum(count for _, count in ranked[MOST_LABELS:])
         counts["codes"] = dict(sorted(self.codes.items()))
+        if self.drift is not None:
+            counts["drift"] = self.drift
         return counts
 
 
@@ -115,6 +124,8 @@ class FolderReport:
                 write_rows(self.table, [to_csv(answer)])
                 self.counts.classified += 1
                 self.counts.labels.update(label.label for label in labels[:1])
+                if labels and answer.model == self.counts.model:
+                    self.counts.scores[bin_of(labels[0].score)] += 1
             case Refusal(code=code):
                 self.errors.write(to_line(answer))
                 self.counts.rejected += 1
@@ -155,6 +166,7 @@ def write(
     reports.review.below = context.review_below
     if place is None:
         reports.begin()
+        reports.counts.model = str(context.active_model().id)
     else:
         reports.resume(place)
     if not reports.is_filled:
@@ -191,6 +203,7 @@ def _fill(
 
 def _publish(context: Context, run: Run, reports: FolderReport) -> None:
     bucket, scope = context.bucket, run.scope
+    reports.counts.drift = _drift(bucket, reports.counts)
     summary = reports.counts.summary(run)
     text = json.dumps(summary, ensure_ascii=False, indent=1)
     page = folder_page.page(run.file(PAGE), summary, reports.gallery, context.pictures())
@@ -200,6 +213,22 @@ def _publish(context: Context, run: Run, reports: FolderReport) -> None:
     publish(bucket, run, run.file(PAGE), page, "text/html; charset=utf-8")
     publish(bucket, run, key_of(scope), reports.review.table(), CONTENT_TYPE)
     publish(bucket, run, folder_file(scope, SUMMARY), text)
+
+
+def _drift(bucket: Bucket, counts: Counts) -> dict[str, Any] | None:
+    """None without a histogram of the model's test images, as for the bundled model."""
+    try:
+        stored = bucket.read(evaluation_key(ModelId.parse(counts.model)))
+        evaluation = json.loads(stored.body) if stored else {}
+    except ClientError as error:
+        if not is_certainly_denied(error):
+            raise
+        return None
+    except ValueError:
+        return None
+    test = parse_histogram(evaluation.get("scores")) if isinstance(evaluation, dict) else None
+    drift = compare(test, counts.scores) if test else None
+    return drift.to_document() if drift else None
 
 
 def _read_answer(

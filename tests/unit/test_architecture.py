@@ -107,7 +107,7 @@ OUTERMOST_DOORS |= {"console/web/events.py"}
 
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "sagemaker", "pandas", "smdebug", "pydantic"}
 
-MODULES_BEYOND_BOTO3 = 210
+MODULES_BEYOND_BOTO3 = 212
 MODULES_SIDE_BY_SIDE = 15
 
 

@@ -21,6 +21,7 @@ from domain import keys
 from domain.errors import SortboxError
 from domain.foreign import visible
 from domain.model import ActiveModel, ModelCard, ModelId
+from domain.scores.drift import make_histogram
 from infra import interrupt
 from infra.models import registry
 from infra.models.activate import FailedModelError, read_card, serve
@@ -134,7 +135,9 @@ def _activate(
     bucket, nameless = context.stage.bucket, ModelId(card.name, 0, card.digest)
     archive, evaluation = keys.archive_key(nameless), keys.evaluation_key(nameless)
     context.s3.upload_file(str(proposed.archive), bucket, archive)
-    document = json.dumps({"digest": card.digest, **result.metrics(), **metadata}, indent=1)
+    scores = make_histogram(result.confidence.tolist())
+    about = {"digest": card.digest, **result.metrics(), "scores": scores, **metadata}
+    document = json.dumps(about, indent=1)
     context.s3.put_object(Bucket=bucket, Key=evaluation, Body=document.encode())
     metadata = metadata | {"accuracy": f"{result.accuracy:.6f}"}
     entry = RegistryEntry(card, image, f"s3://{bucket}/{archive}", f"s3://{bucket}/{evaluation}",

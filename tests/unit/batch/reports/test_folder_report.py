@@ -32,9 +32,11 @@ from batch.reports.folder_report import MOST_LABELS, Counts, FolderReport
 from batch.reports.known import AnswerStream
 from batch.reports.multipart import PartedFile
 from batch.run import begin
+from domain.keys import evaluation_key
 from domain.model import DECISIONS
 from domain.reply import Label
 from domain.scope import Scope
+from domain.scores.drift import BINS, MIN_IMAGES
 from tests.support.worlds.folders import SMALL, World
 from tests.support.worlds.uploads import what_is_on
 
@@ -213,6 +215,38 @@ def test_restored_answers_are_those_of_the_restored_images() -> None:
     assert new.summary("trip/")["unanswered"] == 0
     assert len(new.table("trip/")) == 2
     assert {key: new.s3.objects[key] for key in restored} == restored, "nothing is asked again"
+
+
+@pytest.mark.parametrize("place", [0, 19], ids=["low scores", "high scores"])
+def test_the_scores_are_compared_with_those_of_the_test_images(place: int) -> None:
+    world = World()
+    test = [0] * BINS
+    test[BINS - 1 - place] = 300
+    active = world.cloud.active_model().id
+    world.put(evaluation_key(active), json.dumps({"scores": test}).encode())
+    world.fill(*(f"inbox/trip/{number}.jpg" for number in range(MIN_IMAGES)))
+
+    world.run("trip/")
+
+    (score,) = {float(row["score"]) for row in world.table("trip/")}
+    drift = world.summary("trip/")["drift"]
+    assert (drift["images"], drift["test_images"]) == (MIN_IMAGES, 300)
+    assert drift["mean_score"] == pytest.approx(score, abs=1 / BINS)
+    assert drift["alarm"] == (score < drift["test_mean_score"] - 0.1)
+    page = world.s3.objects["outbox/trip/_report.html"].body.decode()
+    assert ("more low scores than chance" in page) == drift["alarm"]
+
+
+@pytest.mark.parametrize("document", [None, b"", b"[]", b"{}", b'{"scores": [1, 2]}'])
+def test_without_scores_of_test_images_nothing_is_compared(document: bytes | None) -> None:
+    world = World()
+    if document is not None:
+        world.put(evaluation_key(world.cloud.active_model().id), document)
+    world.fill(*(f"inbox/trip/{number}.jpg" for number in range(MIN_IMAGES)))
+
+    world.run("trip/")
+
+    assert "drift" not in world.summary("trip/")
 
 
 def test_only_so_many_are_read_from_the_outbox_and_the_rest_are_counted() -> None:
