@@ -12,8 +12,8 @@ MILLION = 1_000_000
 
 REQUESTS = {"endpoint": (3, 1), "batch": (6, 2)}
 """S3's reads (GET, HEAD) and writes (PUT) an image, by route, the upload aside. A single: two
-HEADs, the image, and its answer (functions/outbox.py). An image of a job: the job reads it and writes an
-output; the page reads that and what was before, HEADs twice and writes the answer."""
+HEADs, the image, and its answer (functions/outbox.py). An image of a job: the job reads it and
+writes an output; the page reads that and what was before, HEADs twice and writes the answer."""
 
 MESSAGES = {"endpoint": 0.3, "batch": 0.0}
 """Requests of SQS an image: batches of ten, received and deleted, and what is sent again."""
@@ -40,8 +40,8 @@ class Speed:
 
 WITH_VNNI, WITH_AMX = 47.0, 126.0
 """Images a second and vCPU. Served over HTTP by two cores with AVX-512 VNNI: 94, as in
-docs/benchmarks.md. With AMX the server has not been measured: a prototype of its design served 252 on two cores, and
-the bare engine 374."""
+docs/benchmarks.md. With AMX the server has not been measured: a prototype of its design served 252
+on two cores, and the bare engine 374."""
 
 SPEEDS = {
     "ml.m5.xlarge": Speed(WITH_VNNI, 4),
