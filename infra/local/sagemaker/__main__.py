@@ -45,6 +45,7 @@ def main() -> None:
         permissions=Permissions(keys.ask) if arguments.enforce_roles else None,
         ready_seconds=arguments.ready_seconds,
         bake_seconds=arguments.bake_seconds,
+        serverless_idle_seconds=arguments.serverless_idle_seconds,
         invocation_seconds=arguments.invocation_seconds,
         body_bytes=arguments.body_bytes,
     )
@@ -87,6 +88,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--enforce-roles", action="store_true", help="by the emulator's IAM")
     parser.add_argument("--ready-seconds", type=float, default=120, help="until /ping answers 200")
     parser.add_argument("--bake-seconds", type=float, default=1, help="at most, of an update")
+    idle = "until the container of a serverless endpoint stops"
+    parser.add_argument("--serverless-idle-seconds", type=float, default=60, help=idle)
     parser.add_argument("--invocation-seconds", type=float, default=60, help="for one answer")
     parser.add_argument("--body-bytes", type=int, default=BODY_BYTES, help="of an invocation")
     return parser.parse_args()

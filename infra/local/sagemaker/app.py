@@ -80,7 +80,7 @@ async def invoke(request: Request) -> Response:
     """Invoke an endpoint. Bodies are passed on unchanged and never logged."""
     service: SageMakerService = request.state.service
     endpoint: str = request.path_params["endpoint"]
-    limit = service.runtime.body_bytes
+    limit = service.runtime.limit(endpoint)
     try:
         body = await _body(request, limit)
         await service.gate.admit_invocation(request.scope.get(SIGNER, ""), endpoint)

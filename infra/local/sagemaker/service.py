@@ -24,7 +24,7 @@ from infra.local.sagemaker.core.rates import Rates
 from infra.local.sagemaker.core.roles import Roles
 from infra.local.sagemaker.core.store import Store
 from infra.local.sagemaker.core.tags import Tags
-from infra.local.sagemaker.hosting.endpoints import Endpoints
+from infra.local.sagemaker.hosting.endpoints import Endpoints, Pace
 from infra.local.sagemaker.hosting.models import EndpointConfigs, Models
 from infra.local.sagemaker.hosting.runtime import Runtime
 from infra.local.sagemaker.registry.model_packages import ModelPackages
@@ -51,6 +51,7 @@ class SageMakerSettings:
     """None: roles are not enforced."""
     ready_seconds: float
     bake_seconds: float
+    serverless_idle_seconds: float
     invocation_seconds: float
     body_bytes: int
 
@@ -82,7 +83,8 @@ async def run_service(settings: SageMakerSettings) -> AsyncIterator[SageMakerSer
         containers = _containers(settings, images, http, roles)
         events = Events(boto3.client("events", region_name=settings.region))
         machines = Machines(settings.account)
-        endpoints = Endpoints(store, containers, machines, settings.bake_seconds)
+        pace = Pace(settings.bake_seconds, settings.serverless_idle_seconds)
+        endpoints = Endpoints(store, containers, machines, pace)
         transforms = TransformJobs(store, containers, events, machines)
         trainings = TrainingJobs(store, containers, events, machines)
         tunings = TuningJobs(store, trainings, events)

@@ -59,6 +59,16 @@ class ValidationError(ApiError):
         return {"Message": str(self)}
 
 
+class ModelNotReadyException(ApiError):
+    """The runtime's error while a serverless endpoint's container does not start."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    @property
+    def body(self) -> dict[str, object]:
+        return {"Message": str(self)}
+
+
 class ModelError(ApiError):
     """The container responded with an error, or not at all (`original_status` 503; 0 for a
     timeout).

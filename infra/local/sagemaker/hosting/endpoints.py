@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from infra.local.sagemaker.containers.containers import ContainerFailed, Containers, Definition
@@ -13,6 +14,7 @@ from infra.local.sagemaker.core.operations import Request, Table
 from infra.local.sagemaker.core.resources import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from infra.local.sagemaker.core.store import Record, Store
 from infra.local.sagemaker.hosting.bake import Bake
+from infra.local.sagemaker.hosting.serverless import Scaling, ServerlessVariant, is_serverless
 from infra.local.sagemaker.hosting.variant import Deployment, Variant
 
 REASON_CHARACTERS = 1024
@@ -20,15 +22,26 @@ TERMINAL_STATUSES = frozenset({"InService", "Failed"})
 CUT_OFF = "InternalServerError: the local SageMaker ended during the update, which is undone"
 
 
+LiveVariant = Variant | ServerlessVariant
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds: of the longest bake time of an update, and until a serverless container is idle."""
+
+    longest_bake: float
+    serverless_idle: float
+
+
 class Endpoints:
     def __init__(
-        self, store: Store, containers: Containers, machines: Machines, longest_bake: float
+        self, store: Store, containers: Containers, machines: Machines, pace: Pace
     ) -> None:
         self._store = store
         self._containers = containers
         self._machines = machines
-        self._longest_bake = longest_bake
-        self._live: dict[str, Variant] = {}
+        self._pace = pace
+        self._live: dict[str, LiveVariant] = {}
         self._fleets: dict[str, Fleet] = {}
         self._background = Background(ContainerFailed, ApiError)
 
@@ -43,7 +56,7 @@ class Endpoints:
         }
 
     @property
-    def live(self) -> Mapping[str, Variant]:
+    def live(self) -> Mapping[str, LiveVariant]:
         """The variant that receives invocations now, by endpoint."""
         return self._live
 
@@ -65,7 +78,14 @@ class Endpoints:
         """
         name, config = request["EndpointName"], request["EndpointConfigName"]
         record = self._settled(name)
-        fleet = _fleet(self._store.get(ENDPOINT_CONFIG, config))
+        configuration = self._store.get(ENDPOINT_CONFIG, config)
+        fleet = _fleet(configuration)
+        present = self._store.get(ENDPOINT_CONFIG, record["EndpointConfigName"])
+        if is_serverless(configuration) and not is_serverless(present):
+            raise ValidationException(
+                f'Cannot update endpoint "{record["EndpointArn"]}": an instance-based endpoint '
+                "cannot be converted to a serverless one."
+            )
         if record["EndpointStatus"] == "Failed":
             raise ValidationException(f'Cannot update failed endpoint "{record["EndpointArn"]}".')
         self._machines.take(fleet)
@@ -75,7 +95,7 @@ class Endpoints:
             EndpointStatus="Updating",
             LastDeploymentConfig=request.get("DeploymentConfig"),
         )
-        self._start_deploying(name, config, Bake.of(request, self._longest_bake))
+        self._start_deploying(name, config, Bake.of(request, self._pace.longest_bake))
         return updating
 
     def describe(self, request: Request) -> Record:
@@ -159,7 +179,7 @@ class Endpoints:
         config = self._store.get(ENDPOINT_CONFIG, config_name)
         deployed, roles = self._deployment(name, config), self._containers.roles
         await asyncio.to_thread(bake.check, roles, deployed.model.role)
-        fresh = await Variant.start(self._containers, deployed)
+        fresh = await self._start(deployed, config)
         retired = self._live.get(name)
         self._live[name] = fresh
         if retired:
@@ -176,7 +196,14 @@ class Endpoints:
         if retired:
             await retired.retire()
 
-    async def _bake(self, name: str, bake: Bake, before: Variant) -> None:
+    async def _start(self, deployed: Deployment, config: Record) -> LiveVariant:
+        """Raises ContainerFailed."""
+        if is_serverless(config):
+            scaling = Scaling.of(config, self._pace.serverless_idle)
+            return await ServerlessVariant.start(self._containers, deployed, scaling)
+        return await Variant.start(self._containers, deployed)
+
+    async def _bake(self, name: str, bake: Bake, before: LiveVariant) -> None:
         """Wait for the bake time. If an alarm rings, restores the fleet `before`, and raises
         ContainerFailed.
         """
@@ -212,20 +239,27 @@ class Endpoints:
 
 
 def _fleet(config: Record) -> Fleet:
+    """A serverless endpoint has no instances, and takes none of their quota."""
     [variant] = config["ProductionVariants"]
-    count = variant.get("InitialInstanceCount", 1)
-    return Fleet(variant.get("InstanceType", "serverless"), "endpoint usage", count)
+    if is_serverless(config):
+        return Fleet("serverless", "endpoint usage", 0)
+    return Fleet(variant["InstanceType"], "endpoint usage", variant.get("InitialInstanceCount", 1))
 
 
 def _summary(config: Record) -> Record:
     """Counts and weights as requested; here one process simulates all instances."""
     [variant] = config["ProductionVariants"]
     weight = variant.get("InitialVariantWeight", 1.0)
-    count = variant.get("InitialInstanceCount", 1)
-    return {
+    summary = {
         "VariantName": variant["VariantName"],
         "CurrentWeight": weight,
         "DesiredWeight": weight,
-        "CurrentInstanceCount": count,
-        "DesiredInstanceCount": count,
     }
+    if is_serverless(config):
+        serverless = variant["ServerlessConfig"]
+        return summary | {
+            "CurrentServerlessConfig": serverless,
+            "DesiredServerlessConfig": serverless,
+        }
+    count = variant.get("InitialInstanceCount", 1)
+    return summary | {"CurrentInstanceCount": count, "DesiredInstanceCount": count}

@@ -7,6 +7,7 @@ from infra.local.sagemaker.core.errors import ValidationException
 from infra.local.sagemaker.core.operations import Request, Table
 from infra.local.sagemaker.core.resources import ENDPOINT_CONFIG, MODEL
 from infra.local.sagemaker.core.store import Record, Store
+from infra.local.sagemaker.hosting import serverless
 
 
 class Models:
@@ -69,8 +70,10 @@ class EndpointConfigs:
 
     def create(self, request: Request) -> Record:
         match request["ProductionVariants"]:
-            case [{"ModelName": model}]:
-                self._store.get(MODEL, model)
+            case [{"ModelName": model, **members}]:
+                record = self._store.get(MODEL, model)
+                if "ServerlessConfig" in members:
+                    serverless.check_config(request, record)
             case _:
                 raise ValidationException(
                     "The local SageMaker serves one production variant, which names a ModelName."

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from infra.local.sagemaker.containers.containers import Containers, ContainerSilent, Reply
 from infra.local.sagemaker.core.errors import ApiError, ModelError, ValidationError
 from infra.local.sagemaker.core.resources import ACCOUNT
-from infra.local.sagemaker.hosting.endpoints import Endpoints
-from infra.local.sagemaker.hosting.variant import Variant
+from infra.local.sagemaker.hosting.endpoints import Endpoints, LiveVariant
 
 BODY_BYTES = 6_291_456
 """The limit of a response body; and of a request body, unless the server is started with another
@@ -34,9 +33,14 @@ class Runtime:
     """The limit of a request body: AWS's documents name both 6,291,456 bytes and 25 MB; it is not
     known which one applies."""
 
+    def limit(self, endpoint: str) -> int:
+        """The most bytes of a request body of this endpoint."""
+        variant = self.endpoints.live.get(endpoint)
+        return (variant and variant.body_bytes) or self.body_bytes
+
     async def invoke(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Invoke the endpoint; `body` is within `body_bytes`. Raises ValidationError or
-        ModelError.
+        """Invoke the endpoint; `body` is within `limit`. Raises ValidationError,
+        ModelError, and ThrottlingException or ModelNotReadyException of a serverless endpoint.
         """
         if len(headers.get(ATTRIBUTES, "")) > HEADER_LENGTH:
             raise ValidationError(f"CustomAttributes exceed {HEADER_LENGTH} characters.")
@@ -60,7 +64,7 @@ class Runtime:
             returned | {"x-Amzn-Invoked-Production-Variant": variant.name},
         )
 
-    def _variant(self, endpoint: str, headers: Mapping[str, str], log: str) -> Variant:
+    def _variant(self, endpoint: str, headers: Mapping[str, str], log: str) -> LiveVariant:
         try:
             status = self.endpoints.describe({"EndpointName": endpoint})["EndpointStatus"]
         except ApiError as error:

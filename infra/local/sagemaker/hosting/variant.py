@@ -30,6 +30,9 @@ class Deployment:
 
 
 class Variant:
+    body_bytes: int | None = None
+    """The limit of a request body; None: the server's."""
+
     def __init__(self, containers: Containers, deployed: Deployment, container: Container) -> None:
         self.name = deployed.variant
         self._containers = containers

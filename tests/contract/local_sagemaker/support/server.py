@@ -89,7 +89,8 @@ class Server:
         argv = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(self.port)]
         argv += ["--state", str(self.state), "--images", str(self.images)]
         argv += ["--accounts", str(self.accounts), "--account", "of these tests"]
-        argv += ["--ready-seconds", "5", "--invocation-seconds", "2", *self.options]
+        argv += ["--ready-seconds", "5", "--invocation-seconds", "2"]
+        argv += ["--serverless-idle-seconds", "0.5", *self.options]
         return processes.start(argv, self._env, self._log, f"test-sagemaker-{self.port}", ROOT)
 
     def plant(self, kind: str, *failures: str) -> None:
