@@ -214,7 +214,7 @@ def waiting_key(token: str) -> str:
 
 
 def large_key(image_key: str) -> str:
-    """The marker of a large single that waits for the run of large singles."""
+    """The marker of a single that waits for the run of those that the endpoint does not take."""
     return LARGE_MARKERS + image_key.removeprefix(INBOX)
 
 

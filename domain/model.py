@@ -301,24 +301,43 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+EndpointMode = Literal["instance", "serverless", "none"]
+ENDPOINT_MODES = get_args(EndpointMode)
+"""How single images are answered: by an endpoint on an instance of its own, by a serverless
+endpoint, or by transform jobs, in a stage without an endpoint."""
+
+
 @dataclass(frozen=True, slots=True)
 class ActiveModel:
-    """`models/active.json`: the active model and the SageMaker resources that run it."""
+    """`models/active.json`: the active model and the SageMaker resources that run it.
+
+    `endpoint` is None if and only if `mode` is none. `sagemaker_model`: of transform jobs.
+    """
 
     id: ModelId
-    endpoint: str
+    endpoint: str | None
     sagemaker_model: str
     activated_at: str
+    mode: EndpointMode = "instance"
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self) | {"id": str(self.id)}, indent=1)
+        fields = asdict(self) | {"id": str(self.id)}
+        if self.mode == "instance":
+            del fields["mode"]
+        return json.dumps(fields, indent=1)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "ActiveModel":
+        """Raises ValueError or KeyError. Pointers of earlier releases name no mode."""
         fields: dict[str, Any] = json.loads(text)
+        model, mode = ModelId.parse(fields["id"]), fields.get("mode", "instance")
+        endpoint: str | None = fields["endpoint"]
+        if mode not in ENDPOINT_MODES or (endpoint is None) != (mode == "none"):
+            raise ValueError(f"no stage answers by the endpoint {endpoint!r} in mode {mode!r}")
         return cls(
-            id=ModelId.parse(fields["id"]),
-            endpoint=fields["endpoint"],
+            id=model,
+            endpoint=endpoint,
             sagemaker_model=fields["sagemaker_model"],
             activated_at=fields["activated_at"],
+            mode=mode,
         )

@@ -25,6 +25,9 @@ UNREADABLE = "unreadable"
 Such an image is examined again on every event, because it may become readable without a new
 version. The code is in the metadata so that a HEAD shows it."""
 
+UNSUPPORTED_NAME = "unsupported_name"
+"""The code of a rejection in a stage without an endpoint, for a name that no job takes."""
+
 UNVERSIONED = "null"
 """S3's version id of objects written while versioning is off or suspended."""
 

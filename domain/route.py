@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from domain.ignored.reasons import why_content_ignored, why_ignored
 from domain.keys import INBOX, OUTBOX, OWN_FOLDERS
+from domain.model import EndpointMode
 from domain.scope import Scope
 
 READY = "_READY"
@@ -15,14 +16,31 @@ LARGE_BODY_BYTES = 25_000_000
 """The body limit in the developer guide. A single image that the endpoint does not take is answered
 by Batch Transform."""
 
+SERVERLESS_BYTES = 4_000_000
+"""The body limit of a serverless endpoint, 4 MB in the developer guide; decimal, which is below
+either meaning of a megabyte."""
+
+NO_ENDPOINT_BYTES = -1
+"""The body limit of a stage without an endpoint: it takes not even an empty body."""
+
 LARGEST_BYTES = 100_000_000
 """The largest image that can be classified: Batch Transform's limit for a payload
 (MaxPayloadInMB)."""
 
 
+def endpoint_bytes(mode: EndpointMode) -> int:
+    """The size of the largest body that every endpoint of this mode takes."""
+    limits = {
+        "instance": ENDPOINT_BYTES,
+        "serverless": SERVERLESS_BYTES,
+        "none": NO_ENDPOINT_BYTES,
+    }
+    return limits[mode]
+
+
 @dataclass(frozen=True, slots=True)
 class Single:
-    """An image directly below `inbox/`: the real-time endpoint answers it."""
+    """An image directly below `inbox/`: the endpoint answers it, or a job with other singles."""
 
     key: str
 

@@ -1,5 +1,5 @@
-"""What one batch run covers: a folder, the singles too large for the endpoint, or a prefix of the
-inbox that is reclassified."""
+"""What one batch run covers: a folder, the singles that the endpoint does not take (those too large
+for it, or all in a stage without one), or a prefix of the inbox that is reclassified."""
 
 import hashlib
 import re
@@ -23,7 +23,7 @@ class Scope:
     """A path below `inbox/`: `trip/` is the folder `trip`, `big.jpg` is that one image.
 
     No routed key ends in a slash, so that the two cannot be confused. With `kind="uploads"` the
-    empty path stands for all singles that are too large for the endpoint; they share one run. The
+    empty path stands for all singles that the endpoint does not take; they share one run. The
     path of a reclassification is any prefix; the empty one is the whole inbox.
     """
 

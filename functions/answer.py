@@ -5,6 +5,7 @@ from domain.model import ModelId
 from domain.reply import Labelled, Refused, Reply
 from domain.result import (
     UNREADABLE,
+    UNSUPPORTED_NAME,
     AnsweredBy,
     Classified,
     How,
@@ -12,7 +13,7 @@ from domain.result import (
     Result,
     Source,
 )
-from domain.route import ENDPOINT_BYTES, LARGEST_BYTES
+from domain.route import LARGEST_BYTES
 from functions.inbox import Image, Unreadable
 
 
@@ -45,19 +46,26 @@ def unreadable(image: Unreadable, how: How) -> Rejected:
     return Rejected(image.key, image.source, None, how, UNREADABLE, image.why)
 
 
-def too_large(image: Image) -> str | None:
-    """Why an image that exceeds the endpoint's limit cannot be classified by Batch Transform
-    either.
+def unfit_for_jobs(image: Image, how: How, limit: int) -> Rejected | None:
+    """The rejection of an image that the endpoint does not take, as it takes at most `limit` bytes
+    (-1: there is no endpoint), and that Batch Transform cannot classify either.
 
-    A sentence for the uploader; None if Batch Transform can classify it.
+    None if Batch Transform can.
     """
     size = image.source.bytes
     if size > LARGEST_BYTES:
-        return f"The image has {size} bytes; at most {LARGEST_BYTES} can be classified."
-    if not fits_manifest(image.key):
-        return (
-            f"The image has {image.source.bytes} bytes; beyond {ENDPOINT_BYTES} it needs a plainer"
-            f" name. Rename it: at most {MANIFEST_KEY_BYTES} bytes, no control characters, no"
-            " path segments that are empty or all dots."
-        )
-    return None
+        why = f"The image has {size} bytes; at most {LARGEST_BYTES} can be classified."
+        return Rejected(image.key, image.source, None, how, "too_large", why)
+    if size == 0:
+        return Rejected(image.key, image.source, None, how, "empty", "The file is empty.")
+    if fits_manifest(image.key):
+        return None
+    rename = (
+        f"Rename it: at most {MANIFEST_KEY_BYTES} bytes, no control characters, no path segments"
+        " that are empty or all dots."
+    )
+    if limit < 0:
+        why = f"This stage has no endpoint, and a transform job needs a plainer name. {rename}"
+        return Rejected(image.key, image.source, None, how, UNSUPPORTED_NAME, why)
+    why = f"The image has {size} bytes; beyond {limit} it needs a plainer name. {rename}"
+    return Rejected(image.key, image.source, None, how, "too_large", why)

@@ -15,7 +15,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from aws.bucket import Bucket
 from domain.keys import debounce_key, waiting_key
 from domain.scope import Scope
 from functions.messages import QuietTimer
-from functions.sqs import send
+from functions.sqs import LONGEST_DELAY_SECONDS, send
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -64,10 +64,11 @@ class Debouncer:
         self._last: OrderedDict[str, float] = OrderedDict()
         self._lock = Lock()
 
-    def debounce(self, folder: Scope) -> None:
+    def debounce(self, folder: Scope, seconds: int | None = None) -> None:
         """Write the waiting and debounce objects, send the timer, and remember the time.
 
-        In this order, so that a retry after a failure in between repeats everything.
+        The timer arrives after the quiet time, or after `seconds`. In this order, so that a retry
+        after a failure in between repeats everything.
         """
         if self.is_recent(folder):
             return
@@ -80,7 +81,8 @@ class Debouncer:
             Body=json.dumps({"path": quiet.path, "nonce": quiet.nonce}).encode(),
             ContentType="application/json",
         )
-        send(self._sqs, self._folder_queue_url, quiet, self._quiet_seconds)
+        delay = self._quiet_seconds if seconds is None else min(seconds, LONGEST_DELAY_SECONDS)
+        send(self._sqs, self._folder_queue_url, quiet, delay)
         self._remember(folder.path, now)
 
     def _wait(self, folder: Scope) -> None:
@@ -108,14 +110,18 @@ def is_quiet(s3: "S3Client", bucket: str, timer: QuietTimer) -> bool:
     return last_timer(s3, bucket, Scope(timer.path)) in (timer, None)
 
 
+def waited_seconds(s3: "S3Client", bucket: str, folder: Scope, now: datetime) -> float | None:
+    """For how long images have waited for a run, by S3's LastModified; None if none waits."""
+    waiting = Bucket(s3, bucket).head(waiting_key(folder.token))
+    return None if waiting is None else (now - waiting.listed.last_modified).total_seconds()
+
+
 def is_overdue(
     s3: "S3Client", bucket: str, folder: Scope, now: datetime, longest_wait_seconds: int
 ) -> bool:
     """Whether the folder has waited for a run for `longest_wait_seconds`, by S3's LastModified."""
-    waiting = Bucket(s3, bucket).head(waiting_key(folder.token))
-    if waiting is None:
-        return False
-    return now - waiting.listed.last_modified >= timedelta(seconds=longest_wait_seconds)
+    waited = waited_seconds(s3, bucket, folder, now)
+    return waited is not None and waited >= longest_wait_seconds
 
 
 def stop_waiting(s3: "S3Client", bucket: str, folder: Scope) -> None:

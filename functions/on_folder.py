@@ -2,10 +2,11 @@
 unpack archives."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING, assert_never, cast
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -27,7 +28,13 @@ from domain.scope import Scope
 from functions import runtime
 from functions.active import CachedPointer
 from functions.archives import Archives
-from functions.debounce import is_overdue, is_quiet, last_timer, stop_waiting
+from functions.debounce import (
+    is_overdue,
+    is_quiet,
+    last_timer,
+    stop_waiting,
+    waited_seconds,
+)
 from functions.endpoint.thumbnails import Thumbnails
 from functions.messages import (
     Advance,
@@ -42,7 +49,7 @@ from functions.messages import (
 )
 from functions.runtime import count, logger
 from functions.settings import OnFolder, from_env
-from functions.sqs import SqsBatch, receives, send
+from functions.sqs import LONGEST_DELAY_SECONDS, SqsBatch, receives, send
 
 if TYPE_CHECKING:
     from types_boto3_events.client import EventBridgeClient
@@ -70,6 +77,9 @@ class Folders:
     archives: Archives
     flip_alarm_percent: int
     longest_wait_seconds: int
+    gather_seconds: int
+    later: Callable[[QuietTimer, int], None]
+    """Sends a timer again, which arrives after so many seconds."""
 
     def accept(self, record: SQSRecord) -> None:
         """Handle one message. Raises MalformedError, and errors of AWS, which SQS retries."""
@@ -94,10 +104,27 @@ class Folders:
 
     def _is_due(self, timer: QuietTimer) -> bool:
         s3, bucket = self.context.bucket.client, self.context.bucket.name
+        if Scope(timer.path).is_large_singles and self.context.active_model().endpoint is None:
+            return self._are_gathered(timer)
         if is_quiet(s3, bucket, timer):
             return True
         wait = self.longest_wait_seconds
         return is_overdue(s3, bucket, Scope(timer.path), self.context.now(), wait)
+
+    def _are_gathered(self, timer: QuietTimer) -> bool:
+        """Whether the first single since the last run has waited for `gather_seconds`.
+
+        Every job is billed for minutes, however few its images, so that singles do not begin one
+        whenever they are quiet. If they have not waited long enough, the last timer comes again.
+        """
+        s3, bucket = self.context.bucket.client, self.context.bucket.name
+        waited = waited_seconds(s3, bucket, Scope(timer.path), self.context.now())
+        is_last = is_quiet(s3, bucket, timer)
+        if waited is None or waited >= self.gather_seconds:
+            return waited is not None or is_last
+        if is_last:
+            self.later(timer, ceil(self.gather_seconds - waited))
+        return False
 
     def _begin(self, scope: Scope) -> None:
         """Begin a run and advance it.
@@ -229,6 +256,10 @@ def look_later(
     send(sqs, settings.folder_queue_url, timer, settings.folder_quiet_seconds)
 
 
+def send_timer(settings: OnFolder, sqs: "SQSClient", timer: QuietTimer, seconds: int) -> None:
+    send(sqs, settings.folder_queue_url, timer, min(seconds, LONGEST_DELAY_SECONDS))
+
+
 def make_batch(
     settings: OnFolder,
     s3: "S3Client",
@@ -243,6 +274,8 @@ def make_batch(
         Archives(context, partial(send, sqs, settings.folder_queue_url)),
         settings.flip_alarm_percent,
         settings.folder_longest_wait_seconds,
+        settings.singles_gather_seconds,
+        partial(send_timer, settings, sqs),
     )
     accept = folders.accept
     return SqsBatch(sqs, settings.folder_queue_url, settings.retry_base_seconds, accept)

@@ -19,12 +19,13 @@ from batch.planning.slice import FEW_LARGE, Page, Row, ViaEndpoint, ViaTransform
 from batch.unreadable import LastRead, OtherObjects
 from domain import timestamps
 from domain.keys import LAST_COMPANION
+from domain.model import ActiveModel
 from domain.reply import Reply
-from domain.result import How, Rejected, Result
-from domain.route import ENDPOINT_BYTES
+from domain.result import How, Result
+from domain.route import ENDPOINT_BYTES, endpoint_bytes
 from functions import runtime
 from functions.active import CachedPointer
-from functions.answer import result_of, too_large, unreadable
+from functions.answer import result_of, unfit_for_jobs, unreadable
 from functions.endpoint.expensive import MOST_TIMEOUTS, Timeouts, refusal
 from functions.endpoint.readiness import Readiness
 from functions.inbox import BELIEVED_RECEIVES, FetchedImage, Image, Unreadable, fetch, peek
@@ -142,7 +143,8 @@ class Pages:
             return False
         key = next(iter(failed))
         are_read = self._others().are_readable(key) and self._others(by_head=True).are_readable(key)
-        return are_read and self.timeouts.is_healthy(self.outbox.active())
+        active = self.outbox.active()
+        return are_read and (active.endpoint is None or self.timeouts.is_healthy(active))
 
     def _answer_function(
         self, page: Page, others: OtherObjects, received: int
@@ -171,15 +173,17 @@ class Pages:
                 assert_never(never)
 
     def _ask_endpoint(self, page: Page, others: OtherObjects | None, row: Row) -> Answer | None:
-        """Answers the image as it is now, whatever it was when the page was planned."""
-        self.readiness.check(self.probe or self.endpoint, self.outbox.active())
-        look = partial(
-            fetch, self.outbox.s3, self.outbox.bucket, limit=ENDPOINT_BYTES, others=others
-        )
-        answer = partial(self._by_endpoint, page)
-        return self._line(
-            row, reconcile(self.outbox, row.key, look, answer), "it has grown too large"
-        )
+        """Answers the image as it is now, whatever it was when the page was planned.
+
+        Without an endpoint it rejects what no job takes, and leaves the rest to the next attempt.
+        """
+        active = self.outbox.active()
+        self.readiness.check(self.probe or self.endpoint, active)
+        limit = endpoint_bytes(active.mode)
+        look = partial(fetch, self.outbox.s3, self.outbox.bucket, limit=limit, others=others)
+        answer = partial(self._by_endpoint, page, active)
+        why = "it has grown too large" if active.endpoint else "it could not be read before"
+        return self._line(row, reconcile(self.outbox, row.key, look, answer), why)
 
     def _collect(self, job: "TransformOutputs", row: Row, reply: Reply | NoReply) -> Answer | None:
         """If the job has no reply, try to read the image, without its content, to find out why."""
@@ -201,24 +205,24 @@ class Pages:
         if not isinstance(reply, NoReply):
             return result_of(image.key, image.source, reply, how)
         active = self.outbox.active()
-        if not job.is_odd(row) or not (job.has_neighbours or self.timeouts.is_healthy(active)):
+        if not job.is_odd(row):
+            return None
+        has_others = job.has_neighbours or active.endpoint is None
+        if not has_others and not self.timeouts.is_healthy(active):
             return None
         if self.timeouts.note(image, active, str(job.page.job)) < MOST_TIMEOUTS:
             return None
         return result_of(image.key, image.source, refusal(active), how)
 
-    def _by_endpoint(self, page: Page, image: Image) -> Result | None:
+    def _by_endpoint(self, page: Page, active: ActiveModel, image: Image) -> Result | None:
         how = How("endpoint", None, page.ref.attempt, timestamps.to_text(self.now()))
         if isinstance(image, Unreadable):
             return unreadable(image, how)
         if isinstance(image, FetchedImage):
             with self.readiness.watch():
-                reply = self.timeouts.ask(self.endpoint, self.outbox.active(), image)
+                reply = self.timeouts.ask(self.endpoint, active, image)
             return result_of(image.key, image.source, reply, how)
-        message = too_large(image)
-        return (
-            Rejected(image.key, image.source, None, how, "too_large", message) if message else None
-        )
+        return unfit_for_jobs(image, how, endpoint_bytes(active.mode))
 
     def _line(self, row: Row, outcome: Outcome, why: str) -> Answer | None:
         """The row's entry in the report; None for an image that has changed or was removed.
@@ -269,12 +273,13 @@ class TransformOutputs:
 
         Either the job answered most of the page, or it had only a few large images: those left over
         by an earlier attempt may all be bad. Small images are sent to the endpoint instead, or are
-        retried in an attempt with others.
+        retried in an attempt with others, unless the run has its jobs alone.
 
         Jobs of large images send one request at a time, in the order of the page. The job may have
         ended at the first image without an output, and not have tried those after it.
         """
-        is_few = len(self.page.rows) <= FEW_LARGE and row.size > ENDPOINT_BYTES
+        is_asked_alone = row.size > ENDPOINT_BYTES or self.page.jobs_only
+        is_few = len(self.page.rows) <= FEW_LARGE and is_asked_alone
         alone = is_few and self.is_healthy and self._was_tried(row)
         gave_up = self.has_failed and row.key not in self.listing
         return gave_up and (self.has_neighbours or alone)

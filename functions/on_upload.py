@@ -15,17 +15,27 @@ from aws.bucket import Bucket
 from batch.unreadable import LastRead, OtherObjects
 from domain import timestamps
 from domain.keys import large_key
-from domain.reply import Reply
-from domain.result import How, Rejected, Result
-from domain.route import ENDPOINT_BYTES, Ignored, InFolder, PackedFolder, Ready, Single, route
+from domain.model import ActiveModel
+from domain.reply import Refused, Reply
+from domain.result import How, Result
+from domain.route import (
+    ENDPOINT_BYTES,
+    Ignored,
+    InFolder,
+    PackedFolder,
+    Ready,
+    Single,
+    endpoint_bytes,
+    route,
+)
 from domain.scope import LARGE_SINGLES
 from functions import runtime
 from functions.active import CachedPointer
 from functions.allowance import Allowances
-from functions.answer import result_of, too_large, unreadable
+from functions.answer import result_of, unfit_for_jobs, unreadable
 from functions.debounce import Debouncer
 from functions.endpoint.classify import ask
-from functions.endpoint.expensive import Timeouts
+from functions.endpoint.expensive import TOO_EXPENSIVE, Timeouts
 from functions.endpoint.large import LargeBodies
 from functions.endpoint.readiness import NO_ANSWER, Readiness
 from functions.inbox import BELIEVED_RECEIVES, Absent, FetchedImage, Image, Unreadable, fetch, peek
@@ -145,16 +155,19 @@ class Uploads:
     def _look(self, attempt: int, key: str) -> Image | Absent:
         """Read the image, with its content if the endpoint is available.
 
-        Images that do not need the endpoint (absent, or too large for it) do not wait for it.
+        Images that do not need the endpoint (absent, or too large for it) do not wait for it. In a
+        stage without an endpoint that is all of them; their job reads them.
         """
-        if self.readiness.is_in_doubt:
+        active = self.outbox.active()
+        limit = endpoint_bytes(active.mode)
+        if self.readiness.is_in_doubt or active.endpoint is None:
             image = peek(self.outbox.s3, self.outbox.bucket, key)
-            if isinstance(image, Absent) or image.source.bytes > ENDPOINT_BYTES:
+            if isinstance(image, Absent) or image.source.bytes > limit:
                 return image
-        self.readiness.check(self.probe or self.endpoint, self.outbox.active())
+        self.readiness.check(self.probe or self.endpoint, active)
         others = OtherObjects(self._bucket, witness=self.witness)
         other_objects = others if attempt >= BELIEVED_RECEIVES else None
-        image = fetch(self.outbox.s3, self.outbox.bucket, key, ENDPOINT_BYTES, other_objects)
+        image = fetch(self.outbox.s3, self.outbox.bucket, key, limit, other_objects)
         if isinstance(image, FetchedImage):
             self.witness.key = key
         return image
@@ -164,10 +177,12 @@ class Uploads:
         return Bucket(self.outbox.s3, self.outbox.bucket)
 
     def _leave_to_batch(self, image: Image) -> None:
-        """Leave an image that exceeds the endpoint's limit to Batch Transform.
+        """Leave an image that the endpoint does not take to Batch Transform.
 
-        A single is marked for the common run of large singles. The marker records the version, so
-        that the run deletes only markers of versions that it has answered.
+        A single is marked for the common run of such singles. The marker records the version, so
+        that the run deletes only markers of versions that it has answered. Without an endpoint the
+        run begins after the time in which singles are gathered, which bounds the number of jobs;
+        `functions.on_folder` holds it to that.
         """
         match route(image.key, self.settings.folder_depth):
             case InFolder(_, folder):
@@ -178,28 +193,37 @@ class Uploads:
                     "at": timestamps.to_text(image.last_modified),
                 }
                 self._bucket.put(large_key(image.key), json.dumps(marker))
-                self.debouncer.debounce(LARGE_SINGLES)
+                is_gathered = self.outbox.active().endpoint is None
+                seconds = self.settings.singles_gather_seconds if is_gathered else None
+                self.debouncer.debounce(LARGE_SINGLES, seconds)
 
     def _classify(self, image: Image, attempt: int) -> Result | None:
+        """None where a job has to answer. The mode may have changed since the image was read."""
         how = How("endpoint", None, attempt, timestamps.to_text(self.now()))
         if isinstance(image, Unreadable):
             return unreadable(image, how)
-        if not isinstance(image, FetchedImage):
-            if reply := self._ask_large(image):
+        active = self.outbox.active()
+        limit = endpoint_bytes(active.mode)
+        if not isinstance(image, FetchedImage) or image.source.bytes > limit:
+            if reply := self._ask_large(image, active):
                 return result_of(image.key, image.source, reply, how)
-            why = too_large(image)
-            return Rejected(image.key, image.source, None, how, "too_large", why) if why else None
+            return unfit_for_jobs(image, how, limit)
         timeouts = Timeouts(self._bucket, self.probe or self.endpoint)
         with self.readiness.watch():
-            reply = timeouts.ask(self.endpoint, self.outbox.active(), image)
+            reply = timeouts.ask(self.endpoint, active, image)
+        is_slow = isinstance(reply, Refused) and reply.code == TOO_EXPENSIVE
+        if is_slow and active.mode == "serverless":
+            return None  # or its container took the time to start: a job finds out
         return result_of(image.key, image.source, reply, how)
 
-    def _ask_large(self, image: Image) -> Reply | None:
+    def _ask_large(self, image: Image, active: ActiveModel) -> Reply | None:
         """None where the endpoint takes no such image, or is in doubt: a job answers it then."""
-        if self.readiness.is_in_doubt or not self.large.are_asked_about(image.source.bytes):
+        if active.mode != "instance" or self.readiness.is_in_doubt:
+            return None
+        if not self.large.are_asked_about(image.source.bytes):
             return None
         look = partial(fetch, self.outbox.s3, self.outbox.bucket, image.key)
-        invoke = partial(ask, self.endpoint, self.outbox.active())
+        invoke = partial(ask, self.endpoint, active)
         try:
             return self.large.ask(image, look, invoke, self.readiness)
         except NO_ANSWER as error:

@@ -60,6 +60,8 @@ ExpiredAnswers = Annotated[str, TextPattern(r"remove|keep", "remove, or keep")]
 Depth = Annotated[int, IntegerRange(1, 10)]
 # SQS delays a message by 15 minutes at most.
 QuietSeconds = Annotated[int, IntegerRange(1, 900)]
+# Each 15 minutes are one more message from onFolder to itself, and Lambda cuts such chains at 16.
+GatherSeconds = Annotated[int, IntegerRange(1, 7_200)]
 RetrySeconds = Annotated[int, IntegerRange(1, 900)]
 
 
@@ -75,6 +77,7 @@ class OnUpload:
     retry_base_seconds: RetrySeconds
     uploader_burst: Annotated[int, IntegerRange(1, 1_000_000)]
     expired_answers: ExpiredAnswers
+    singles_gather_seconds: GatherSeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class OnFolder:
     folder_depth: Depth
     folder_quiet_seconds: QuietSeconds
     folder_longest_wait_seconds: Annotated[int, IntegerRange(1, 604_800)]
+    singles_gather_seconds: GatherSeconds
     endpoint_max_late: Annotated[int, IntegerRange(0, 10_000)]
     endpoint_max_first: Annotated[int, IntegerRange(0, 10_000)]
     transform_instance_type: Annotated[

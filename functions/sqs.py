@@ -89,6 +89,10 @@ LOOK_AGAIN_SECONDS = (60, 300, 900)
 before the pointer is moved to it."""
 
 
+LONGEST_DELAY_SECONDS = 900
+"""SQS's maximum of a message's delay."""
+
+
 def send(sqs: "SQSClient", queue_url: str, message: OurMessage, delay_seconds: int = 0) -> None:
     """Send one of our messages, which is delivered after `delay_seconds` (at most 900)."""
     sqs.send_message(QueueUrl=queue_url, MessageBody=to_json(message), DelaySeconds=delay_seconds)

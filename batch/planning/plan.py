@@ -36,11 +36,16 @@ def plan(context: Context, run: Run, attempt: int, previous: Slice | None) -> Sl
     Returns the slice that was recorded first, by this process or another.
     """
     index = previous.index + 1 if previous else 0
-    model = str(context.active_model().id) if run.kind == "renewal" else None
+    active = context.active_model()
+    model = str(active.id) if run.kind == "renewal" else None
+    jobs_only = active.mode != "instance"
     is_overdue = context.is_overdue(run.started_at, context.limits.planning_patience_seconds)
     walk = Walk(context, run.scope, model, previous.cursor if previous else "", is_overdue).run()
     rows = walk.rows if attempt == 1 else _mark_denied(context, walk.rows)
-    groups = divide(rows, _endpoint_quota(context, run, attempt, index) if walk.last else 0)
+    if active.endpoint is None:
+        rows = _without_archived(context, rows)
+    is_quota = walk.last and not jobs_only
+    groups = divide(rows, _endpoint_quota(context, run, attempt, index) if is_quota else 0)
     planned = Slice(
         path=run.path,
         attempt=attempt,
@@ -57,6 +62,7 @@ def plan(context: Context, run: Run, attempt: int, previous: Slice | None) -> Sl
         ),
         kind=run.kind,
         model=model,
+        jobs_only=jobs_only,
     )
     for folder in {scope_of(row.key, context.folder_depth) for row in rows if not row.etag}:
         if folder.is_folder:
@@ -87,6 +93,15 @@ def _mark_denied(context: Context, rows: Sequence[Row]) -> list[Row]:
     return [replace(row, denied=True) if no else row for row, no in zip(rows, denied, strict=True)]
 
 
+def _without_archived(context: Context, rows: Sequence[Row]) -> list[Row]:
+    """The rows, with `archived` ones either `denied` or like others: without an endpoint only a
+    job answers those that can be read. One GET of one byte for each of them.
+    """
+    archived = [row for row in rows if row.archived]
+    denied = {row.key for row in _mark_denied(context, archived) if row.denied}
+    return [replace(row, archived=False, denied=row.denied or row.key in denied) for row in rows]
+
+
 def divide(rows: Sequence[Row], endpoint_max: int) -> list[tuple[PartRoute, list[Row]]]:
     """Group rows by route; up to `endpoint_max` small images go to the endpoint, not to a job."""
     routes: dict[PartRoute, list[Row]] = {SMALL_IMAGES: [], LARGE_IMAGES: [], ViaEndpoint(): []}
@@ -104,6 +119,7 @@ def route_of(row: Row) -> PartRoute:
 
     Empty objects and unusual names go to the endpoint, because what a job does with them is not
     documented. So do objects that cannot be read, because one of them can fail the whole job.
+    Without an endpoint, their page rejects them.
     """
     if row.size == 0 or row.size > LARGE_IMAGES.payload_mb * MB or not fits_manifest(row.key):
         return ViaEndpoint()

@@ -108,17 +108,14 @@ class Part:
     rows: int
     pages: int
 
-    @property
-    def is_few_large(self) -> bool:
-        return self.route == LARGE_IMAGES and self.rows <= FEW_LARGE
-
 
 @dataclass(frozen=True, slots=True)
 class Slice:
     """The inbox keys after `after` up to `cursor`; `last` if the listing ended within it.
 
     `rows` counts the rows of the attempt so far, including this slice. `model`: for a `renewal`,
-    the active model during planning; results by other models count as missing.
+    the active model during planning; results by other models count as missing. `jobs_only`: no
+    endpoint answers what jobs leave over, as the stage has none, or one that is not made for many.
     """
 
     path: str
@@ -133,6 +130,7 @@ class Slice:
     parts: tuple[Part, ...]
     kind: Kind = "uploads"
     model: str | None = None
+    jobs_only: bool = False
 
     @property
     def scope(self) -> Scope:
@@ -159,16 +157,23 @@ class Slice:
         )
 
     def is_alone(self, part: int) -> bool:
-        """Whether the part is a few large images, and the slice has no other job."""
+        """Whether the part is a few large images, and the slice has no other job; a few images of
+        any size where no endpoint answers small ones.
+        """
+        about = self.parts[part]
+        is_few = about.rows <= FEW_LARGE and (
+            about.route == LARGE_IMAGES or (self.jobs_only and about.route == SMALL_IMAGES)
+        )
         others = (about.route for other, about in enumerate(self.parts) if other != part)
         is_only_job = not any(isinstance(route, ViaTransform) for route in others)
-        return self.parts[part].is_few_large and is_only_job
+        return is_few and is_only_job
 
     def has_companion(self, part: int) -> bool:
         """Whether the part's job gets a companion image, whose answer shows that the job works.
 
-        It is needed for a few large images alone, all of which may be impossible to classify. The
-        first attempt has none, so that usual images are named relative to their folder.
+        It is needed for a few images alone (`is_alone`), all of which may be impossible to
+        classify. The first attempt has none, so that usual images are named relative to their
+        folder.
         """
         return self.attempt > 1 and self.is_alone(part)
 
@@ -187,6 +192,8 @@ class Slice:
     def to_json(self) -> str:
         fields = asdict(self)
         fields["parts"] = [{"road": part.pop("route"), **part} for part in fields["parts"]]
+        if not self.jobs_only:  # a release that does not know it can still read the slice
+            del fields["jobs_only"]
         return json.dumps(fields, ensure_ascii=False)
 
     @classmethod
@@ -237,6 +244,7 @@ class Page:
     output: str
     manifest: str
     healthy: tuple[str, ...]
+    jobs_only: bool = False
 
 
 def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
@@ -259,6 +267,7 @@ def open_page(bucket: Bucket, stage: str, ref: PageRef) -> Page | None:
         output=run.output(job),
         manifest=planned.manifest_key(run, ref.part),
         healthy=healthy,
+        jobs_only=planned.jobs_only,
     )
 
 

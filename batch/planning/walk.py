@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta
+from functools import cached_property
 from itertools import islice
 
 from botocore.exceptions import ClientError
@@ -36,7 +37,15 @@ from domain.keys import (
     result_key,
 )
 from domain.result import Version
-from domain.route import ENDPOINT_BYTES, Ignored, InFolder, PackedFolder, Single, route
+from domain.route import (
+    ENDPOINT_BYTES,
+    Ignored,
+    InFolder,
+    PackedFolder,
+    Single,
+    endpoint_bytes,
+    route,
+)
 from domain.scope import LARGE_SINGLES, Scope
 
 HEAD_COST = 20
@@ -225,35 +234,44 @@ class Walk:
         return match_results(self._images(), self._count_cost(results), unmatched)
 
     def _large_singles(self) -> Iterator[ListedImage]:
-        """The singles that have markers. Markers of singles that need no answer are deleted.
+        """The singles that have markers. Markers of singles that need no answer are deleted. A job
+        has `large_rows` of those that are too large for any endpoint, and others up to a slice.
 
         A marker that was written since for another version has another ETag and is kept. A denied
         single becomes a row that is left out of the job, and its page handles the denial.
         """
-        until = self.context.now() + timedelta(seconds=self.context.limits.walk_seconds)
-        for marker in self._bucket.walk(LARGE_MARKERS, self.after):
-            if len(self.rows) >= self.context.limits.large_rows or self.context.now() > until:
-                self.last = False
-                return
-            self.cost += HEAD_COST
-            self.cursor = marker.key
-            try:
-                headed = self._bucket.head(large_image(marker.key))
-                image = headed.listed if headed else None
-            except ClientError as error:
-                if not self._can_skip(error, large_image(marker.key)):
-                    raise
-                image = self._denied(large_image(marker.key))
-            candidate = ListedImage(image, UNLISTED) if image else None
-            if (
-                candidate is None
-                or candidate.image.size <= ENDPOINT_BYTES
-                or self._reason(AnswerRequirement(), candidate) is None
-            ):
-                self._bucket.delete(marker.key, marker.etag)
-                continue
-            self.images += 1
-            yield candidate
+        limits, large = self.context.limits, 0
+        until = self.context.now() + timedelta(seconds=limits.walk_seconds)
+        markers = self._bucket.walk(LARGE_MARKERS, self.after)
+        with ThreadPoolExecutor(limits.heads_at_once) as threads:
+            while chunk := list(islice(markers, limits.heads_at_once)):
+                marked = threads.map(self._marked, chunk)
+                for marker, candidate in zip(chunk, marked, strict=True):
+                    is_full = len(self.rows) >= limits.slice_rows or large >= limits.large_rows
+                    if is_full or self.context.now() > until:
+                        self.last = False
+                        return
+                    self.cost += HEAD_COST
+                    self.cursor = marker.key
+                    if candidate is None:
+                        self._bucket.delete(marker.key, marker.etag)
+                        continue
+                    self.images += 1
+                    large += candidate.image.size > ENDPOINT_BYTES
+                    yield candidate
+
+    def _marked(self, marker: Listed) -> ListedImage | None:
+        """The image of a marker; None if it is gone or has its answer."""
+        key = large_image(marker.key)
+        try:
+            headed = self._bucket.head(key)
+            image = headed.listed if headed else None
+        except ClientError as error:
+            if not self._can_skip(error, key):
+                raise
+            image = self._denied(key)
+        candidate = ListedImage(image, UNLISTED) if image else None
+        return candidate if candidate and self._reason(AnswerRequirement(), candidate) else None
 
     def _denied(self, key: str) -> Listed | None:
         """An image for which HEAD is denied, from the listing."""
@@ -307,11 +325,15 @@ class Walk:
     def _has_live_run(self, image: Listed) -> bool:
         """Whether the image's folder has a live run. Keys are sorted, so one HEAD per folder."""
         scope = scope_of(image.key, self.context.folder_depth)
-        if not scope.is_folder and image.size > ENDPOINT_BYTES:
+        if not scope.is_folder and image.size > self._endpoint_bytes:
             scope = LARGE_SINGLES
         if self._live_run is None or self._live_run[0] != scope:
             self._live_run = scope, self._bucket.head(claim_key(scope.token)) is not None
         return self._live_run[1]
+
+    @cached_property
+    def _endpoint_bytes(self) -> int:
+        return endpoint_bytes(self.context.active_model().mode)
 
     def _count_cost(self, results: Iterator[Listed]) -> Iterator[Listed]:
         for result in results:

@@ -6,6 +6,7 @@ from botocore.exceptions import ClientError
 
 from aws.errors import container_message, container_status, is_evidence, is_too_large
 from domain import reply
+from domain.errors import SortboxError
 from domain.model import ActiveModel
 from domain.reply import Refused, Reply, Server
 from domain.route import ENDPOINT_BYTES
@@ -14,14 +15,20 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
 
 
+class NoEndpointError(SortboxError, ValueError):
+    """The stage has no endpoint any more: it was switched since the image was read."""
+
+
 def ask(client: "SageMakerRuntimeClient", active: ActiveModel, content: bytes) -> Reply:
     """Send `content` to the endpoint, and return the container's reply.
 
     A 4xx of the container is returned as Refused. Raises errors that say nothing about the image:
     ClientError or BotoCoreError for throttling, an endpoint that is absent or not in service, a
     5xx, a time-out, a missing permission or a body beyond ENDPOINT_BYTES that is refused for its
-    size; ValueError for a 200 that is not a reply.
+    size; ValueError for a 200 that is not a reply, or without an endpoint.
     """
+    if active.endpoint is None:
+        raise NoEndpointError("the stage has no endpoint any more; a transform job answers")
     try:
         response = client.invoke_endpoint(
             EndpointName=active.endpoint,

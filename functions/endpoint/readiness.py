@@ -56,8 +56,10 @@ class Readiness:
         self.is_in_doubt = False
 
     def check(self, client: "SageMakerRuntimeClient", active: ActiveModel) -> None:
-        """Raises NotAnsweringError if the endpoint is in doubt and does not answer a probe."""
-        if self.is_in_doubt:
+        """Raises NotAnsweringError if the endpoint is in doubt and does not answer a probe. A stage
+        without an endpoint waits for none.
+        """
+        if self.is_in_doubt and active.endpoint is not None:
             with self._lock:  # other threads wait for the result of the first one's probe
                 self._probe(client, active)
 

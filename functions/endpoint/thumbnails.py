@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from aws.errors import is_evidence
 from batch.unreadable import denial_of
 from domain.model import ActiveModel
-from domain.route import ENDPOINT_BYTES
+from domain.route import endpoint_bytes
 from functions.inbox import FetchedImage, fetch
 from functions.runtime import logger
 
@@ -29,11 +29,14 @@ MOST_FAILURES = 2
 def request_thumbnail(
     endpoint: "SageMakerRuntimeClient", active: ActiveModel, content: bytes
 ) -> bytes | None:
-    """A small JPEG of the image `content`; None if the container answers anything else.
+    """A small JPEG of the image `content`; None if the container answers anything else, or if there
+    is no endpoint.
 
     Raises ClientError or BotoCoreError; `aws.errors.is_evidence` tells whether the container
     refused the image.
     """
+    if active.endpoint is None:
+        return None
     answer = endpoint.invoke_endpoint(
         EndpointName=active.endpoint,
         Body=content,
@@ -58,8 +61,11 @@ class Thumbnails:
         """A small JPEG of an inbox image; None if there is none for whatever reason."""
         if self.failures >= MOST_FAILURES:
             return None
+        limit = endpoint_bytes(self.active().mode)
+        if limit < 0:
+            return None
         try:
-            photo = fetch(self.s3, self.bucket, key, ENDPOINT_BYTES)
+            photo = fetch(self.s3, self.bucket, key, limit)
         except (BotoCoreError, ClientError) as error:
             self.failures += not (isinstance(error, ClientError) and denial_of(error))
             logger.info("no thumbnail", key=key, why=str(error))

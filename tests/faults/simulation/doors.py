@@ -20,7 +20,7 @@ from functions.allowance import Allowances
 from functions.archives import Archives
 from functions.debounce import Debouncer
 from functions.endpoint.readiness import Readiness
-from functions.on_folder import Folders
+from functions.on_folder import Folders, send_timer
 from functions.on_page import Pages, leave_to_reclassify
 from functions.on_schedule import advance_archives, advance_runs
 from functions.on_upload import Uploads
@@ -124,7 +124,9 @@ class Doors:
             flips, wait = ON_FOLDER.flip_alarm_percent, ON_FOLDER.folder_longest_wait_seconds
             context = self._context()
             archives = Archives(context, partial(send, self._sqs, FOLDER))
-            return Folders(context, archives, flips, wait).accept
+            gather = ON_FOLDER.singles_gather_seconds
+            later = partial(send_timer, ON_FOLDER, self._sqs)
+            return Folders(context, archives, flips, wait, gather, later).accept
         endpoint = cast(Any, self.endpoint)
         return Pages(ON_PAGE, self._outbox(), self._sqs, endpoint, self._clock, threads=1).accept
 

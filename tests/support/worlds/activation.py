@@ -6,17 +6,24 @@ from typing import Any
 
 from botocore.exceptions import WaiterError
 
+from infra.endpoint_settings import EndpointSettings
 from infra.stage import Stage
 from tests.support.fakes.aws import error
+
+SERVERLESS = "-serverless"
 
 
 class Here(Stage):
     """A stage that is deployed, without an account."""
 
+    settings = EndpointSettings()
     bucket = property(lambda self: "bucket")
 
     def model_role(self) -> str:
         return "arn:aws:iam::1:role/model"
+
+    def endpoint_settings(self) -> EndpointSettings:
+        return self.settings
 
     def kms_key(self) -> None:
         return None
@@ -27,10 +34,15 @@ class Here(Stage):
 
 @dataclass
 class Endpoint:
-    """SageMaker as far as one endpoint goes. `comes_up` is what happens while it is waited for."""
+    """SageMaker as far as one endpoint goes. `comes_up` is what happens while it is waited for.
+
+    A serverless endpoint beside it is in service as soon as it is created.
+    """
 
     comes_up: Callable[[], None] = lambda: None
     config: str | None = None
+    serverless: str | None = None
+    """The configuration of the serverless endpoint."""
     made: set[str] = field(default_factory=set)
     status: str = "InService"
     creation_ends: str = "InService"
@@ -60,13 +72,24 @@ class Endpoint:
         self.made.add(f"config {EndpointConfigName}")
 
     def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:
+        if EndpointName.endswith(SERVERLESS):
+            config = self.serverless
+            return self._describe(f"endpoint {EndpointName}") | {
+                "EndpointStatus": "InService",
+                "EndpointConfigName": config,
+            }
         return self._describe("endpoint") | {
             "EndpointStatus": self.status,
             "EndpointConfigName": self.config,
             "FailureReason": "its alarm rang",
         }
 
-    def create_endpoint(self, *, EndpointConfigName: str, **_: Any) -> None:
+    def create_endpoint(self, *, EndpointName: str, EndpointConfigName: str, **_: Any) -> None:
+        if EndpointName.endswith(SERVERLESS):
+            self.made.add(f"endpoint {EndpointName}")
+            self.serverless = EndpointConfigName
+            self.comes_up()
+            return
         self._machine("CreateEndpoint")
         if "endpoint" in self.made:
             raise error("CreateEndpoint", 400, "ValidationException")
@@ -82,11 +105,17 @@ class Endpoint:
     def update_endpoint(
         self, *, EndpointName: str, EndpointConfigName: str, DeploymentConfig: dict[str, Any]
     ) -> None:
+        if EndpointName.endswith(SERVERLESS):
+            self.serverless = EndpointConfigName
+            return
         self._machine("UpdateEndpoint")
         self.deployment = DeploymentConfig
         self.config = EndpointConfigName
 
-    def delete_endpoint(self, **_: Any) -> None:
+    def delete_endpoint(self, *, EndpointName: str) -> None:
+        if EndpointName.endswith(SERVERLESS):
+            self.made.remove(f"endpoint {EndpointName}")
+            return
         self.status = "Deleting"
 
     def get_waiter(self, name: str) -> "_Waiter":

@@ -17,6 +17,7 @@ from batch.context import Context, Limits, TransformResources
 from batch.planning.slice import PageRef
 from batch.reports import notice
 from domain.keys import CLAIMS, JobName, debounce_key, result_key
+from domain.model import EndpointMode
 from domain.result import How, Result, Source, from_json, metadata
 from domain.result import to_json as result_to_json
 from domain.scope import Kind, Scope
@@ -31,7 +32,7 @@ from functions.messages import (
     Unpack,
     to_json,
 )
-from functions.on_folder import Folders, look_later
+from functions.on_folder import Folders, look_later, send_timer
 from functions.on_page import Pages
 from functions.outbox import Outbox
 from functions.settings import OnFolder, OnPage
@@ -47,6 +48,7 @@ ON_FOLDER = OnFolder(
     folder_depth=1,
     folder_quiet_seconds=60,
     folder_longest_wait_seconds=600,
+    singles_gather_seconds=900,
     endpoint_max_late=3,
     endpoint_max_first=0,
     transform_instance_type="ml.m5.xlarge",
@@ -83,6 +85,7 @@ class World:
     events: FakeEvents = field(default_factory=FakeEvents)
     endpoint: FakeEndpoint = field(default_factory=FakeEndpoint)
     active_number: int = 1
+    mode: EndpointMode = "instance"
     limits: Limits = SMALL
     settings: OnFolder = ON_FOLDER
     threads: int = 1
@@ -108,7 +111,7 @@ class World:
             folder_depth=self.settings.folder_depth,
             endpoint_max_late=self.settings.endpoint_max_late,
             endpoint_max_first=self.settings.endpoint_max_first,
-            active_model=lambda: active(self.active_number),
+            active_model=lambda: active(self.active_number, self.mode),
             send_page=self._send_page,
             look_later=partial(look_later, self.settings, s3, sqs),
             now=lambda: self.s3.clock.now,
@@ -135,13 +138,17 @@ class World:
             Archives(context, self.send),
             self.settings.flip_alarm_percent,
             self.settings.folder_longest_wait_seconds,
+            self.settings.singles_gather_seconds,
+            partial(send_timer, self.settings, self.sqs),  # type: ignore[arg-type]
         )
 
     def pages(self) -> Pages:
         s3: Any = self.s3
         sqs: Any = self.sqs
         endpoint: Any = self.endpoint
-        outbox = Outbox(s3, "bucket", lambda: active(self.active_number), lambda key: None)
+        outbox = Outbox(
+            s3, "bucket", lambda: active(self.active_number, self.mode), lambda key: None
+        )
         return Pages(ON_PAGE, outbox, sqs, endpoint, lambda: self.s3.clock.now, self.threads)
 
     def put(self, key: str, content: bytes | None = None) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote_plus
 from botocore.exceptions import ClientError
 
 from domain.keys import result_key
-from domain.model import ActiveModel, ModelId
+from domain.model import ActiveModel, EndpointMode, ModelId
 from domain.reply import Label, Labelled, Refused, Reply, Server, to_json
 from domain.result import Result, from_json
 from domain.route import ENDPOINT_BYTES
@@ -36,6 +36,7 @@ SETTINGS = OnUpload(
     retry_base_seconds=5,
     uploader_burst=1_000_000,
     expired_answers="remove",
+    singles_gather_seconds=900,
 )
 
 
@@ -43,8 +44,13 @@ def model(number: int) -> ModelId:
     return ModelId("pets", number, f"sha256:{number:064x}")
 
 
-def active(number: int) -> ActiveModel:
-    return ActiveModel(model(number), "sortbox-test", f"sortbox-test-{number}", "2026-01-01")
+def active(number: int, mode: EndpointMode = "instance") -> ActiveModel:
+    names: dict[EndpointMode, str | None] = {
+        "instance": "sortbox-test",
+        "serverless": "sortbox-test-serverless",
+        "none": None,
+    }
+    return ActiveModel(model(number), names[mode], f"sortbox-test-{number}", "2026-01-01", mode)
 
 
 def what_is_on(content: bytes) -> str:
@@ -131,6 +137,7 @@ class World:
     endpoint: FakeEndpoint = field(default_factory=FakeEndpoint)
     active_number: int = 1
     settings: OnUpload = SETTINGS
+    mode: EndpointMode = "instance"
 
     def uploads(self, readiness: Readiness | None = None) -> Uploads:
         """A process of its own, with a memory of its own."""
@@ -138,7 +145,9 @@ class World:
         sqs: Any = self.sqs
         endpoint: Any = self.endpoint
         beats = Debouncer(s3, "bucket", sqs, SETTINGS.folder_queue_url, 60, now=lambda: 0.0)
-        outbox = Outbox(s3, "bucket", lambda: active(self.active_number), lambda key: None)
+        outbox = Outbox(
+            s3, "bucket", lambda: active(self.active_number, self.mode), lambda key: None
+        )
         return Uploads(
             self.settings,
             outbox,

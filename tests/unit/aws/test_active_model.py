@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -198,3 +199,30 @@ def test_a_pointer_that_moved_meanwhile_is_not_overwritten() -> None:
     activate(s3, 2)
     with pytest.raises(PointerMovedError):
         active_model.move(s3, "b", seen, model(3))
+
+
+def test_a_switch_of_the_mode_is_no_other_model_to_go_back_to() -> None:
+    s3: Any = Versions()
+    activate(s3, 1)
+    activate(s3, 2)
+    switched = ActiveModel(model(2).id, None, "m2", "later", "none")
+    active_model.move(s3, "b", active_model.read(s3, "b"), switched)
+    assert active_model.read(s3, "b").active == switched
+    earlier = active_model.before(s3, "b")
+    assert earlier is not None
+    assert earlier.active == model(1), "and not the same model on the endpoint of before"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "mode"), [("e", "none"), (None, "instance"), (None, "serverless"), ("e", "async")]
+)
+def test_a_pointer_that_contradicts_itself_is_an_error(endpoint: str | None, mode: str) -> None:
+    text = json.dumps({"id": str(model(1).id), "endpoint": endpoint, "mode": mode})
+    with pytest.raises(ValueError, match="no stage answers by the endpoint"):
+        ActiveModel.from_json(text)
+
+
+def test_a_pointer_of_an_earlier_release_is_of_an_endpoint_on_an_instance() -> None:
+    text = model(1).to_json()
+    assert "mode" not in json.loads(text)
+    assert ActiveModel.from_json(text).mode == "instance"

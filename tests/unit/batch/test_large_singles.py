@@ -21,7 +21,7 @@ BIG = b"x" * (ENDPOINT_BYTES + 1)
 
 @pytest.fixture
 def world() -> World:
-    return World(limits=replace(SMALL, large_rows=100))
+    return World(limits=replace(SMALL, large_rows=100, slice_rows=100))
 
 
 def keys(count: int) -> list[str]:
@@ -41,7 +41,7 @@ def markers(world: World) -> list[str]:
 
 
 def test_two_hundred_share_one_job_and_have_an_answer_each(world: World) -> None:
-    world.limits = replace(SMALL, large_rows=1_000, page_rows=500)
+    world.limits = replace(SMALL, large_rows=1_000, slice_rows=1_000, page_rows=500)
     upload(world, *keys(200))
     world.drain()
     (job,) = world.sagemaker.jobs

@@ -12,9 +12,10 @@ from batch.jobs.progress import done_key
 from batch.outcome import Predicted, Unanswered, from_lines
 from batch.planning.slice import PageRef
 from domain.keys import ACTIVE_MODEL
-from domain.result import Classified, Rejected
+from domain.result import Classified, How, Rejected
+from domain.route import ENDPOINT_BYTES, endpoint_bytes
 from domain.scope import Scope
-from functions.answer import too_large
+from functions.answer import unfit_for_jobs
 from functions.inbox import Image
 from functions.messages import Advance, MalformedError, to_json
 from functions.on_page import make_batch
@@ -24,6 +25,7 @@ from tests.support.worlds.uploads import active, sqs_event
 
 KEYS = ("inbox/trip/1.jpg", "inbox/trip/2.jpg")
 RUN = "0000000001"
+HOW = How("endpoint", None, 1, "2026-01-01T00:00:00Z")
 PAGE = PageRef(Scope("trip/").token, RUN, 1, 0, 0, 0)
 
 
@@ -201,8 +203,28 @@ def test_what_is_too_large_is_told_what_to_do(key: str, size: int, sentence: str
     world = World()
     world.put(key, b"")
     source = replace(_source(world, key), bytes=size)
-    message = too_large(Image(key, source, world.s3.clock.now))
-    assert sentence in message if message and sentence else message is None
+    rejected = unfit_for_jobs(Image(key, source, world.s3.clock.now), HOW, ENDPOINT_BYTES)
+    assert sentence in rejected.message if rejected and sentence else rejected is None
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "code"),
+    [
+        ("inbox/a.jpg", 1, None),
+        ("inbox/a.jpg", 0, "empty"),
+        ("inbox/line\nbreak.jpg", 1, "unsupported_name"),
+        ("inbox/a.jpg", 100_000_001, "too_large"),
+    ],
+)
+def test_without_an_endpoint_what_no_job_takes_is_told_why(
+    key: str, size: int, code: str | None
+) -> None:
+    world = World()
+    world.put(key, b"")
+    source = replace(_source(world, key), bytes=size)
+    image = Image(key, source, world.s3.clock.now)
+    rejected = unfit_for_jobs(image, HOW, endpoint_bytes("none"))
+    assert (rejected and rejected.code) == code
 
 
 def _source(world: World, key: str) -> Any:
