@@ -10,7 +10,7 @@ if not __package__:  # run as a folder, from whatever folder the person is in
 import click
 
 from cli import errors
-from cli.commands import answers, browse, data, local, models, stage, training
+from cli.commands import answers, browse, data, endpoint, local, models, stage, training
 from cli.commands.verify import verify
 from cli.parameters import Group
 from domain.version import VERSION
@@ -38,6 +38,7 @@ GROUPS = {
     ),
     "Stages": (
         stage.deploy,
+        endpoint.endpoint,
         stage.image,
         stage.doctor,
         stage.logs,

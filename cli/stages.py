@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from domain.errors import SortboxError
 
 if TYPE_CHECKING:
+    from domain.model import ActiveModel
     from infra.shipped import Variant
     from infra.stage import Stage
 
@@ -113,3 +114,16 @@ def image_to_restore(stage: "Stage", before: str) -> str:
 
     is_known = container_image.is_known(Place.named(os.environ), before)
     return before if is_known else image_of(stage, "serve")
+
+
+def serve_as_deployed(stage: "Stage") -> "ActiveModel | None":
+    """Serve the active model in the mode that the stage is deployed for; None if none is active.
+
+    Raises ActivationError and StageError.
+    """
+    import boto3
+
+    from infra.models.activate import follow_settings
+
+    clients = boto3.client("s3"), boto3.client("sagemaker")
+    return follow_settings(stage, *clients, lambda before: image_to_restore(stage, before))

@@ -23,7 +23,15 @@ from docs.tables import table
 from domain.errors import SortboxError
 from domain.ignored.names import FILES, FOLDERS, HIDDEN
 from domain.keys import INBOX, OWN_FOLDERS
-from domain.result import CODE, MODEL_ID, SOURCE_ETAG, SOURCE_VERSION, STATUS, UNREADABLE
+from domain.result import (
+    CODE,
+    MODEL_ID,
+    SOURCE_ETAG,
+    SOURCE_VERSION,
+    STATUS,
+    UNREADABLE,
+    UNSUPPORTED_NAME,
+)
 from functions import settings as functions
 from infra.stacks import schedule
 from infra.verify import permissions
@@ -492,6 +500,7 @@ MEANINGS: dict[str, str] = {
     "corrupt": "the file is damaged",
     "too_many_pixels": "more pixels than `SORTBOX_MAX_PIXELS`",
     "too_large": "more bytes than any route takes",
+    UNSUPPORTED_NAME: "a stage without an endpoint, and a name that no transform job takes",
     "too_expensive": "decoding takes too much work, or the model ran out of time three times",
     "unsupported_content_type": "the request's content type is not an image's",
     UNREADABLE: "S3 does not let this object be read, and lets others be read",
@@ -500,7 +509,7 @@ MEANINGS: dict[str, str] = {
 
 def result() -> str:
     schema = json.loads(SCHEMA.read_text())
-    codes = (*get_args(Code), UNREADABLE)
+    codes = (*get_args(Code), UNREADABLE, UNSUPPORTED_NAME)
     if different := set(codes) ^ set(MEANINGS):
         raise SortboxError(f"docs/generate.py does not explain these codes: {sorted(different)}")
     metadata = (

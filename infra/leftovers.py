@@ -86,8 +86,11 @@ def _delete_images(ecr: "ECRClient", cloudformation: "CloudFormationClient") -> 
 def _logs(account: RemovedStage, prices: Prices) -> Iterator[Leftover]:
     """The endpoint's log group, and the stage's streams in the log groups that all jobs share."""
     logs: CloudWatchLogsClient = account.client("logs")
-    endpoint = log_groups.endpoint_group(account.stage)
-    for group in _groups(logs, endpoint):
+    of_endpoints = [
+        group for name in log_groups.endpoint_groups(account.stage) for group in _groups(logs, name)
+    ]
+    for group in of_endpoints:
+        endpoint = group["logGroupName"]
         gigabytes = group.get("storedBytes", 0) / GB
         month = f"{prices.currency} {gigabytes * prices.logs_gb_month:,.2f} a month"
         sentence = f"the log group {endpoint}: {gigabytes:,.2f} GB, {month}, {_kept(group)}"

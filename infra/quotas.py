@@ -63,7 +63,8 @@ class QuotaNeed:
 class StageMachines:
     """The instance types and counts of a stage, as deployed."""
 
-    endpoint_type: str
+    endpoint_type: str | None
+    """None if no endpoint is on an instance."""
     transform_type: str
     machines_per_job: int
     transform_jobs: int
@@ -71,15 +72,17 @@ class StageMachines:
 
 def needs(machines: StageMachines) -> tuple[QuotaNeed, ...]:
     """The quotas that the documented steps need, in addition to `functions_need`."""
-    endpoint = f"{machines.endpoint_type} for endpoint usage"
     training = f"{DEFAULT_TYPE} for training job usage"
     spot = f"{DEFAULT_TYPE} for spot training job usage"
     transform = f"{machines.transform_type} for transform job usage"
     machines_per_job, jobs = machines.machines_per_job, machines.transform_jobs
+    endpoint = () if machines.endpoint_type is None else (
+        QuotaNeed("sagemaker", f"{machines.endpoint_type} for endpoint usage", ENDPOINT_MACHINES,
+                  "`./sortbox promote`, which updates with a second machine beside the first,"),
+    )  # fmt: skip
     return (
         QuotaNeed("codebuild", BUILDS, 1, "`./sortbox image`"),
-        QuotaNeed("sagemaker", endpoint, ENDPOINT_MACHINES,
-                  "`./sortbox promote`, which updates with a second machine beside the first,"),
+        *endpoint,
         QuotaNeed("sagemaker", transform, machines_per_job, "a folder's transform job"),
         QuotaNeed("sagemaker", transform, machines_per_job * jobs,
                   f"a stage of as many jobs at once as transformJobs says, {jobs},",

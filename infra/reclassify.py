@@ -164,7 +164,9 @@ class Reclassifier:
         Lists every object below the scope and reads one result per image, which takes minutes for a
         million images.
         """
-        model = str(self.context.active_model().id)
+        active = self.context.active_model()
+        model = str(active.id)
+        most_late = self.context.endpoint_max_late if active.mode == "instance" else 0
         reasons: Counter[Reason] = Counter()
         images, jobs, after, is_last = 0, 0, "", False
         while not is_last:
@@ -174,7 +176,7 @@ class Reclassifier:
             after, is_last = walk.cursor, walk.last
             images += walk.images
             reasons += walk.reasons
-            jobs += _jobs(walk, self.context.endpoint_max_late)
+            jobs += _jobs(walk, most_late)
         takes = cost.sweep(table, images, reasons.total(), jobs, assumptions)
         return Plan(
             scope,

@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError
 from aws.errors import is_missing
 from domain.errors import SortboxError
 from domain.instance import DEFAULT_TYPE
+from domain.model import EndpointMode
+from infra.endpoint_settings import EndpointSettings
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
@@ -58,7 +60,15 @@ class Stage:
 
     @property
     def endpoint(self) -> str:
+        """The endpoint on an instance, in mode instance."""
         return self.stack
+
+    @property
+    def endpoint_names(self) -> dict[EndpointMode, str]:
+        """The endpoint's name in each mode that has one. SageMaker cannot convert one kind of
+        endpoint into the other, so that the modes are switched by moving the pointer.
+        """
+        return {"instance": self.endpoint, "serverless": f"{self.endpoint}-serverless"}
 
     @property
     def prefix(self) -> str:
@@ -106,6 +116,13 @@ class Stage:
     def training_role(self) -> str:
         """The execution role of training jobs. Raises StageError if the stage is not deployed."""
         return self._output(self.stack, "TrainingRoleArn")
+
+    def endpoint_settings(self) -> EndpointSettings:
+        """How the stage answers singles, as deployed. Raises StageError."""
+        described = outputs(self.stack)
+        if described is None:
+            raise StageError(self._not_deployed)
+        return EndpointSettings.parse(described)
 
     def kms_key(self) -> str | None:
         """The ARN of the customer managed key; None if there is none. Raises StageError."""

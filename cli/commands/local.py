@@ -116,11 +116,12 @@ def _up(kind: str | None = None) -> "tuple[LocalCloud, ActiveModel | None]":
     interrupt.leaves("cloud", runs)
     connect(STAGE)
     quota = f"{STAGE.endpoint_instance_type} for endpoint usage"
-    if Account.named(running.kind).quota(quota) == 0:
+    needs_machine = STAGE.endpoint_settings().endpoint == "instance"
+    if needs_machine and Account.named(running.kind).quota(quota) == 0:
         say(f"no model is active: of this {running.kind} account the quota {quota!r} is 0")
         return running, None
     active = activate_archive(STAGE, archive, container_image.uri(), keep=True)
-    say(f"active: {active.id}\nendpoint: {active.endpoint}")
+    say(f"active: {active.id}\nendpoint: {active.endpoint or 'none: transform jobs answer'}")
     return running, active
 
 

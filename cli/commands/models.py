@@ -59,8 +59,7 @@ def promote(
         raise click.UsageError("Give one of --job, --archive and --bundled.")
     if archive and not tests:
         raise click.UsageError("--archive needs --tests: a folder of labelled images.")
-    _announce(stage, cost)
-    connect(stage)
+    _connect(stage, cost)
     image_for = _image_choice(stage, image)
     if bundled:
         from infra.models.activate import activate_archive, read_card
@@ -129,8 +128,7 @@ def rollback(stage: "Stage", image: str | None, reclassify: bool, cost: str | No
 
     from infra.models.rollback import roll_back
 
-    _announce(stage, cost)
-    connect(stage)
+    _connect(stage, cost)
     clients = boto3.client("s3"), boto3.client("sagemaker")
     _show(roll_back(stage, *clients, image, lambda before: image_to_restore(stage, before)))
     start_reclassification(stage, yes=reclassify)
@@ -147,12 +145,20 @@ def _image_choice(stage: "Stage", image: str | None) -> "Callable[[ModelCard], s
     return image_for
 
 
-def _announce(stage: "Stage", cost: str | None) -> None:
+def _connect(stage: "Stage", cost: str | None) -> None:
+    """Connect, and say what the endpoint costs at most; with `--cost` of an instance, and before
+    anything speaks to AWS.
+    """
     from infra.diagnostics.cost import load_prices
     from infra.diagnostics.most_cost import of_endpoint
 
-    announce(stage, of_endpoint(load_prices(), stage.endpoint_instance_type), cost)
+    prices, instance_type = load_prices(), stage.endpoint_instance_type
+    if cost is not None:
+        announce(stage, of_endpoint(prices, instance_type), cost)
+    connect(stage)
+    mode = stage.endpoint_settings().endpoint
+    announce(stage, of_endpoint(prices, instance_type, mode), None)
 
 
 def _show(active: "ActiveModel") -> None:
-    say(f"active: {active.id}\nendpoint: {active.endpoint}")
+    say(f"active: {active.id}\nendpoint: {active.endpoint or 'none: transform jobs answer'}")

@@ -11,7 +11,7 @@ from cli.costs import COST, announce
 from cli.errors import REFUSED, fail
 from cli.output import say, say_json
 from cli.parameters import IMAGE, Choice, Command, ImageCount, WithSettings, stage_option
-from cli.stages import LOCAL, connect, image_of
+from cli.stages import LOCAL, connect, image_of, serve_as_deployed
 from domain.instance import DEFAULT_TYPE
 
 if TYPE_CHECKING:
@@ -29,12 +29,19 @@ def deploy(stage: "Stage", **settings: Any) -> None:
     """Deploy a stage into the AWS account of your credentials.
 
     The settings below hold for this deployment; write them under `params` in serverless.yml to
-    keep them.
+    keep them. Those of the endpoint are kept until they are changed.
     """
+    from dataclasses import asdict
+
+    from infra.endpoint_settings import EndpointSettings
     from infra.stacks.deploy import deploy as deploy_stage
 
     connect(stage)
-    deploy_stage(stage, {name: value for name, value in settings.items() if value is not None})
+    named = {name: value for name, value in settings.items() if value is not None}
+    deployed = deploy_stage(stage, named)
+    # A stage of default settings gets its instance, which bills by the hour, by a promotion only.
+    if deployed != EndpointSettings() or named.keys() & asdict(deployed).keys():
+        serve_as_deployed(stage)
 
 
 @click.command(cls=Command)

@@ -3,6 +3,7 @@
 from console.actions.verbs import Fields, hyperparameter_words, max_hours
 from console.context import Console
 from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
+from infra.diagnostics import findings
 from infra.diagnostics.cost import Prices, load_prices
 from infra.diagnostics.most_cost import nothing, of_endpoint
 from training.config.train_config import TrainConfig
@@ -24,7 +25,9 @@ def cost_of(console: Console, verb: str, values: Fields) -> str:
         case "reclassify":
             return "The dry run says what it costs, and how many images it counts."
         case "promote" | "rollback":
-            return of_endpoint(prices, console.stage.endpoint_instance_type).sentence
+            active = findings.active(console.sources)
+            mode = active.mode if active else "instance"
+            return of_endpoint(prices, console.stage.endpoint_instance_type, mode).sentence
     return _training(verb, values, prices)
 
 

@@ -23,9 +23,9 @@ from aws.errors import is_evidence
 from batch.unreadable import denial_of
 from console.answers.index import delete_database
 from domain.model import ActiveModel
-from domain.route import ENDPOINT_BYTES
+from domain.route import endpoint_bytes
 from functions.endpoint.thumbnails import request_thumbnail
-from functions.inbox import FetchedImage, Unreadable, fetch
+from functions.inbox import Absent, FetchedImage, Image, Unreadable, fetch
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
@@ -101,12 +101,12 @@ class ThumbnailCache:
             return NoThumbnail(is_final=False)
         try:
             active = self._active()
-            fetched = fetch(self._bucket.client, self._bucket.name, image, ENDPOINT_BYTES)
+            fetched = self._fetch(image, active)
         except (BotoCoreError, ClientError) as error:
             if not isinstance(error, ClientError) or denial_of(error) is None:
                 self._rest()
             return NoThumbnail(is_final=False)
-        if active is None or isinstance(fetched, Unreadable):
+        if active is None or fetched is None or isinstance(fetched, Unreadable):
             return NoThumbnail(is_final=False)
         jpeg: bytes | None = None
         if isinstance(fetched, FetchedImage) and fetched.source.etag == etag:
@@ -118,6 +118,13 @@ class ThumbnailCache:
                     return NoThumbnail(is_final=False)
         self._keep(name, jpeg or b"")
         return jpeg or NoThumbnail(is_final=True)
+
+    def _fetch(self, image: str, active: ActiveModel | None) -> Image | Absent | None:
+        """None without an endpoint, which may be there later."""
+        if active is None or active.endpoint is None:
+            return None
+        limit = endpoint_bytes(active.mode)
+        return fetch(self._bucket.client, self._bucket.name, image, limit)
 
     def _rest(self) -> None:
         self._rests_until = self._now() + REST_SECONDS

@@ -140,6 +140,8 @@ class Assumptions:
     serverless_seconds: float = 0.1
     cooldown_seconds: float = 900
     """How long an asynchronous endpoint stays up after its last image, before it scales to zero."""
+    gather_seconds: float = 900
+    """`singlesGatherSeconds`, in mode none."""
 
 
 TYPICAL = Assumptions()
@@ -164,12 +166,15 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """The monthly cost by each route."""
+    """The monthly cost by each route. `endpoint`, `serverless` and `gathered` are singles in the
+    modes instance, serverless and none.
+    """
 
     endpoint: float
     batch: float
     serverless: float
     asynchronous: float
+    gathered: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +196,7 @@ def month(prices: Prices, load: Load, assumptions: Assumptions) -> Month:
         asynchronous=_hours_awake(load, assumptions) * hour
         + carried
         + load.images * _output(prices),
+        gathered=gathered_hours(load, assumptions) * hour + load.images * _gathered(prices),
     )
 
 
@@ -208,6 +214,17 @@ def batch_hours(load: Load, assumptions: Assumptions) -> float:
         + load.images_per_day / assumptions.rate
     )
     return a_day * DAYS_PER_MONTH / 3600
+
+
+def jobs_of_singles(images_per_day: float, assumptions: Assumptions) -> float:
+    """Jobs a day in mode none: of singles that arrive evenly, at most one each gathering time."""
+    return min(images_per_day, 24 * 3600 / assumptions.gather_seconds)
+
+
+def gathered_hours(load: Load, assumptions: Assumptions) -> float:
+    """Instance hours a month of jobs of singles, in mode none."""
+    starts = jobs_of_singles(load.images_per_day, assumptions) * assumptions.job_start_seconds
+    return (starts + load.images_per_day / assumptions.rate) * DAYS_PER_MONTH / 3600
 
 
 def _hours_awake(load: Load, assumptions: Assumptions) -> float:
@@ -229,6 +246,12 @@ def _output(prices: Prices) -> float:
     return (prices.s3_put_or_list_per_1000 + prices.s3_get_or_head_per_1000) / 1000
 
 
+def _gathered(prices: Prices) -> float:
+    """The S3 requests per single of a job: its output, its marker, and three HEADs to plan it."""
+    marker = (prices.s3_put_or_list_per_1000 + 3 * prices.s3_get_or_head_per_1000) / 1000
+    return _output(prices) + marker
+
+
 def break_even(prices: Prices, folder_size: int, assumptions: Assumptions) -> float:
     """The images a day from which one endpoint instance is cheaper than one job per folder."""
     hour = prices.hour(assumptions.instance)
@@ -243,6 +266,16 @@ def break_even_serverless(prices: Prices, assumptions: Assumptions) -> float:
         assumptions.serverless_seconds * assumptions.serverless_gb * prices.serverless_gb_second
     )
     return HOURS_PER_MONTH * prices.hour(assumptions.instance) / DAYS_PER_MONTH / an_image
+
+
+def break_even_gathered(prices: Prices, assumptions: Assumptions) -> float:
+    """The singles a day from which one endpoint instance is cheaper than jobs that gather them."""
+    hour = prices.hour(assumptions.instance)
+    most_jobs = 24 * 3600 / assumptions.gather_seconds
+    starts = most_jobs * assumptions.job_start_seconds / 3600 * hour
+    an_image = hour / 3600 / assumptions.rate + _gathered(prices)
+    carried = assumptions.image_gb * prices.hosting_gb
+    return max(0.0, 24 * hour - starts) / max(an_image - carried, 1e-12)
 
 
 def sweep(
@@ -288,6 +321,16 @@ def machines(load: Load, assumptions: Assumptions) -> int:
     return max(1, min(100, ceil(load.folder_size / assumptions.rate / 3600)))
 
 
+MODES = {
+    "endpoint": "singles, endpoint: instance",
+    "serverless": "singles, endpoint: serverless",
+    "gathered": "singles, endpoint: none",
+    "batch": "folders",
+    "asynchronous": "not offered",
+}
+"""The routes of a month, and which parameter of a stage stands for each."""
+
+
 def lines(prices: Prices, load: Load, assumptions: Assumptions) -> Iterator[str]:
     costs = month(prices, load, assumptions)
     yield f"{load.images_per_day:,} images a day, in folders of {load.folder_size:,}"
@@ -300,12 +343,15 @@ def lines(prices: Prices, load: Load, assumptions: Assumptions) -> Iterator[str]
     yield f"prices: {prices.source}; {prices.note}"
     yield ""
     yield f"a month on        {prices.currency}"
-    for name in ("endpoint", "batch", "serverless", "asynchronous"):
-        yield f"  {name:<14}{getattr(costs, name):>12,.2f}"
+    for name, mode in MODES.items():
+        yield f"  {name:<14}{getattr(costs, name):>12,.2f}{mode and f'  {mode}'}"
     even = break_even(prices, load.folder_size, assumptions)
     yield ""
     yield f"An endpoint is cheaper than batch from {even:,.0f} images a day on in such folders,"
-    yield f"and cheaper than serverless from {break_even_serverless(prices, assumptions):,.0f} on."
+    yield f"cheaper than serverless from {break_even_serverless(prices, assumptions):,.0f} on,"
+    gathered = break_even_gathered(prices, assumptions)
+    minutes = assumptions.gather_seconds / 60
+    yield f"and cheaper than singles gathered for {minutes:g} minutes from {gathered:,.0f} on."
     saved, wait = without_jobs(prices, load, assumptions), assumptions.job_start_seconds
     first = f"endpointMaxFirst: {load.folder_size} saves {saved:,.2f} a month"
     yield f"{first} where an endpoint is up for"

@@ -17,6 +17,7 @@ from domain import keys
 from domain.instance import UnfitInstanceError, check_transform, has_local_storage
 from infra import quotas
 from infra.diagnostics.cost import load_prices
+from infra.endpoint_settings import EndpointSettings
 from infra.quotas import QuotaNeed, Service, StageMachines
 from infra.shipped import REPOSITORY, Variant
 from infra.stacks import image, schedule
@@ -229,8 +230,10 @@ def _machines(context: CheckContext) -> StageMachines:
             raise
         params = schedule.params(REPOSITORY / "serverless.yml", context.stage.name)
         settings = {parameter_variable(name): value for name, value in params.items()}
+    is_instance = _settings(context).endpoint == "instance"
+    endpoint_type = context.stage.endpoint_instance_type if is_instance else None
     return StageMachines(
-        endpoint_type=context.stage.endpoint_instance_type,
+        endpoint_type=endpoint_type,
         transform_type=settings["TRANSFORM_INSTANCE_TYPE"],
         machines_per_job=int(settings["TRANSFORM_INSTANCE_COUNT"]),
         transform_jobs=int(settings["TRANSFORM_JOBS"]),
@@ -295,28 +298,74 @@ def _model(context: CheckContext) -> Iterator[CheckResult]:
     yield CheckResult("model", "ok", f"{active.id.name}:{active.id.version} is active")
 
 
+def _settings(context: CheckContext) -> EndpointSettings:
+    """How the stage answers singles: as deployed; before the deployment, as in serverless.yml."""
+    described = outputs(context.stage.stack, context.client("cloudformation"))
+    if described is None:
+        described = schedule.params(REPOSITORY / "serverless.yml", context.stage.name)
+    return EndpointSettings.parse(described)
+
+
 def _endpoint(context: CheckContext) -> Iterator[CheckResult]:
-    name, kind = context.stage.endpoint, context.stage.endpoint_instance_type
+    """Whether the endpoint of the deployed mode is in service, and what the mode costs idle."""
+    settings, stage = _settings(context), context.stage
+    name = stage.endpoint_names.get(settings.endpoint)
+    if name is None:
+        sentence = "the stage has no endpoint: transform jobs answer singles, gathered for a while"
+        yield CheckResult("endpoint", "ok", sentence)
+    else:
+        yield _state_of(context, name)
+    for mode, other in stage.endpoint_names.items():
+        endpoint = None if mode == settings.endpoint else _describe(context, other)
+        if endpoint is not None and endpoint["EndpointStatus"] != "Deleting":
+            switch = f"`./sortbox endpoint --stage {stage.name} --mode {settings.endpoint}`"
+            sentence = f"{other} is there as well, of mode {mode}, and the stage is deployed for "
+            sentence += f"{settings.endpoint}: {switch} moves the answers and deletes it"
+            yield CheckResult("endpoint", "missing", sentence)
+    yield CheckResult("cost", "note", _idle_cost(context, settings))
+
+
+def _state_of(context: CheckContext, name: str) -> CheckResult:
+    endpoint = _describe(context, name)
+    if endpoint is None:
+        sentence = f"{name} is not there yet; the first promotion makes it"
+        return CheckResult("endpoint", "note", sentence)
+    state, reason = endpoint["EndpointStatus"], endpoint.get("FailureReason", "")
+    sentence = f"{name} is {state}{f': {reason}' if reason else ''}"
+    return CheckResult("endpoint", "ok" if state == "InService" else "missing", sentence)
+
+
+def _describe(context: CheckContext, name: str) -> Any:
+    """The endpoint; None if it does not exist."""
     try:
-        endpoint = context.client("sagemaker").describe_endpoint(EndpointName=name)
-        state = endpoint["EndpointStatus"]
-        reason = endpoint.get("FailureReason", "")
-        sentence = f"{name} is {state}{f': {reason}' if reason else ''}"
-        yield CheckResult("endpoint", "ok" if state == "InService" else "missing", sentence)
+        return context.client("sagemaker").describe_endpoint(EndpointName=name)
     except ClientError as error:
         if not is_missing(error):
             raise
-        yield CheckResult(
-            "endpoint", "note", f"{name} is not there yet; the first promotion makes it"
-        )
+        return None
+
+
+def _idle_cost(context: CheckContext, settings: EndpointSettings) -> str:
     table = load_prices()
+    uncounted = "alarms, metrics, polling, builds, images and logs are not counted, a few dollars"
+    if settings.endpoint == "none":
+        return f"mode none costs nothing while no images arrive; a job bills its start; {uncounted}"
+    if settings.endpoint == "serverless":
+        warm = settings.serverlessProvisioned
+        idle = "nothing while no images arrive"
+        if warm:
+            idle = (
+                f"the hours of {warm} provisioned containers, which {table.source} has no price of"
+            )
+        return f"mode serverless costs {idle}; then {table.currency} " + (
+            f"{table.serverless_gb_second * settings.serverlessMemoryMb / 1024:.6f} a second of "
+            f"each request ({table.source}); {uncounted}"
+        )
+    kind = context.stage.endpoint_instance_type
     month = table.hour(kind) * HOURS_PER_MONTH
-    yield CheckResult(
-        "cost",
-        "note",
+    return (
         f"an endpoint on one {kind} costs {table.currency} {month:,.0f} a month, around the clock, "
-        f"until `./sortbox remove` ({table.source}); alarms, metrics, polling, builds, images and "
-        "logs are not counted, a few dollars",
+        f"until `./sortbox remove` ({table.source}); {uncounted}"
     )
 
 
@@ -343,6 +392,8 @@ def _disks(context: CheckContext) -> Iterator[CheckResult]:
     """
     key = context.stage.kms_key()
     if key is None or has_local_storage(context.stage.endpoint_instance_type):
+        return
+    if _settings(context).endpoint != "instance":
         return
     sagemaker, name = context.client("sagemaker"), context.stage.endpoint
     try:

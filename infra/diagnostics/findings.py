@@ -72,16 +72,25 @@ def of_model(active: ActiveModel | None) -> StatusFinding:
 
 
 def of_endpoint(sources: StatusSources) -> StatusFinding:
-    name = sources.stage.endpoint
+    running = active(sources)
+    mode = running.mode if running else "instance"
+    if mode == "none":
+        sentence = "The stage has no endpoint: transform jobs answer singles, gathered for a while."
+        return StatusFinding("endpoint", sentence, {"status": None, "mode": mode})
+    name = (running and running.endpoint) or sources.stage.endpoint
     try:
         endpoint = sources.sagemaker.describe_endpoint(EndpointName=name)
     except ClientError as error:
         if not is_missing(error):
             raise
-        return StatusFinding("endpoint", f"Endpoint {name} does not exist.", {"status": None})
+        return StatusFinding(
+            "endpoint", f"Endpoint {name} does not exist.", {"status": None, "mode": mode}
+        )
     status, reason = endpoint["EndpointStatus"], endpoint.get("FailureReason")
-    sentence = f"Endpoint {name} is {status}{f': {reason}' if reason else ''}."
-    return StatusFinding("endpoint", sentence, {"status": status, "reason": reason})
+    kind = "Serverless endpoint" if mode == "serverless" else "Endpoint"
+    sentence = f"{kind} {name} is {status}{f': {reason}' if reason else ''}."
+    facts = {"status": status, "reason": reason, "mode": mode}
+    return StatusFinding("endpoint", sentence, facts)
 
 
 def of_queues(sources: StatusSources) -> Iterator[StatusFinding]:
@@ -214,7 +223,10 @@ def of_run(sources: StatusSources, scope: Scope) -> Iterator[StatusFinding]:
             "timer",
             f"The folder was last added to {quiet:.0f} s ago. A run starts when it has been quiet "
             "for a while, or its first image has waited long, or at once with an object named "
-            "_READY in it.",
+            "_READY in it."
+            if scope.is_folder
+            else f"Such a single last arrived {quiet:.0f} s ago. A run starts when none has "
+            "arrived for a while, or the first has waited long.",
             {"quiet_seconds": round(quiet)},
         )
     if status is None and beat is None:
@@ -271,7 +283,7 @@ def of_open_runs(sources: StatusSources) -> Iterator[StatusFinding]:
     for listed in islice(sources.bucket.walk(keys.CLAIMS), MAX_SHOWN):
         claimed = claim.read(sources.bucket, keys.claimed_token(listed.key))
         if claimed is not None and not claimed.run.scope.is_reclassification:
-            large = "The singles that are too large for the endpoint"
+            large = "The singles that the endpoint does not take"
             whose = large if claimed.run.scope.is_large_singles else keys.INBOX + claimed.run.path
             sentence = f"{whose} {'have' if whose is large else 'has'} a run, since "
             sentence += f"{claimed.run.started_at}."

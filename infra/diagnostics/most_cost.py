@@ -8,6 +8,7 @@ machines is not among them.
 from dataclasses import dataclass
 from typing import Any
 
+from domain.model import EndpointMode
 from infra.diagnostics.cost import HOURS_PER_MONTH, PriceError, Prices
 
 UPDATE_HOURS = 1
@@ -46,9 +47,13 @@ def nothing(prices: Prices) -> MostCost:
     return MostCost(sentence, prices.currency, prices.source, 0.0)
 
 
-def of_endpoint(prices: Prices, instance_type: str) -> MostCost:
+def of_endpoint(prices: Prices, instance_type: str, mode: EndpointMode = "instance") -> MostCost:
     """Of a promotion or a rollback, which makes the endpoint or updates it."""
     currency, source = prices.currency, prices.source
+    if mode != "instance":
+        how = "by a serverless endpoint" if mode == "serverless" else "by transform jobs"
+        sentence = f"The stage answers {how}: it has no instance that runs all the time."
+        return MostCost(sentence, currency, source, 0.0)
     update = f"While models are exchanged, for {UPDATE_HOURS} h at most, two run"
     try:
         hour = prices.hour(instance_type)

@@ -16,6 +16,7 @@ from batch.reports.known import ERRORS, Lines
 from batch.status import STATUS
 from domain import keys
 from domain.keys import INBOX, SWEEPS, RunKeys, claim_key
+from domain.model import EndpointMode
 from domain.result import UNREADABLE
 from domain.route import (
     ENDPOINT_BYTES,
@@ -25,6 +26,7 @@ from domain.route import (
     PackedFolder,
     Ready,
     Single,
+    endpoint_bytes,
     route,
 )
 from domain.scope import LARGE_SINGLES, RECLASSIFICATION, Scope
@@ -68,15 +70,15 @@ def everything(sources: StatusSources) -> Iterator[StatusFinding]:
     yield from findings.of_queues(sources)
 
 
-def _is_left_to_job(sources: StatusSources, image: Listed) -> bool:
+def _is_left_to_job(sources: StatusSources, image: Listed, mode: EndpointMode) -> bool:
     """Whether a transform job classifies a single image of this size. For sizes that only some
     endpoints accept, onUpload has recorded the images that its endpoint does not.
     """
-    if image.size > LARGE_BODY_BYTES:
+    if image.size > (LARGE_BODY_BYTES if mode == "instance" else endpoint_bytes(mode)):
         return True
-    return (
-        image.size > ENDPOINT_BYTES and sources.bucket.head(keys.large_key(image.key)) is not None
-    )
+    if mode == "instance" and image.size <= ENDPOINT_BYTES:
+        return False
+    return sources.bucket.head(keys.large_key(image.key)) is not None
 
 
 def _image(sources: StatusSources, key: str, folder: Scope | None) -> Iterator[StatusFinding]:
@@ -89,8 +91,11 @@ def _image(sources: StatusSources, key: str, folder: Scope | None) -> Iterator[S
         return
     if image is not None:
         yield from findings.of_access(sources, key)
-    if folder is None and image is not None and _is_left_to_job(sources, image.listed):
+    mode = active.mode if active else "instance"
+    if folder is None and image is not None and _is_left_to_job(sources, image.listed, mode):
         sentence = "It is larger than the endpoint takes: one transform job answers such singles."
+        if mode == "none":
+            sentence = "The stage has no endpoint: one transform job answers its singles."
         yield StatusFinding("road", sentence, {"road": "large"})
         yield from _waits(sources, LARGE_SINGLES)
     elif folder is None:

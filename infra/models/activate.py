@@ -1,5 +1,5 @@
 """Make a packaged model the active one: upload the archive, create the SageMaker model, update the
-endpoint, then move the pointer.
+endpoint if the stage has one, then move the pointer.
 
 The pointer is moved last, and only if nobody else has moved it. Until then all results are by the
 old model, afterwards by the new one. Activation is idempotent.
@@ -7,20 +7,31 @@ old model, afterwards by the new one. Activation is idempotent.
 
 import hashlib
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.exceptions import ClientError
 
 from aws import active_model
 from aws.active_model import PointerMovedError, PreviousModel
+from aws.errors import is_missing
 from domain import keys, timestamps
 from domain.archive import ArchiveError, read_model
 from domain.errors import SortboxError
 from domain.model import ActiveModel, ModelCard, ModelId
 from infra import interrupt
-from infra.models.endpoint import EndpointError, EndpointFailedError, ensure_endpoint, ensure_model
+from infra.models.endpoint import (
+    EndpointError,
+    EndpointFailedError,
+    ModelContainer,
+    delete_other_endpoints,
+    ensure_endpoint,
+    ensure_model,
+)
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -60,16 +71,23 @@ def serve(
     `activate`.
     """
     bucket, container = stage.bucket, container_digest(image)
-    before = active_model.read(s3, bucket)
-    name = resource_name(stage, model, container)
+    before, settings = active_model.read(s3, bucket), stage.endpoint_settings()
+    name, mode = resource_name(stage, model, container), settings.endpoint
     environment = {"SORTBOX_MODEL_ID": str(model), "SORTBOX_CONTAINER": f"sha256:{container}"}
-    data = f"s3://{bucket}/{keys.archive_key(model)}"
-    active = ActiveModel(model, stage.endpoint, name, timestamps.to_text(datetime.now(UTC)))
+    runs = ModelContainer(image, f"s3://{bucket}/{keys.archive_key(model)}", environment)
+    endpoint, now = stage.endpoint_names.get(mode), timestamps.to_text(datetime.now(UTC))
+    active = ActiveModel(model, endpoint, name, now, mode)
     try:
-        ensure_model(sagemaker, stage, name, image, data, environment)
-        ensure_endpoint(sagemaker, stage, name)
-        if before.active is None or before.active.sagemaker_model != name:
+        ensure_model(sagemaker, stage, name, runs)
+        if mode == "instance":
+            ensure_endpoint(sagemaker, stage, name, settings)
+        elif mode == "serverless":
+            served = resource_name(stage, model, container, settings.serverless)
+            ensure_model(sagemaker, stage, served, replace(runs, is_isolated=False))
+            ensure_endpoint(sagemaker, stage, served, settings)
+        if before.active is None or not _is_same(before.active, active):
             active_model.move(s3, bucket, before, active, restores)
+        delete_other_endpoints(sagemaker, stage, settings)
     except EndpointFailedError as error:
         raise FailedModelError(str(error)) from error
     except EndpointError as error:
@@ -80,13 +98,50 @@ def serve(
     return active
 
 
-def resource_name(stage: Stage, model: ModelId, container: str) -> str:
+def _is_same(one: ActiveModel, other: ActiveModel) -> bool:
+    """Whether both are the same but for their times."""
+    return replace(one, activated_at=other.activated_at) == other
+
+
+def follow_settings(
+    stage: Stage,
+    s3: "S3Client",
+    sagemaker: "SageMakerClient",
+    restore: Callable[[str], str] = str,
+) -> ActiveModel | None:
+    """Serve the active model as the stage's settings say now, which switches the mode if it has
+    changed: the new endpoint first, then the pointer, then the old endpoint goes. None if no model
+    is active. Idempotent; raises as `activate`.
+
+    `restore` returns the image to serve by, for the one that the model was served by.
+    """
+    active = active_model.read(s3, stage.bucket).active
+    if active is None:
+        return None
+    return serve(stage, s3, sagemaker, active.id, restore(image_of(sagemaker, active)))
+
+
+def image_of(sagemaker: "SageMakerClient", active: ActiveModel) -> str:
+    """The image that the model was served by. Raises ActivationError if SageMaker has forgotten."""
+    name = active.sagemaker_model
+    try:
+        return sagemaker.describe_model(ModelName=name)["PrimaryContainer"]["Image"]
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+        raise ActivationError(
+            f"SageMaker has no model {name} any more, which knew its image: give --image …@sha256:…"
+        ) from error
+
+
+def resource_name(stage: Stage, model: ModelId, container: str, settings: str = "") -> str:
     """The name of the SageMaker model and its endpoint configuration, at most 63 bytes.
 
-    An existing resource of this name is reused, so the name must be unique to the model and the
-    image.
+    An existing resource of this name is reused, so the name must be unique to the model, the
+    image and the `settings` of an endpoint that has any.
     """
-    made_of = hashlib.sha256(f"{model} {container}".encode()).hexdigest()[:12]
+    about = f"{model} {container} {settings}".rstrip()
+    made_of = hashlib.sha256(about.encode()).hexdigest()[:12]
     return f"{stage.endpoint}-{model.name[:20].rstrip('-')}-{model.version}-{made_of}"
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, WaiterError
@@ -11,6 +12,7 @@ from aws.errors import is_limit, is_missing
 from domain.errors import SortboxError
 from domain.instance import has_gpu, has_local_storage
 from infra import interrupt, quotas
+from infra.endpoint_settings import EndpointSettings
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from types_boto3_sagemaker.type_defs import (
         CreateEndpointConfigInputTypeDef,
         DeploymentConfigTypeDef,
+        ProductionVariantServerlessConfigTypeDef,
         ProductionVariantTypeDef,
         WaiterConfigTypeDef,
     )
@@ -39,6 +42,9 @@ GPU_AMI: "ProductionVariantInferenceAmiVersionType" = "al2023-ami-sagemaker-infe
 ProductionVariant.InferenceAmiVersion). By default SageMaker uses an AMI with an older driver."""
 
 
+ON_AN_INSTANCE = EndpointSettings()
+
+
 class EndpointError(SortboxError):
     """The endpoint is not in service with the requested configuration; the message says why."""
 
@@ -47,36 +53,53 @@ class EndpointFailedError(EndpointError):
     """The endpoint failed with the requested configuration, or was rolled back from it."""
 
 
+@dataclass(frozen=True, slots=True)
+class ModelContainer:
+    """What a SageMaker model runs. `data`: the archive's S3 URI. `is_isolated`: it reaches no
+    network. A serverless endpoint takes no isolated model (developer guide, feature exclusions of
+    Serverless Inference).
+    """
+
+    image: str
+    data: str
+    environment: dict[str, str]
+    is_isolated: bool = True
+
+
 def ensure_model(
-    sagemaker: "SageMakerClient",
-    stage: Stage,
-    name: str,
-    image: str,
-    data: str,
-    environment: dict[str, str],
+    sagemaker: "SageMakerClient", stage: Stage, name: str, container: ModelContainer
 ) -> None:
     if _exists(lambda: sagemaker.describe_model(ModelName=name)):
         return
     sagemaker.create_model(
         ModelName=name,
-        PrimaryContainer={"Image": image, "ModelDataUrl": data, "Environment": environment},
+        PrimaryContainer={
+            "Image": container.image,
+            "ModelDataUrl": container.data,
+            "Environment": container.environment,
+        },
         ExecutionRoleArn=stage.model_role(),
-        EnableNetworkIsolation=True,  # SageMaker itself transfers data from and to S3
+        EnableNetworkIsolation=container.is_isolated,  # SageMaker itself transfers data
         Tags=stage.tags,
     )
 
 
-def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> None:
-    """Bring the endpoint into service with `config`, whether it exists or not, and after an
-    interrupted activation.
+def ensure_endpoint(
+    sagemaker: "SageMakerClient",
+    stage: Stage,
+    config: str,
+    settings: EndpointSettings = ON_AN_INSTANCE,
+) -> None:
+    """Bring the endpoint of the mode into service with `config`, the name of its configuration and
+    its model, whether it exists or not, and after an interrupted activation.
 
     Raises EndpointFailedError if it does not work with `config`, and EndpointError if something
     else is in the way: another update, or a quota that is too small. The model and the
     configuration are then kept, and the call can be repeated.
     """
     if not _exists(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config)):
-        sagemaker.create_endpoint_config(**_config(stage, config))
-    name = stage.endpoint
+        sagemaker.create_endpoint_config(**_config(stage, config, settings))
+    name = stage.endpoint_names[settings.endpoint]
     status = _settled(sagemaker, name)
     before = None
     if status == "InService":
@@ -100,7 +123,27 @@ def ensure_endpoint(sagemaker: "SageMakerClient", stage: Stage, config: str) -> 
     _wait(sagemaker, name, config, before)
 
 
-def _config(stage: Stage, name: str) -> "CreateEndpointConfigInputTypeDef":
+def delete_other_endpoints(
+    sagemaker: "SageMakerClient", stage: Stage, settings: EndpointSettings
+) -> None:
+    """Delete the endpoints of the other modes, which bill though nothing asks them. SageMaker goes
+    on with the deletion by itself. Raises EndpointError.
+    """
+    for mode, name in stage.endpoint_names.items():
+        if mode == settings.endpoint or _settled(sagemaker, name) is None:
+            continue
+        try:
+            sagemaker.delete_endpoint(EndpointName=name)
+        except ClientError as error:
+            if not is_missing(error):
+                raise EndpointError(f"endpoint {name} could not be deleted: {error}") from error
+
+
+def _config(
+    stage: Stage, name: str, settings: EndpointSettings
+) -> "CreateEndpointConfigInputTypeDef":
+    if settings.endpoint == "serverless":
+        return _serverless_config(stage, name, settings)
     variant: ProductionVariantTypeDef = {
         "VariantName": VARIANT,
         "ModelName": name,
@@ -118,6 +161,25 @@ def _config(stage: Stage, name: str) -> "CreateEndpointConfigInputTypeDef":
     if key is not None and not has_local_storage(stage.endpoint_instance_type):
         request["KmsKeyId"] = key
     return request
+
+
+def _serverless_config(
+    stage: Stage, name: str, settings: EndpointSettings
+) -> "CreateEndpointConfigInputTypeDef":
+    """It has no instance, no disks of its own, and so no key for them."""
+    serverless: ProductionVariantServerlessConfigTypeDef = {
+        "MemorySizeInMB": settings.serverlessMemoryMb,
+        "MaxConcurrency": settings.serverlessConcurrency,
+    }
+    if settings.serverlessProvisioned:
+        serverless["ProvisionedConcurrency"] = settings.serverlessProvisioned
+    return {
+        "EndpointConfigName": name,
+        "ProductionVariants": [
+            {"VariantName": VARIANT, "ModelName": name, "ServerlessConfig": serverless}
+        ],
+        "Tags": stage.tags,
+    }
 
 
 def _settled(sagemaker: "SageMakerClient", name: str) -> str | None:

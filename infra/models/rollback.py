@@ -7,13 +7,9 @@ model further.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from aws import active_model
-from aws.active_model import PreviousModel
-from aws.errors import is_missing
 from domain.model import ActiveModel
-from infra.models.activate import ActivationError, serve
+from infra.models.activate import ActivationError, image_of, serve
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -36,23 +32,11 @@ def roll_back(
     earlier = active_model.before(s3, stage.bucket)
     if earlier is None:
         raise ActivationError("no other model was active before this one")
-    served_by = image or restore(_image_of(sagemaker, earlier))
+    served_by = image or restore(image_of(sagemaker, earlier.active))
     try:
         return serve(stage, s3, sagemaker, earlier.active.id, served_by, restores=earlier)
     except ActivationError as error:
         raise ActivationError(
             f"{error}\n--image …@sha256:… serves it by another image; `./sortbox image --stage "
             f"{stage.name}` prints one."
-        ) from error
-
-
-def _image_of(sagemaker: "SageMakerClient", earlier: PreviousModel) -> str:
-    name = earlier.active.sagemaker_model
-    try:
-        return sagemaker.describe_model(ModelName=name)["PrimaryContainer"]["Image"]
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        raise ActivationError(
-            f"SageMaker has no model {name} any more, which knew its image: give --image …@sha256:…"
         ) from error

@@ -7,6 +7,7 @@ select the account, as for any AWS tool.
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 import boto3
@@ -17,9 +18,10 @@ from domain.errors import SortboxError
 from domain.foreign import visible
 from domain.instance import check_transform
 from infra import interrupt, quotas, shipped
+from infra.endpoint_settings import EndpointSettings, keep_deployed
 from infra.setup import node
 from infra.stacks import bundle, log_groups, queue_names, schedule
-from infra.stage import KMS_KEY, NO_KEY, Stage
+from infra.stage import KMS_KEY, NO_KEY, Stage, outputs
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -38,11 +40,12 @@ class DeployError(SortboxError):
     """The deployment failed; the message is for the user."""
 
 
-def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
-    """Deploy both stacks; idempotent.
+def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> EndpointSettings:
+    """Deploy both stacks; idempotent. Returns how the stage is to answer singles, which
+    `infra.models.activate.follow_settings` puts into effect.
 
     `settings` override `params` of serverless.yml for this deployment. Raises DeployError,
-    ScheduleError, UnfitInstanceError, NodeError or BundleError.
+    ScheduleError, EndpointSettingsError, UnfitInstanceError, NodeError or BundleError.
     """
     params = schedule.params(shipped.REPOSITORY / "serverless.yml", stage.name)
     schedule.check({**params, **settings})
@@ -54,7 +57,8 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
     written = str(params.get("kmsKey", NO_KEY))
     key = kms_key(requested, written, deployed_key(cloudformation, stage), region)
     keep_days = int({**params, **settings}["inboxKeepDays"])
-    values = {**settings, "kmsKey": key}
+    endpoint = keep_deployed(settings, params, deployed_endpoint(cloudformation, stage))
+    values = {**settings, **asdict(endpoint), "kmsKey": key}
     parameters = [f"--param={name}={value}" for name, value in values.items()]
     command = node.osls("deploy", "--stage", stage.name, *parameters)
     if key != NO_KEY:
@@ -76,6 +80,7 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> None:
         raise DeployError(
             f"deployed, but SageMaker's logs will be kept forever: {error}"
         ) from error
+    return endpoint
 
 
 def kms_key(requested: str | None, written: str, deployed: str, region: str) -> str:
@@ -106,6 +111,14 @@ def deployed_key(cloudformation: "CloudFormationClient", stage: Stage) -> str:
         item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", [])
     }
     return parameters.get("KmsKey", NO_KEY)
+
+
+def deployed_endpoint(
+    cloudformation: "CloudFormationClient", stage: Stage
+) -> EndpointSettings | None:
+    """None where the stage is not deployed."""
+    described = outputs(stage.stack, cloudformation)
+    return None if described is None else EndpointSettings.parse(described)
 
 
 def check_credentials() -> str:

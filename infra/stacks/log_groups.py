@@ -20,14 +20,16 @@ RETENTION_DAYS = 30
 SHARED = ("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/TransformJobs")
 
 
-def endpoint_group(stage: Stage) -> str:
-    return f"/aws/sagemaker/Endpoints/{stage.endpoint}"
+def endpoint_groups(stage: Stage) -> list[str]:
+    """Of the endpoints of all modes; an empty group costs nothing."""
+    return [f"/aws/sagemaker/Endpoints/{name}" for name in stage.endpoint_names.values()]
 
 
 def bound(logs: "CloudWatchLogsClient", stage: Stage) -> None:
     """Create the log groups and set their retention; idempotent."""
-    _create(logs, endpoint_group(stage))
-    _keep(logs, endpoint_group(stage))
+    for group in endpoint_groups(stage):
+        _create(logs, group)
+        _keep(logs, group)
     for group in SHARED:
         if _create(logs, group):
             _keep(logs, group)

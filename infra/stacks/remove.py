@@ -40,17 +40,18 @@ def remove(stage: Stage) -> None:
 
 
 def _delete_endpoint(stage: Stage, sagemaker: "SageMakerClient") -> None:
-    try:
-        sagemaker.delete_endpoint(EndpointName=stage.endpoint)
-        waiter = sagemaker.get_waiter("endpoint_deleted")
-        waiter.wait(EndpointName=stage.endpoint, WaiterConfig={"Delay": 2, "MaxAttempts": 450})
-        _say(f"endpoint {stage.endpoint}: deleted")
-    except WaiterError as error:
-        raise RemoveError(f"endpoint {stage.endpoint} is still there: {error}") from error
-    except ClientError as error:
-        if not is_missing(error):
-            raise RemoveError(f"endpoint {stage.endpoint}: {error}") from error
-        _say(f"endpoint {stage.endpoint}: there is none")
+    for name in stage.endpoint_names.values():
+        try:
+            sagemaker.delete_endpoint(EndpointName=name)
+            waiter = sagemaker.get_waiter("endpoint_deleted")
+            waiter.wait(EndpointName=name, WaiterConfig={"Delay": 2, "MaxAttempts": 450})
+            _say(f"endpoint {name}: deleted")
+        except WaiterError as error:
+            raise RemoveError(f"endpoint {name} is still there: {error}") from error
+        except ClientError as error:
+            if not is_missing(error):
+                raise RemoveError(f"endpoint {name}: {error}") from error
+            _say(f"endpoint {name}: there is none")
     for config in _endpoint_configs(stage, sagemaker):
         sagemaker.delete_endpoint_config(EndpointConfigName=config)
         _say(f"endpoint configuration {config}: deleted")

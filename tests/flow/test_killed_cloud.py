@@ -146,6 +146,7 @@ def test_sagemaker_killed_while_it_trains_and_updates_says_so_and_does_both_agai
     survivor.train("killed-1", steps=100_000)
     eventually(lambda: cloud.read(f"{CHECKPOINTS}/step"), "a checkpoint")
     before, endpoint = cloud.active(), cloud.active().endpoint
+    assert endpoint is not None
     other = archive(tmp_path / "other.tar.gz", "other")
     activating = survivor.start_activating(other)
 

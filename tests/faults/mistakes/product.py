@@ -309,7 +309,7 @@ OF_THE_PRODUCT = (
     Mistake(
         "a model's container reaches the network",
         "infra/models/endpoint.py",
-        "EnableNetworkIsolation=True,",
+        "EnableNetworkIsolation=container.is_isolated,",
         "EnableNetworkIsolation=False,",
         f"{UNIT}/infra/models/test_activate.py",
     ),
@@ -565,20 +565,18 @@ OF_THE_PRODUCT = (
     Mistake(
         "the pointer moves before the endpoint is up",
         "infra/models/activate.py",
-        "        ensure_endpoint(sagemaker, stage, name)\n"
-        "        if before.active is None or before.active.sagemaker_model != name:\n"
-        "            active_model.move(s3, bucket, before, active, restores)\n",
-        "        if before.active is None or before.active.sagemaker_model != name:\n"
+        "            ensure_endpoint(sagemaker, stage, name, settings)\n",
         "            active_model.move(s3, bucket, before, active, restores)\n"
-        "        ensure_endpoint(sagemaker, stage, name)\n",
+        "            before = active_model.read(s3, bucket)\n"
+        "            ensure_endpoint(sagemaker, stage, name, settings)\n",
         f"{UNIT}/infra/models/test_activate.py::test_the_pointer_moves_when_the_endpoint_is_up_and_not_before",
     ),
     Mistake(
         "the pointer is read after the endpoint is up",
         "infra/models/activate.py",
-        "        ensure_endpoint(sagemaker, stage, name)\n",
-        "        ensure_endpoint(sagemaker, stage, name)\n"
-        "        before = active_model.read(s3, bucket)\n",
+        "            ensure_endpoint(sagemaker, stage, name, settings)\n",
+        "            ensure_endpoint(sagemaker, stage, name, settings)\n"
+        "            before = active_model.read(s3, bucket)\n",
         f"{UNIT}/infra/models/test_activate.py"
         "::test_a_pointer_that_somebody_moves_while_the_endpoint_comes_up_stays_theirs",
     ),
@@ -933,12 +931,42 @@ OF_THE_PRODUCT = (
         f"{UNIT}/batch/test_run_races.py {UNIT}/batch/test_run.py tests/contract/test_bucket.py",
     ),
     Mistake(
+        "every quiet minute of gathered singles begins a job",
+        "functions/on_folder.py",
+        "        if is_last:\n            self.later(",
+        "        return is_last\n        if is_last:\n            self.later(",
+        f"{UNIT}/batch/jobs/test_gathered_singles.py",
+    ),
+    Mistake(
+        "the marker of a small single is dropped where the endpoint has come back",
+        "batch/planning/walk.py",
+        "        candidate = ListedImage(image, UNLISTED) if image else None\n",
+        "        is_small = image is not None and image.size <= self._endpoint_bytes\n"
+        "        candidate = ListedImage(image, UNLISTED) if image and not is_small else None\n",
+        f"{UNIT}/batch/jobs/test_gathered_singles.py",
+    ),
+    Mistake(
+        "a switch deletes the endpoint that answers before the pointer has moved",
+        "infra/models/activate.py",
+        "        ensure_model(sagemaker, stage, name, runs)\n",
+        "        ensure_model(sagemaker, stage, name, runs)\n"
+        "        delete_other_endpoints(sagemaker, stage, settings)\n",
+        f"{UNIT}/infra/models/test_activate.py",
+    ),
+    Mistake(
+        "a deployment that names no mode starts an instance",
+        "infra/endpoint_settings.py",
+        "            value = getattr(deployed, name)\n",
+        "            pass\n",
+        f"{UNIT}/infra/test_endpoint_settings.py",
+    ),
+    Mistake(
         "a beat is remembered before its timer is sent",
         "functions/debounce.py",
-        "        send(self._sqs, self._folder_queue_url, quiet, self._quiet_seconds)\n"
+        "        send(self._sqs, self._folder_queue_url, quiet, delay)\n"
         "        self._remember(folder.path, now)\n",
         "        self._remember(folder.path, now)\n"
-        "        send(self._sqs, self._folder_queue_url, quiet, self._quiet_seconds)\n",
+        "        send(self._sqs, self._folder_queue_url, quiet, delay)\n",
         f"{UNIT}/functions/test_debounce.py",
     ),
     Mistake(

@@ -248,7 +248,9 @@ def test_the_local_cloud_costs_nothing() -> None:
 
 def test_costs_can_be_read_by_a_script() -> None:
     result = run("cost", "--images-per-day", "1000", "--json")
-    assert set(json.loads(result.output)) == {"endpoint", "batch", "serverless", "asynchronous"}
+    assert set(json.loads(result.output)) == {
+        *("endpoint", "batch", "serverless", "asynchronous", "gathered")
+    }
 
 
 @pytest.mark.parametrize("command", ["status", "doctor", "rollback"])

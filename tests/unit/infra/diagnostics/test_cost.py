@@ -11,6 +11,7 @@ from infra.diagnostics.cost import (
     Load,
     batch_hours,
     break_even,
+    break_even_gathered,
     break_even_serverless,
     instances,
     late,
@@ -93,6 +94,24 @@ def test_where_the_endpoint_becomes_cheaper_both_cost_the_same() -> None:
 def test_where_the_endpoint_becomes_cheaper_than_serverless() -> None:
     # a day of the endpoint: 12; an image: 0.5 s x 2 GB x 0.0001 = 0.0001
     assert break_even_serverless(PRICES, GIVEN) == pytest.approx(120_000)
+
+
+def test_gathered_singles_cost_a_start_each_gathering_time_and_the_work() -> None:
+    # a day: 96 starts of 360 s and 3,600 s of work = 10.6 h; x 730/24 x 0.50 = 161.2083
+    # requests an image: 0.000011 of its output, 0.00001 + 3 x 0.000001 to find it: 26.28
+    assert month(PRICES, TEN_FOLDERS, GIVEN).gathered == pytest.approx(161.2083 + 26.28, abs=1e-3)
+    # fewer than 96 images a day are a job each: 10 x 360 s + 1 s
+    few = month(PRICES, Load(10, 1), GIVEN).gathered
+    assert few == pytest.approx(3601 / 3600 * DAYS_PER_MONTH * 0.5 + 10 * DAYS_PER_MONTH * 0.000024)
+    assert month(PRICES, Load(0, 1), GIVEN).gathered == 0
+
+
+def test_where_the_endpoint_becomes_cheaper_than_gathered_singles_both_cost_the_same() -> None:
+    even = break_even_gathered(PRICES, replace(GIVEN, image_gb=0))
+    # a day: 12 of the endpoint, 9.6 h x 0.50 = 4.80 of starts; an image: 0.1 s and 0.000024
+    assert even == pytest.approx((12 - 4.8) / (0.1 * 0.5 / 3600 + 0.000024))
+    both = month(PRICES, Load(round(even), 1), replace(GIVEN, image_gb=0, headroom=0))
+    assert both.endpoint == pytest.approx(both.gathered, rel=0.001)
 
 
 def test_a_large_load_needs_more_endpoint_instances() -> None:

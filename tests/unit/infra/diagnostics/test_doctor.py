@@ -80,15 +80,32 @@ def quotas_found(quotas: Quotas) -> list[CheckResult]:
     return found("quota", service_quotas=quotas, **{"lambda": Deployed()})
 
 
-class Endpoint:
-    def __init__(self, answer: Callable[[], Any]) -> None:
-        self.answer = answer
+@dataclass
+class Stacks:
+    """CloudFormation with one stack; None: none."""
 
-    def describe_endpoint(self, **said: str) -> Any:
+    outputs: dict[str, str] | None
+
+    def describe_stacks(self, StackName: str) -> Any:
+        if self.outputs is None:
+            raise refused("ValidationError", f"Stack with id {StackName} does not exist")
+        described = [{"OutputKey": n, "OutputValue": v} for n, v in self.outputs.items()]
+        return {"Stacks": [{"Outputs": described}]}
+
+
+class Endpoint:
+    def __init__(self, answer: Callable[[], Any], name: str = "sortbox-dev") -> None:
+        self.answer = answer
+        self.name = name
+
+    def describe_endpoint(self, *, EndpointName: str) -> Any:
+        if EndpointName != self.name:
+            raise refused("ValidationException", f'Could not find endpoint "{EndpointName}"')
         return self.answer()
 
 
 def found(about: str, **services: Any) -> list[CheckResult]:
+    services.setdefault("cloudformation", Stacks({}))
     patient = CheckContext(Stage("dev"), None, Aws(**services).client)
     return [each for each in doctor.run_checks(patient) if each.about == about]
 
@@ -230,19 +247,6 @@ def test_the_cost_is_told_before_there_is_an_endpoint() -> None:
     assert "are not counted" in finding.sentence
 
 
-@dataclass
-class Stacks:
-    """CloudFormation with one stack; None: none."""
-
-    outputs: dict[str, str] | None
-
-    def describe_stacks(self, StackName: str) -> Any:
-        if self.outputs is None:
-            raise refused("ValidationError", f"Stack with id {StackName} does not exist")
-        described = [{"OutputKey": n, "OutputValue": v} for n, v in self.outputs.items()]
-        return {"Stacks": [{"Outputs": described}]}
-
-
 @pytest.mark.parametrize(
     ("outputs", "sentence"),
     [
@@ -258,6 +262,35 @@ def test_a_budget_is_told_with_the_tag_that_must_be_activated(
     [finding] = found("budget", cloudformation=Stacks(outputs))
     assert finding.state == "note"
     assert sentence in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "idle"),
+    [
+        ("none", "sortbox-dev-serverless", "mode none costs nothing while no images arrive"),
+        ("serverless", "sortbox-dev", "mode serverless costs nothing while no images arrive"),
+        ("instance", "sortbox-dev-serverless", "an endpoint on one ml.m5.xlarge costs"),
+    ],
+)
+def test_an_endpoint_of_another_mode_is_told_with_the_command_that_deletes_it(
+    mode: str, name: str, idle: str
+) -> None:
+    endpoint = Endpoint(lambda: {"EndpointStatus": "InService"}, name)
+    services = {"sagemaker": endpoint, "cloudformation": Stacks({"endpoint": mode})}
+    missing = [one for one in found("endpoint", **services) if one.state == "missing"]
+    assert [name in one.sentence for one in missing] == [True]
+    assert f"--mode {mode}" in missing[0].sentence
+    (cost,) = found("cost", **services)
+    assert idle in cost.sentence
+
+
+@pytest.mark.parametrize(("mode", "is_needed"), [("instance", True), ("none", False)])
+def test_a_stage_without_an_instance_needs_no_quota_for_one(mode: str, is_needed: bool) -> None:
+    stack = Stacks({"endpoint": mode})
+    findings = found(
+        "quota", service_quotas=Quotas(ENOUGH), cloudformation=stack, **{"lambda": Deployed()}
+    )
+    assert any(ENDPOINT in one.sentence for one in findings) == is_needed
 
 
 class Encrypted(Stage):
@@ -323,7 +356,8 @@ def test_an_endpoint_from_before_the_key_is_told(disks: str | None, state: str) 
         def describe_endpoint_config(self, **said: str) -> Any:
             return {"KmsKeyId": disks} if disks else {}
 
-    patient = CheckContext(Encrypted("dev"), None, Aws(sagemaker=SageMaker()).client)
+    services = {"sagemaker": SageMaker(), "cloudformation": Stacks({})}
+    patient = CheckContext(Encrypted("dev"), None, Aws(**services).client)
     [finding] = [each for each in doctor.run_checks(patient) if each.about == "disks"]
     assert finding.state == state
 

@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from aws import active_model
 from domain.keys import ACTIVE_MODEL
-from domain.model import ActiveModel, ModelCard, ModelId, Preprocessing
+from domain.model import ActiveModel, EndpointMode, ModelCard, ModelId, Preprocessing
+from infra.endpoint_settings import EndpointSettings
 from infra.models.activate import (
     ActivationError,
     FailedModelError,
+    follow_settings,
     next_version,
     resource_name,
     serve,
 )
-from infra.models.endpoint import ensure_model
+from infra.models.endpoint import ModelContainer, ensure_model
 from infra.stage import Stage
 from tests.support.fakes.aws import FakeS3
 from tests.support.worlds.activation import Endpoint, Here, remove
@@ -232,6 +234,107 @@ class Models:
 def test_a_models_container_has_no_network_and_no_credentials() -> None:
     """It may read a stranger's model; SageMaker moves archives, images and outputs for it."""
     models: Any = Models()
-    ensure_model(models, models, "pets", "image", "s3://bucket/model.tar.gz", {})
+    container = ModelContainer("image", "s3://bucket/model.tar.gz", {})
+    ensure_model(models, models, "pets", container)
     (made,) = models.made
     assert made["EnableNetworkIsolation"] is True
+
+
+def switch(s3: FakeS3, endpoint: Endpoint, mode: EndpointMode, memory: int = 4096) -> ActiveModel:
+    class Switched(Here):
+        settings = EndpointSettings(mode, memory)
+
+    client: Any = s3
+    sagemaker: Any = endpoint
+    active = follow_settings(Switched("test"), client, sagemaker, lambda before: IMAGE)
+    assert active is not None
+    return active
+
+
+def pointer(s3: FakeS3) -> ActiveModel:
+    client: Any = s3
+    active = active_model.read(client, "bucket").active
+    assert active is not None
+    return active
+
+
+def endpoints(endpoint: Endpoint) -> set[str]:
+    """Those that SageMaker does not delete at the moment."""
+    gone = {"endpoint"} if endpoint.status == "Deleting" else set()
+    return {name for name in endpoint.made if name.startswith("endpoint")} - gone
+
+
+class Modes(Endpoint):
+    """Knows the image of its models, as DescribeModel does."""
+
+    def describe_model(self, *, ModelName: str) -> dict[str, Any]:
+        return self._describe(f"model {ModelName}") | {"PrimaryContainer": {"Image": IMAGE}}
+
+
+def test_a_switch_makes_the_new_endpoint_moves_the_pointer_and_deletes_the_old() -> None:
+    s3, endpoint = FakeS3(), Modes()
+    serve_here(s3, endpoint, 1)
+    seen: list[tuple[str | None, set[str]]] = []
+    endpoint.comes_up = lambda: seen.append((pointer(s3).endpoint, endpoints(endpoint)))
+    switched = switch(s3, endpoint, "serverless")
+    name, there = seen[0]
+    assert name == "sortbox-test", "until the new endpoint is up, the old one answers"
+    assert "endpoint" in there
+    assert (switched.id, switched.mode) == (pets(1), "serverless")
+    assert pointer(s3) == switched
+    assert endpoints(endpoint) == {"endpoint sortbox-test-serverless"}
+
+
+def test_without_an_endpoint_the_pointer_names_none_and_none_bills() -> None:
+    s3, endpoint = FakeS3(), Modes()
+    serve_here(s3, endpoint, 1)
+    switched = switch(s3, endpoint, "none")
+    assert (switched.endpoint, switched.mode) == (None, "none")
+    assert switched.sagemaker_model == f"{resource_name(Here('test'), pets(1), IMAGE[-64:])}"
+    assert endpoints(endpoint) == set()
+    back = switch(s3, endpoint, "instance")
+    assert back.endpoint == "sortbox-test"
+    assert endpoints(endpoint) == {"endpoint"}
+
+
+def test_a_switch_twice_is_a_switch_once() -> None:
+    s3, endpoint = FakeS3(), Modes()
+    serve_here(s3, endpoint, 1)
+    switch(s3, endpoint, "none")
+    before = s3.objects[ACTIVE_MODEL]
+    switch(s3, endpoint, "none")
+    assert s3.objects[ACTIVE_MODEL] == before
+
+
+def test_another_memory_is_another_configuration_of_the_same_endpoint() -> None:
+    s3, endpoint = FakeS3(), Modes()
+    serve_here(s3, endpoint, 1)
+    switch(s3, endpoint, "serverless", 1024)
+    first = endpoint.serverless
+    active = switch(s3, endpoint, "serverless", 2048)
+    assert endpoint.serverless != first
+    assert active.endpoint == "sortbox-test-serverless"
+
+
+def test_jobs_keep_a_model_without_a_network_where_the_endpoint_needs_one() -> None:
+    """A serverless endpoint takes no isolated model; jobs read strangers' images as before."""
+    made: dict[str, bool] = {}
+
+    class Recording(Modes):
+        def create_model(self, *, ModelName: str, **members: Any) -> None:
+            made[ModelName] = members["EnableNetworkIsolation"]
+            super().create_model(ModelName=ModelName)
+
+    s3, endpoint = FakeS3(), Recording()
+    serve_here(s3, endpoint, 1)
+    active = switch(s3, endpoint, "serverless")
+    assert made[active.sagemaker_model] is True
+    assert endpoint.serverless is not None
+    assert made[endpoint.serverless] is False
+
+
+def test_nothing_is_switched_where_no_model_is_active() -> None:
+    client: Any = FakeS3()
+    sagemaker: Any = Modes()
+    assert follow_settings(Here("test"), client, sagemaker) is None
+    assert sagemaker.made == set()

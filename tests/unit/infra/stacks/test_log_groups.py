@@ -36,7 +36,9 @@ def bounded(logs: Logs) -> dict[str, int | None]:
 
 
 def test_in_a_new_account_all_groups_end() -> None:
-    assert bounded(Logs()) == dict.fromkeys([ENDPOINT, *SHARED], RETENTION_DAYS)
+    assert bounded(Logs()) == dict.fromkeys(
+        [ENDPOINT, f"{ENDPOINT}-serverless", *SHARED], RETENTION_DAYS
+    )
 
 
 def test_the_stages_own_group_is_bounded_where_it_is_there_already() -> None:

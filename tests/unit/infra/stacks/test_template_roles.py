@@ -146,11 +146,13 @@ def test_functions_reach_the_endpoint_and_the_jobs_of_their_stage_only() -> None
         for action, resource in grants(role)
         if action.startswith("sagemaker:")
     }
-    endpoint, jobs = "sagemaker:endpoint/sortbox-dev", "sagemaker:transform-job/sortbox-dev-*"
+    jobs = "sagemaker:transform-job/sortbox-dev-*"
     assert of_sagemaker == {
-        ("OnUploadRole", "InvokeEndpoint", endpoint),
-        ("OnPageRole", "InvokeEndpoint", endpoint),
-        ("OnFolderRole", "InvokeEndpoint", endpoint),
+        *(
+            (role, "InvokeEndpoint", f"sagemaker:endpoint/{name}")
+            for role in ("OnUploadRole", "OnPageRole", "OnFolderRole")
+            for name in Stage("dev").endpoint_names.values()
+        ),
         ("OnFolderRole", "CreateTransformJob", jobs),
         ("OnFolderRole", "DescribeTransformJob", jobs),
         ("OnFolderRole", "AddTags", jobs),
