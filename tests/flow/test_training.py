@@ -164,7 +164,9 @@ def test_the_version_is_in_the_registry_with_its_metrics_and_lineage(
     assert kept["digest"] == cloud.active().id.digest
     assert (kept["labels_gained"], kept["labels_lost"]) == ("3", "1")
     evaluation = version["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
-    assert json.loads(cloud.read(evaluation.split("/", 3)[3]) or b"")["accuracy"] > 0.9
+    document = json.loads(cloud.read(evaluation.split("/", 3)[3]) or b"")
+    assert document["accuracy"] > 0.9
+    assert sum(document["scores"]) == document["images"], "a folder's scores are compared with them"
 
 
 def test_the_doctor_finds_everything_and_says_what_it_costs(person: Person, promoted: str) -> None:
