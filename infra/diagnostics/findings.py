@@ -83,9 +83,8 @@ def of_endpoint(sources: StatusSources) -> StatusFinding:
     except ClientError as error:
         if not is_missing(error):
             raise
-        return StatusFinding(
-            "endpoint", f"Endpoint {name} does not exist.", {"status": None, "mode": mode}
-        )
+        sentence = f"Endpoint {name} does not exist: promoting a model creates it."
+        return StatusFinding("endpoint", sentence, {"status": None, "mode": mode})
     status, reason = endpoint["EndpointStatus"], endpoint.get("FailureReason")
     kind = "Serverless endpoint" if mode == "serverless" else "Endpoint"
     sentence = f"{kind} {name} is {status}{f': {reason}' if reason else ''}."

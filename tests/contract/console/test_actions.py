@@ -80,6 +80,42 @@ def test_the_command_is_shown_first_and_its_end_is_said(
         page.locator("#action-log", has_text=sentence).wait_for()
 
 
+def tab_to(page: "Page", name: str) -> None:
+    """Press Tab until the element of this name or text has the focus, as a person does."""
+    focused = """() => { const one = document.activeElement;
+      return one?.labels?.[0]?.textContent || one?.textContent || ""; }"""
+    for _ in range(80):
+        if page.evaluate(focused).strip() == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not reach {name!r}")
+
+
+def test_training_starts_by_keyboard_alone_and_a_refusal_says_what_to_do(
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    with operated(console_folder, "/train", STAGE) as (console, served):
+        page.goto(served.address)
+        page.wait_for_load_state("networkidle")
+        tab_to(page, "A folder on this machine, or s3://…")
+        page.keyboard.press("Control+a")
+        page.keyboard.type(str(tmp_path / "photos"))
+        tab_to(page, "Train …")
+        page.keyboard.press("Enter")
+        page.get_by_role("dialog").wait_for()
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").wait_for(state="hidden")
+        assert runner_of(console).actions() == [], "Escape cancels"
+        tab_to(page, "Train …")
+        page.keyboard.press("Enter")
+        page.get_by_role("dialog").wait_for()
+        tab_to(page, "Train")
+        page.keyboard.press("Enter")
+        page.locator("#action-state", has_text="failed").wait_for()
+        page.locator("#action-log", has_text="Run `./sortbox up` first.").wait_for()
+
+
 def test_lines_come_live_into_every_tab_and_stop_is_ctrl_c(
     page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.awsrequest import AWSResponse, HTTPHeaders
+from moto.core.botocore_stubber import MockRawResponse
 
 from console.context import Console
 from console.uploads.content import PART_BYTES
@@ -380,6 +382,35 @@ def test_what_aws_refuses_is_a_sentence_and_can_be_tried_again(
         wait_for(page, "IMG_0003.HEIC: Your AWS credentials may not do that.")
         wait_for(page, "not started, because 1 file")
         page.unroute_all(behavior="ignoreErrors")
+        page.get_by_role("button", name="Try again").click()
+        wait_for(page, "it is started")
+    assert_whole()
+
+
+def test_a_key_that_may_not_be_used_is_said_of_each_file_and_nothing_is_lost(
+    page: "Page", console: Console, trip: Path, assert_whole: Callable[[], None]
+) -> None:
+    """S3's own answer, through the console: a 403 about KMS, until somebody allows the key."""
+    refusal = (
+        "<Error><Code>AccessDenied</Code><Message>User is not authorized to perform: "
+        "kms:GenerateDataKey on this resource</Message></Error>"
+    )
+
+    def refuse(request: Any, **_: Any) -> AWSResponse | None:
+        if "IMG_0003" not in request.url:
+            return None
+        return AWSResponse(request.url, 403, HTTPHeaders(), MockRawResponse(refusal.encode()))
+
+    events: Any = console.bucket.client.meta.events
+    events.register_first("before-send.s3.PutObject", refuse)
+    with serve(console, "/drop") as served:
+        page.goto(served.address)
+        choose(page, trip)
+        wait_for(page, "IMG_0003.HEIC: Your AWS credentials may not do that")
+        wait_for(page, "kms:GenerateDataKey")
+        wait_for(page, "not started, because 1 file could not be sent")
+        assert READY not in objects(console), "a folder without a file is not started by itself"
+        events.unregister("before-send.s3.PutObject", refuse)
         page.get_by_role("button", name="Try again").click()
         wait_for(page, "it is started")
     assert_whole()

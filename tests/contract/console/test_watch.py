@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 from console.context import Console
 from tests.contract.console.conftest import WAIT_MS, AssertAccessible
 from tests.support.fakes.watched_stage import (
+    NoEndpoint,
     QuietSageMaker,
     classify,
     finish,
@@ -70,6 +72,20 @@ def test_singles_and_folders_fill_without_a_reload(
             "/reports/outbox/trip/_report.html",
         ]
         assert page.evaluate("window.isSamePage"), "the page was loaded again"
+
+
+def test_an_endpoint_that_is_gone_is_said_with_what_to_do(
+    page: "Page", page_errors: list[str], console: Console
+) -> None:
+    gone: Any = NoEndpoint()
+    upload(console.bucket, "cat.jpg")
+    with serve(replace(console, sagemaker=gone), "/watch") as served:
+        page.goto(served.address)
+        wait_for(page, "does not exist: promoting a model creates it.")
+        wait_for(page, "0 of 1 image answered")
+        page.goto(f"{served.origin}/watch?key=cat.jpg")
+        wait_for(page, "There is no answer yet")
+        wait_for(page, "does not exist: promoting a model creates it.")
 
 
 def test_one_image_is_explained_until_it_is_answered(

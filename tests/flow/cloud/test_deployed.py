@@ -116,7 +116,7 @@ def test_status_says_what_an_image_waits_for(running: LocalCloud) -> None:
     assert "inbox/cat.jpg is there since" in done.stdout
     assert "There is no answer yet (outbox/cat.jpg.json)." in done.stdout
     assert "No model is active" in done.stdout
-    assert "Endpoint sortbox-local does not exist." in done.stdout
+    assert "Endpoint sortbox-local does not exist:" in done.stdout
 
 
 def test_status_ends_quietly_when_nobody_reads_on(running: LocalCloud) -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from aws.bucket import Bucket
 from batch.claim import Run
 from domain import keys, result
@@ -30,6 +32,17 @@ class QuietSageMaker:
     def list_transform_jobs(self, **request: Any) -> dict[str, Any]:
         rows = [{"TransformJobName": job, "TransformJobStatus": "InProgress"} for job in self.jobs]
         return {"TransformJobSummaries": rows}
+
+
+class NoEndpoint(QuietSageMaker):
+    """A stage whose endpoint is gone."""
+
+    def describe_endpoint(self, **request: Any) -> dict[str, Any]:
+        error: Any = {
+            "Error": {"Code": "ValidationException", "Message": 'Could not find endpoint "gone".'},
+            "ResponseMetadata": {"HTTPStatusCode": 400},
+        }
+        raise ClientError(error, "DescribeEndpoint")
 
 
 def upload(bucket: Bucket, *names: str) -> None:

@@ -23,7 +23,7 @@ def console(tmp_path: Path) -> Iterator[Console]:
 def test_queues_dead_letters_alarms_and_the_endpoint_are_shown(console: Console) -> None:
     text = client(console).get("/operate").text
     assert "The active model is dogs:2" in text
-    assert "Endpoint sortbox-dev does not exist." in text
+    assert "Endpoint sortbox-dev does not exist:" in text
     assert "The backlog queue is empty." in text
     assert "inbox: 1 <button" in text
     assert "sortbox-dev-inbox-dead-letters" in text
