@@ -39,6 +39,7 @@ function show(action) {
 }
 
 const TRAINS = ["train", "tune", "train-corrections"];
+const INTERRUPTED = 130; // the command has ended, and the job has not
 
 /** What one does next, by the lines of an action that is done: links to what it has made. */
 function showNext(action) {
@@ -48,7 +49,7 @@ function showNext(action) {
   const job = text.match(/^job: ([a-zA-Z0-9-]{1,63})$/m)?.[1];
   const preview = text.match(/^page: .*?([\w.-]+\.html)$/m)?.[1];
   if (TRAINS.includes(action.verb) && job) {
-    links.push([`/train?job=${job}`, "Its curves and report"]);
+    links.push([`/train?job=${job}`, action.code === INTERRUPTED ? "The job goes on: watch or stop it" : "Its curves and report"]);
     if (action.code === 0 && !readOnly) links.push([`/models?job=${job}`, "Promote it"]);
   } else if (action.verb === "preview" && preview) links.push([`/reports/previews/${preview}`, "What would change"]);
   next.hidden = action.running || !links.length;

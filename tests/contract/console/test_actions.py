@@ -138,6 +138,23 @@ def test_lines_come_live_into_every_tab_and_stop_is_ctrl_c(
             tab.locator("#action-state", has_text="interrupted").wait_for()
 
 
+def test_a_training_that_is_stopped_links_its_job_which_goes_on(
+    page: "Page", page_errors: list[str], console_folder: Path, log: Path
+) -> None:
+    with operated(console_folder, "/train") as (console, served):
+        order = Order("train", "Train on photos", (FOLLOW_LOGS,), is_exclusive=True)
+        runner_of(console).start(order)
+        page.goto(served.address)
+        page.locator("#action-log", has_text=LINE).wait_for()
+        with log.open("a") as file:
+            file.write("job: sortbox-dev-photos-1\n")
+        page.locator("#action-log", has_text="job: sortbox-dev-photos-1").wait_for()
+        page.get_by_role("button", name="Stop", exact=True).click()
+        link = page.get_by_role("link", name="The job goes on: watch or stop it")
+        link.wait_for()
+        assert link.get_attribute("href") == "/train?job=sortbox-dev-photos-1"
+
+
 def test_a_second_action_is_refused_in_the_dialog_by_the_name_of_the_first(
     page: "Page", page_errors: list[str], console_folder: Path, log: Path
 ) -> None:
