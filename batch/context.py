@@ -113,10 +113,10 @@ class Context:
     """The clients, settings and limits that every step of a run uses.
 
     `look_later(scope, confirmed)` queues another look at the scope for when it has been quiet;
-    `unpack_later(key)` queues an archive. `notify(detail)` sends the event that a run has ended;
-    it raises if EventBridge does not take it. `thumbnail(key)`: a small JPEG of an inbox image, or
-    None. `jobs_at_once`: the maximum number of concurrent transform jobs of the stage;
-    `reclassify_jobs`: how many of them a reclassification may use. `confirm_above`: a
+    `unpack_later(key)` queues an archive. `notify(detail_type, detail)` sends the event that a run
+    or a training has ended; it raises if EventBridge does not take it. `thumbnail(key)`: a small
+    JPEG of an inbox image, or None. `jobs_at_once`: the maximum number of concurrent transform jobs
+    of the stage; `reclassify_jobs`: how many of them a reclassification may use. `confirm_above`: a
     reclassification of more images waits for a person's confirmation. `review_below`: answers with
     a lower score are listed for review. `keeps_answers`: images expire, and their answers stay, so
     that an answer without an image is no trace of a lost event.
@@ -136,7 +136,7 @@ class Context:
     new_nonce: Callable[[], str]
     advance_later: Callable[[str], None]
     unpack_later: Callable[[str], None]
-    notify: Callable[[dict[str, Any]], None]
+    notify: Callable[[str, dict[str, Any]], None]
     thumbnail: Callable[[str], bytes | None]
     jobs_at_once: int
     reclassify_jobs: int

@@ -29,6 +29,7 @@ LARGE_MARKERS = f"{WORK}large/"
 SINGLES = f"{OUTBOX}_singles/"
 SLOTS = f"{WORK}slots/"
 TICKETS = f"{WORK}tickets/"
+NOTICES = f"{WORK}notices/"
 TICK = f"{WORK}tick.txt"
 """Holds the key of the last claim that the schedule has processed; the next run continues there."""
 
@@ -201,6 +202,11 @@ def unpacked_key(archive: str) -> str:
     """The report of an archive: `inbox/trip.zip` -> `outbox/_archives/trip.zip.json`."""
     key = f"{UNPACKED}{archive.removeprefix(INBOX)}{RESULT_SUFFIX}"
     return key if len(key.encode()) <= KEY_BYTES else _long(archive, f"/archive{RESULT_SUFFIX}")
+
+
+def training_notice_key(job: str) -> str:
+    """The notice that a training job has ended, and whether it was sent."""
+    return f"{NOTICES}{job}.json"
 
 
 def debounce_key(token: str) -> str:

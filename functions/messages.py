@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from batch.planning.slice import PageRef
+from batch.reports.training_notice import STATES, TrainingEnded
 from domain.errors import SortboxError
 from domain.keys import JobName, RunKeys, run_of
 from domain.scope import Kind
@@ -114,13 +115,23 @@ class JobChanged:
 
 @dataclass(frozen=True, slots=True)
 class ForeignJob:
-    """A transform job of another stage, or of another application in this account."""
+    """A job of another stage, or of another application in this account; a trial of a search, or
+    a training job that has not ended.
+    """
 
     job: str
 
 
 FolderMessage = (
-    QuietTimer | Start | Advance | Unpack | NextArchive | Reclassify | JobChanged | ForeignJob
+    QuietTimer
+    | Start
+    | Advance
+    | Unpack
+    | NextArchive
+    | Reclassify
+    | JobChanged
+    | TrainingEnded
+    | ForeignJob
 )
 OurMessage = (
     Changed | LookAgain | QuietTimer | Start | Advance | Unpack | NextArchive | Reclassify | PageRef
@@ -220,9 +231,29 @@ def parse_folder(body: str, stage: str) -> FolderMessage:
             }
         }:
             return Reclassify(path, kind, confirmed)
-        case {"source": "aws.sagemaker", "detail": {"TransformJobName": str(job)} as detail}:
-            return _job_changed(job, detail, stage)
+        case {"source": "aws.sagemaker", "detail": dict(detail)}:
+            return _job_event(detail, stage)
     raise MalformedError(f"not a message of the folder queue: {sorted(message)}")
+
+
+def _job_event(detail: dict[str, Any], stage: str) -> JobChanged | TrainingEnded | ForeignJob:
+    match detail:
+        case {"TransformJobName": str(job)}:
+            return _job_changed(job, detail, stage)
+        case {"TrainingJobName": str(job)}:
+            return _training_ended(job, detail, stage)
+    raise MalformedError(f"not an event of a job: {sorted(detail)}")
+
+
+def _training_ended(name: str, detail: dict[str, Any], stage: str) -> TrainingEnded | ForeignJob:
+    """The detail mirrors DescribeTrainingJob, in which a trial of a search names its search."""
+    status = detail.get("TrainingJobStatus")
+    is_trial = bool(detail.get("TuningJobArn"))
+    if is_trial or status not in STATES or not name.startswith(f"sortbox-{stage}-"):
+        return ForeignJob(name)
+    reason, model = detail.get("FailureReason"), detail.get("ModelArtifacts")
+    uri = model.get("S3ModelArtifacts") if isinstance(model, dict) else None
+    return TrainingEnded(name, str(status), str(reason) if reason else None, uri)
 
 
 def _job_changed(name: str, detail: dict[str, Any], stage: str) -> JobChanged | ForeignJob:

@@ -18,10 +18,11 @@ from batch.claim import Run
 from batch.context import Context, TransformResources
 from batch.jobs.progress import PartStage
 from batch.planning.slice import PageRef
-from batch.reports import notice
+from batch.reports import training_notice
 from batch.reports.change_report import PAGE
 from batch.reports.changes import Changes
 from batch.reports.folder_page import PAGE as FOLDER_PAGE
+from batch.reports.training_notice import TrainingEnded
 from batch.run import Closed, Failed, Finished, Waiting, advance, begin, find
 from domain.keys import RunKeys
 from domain.scope import Scope
@@ -83,7 +84,8 @@ class Folders:
 
     def accept(self, record: SQSRecord) -> None:
         """Handle one message. Raises MalformedError, and errors of AWS, which SQS retries."""
-        match parse_folder(record.body, self.context.stage):
+        message = parse_folder(record.body, self.context.stage)
+        match message:
             case QuietTimer(path) as timer:
                 if self._is_due(timer):
                     self._begin(Scope(path))
@@ -95,12 +97,19 @@ class Folders:
                 # A job's event is a hint to advance the live run, even if it belongs to an earlier
                 # one.
                 self._advance(find(self.context, token))
-            case Unpack() | NextArchive() as message:
+            case Unpack() | NextArchive():
                 self.archives.accept(message, receives(record))
-            case ForeignJob(job):
-                logger.info("not our job", job=job)
+            case TrainingEnded() | ForeignJob():
+                self._tell_training(message)
             case never:
                 assert_never(never)
+
+    def _tell_training(self, message: TrainingEnded | ForeignJob) -> None:
+        if isinstance(message, ForeignJob):
+            logger.info("not our job", job=message.job)
+        elif not training_notice.give(self.context, message):
+            logger.error("gave a notice up", job=message.job)
+            count("NoticeLost")
 
     def _is_due(self, timer: QuietTimer) -> bool:
         s3, bucket = self.context.bucket.client, self.context.bucket.name
@@ -219,7 +228,7 @@ def make_context(
         new_nonce=partial(secrets.token_hex, 5),
         advance_later=partial(_go_on, settings, sqs),
         unpack_later=partial(_unpack, settings, sqs),
-        notify=partial(put_event, events, notice.DETAIL_TYPE),
+        notify=partial(put_event, events),
         thumbnail=Thumbnails(s3, settings.bucket, endpoint, pointer.model).of,
         jobs_at_once=settings.transform_jobs,
         reclassify_jobs=settings.reclassify_jobs,

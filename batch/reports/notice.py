@@ -16,6 +16,8 @@ It costs a read, two writes and an event a run, whatever the number of images.
 """
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -62,24 +64,36 @@ def give(context: Context, run: Run, closing: Closing, counts: Counts | Changes)
 
     Raises what `context.notify` raises, until its patience is over.
     """
-    bucket, key = context.bucket, run.keys.notice
+    made = partial(detail, context, run, closing, counts)
+    return deliver(context, run.keys.notice, DETAIL_TYPE, made)
+
+
+def deliver(
+    context: Context, key: str, detail_type: str, make: Callable[[], dict[str, Any]]
+) -> bool:
+    """Store at `key` the notice that `make` makes, send it and mark it, unless that was done.
+
+    Returns False if it has been given up. Raises what `context.notify` raises, until its patience
+    is over.
+    """
+    bucket = context.bucket
     stored = bucket.read(key)
     if stored is None:
-        bucket.create(key, _text(detail(context, run, closing, counts), None))
+        bucket.create(key, _text(make(), None))
         stored = bucket.read(key)
     if stored is None:
         raise ContendedError(f"{key} is absent after it was written")
     document = json.loads(stored.body)
     if document["outcome"] is None:
-        document["outcome"] = _send(context, document["detail"])
+        document["outcome"] = _send(context, detail_type, document["detail"])
         bucket.replace(key, _text(**document), stored.etag)
     return bool(document["outcome"] == SENT)
 
 
-def _send(context: Context, event: dict[str, Any]) -> str:
+def _send(context: Context, detail_type: str, event: dict[str, Any]) -> str:
     """Returns SENT, or why the notice is given up."""
     try:
-        context.notify(event)
+        context.notify(detail_type, event)
     except (BotoCoreError, ClientError, EventRefusedError) as error:
         if not context.is_overdue(event["ended_at"], context.limits.notice_patience_seconds):
             raise

@@ -138,7 +138,8 @@ _PLANTED = (
     (
         "any rule may fill the folder queue",
         QUEUES,
-        '            Condition: {ArnEquals: {"aws:SourceArn": !GetAtt JobEnded.Arn}}\n',
+        '            Condition: {ArnEquals: {"aws:SourceArn": [!GetAtt JobEnded.Arn, '
+        "!GetAtt TrainingEnded.Arn]}}\n",
         "",
         OURS,
     ),

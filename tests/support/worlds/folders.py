@@ -15,7 +15,6 @@ from aws.bucket import Bucket
 from aws.event_bus import put_event
 from batch.context import Context, Limits, TransformResources
 from batch.planning.slice import PageRef
-from batch.reports import notice
 from domain.keys import CLAIMS, JobName, debounce_key, result_key
 from domain.model import EndpointMode
 from domain.result import How, Result, Source, from_json, metadata
@@ -118,7 +117,7 @@ class World:
             new_nonce=lambda: next(self.nonces),
             advance_later=lambda token: self.send(Advance(token)),
             unpack_later=lambda archive: self.send(Unpack(archive)),
-            notify=partial(put_event, events, notice.DETAIL_TYPE),
+            notify=partial(put_event, events),
             thumbnail=self.thumbnails.get,
             jobs_at_once=self.settings.transform_jobs,
             reclassify_jobs=self.settings.reclassify_jobs,

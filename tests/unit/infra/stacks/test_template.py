@@ -9,7 +9,7 @@ from aws.event_bus import SOURCE
 from batch.claim import Run
 from batch.closing import Closing
 from batch.context import Limits
-from batch.reports import notice
+from batch.reports import notice, training_notice
 from batch.reports.folder_report import Counts
 from functions.messages import Reclassify, parse_folder
 from functions.on_folder import REPEAT_STEP_SECONDS
@@ -160,11 +160,26 @@ def test_schedules_send_to_the_folder_queue_what_it_can_read() -> None:
     assert schedules["Reclassify"]["ScheduleExpressionTimezone"] == "UTC"
 
 
+def test_trainings_of_this_stage_that_ended_reach_the_folder_queue() -> None:
+    rule = of_type(packaged("dev"), "AWS::Events::Rule")["TrainingEnded"]
+    assert rule["EventPattern"] == {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Training Job State Change"],
+        "detail": {
+            "TrainingJobName": [{"prefix": "sortbox-dev-"}],
+            "TrainingJobStatus": list(training_notice.STATES),
+        },
+    }
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["FolderQueue", "Arn"]}
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["JobEventDeadLetters", "Arn"]}}
+
+
 def test_only_our_rule_may_send_to_the_folder_queue() -> None:
     (policy,) = of_type(packaged("dev"), "AWS::SQS::QueuePolicy").values()
     (statement,) = policy["PolicyDocument"]["Statement"]
-    source = {"Fn::GetAtt": ["JobEnded", "Arn"]}
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": source}}
+    sources = [{"Fn::GetAtt": [rule, "Arn"]} for rule in ("JobEnded", "TrainingEnded")]
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": sources}}
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
 
 
@@ -172,7 +187,7 @@ def test_a_rule_takes_the_notices_of_its_stage_and_hands_their_sentence_to_the_t
     rule = of_type(packaged("dev"), "AWS::Events::Rule")["RunEnded"]
     assert rule["EventPattern"] == {
         "source": [SOURCE],
-        "detail-type": [notice.DETAIL_TYPE],
+        "detail-type": [notice.DETAIL_TYPE, training_notice.DETAIL_TYPE],
         "detail": {"stage": ["dev"]},
     }
     (target,) = rule["Targets"]

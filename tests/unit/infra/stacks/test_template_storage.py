@@ -107,13 +107,14 @@ def test_what_we_no_longer_need_expires() -> None:
     assert _days(rules["work/tickets/"]) == (1, None)
     assert _days(rules["work/beats/"]) == (14, None)
     assert _days(rules["work/timeouts/"]) == (14, None)
+    assert _days(rules["work/notices/"]) == (60, None)
     assert _days(rules["outbox/"]) == (None, 30)
     assert _days(rules["inbox/"]) == (None, 30), "only what was deleted or replaced"
     everywhere = rules[None]
     assert everywhere["ExpiredObjectDeleteMarker"] is True
     assert everywhere["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert _days(rules["training/checkpoints/"]) == (14, 1)
-    scratch = ("runs", "renewed", "leases", "tickets", "beats", "timeouts")
+    scratch = ("runs", "renewed", "leases", "tickets", "beats", "timeouts", "notices")
     work = {"work/", *(f"work/{each}/" for each in scratch)}
     expiring = {*work, "inbox/", "outbox/", "deploy/", "training/checkpoints/", None}
     assert set(rules) == expiring, "nothing a person put there, and no claim"
