@@ -11,16 +11,16 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from domain.class_folders import WEIGHTS
 from domain.errors import SortboxError
 from training import launcher
 from training.config import metrics, search_space, train_config, trials
 from training.config.errors import FAILURE_LINE, Interrupted, failure_reason
 from training.config.paths import ContainerPaths
-from training.config.train_config import TrainConfig
+from training.config.train_config import AUTO, TrainConfig
 from training.context import TrainContext
 from training.data import dataset as data
 from training.data.feature_extractor import make_extractor
@@ -31,12 +31,11 @@ from training.distributed import Distributed
 from training.evaluation import served
 from training.evaluation.accuracy import Evaluations, evaluate
 from training.findings.in_training import check_measured, describe_findings
-from training.loop import checkpoint, in_process_search
+from training.loop import checkpoint, choose_network, in_process_search
 from training.loop.fit import Loop
-from training.loop.setup import initial_state, make_loss, setup_head, setup_network
+from training.loop.setup import initial_state, load_network, make_loss, make_setup
 from training.model import compile as compiler
-from training.model import networks, package
-from training.model.pretrained import load_pretrained
+from training.model import package
 from training.profiler.timing import StepTimer, attach_profiler
 from training.reports import model_card, training_report
 
@@ -56,32 +55,26 @@ def train(context: TrainContext, timer: StepTimer) -> None:
     dataset = data.prepare(paths.channels, needs_test, max_unreadable, check_interrupt)
     log(data.describe(dataset))
 
-    # Network: pretrained weights, and a new head with an output per label.
-    pretrained = load_pretrained(config, len(dataset.labels), paths.channels / WEIGHTS)
-    networks.check_input(
-        pretrained.network,
-        pretrained.preprocessing.crop,
-        min(config.batch_size, len(dataset.splits["train"])) // distributed.size,
-        None if config.unfreeze == "head" else config.frozen,
-    )
-    log(f"{config.arch}, {pretrained.origin}, on {distributed.device}; trains: {config.unfreeze}")
+    with ExitStack() as resources:
+        scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="sortbox-")))
 
-    with (
-        Images(dataset, pretrained.preprocessing, config, distributed) as images,
-        tempfile.TemporaryDirectory(prefix="sortbox-") as scratch,
-    ):
-        # Setup: the head on features that are computed once, or the network on images.
-        if config.unfreeze == "head":
-            setup = setup_head(context, pretrained, images, Path(scratch))
-            log(f"features computed with {setup.engine}")
+        # Network: the one that is named, or the best by validation; with a head on features that
+        # are computed once, or whole, on images.
+        choice = choose_network.choose(context, dataset, scratch) if config.arch == AUTO else None
+        if choice:
+            config, pretrained = choice.config, choice.pretrained
+            context = replace(context, config=config)
         else:
-            setup = setup_network(context, pretrained, images)
+            pretrained = load_network(context, dataset)
+        images = Images(dataset, pretrained.preprocessing, config, distributed)
+        resources.enter_context(images)
+        setup = choice.setup if choice else make_setup(context, pretrained, images, scratch)
 
         # State: before the first step; after a search, the best trial after its last.
         if config.search == "none":
             state = initial_state(config, setup.model, distributed)
         else:
-            result = in_process_search.search(context, setup)
+            result = choice.heads if choice else in_process_search.search(context, setup)
             space, tried, comparison = config.search, result.trials, result.comparison
             trials.write(paths.reports, config.objective, space, tried, comparison)
             log(comparison)
@@ -92,8 +85,9 @@ def train(context: TrainContext, timer: StepTimer) -> None:
 
         # Checkpoint: resume if the same run left one; another run's is an error.
         run = model_card.identity(config, dataset, pretrained)
-        state.restore(checkpoint.read(paths.checkpoints, run))
-        if state.step:
+        saved = checkpoint.read(paths.checkpoints, run)
+        state.restore(saved)
+        if saved:
             log(f"resumed after step {state.step}")
 
         # Training: to the last epoch, or until patience, a debugger rule or SIGTERM ends it.
@@ -130,11 +124,12 @@ def train(context: TrainContext, timer: StepTimer) -> None:
         log(metrics.line(measured))
         card = replace(card, metrics={**card.metrics, **measured})
         log("checks the data")
-        checked = check_measured(config, dataset, setup.measured, Path(scratch), check_interrupt)
+        checked = check_measured(config, dataset, setup.measured, scratch, check_interrupt)
         log(describe_findings(checked))
         log("writes the reports")
-        history, both = state.history, Evaluations(evaluation, as_served)
-        training_report.write(paths.reports, card, checked, history, both, paths.origin())
+        compared = choice.tried if choice else ()
+        history, results = state.history, Evaluations(evaluation, as_served, compared)
+        training_report.write(paths.reports, card, checked, history, results, paths.origin())
         package.write(card, weights, paths.model, files)
 
 

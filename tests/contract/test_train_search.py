@@ -1,4 +1,6 @@
-"""A whole search within one training job: heads side by side, on features computed once."""
+"""A whole search within one training job: heads side by side, on features computed once; and
+`arch=auto`, which does so for each of the bundled networks.
+"""
 
 import json
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.worlds.jobs import Job, data_set, lines
+from training.model import bundled
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -119,3 +122,38 @@ def test_what_cannot_be_searched_is_told_before_anything_is_computed(
     assert job.run(**told) == 1
     assert words in job.failure
     assert "features" not in capsys.readouterr().out
+
+
+def test_a_job_tries_each_network_and_keeps_the_best(
+    job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        job.run(arch="auto", minutes="600", search="lr=0.001:0.01", trials="2", **UNWATCHED) == 0
+    ), job.failure
+    report = json.loads((job.reports / "report.json").read_text())
+    tried = report["networks"]
+    assert [network["arch"] for network in tried] == list(bundled.NETWORKS)
+    assert all(network["values"] and not network["reason"] for network in tried)
+    scores = [network["score"] for network in tried]
+    chosen = tried[scores.index(max(scores))]["arch"]
+    assert job.card.architecture == chosen, "of equally good networks the fastest"
+    assert job.card.preprocessing.crop == 64
+    assert job.card.provenance["judged_on"] == "test", "validation has chosen the network"
+    told = json.loads(job.card.provenance["hyperparameters"])
+    assert told["arch"] == chosen, "the card names the network that was trained"
+    page = (job.reports / "report.html").read_text()
+    assert f"{chosen} ★" in page
+    log = capsys.readouterr().out
+    assert all(f"{arch}: validation_accuracy" in log for arch in bundled.NETWORKS)
+
+
+@pytest.mark.parametrize("wrong", [{"unfreeze": "all"}, {"weights": "none"}])
+def test_what_cannot_be_compared_is_refused(job: Job, wrong: dict[str, str]) -> None:
+    assert job.run(arch="auto", **wrong) == 1
+    assert "needs unfreeze=head and weights=pretrained" in job.failure
+
+
+def test_weights_of_one_network_are_refused(job: Job) -> None:
+    (job.channel.parent / "weights").mkdir()
+    assert job.run(arch="auto") == 1
+    assert "auto compares the bundled networks, and --weights belongs to one" in job.failure

@@ -20,6 +20,9 @@ from training.config.hyperparameter import (
     text,
 )
 
+AUTO = "auto"
+"""For `arch`: the bundled network that predicts validation best within `minutes`."""
+
 RULE_PATTERN = "|".join(RULES)
 
 MACHINERY = frozenset(
@@ -57,7 +60,17 @@ class TrainConfig:
         "efficientnet_lite0",
         r"\w{1,60}",
         "efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, efficientnet_lite1_lite2 (the "
-        "last two side by side), or a torchvision classifier's name",
+        "last two side by side), a torchvision classifier's name, or auto: the one of the bundled "
+        "networks that predicts validation best within `minutes`",
+        basic=True,
+    )
+    minutes: float = number(
+        1.0,
+        0.05,
+        10_000,
+        "time of arch=auto for trying networks and their heads; a network that would not be ready "
+        "in it is left out, but for the fastest. Evaluating and compiling the chosen one come "
+        "after it",
         basic=True,
     )
     weights: str = choice(
@@ -230,9 +243,16 @@ class TrainConfig:
     @property
     def selects_by_validation(self) -> bool:
         """Whether validation selects anything, so that a test split must evaluate the result."""
-        return self.patience > 0 or self.search != "none" or self.tuned == "yes"
+        return (
+            self.patience > 0 or self.search != "none" or self.tuned == "yes" or self.arch == AUTO
+        )
 
     def _check(self) -> None:
+        if self.arch == AUTO and (self.unfreeze != "head" or self.weights == "none"):
+            raise TrainingFailed(
+                "Hyperparameter arch: auto compares heads on the features of pretrained networks; "
+                "it needs unfreeze=head and weights=pretrained."
+            )
         if self.unfreeze == "head" and self.cutmix:
             raise TrainingFailed(
                 "Hyperparameter cutmix pastes images, but with unfreeze=head features are computed "

@@ -29,6 +29,25 @@ class Trial:
     failure: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkTrial:
+    """One of the networks that `arch=auto` compares."""
+
+    arch: str
+    seconds: float
+    score: float | None
+    """The objective of its best head; None if it was left out, for the `reason`."""
+    values: Mapping[str, str]
+    """The searched hyperparameters of that head."""
+    reason: str = ""
+
+    def describe(self, objective: str) -> str:
+        if self.score is None:
+            return f"{self.arch} was left out: {self.reason}"
+        values = " ".join(f"{name}={shorten(text)}" for name, text in self.values.items())
+        return f"{self.arch}: {objective} {self.score:.4f} with {values}, in {self.seconds:.1f} s"
+
+
 def maximizes(objective: str) -> bool:
     return objective.endswith("accuracy")
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from domain.foreign import escape_cell
 from domain.model import SCORE_DIGITS
 from domain.tables.writer import write_header, write_rows
+from training.config.trials import NetworkTrial
 from training.data.dataset import Example
 from training.data.features import Extract, Rows
 from training.data.sampling import Batch, part_sizes
@@ -104,6 +105,8 @@ class Evaluations:
     """In fp32, as trained."""
     served: Evaluation | None
     """As it serves, with the card's temperature; None where that gives the same."""
+    networks: tuple[NetworkTrial, ...] = ()
+    """Which were compared before, on validation images, by `arch=auto`."""
 
 
 def evaluate(

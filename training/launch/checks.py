@@ -5,6 +5,7 @@ weights, instance type, role.
 import difflib
 import urllib.request
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -13,7 +14,7 @@ from torch import nn
 
 from serving.networks import BUNDLED, create_network
 from training.config.errors import TrainingFailed
-from training.config.train_config import TrainConfig
+from training.config.train_config import AUTO, TrainConfig
 from training.model import networks, pretrained
 
 LABELS = 7
@@ -36,9 +37,11 @@ def check_instance_type(name: str, session: boto3.Session) -> None:
 def check_network(config: TrainConfig) -> nn.Module:
     """The network without values, which takes a step of images of the requested size.
 
-    How many processes share a step's images, the job knows, and checks it again. Raises
-    TrainingFailed.
+    How many processes share a step's images, the job knows, and checks it again. With `arch=auto`
+    every network that it compares is checked, and the last returned. Raises TrainingFailed.
     """
+    if config.arch == AUTO:
+        return [check_network(replace(config, arch=arch)) for arch in BUNDLED][-1]
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of slow initial values, which there are none of
         network = pretrained.make_network(config.arch, LABELS).eval()
@@ -55,7 +58,7 @@ def check_download(arch: str) -> None:
 
     Raises TrainingFailed.
     """
-    if arch in BUNDLED:
+    if arch == AUTO or arch in BUNDLED:
         return
     from torchvision.models import get_model_weights
 

@@ -29,7 +29,7 @@ from infra.quotas import explain_failure
 from infra.stage import Stage
 from training.config import metrics
 from training.config.errors import TrainingFailed
-from training.config.train_config import MACHINERY, TrainConfig
+from training.config.train_config import AUTO, MACHINERY, TrainConfig
 from training.launch import checks, input_channels, limits, s3_copy
 from training.launch.input_channels import Channels, Inputs, Room
 from training.launch.limits import Limit
@@ -117,6 +117,11 @@ def check(request: JobRequest, session: boto3.Session) -> None:
     checks.check_instance_type(request.instance_type, session)
     request.stage.training_role()
     network, weights = checks.check_network(request.config), request.weights
+    if request.config.arch == AUTO and weights is not None:
+        raise TrainingFailed(
+            f"--arch {AUTO} compares the bundled networks, and --weights belongs to one: leave it "
+            "out, or name its network with --arch."
+        )
     if weights is not None and not weights.startswith("s3://"):
         pretrained.check_weights(Path(weights), network, checks.LABELS)
     elif weights is None and request.downloads_here and request.config.weights == "pretrained":
@@ -242,7 +247,8 @@ def is_isolated(request: JobRequest) -> bool:
     documentation does not say that tensors are uploaded without one.
     """
     config = request.config
-    is_bundled = config.arch in bundled.NETWORKS  # whose weights are in the image
+    # Whose weights are in the image.
+    is_bundled = config.arch == AUTO or config.arch in bundled.NETWORKS
     downloads = config.weights == "pretrained" and request.weights is None and not is_bundled
     return not downloads and not request.managed_debugger
 

@@ -30,7 +30,7 @@ from training.config import metrics, search_space, train_config, trials
 from training.config.errors import TrainingFailed
 from training.config.hyperparameter import Categorical, Continuous
 from training.config.search_space import Space, Values
-from training.config.train_config import TrainConfig
+from training.config.train_config import AUTO, TrainConfig
 from training.config.trials import Trial
 from training.launch import job as launch
 from training.launch.input_channels import Channels
@@ -112,6 +112,11 @@ def tuning_request(
     strings = split.fixed | {"tuned": "yes"}
     named = launch.job_request(job.stage, job.image, job.source, strings)
     fixed = replace(job, config=named.config, weights=named.weights)
+    if fixed.config.arch == AUTO:
+        raise TrainingFailed(
+            f"--arch {AUTO} searches heads for each network by itself: use it with train, or name "
+            "a network for the search."
+        )
     if options.in_one_job:
         search_space.check_in_process(_with_search(fixed, space).config)
     return TuningRequest(fixed, space, options)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from domain.class_folders import WEIGHTS
 from serving.networks import head_name
 from training.config.errors import Interrupted
 from training.config.train_config import TrainConfig
@@ -23,7 +24,7 @@ from training.findings.pictures import PictureTable
 from training.loop.optimizer import EMA, make_optimizer
 from training.loop.state import TrainState
 from training.model import networks
-from training.model.pretrained import PretrainedModel
+from training.model.pretrained import PretrainedModel, load_pretrained
 
 PROGRESS_IMAGES = 1024
 """Images between two lines of the log while features are computed."""
@@ -44,6 +45,32 @@ class TrainSetup:
     all of them, or the data are not checked."""
 
 
+def load_network(context: TrainContext, dataset: Dataset) -> PretrainedModel:
+    """With initial weights. Raises TrainingFailed for a network that these images do not fit."""
+    config, distributed = context.config, context.distributed
+    pretrained = load_pretrained(config, len(dataset.labels), context.paths.channels / WEIGHTS)
+    networks.check_input(
+        pretrained.network,
+        pretrained.preprocessing.crop,
+        min(config.batch_size, len(dataset.splits["train"])) // distributed.size,
+        None if config.unfreeze == "head" else config.frozen,
+    )
+    origin, device = pretrained.origin, distributed.device
+    context.log(f"{config.arch}, {origin}, on {device}; trains: {config.unfreeze}")
+    return pretrained
+
+
+def make_setup(
+    context: TrainContext, pretrained: PretrainedModel, images: Images, scratch: Path
+) -> TrainSetup:
+    """Of what `unfreeze` says. Raises as `setup_head` does."""
+    if context.config.unfreeze != "head":
+        return setup_network(context, pretrained, images)
+    setup = setup_head(context, pretrained, images, scratch)
+    context.log(f"features computed with {setup.engine}")
+    return setup
+
+
 def setup_network(context: TrainContext, pretrained: PretrainedModel, images: Images) -> TrainSetup:
     network = pretrained.network.to(context.distributed.device)
     network = network.to(memory_format=torch.channels_last)
@@ -51,9 +78,16 @@ def setup_network(context: TrainContext, pretrained: PretrainedModel, images: Im
 
 
 def setup_head(
-    context: TrainContext, pretrained: PretrainedModel, images: Images, scratch: Path
+    context: TrainContext,
+    pretrained: PretrainedModel,
+    images: Images,
+    scratch: Path,
+    pace: Callable[[int, int], None] = lambda completed, total: None,
 ) -> TrainSetup:
-    """Computes the features first. Raises TrainingFailed for a network without a linear head."""
+    """Computes the features first. Raises TrainingFailed for a network without a linear head.
+
+    `pace(completed, total)` is called after each pass, and may raise to give the network up.
+    """
     network, distributed = pretrained.network, context.distributed
     name = head_name(network)
     head = networks.detach_head(network)
@@ -63,6 +97,7 @@ def setup_head(
     def on_progress(completed: int, total: int) -> None:
         if context.is_any_interrupted():
             raise Interrupted
+        pace(completed, total)
         if completed == total or completed % PROGRESS_IMAGES == 0:
             context.log(f"features of {completed} of {total} images")
 

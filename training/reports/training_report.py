@@ -7,6 +7,7 @@ confused, and thumbnails of MISTAKES and of FINDINGS a kind.
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from serving.decoding.bounds import MAX_PIXELS
 from serving.decoding.decode import decode
 from serving.files import read_regular
 from training.config.metrics import EpochMetrics
+from training.config.trials import shorten
 from training.data.dataset import Dataset
 from training.data.unused import EXAMPLES_SHOWN
 from training.evaluation import accuracy
@@ -89,6 +91,7 @@ def report_json(
         "judged_on": dataset.test_split,
         "result": evaluation.metrics(),
         "reading": diagnosis.diagnose(history, (dataset.labels[scarcest], train[scarcest])),
+        "networks": [asdict(network) for network in evaluations.networks],
         "curves": list(history),
         "data": {
             "fingerprint": dataset.fingerprint,
@@ -196,6 +199,7 @@ def _html(content: dict[str, Any], checked: CheckedData, origin: str) -> str:
             charts.lines(_by_split(history, "accuracy"), "accuracy", "epoch", from_zero=False),
             charts.lines(_by_split(history, "loss"), "loss", "epoch"),
         ],
+        networks=[_network_row(network, model["architecture"]) for network in content["networks"]],
         facts_of_data=_facts(content["data"], [row["learnt"] for row in classes]),
         confusion=charts.confusion(content["confusion"], labels)
         if len(labels) <= MAX_DRAWN_CLASSES
@@ -223,6 +227,16 @@ def _html(content: dict[str, Any], checked: CheckedData, origin: str) -> str:
             ("code", model["provenance"]["code"]),
             *json.loads(model["provenance"]["hyperparameters"]).items(),
         ],
+    )
+
+
+def _network_row(network: dict[str, Any], chosen: str) -> tuple[str, ...]:
+    score, values = network["score"], network["values"].items()
+    return (
+        network["arch"] + (" ★" if network["arch"] == chosen else ""),
+        "" if score is None else f"{score:.4f}",
+        f"{network['seconds']:.1f}",
+        network["reason"] or ", ".join(f"{name} {shorten(text)}" for name, text in values),
     )
 
 
