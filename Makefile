@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
 python = .venv/bin/python
 uv = $(shell command -v uv || echo .local/uv/bin/uv)
-.PHONY: help env laptop demo docs axe test test-unit test-faults test-models test-nightly test-image test-reclassify fuzz mutants audit sbom notices image-here lint types bundle lock bench bench-batch bench-gpu bench-flow bench-console bench-data bench-loop bench-install clean
+.PHONY: help env laptop demo docs axe test test-unit test-faults test-models test-nightly test-image test-reclassify fuzz mutants audit sbom notices image-here lint types bundle lock bench bench-batch bench-gpu bench-flow bench-console bench-data bench-train bench-loop bench-install clean
 
 help:
 	@echo './sortbox --help     the commands for users'
@@ -13,7 +13,7 @@ help:
 	@echo 'make docs            build this documentation as a site, in build/site'
 	@echo 'make audit           scan templates and dependencies for known vulnerabilities'
 	@echo 'make sbom | notices  what third parties wrote in the bundle and the images, and their licences'
-	@echo 'make bench           measure the server beside its peers; bench-batch, bench-flow, bench-console, bench-data, bench-loop, bench-gpu, bench-install'
+	@echo 'make bench           measure the server beside its peers; bench-batch, bench-flow, bench-console, bench-data, bench-train, bench-loop, bench-gpu, bench-install'
 
 env: # every other verb builds what it needs first
 	@python=$$(PYTHON='$(PYTHON)' sh infra/setup/python.sh) && "$$python" infra/setup/environments.py
@@ -118,6 +118,9 @@ bench-batch: env build/bench/.sortbox # BENCH='--model lite0-int8 --number 300 -
 
 bench-gpu: env # one sentence where there is no GPU
 	@$(python) -m benchmarks.gpu $(BENCH)
+
+bench-train: env # DATA=folder: from it to an archive that serves, for each bundled network; BENCH='epochs=20 --networks auto --seeds 0'
+	@$(python) -m benchmarks.training.train '$(DATA)' $(BENCH)
 
 bench-data: env # DATA=folder: what the check finds of planted copies and wrong labels; BENCH='--share 0.1'
 	@$(python) -m benchmarks.data_check '$(DATA)' $(BENCH)

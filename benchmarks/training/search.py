@@ -1,6 +1,6 @@
 """What a search within one job costs beside a single trial.
 
-`python -m benchmarks.search photos/ [--trials 12] [--rounds 2]`
+`python -m benchmarks.training.search photos/ [--trials 12] [--rounds 2]`
 
 Both are the container's `train` in a process of its own, on the same folder: once with one place to
 try, once with many. The first line of the log ends start-up: imports, and reading every image once.
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 TRIAL = {"debug": "off", "profile-steps": "0", "compile": "none", "tuned": "yes"}
 """As a tuner tells every trial."""
 
@@ -24,7 +24,9 @@ SPACE = "lr=0.001:0.1 batch-size=32,64,128"
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training.search", description=__doc__
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=2)

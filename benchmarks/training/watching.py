@@ -1,7 +1,7 @@
 """What the debugger and the profiler cost a training step, at the defaults.
 
-`python -m benchmarks.watching photos/ [--rounds 30] [--apart] [epochs=40 …]`
-`python -m benchmarks.watching photos/ --steps 20 --rounds 3 unfreeze=all arch=resnet50 …`
+`python -m benchmarks.training.watching photos/ [--rounds 30] [--apart] [epochs=40 …]`
+`python -m benchmarks.training.watching photos/ --steps 20 --rounds 3 unfreeze=all arch=resnet50 …`
 
 The container's own loop takes the same steps from the same start, watched and not watched in turn,
 in one process. `--steps` ends each run early; the debugger then looks as often as in a whole one.
@@ -100,7 +100,9 @@ def _never() -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.watching", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training.watching", description=__doc__
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--rounds", type=int, default=30, help="two at least")
     parser.add_argument("--steps", type=int, default=0, help="of each run; 0: all epochs")
