@@ -33,7 +33,7 @@ def _preprocessing(side: int, margin: int = 0) -> Preprocessing:
     that is cut off.
 
     Photographs that people sort show their subject to the edge: without a margin, heads on Lite1,
-    Lite2 and both of them are 1 to 1.5 points more accurate in cross-validation (docs/benchmarks).
+    Lite2 and both of them are about a point more accurate in cross-validation (docs/benchmarks).
     Bilinear for its bicubic, which averages over more pixels as it shrinks: the nearest of our
     ways.
     """
