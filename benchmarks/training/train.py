@@ -132,9 +132,9 @@ def _answer(path: Path, folder: Path) -> None:
     archive, side = Archive(card, folder), card.preprocessing.crop
     pixels = np.zeros((2, side, side, 3), np.uint8)
     if card.openvino:
-        scores = OpenVino(archive, card.openvino, 1, 2)(pixels, False)
+        scores = OpenVino(archive, card.openvino, 1, 2)(pixels, False).scores
     else:
-        scores = PyTorch(archive, 1)(pixels, False)
+        scores = PyTorch(archive, 1)(pixels, False).scores
     assert scores.shape == (2, len(card.labels)), scores.shape
 
 
