@@ -35,7 +35,7 @@ NETWORKS = (*bundled.NETWORKS, "auto")
 
 
 @dataclass(frozen=True)
-class Run:
+class TimedTraining:
     network: str
     """That the model has: with `auto`, the chosen one."""
     seconds: float
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("values", nargs="*", default=[], metavar="name=value")
     settings = parser.parse_intermixed_args(arguments)
     values = dict(value.split("=", 1) for value in settings.values)
-    runs: dict[str, list[Run]] = {network: [] for network in settings.networks}
+    runs: dict[str, list[TimedTraining]] = {network: [] for network in settings.networks}
     for seed in settings.seeds:  # seeds outside: what else the machine does, all networks share
         for network in settings.networks:
             run = _run(settings.data, values | {"arch": network, "seed": str(seed)})
@@ -80,7 +80,7 @@ def _cells(numbers: list[float], digits: int) -> str:
     return f"{several}: mean {mean(numbers):.{digits}f}"
 
 
-def _run(data: Path, values: dict[str, str]) -> Run:
+def _run(data: Path, values: dict[str, str]) -> TimedTraining:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         config = root / "input" / "config" / "hyperparameters.json"
@@ -105,7 +105,7 @@ def _run(data: Path, values: dict[str, str]) -> Run:
         _answer(root / "model.tar.gz", root / "unpacked")
         report = json.loads((root / "output" / "data" / "report.json").read_text())
         metrics = report["model"]["metrics"]
-        return Run(
+        return TimedTraining(
             card.architecture,
             seconds,
             report["curves"][-1]["validation_accuracy"],

@@ -38,7 +38,7 @@ PACED_IMAGES = 128
 
 
 @dataclass(frozen=True)
-class Choice:
+class NetworkChoice:
     config: TrainConfig
     """With the chosen network and its space of heads."""
     pretrained: PretrainedModel
@@ -57,7 +57,7 @@ def choose(
     dataset: Dataset,
     scratch: Path,
     clock: Callable[[], float] = time.monotonic,
-) -> Choice:
+) -> NetworkChoice:
     """Raises TrainingFailed or Interrupted."""
     if (context.paths.channels / WEIGHTS).is_dir():
         raise TrainingFailed(
@@ -69,7 +69,7 @@ def choose(
     threads, objective = torch.get_num_threads(), context.config.objective
     sign = 1 if trials.maximizes(objective) else -1
     deadline = clock() + 60 * context.config.minutes
-    best: Choice | None = None
+    best: NetworkChoice | None = None
     best_score = 0.0
     tried: list[NetworkTrial] = []
     for arch in bundled.NETWORKS:
@@ -106,16 +106,16 @@ def _try_network(
     dataset: Dataset,
     folder: Path,
     pace: Callable[[int, int], None],
-) -> Choice:
-    given = context.config
-    space = HEAD_SPACE if given.search == "none" else given.search
-    config = replace(given, arch=arch, search=space)
+) -> NetworkChoice:
+    common = context.config
+    space = HEAD_SPACE if common.search == "none" else common.search
+    config = replace(common, arch=arch, search=space)
     context = replace(context, config=config)
     pace(0, 0)
     pretrained = load_network(context, dataset)
     with Images(dataset, pretrained.preprocessing, config, context.distributed) as images:
         setup = setup_head(context, pretrained, images, folder, pace)
-    return Choice(config, pretrained, setup, in_process_search.search(context, setup), ())
+    return NetworkChoice(config, pretrained, setup, in_process_search.search(context, setup), ())
 
 
 def _pace(clock: Callable[[], float], deadline: float | None) -> Callable[[int, int], None]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from training.loop.choose_network import Choice
+    from training.loop.choose_network import NetworkChoice
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ class Clock:
         return self.now
 
 
-def choose(root: Path, clock: Clock, slow: str, step: float) -> "tuple[Choice, list[str]]":
+def choose(root: Path, clock: Clock, slow: str, step: float) -> "tuple[NetworkChoice, list[str]]":
     """On 324 images, in eleven passes. `step`: seconds a pass of the network `slow` takes."""
     from tests.support.worlds.jobs import QUICK, Job, data_set
     from training.config.paths import ContainerPaths
