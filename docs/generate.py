@@ -542,7 +542,7 @@ A HEAD on the result tells whether it is current.
 PRESENT = {
     "labels": "classified",
     "model_ms": "classified",
-    "decision": "classified by a model that promises an error",
+    "decision": "classified by a model that promises an error, or about an unknown image",
     "source.width": "classified",
     "source.height": "classified",
     "source.format": "classified",

@@ -15,16 +15,25 @@ from typing import IO
 
 from domain.errors import SortboxError
 from domain.file_names import Names, UnsafeName, relative, shown
-from domain.model import MOST_LABELS, ModelCard, Preprocessing
+from domain.model import MOST_FEATURES, MOST_LABELS, MOST_NEIGHBOURS, ModelCard, Preprocessing
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 OPENVINO = "openvino"
 TOPOLOGY = f"{OPENVINO}/model.xml"
 VALUES = f"{OPENVINO}/model.bin"
+NEIGHBOURS = "neighbours.int8"
+"""Features of training images: a row of int8 for each, and nothing else. The card says how many
+rows and how long; only their direction counts, so that they need no scale."""
 
 FILE_BYTES: Mapping[str, int] = MappingProxyType(
-    {CARD: 4 * 2**20, WEIGHTS: 4 * 2**30, TOPOLOGY: 64 * 2**20, VALUES: 4 * 2**30}
+    {
+        CARD: 4 * 2**20,
+        WEIGHTS: 4 * 2**30,
+        TOPOLOGY: 64 * 2**20,
+        VALUES: 4 * 2**30,
+        NEIGHBOURS: MOST_NEIGHBOURS * MOST_FEATURES,
+    }
 )
 """The only files that a model archive may contain, with the limit of each in bytes."""
 
@@ -147,10 +156,18 @@ def read_model(
         if name not in there:
             raise ArchiveError(f"it holds no {name}")
     read = read_card(card)
-    named = set() if read.openvino is None else set(read.openvino.files)
-    if named != there - {CARD, WEIGHTS} or named not in (set(), {TOPOLOGY, VALUES}):
+    compiled = set() if read.openvino is None else set(read.openvino.files)
+    if set(digests(read)) != there - {CARD} or compiled not in (set(), {TOPOLOGY, VALUES}):
         raise ArchiveError("it holds other files than its card names")
     return read
+
+
+def digests(card: ModelCard) -> dict[str, str]:
+    """The SHA-256 of every file that the card names: all of the archive but itself."""
+    files = {} if card.openvino is None else dict(card.openvino.files)
+    if card.unknown is not None:
+        files[NEIGHBOURS] = card.unknown.sha256
+    return files | {WEIGHTS: card.weights_sha256}
 
 
 def read_card(content: bytes) -> ModelCard:

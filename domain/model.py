@@ -17,6 +17,9 @@ LABEL_CHARACTERS = 1_000
 MOST_FEATURES = 16_384
 """Of a network's head; the largest of torchvision's classifiers has 7,392."""
 
+MOST_NEIGHBOURS = 10_000
+"""Training images whose features an archive holds."""
+
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.1, 10.0
 
 
@@ -97,7 +100,7 @@ class Compiled:
         return cls(verdicts=verdicts, **fields)
 
 
-Decision = Literal["accepted", "unsure"]
+Decision = Literal["accepted", "unsure", "unknown"]
 
 DECISIONS = get_args(Decision)
 
@@ -132,6 +135,29 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownRule:
+    """At most `share` of images like those of validation are called unknown.
+
+    An image is unknown if the fifth nearest of the archive's training images, by the cosine
+    distance of their features, is farther than `threshold`, both rounded to SCORE_DIGITS.
+    """
+
+    share: float
+    threshold: float
+    unknown: int
+    """Validation images beyond the threshold, of `images`."""
+    images: int
+    neighbours: int
+    """Training images in the archive, with `features` numbers each."""
+    features: int
+    sha256: str
+    """Of the file with these numbers."""
+
+    def is_unknown(self, distance: float) -> bool:
+        return round(distance, SCORE_DIGITS) > self.threshold
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """`card.json`: everything about a model except its weights.
 
@@ -149,7 +175,15 @@ class ModelCard:
     temperature: float | None = None
     """What every engine divides the logits by; None: scores are as the network gives them."""
     promise: Promise | None = None
-    """None: answers carry no decision."""
+    """None: no answer is accepted or unsure."""
+    unknown: UnknownRule | None = None
+    """None: no answer is unknown."""
+
+    def decide(self, score: float, distance: float | None) -> Decision | None:
+        """About an image, by its best score and the distance that the card's rule is about."""
+        if self.unknown and distance is not None and self.unknown.is_unknown(distance):
+            return "unknown"
+        return self.promise.decide(score) if self.promise else None
 
     @property
     def precision(self) -> Precision:
@@ -164,7 +198,7 @@ class ModelCard:
 
     def to_json(self) -> str:
         fields = asdict(self)
-        for name in ("openvino", "temperature", "promise"):
+        for name in ("openvino", "temperature", "promise", "unknown"):
             if fields[name] is None:
                 del fields[name]
         return json.dumps(fields, sort_keys=True, ensure_ascii=False, indent=1)
@@ -176,9 +210,11 @@ class ModelCard:
         try:
             numbers = fields.pop("preprocessing")
             compiled, promise = fields.pop("openvino", None), fields.pop("promise", None)
+            unknown = fields.pop("unknown", None)
             card = cls(
                 openvino=None if compiled is None else Compiled.from_fields(compiled),
                 promise=None if promise is None else Promise(**promise),
+                unknown=None if unknown is None else UnknownRule(**unknown),
                 labels=_listed(fields.pop("labels")),
                 preprocessing=Preprocessing(
                     mean=_listed(numbers.pop("mean")), std=_listed(numbers.pop("std")), **numbers
@@ -263,6 +299,7 @@ def _check(card: ModelCard) -> None:
             and LOWEST_TEMPERATURE <= card.temperature <= HIGHEST_TEMPERATURE
         ),
         "promise": card.promise is None or _is_promise(card.promise),
+        "unknown": card.unknown is None or _is_unknown_rule(card.unknown),
     }
     wrong = [name for name, right in is_right.items() if not right]
     if wrong:
@@ -276,6 +313,18 @@ def _is_promise(promise: Promise) -> bool:
         and 0 < promise.max_error < 1
         and 0 <= promise.threshold <= 1
         and all(map(_is_count, (promise.accepted, promise.wrong, promise.images)))
+    )
+
+
+def _is_unknown_rule(rule: UnknownRule) -> bool:
+    return (
+        all(map(_is_number, (rule.share, rule.threshold)))
+        and 0 < rule.share < 1
+        and 0 <= rule.threshold <= 2
+        and all(map(_is_count, (rule.unknown, rule.images, rule.neighbours, rule.features)))
+        and 1 <= rule.neighbours <= MOST_NEIGHBOURS
+        and 1 <= rule.features <= MOST_FEATURES
+        and _is_text(rule.sha256, "[0-9a-f]{64}")
     )
 
 

@@ -11,6 +11,9 @@ import signal
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda *_: os._exit(0))
 
+# Each worker multiplies the matrix of neighbours on its own core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # ruff: noqa: E402
 import logging
 import socket
@@ -22,7 +25,7 @@ from types import FrameType
 import uvicorn
 
 from domain.errors import SortboxError
-from serving import archive, engines, hardware
+from serving import archive, engines, hardware, neighbours
 from serving.app import create_app
 from serving.archive import ModelLoadError
 from serving.classifier import Classifier
@@ -103,9 +106,8 @@ def load_classifier(settings: Settings) -> Classifier:
     """Load and warm up the model. Raises ModelLoadError, UnusableGpuError."""
     loaded = archive.read(settings.model_dir, settings.model_id)
     workers = hardware.available_processors()
-    classifier = Classifier(
-        loaded.card, engines.create_engine(loaded, settings, workers), settings, workers
-    )
+    engine, nearest = engines.create_engine(loaded, settings, workers), neighbours.read(loaded)
+    classifier = Classifier(loaded.card, engine, settings, workers, nearest)
     classifier.warm_up()
     return classifier
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from domain.archive import (
     CARD,
     FILE_BYTES,
+    NEIGHBOURS,
     TOPOLOGY,
     VALUES,
     WEIGHTS,
@@ -14,7 +15,7 @@ from domain.archive import (
     read_card,
 )
 from domain.errors import SortboxError
-from domain.model import Compiled, ModelCard, ModelId
+from domain.model import Compiled, ModelCard, ModelId, UnknownRule
 from serving import preprocess
 from serving.files import read_regular
 
@@ -44,6 +45,16 @@ class Archive:
             self._read_verified(name, compiled.files[name]) for name in (TOPOLOGY, VALUES)
         )
         return layers, values
+
+    def neighbours(self, rule: UnknownRule) -> bytes:
+        """`rule.neighbours` rows of `rule.features` bytes. Raises ModelLoadError."""
+        content = self._read_verified(NEIGHBOURS, rule.sha256)
+        if len(content) != rule.neighbours * rule.features:
+            raise ModelLoadError(
+                f"{self.folder / NEIGHBOURS} has {len(content):,} bytes, but its card says "
+                f"{rule.neighbours:,} x {rule.features:,}"
+            )
+        return content
 
     def _read_verified(self, name: str, sha256: str) -> bytes:
         content = _read_file(self.folder, name)

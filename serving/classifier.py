@@ -8,7 +8,7 @@ expensive file does not delay others.
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from domain.model import SCORE_DIGITS, ModelCard
 from domain.reply import FeatureVector, Label, Labelled, Server
 from serving import preprocess
+from serving.archive import ModelLoadError
 from serving.batcher import Batcher
 from serving.decoding import arrays, bounds, gzipped, jpeg
 from serving.decoding.decode import detect_format
@@ -32,6 +33,7 @@ from serving.decoding.decoder_process import DecodeOptions
 from serving.decoding.sniff import Format, claimed_pixels
 from serving.decoding.undecodable import UndecodableError
 from serving.engines import Engine
+from serving.neighbours import Neighbours
 from serving.preprocess import Pixels
 from serving.settings import Settings
 
@@ -43,6 +45,8 @@ class ScoredImage:
     image: CroppedImage
     scores: NDArray[np.floating]
     features: NDArray[np.float32] | None
+    distance: float | None
+    """From the training images; None if the card has no rule for unknown images."""
     model_ms: float
     """The time in milliseconds that the network took for the batch with this image."""
 
@@ -68,10 +72,17 @@ class Classifier:
     """Classifies images with one worker thread per core, each of which decodes and runs batches."""
 
     def __init__(
-        self, card: ModelCard, engine: Engine, settings: Settings, workers: int = 1
+        self,
+        card: ModelCard,
+        engine: Engine,
+        settings: Settings,
+        workers: int = 1,
+        neighbours: Neighbours | None = None,
     ) -> None:
+        """`neighbours`: those of the card's rule for unknown images, if it has one."""
         self._card = card
         self._engine = engine
+        self._neighbours = neighbours
         self._settings = settings
         self._server = Server(str(settings.model_id), settings.container)
         options = DecodeOptions(card.preprocessing, settings.max_pixels, SMALL_CPU_SECONDS, 0)
@@ -94,10 +105,19 @@ class Classifier:
         return self._batcher.is_alive and not any(part.is_stalled(seconds) for part in parts)
 
     def warm_up(self) -> None:
-        """Run each batch size once, which allocates memory and selects kernels."""
+        """Run each batch size once, which allocates memory and selects kernels.
+
+        Raises ModelLoadError if the network does not have the features that the card relies on.
+        """
         side = self._card.preprocessing.crop
         for count in {1, self._settings.max_batch}:
-            self._engine(np.zeros((count, side, side, 3), np.uint8), count == 1)
+            outputs = self._engine(np.zeros((count, side, side, 3), np.uint8), count == 1)
+            width = 0 if outputs.features is None else outputs.features.shape[1]
+            if self._neighbours and self._neighbours.features != width:
+                raise ModelLoadError(
+                    f"the network has {width:,} features, but the card tells unknown images by "
+                    f"{self._neighbours.features:,}"
+                )
         start_fork_server()
 
     async def unpack(self, body: bytes) -> bytes:
@@ -152,7 +172,6 @@ class Classifier:
     def label(self, scored: ScoredImage, top_k: int, with_features: bool) -> Labelled:
         """The reply about an image: its `top_k` best labels, and its features if they are asked for
         and the network has any."""
-        promise = self._card.promise
         return Labelled(
             self._server,
             top_labels(scored.scores, self._card.labels, top_k),
@@ -160,7 +179,7 @@ class Classifier:
             scored.image.height,
             scored.image.format,
             scored.model_ms,
-            promise.decide(float(scored.scores.max())) if promise else None,
+            self._card.decide(float(scored.scores.max()), scored.distance),
             encode_features(scored.features) if with_features else None,
         )
 
@@ -217,11 +236,11 @@ class Classifier:
         started = time.perf_counter()
         outputs = self._engine(np.stack([photo.pixels for photo in photos]), exclusive)
         model_ms = round((time.perf_counter() - started) * 1000, 1)
-        rows = zip(
-            outputs.scores,
-            repeat(None) if outputs.features is None else outputs.features,
-            strict=False,
-        )
+        distances: Iterable[float | None] = repeat(None)
+        if self._neighbours and outputs.features is not None:
+            distances = self._neighbours.distances(outputs.features).tolist()
+        features = repeat(None) if outputs.features is None else outputs.features
+        rows = zip(outputs.scores, features, distances, strict=False)
         return [
             ScoredImage(entry, *next(rows), model_ms) if isinstance(entry, CroppedImage) else entry
             for entry in decoded

@@ -117,9 +117,9 @@ def train(context: TrainContext, timer: StepTimer) -> None:
         card, files = compiler.compile_for_cpu(config, card, weights, dataset, images)
         log(compiler.describe(card))
         engine = served.make_engine(card, weights, files)
-        card = served.calibrate(config, card, engine, dataset, images)
-        log(served.describe(card))
-        as_served = served.evaluate(card, engine, dataset, images)
+        card, neighbours = served.calibrate(config, card, engine, dataset, images)
+        log(served.describe(config, card))
+        as_served = served.evaluate(card, engine, neighbours, dataset, images)
         measured = served.metrics(card, as_served)
         log(metrics.line(measured))
         card = replace(card, metrics={**card.metrics, **measured})
@@ -130,6 +130,7 @@ def train(context: TrainContext, timer: StepTimer) -> None:
         compared = choice.tried if choice else ()
         history, results = state.history, Evaluations(evaluation, as_served, compared)
         training_report.write(paths.reports, card, checked, history, results, paths.origin())
+        files = {**files, **served.neighbour_files(neighbours)}
         package.write(card, weights, paths.model, files)
 
 

@@ -4,7 +4,7 @@ The size of the page is limited. Images that do not fit are counted; the tables 
 """
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ MOST_BYTES = 4_500_000
 """The largest page, in bytes, which browsers open quickly; room for up to 10,000 images."""
 
 MOST_PICTURES = 300
+MOST_UNKNOWN = 1_000
+MOST_UNKNOWN_PICTURES = 100
 MOST_CARDS = 10_000
 MOST_REFUSED = 2_000
 MOST_CLASSES = 1_000
@@ -33,8 +35,10 @@ Thumbnail = Callable[[str], bytes | None]
 
 @dataclass
 class Gallery:
-    """The answers with the lowest scores, and the first rejections, in limited memory."""
+    """The first unknown images, the other answers with the lowest scores, and the first rejections,
+    in limited memory."""
 
+    unknown: list[Predicted] = field(default_factory=list)
     unsure: list[tuple[float, int, Predicted]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=lambda: count(0, -1))
@@ -44,6 +48,9 @@ class Gallery:
             case Refusal():
                 if len(self.refused) < MOST_REFUSED:
                     self.refused.append(answer)
+            case Predicted(decision="unknown"):
+                if len(self.unknown) < MOST_UNKNOWN:
+                    self.unknown.append(answer)
             case Predicted():
                 heapq.heappush(self.unsure, (-_score(answer), next(self._order), answer))
                 if len(self.unsure) > MOST_CARDS:
@@ -53,6 +60,7 @@ class Gallery:
         """The state (a few megabytes); `resume` is the inverse."""
         return {
             "next": next(self._order),
+            "unknown": [to_line(answer) for answer in self.unknown],
             "unsure": [(score, at, to_line(answer)) for score, at, answer in self.unsure],
             "refused": [to_line(answer) for answer in self.refused],
         }
@@ -64,6 +72,7 @@ class Gallery:
         )
         self.unsure = [*zip(scores, order, answers_of_type(Predicted, lines), strict=True)]
         self.refused = answers_of_type(Refusal, document["refused"])
+        self.unknown = answers_of_type(Predicted, document.get("unknown", ()))
 
     @property
     def least_sure_first(self) -> list[Predicted]:
@@ -80,10 +89,14 @@ def page(key: str, summary: dict[str, Any], gallery: Gallery, thumbnail: Thumbna
         "has_rejections": bool(gallery.refused),
         "rejections": fitting(_rejections(gallery, up), MOST_BYTES // 4),
         "ignored_files": fitting(_ignored(summary, up), MOST_IGNORED_BYTES),
+        "unknown": fitting(
+            _cards(gallery.unknown, MOST_UNKNOWN_PICTURES, thumbnail, up), MOST_BYTES // 4
+        ),
         "has_cards": bool(gallery.unsure),
     }
     room = MOST_BYTES - len(render(TEMPLATE, **about, cards=[]).encode())
-    return render(TEMPLATE, **about, cards=fitting(_cards(gallery, thumbnail, up), room))
+    cards = _cards(gallery.least_sure_first, MOST_PICTURES, thumbnail, up)
+    return render(TEMPLATE, **about, cards=fitting(cards, room))
 
 
 def _rejections(gallery: Gallery, up: str) -> "Iterator[Markup]":
@@ -97,9 +110,11 @@ def _ignored(summary: dict[str, Any], up: str) -> "Iterator[Markup]":
         yield fragment(PARTS, "ignored", file["key"], name, file["reason"], up)
 
 
-def _cards(gallery: Gallery, thumbnail: Thumbnail, up: str) -> "Iterator[Markup]":
-    for number, answer in enumerate(gallery.least_sure_first):
-        pictured = number < MOST_PICTURES
+def _cards(
+    answers: Iterable[Predicted], pictures: int, thumbnail: Thumbnail, up: str
+) -> "Iterator[Markup]":
+    for number, answer in enumerate(answers):
+        pictured = number < pictures
         content = thumbnail(answer.image) if pictured else None
         name = answer.image.removeprefix(INBOX)
         yield fragment(PARTS, "card", answer, name, up, pictured, content)

@@ -56,6 +56,7 @@ class Counts:
     ignored_files: list[dict[str, str]] = field(default_factory=list)
     labels: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
+    decisions: Counter[str] = field(default_factory=Counter)
     looked_up: int = 0
     model: str = ""
     """Whose scores are counted: the model that was active when the report was begun."""
@@ -91,6 +92,7 @@ class Counts:
         counts["codes"] = dict(sorted(self.codes.items()))
         if self.drift is not None:
             counts["drift"] = self.drift
+        counts["decisions"] = dict(sorted(self.decisions.items()))
         return counts
 
 
@@ -120,8 +122,9 @@ class FolderReport:
         self.gallery.add(answer)
         self.review.add(answer)
         match answer:
-            case Predicted(labels=labels):
+            case Predicted(labels=labels, decision=decision):
                 write_rows(self.table, [to_csv(answer)])
+                self.counts.decisions.update([decision] if decision else [])
                 self.counts.classified += 1
                 self.counts.labels.update(label.label for label in labels[:1])
                 if labels and answer.model == self.counts.model:

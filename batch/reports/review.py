@@ -1,4 +1,4 @@
-"""The list of answers to review: those with the lowest scores, and a random sample of all.
+"""The list of answers to review: unknown images, the lowest scores, and a random sample of all.
 
 `outbox/_review/<scope>.csv` is replaced by each run. A person fills in the column `corrected`, and
 `./sortbox review` turns the file into class folders for training.
@@ -19,6 +19,9 @@ from domain.tables.writer import write_header, write_rows
 PREFIX = REVIEWS
 COLUMNS = ("image", "model", "etag", "label", "score", "why", "corrected")
 
+MOST_UNKNOWN = 200
+"""Unknown images, drawn like the random sample: a camera at the wrong place makes thousands."""
+
 MOST_UNSURE = 500
 SAMPLE = 25
 """The size of the random sample, which is drawn by the images' hashes and so is reproducible."""
@@ -36,6 +39,7 @@ class Review:
     """Collects the answers to review, in constant memory. Scores under `below` are low."""
 
     below: float = 0.5
+    _unknown: list[Ranked] = field(default_factory=list)
     _unsure: list[Ranked] = field(default_factory=list)
     _drawn: list[Ranked] = field(default_factory=list)
 
@@ -43,37 +47,43 @@ class Review:
         if isinstance(answer, Refusal) or not answer.labels:
             return
         score = answer.labels[0].score
-        if score < self.below:
+        if answer.decision == "unknown":
+            _keep(self._unknown, -_lot(answer), answer, MOST_UNKNOWN)
+        elif score < self.below:
             _keep(self._unsure, -score, answer, MOST_UNSURE)
         _keep(self._drawn, -_lot(answer), answer, SAMPLE)
 
     def to_json(self) -> dict[str, Any]:
         """The state (some hundred answers); `resume` is the inverse."""
-        heaps = {"unsure": self._unsure, "drawn": self._drawn}
+        heaps = {"unknown": self._unknown, "unsure": self._unsure, "drawn": self._drawn}
         return {
             name: [(ranked.rank, to_line(ranked.answer)) for ranked in heap]
             for name, heap in heaps.items()
         }
 
     def resume(self, document: dict[str, Any]) -> None:
-        self._unsure, self._drawn = (
+        self._unknown, self._unsure, self._drawn = (
             [
                 Ranked(rank, answer.image, answer)
-                for rank, line in document[name]
+                for rank, line in document.get(name, ())
                 for answer in answers_of_type(Predicted, [line])
             ]
-            for name in ("unsure", "drawn")
+            for name in ("unknown", "unsure", "drawn")
         )
 
     def table(self) -> str:
-        """The CSV file, the lowest scores first."""
+        """The CSV file: unknown images by name, then the lowest scores first."""
         text = io.StringIO(newline="")
         write_header(text, COLUMNS)
+        unknown = sorted(
+            (ranked.answer for ranked in self._unknown), key=lambda answer: answer.image
+        )
+        write_rows(text, (_row(answer, "unknown") for answer in unknown))
         unsure = [ranked.answer for ranked in sorted(self._unsure, reverse=True)]
         write_rows(text, (_row(answer, "low score") for answer in unsure))
-        unsure_images = {answer.image for answer in unsure}
+        listed = {answer.image for answer in (*unknown, *unsure)}
         drawn = sorted((ranked.answer for ranked in self._drawn), key=lambda answer: answer.image)
-        others = (answer for answer in drawn if answer.image not in unsure_images)
+        others = (answer for answer in drawn if answer.image not in listed)
         write_rows(text, (_row(answer, "sample") for answer in others))
         return text.getvalue()
 

@@ -162,9 +162,9 @@ def test_the_accuracy_as_it_serves_is_of_the_whole_test_split(model: Model, tmp_
     right = float((predicted.label == model.judge.truth[rows]).mean())
     with Images(dataset, card.preprocessing, TrainConfig(), Distributed.from_env({})) as images:
         engine = as_served.make_engine(named, model.weights, files)
-        served = as_served.evaluate(named, engine, dataset, images)
+        served = as_served.evaluate(named, engine, None, dataset, images)
         engine = as_served.make_engine(card, model.weights, {})
-        plain = as_served.evaluate(card, engine, dataset, images)
+        plain = as_served.evaluate(card, engine, None, dataset, images)
     assert plain is None
     measured = as_served.metrics(named, served)
     assert measured["served_accuracy"] == pytest.approx(right, abs=0.02), "crops are resized"

@@ -21,7 +21,7 @@ HANDLERS = ("on_upload", "on_folder", "on_page", "on_schedule")
 
 SERVING_IN_TRAINING = {
     *("serving.preprocess", "serving.files", "serving.networks", "serving.archive"),
-    *("serving.decoding", "serving.engines"),
+    *("serving.decoding", "serving.engines", "serving.neighbours"),
 }
 """What decides pixels and scores: training shares it with the server."""
 

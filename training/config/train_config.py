@@ -186,6 +186,14 @@ class TrainConfig:
         "answers below it carry the decision unsure; 0: no promise",
         basic=True,
     )
+    unknown: float = number(
+        0.0,
+        0,
+        0.5,
+        "share of images of the classes that may be called unknown, such as 5%: answers about "
+        "images unlike all training images carry the decision unknown; 0: none does",
+        basic=True,
+    )
     image_size: int = number(
         0, 0, 2048, "side of the network's input in pixels; 0: the network's default", basic=True
     )

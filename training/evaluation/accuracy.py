@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from domain.foreign import escape_cell
-from domain.model import SCORE_DIGITS
+from domain.model import SCORE_DIGITS, UnknownRule
 from domain.tables.writer import write_header, write_rows
 from training.config.trials import NetworkTrial
 from training.data.dataset import Example
@@ -34,6 +34,8 @@ class Evaluation:
     """The probability of `predicted`."""
     label_probability: NDArray[np.float32]
     """The probability of `truth`."""
+    distance: NDArray[np.float32] | None = None
+    """From the training images; None if the card has no rule for unknown images."""
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -68,9 +70,17 @@ class Evaluation:
         )
         return gaps / len(self.truth)
 
-    def accepted(self, threshold: float) -> tuple[float, float]:
-        """The shares of images with a confidence above it, and of wrong ones among those."""
+    def unknown(self, rule: UnknownRule | None) -> NDArray[np.bool_]:
+        """(images,): those beyond the threshold of the rule; none without one."""
+        if rule is None or self.distance is None:
+            return np.zeros(len(self.truth), np.bool_)
+        return self.distance.astype(np.float64).round(SCORE_DIGITS) > rule.threshold
+
+    def accepted(self, threshold: float, rule: UnknownRule | None) -> tuple[float, float]:
+        """The shares of images with a confidence above it that are not unknown, and of wrong ones
+        among those."""
         above = self.confidence.astype(np.float64).round(SCORE_DIGITS) > threshold
+        above &= ~self.unknown(rule)
         wrong = float((~self.correct[above]).mean()) if above.any() else 0.0
         return float(above.mean()), wrong
 
@@ -121,13 +131,15 @@ def evaluate(
 
 
 def from_rows(table: NDArray[np.float64]) -> Evaluation:
-    """From the rows of all batches (`prediction.to_rows`)."""
-    truth, predicted, confidence, own = table.T
+    """From the rows of all batches (`prediction.to_rows`), with or without a fifth column: the
+    distance from the training images."""
+    truth, predicted, confidence, own, *distances = table.T
     return Evaluation(
         truth.astype(np.int64),
         predicted.astype(np.int64),
         confidence.astype(np.float32),
         own.astype(np.float32),
+        distances[0].astype(np.float32) if distances else None,
     )
 
 

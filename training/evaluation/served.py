@@ -8,8 +8,11 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.model import ModelCard, Promise
+from domain.archive import NEIGHBOURS
+from domain.model import SCORE_DIGITS, ModelCard, Promise, UnknownRule
 from serving.engines import Engine, divide_logits, with_temperature
+from serving.engines.outputs import Outputs, concatenate
+from serving.neighbours import Neighbours, quantise
 from training.config.metrics import SERVED, SERVED_CALIBRATION
 from training.config.train_config import TrainConfig
 from training.data.dataset import Dataset, Example
@@ -22,6 +25,7 @@ from training.model.package import Files
 from training.model.prediction import labels_and_scores, to_rows
 from training.model.promise import choose_threshold
 from training.model.torch_engine import torch_engine
+from training.model.unknown import choose_neighbours, choose_rule, images_needed
 
 MAX_VALIDATION = 2_000
 """Images: more change the temperature by less than a hundredth."""
@@ -41,30 +45,53 @@ def make_engine(card: ModelCard, weights: bytes, files: Files) -> Engine:
 
 def calibrate(
     config: TrainConfig, card: ModelCard, engine: Engine, dataset: Dataset, images: Images
-) -> ModelCard:
+) -> tuple[ModelCard, Neighbours | None]:
     """The card with what validation images choose, answered as the model serves them: a
-    temperature, if there are `calibration.MIN_IMAGES`; the threshold of `max-error`, if it is set.
+    temperature, if there are `calibration.MIN_IMAGES`; what is unknown, by `unknown`; among the
+    others the threshold of `max-error`. And the neighbours of the rule for unknown images, if the
+    card has one.
     """
     validation = dataset.splits["validation"]
     fits = len(validation) >= calibration.MIN_IMAGES
-    if not fits and not config.max_error:
-        return card
+    tells_unknown = config.unknown and len(validation) >= images_needed(config.unknown)
+    if not fits and not config.max_error and not tells_unknown:
+        return card, None
     most = min(MAX_VALIDATION, calibration.MAX_PROBABILITIES // len(card.labels))
     examples = sample(validation, most, Random(config.seed))
     truth = true_labels(examples)
-    probabilities = np.concatenate(list(_probabilities(engine, images, examples)))
+    outputs = concatenate(_outputs(engine, images, examples))
+    probabilities, neighbours = outputs.scores, None
     if fits:
         card = replace(card, temperature=calibration.fit_temperature(probabilities, truth))
         probabilities = divide_logits(probabilities, card.temperature or 1)
+    known: NDArray[np.int64] = np.arange(len(examples))
+    if tells_unknown and outputs.features is not None:
+        chosen = choose_neighbours(dataset.splits["train"], len(card.labels), Random(config.seed))
+        learnt = concatenate(_outputs(engine, images, chosen))
+        assert learnt.features is not None, "an engine has features or not"
+        neighbours = Neighbours(quantise(learnt.features))
+        distances = neighbours.distances(outputs.features)
+        rule = choose_rule(config.unknown, distances, neighbours.rows)
+        known = np.flatnonzero(distances.astype(np.float64).round(SCORE_DIGITS) <= rule.threshold)
+        card = replace(card, unknown=rule)
     if config.max_error:
-        predicted, scores = labels_and_scores(probabilities)
-        promise = choose_threshold(scores, predicted == truth, config.max_error)
+        predicted, scores = labels_and_scores(probabilities[known])
+        promise = choose_threshold(scores, predicted == truth[known], config.max_error)
         card = replace(card, promise=promise)
-    return card
+    return card, neighbours
+
+
+def neighbour_files(neighbours: Neighbours | None) -> Files:
+    """The files of the archive that hold them: one, or none."""
+    return {} if neighbours is None else {NEIGHBOURS: neighbours.rows.tobytes()}
 
 
 def evaluate(
-    card: ModelCard, engine: Engine, dataset: Dataset, images: Images
+    card: ModelCard,
+    engine: Engine,
+    neighbours: Neighbours | None,
+    dataset: Dataset,
+    images: Images,
 ) -> Evaluation | None:
     """Of the model as it serves, on the test split; None where that is what fp32 gives.
 
@@ -72,30 +99,29 @@ def evaluate(
     """
     examples: Sequence[Example] = dataset.splits[dataset.test_split]
     if card.precision == "fp32":
-        if card.temperature is None and card.promise is None:
+        if card.temperature is None and card.promise is None and card.unknown is None:
             return None
         examples = sample(examples, MAX_RESCORED, Random(0))
     rows, at = [], 0
-    for probabilities in _probabilities(
-        with_temperature(engine, card.temperature), images, examples
-    ):
-        truth = true_labels(examples[at : at + len(probabilities)])
-        rows.append(to_rows(probabilities, truth))
-        at += len(probabilities)
+    for outputs in _outputs(with_temperature(engine, card.temperature), images, examples):
+        truth = true_labels(examples[at : at + len(outputs.scores)])
+        table = to_rows(outputs.scores, truth)
+        if neighbours and outputs.features is not None:
+            table = np.column_stack([table, neighbours.distances(outputs.features)])
+        rows.append(table)
+        at += len(table)
     return from_rows(np.concatenate(rows))
 
 
-def _probabilities(
-    engine: Engine, images: Images, examples: Sequence[Example]
-) -> Iterator[NDArray[np.floating]]:
-    """(IMAGES_AT_ONCE, labels) at a time, in order.
+def _outputs(engine: Engine, images: Images, examples: Sequence[Example]) -> Iterator[Outputs]:
+    """Of IMAGES_AT_ONCE at a time, in order.
 
     Bounded memory: the next images are read meanwhile, whatever the number of examples.
     """
     loads = [partial(images.load, example) for example in examples]
     batches = (loads[at : at + IMAGES_AT_ONCE] for at in range(0, len(loads), IMAGES_AT_ONCE))
     for pixels in images.load_batches(batches):
-        yield engine(pixels, True).scores
+        yield engine(pixels, True)
 
 
 def metrics(card: ModelCard, served: Evaluation | None) -> dict[str, float]:
@@ -107,11 +133,28 @@ def metrics(card: ModelCard, served: Evaluation | None) -> dict[str, float]:
     return measured
 
 
-def describe(card: ModelCard) -> str:
+def describe(config: TrainConfig, card: ModelCard) -> str:
     scores = f"scores not calibrated: {calibration.MIN_IMAGES} validation images are needed"
     if card.temperature is not None:
         scores = f"scores calibrated on validation images: temperature {card.temperature:g}"
-    return scores if card.promise is None else f"{scores}; {describe_promise(card.promise)}"
+    parts = [scores]
+    if card.promise is not None:
+        parts.append(describe_promise(card.promise))
+    if card.unknown is not None:
+        parts.append(describe_unknown(card.unknown))
+    elif config.unknown:
+        parts.append(
+            f"no image is called unknown: that needs {images_needed(config.unknown)} validation "
+            "images, and a network that ends in a linear layer"
+        )
+    return "; ".join(parts)
+
+
+def describe_unknown(rule: UnknownRule) -> str:
+    return (
+        f"images farther than {rule.threshold:.4g} from their nearest of {rule.neighbours:,} "
+        f"training images are unknown: {rule.unknown} of {rule.images} validation images"
+    )
 
 
 def describe_promise(promise: Promise) -> str:

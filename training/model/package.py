@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from domain.archive import CARD, OPENVINO, WEIGHTS, ArchiveError, Content, card_bytes, read_model
+from domain.archive import (
+    CARD,
+    WEIGHTS,
+    ArchiveError,
+    Content,
+    card_bytes,
+    digests,
+    read_model,
+)
 from domain.errors import SortboxError
 from domain.model import ModelCard
 
@@ -44,9 +52,8 @@ def write(card: ModelCard, weights: bytes, folder: Path, compiled: Files = NONE)
     For /opt/ml/model, of which SageMaker makes the archive itself. The card comes last.
     """
     contents = _contents(card, weights, compiled)
-    folder.mkdir(parents=True, exist_ok=True)
-    if compiled:
-        (folder / OPENVINO).mkdir(exist_ok=True)
+    for name in contents:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
     parts = {name: folder / f"{name}.part" for name in reversed(contents)}
     try:
         for name, part in parts.items():
@@ -61,9 +68,8 @@ def write(card: ModelCard, weights: bytes, folder: Path, compiled: Files = NONE)
 def _contents(card: ModelCard, weights: bytes, compiled: Files) -> dict[str, bytes]:
     """The card first. Raises PackageError."""
     files = {WEIGHTS: weights, **compiled}
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    card_digests = {} if card.openvino is None else card.openvino.files
-    if digests != {WEIGHTS: card.weights_sha256, **card_digests}:
+    actual = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    if actual != digests(card):
         raise PackageError("the card names other weights than these")
     try:
         return {CARD: card_bytes(card), **files}

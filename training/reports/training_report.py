@@ -131,7 +131,14 @@ def _served(card: ModelCard, served: Evaluation) -> dict[str, Any]:
         "reliability": _reliability(served),
         "coverage": [{"accepted": share, "wrong": wrong} for share, wrong in served.coverage],
         "promise": card.promise
-        and dict(zip(("accepted", "wrong"), served.accepted(card.promise.threshold), strict=True)),
+        and dict(
+            zip(
+                ("accepted", "wrong"),
+                served.accepted(card.promise.threshold, card.unknown),
+                strict=True,
+            )
+        ),
+        "unknown": card.unknown and float(served.unknown(card.unknown).mean()),
     }
 
 

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from domain.corrections.form import NAME_TIME, Correction, moment_of
 from domain.keys import INBOX, KEY_BYTES, JobName
-from domain.model import DECISIONS, ActiveModel, ModelCard, ModelId, Preprocessing, Promise
+from domain.model import (
+    DECISIONS,
+    ActiveModel,
+    ModelCard,
+    ModelId,
+    Preprocessing,
+    Promise,
+    UnknownRule,
+)
 from domain.reply import Label, Labelled, Refused, Reply, Server
 from domain.result import AnsweredBy, Classified, How, Previous, Rejected, Result, Source
 
@@ -98,6 +106,16 @@ cards = st.builds(
     st.dictionaries(texts, scores, max_size=3),
     st.dictionaries(texts, texts, max_size=3),
     temperature=st.none() | st.floats(0.1, 10),
+    unknown=st.none()
+    | st.builds(
+        UnknownRule,
+        st.floats(0.001, 0.5),
+        scores,
+        *[st.integers(0, 2_000)] * 2,
+        st.integers(1, 10_000),
+        st.integers(1, 16_384),
+        st.text("0123456789abcdef", min_size=64, max_size=64),
+    ),
     promise=st.none()
     | st.builds(Promise, st.floats(0.001, 0.5), scores, *[st.integers(0, 2_000)] * 3),
 )

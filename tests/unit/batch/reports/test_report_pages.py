@@ -1,5 +1,6 @@
 """Pages for people: whatever names and labels are, they stay text; and a page stays small."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -79,6 +80,19 @@ def test_nothing_is_loaded_from_anywhere() -> None:
 def test_the_least_sure_come_first() -> None:
     page = folder(predicted("sure", "a", 0.9), predicted("unsure", "b", 0.2), predicted("so", "c"))
     assert page.index("/unsure") < page.index("/so") < page.index("/sure")
+
+
+def test_unknown_images_have_a_section_of_their_own() -> None:
+    gallery = Gallery()
+    strange = replace(predicted("strange", "cat", 0.9), decision="unknown")
+    for answer in (predicted("unsure", "b", 0.2), strange):
+        gallery.add(answer)
+    resumed = Gallery()
+    resumed.resume(gallery.to_json())
+    document = summary(resumed, {"cat": 1}, 2) | {"decisions": {"unknown": 1}}
+    page = folder_page.page(KEY, document, resumed, lambda key: JPEG)
+    assert page.index("<h2>Unknown</h2>") < page.index("/strange") < page.index("/unsure")
+    assert "/strange" not in page.partition("<h2>The least sure first</h2>")[2]
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "<" * 1000])

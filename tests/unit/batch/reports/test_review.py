@@ -14,6 +14,7 @@ from domain.class_folders import folder_of
 from domain.reply import Label
 from domain.scope import RECLASSIFICATION, Scope
 from domain.tables.reader import TableError
+from domain.tables.writer import BOM
 from infra.review.corrections import corrected_only
 from infra.review.fetch import fetch, file_name, unique_name
 from infra.review.lists import ReviewEntry, ReviewError, parse, read_lists
@@ -156,3 +157,18 @@ def test_a_hostile_name_is_one_plain_name(image: str, tmp_path: Path) -> None:
         folder.mkdir()
         assert (folder / name).resolve().parent == folder.resolve()
         (folder / name).mkdir()
+
+
+def test_unknown_images_come_first_whatever_their_score_and_are_bounded() -> None:
+    reports = Review()
+    for number in range(review.MOST_UNKNOWN + 100):
+        image = f"inbox/{number:04}"
+        reports.add(Predicted(image, "e", (Label("a", 0.9),), "m:1", "t", decision="unknown"))
+    reports.add(Predicted("inbox/low", "e", (Label("a", 0.1),), "m:1", "t", decision="unsure"))
+    resumed = Review()
+    resumed.resume(reports.to_json())
+    rows = list(csv.DictReader(io.StringIO(resumed.table().removeprefix(BOM))))
+    assert resumed.table() == reports.table()
+    assert [row["why"] for row in rows[: review.MOST_UNKNOWN]] == ["unknown"] * review.MOST_UNKNOWN
+    assert rows[review.MOST_UNKNOWN]["image"] == "inbox/low"
+    assert len({row["image"] for row in rows}) == len(rows), "each image once"
