@@ -30,6 +30,7 @@ from training.debugger.interface import DebuggedRun
 from training.distributed import Distributed
 from training.evaluation import served
 from training.evaluation.accuracy import Evaluations, evaluate
+from training.evaluation.explained import explain_mistakes
 from training.findings.in_training import check_measured, describe_findings
 from training.loop import checkpoint, choose_network, in_process_search
 from training.loop.fit import Loop
@@ -128,7 +129,9 @@ def train(context: TrainContext, timer: StepTimer) -> None:
         log(describe_findings(checked))
         log("writes the reports")
         compared = choice.tried if choice else ()
-        history, results = state.history, Evaluations(evaluation, as_served, compared)
+        explained = explain_mistakes(network, evaluation, images)
+        history = state.history
+        results = Evaluations(evaluation, as_served, compared, explained)
         training_report.write(paths.reports, card, checked, history, results, paths.origin())
         files = {**files, **served.neighbour_files(neighbours)}
         package.write(card, weights, paths.model, files)

@@ -1,7 +1,7 @@
 """Evaluates a network on a split: accuracy, loss, calibration, confusion."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from domain.foreign import escape_cell
 from domain.model import SCORE_DIGITS, UnknownRule
 from domain.tables.writer import write_header, write_rows
+from serving.preprocess import Pixels
 from training.config.trials import NetworkTrial
 from training.data.dataset import Example
 from training.data.features import Extract, Rows
@@ -44,6 +45,11 @@ class Evaluation:
     @property
     def accuracy(self) -> float:
         return float(self.correct.mean())
+
+    def worst_mistakes(self, most: int) -> NDArray[np.int64]:
+        """Rows, the most confident first."""
+        wrong = np.flatnonzero(~self.correct)
+        return wrong[np.argsort(-self.confidence[wrong], kind="stable")][:most]
 
     @property
     def loss(self) -> float:
@@ -117,6 +123,8 @@ class Evaluations:
     """As it serves, with the card's temperature; None where that gives the same."""
     networks: tuple[NetworkTrial, ...] = ()
     """Which were compared before, on validation images, by `arch=auto`."""
+    explained: Mapping[int, Pixels] = field(default_factory=dict)
+    """By the row of a mistake, the picture with what spoke for the predicted label in colour."""
 
 
 def evaluate(

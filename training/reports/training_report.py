@@ -1,7 +1,7 @@
 """The training report: one HTML file that opens without a network, and the same as JSON.
 
 Whatever the size of the data set, it holds a row a class, a cell a pair of classes that were
-confused, and thumbnails of MISTAKES and of FINDINGS a kind.
+confused, and thumbnails of `explained.MISTAKES` and of FINDINGS a kind.
 """
 
 import io
@@ -23,12 +23,14 @@ from pages.render import render
 from serving.decoding.bounds import MAX_PIXELS
 from serving.decoding.decode import decode
 from serving.files import read_regular
+from serving.preprocess import Pixels
 from training.config.metrics import EpochMetrics
 from training.config.trials import shorten
 from training.data.dataset import Dataset
 from training.data.unused import EXAMPLES_SHOWN
 from training.evaluation import accuracy
 from training.evaluation.accuracy import Evaluation, Evaluations
+from training.evaluation.explained import MISTAKES
 from training.findings import finding
 from training.findings.finding import DataFinding
 from training.findings.in_training import CheckedData
@@ -37,7 +39,6 @@ from training.reports import diagnosis
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-MISTAKES = 24
 FINDINGS = 6
 THUMBNAIL = 160
 """Pixels of the longer side."""
@@ -71,7 +72,10 @@ def write(
     accuracy.write_predictions(
         folder / "predictions.csv", evaluations.network, examples, dataset.labels
     )
-    (folder / "report.html").write_text(_html(content, checked, origin))
+    rows = evaluations.network.worst_mistakes(MISTAKES).tolist()
+    drawn = map(evaluations.explained.get, rows)
+    explained = [None if pixels is None else _jpeg(pixels) for pixels in drawn]
+    (folder / "report.html").write_text(_html(content, checked, explained, origin))
 
 
 def report_json(
@@ -170,8 +174,6 @@ def _confused(matrix: NDArray[np.int64], labels: Sequence[str]) -> list[dict[str
 
 def _mistakes(dataset: Dataset, final: Evaluation) -> list[dict[str, Any]]:
     """The most confident first."""
-    wrong = np.flatnonzero(~final.correct)
-    order = wrong[np.argsort(-final.confidence[wrong], kind="stable")][:MISTAKES]
     return [
         {
             "image": dataset.splits[dataset.test_split][row].path,
@@ -180,7 +182,7 @@ def _mistakes(dataset: Dataset, final: Evaluation) -> list[dict[str, Any]]:
             "confidence": round(float(final.confidence[row]), 4),
             "label_probability": round(float(final.label_probability[row]), 4),
         }
-        for row in order
+        for row in final.worst_mistakes(MISTAKES)
     ]
 
 
@@ -193,7 +195,10 @@ def _findings_shown(checked: CheckedData) -> list[DataFinding]:
     return shown
 
 
-def _html(content: dict[str, Any], checked: CheckedData, origin: str) -> str:
+def _html(
+    content: dict[str, Any], checked: CheckedData, explained: Sequence[bytes | None], origin: str
+) -> str:
+    """`explained`: a picture for each of the mistakes."""
     dataset = checked.dataset
     labels, history, classes = dataset.labels, content["curves"], content["classes"]
     model = content["model"]
@@ -226,8 +231,10 @@ def _html(content: dict[str, Any], checked: CheckedData, origin: str) -> str:
             (one, _thumbnail(dataset, one.path), _twin(dataset, one))
             for one in _findings_shown(checked)
         ],
+        explains=any(explained),
         mistakes=[
-            (mistake, _thumbnail(dataset, mistake["image"])) for mistake in content["mistakes"]
+            (mistake, _thumbnail(dataset, mistake["image"]), drawn)
+            for mistake, drawn in zip(content["mistakes"], explained, strict=True)
         ],
         provenance=[
             ("digest", model["digest"]),
@@ -302,7 +309,11 @@ def _twin(dataset: Dataset, one: DataFinding) -> bytes | None:
 def _thumbnail(dataset: Dataset, path: str) -> bytes:
     """As a JPEG."""
     body = read_regular(dataset.root / path, LARGEST_BYTES)
-    image = Image.fromarray(np.asarray(decode(body, MAX_PIXELS, THUMBNAIL).image))
+    return _jpeg(decode(body, MAX_PIXELS, THUMBNAIL).pixels)
+
+
+def _jpeg(pixels: Pixels) -> bytes:
+    image = Image.fromarray(pixels)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=80)

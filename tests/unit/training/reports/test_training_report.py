@@ -210,6 +210,19 @@ def test_what_was_found_in_the_data_is_shown_and_listed(tmp_path: Path) -> None:
     assert finding.read_paths(tmp_path / "out" / "findings.csv") == {copy, *doubtful}
 
 
+def test_mistakes_show_what_the_network_saw(tmp_path: Path) -> None:
+    dataset = prepared(tmp_path / "data")
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    explained = {int(MISTAKEN.worst_mistakes(1)[0]): pixels}
+    both = Evaluations(MISTAKEN, None, explained=explained)
+    training_report.write(
+        tmp_path / "out", card(dataset), CheckedData(dataset), HISTORY, both, "today"
+    )
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 3 + 1
+    assert "what spoke for blue" in page
+
+
 def test_a_report_says_why_the_data_were_not_checked(tmp_path: Path) -> None:
     dataset = prepared(tmp_path / "data")
     unchecked = CheckedData(dataset, why_not="There are too many images.")

@@ -1,0 +1,1 @@
+"""Simulations that decide what no data set is large enough for."""
