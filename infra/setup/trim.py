@@ -49,6 +49,7 @@ SERVICES = (
         "kms",
         "lambda",
         "logs",
+        "pricing",
         "s3",
     ),
     *("sagemaker", "sagemaker-runtime", "scheduler", "service-quotas", "sqs", "sts"),

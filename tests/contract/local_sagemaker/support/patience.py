@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 def until(seen: Callable[[], Any]) -> Any:
