@@ -206,6 +206,7 @@ def _provisional(answer: Predicted | Refusal, folder: str) -> AnswerRow | None:
             label=labels[0].label if labels else "",
             score=labels[0].score if labels else None,
             labels=labels,
+            decision=(isinstance(answer, Predicted) and answer.decision) or "",
             model=answer.model or "",
             etag=answer.etag,
             classified_at=sortable(answer.at),

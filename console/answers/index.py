@@ -20,10 +20,11 @@ from typing import Any, Literal
 from domain import timestamps
 from domain.errors import SortboxError
 from domain.keys import INBOX
+from domain.model import Decision
 from domain.reply import Label
 from domain.result import Classified, Result, status
 
-FORM = 1
+FORM = 2
 """Of the tables. A file of another form is deleted, and filled again."""
 
 TOP_LABELS = 5
@@ -41,7 +42,8 @@ Sort = Literal["newest", "oldest", "score", "score-up", "name", "sample"]
 TABLES = f"""
 CREATE TABLE IF NOT EXISTS answers (
     image TEXT PRIMARY KEY, folder TEXT NOT NULL, status TEXT NOT NULL, code TEXT NOT NULL,
-    label TEXT NOT NULL, score REAL, labels TEXT NOT NULL, model TEXT NOT NULL, etag TEXT NOT NULL,
+    label TEXT NOT NULL, score REAL, labels TEXT NOT NULL, decision TEXT NOT NULL,
+    model TEXT NOT NULL, etag TEXT NOT NULL,
     classified_at TEXT NOT NULL, bytes INTEGER, width INTEGER, height INTEGER,
     format TEXT NOT NULL, result TEXT NOT NULL UNIQUE, result_etag TEXT NOT NULL,
     lot INTEGER NOT NULL
@@ -49,6 +51,7 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE INDEX IF NOT EXISTS newest ON answers (classified_at, image);
 CREATE INDEX IF NOT EXISTS scores ON answers (score, image);
 CREATE INDEX IF NOT EXISTS labels ON answers (label, score, image);
+CREATE INDEX IF NOT EXISTS decisions ON answers (decision, score, image);
 CREATE INDEX IF NOT EXISTS folders ON answers (folder, image);
 CREATE INDEX IF NOT EXISTS models ON answers (model, image);
 CREATE TABLE IF NOT EXISTS pending (
@@ -69,8 +72,9 @@ class AnswerRow:
     """An answer as the index holds it.
 
     `label` and `score` are those of the best label; '' and None of a rejection, whose `code` says
-    why. `bytes`, `width`, `height` are None, and `format` and `result_etag` '', as long as only the
-    table of the folder has been read. `folder` is the key up to its last slash.
+    why. `decision` is '' where the model promises nothing. `bytes`, `width`, `height` are None, and
+    `format` and `result_etag` '', as long as only the table of the folder has been
+    read. `folder` is the key up to its last slash.
     """
 
     image: str
@@ -80,6 +84,7 @@ class AnswerRow:
     label: str
     score: float | None
     labels: tuple[Label, ...]
+    decision: Decision | Literal[""]
     model: str
     etag: str
     classified_at: str
@@ -107,6 +112,7 @@ class AnswerFilter:
 
     status: str = ""
     label: str = ""
+    decision: str = ""
     folder: str = ""
     model: str = ""
     name: str = ""
@@ -125,7 +131,7 @@ class AnswerFilter:
             conditions.append(("folder >= ?", storable(self.folder)))
             conditions.append(("folder < ?", storable(self.folder)[:-1] + AFTER_SLASH))
         texts = {"status = ?": self.status, "label = ?": self.label, "model = ?": self.model}
-        texts |= {"classified_at >= ?": self.since}
+        texts |= {"decision = ?": self.decision, "classified_at >= ?": self.since}
         texts |= {"classified_at < ?": self.until and self.until + "U"}  # follows every `T…`
         texts |= {"image LIKE ? ESCAPE '!'": self.name and _pattern(self.name)}
         conditions += [(sql, storable(text)) for sql, text in texts.items() if text]
@@ -231,6 +237,9 @@ class AnswerIndex:
 
     def models(self) -> list[Option]:
         return self._options("model")
+
+    def decisions(self) -> list[Option]:
+        return self._options("decision")
 
     def pending(self, limit: int) -> list[PendingResult]:
         """Results to read, the newest first."""
@@ -366,6 +375,7 @@ def to_row(result: Result, key: str, etag: str) -> AnswerRow:
         label=best[0].label if best else "",
         score=best[0].score if best else None,
         labels=best,
+        decision=(isinstance(result, Classified) and result.decision) or "",
         model=str(by.model) if by else "",
         etag=source.etag,
         classified_at=sortable(result.how.at),

@@ -9,6 +9,7 @@ from console.answers.index import AnswerFilter, Sort
 from domain import timestamps
 from domain.errors import SortboxError
 from domain.keys import INBOX, KEY_BYTES
+from domain.model import DECISIONS
 
 MOST_ROWS = 500
 """The most answers of one request."""
@@ -40,6 +41,7 @@ def parse(values: Mapping[str, str]) -> GalleryQuery:
     texts = {name: _text(values, name) for name in TEXTS}
     chosen = AnswerFilter(
         status=_choice(values, "status", ("", "classified", "rejected")),
+        decision=_choice(values, "decision", ("", *DECISIONS)),
         folder=_folder(values),
         low=_score(values, "low"),
         high=_score(values, "high"),

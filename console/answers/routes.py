@@ -102,6 +102,7 @@ class Gallery:
             "labels": self._index.labels(),
             "folders": self._index.folders(),
             "models": self._index.models(),
+            "decisions": self._index.decisions(),
         }
         lists = {name: [asdict(option) for option in some] for name, some in options.items()}
         return json_response(lists | {"state": asdict(self._filling.state())})
@@ -184,6 +185,7 @@ def _tile(row: AnswerRow) -> dict[str, Any]:
         "label": row.label,
         "score": row.score,
         "labels": [[one.label, one.score] for one in row.labels],
+        "decision": row.decision,
         "model": row.model.partition(":sha256:")[0],
         "format": row.format,
         "at": "" if row.classified_at == OLDEST else row.classified_at,

@@ -21,7 +21,7 @@ const SELECT_TRIES = 100;
 const RETRY_MS = 6000;
 const RELOAD_MS = 2000;
 const UNSURE = "0.5";
-const NAMES = ["name", "label", "status", "unsure", "low", "high", "folder", "model", "since", "until", "sort", "seed"];
+const NAMES = ["name", "label", "status", "decision", "unsure", "low", "high", "folder", "model", "since", "until", "sort", "seed"];
 
 const $ = (id) => document.getElementById(id);
 const grid = $("gallery");
@@ -142,7 +142,7 @@ function fillForm() {
   $("shuffle").hidden = query.get("sort") !== "sample";
   const filtering = [...query.keys()].some((name) => name !== "sort" && name !== "seed");
   $("clear").hidden = !filtering;
-  if (["low", "high", "folder", "model", "since", "until"].some((name) => query.has(name))) $("more").open = true;
+  if (["decision", "low", "high", "folder", "model", "since", "until"].some((name) => query.has(name))) $("more").open = true;
 }
 
 /** A value of the URL may be none of those that are offered. */
@@ -179,13 +179,14 @@ function reset() {
 
 async function loadOptions() {
   const answer = await ask("/api/answers/options");
-  for (const [name, options] of [["label", answer.labels], ["folder", answer.folders], ["model", answer.models]]) {
+  for (const [name, options] of [["label", answer.labels], ["folder", answer.folders], ["model", answer.models], ["decision", answer.decisions]]) {
     const select = $(`f-${name}`);
     select.replaceChildren(select.options[0], ...options.map(({ value, count }) =>
       make("option", { value }, `${visible(shortName(name, value)).slice(0, 80)} (${count.toLocaleString("en")})`)));
     offer(select, query.get(name) ?? "");
     select.value = query.get(name) ?? "";
   }
+  $("f-decision").parentElement.hidden = !answer.decisions.length && !query.get("decision"); // no model promises anything
   hearState(answer.state);
 }
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -22,6 +23,7 @@ from console.answers.index import (
     to_row,
 )
 from domain.keys import result_key
+from domain.model import DECISIONS, Decision
 from domain.result import Result
 from tests.support.builders.answers import classified, rejected
 
@@ -85,6 +87,17 @@ def filled(index: AnswerIndex) -> AnswerIndex:
 )
 def test_a_filter_selects(filled: AnswerIndex, chosen: AnswerFilter, names: list[str]) -> None:
     assert images(filled, chosen) == names
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_a_decision_selects(filled: AnswerIndex, decision: Decision) -> None:
+    """Those of the domain, so that none is forgotten; most models decide nothing."""
+    decided = replace(classified("sure.jpg"), decision=decision)
+    filled.put([row(decided)])
+    assert images(filled, AnswerFilter(decision=decision)) == ["sure.jpg"]
+    assert [(one.value, one.count) for one in filled.decisions()] == [(decision, 1)]
+    (selected,) = filled.select(AnswerFilter(decision=decision))
+    assert selected.decision == decision
 
 
 @pytest.mark.parametrize(

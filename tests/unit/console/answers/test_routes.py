@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,18 @@ def test_the_query_selects(page: Client, query: str, expected: list[str]) -> Non
     assert names(page, query) == expected
 
 
+def test_answers_are_selected_by_the_models_decision(console: Console, page: Client) -> None:
+    assert page.get("/api/answers/options").json()["decisions"] == []
+    unsure = replace(classified("maybe.jpg", ("cat", 0.7)), decision="unsure")
+    sure = replace(classified("sure.jpg"), decision="accepted")
+    store(console.bucket.client, BUCKET, unsure, sure)
+    Filling(console.bucket, open_index(console)).run()
+    assert names(page, "decision=unsure") == ["maybe.jpg"]
+    assert names(page, "decision=accepted") == ["sure.jpg"]
+    options = page.get("/api/answers/options").json()["decisions"]
+    assert sorted(option["value"] for option in options) == ["accepted", "unsure"]
+
+
 def test_a_page_of_answers_has_the_number_of_all(page: Client) -> None:
     answer = page.get("/api/answers?offset=1&limit=1").json()
     assert answer["total"] == 3
@@ -83,7 +96,16 @@ def test_a_page_of_answers_has_the_number_of_all(page: Client) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        *("sort=best", "status=odd", "low=x", "low=1e400", "low=nan", "unsure=-1", "high=."),
+        *(
+            "sort=best",
+            "status=odd",
+            "decision=odd",
+            "low=x",
+            "low=1e400",
+            "low=nan",
+            "unsure=-1",
+            "high=.",
+        ),
         *("since=yesterday", "until=2026-02-30", "offset=-1", "offset=99999999999", "limit=x"),
         *("folder=outbox%2F", "folder=inbox%2Fa", f"name={'x' * 5000}", "seed=%D9%A3"),
     ],
