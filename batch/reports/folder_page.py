@@ -1,4 +1,4 @@
-"""The HTML report of a folder: class counts, images with the lowest scores first, and rejections.
+"""The HTML report of a folder: class counts, the least sure answers first, and rejections.
 
 The size of the page is limited. Images that do not fit are counted; the tables next to it have all.
 """
@@ -35,8 +35,8 @@ Thumbnail = Callable[[str], bytes | None]
 
 @dataclass
 class Gallery:
-    """The first unknown images, the other answers with the lowest scores, and the first rejections,
-    in limited memory."""
+    """The first unknown images, the other answers that the model is least sure of, and the first
+    rejections, in limited memory. Unsure by the model's decision comes before a low score."""
 
     unknown: list[Predicted] = field(default_factory=list)
     unsure: list[tuple[float, int, Predicted]] = field(default_factory=list)
@@ -52,9 +52,9 @@ class Gallery:
                 if len(self.unknown) < MOST_UNKNOWN:
                     self.unknown.append(answer)
             case Predicted():
-                heapq.heappush(self.unsure, (-_score(answer), next(self._order), answer))
+                heapq.heappush(self.unsure, (_doubt(answer), next(self._order), answer))
                 if len(self.unsure) > MOST_CARDS:
-                    heapq.heappop(self.unsure)  # the one with the highest score
+                    heapq.heappop(self.unsure)  # the surest one
 
     def to_json(self) -> dict[str, Any]:
         """The state (a few megabytes); `resume` is the inverse."""
@@ -120,5 +120,7 @@ def _cards(
         yield fragment(PARTS, "card", answer, name, up, pictured, content)
 
 
-def _score(answer: Predicted) -> float:
-    return answer.labels[0].score if answer.labels else 0.0
+def _doubt(answer: Predicted) -> float:
+    """From -1 to 0, and from 0 to 1 where the model itself decided that it is unsure."""
+    score = answer.labels[0].score if answer.labels else 0.0
+    return 1 - score if answer.decision == "unsure" else -score

@@ -1,4 +1,4 @@
-"""The list of answers to review: unknown images, the lowest scores, and a random sample of all.
+"""The list of answers to review: what the model does not accept, low scores, and a random sample.
 
 `outbox/_review/<scope>.csv` is replaced by each run. A person fills in the column `corrected`, and
 `./sortbox review` turns the file into class folders for training.
@@ -18,6 +18,9 @@ from domain.tables.writer import write_header, write_rows
 
 PREFIX = REVIEWS
 COLUMNS = ("image", "model", "etag", "label", "score", "why", "corrected")
+
+REASONS = ("unknown", "unsure", "low score", "sample")
+"""In the column `why`, in the order of the list. The first two are decisions of the model."""
 
 MOST_UNKNOWN = 200
 """Unknown images, drawn like the random sample: a camera at the wrong place makes thousands."""
@@ -49,6 +52,8 @@ class Review:
         score = answer.labels[0].score
         if answer.decision == "unknown":
             _keep(self._unknown, -_lot(answer), answer, MOST_UNKNOWN)
+        elif answer.decision == "unsure":
+            _keep(self._unsure, 1 - score, answer, MOST_UNSURE)  # above all low scores
         elif score < self.below:
             _keep(self._unsure, -score, answer, MOST_UNSURE)
         _keep(self._drawn, -_lot(answer), answer, SAMPLE)
@@ -72,7 +77,7 @@ class Review:
         )
 
     def table(self) -> str:
-        """The CSV file: unknown images by name, then the lowest scores first."""
+        """The CSV file: unknown images by name, unsure ones and low scores, the lowest first."""
         text = io.StringIO(newline="")
         write_header(text, COLUMNS)
         unknown = sorted(
@@ -80,7 +85,9 @@ class Review:
         )
         write_rows(text, (_row(answer, "unknown") for answer in unknown))
         unsure = [ranked.answer for ranked in sorted(self._unsure, reverse=True)]
-        write_rows(text, (_row(answer, "low score") for answer in unsure))
+        for answer in unsure:
+            why = "unsure" if answer.decision == "unsure" else "low score"
+            write_rows(text, [_row(answer, why)])
         listed = {answer.image for answer in (*unknown, *unsure)}
         drawn = sorted((ranked.answer for ranked in self._drawn), key=lambda answer: answer.image)
         others = (answer for answer in drawn if answer.image not in listed)

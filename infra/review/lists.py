@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aws import active_model
 from aws.bucket import Bucket
-from batch.reports.review import COLUMNS, PREFIX, key_of
+from batch.reports.review import COLUMNS, PREFIX, REASONS, key_of
 from domain.errors import SortboxError
 from domain.foreign import escape_cell
 from domain.keys import INBOX, folder_prefix
@@ -110,6 +110,7 @@ def parse(body: bytes, name: str, encoding: str = "") -> tuple[list[ReviewEntry]
 
 def select(bucket: Bucket, folder: str, model: str) -> tuple[list[ReviewEntry], int]:
     """The listed entries for the words of a command line, and how many other models' there are.
+    Those of several lists are in the order of one list: what a model does not accept comes first.
 
     Raises ReviewError if nothing is listed.
     """
@@ -117,7 +118,9 @@ def select(bucket: Bucket, folder: str, model: str) -> tuple[list[ReviewEntry], 
     listed = list(read_lists(bucket, selection.folder))
     if not listed:
         raise ReviewError(f"No answers below {selection.folder} are listed for review.")
+    order = {reason: place for place, reason in enumerate(REASONS)}
     entries = [entry for entry in listed if selection.takes(entry)]
+    entries.sort(key=lambda entry: order.get(entry.why, len(order)))
     return entries, len(listed) - len(entries)
 
 

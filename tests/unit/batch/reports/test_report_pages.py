@@ -11,6 +11,7 @@ from batch.outcome import Predicted, PreviousAnswer, Refusal
 from batch.reports import change_page, folder_page
 from batch.reports.changes import Changes
 from batch.reports.folder_page import Gallery
+from domain.model import Decision
 from domain.reply import Label
 from tests.support.builders.pages import HOSTILE, Page
 
@@ -80,6 +81,23 @@ def test_nothing_is_loaded_from_anywhere() -> None:
 def test_the_least_sure_come_first() -> None:
     page = folder(predicted("sure", "a", 0.9), predicted("unsure", "b", 0.2), predicted("so", "c"))
     assert page.index("/unsure") < page.index("/so") < page.index("/sure")
+
+
+def test_what_the_model_is_unsure_of_comes_before_low_scores_and_says_so() -> None:
+    gallery = Gallery()
+    decided: dict[str, tuple[float, Decision | None]] = {
+        "accepted": (0.1, "accepted"),
+        "surer": (0.8, "unsure"),
+        "doubted": (0.7, "unsure"),
+        "undecided": (0.2, None),
+    }
+    for name, (score, decision) in decided.items():
+        gallery.add(replace(predicted(name, "cat", score), decision=decision))
+    document = summary(gallery, {"cat": 4}, 4) | {"decisions": {"accepted": 1, "unsure": 2}}
+    page = folder_page.page(KEY, document, gallery, lambda key: JPEG)
+    places = [page.index(f"/trip/{name}") for name in ("doubted", "surer", "accepted", "undecided")]
+    assert places == sorted(places)
+    assert page.count("<b>unsure</b>") == 2
 
 
 def test_unknown_images_have_a_section_of_their_own() -> None:

@@ -17,7 +17,7 @@ from domain.tables.reader import TableError
 from domain.tables.writer import BOM
 from infra.review.corrections import corrected_only
 from infra.review.fetch import fetch, file_name, unique_name
-from infra.review.lists import ReviewEntry, ReviewError, parse, read_lists
+from infra.review.lists import ReviewEntry, ReviewError, parse, read_lists, select
 from tests.support.builders.pages import HOSTILE
 from tests.support.worlds.folders import World, with_late
 from training.data.folders import read_layout
@@ -52,6 +52,34 @@ def test_low_scores_come_first_and_then_a_random_few(world: World) -> None:
     assert review.SAMPLE - 2 <= len(drawn) <= review.SAMPLE
     assert set(drawn) <= set(SURE)
     assert drawn != sorted(SURE)[: len(drawn)], "drawn, and not the first ones"
+
+
+def test_what_the_model_is_unsure_of_comes_before_low_scores() -> None:
+    """Its promise covers what it accepts: the others are for a person, whatever their score."""
+    listed = Review(below=0.5)
+    for number in range(2 * review.MOST_UNSURE):
+        listed.add(Predicted(f"inbox/{number}", "e", (Label("a", 0.4),), "m:1", "t"))
+    for score in (0.9, 0.6):
+        image = f"inbox/unsure-{score}"
+        listed.add(Predicted(image, "e", (Label("a", score),), "m:1", "t", decision="unsure"))
+    resumed = Review(below=0.5)
+    resumed.resume(listed.to_json())
+    for text in (listed.table(), resumed.table()):
+        rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+        assert [(row["score"], row["why"]) for row in rows[:3]] == [
+            *(("0.6", "unsure"), ("0.9", "unsure"), ("0.4", "low score"))
+        ]
+
+
+def test_several_lists_are_in_the_order_of_one(world: World) -> None:
+    for folder, reasons in {"y/": review.REASONS, "z/": review.REASONS[::-1]}.items():
+        rows = [",".join(review.COLUMNS)]
+        rows += [f"inbox/{folder}{n}.jpg,pets:1,e,cat,0.6,{why}," for n, why in enumerate(reasons)]
+        world.put(key_of(Scope(folder)), "\n".join(rows).encode())
+    entries, _ = select(bucket(world), "", "any")
+    listed = [entry.why for entry in entries]
+    assert set(listed) == set(review.REASONS)
+    assert listed == sorted(listed, key=review.REASONS.index)
 
 
 def test_a_sweep_lists_what_it_answered(world: World) -> None:
