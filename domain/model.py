@@ -154,7 +154,8 @@ class UnknownRule:
     """Of the file with these numbers."""
 
     def is_unknown(self, distance: float) -> bool:
-        return round(distance, SCORE_DIGITS) > self.threshold
+        """NaN, which features that are no numbers have, is near to nothing."""
+        return not round(distance, SCORE_DIGITS) <= self.threshold
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,11 +107,15 @@ class Classifier:
     def warm_up(self) -> None:
         """Run each batch size once, which allocates memory and selects kernels.
 
-        Raises ModelLoadError if the network does not have the features that the card relies on.
+        Raises ModelLoadError if the network does not answer numbers, or does not have the features
+        that the card relies on.
         """
         side = self._card.preprocessing.crop
         for count in {1, self._settings.max_batch}:
             outputs = self._engine(np.zeros((count, side, side, 3), np.uint8), count == 1)
+            parts = (outputs.scores, outputs.features)
+            if not all(part is None or np.isfinite(part).all() for part in parts):
+                raise ModelLoadError("the network answers NaN or infinity about a black image")
             width = 0 if outputs.features is None else outputs.features.shape[1]
             if self._neighbours and self._neighbours.features != width:
                 raise ModelLoadError(

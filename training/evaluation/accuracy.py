@@ -18,6 +18,7 @@ from training.data.features import Extract, Rows
 from training.data.sampling import Batch, part_sizes
 from training.distributed import Distributed
 from training.model.prediction import to_rows
+from training.model.unknown import are_unknown
 
 RELIABILITY_BINS = 10
 COVERAGE_POINTS = 40
@@ -80,7 +81,7 @@ class Evaluation:
         """(images,): those beyond the threshold of the rule; none without one."""
         if rule is None or self.distance is None:
             return np.zeros(len(self.truth), np.bool_)
-        return self.distance.astype(np.float64).round(SCORE_DIGITS) > rule.threshold
+        return are_unknown(rule, self.distance)
 
     def accepted(self, threshold: float, rule: UnknownRule | None) -> tuple[float, float]:
         """The shares of images with a confidence above it that are not unknown, and of wrong ones

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.archive import NEIGHBOURS
-from domain.model import SCORE_DIGITS, ModelCard, Promise, UnknownRule
+from domain.model import ModelCard, Promise, UnknownRule
 from serving.engines import Engine, divide_logits, with_temperature
 from serving.engines.outputs import Outputs, concatenate
 from serving.neighbours import Neighbours, quantise
@@ -25,7 +25,7 @@ from training.model.package import Files
 from training.model.prediction import labels_and_scores, to_rows
 from training.model.promise import choose_threshold
 from training.model.torch_engine import torch_engine
-from training.model.unknown import choose_neighbours, choose_rule, images_needed
+from training.model.unknown import are_unknown, choose_neighbours, choose_rule, images_needed
 
 MAX_VALIDATION = 2_000
 """Images: more change the temperature by less than a hundredth."""
@@ -53,10 +53,11 @@ def calibrate(
     """
     validation = dataset.splits["validation"]
     fits = len(validation) >= calibration.MIN_IMAGES
-    tells_unknown = config.unknown and len(validation) >= images_needed(config.unknown)
+    most = min(MAX_VALIDATION, calibration.MAX_PROBABILITIES // len(card.labels))
+    looked_at = min(len(validation), most)
+    tells_unknown = config.unknown and looked_at >= images_needed(config.unknown)
     if not fits and not config.max_error and not tells_unknown:
         return card, None
-    most = min(MAX_VALIDATION, calibration.MAX_PROBABILITIES // len(card.labels))
     examples = sample(validation, most, Random(config.seed))
     truth = true_labels(examples)
     outputs = concatenate(_outputs(engine, images, examples))
@@ -72,7 +73,7 @@ def calibrate(
         neighbours = Neighbours(quantise(learnt.features))
         distances = neighbours.distances(outputs.features)
         rule = choose_rule(config.unknown, distances, neighbours.rows)
-        known = np.flatnonzero(distances.astype(np.float64).round(SCORE_DIGITS) <= rule.threshold)
+        known = np.flatnonzero(~are_unknown(rule, distances))
         card = replace(card, unknown=rule)
     if config.max_error:
         predicted, scores = labels_and_scores(probabilities[known])
@@ -144,8 +145,9 @@ def describe(config: TrainConfig, card: ModelCard) -> str:
         parts.append(describe_unknown(card.unknown))
     elif config.unknown:
         parts.append(
-            f"no image is called unknown: that needs {images_needed(config.unknown)} validation "
-            "images, and a network that ends in a linear layer"
+            f"no image is called unknown: that needs {images_needed(config.unknown):,} validation "
+            f"images, of which at most {MAX_VALIDATION:,} are looked at, and a network that ends in "
+            "a linear layer"
         )
     return "; ".join(parts)
 

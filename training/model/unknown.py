@@ -41,12 +41,17 @@ def images_needed(share: float) -> int:
     return math.ceil(1 / share) - 1
 
 
+def are_unknown(rule: UnknownRule, distances: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(images,) distances to (images,), as serving decides."""
+    return np.array([rule.is_unknown(distance) for distance in distances.tolist()], np.bool_)
+
+
 def choose_rule(
     share: float, distances: NDArray[np.floating], neighbours: NDArray[np.int8]
 ) -> UnknownRule:
     """`distances`: (images,) of validation, `images_needed(share)` or more; `neighbours`: the rows
     that they were measured from."""
-    distances = np.sort(distances.astype(np.float64).round(SCORE_DIGITS))
+    distances = np.sort([round(distance, SCORE_DIGITS) for distance in distances.tolist()])
     beyond = math.floor(share * (len(distances) + 1) + 1e-9)
     threshold = float(distances[-beyond])
     return UnknownRule(

@@ -6,9 +6,13 @@ import pytest
 from domain.model import ModelCard, Preprocessing, Promise, UnknownRule
 from serving.archive import ModelLoadError
 from serving.classifier import Classifier
+from serving.engines.outputs import Outputs
 from serving.neighbours import Neighbours, quantise
+from serving.preprocess import Pixels
 from serving.settings import Settings
-from tests.support.builders.colours import CARD, ENVIRONMENT, colours
+from tests.support.builders.colours import CARD, ENVIRONMENT, Client, colours
+
+RULE = UnknownRule(0.05, 0.5, 5, 100, 10, 3, "0" * 64)
 
 
 def test_the_distance_is_that_of_the_fifth_nearest_whatever_the_length() -> None:
@@ -47,8 +51,7 @@ def test_a_row_of_zeros_has_no_direction_and_is_far() -> None:
 def test_unknown_wins_over_accepted_and_unsure(
     score: float, distance: float, promised: bool, decision: str | None
 ) -> None:
-    rule = UnknownRule(0.05, 0.5, 5, 100, 10, 3, "0" * 64)
-    card = replace(CARD, unknown=rule, promise=Promise(0.05, 0.5, 90, 1, 100) if promised else None)
+    card = replace(CARD, unknown=RULE, promise=Promise(0.05, 0.5, 90, 1, 100) if promised else None)
     assert card.decide(score, distance) == decision
 
 
@@ -61,3 +64,30 @@ def test_a_network_without_the_features_that_the_card_relies_on_is_refused() -> 
             classifier.warm_up()
     finally:
         classifier.close()
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("output", ["scores", "features"])
+def test_a_network_whose_answers_are_no_numbers_is_refused(number: float, output: str) -> None:
+    def broken(pixels: Pixels, alone: bool) -> Outputs:
+        outputs = colours(pixels, alone)
+        numbers = {"scores": outputs.scores, "features": outputs.features}[output]
+        assert numbers is not None
+        numbers[-1, 0] = number
+        return outputs
+
+    classifier = Client(broken).classifier
+    try:
+        with pytest.raises(ModelLoadError, match="NaN or infinity"):
+            classifier.warm_up()
+    finally:
+        classifier.close()
+
+
+def test_an_image_whose_features_are_no_numbers_is_unknown() -> None:
+    """Nothing says that it is like a training image; and it changes no other image's distance."""
+    neighbours = Neighbours(np.ones((5, 4), np.int8))
+    features = np.array([[1, 1, np.nan, 1], [1, 1, 1, 1]], np.float32)
+    distances = neighbours.distances(features).tolist()
+    card = replace(CARD, unknown=RULE, promise=Promise(0.05, 0.5, 90, 1, 100))
+    assert [card.decide(0.9, distance) for distance in distances] == ["unknown", "accepted"]
