@@ -2,8 +2,8 @@
 
 "Deep Nearest Neighbors" (Sun et al., 2022): images of other things lie farther from the training
 images than images of the classes do. The distance is cosine, as only the direction of features
-counts. It costs a product of a matrix: 1.3 million multiplications for 1,000 rows of 1,280, where
-the network takes hundreds.
+counts. It costs a product of a matrix, whose time is that of reading it: 2.6 MB for 500 rows of
+1,280.
 """
 
 import numpy as np
@@ -22,18 +22,19 @@ class Neighbours:
     def __init__(self, rows: NDArray[np.int8]) -> None:
         """`rows`: (neighbours, features), as `quantise` makes them."""
         self.rows = rows
-        self._directions = _normalise(rows.astype(np.float32)).T.copy()  # (features, neighbours)
+        self._directions = _normalise(rows.astype(np.float32))  # (neighbours, features)
         self._rank = min(NEAREST, len(rows)) - 1
 
     @property
     def features(self) -> int:
-        return len(self._directions)
+        return self._directions.shape[1]
 
     def distances(self, features: Features) -> NDArray[np.float32]:
         """(images, features) to (images,): 0, in the same direction, to 2. Thread-safe."""
-        unlike = -(_normalise(features) @ self._directions)  # (images, neighbours)
-        unlike.partition(self._rank, axis=1)
-        distances: NDArray[np.float32] = 1 + unlike[:, self._rank]
+        # This way round BLAS reads the larger matrix once, and copies only the smaller one.
+        unlike = -(self._directions @ _normalise(features).T)  # (neighbours, images)
+        unlike.partition(self._rank, axis=0)
+        distances: NDArray[np.float32] = 1 + unlike[self._rank]
         return np.maximum(distances, 0)
 
 
@@ -54,6 +55,6 @@ def quantise(features: Features) -> NDArray[np.int8]:
 
 
 def _normalise(rows: Features) -> Features:
-    lengths = np.sqrt(np.square(rows).sum(1, keepdims=True))
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, np.newaxis]  # no second matrix
     directions: Features = rows / np.maximum(lengths, np.float32(1e-9))
     return directions
