@@ -146,8 +146,8 @@ def describe(config: TrainConfig, card: ModelCard) -> str:
     elif config.unknown:
         parts.append(
             f"no image is called unknown: that needs {images_needed(config.unknown):,} validation "
-            f"images, of which at most {MAX_VALIDATION:,} are looked at, and a network that ends in "
-            "a linear layer"
+            f"images, of which {MAX_VALIDATION:,} at most are looked at, and a network that ends "
+            "in a linear layer"
         )
     return "; ".join(parts)
 
