@@ -207,8 +207,8 @@ class Pages:
         active = self.outbox.active()
         if not job.is_odd(row):
             return None
-        has_others = job.has_neighbours or active.endpoint is None
-        if not has_others and not self.timeouts.is_healthy(active):
+        works = job.has_neighbours or job.page.jobs_only  # whose companion was answered
+        if not works and not self.timeouts.is_healthy(active):
             return None
         if self.timeouts.note(image, active, str(job.page.job)) < MOST_TIMEOUTS:
             return None

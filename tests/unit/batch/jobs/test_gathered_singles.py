@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from domain.keys import LARGE_MARKERS, debounce_key, waiting_key
 from domain.result import Classified, Rejected
@@ -173,6 +174,27 @@ def test_an_image_that_no_job_answers_alone_is_rejected_in_the_end(world: World)
     assert len(world.sagemaker.jobs) == 4, "the first has no companion"
     result = world.result("inbox/bomb.jpg")
     assert isinstance(result, Rejected)
+    assert result.code == "too_expensive"
+
+
+def test_one_that_no_job_answers_is_rejected_also_while_a_serverless_endpoint_is_cold(
+    world: World,
+) -> None:
+    """A container takes longer to start than a probe waits; the companion shows that jobs work."""
+    world.mode = "serverless"
+
+    def start() -> None:
+        raise ReadTimeoutError(endpoint_url="http://runtime")
+
+    upload(world, "inbox/bomb.jpg", content=b"bomb" + b"x" * SERVERLESS_BYTES)
+    world.endpoint.trouble = start
+    world.drain()
+    while names := world.sagemaker.running():
+        for name in names:
+            world.sagemaker.end(name, lambda key: not key.startswith("inbox/"))
+            world.changed(name)
+    result = world.result("inbox/bomb.jpg")
+    assert isinstance(result, Rejected), "it would be asked again every night"
     assert result.code == "too_expensive"
 
 
