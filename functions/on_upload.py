@@ -15,11 +15,10 @@ from aws.bucket import Bucket
 from batch.unreadable import LastRead, OtherObjects
 from domain import timestamps
 from domain.keys import large_key
-from domain.model import ActiveModel
+from domain.model import ActiveModel, EndpointMode
 from domain.reply import Refused, Reply
 from domain.result import How, Result
 from domain.route import (
-    ENDPOINT_BYTES,
     Ignored,
     InFolder,
     PackedFolder,
@@ -120,8 +119,9 @@ class Uploads:
     def _changed(self, change: Changed, attempt: int) -> None:
         match route(change.key, self.settings.folder_depth):
             case Single(key):
-                if is_for_endpoint(change):
-                    self.readiness.check(self.probe or self.endpoint, self.outbox.active())
+                active = self.outbox.active()
+                if is_for_endpoint(change, active.mode):
+                    self.readiness.check(self.probe or self.endpoint, active)
                 self._settle(key, times=0, attempt=attempt)
             case InFolder(_, folder):
                 self.debouncer.debounce(folder)
@@ -236,9 +236,9 @@ def is_answered_by_folder(key: str) -> bool:
     return isinstance(route(key), InFolder | PackedFolder)
 
 
-def is_for_endpoint(change: Changed) -> bool:
+def is_for_endpoint(change: Changed, mode: EndpointMode) -> bool:
     """Whether the endpoint will be needed, according to the event alone."""
-    return not change.removed and change.size is not None and change.size <= ENDPOINT_BYTES
+    return not change.removed and change.size is not None and change.size <= endpoint_bytes(mode)
 
 
 def build(environ: Mapping[str, str]) -> Callable[[Event], Any]:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from domain.model import EndpointMode
 from domain.reply import PROBE
-from domain.route import ENDPOINT_BYTES
+from domain.route import ENDPOINT_BYTES, SERVERLESS_BYTES
 from functions.endpoint.readiness import PROBE_SECONDS, NotAnsweringError, Readiness
 from tests.support.fakes.aws import error
 from tests.support.worlds import folders
@@ -114,9 +115,15 @@ def test_a_removal_is_followed_while_the_endpoint_does_not_answer(scene: Scene) 
     assert scene.world.result(CAT) is None
 
 
-def test_what_no_endpoint_takes_goes_to_its_job_all_the_same(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("mode", "limit"), [("instance", ENDPOINT_BYTES), ("serverless", SERVERLESS_BYTES)]
+)
+def test_what_no_endpoint_takes_goes_to_its_job_all_the_same(
+    scene: Scene, mode: EndpointMode, limit: int
+) -> None:
+    scene.world.mode = mode
     scene.upload(CAT)
-    assert scene.upload(DOG, b"x" * (ENDPOINT_BYTES + 1)) == []
+    assert scene.upload(DOG, b"x" * (limit + 1)) == []
     assert [url for url, _, _ in scene.world.sqs.sent] == [SETTINGS.folder_queue_url]
 
 
