@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from domain.model import EndpointMode
 from infra import shipped
 from infra.setup import node
 from infra.stacks import bundle, schedule
@@ -24,7 +25,13 @@ KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890
 
 
 @cache
-def packaged(stage: str, key: str = "none", notice_email: str = "", budget: str = "0") -> Template:
+def packaged(
+    stage: str,
+    key: str = "none",
+    notice_email: str = "",
+    budget: str = "0",
+    mode: EndpointMode = "instance",
+) -> Template:
     """As CloudFormation reads it: its conditions are decided."""
     bundle.build(bundle.BUNDLE)
     environment = node.environment() | {
@@ -36,7 +43,7 @@ def packaged(stage: str, key: str = "none", notice_email: str = "", budget: str 
         command += ["--param", f"kmsKey={key}"]
         if notice_email:  # osls takes no empty value
             command += ["--param", f"noticeEmail={notice_email}"]
-        command += ["--param", f"budgetDollars={budget}"]
+        command += ["--param", f"budgetDollars={budget}", "--param", f"endpoint={mode}"]
         done = subprocess.run(
             command, cwd=shipped.REPOSITORY, env=environment, capture_output=True, text=True
         )

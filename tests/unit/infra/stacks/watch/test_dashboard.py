@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from domain.model import EndpointMode
 from domain.result import Classified, Rejected
 from functions.runtime import metrics as sent
 from infra.models.endpoint import VARIANT
@@ -39,9 +40,10 @@ OF_AWS = {
 """AWS's metrics by namespace and names of dimensions, as the services' documentation lists them."""
 
 
-def body() -> dict[str, Any]:
+def body(mode: EndpointMode = "instance") -> dict[str, Any]:
     """DashboardBody as CloudWatch gets it."""
-    (dashboard,) = of_type(packaged(STAGE), "AWS::CloudWatch::Dashboard").values()
+    template = packaged(STAGE, mode=mode)
+    (dashboard,) = of_type(template, "AWS::CloudWatch::Dashboard").values()
     text = dashboard["DashboardBody"]["Fn::Sub"]
     for name, value in PLACE.items():
         text = text.replace(f"${{{name}}}", value)
@@ -50,13 +52,13 @@ def body() -> dict[str, Any]:
     return made
 
 
-def widgets(kind: str) -> list[dict[str, Any]]:
-    return [widget["properties"] for widget in body()["widgets"] if widget["type"] == kind]
+def widgets(kind: str, mode: EndpointMode = "instance") -> list[dict[str, Any]]:
+    return [widget["properties"] for widget in body(mode)["widgets"] if widget["type"] == kind]
 
 
-def metrics() -> Iterator[tuple[str, str, dict[str, str]]]:
+def metrics(mode: EndpointMode = "instance") -> Iterator[tuple[str, str, dict[str, str]]]:
     """Namespace, name and dimensions of each."""
-    for widget in widgets("metric"):
+    for widget in widgets("metric", mode):
         for metric in widget["metrics"]:
             namespace, name, *rest = [part for part in metric if isinstance(part, str)]
             yield namespace, name, dict(zip(rest[::2], rest[1::2], strict=True))
@@ -104,6 +106,15 @@ def test_each_metric_is_sent_under_its_dimensions_by_something_that_exists() -> 
         if name not in of_kind or tuple(dimensions.items()) not in existing:
             unknown.append(f"{namespace} {name} {dimensions}")
     assert not unknown, "CloudWatch draws an empty graph for a metric that nobody sends"
+
+
+def test_graphs_and_alarm_are_of_the_endpoint_of_the_stages_mode() -> None:
+    name = Stage(STAGE).endpoint_names["serverless"]
+    drawn = {dimensions.get("EndpointName", name) for _, _, dimensions in metrics("serverless")}
+    assert drawn == {name}, "the other endpoint is deleted, and its graphs are empty"
+    alarms = of_type(packaged(STAGE, mode="serverless"), "AWS::CloudWatch::Alarm").values()
+    watched = [each["Dimensions"] for each in alarms if each.get("Namespace") == "AWS/SageMaker"]
+    assert [dimensions[0]["Value"] for dimensions in watched] == [name]
 
 
 def test_a_metric_that_nobody_counts_would_be_noticed() -> None:
