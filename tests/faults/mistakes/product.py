@@ -698,9 +698,8 @@ OF_THE_PRODUCT = (
     Mistake(
         "an image is fetched for an endpoint that does not answer",
         "functions/on_upload.py",
-        "                    self.readiness.check(self.probe or self.endpoint,"
-        " self.outbox.active())\n",
-        "                    self.outbox.active()\n",
+        "                    self.readiness.check(self.probe or self.endpoint, active)\n",
+        "                    pass\n",
         f"{UNIT}/functions/endpoint/test_readiness.py",
     ),
     Mistake(
