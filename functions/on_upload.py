@@ -16,7 +16,7 @@ from batch.unreadable import LastRead, OtherObjects
 from domain import timestamps
 from domain.keys import large_key
 from domain.model import ActiveModel, EndpointMode
-from domain.reply import Refused, Reply
+from domain.reply import Reply
 from domain.result import How, Result
 from domain.route import (
     Ignored,
@@ -34,7 +34,7 @@ from functions.allowance import Allowances
 from functions.answer import result_of, unfit_for_jobs, unreadable
 from functions.debounce import Debouncer
 from functions.endpoint.classify import ask
-from functions.endpoint.expensive import TOO_EXPENSIVE, Timeouts
+from functions.endpoint.expensive import Timeouts, refusal
 from functions.endpoint.large import LargeBodies
 from functions.endpoint.readiness import NO_ANSWER, Readiness
 from functions.inbox import BELIEVED_RECEIVES, Absent, FetchedImage, Image, Unreadable, fetch, peek
@@ -211,8 +211,7 @@ class Uploads:
         timeouts = Timeouts(self._bucket, self.probe or self.endpoint)
         with self.readiness.watch():
             reply = timeouts.ask(self.endpoint, active, image)
-        is_slow = isinstance(reply, Refused) and reply.code == TOO_EXPENSIVE
-        if is_slow and active.mode == "serverless":
+        if active.mode == "serverless" and reply == refusal(active):
             return None  # or its container took the time to start: a job finds out
         return result_of(image.key, image.source, reply, how)
 

@@ -19,7 +19,7 @@ from botocore.exceptions import (
 from aws.bucket import Bucket
 from aws.errors import code_of, container_status
 from domain.keys import timeouts_key
-from domain.model import ActiveModel
+from domain.model import ActiveModel, EndpointMode
 from domain.reply import PROBE, Refused, Reply, Server
 from functions.endpoint.classify import ask
 from functions.endpoint.readiness import NO_ANSWER
@@ -54,7 +54,7 @@ class Timeouts:
         except (BotoCoreError, ClientError) as error:
             if not is_timeout(error) or not self.is_healthy(active):
                 raise
-            if self.note(image, active, token_hex(5)) < MOST_TIMEOUTS:
+            if self.note(image, active, token_hex(5), of=active.mode) < MOST_TIMEOUTS:
                 raise
         return refusal(active)
 
@@ -66,11 +66,14 @@ class Timeouts:
             return False
         return True
 
-    def note(self, image: Image, active: ActiveModel, event: str) -> int:
+    def note(
+        self, image: Image, active: ActiveModel, event: str, of: EndpointMode = "instance"
+    ) -> int:
         """Record a time-out; returns how many this image version has had with this model.
 
         `event` identifies the time-out and counts once, as the page of a job may be retried. If two
-        processes record at the same moment, one of them is not counted.
+        processes record at the same moment, one of them is not counted. Those `of` a serverless
+        endpoint, whose container may only have started, do not count for a job.
         """
         key = timeouts_key(image.key)
         version = {
@@ -78,7 +81,7 @@ class Timeouts:
             "etag": image.source.etag,
             "version_id": image.source.version_id,
             "model": str(active.id),
-        }
+        } | ({"of": of} if of == "serverless" else {})
         stored = self.bucket.read(key)
         document = json.loads(stored.body) if stored else {}
         events: list[str] = document.pop("events", [])

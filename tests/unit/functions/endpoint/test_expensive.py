@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,15 +10,23 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ReadTimeoutError
 
 from domain.keys import SINGLES, large_key, result_key, timeouts_key
-from domain.reply import PROBE
+from domain.reply import PROBE, Refused, Server, to_json
 from domain.result import Classified, Rejected
+from domain.route import SERVERLESS_BYTES
 from functions.endpoint.expensive import is_timeout
 from functions.messages import Start
 from tests.support.fakes.aws import error
 from tests.support.fakes.sagemaker import no_one
+from tests.support.worlds.folders import SMALL, with_late
 from tests.support.worlds.folders import World as Folder
-from tests.support.worlds.folders import with_late
-from tests.support.worlds.uploads import FakeEndpoint, World, model_error, notification, sqs_event
+from tests.support.worlds.uploads import (
+    FakeEndpoint,
+    World,
+    model,
+    model_error,
+    notification,
+    sqs_event,
+)
 
 SLOW, CAT = "inbox/slow.jpg", "inbox/cat.jpg"
 
@@ -186,6 +195,43 @@ def test_a_large_image_that_no_job_answers_is_rejected_and_its_folder_ends(
     else:
         assert result is None, "jobs that answer nothing at all are trouble of ours"
         assert world.status("trip/")["state"] == "failed"
+
+
+def test_cold_starts_of_a_serverless_endpoint_do_not_count_against_an_image_of_a_job(
+    endpoint: Endpoint,
+) -> None:
+    """The job that takes it over may end at another image, and not even have tried this one."""
+    world = Folder(endpoint=endpoint, mode="serverless", limits=replace(SMALL, page_rows=50))
+    door = World(s3=world.s3, sqs=world.sqs, endpoint=endpoint, mode="serverless")
+    world.put(SLOW, b"slow")
+    for receives in (1, 2):
+        assert door.failed(notification(SLOW), receives=receives) == ["m1"]
+    assert door.failed(notification(SLOW), receives=3) == [], "it is left to a job"
+    for key in ("inbox/1.jpg", "inbox/2.jpg"):
+        world.put(key, key.encode() + bytes(SERVERLESS_BYTES))
+        assert door.failed(notification(key)) == []
+    world.drain()
+    (job,) = world.sagemaker.running()
+    world.sagemaker.end(job, lambda key: key != SLOW)
+    world.changed(job)
+    assert world.result(SLOW) is None, "the first job that does not answer it proves nothing"
+    end_jobs(world, lambda key: True)
+    assert isinstance(world.result(SLOW), Classified)
+
+
+def test_what_a_serverless_container_calls_too_expensive_is_rejected_at_once(
+    endpoint: Endpoint,
+) -> None:
+    """It says so of a decompression bomb, by the same code: a job would say it minutes later."""
+    server = Server(str(model(1)), "sha256:container")
+    says = to_json(Refused(server, "too_expensive", "It needs too much memory."))
+    endpoint.trouble_with = lambda: model_error(422, says)
+    door = World(endpoint=endpoint, mode="serverless")
+    door.put(SLOW, b"slow")
+    assert door.failed(notification(SLOW)) == []
+    result = door.result(SLOW)
+    assert isinstance(result, Rejected)
+    assert result.code == "too_expensive"
 
 
 HEAVY = "inbox/heavy.jpg"
