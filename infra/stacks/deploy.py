@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 from botocore.exceptions import ClientError, NoRegionError, WaiterError
@@ -57,8 +57,11 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> Endpoi
     written = str(params.get("kmsKey", NO_KEY))
     key = kms_key(requested, written, deployed_key(cloudformation, stage), region)
     keep_days = int({**params, **settings}["inboxKeepDays"])
-    endpoint = keep_deployed(settings, params, deployed_endpoint(cloudformation, stage))
-    values = {**settings, **asdict(endpoint), "kmsKey": key}
+    deployed = outputs(stage.stack, cloudformation)
+    before = None if deployed is None else EndpointSettings.parse(deployed)
+    endpoint = keep_deployed(settings, params, before)
+    answers = expired_answers(settings, params, deployed or {})
+    values = {**settings, **asdict(endpoint), "expiredAnswers": answers, "kmsKey": key}
     parameters = [f"--param={name}={value}" for name, value in values.items()]
     command = node.osls("deploy", "--stage", stage.name, *parameters)
     if key != NO_KEY:
@@ -113,12 +116,16 @@ def deployed_key(cloudformation: "CloudFormationClient", stage: Stage) -> str:
     return parameters.get("KmsKey", NO_KEY)
 
 
-def deployed_endpoint(
-    cloudformation: "CloudFormationClient", stage: Stage
-) -> EndpointSettings | None:
-    """None where the stage is not deployed."""
-    described = outputs(stage.stack, cloudformation)
-    return None if described is None else EndpointSettings.parse(described)
+def expired_answers(
+    requested: Mapping[str, object], written: Mapping[str, Any], deployed: Mapping[str, str]
+) -> str:
+    """As `requested`; else `keep` if serverless.yml or the deployed stack has it.
+
+    A deployment that forgot it would have the next reclassification delete every kept answer.
+    """
+    name = "expiredAnswers"
+    is_kept = "keep" in (written.get(name), deployed.get(name))
+    return str(requested.get(name, "keep" if is_kept else "remove"))
 
 
 def check_credentials() -> str:

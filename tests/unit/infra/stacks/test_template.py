@@ -14,6 +14,9 @@ from batch.reports.folder_report import Counts
 from functions.messages import Reclassify, parse_folder
 from functions.on_folder import REPEAT_STEP_SECONDS
 from functions.settings import OnFolder, OnPage, OnSchedule, OnUpload, variables
+from infra.shipped import REPOSITORY
+from infra.stacks.deploy import expired_answers
+from infra.stacks.schedule import params
 from tests.support.builders.packaged import Template, of_type, packaged, storage
 from tests.support.worlds.folders import World
 
@@ -244,6 +247,19 @@ def test_a_budget_counts_the_stages_tag_and_tells_the_topic_at_three_thresholds(
             "another subscriber replaces the budget, which has a name and cannot be replaced"
         )
     assert template["Outputs"]["BudgetDollars"]["Value"] == "120"
+
+
+def test_a_deployment_that_does_not_name_them_keeps_the_answers_of_expired_images() -> None:
+    outputs = packaged("dev")["Outputs"]
+    deployed = {name: output["Value"] for name, output in outputs.items()}
+    assert deployed["expiredAnswers"] == "remove"
+    written = params(REPOSITORY / "serverless.yml", "dev")
+    assert expired_answers({}, written, {}) == "remove"
+    assert expired_answers({}, written, deployed) == "remove"
+    kept = deployed | {"expiredAnswers": "keep"}
+    assert expired_answers({}, written, kept) == "keep", "the next reclassification deletes them"
+    assert expired_answers({"expiredAnswers": "remove"}, written, kept) == "remove"
+    assert expired_answers({}, written | {"expiredAnswers": "keep"}, {}) == "keep"
 
 
 def test_budgets_of_this_account_may_send_to_the_topic() -> None:
