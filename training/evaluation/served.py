@@ -68,9 +68,11 @@ def calibrate(
     known: NDArray[np.int64] = np.arange(len(examples))
     if tells_unknown and outputs.features is not None:
         chosen = choose_neighbours(dataset.splits["train"], len(card.labels), Random(config.seed))
-        learnt = concatenate(_outputs(engine, images, chosen))
-        assert learnt.features is not None, "an engine has features or not"
-        neighbours = Neighbours(quantise(learnt.features))
+        learnt = [
+            batch.features for batch in _outputs(engine, images, chosen)
+        ]  # without the scores
+        rows = [features for features in learnt if features is not None]
+        neighbours = Neighbours(quantise(np.concatenate(rows)))
         distances = neighbours.distances(outputs.features)
         rule = choose_rule(config.unknown, distances, neighbours.rows)
         known = np.flatnonzero(~are_unknown(rule, distances))
@@ -140,7 +142,8 @@ def describe(config: TrainConfig, card: ModelCard) -> str:
         scores = f"scores calibrated on validation images: temperature {card.temperature:g}"
     parts = [scores]
     if card.promise is not None:
-        parts.append(describe_promise(card.promise))
+        known = "" if card.unknown is None else " that are not unknown"
+        parts.append(describe_promise(card.promise, known))
     if card.unknown is not None:
         parts.append(describe_unknown(card.unknown))
     elif config.unknown:
@@ -154,20 +157,21 @@ def describe(config: TrainConfig, card: ModelCard) -> str:
 
 def describe_unknown(rule: UnknownRule) -> str:
     return (
-        f"images farther than {rule.threshold:.4g} from their nearest of {rule.neighbours:,} "
+        f"images farther than {rule.threshold:.4g} from the fifth nearest of {rule.neighbours:,} "
         f"training images are unknown: {rule.unknown} of {rule.images} validation images"
     )
 
 
-def describe_promise(promise: Promise) -> str:
+def describe_promise(promise: Promise, known: str) -> str:
+    """`known`: of which validation images and answers it is, if not of all."""
     most = f"{promise.max_error:.4g}"
     if not promise.accepted:
         return (
             f"an error of at most {most} cannot be promised from {promise.images} validation "
-            "images: every answer is unsure"
+            f"images{known}: no answer is accepted"
         )
     return (
-        f"at most {most} of the answers above {promise.threshold:.6g} are wrong (95 % confidence): "
-        f"{promise.wrong} of {promise.accepted} accepted ones among {promise.images} validation "
-        "images"
+        f"at most {most} of the answers above {promise.threshold:.6g}{known} are wrong (95 % "
+        f"confidence): {promise.wrong} of {promise.accepted} accepted ones among {promise.images} "
+        f"validation images{known}"
     )

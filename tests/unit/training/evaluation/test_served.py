@@ -1,11 +1,13 @@
 """What validation images choose for the model as it serves."""
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from domain.model import Preprocessing
 from serving.decoding.decoded import DecodedImage
@@ -38,10 +40,10 @@ def engine(pixels: Pixels, exclusive: bool) -> Outputs:
     return Outputs(scores, features)
 
 
-def drawn(config: TrainConfig, validation: int) -> Images:
+def drawn(config: TrainConfig, validation: int, train: int = 60) -> Images:
     splits = {
         split: tuple(Example(f"{split}/{number}", number % 3, "") for number in range(count))
-        for split, count in (("train", 60), ("validation", validation))
+        for split, count in (("train", train), ("validation", validation))
     }
     dataset = Dataset(Path(), CARD.labels, splits, (), (), "")
     numbers = Preprocessing(SIDE, SIDE, (0, 0, 0), (1, 1, 1))
@@ -67,3 +69,32 @@ def test_no_rule_is_chosen_by_fewer_images_than_its_share_needs(
     )
     if not has_rule:
         assert "no image is called unknown" in served.describe(config, card)
+
+
+def test_the_scores_of_training_images_are_not_kept() -> None:
+    """With 1,000 labels there are 10,000 of these images, and 100,000 labels would take 4 GB."""
+    scores: list[weakref.ref[NDArray[np.floating]]] = []
+    kept: list[int] = []
+
+    def watched(pixels: Pixels, exclusive: bool) -> Outputs:
+        kept.append(sum(each() is not None for each in scores))
+        outputs = engine(pixels, exclusive)
+        scores.append(weakref.ref(outputs.scores))
+        return outputs
+
+    config = TrainConfig(unknown=0.05, decoders=2)
+    with drawn(config, validation=20, train=320) as images:
+        card, _ = served.calibrate(config, CARD, watched, images.dataset, images)
+    assert card.unknown is not None
+    assert len(kept) == 11
+    assert max(kept) <= 3, "of validation, and of the batch before"
+
+
+def test_what_is_unknown_chooses_no_threshold_of_the_promised_error() -> None:
+    config = TrainConfig(unknown=0.05, max_error=0.05, decoders=2)
+    with drawn(config, validation=60) as images:
+        card, _ = served.calibrate(config, CARD, engine, images.dataset, images)
+    assert card.unknown is not None
+    assert card.promise is not None
+    assert card.unknown.unknown > 0
+    assert card.promise.images == 60 - card.unknown.unknown

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from domain.ignored.names import DATASET_RECORD
-from domain.model import ModelCard, Preprocessing, Promise
+from domain.model import ModelCard, Preprocessing, Promise, UnknownRule
 from pages import charts
 from tests.support.builders.pages import foreign_markup
 from tests.support.worlds.jobs import data_set
@@ -167,6 +167,34 @@ def test_the_promise_and_how_the_test_split_keeps_it(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text()
     assert "at most 5.0% of the answers above a score of 0.690 are wrong" in page
     assert "50.0% are above it, and 16.7% of those wrong" in page
+
+
+def test_a_promise_beside_a_rule_for_unknown_images_is_about_the_others(tmp_path: Path) -> None:
+    """Its statistics are of validation images that are not unknown, and say nothing of the rest."""
+    dataset = prepared(tmp_path / "data")
+    rule = UnknownRule(0.05, 0.3, 17, 341, 40, 3, "0" * 64)
+    promising = replace(card(dataset), promise=Promise(0.05, 0.69, 300, 6, 324), unknown=rule)
+    distance = np.array([*[0.2] * 10, 0.4, 0.4], np.float32)
+    served = replace(judged([0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 0]), distance=distance)
+    both = Evaluations(MISTAKEN, served)
+    training_report.write(tmp_path / "out", promising, CheckedData(dataset), HISTORY, both, "today")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "answers above a score of 0.690 that are not unknown are wrong" in page
+    assert "chosen by 324 validation images that are not unknown, of which" in page
+    assert "33.3% are above it and not unknown, and 0.0% of those wrong" in page
+    assert "16.7% are unknown" in page
+    promising = replace(promising, promise=Promise(0.05, 1.0, 0, 0, 57))
+    training_report.write(tmp_path / "out", promising, CheckedData(dataset), HISTORY, both, "today")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert (
+        "from 57 validation images that are not unknown: every answer that is not unknown" in page
+    )
+
+
+def test_without_a_rule_for_unknown_images_the_report_says_what_one_needs(tmp_path: Path) -> None:
+    """`--unknown` may have been given, with too few validation images."""
+    page, _ = written(tmp_path / "out", prepared(tmp_path / "data"))
+    assert "19 validation images" in page
 
 
 def test_a_promise_that_nothing_keeps_is_said(tmp_path: Path) -> None:
