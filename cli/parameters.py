@@ -235,10 +235,10 @@ class WithSettings(Command):
 
 
 def _settings() -> list[click.Parameter]:
-    from infra.stacks import schedule
+    from infra.stacks import stage_parameters
 
     template = REPOSITORY / "serverless.yml"
-    meanings = schedule.meanings(template)
+    meanings = stage_parameters.meanings(template)
     return [
         click.Option(
             [f"--{option_name(name)}", name],
@@ -246,7 +246,7 @@ def _settings() -> list[click.Parameter]:
             metavar="NUMBER" if isinstance(default, int) else "TEXT",
             help=f"{meanings.get(name, '')}  [default: {default if default != '' else 'none'}]",
         )
-        for name, default in schedule.params(template, "default").items()
+        for name, default in stage_parameters.params(template, "default").items()
     ]
 
 

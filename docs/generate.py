@@ -33,7 +33,7 @@ from domain.result import (
     UNSUPPORTED_NAME,
 )
 from functions import settings as functions
-from infra.stacks import schedule
+from infra.stacks import stage_parameters
 from infra.verify import permissions
 from serving import settings as serving
 from serving.decoding import arrays
@@ -258,7 +258,7 @@ def settings() -> str:
             _bounds(parameter.variables),
             parameter.meaning,
         )
-        for parameter in stage_parameters()
+        for parameter in settings_of_stages()
     )
     head = ("parameter", "default", "local cloud", "allowed", "meaning")
     example = "folderQuietSeconds"
@@ -286,11 +286,11 @@ Deployment sets them; a missing or wrong one stops the function with a sentence 
     return text
 
 
-def stage_parameters() -> Iterator[Parameter]:
+def settings_of_stages() -> Iterator[Parameter]:
     """Raises SortboxError for a parameter without a comment that says what it means."""
-    template, meanings = TEMPLATE.read_text(), schedule.meanings(TEMPLATE)
-    local = schedule.params(TEMPLATE, "local")
-    for name, default in schedule.params(TEMPLATE, "default").items():
+    template, meanings = TEMPLATE.read_text(), stage_parameters.meanings(TEMPLATE)
+    local = stage_parameters.params(TEMPLATE, "local")
+    for name, default in stage_parameters.params(TEMPLATE, "default").items():
         if name not in meanings:
             raise SortboxError(f"serverless.yml says nothing about {name}: add a comment.")
         used = re.findall(rf"^      ([A-Z_]+): \"?\${{param:{name}}}\"?$", template, re.MULTILINE)

@@ -60,7 +60,7 @@ ExpiredAnswers = Annotated[str, TextPattern(r"remove|keep", "remove, or keep")]
 Depth = Annotated[int, IntegerRange(1, 10)]
 # SQS delays a message by 15 minutes at most.
 QuietSeconds = Annotated[int, IntegerRange(1, 900)]
-# Each 15 minutes are one more message from onFolder to itself, and Lambda cuts such chains at 16.
+# Each 15 minutes are one more message from onFolder to itself.
 GatherSeconds = Annotated[int, IntegerRange(1, 7_200)]
 RetrySeconds = Annotated[int, IntegerRange(1, 900)]
 

@@ -20,7 +20,7 @@ from infra.diagnostics.cost import load_prices
 from infra.endpoint_settings import EndpointSettings
 from infra.quotas import QuotaNeed, Service, StageMachines
 from infra.shipped import REPOSITORY, Variant
-from infra.stacks import image, schedule
+from infra.stacks import image, stage_parameters
 from infra.stage import Stage, StageError, outputs
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def _machines(context: CheckContext) -> StageMachines:
     except ClientError as error:
         if not is_missing(error):
             raise
-        params = schedule.params(REPOSITORY / "serverless.yml", context.stage.name)
+        params = stage_parameters.params(REPOSITORY / "serverless.yml", context.stage.name)
         settings = {parameter_variable(name): value for name, value in params.items()}
     is_instance = _settings(context).endpoint == "instance"
     endpoint_type = context.stage.endpoint_instance_type if is_instance else None
@@ -302,7 +302,7 @@ def _settings(context: CheckContext) -> EndpointSettings:
     """How the stage answers singles: as deployed; before the deployment, as in serverless.yml."""
     described = outputs(context.stage.stack, context.client("cloudformation"))
     if described is None:
-        described = schedule.params(REPOSITORY / "serverless.yml", context.stage.name)
+        described = stage_parameters.params(REPOSITORY / "serverless.yml", context.stage.name)
     return EndpointSettings.parse(described)
 
 

@@ -20,7 +20,7 @@ from domain.instance import check_transform
 from infra import interrupt, quotas, shipped
 from infra.endpoint_settings import EndpointSettings, keep_deployed
 from infra.setup import node
-from infra.stacks import bundle, log_groups, queue_names, schedule
+from infra.stacks import bundle, log_groups, queue_names, stage_parameters
 from infra.stage import KMS_KEY, NO_KEY, Stage, outputs
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def deploy(stage: Stage, settings: Mapping[str, object] = NO_SETTINGS) -> Endpoi
     `infra.models.activate.follow_settings` puts into effect.
 
     `settings` override `params` of serverless.yml for this deployment. Raises DeployError,
-    ScheduleError, EndpointSettingsError, UnfitInstanceError, NodeError or BundleError.
+    ParameterError, EndpointSettingsError, UnfitInstanceError, NodeError or BundleError.
     """
-    params = schedule.params(shipped.REPOSITORY / "serverless.yml", stage.name)
-    schedule.check({**params, **settings})
+    params = stage_parameters.params(shipped.REPOSITORY / "serverless.yml", stage.name)
+    stage_parameters.check({**params, **settings})
     check_transform(str({**params, **settings}["transformInstanceType"]))
     bundle.build(bundle.BUNDLE)
     region = check_credentials()

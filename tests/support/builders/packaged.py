@@ -13,7 +13,7 @@ import yaml
 from domain.model import EndpointMode
 from infra import shipped
 from infra.setup import node
-from infra.stacks import bundle, schedule
+from infra.stacks import bundle, stage_parameters
 
 Template = dict[str, Any]
 
@@ -49,7 +49,7 @@ def packaged(
         )
         assert done.returncode == 0, done.stdout + done.stderr
         template = Path(folder, "cloudformation-template-update-stack.json").read_text()
-    params = schedule.params(shipped.REPOSITORY / "serverless.yml", stage)
+    params = stage_parameters.params(shipped.REPOSITORY / "serverless.yml", stage)
     state = str(params["dashboardState"])
     parameters = {"KmsKey": key, "DashboardState": state, "NoticeEmail": notice_email}
     parameters |= {"BudgetDollars": budget}

@@ -16,7 +16,7 @@ from cli.__main__ import GROUPS, sortbox
 from cli.parameters import REPOSITORY, option_name
 from domain.instance import UnfitInstanceError
 from infra.local.place import Place, Ports
-from infra.stacks import schedule
+from infra.stacks import stage_parameters
 from training.config.hyperparameter import flag
 from training.config.train_config import TrainConfig
 
@@ -197,15 +197,15 @@ def test_every_hyperparameter_is_an_option_and_few_of_them_are_shown() -> None:
 
 
 def test_every_setting_of_a_stage_is_an_option_of_deploy() -> None:
-    params = schedule.params(REPOSITORY / "serverless.yml", "default")
+    params = stage_parameters.params(REPOSITORY / "serverless.yml", "default")
     assert {f"--{option_name(name)}" for name in params} <= set(options("deploy"))
 
 
 def test_deploy_says_what_each_setting_means() -> None:
     template = REPOSITORY / "serverless.yml"
     shown = "".join(run("deploy", "--help").output.split())
-    meanings = schedule.meanings(template)
-    assert meanings.keys() == schedule.params(template, "default").keys()
+    meanings = stage_parameters.meanings(template)
+    assert meanings.keys() == stage_parameters.params(template, "default").keys()
     assert not [meaning for meaning in meanings.values() if "".join(meaning.split()) not in shown]
 
 

@@ -8,10 +8,10 @@ import pytest
 from domain.model import ENDPOINT_MODES
 from infra.endpoint_settings import EndpointSettings, EndpointSettingsError, keep_deployed
 from infra.shipped import REPOSITORY
-from infra.stacks import schedule
+from infra.stacks import stage_parameters
 
 TEMPLATE = REPOSITORY / "serverless.yml"
-WRITTEN = schedule.params(TEMPLATE, "dev")
+WRITTEN = stage_parameters.params(TEMPLATE, "dev")
 
 
 def test_the_defaults_are_those_of_serverless_yml() -> None:

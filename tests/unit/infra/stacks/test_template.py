@@ -16,7 +16,7 @@ from functions.on_folder import REPEAT_STEP_SECONDS
 from functions.settings import OnFolder, OnPage, OnSchedule, OnUpload, variables
 from infra.shipped import REPOSITORY
 from infra.stacks.deploy import expired_answers
-from infra.stacks.schedule import params
+from infra.stacks.stage_parameters import params
 from tests.support.builders.packaged import Template, of_type, packaged, storage
 from tests.support.worlds.folders import World
 

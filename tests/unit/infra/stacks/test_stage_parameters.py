@@ -1,11 +1,11 @@
-"""A wrong schedule is refused before anything is deployed, with a sentence."""
+"""A wrong parameter is refused before anything is deployed, with a sentence."""
 
 from pathlib import Path
 
 import pytest
 
 from infra.shipped import REPOSITORY
-from infra.stacks.schedule import ScheduleError, check, find_error, params
+from infra.stacks.stage_parameters import ParameterError, check, find_error, params
 
 GOOD = {
     "reclassifySchedule": "cron(0 3 ? * SUN *)",
@@ -56,7 +56,7 @@ def test_what_eventbridge_scheduler_takes_is_right(expression: str) -> None:
 def test_a_wrong_expression_says_what_is_wrong_and_shows_a_right_one(
     expression: str, why: str
 ) -> None:
-    with pytest.raises(ScheduleError, match=f"reclassifySchedule: .*{why}") as raised:
+    with pytest.raises(ParameterError, match=f"reclassifySchedule: .*{why}") as raised:
         check(GOOD | {"reclassifySchedule": expression})
     assert "cron(0 3 ? * SUN *)" in str(raised.value)
 
@@ -81,7 +81,7 @@ def test_a_wrong_expression_says_what_is_wrong_and_shows_a_right_one(
 )
 def test_each_parameter_names_itself(name: str, value: object) -> None:
     check(GOOD)
-    with pytest.raises(ScheduleError, match=f"^{name}: "):
+    with pytest.raises(ParameterError, match=f"^{name}: "):
         check(GOOD | {name: value})
 
 

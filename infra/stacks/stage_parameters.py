@@ -1,6 +1,7 @@
-"""Check the schedules in serverless.yml, and what is ENABLED or DISABLED, before a deployment.
+"""Read a stage's parameters from serverless.yml, and check schedules, words and numbers of them.
 
-CloudFormation would reject a wrong one too, but minutes later and in the middle of an update.
+CloudFormation would reject a wrong one too, but minutes later and in the middle of an update. Those
+of the endpoint are checked in `infra.endpoint_settings`.
 """
 
 import re
@@ -43,32 +44,32 @@ NUMBERS: Mapping[str, tuple[int, str]] = {
 """The most, and what is counted. CloudFormation checks the latter again, by its MaxValue."""
 
 
-class ScheduleError(SortboxError, ValueError):
+class ParameterError(SortboxError, ValueError):
     """A parameter is invalid; the message names it and the expected form."""
 
 
 def check(params: Mapping[str, Any]) -> None:
-    """Check a stage's parameters. Raises ScheduleError for the first invalid one."""
+    """Check a stage's parameters. Raises ParameterError for the first invalid one."""
     for name in ("reclassifySchedule", "unansweredSchedule"):
         wrong = find_error(str(params.get(name, "")))
         if wrong:
-            raise ScheduleError(f"{name}: {wrong}")
+            raise ParameterError(f"{name}: {wrong}")
     zone = str(params.get("reclassifyTimeZone", ""))
     if zone not in available_timezones():
-        raise ScheduleError(f"reclassifyTimeZone: {zone!r} is no time zone; Europe/Berlin is one")
+        raise ParameterError(f"reclassifyTimeZone: {zone!r} is no time zone; Europe/Berlin is one")
     for name, words in WORDS.items():
         if params.get(name) not in words:
-            raise ScheduleError(f"{name}: {' or '.join(words)}")
+            raise ParameterError(f"{name}: {' or '.join(words)}")
     for name, (most, meaning) in NUMBERS.items():
         text = str(params.get(name, ""))
         if not re.fullmatch(r"\d{1,6}", text) or int(text) > most:
-            raise ScheduleError(f"{name}: a whole number of {meaning}, {most:,} at most")
+            raise ParameterError(f"{name}: a whole number of {meaning}, {most:,} at most")
     _check_prefix(str(params.get("reclassifyPrefix", "")))
 
 
 def _check_prefix(prefix: str) -> None:
     if prefix.startswith(("inbox/", "/")) or not re.fullmatch(r'[^"\\<>\x00-\x1f]*', prefix):
-        raise ScheduleError(
+        raise ParameterError(
             f"reclassifyPrefix: {prefix!r} is not a path below inbox/, such as trip/, without "
             "quotes, backslashes, < and >"
         )
