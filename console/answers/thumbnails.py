@@ -5,12 +5,9 @@ most two are requested at once, so that the endpoint answers uploads first, and 
 is not about the image none is for some seconds.
 """
 
-import hashlib
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +18,7 @@ from aws import active_model
 from aws.bucket import Bucket
 from aws.errors import is_evidence
 from batch.unreadable import denial_of
-from console.answers.index import delete_database
+from console.answers.blobs import BlobCache, blob_name
 from domain.model import ActiveModel
 from domain.route import endpoint_bytes
 from functions.endpoint.thumbnails import request_thumbnail
@@ -40,12 +37,6 @@ REST_SECONDS = 5.0
 """After an error of the endpoint or of S3."""
 
 POINTER_SECONDS = 5.0
-
-TABLES = """
-CREATE TABLE IF NOT EXISTS thumbnails (
-    number INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, jpeg BLOB NOT NULL
-);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +57,7 @@ class ThumbnailCache:
         now: Callable[[], float] = time.monotonic,
         most_kept: int = MOST_KEPT,
     ) -> None:
-        self._path = path
+        self._kept = BlobCache(path, "thumbnails", "jpeg")
         self._bucket = bucket
         self._endpoint = endpoint
         self._now = now
@@ -76,16 +67,11 @@ class ThumbnailCache:
         self._lock = threading.Lock()
         self._rests_until = float("-inf")
         self._pointer: tuple[float, ActiveModel | None] | None = None
-        try:
-            self._create()
-        except sqlite3.DatabaseError:  # damaged: it is a cache
-            delete_database(path)
-            self._create()
 
     def get(self, image: str, etag: str) -> bytes | NoThumbnail:
         """The thumbnail, from the cache or else from the endpoint."""
-        name = _name(image, etag)
-        kept = self._read(name)
+        name = blob_name(image, etag)
+        kept = self._kept.get(name)
         if kept is not None:
             return kept or NoThumbnail(is_final=True)
         if self._now() < self._rests_until or not self._waiting.acquire(blocking=False):
@@ -116,7 +102,7 @@ class ThumbnailCache:
                 if not is_evidence(error):
                     self._rest()
                     return NoThumbnail(is_final=False)
-        self._keep(name, jpeg or b"")
+        self._kept.keep(name, jpeg or b"", self._most_kept)
         return jpeg or NoThumbnail(is_final=True)
 
     def _fetch(self, image: str, active: ActiveModel | None) -> Image | Absent | None:
@@ -135,37 +121,3 @@ class ThumbnailCache:
                 pointer = active_model.read(self._bucket.client, self._bucket.name)
                 self._pointer = self._now(), pointer.active
             return self._pointer[1]
-
-    def _create(self) -> None:
-        with closing(self._connect()) as database:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.executescript(TABLES)
-
-    def _read(self, name: bytes) -> bytes | None:
-        with closing(self._connect()) as database:
-            sql = "SELECT jpeg FROM thumbnails WHERE name = ?"
-            row = database.execute(sql, (name,)).fetchone()
-        return row[0] if row else None
-
-    def _keep(self, name: bytes, jpeg: bytes) -> None:
-        """Empty where the image has none. On a full disk nothing is kept."""
-        with (
-            suppress(sqlite3.OperationalError),
-            self._lock,
-            closing(self._connect()) as database,
-            database,
-        ):
-            sql = "INSERT OR REPLACE INTO thumbnails (name, jpeg) VALUES (?, ?)"
-            number = database.execute(sql, (name, jpeg)).lastrowid
-            assert number is not None
-            oldest = number - self._most_kept
-            database.execute("DELETE FROM thumbnails WHERE number <= ?", (oldest,))
-
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=30)
-        database.execute("PRAGMA synchronous = NORMAL")
-        return database
-
-
-def _name(image: str, etag: str) -> bytes:
-    return hashlib.sha256(f"{image}\n{etag}".encode(errors="surrogatepass")).digest()
