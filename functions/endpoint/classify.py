@@ -13,14 +13,18 @@ from domain.route import ENDPOINT_BYTES
 
 if TYPE_CHECKING:
     from types_boto3_sagemaker_runtime.client import SageMakerRuntimeClient
+    from types_boto3_sagemaker_runtime.type_defs import InvokeEndpointInputTypeDef
 
 
 class NoEndpointError(SortboxError, ValueError):
     """The stage has no endpoint any more: it was switched since the image was read."""
 
 
-def ask(client: "SageMakerRuntimeClient", active: ActiveModel, content: bytes) -> Reply:
-    """Send `content` to the endpoint, and return the container's reply.
+def ask(
+    client: "SageMakerRuntimeClient", active: ActiveModel, content: bytes, features: bool = False
+) -> Reply:
+    """Send `content` to the endpoint, and return the container's reply, with the features of the
+    image where `features` asks for them and the model has them.
 
     A 4xx of the container is returned as Refused. Raises errors that say nothing about the image:
     ClientError or BotoCoreError for throttling, an endpoint that is absent or not in service, a
@@ -29,13 +33,16 @@ def ask(client: "SageMakerRuntimeClient", active: ActiveModel, content: bytes) -
     """
     if active.endpoint is None:
         raise NoEndpointError("the stage has no endpoint any more; a transform job answers")
+    request: InvokeEndpointInputTypeDef = {
+        "EndpointName": active.endpoint,
+        "Body": content,
+        "ContentType": "application/x-image",
+        "Accept": "application/json",
+    }
+    if features:
+        request["CustomAttributes"] = "features=true"
     try:
-        response = client.invoke_endpoint(
-            EndpointName=active.endpoint,
-            Body=content,
-            ContentType="application/x-image",
-            Accept="application/json",
-        )
+        response = client.invoke_endpoint(**request)
     except ClientError as error:
         if len(content) > ENDPOINT_BYTES and is_too_large(error):
             raise

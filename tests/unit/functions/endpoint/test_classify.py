@@ -1,13 +1,14 @@
 """What the endpoint says becomes an answer only where it is evidence about the image."""
 
 import io
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from domain.reply import MAX_BYTES, Refused, Server, to_json
+from domain.reply import MAX_BYTES, FeatureVector, Labelled, Refused, Server, to_json
 from functions.endpoint.classify import ask
 from tests.support.fakes.aws import error
 from tests.support.worlds.uploads import FakeEndpoint, active, model, model_error, reply_to
@@ -47,6 +48,16 @@ def test_the_bytes_go_to_the_active_models_endpoint_as_they_are() -> None:
             "Accept": "application/json",
         }
     ]
+
+
+def test_features_come_only_where_they_are_asked_for() -> None:
+    body = json.loads(to_json(reply_to(b"cat", model(1))))
+    vector = {"dtype": "float16", "length": 2, "base64": "AAAAPA=="}
+    endpoint: Any = Endpoint(json.dumps(body | {"features": vector}).encode())
+    reply = ask(endpoint, active(1), b"cat", features=True)
+    assert isinstance(reply, Labelled)
+    assert reply.features == FeatureVector("float16", 2, "AAAAPA==")
+    assert endpoint.requests[0]["CustomAttributes"] == "features=true"
 
 
 def test_a_refusal_by_our_container_keeps_its_code_and_its_sentence() -> None:
