@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from console.answers.index import AnswerFilter, Sort
 from domain import timestamps
@@ -24,10 +24,12 @@ class GalleryQueryError(SortboxError):
 
 @dataclass(frozen=True, slots=True)
 class GalleryQuery:
-    """`seed` chooses the random order of the sort `sample`."""
+    """`seed` chooses the random order of the sort `sample`. `unlike` begins with images that are
+    called otherwise than their neighbours, and is none of the index: `console.answers.unlike`.
+    """
 
     chosen: AnswerFilter
-    sort: Sort
+    sort: Sort | Literal["unlike"]
     seed: int
     offset: int
     limit: int
@@ -50,7 +52,8 @@ def parse(values: Mapping[str, str]) -> GalleryQuery:
         until=_day(values, "until"),
         **texts,
     )
-    sorts: dict[str, Sort] = {name: name for name in get_args(Sort)}
+    sorts: dict[str, Sort | Literal["unlike"]] = {name: name for name in get_args(Sort)}
+    sorts["unlike"] = "unlike"
     return GalleryQuery(
         chosen=chosen,
         sort=sorts[_choice(values, "sort", tuple(sorts))] if values.get("sort") else "newest",

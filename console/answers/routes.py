@@ -8,11 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from console.answers import query, thumbnails
+from console.answers import features, query, thumbnails
+from console.answers.blobs import BlobCache
+from console.answers.features import FeatureFetcher
 from console.answers.filling import Filling
 from console.answers.index import FILE, OLDEST, AnswerIndex, AnswerRow
 from console.answers.query import GalleryQuery
 from console.answers.thumbnails import NoThumbnail, ThumbnailCache
+from console.answers.unlike import Suggestion, UnlikeOrder, describe_state
 from console.context import Console
 from console.web.events import Hub
 from console.web.rendering import json_response, page, trouble
@@ -20,9 +23,13 @@ from console.web.reports import stream_object
 from domain.foreign import visible
 from domain.keys import result_key
 from domain.model import parse_json
+from infra.review.stored import CorrectionStore
 
 TOPIC = "answers"
 STEP_PAUSE_SECONDS = 1.0
+FEATURES_PAUSE_SECONDS = 5.0
+"""After an error of the endpoint or of S3."""
+
 IMMUTABLE = {"Cache-Control": "private, max-age=604800, immutable"}
 """Of thumbnails: their address names the version of the image."""
 
@@ -35,8 +42,12 @@ def open_index(console: Console) -> AnswerIndex:
 def routes(console: Console, hub: Hub) -> list[BaseRoute]:
     index = open_index(console)
     cache = ThumbnailCache(console.folder / thumbnails.FILE, console.bucket, console.runtime)
-    gallery = Gallery(console, hub, index, Filling(console.bucket, index), cache)
+    kept = BlobCache(console.folder / features.FILE, "features", "numbers")
+    fetcher = FeatureFetcher(kept, console.bucket, index, console.runtime)
+    unlike = UnlikeOrder(fetcher, CorrectionStore(console.bucket, console.folder))
+    gallery = Gallery(console, hub, index, Filling(console.bucket, index), cache, unlike)
     hub.every(STEP_PAUSE_SECONDS, gallery.fill)
+    hub.every(FEATURES_PAUSE_SECONDS, fetcher.step)
     return [
         Route("/look", gallery.gallery_page),
         Route("/look/image", gallery.image_page),
@@ -44,6 +55,7 @@ def routes(console: Console, hub: Hub) -> list[BaseRoute]:
         Route("/result", gallery.result),
         Route("/api/answers", gallery.answers),
         Route("/api/answers/options", gallery.options),
+        Route("/api/answers/unlike", gallery.unlike_state),
         Route("/api/answers/refresh", gallery.refresh, methods=["POST"]),
         Route("/api/answer", gallery.answer),
         Route("/api/thumbnail", gallery.thumbnail),
@@ -58,12 +70,14 @@ class Gallery:
         index: AnswerIndex,
         filling: Filling,
         cache: ThumbnailCache,
+        unlike: UnlikeOrder,
     ) -> None:
         self._console = console
         self._hub = hub
         self._index = index
         self._filling = filling
         self._thumbnails = cache
+        self._unlike = unlike
         self._published: dict[str, Any] = {}
 
     def fill(self) -> float:
@@ -86,14 +100,26 @@ class Gallery:
 
     def answers(self, request: Request) -> Response:
         """A page of answers, and how many there are with this filter."""
-        selection = query.parse(request.query_params)
+        one = query.parse(request.query_params)
+        if one.sort == "unlike":
+            suggestions = self._unlike.suggestions(one.chosen, renew=one.offset == 0)
+            total = len(suggestions)
+            shown = suggestions[one.offset : one.offset + one.limit]
+            rows = [_tile(suggestion.row, suggestion) for suggestion in shown]
+        else:
+            total = self._index.count(one.chosen)
+            selected = self._index.select(one.chosen, one.sort, one.offset, one.limit, one.seed)
+            rows = [_tile(row) for row in selected]
         return json_response(
-            {
-                "total": self._index.count(selection.chosen),
-                "offset": selection.offset,
-                "version": self._index.version,
-                "rows": [_tile(row) for row in self._select(selection)],
-            }
+            {"total": total, "offset": one.offset, "version": self._index.version, "rows": rows}
+        )
+
+    def unlike_state(self, request: Request) -> Response:
+        """How many answers of the filter can be compared, in words; fetching goes on by it."""
+        state = self._unlike.state(query.parse(request.query_params).chosen)
+        sentence = describe_state(state)
+        return json_response(
+            {"compared": state.compared, "missing": state.missing, "sentence": sentence}
         )
 
     def options(self, request: Request) -> Response:
@@ -122,17 +148,17 @@ class Gallery:
         row = self._index.get(image)
         if stored is None and row is None:
             return trouble(request, f"There is no answer for {image}.", HTTPStatus.NOT_FOUND)
-        neighbours = None
-        if request.query_params.get("neighbours"):
-            neighbours = self._neighbours(image, query.parse(request.query_params))
+        one = query.parse(request.query_params)
+        around = self._neighbours(image, one) if request.query_params.get("neighbours") else None
+        suggestion = self._unlike.suggestion(image, one.chosen) if one.sort == "unlike" else None
         return json_response(
             {
                 "image": image,
-                "tile": _tile(row) if row else None,
+                "tile": _tile(row, suggestion) if row else None,
                 "document": _document(stored.body) if stored else None,
                 "bucket": self._console.bucket.name,
                 "result": key,
-                "neighbours": neighbours,
+                "neighbours": around,
             }
         )
 
@@ -156,26 +182,29 @@ class Gallery:
         kind = "application/json"
         return stream_object(request, self._console.bucket, result_key(image), kind)
 
-    def _select(self, one: GalleryQuery) -> list[AnswerRow]:
-        return self._index.select(one.chosen, one.sort, one.offset, one.limit, one.seed)
-
     def _neighbours(self, image: str, one: GalleryQuery) -> dict[str, Any] | None:
         """The images before and after it; None if it is not among those of the query."""
-        place = self._index.position(image, one.chosen, one.sort, one.seed)
+        if one.sort == "unlike":
+            images = [suggestion.row.image for suggestion in self._unlike.suggestions(one.chosen)]
+            place, total = images.index(image) if image in images else None, len(images)
+            first = 0
+        else:
+            place = self._index.position(image, one.chosen, one.sort, one.seed)
+            first = max((place or 0) - 1, 0)
+            rows = self._index.select(one.chosen, one.sort, first, 3, one.seed)
+            images, total = [row.image for row in rows], self._index.count(one.chosen)
         if place is None:
             return None
-        first = max(place - 1, 0)
-        rows = self._index.select(one.chosen, one.sort, first, place + 2 - first, one.seed)
-        images = [row.image for row in rows]
+        after = place - first + 1
         return {
             "place": place,
-            "total": self._index.count(one.chosen),
-            "before": images[0] if place else None,
-            "after": images[place - first + 1] if len(images) > place - first + 1 else None,
+            "total": total,
+            "before": images[place - first - 1] if place else None,
+            "after": images[after] if len(images) > after else None,
         }
 
 
-def _tile(row: AnswerRow) -> dict[str, Any]:
+def _tile(row: AnswerRow, suggestion: Suggestion | None = None) -> dict[str, Any]:
     """What the gallery shows of an answer."""
     return {
         "image": row.image,
@@ -189,6 +218,7 @@ def _tile(row: AnswerRow) -> dict[str, Any]:
         "model": row.model.partition(":sha256:")[0],
         "format": row.format,
         "at": "" if row.classified_at == OLDEST else row.classified_at,
+        "neighbours": suggestion.neighbours if suggestion else "",
     }
 
 

@@ -3,7 +3,7 @@
 // Every filter, the order and the image that is open are in the URL. Others work with the gallery by
 // what it exports: the selection, the current answer, and marks of corrections.
 
-import { ask, make, on, send, showTrouble, visible } from "/static/console.js";
+import { ask, commands, make, on, send, showTrouble, visible } from "/static/console.js";
 import { nameOf, percent, show } from "/static/image.js";
 
 const PAGE_ROWS = 200;
@@ -12,6 +12,7 @@ const MOST_SELECTED = 2000;
 const TILE_PIXELS = 160;
 const GAP_PIXELS = 6;
 const CAPTION_PIXELS = 58;
+const NEIGHBOURS_PIXELS = 63; // three lines about neighbours
 const HIGHEST_PIXELS = 15_000_000; // browsers end somewhat above
 const PICTURES_AT_ONCE = 3; // a browser opens six connections, and one is for events
 const PICTURES_KEPT = 1500;
@@ -20,6 +21,7 @@ const REST_MS = 90;
 const SELECT_TRIES = 100;
 const RETRY_MS = 6000;
 const RELOAD_MS = 2000;
+const UNLIKE_MS = 3000; // the console fetches features while this page asks how far they are
 const UNSURE = "0.5";
 const NAMES = ["name", "label", "status", "decision", "unsure", "low", "high", "folder", "model", "since", "until", "sort", "seed"];
 
@@ -33,6 +35,7 @@ let query = new URLSearchParams(); // filters and order, without empty ones
 let total = null; // null until the first page has come
 let version = -1;
 let known = null; // the last state that the console has published
+let unlike = null; // of the order by neighbours: how many are compared, and the sentence about it
 let generation = 0; // of the query: answers to an earlier one are dropped
 let pages = new Map(); // page number -> rows, the most recently used last
 let loading = new Map(); // page number -> AbortController
@@ -167,13 +170,16 @@ function reset() {
   loading = new Map();
   pages = new Map();
   total = null;
+  unlike = null;
   chosen.clear();
   cursor = anchor = -1;
   grid.scrollTop = 0;
   grid.setAttribute("aria-busy", "true");
   $("fresh").hidden = true;
   release(0, -1);
+  grid.classList.toggle("unlike", isUnlike());
   load(0);
+  if (isUnlike()) askUnlike();
   changed();
 }
 
@@ -261,6 +267,7 @@ function say() {
   const numbers = (total ?? 0).toLocaleString("en");
   const parts = [total === 1 ? "1 answer" : `${numbers} answers`];
   const reachable = Math.floor(HIGHEST_PIXELS / rowHeight) * columns;
+  if (isUnlike() && unlike && total) parts.push(unlike.sentence);
   if (total > reachable) parts.push(`the first ${reachable.toLocaleString("en")} can be scrolled to: filter for others`);
   if (chosen.size) parts.push(`${chosen.size.toLocaleString("en")} selected`);
   if (known && !known.is_listed) parts.push("reading the outbox …");
@@ -277,6 +284,7 @@ function say() {
 }
 
 function emptyState() {
+  if (isUnlike()) return [make("p", {}, ...commands(unlike?.sentence ?? "Comparing …"))];
   if (query.size && known?.answers) {
     return [make("p", {}, "No answer is like that. Clear the filters to see all of them.")];
   }
@@ -291,7 +299,7 @@ function layout() {
   const width = grid.clientWidth - GAP_PIXELS;
   columns = Math.max(2, Math.floor(width / (TILE_PIXELS + GAP_PIXELS)));
   tileWidth = Math.floor(width / columns) - GAP_PIXELS;
-  rowHeight = Math.round(tileWidth * 0.85) + CAPTION_PIXELS + GAP_PIXELS;
+  rowHeight = Math.round(tileWidth * 0.85) + CAPTION_PIXELS + (isUnlike() ? NEIGHBOURS_PIXELS : 0) + GAP_PIXELS;
   const rows = Math.ceil((total ?? 0) / columns);
   spacer.style.height = `${Math.min(rows * rowHeight + GAP_PIXELS, HIGHEST_PIXELS)}px`;
   for (const tile of tiles.values()) place(tile);
@@ -382,11 +390,12 @@ function newTile() {
   const label = make("bdi");
   const score = make("span");
   const name = make("bdi");
+  const neighbours = make("div", { class: "neighbours" });
   const element = make("div", { class: "answer", role: "option", "aria-selected": "false" },
     make("div", { class: "picture" }, format, img), make("div", { class: "caption" }, label, score),
-    make("div", { class: "name" }, name));
+    make("div", { class: "name" }, name), neighbours);
   grid.append(element);
-  const tile = { element, img, format, label, score, name, row: undefined, filled: false, current: false, chosen: false, picture: "" };
+  const tile = { element, img, format, label, score, name, neighbours, row: undefined, filled: false, current: false, chosen: false, picture: "" };
   element.addEventListener("click", (event) => clicked(tile, event));
   element.addEventListener("dblclick", () => openAt(tile.index));
   return tile;
@@ -424,7 +433,8 @@ function fillTile(tile, row, keepPicture = false) {
   tile.score.textContent = row && corrected === undefined ? percent(row.score) : "";
   tile.name.textContent = row ? visible(nameOf(row.image)).slice(0, NAME_LETTERS) : "";
   tile.format.textContent = row ? row.format || row.image.split(".").pop().slice(0, 5) : "";
-  if (row) element.setAttribute("title", visible(row.image).slice(0, 400));
+  tile.neighbours.textContent = visible(row?.neighbours ?? "").slice(0, NAME_LETTERS);
+  if (row) element.setAttribute("title", visible([row.image, row.neighbours].filter(Boolean).join(": ")).slice(0, 400));
   if (!keepPicture) showPicture(tile);
 }
 
@@ -658,17 +668,43 @@ dialog.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+// ---- The order by neighbours
+
+const isUnlike = () => query.get("sort") === "unlike";
+let unlikeTimer = 0;
+
+/** Hear how far the features are fetched; the order is made anew when the page asks for it again. */
+async function askUnlike() {
+  clearTimeout(unlikeTimer);
+  const mine = generation;
+  try {
+    const answer = await ask(`/api/answers/unlike?${query}`);
+    if (mine !== generation) return;
+    unlike = answer;
+    say();
+    if (total === null || answer.compared <= total) return;
+    if (total === 0 || (answer.missing === 0 && isResting())) reload();
+    else $("fresh").hidden = false;
+  } catch (error) {
+    showTrouble(error.message);
+  } finally {
+    clearTimeout(unlikeTimer);
+    if (isUnlike()) unlikeTimer = setTimeout(askUnlike, UNLIKE_MS);
+  }
+}
+
 // ---- Live
 
 let lastReload = 0;
 let reloadTimer = 0;
 
+const isResting = () => grid.scrollTop === 0 && cursor <= 0 && !chosen.size && !dialog.open;
+
 function hearState(state) {
   known = state;
   say();
   if (total === null || state.version === version) return;
-  const isResting = grid.scrollTop === 0 && cursor <= 0 && !chosen.size && !dialog.open;
-  if (!isResting) {
+  if (!isResting()) {
     $("fresh").hidden = false;
     return;
   }

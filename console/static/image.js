@@ -59,6 +59,7 @@ function about({ image, tile, document: result, bucket, result: key }) {
   } else {
     parts.push(bars(result?.labels ?? (tile?.labels ?? []).map(([label, score]) => ({ label, score }))));
   }
+  if (tile?.neighbours) parts.push(make("p", {}, "Neighbours: ", foreign(tile.neighbours, MOST_LETTERS), "."));
   if (result?.decision) parts.push(make("p", {}, "Decision: ", make("b", {}, foreign(result.decision))));
   if (result) parts.push(summary(result));
   if (result?.previous) parts.push(previous(result.previous));

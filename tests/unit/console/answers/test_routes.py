@@ -116,6 +116,16 @@ def test_what_cannot_be_is_a_sentence(page: Client, query: str) -> None:
     assert answer.json()["error"].endswith(".")
 
 
+def test_the_order_by_neighbours_waits_for_features(page: Client) -> None:
+    answer = page.get("/api/answers?sort=unlike").json()
+    assert (answer["total"], answer["rows"]) == (0, [])
+    state = page.get("/api/answers/unlike?sort=unlike").json()
+    assert (state["compared"], state["missing"]) == (0, 2), "the rejected one has no label"
+    assert state["sentence"].startswith("0 of 2 compared so far")
+    one = page.get("/api/answer?image=inbox%2Fa.jpg&sort=unlike&neighbours=yes").json()
+    assert (one["tile"]["neighbours"], one["neighbours"]) == ("", None)
+
+
 def test_a_page_of_answers_is_bounded(console: Console, page: Client) -> None:
     open_index(console).put(rows(2 * MOST_ROWS))
     answer = page.get("/api/answers?limit=2000000000").json()
