@@ -24,7 +24,7 @@ from batch.reports.changes import Changes
 from batch.reports.folder_page import PAGE as FOLDER_PAGE
 from batch.reports.training_notice import TrainingEnded
 from batch.run import Closed, Failed, Finished, Waiting, advance, begin, find
-from domain.keys import RunKeys
+from domain.keys import RunKeys, training_notice_key
 from domain.scope import Scope
 from functions import runtime
 from functions.active import CachedPointer
@@ -108,7 +108,8 @@ class Folders:
         if isinstance(message, ForeignJob):
             logger.info("not our job", job=message.job)
         elif not training_notice.give(self.context, message):
-            logger.error("gave a notice up", job=message.job)
+            notice = training_notice_key(message.job)
+            logger.error("gave a notice up", job=message.job, notice=notice)
             count("NoticeLost")
 
     def _is_due(self, timer: QuietTimer) -> bool:

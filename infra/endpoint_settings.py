@@ -65,6 +65,10 @@ class EndpointSettings:
         return cls(cast("EndpointMode", mode), memory, most, warm)
 
 
+ON_AN_INSTANCE = EndpointSettings()
+"""The defaults."""
+
+
 def keep_deployed(
     requested: Mapping[str, object], written: Mapping[str, Any], deployed: EndpointSettings | None
 ) -> EndpointSettings:

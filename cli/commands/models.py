@@ -156,8 +156,7 @@ def _connect(stage: "Stage", cost: str | None) -> None:
     if cost is not None:
         announce(stage, of_endpoint(prices, instance_type), cost)
     connect(stage)
-    mode = stage.endpoint_settings().endpoint
-    announce(stage, of_endpoint(prices, instance_type, mode), None)
+    announce(stage, of_endpoint(prices, instance_type, stage.endpoint_settings()), None)
 
 
 def _show(active: "ActiveModel") -> None:

@@ -6,6 +6,7 @@ from domain.instance import DEFAULT_TYPE, PARALLEL_TRIALS
 from infra.diagnostics import findings
 from infra.diagnostics.cost import Prices, load_prices
 from infra.diagnostics.most_cost import nothing, of_endpoint
+from infra.endpoint_settings import EndpointSettings
 from training.config.train_config import TrainConfig
 from training.launch.limits import Limit, of_search
 
@@ -27,7 +28,8 @@ def cost_of(console: Console, verb: str, values: Fields) -> str:
         case "promote" | "rollback":
             active = findings.active(console.sources)
             mode = active.mode if active else "instance"
-            return of_endpoint(prices, console.stage.endpoint_instance_type, mode).sentence
+            settings = EndpointSettings(mode)
+            return of_endpoint(prices, console.stage.endpoint_instance_type, settings).sentence
     return _training(verb, values, prices)
 
 

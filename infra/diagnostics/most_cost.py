@@ -8,8 +8,8 @@ machines is not among them.
 from dataclasses import dataclass
 from typing import Any
 
-from domain.model import EndpointMode
 from infra.diagnostics.cost import HOURS_PER_MONTH, PriceError, Prices
+from infra.endpoint_settings import ON_AN_INSTANCE, EndpointSettings
 
 UPDATE_HOURS = 1
 """The longest update of an endpoint, in which two machines run; AWS rolls a longer one back
@@ -47,11 +47,21 @@ def nothing(prices: Prices) -> MostCost:
     return MostCost(sentence, prices.currency, prices.source, 0.0)
 
 
-def of_endpoint(prices: Prices, instance_type: str, mode: EndpointMode = "instance") -> MostCost:
+def of_endpoint(
+    prices: Prices, instance_type: str, settings: EndpointSettings = ON_AN_INSTANCE
+) -> MostCost:
     """Of a promotion or a rollback, which makes the endpoint or updates it."""
     currency, source = prices.currency, prices.source
-    if mode != "instance":
-        how = "by a serverless endpoint" if mode == "serverless" else "by transform jobs"
+    is_serverless = settings.endpoint == "serverless"
+    warm = settings.serverlessProvisioned
+    if is_serverless and warm:
+        sentence = (
+            f"The stage answers by a serverless endpoint, and keeps {warm} containers warm, "
+            f"which is billed by the hour; {source} has no price of it."
+        )
+        return MostCost(sentence, currency, source, 0.0, None)
+    if settings.endpoint != "instance":
+        how = "by a serverless endpoint" if is_serverless else "by transform jobs"
         sentence = f"The stage answers {how}: it has no instance that runs all the time."
         return MostCost(sentence, currency, source, 0.0)
     update = f"While models are exchanged, for {UPDATE_HOURS} h at most, two run"

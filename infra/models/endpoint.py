@@ -12,7 +12,7 @@ from aws.errors import is_limit, is_missing
 from domain.errors import SortboxError
 from domain.instance import has_gpu, has_local_storage
 from infra import interrupt, quotas
-from infra.endpoint_settings import EndpointSettings
+from infra.endpoint_settings import ON_AN_INSTANCE, EndpointSettings
 from infra.stage import Stage
 
 if TYPE_CHECKING:
@@ -40,9 +40,6 @@ VARIANT = "active"
 GPU_AMI: "ProductionVariantInferenceAmiVersionType" = "al2023-ami-sagemaker-inference-gpu-4-1"
 """The only AMI with driver 580, which the image's CUDA 13 needs (botocore's model,
 ProductionVariant.InferenceAmiVersion). By default SageMaker uses an AMI with an older driver."""
-
-
-ON_AN_INSTANCE = EndpointSettings()
 
 
 class EndpointError(SortboxError):

@@ -6,6 +6,7 @@ import yaml
 
 from infra.diagnostics import most_cost
 from infra.diagnostics.cost import load_prices
+from infra.endpoint_settings import EndpointSettings
 from infra.models import endpoint
 from infra.stacks import image
 
@@ -24,6 +25,14 @@ def test_a_type_without_a_price_is_no_zero() -> None:
     cost = most_cost.of_endpoint(PRICES, "ml.x9.tiny")
     assert (cost.most, cost.an_hour) == (None, None)
     assert "no price for ml.x9.tiny" in cost.sentence
+
+
+def test_containers_that_are_kept_warm_bill_by_the_hour_at_a_price_that_the_table_lacks() -> None:
+    cost = most_cost.of_endpoint(
+        PRICES, "ml.m5.xlarge", EndpointSettings("serverless", 4096, 10, 2)
+    )
+    assert "keeps 2 containers warm, which is billed by the hour" in cost.sentence
+    assert (cost.most, cost.an_hour) == (0.0, None), "0 would say that it costs nothing"
 
 
 def test_builds_cost_their_time_limit() -> None:
