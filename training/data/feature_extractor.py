@@ -10,10 +10,15 @@ import torch
 from torch import nn
 
 from serving.preprocess import Inputs
-from training.data.features import Extract, Rows
+from training.data.features import IMAGES_PER_PASS, Extract, Rows
 
 if TYPE_CHECKING:
+    from openvino import InferRequest
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+IMAGES_PER_REQUEST = 4
+"""Of a pass, which several requests share: all cores on one of them would wait for each other after
+every layer, and longest where images are decoded meanwhile."""
 
 
 def make_extractor(
@@ -41,7 +46,7 @@ def _torch(network: nn.Module, device: torch.device, exact: bool) -> tuple[Extra
 
 
 def _openvino(network: nn.Module, side: int, exact: bool) -> tuple[Extract, str]:
-    """In bf16, if the processor has it, nine times as fast as torch in fp32."""
+    """In bf16, if the processor has it, nine times as fast as torch in fp32. Not thread-safe."""
     # Without this, importing OpenVINO sends telemetry over the network.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
@@ -52,14 +57,32 @@ def _openvino(network: nn.Module, side: int, exact: bool) -> tuple[Extract, str]
     core = openvino.Core()
     has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     precision = "bf16" if has_bf16 and not exact else "f32"
-    request = core.compile_model(
+    threads = torch.get_num_threads()
+    streams = min(threads, IMAGES_PER_PASS // IMAGES_PER_REQUEST)
+    compiled = core.compile_model(
         frontend.convert(frontend.load(decoder)),
         "CPU",
-        {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": torch.get_num_threads()},
-    ).create_infer_request()
+        {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
+            "ENABLE_CPU_PINNING": False,
+        },
+    )
+    requests = openvino.AsyncInferQueue(compiled, streams)
 
     def extract(inputs: Inputs) -> Rows:
-        return np.array(request.infer({0: np.ascontiguousarray(inputs)})[0])
+        parts: dict[int, Rows] = {}
+
+        def keep(request: "InferRequest", start: int) -> None:
+            parts[start] = np.array(request.get_output_tensor(0).data)
+
+        requests.set_callback(keep)
+        for start in range(0, len(inputs), IMAGES_PER_REQUEST):
+            part = np.ascontiguousarray(inputs[start : start + IMAGES_PER_REQUEST])
+            requests.start_async({0: part}, start)
+        requests.wait_all()
+        return np.concatenate([parts[start] for start in sorted(parts)])
 
     return extract, f"openvino {precision}"
 
