@@ -95,11 +95,12 @@ def evaluate(request: EvaluationRequest) -> Iterator[list[list[float]]]:
     import numpy as np
 
     from domain.model import ModelId
-    from serving import archive
+    from serving import archive, neighbours
     from training.data.prefetch import prefetch
     from training.model.prediction import to_rows
 
     loaded = archive.read(Path(request["model"]), ModelId.parse(request["promised"]))
+    neighbours.read(loaded)  # without them it cannot serve
     engine = _engine(loaded)
     yield []  # loaded
     paths, truth, root = request["paths"], np.array(request["truth"]), Path(request["root"])

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from domain.archive import TOPOLOGY, VALUES
-from domain.model import Compiled, ModelCard, Preprocessing
+from domain.archive import NEIGHBOURS, TOPOLOGY, VALUES
+from domain.model import Compiled, ModelCard, Preprocessing, UnknownRule
 from serving.archive import ModelLoadError
 from tests.support.worlds.hostile_judge import ACTS
 from training.data import dataset
@@ -206,6 +206,15 @@ def test_a_hostile_topology_is_refused_by_a_process_of_its_own(root: Path, layer
     sentence = judge(root, archive, 60, confined.PROGRAM)
     assert "OpenVINO cannot load the model" in sentence
     assert set(root.parent.rglob("*")) == before
+
+
+def test_neighbours_of_another_size_are_refused_before_anything_serves_them(root: Path) -> None:
+    """Else an endpoint is made, which cannot start."""
+    rows = bytes(12)
+    rule = UnknownRule(0.05, 0.5, 1, 19, 5, 3, hashlib.sha256(rows).hexdigest())
+    archive = root.parent / "model.tar.gz"
+    pack(replace(CARD, unknown=rule), WEIGHTS, archive, {NEIGHBOURS: rows})
+    assert "has 12 bytes, but its card says 5 x 3" in judge(root, archive, 60, confined.PROGRAM)
 
 
 def test_the_process_that_reads_the_model_is_not_this_one(root: Path) -> None:
