@@ -139,8 +139,8 @@ def test_a_job_tries_each_network_and_keeps_the_best(
     assert job.card.architecture == chosen, "of equally good networks the fastest"
     assert job.card.preprocessing.crop == 64
     assert job.card.provenance["judged_on"] == "test", "validation has chosen the network"
-    told = json.loads(job.card.provenance["hyperparameters"])
-    assert told["arch"] == chosen, "the card names the network that was trained"
+    hyperparameters = json.loads(job.card.provenance["hyperparameters"])
+    assert hyperparameters["arch"] == chosen, "the card names the network that was trained"
     page = (job.reports / "report.html").read_text()
     assert f"{chosen} ★" in page
     log = capsys.readouterr().out

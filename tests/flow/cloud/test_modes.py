@@ -2,10 +2,8 @@
 
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -16,39 +14,12 @@ from infra.local.place import REPOSITORY, VARIABLE
 from infra.stage import Stage
 from tests.flow.conftest import STAND_IN, archive
 from tests.flow.support.drive import Cloud, eventually, label_of, top_label
+from tests.flow.support.traffic import Traffic
 
 pytestmark = pytest.mark.flow
 
 SWITCHES: tuple[EndpointMode, ...] = ("none", "serverless", "instance")
-MOST_UPLOADS = 300
-UPLOAD_SECONDS = 0.5
 DEAD = ("inbox-dead", "backlog-dead", "folder-dead", "page-dead")
-
-
-@dataclass
-class Singles:
-    """Uploads single images until it is stopped."""
-
-    cloud: Cloud
-    bodies: dict[str, bytes] = field(default_factory=dict)
-    _stopped: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> "Singles":
-        self._thread = threading.Thread(target=self._upload)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _upload(self) -> None:
-        for number in range(MOST_UPLOADS):
-            key, body = f"inbox/switch {number}.jpg", b"switch %d" % number
-            self.cloud.drop(key, body)
-            self.bodies[key] = body
-            if self._stopped.wait(UPLOAD_SECONDS):
-                return
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +66,7 @@ def endpoints(cloud: Cloud) -> set[str]:
     return {one["EndpointName"] for one in cloud.sagemaker.list_endpoints()["Endpoints"]}
 
 
-def more_than(uploads: int, singles: Singles) -> None:
+def more_than(uploads: int, singles: Traffic) -> None:
     """Waits for another upload in the mode."""
     eventually(lambda: len(singles.bodies) > uploads or None, "more uploads")
 
@@ -108,11 +79,11 @@ def test_switching_between_all_modes_under_traffic_loses_nothing(
     running: local.LocalCloud, cloud: Cloud
 ) -> None:
     names = Stage(cloud.stage).endpoint_names
-    with Singles(cloud) as singles:
+    with Traffic(cloud, "inbox/switch {}.jpg".format, seconds=0.5) as singles:
         for mode in SWITCHES:
-            told = switch(running, mode)
+            output = switch(running, mode)
             active = cloud.active()
-            assert (active.mode, active.endpoint) == (mode, names.get(mode)), told
+            assert (active.mode, active.endpoint) == (mode, names.get(mode)), output
             more_than(len(singles.bodies), singles)
             only({names[mode]} if mode in names else set(), cloud)
     routes: Counter[str] = Counter()

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from infra.local.place import REPOSITORY, VARIABLE, Place
 from infra.stage import Stage
 from tests.flow.conftest import STAND_IN, archive
 from tests.flow.support.drive import Cloud, label_of
+from tests.flow.support.traffic import Traffic
 from tests.stand_in.live import Knobs, Live
 from tests.support.releases import stored
 
@@ -27,36 +27,12 @@ pytestmark = pytest.mark.flow
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
 NEW_IMAGE = STAND_IN.replace("5" * 64, "6" * 64)
 OPEN_IMAGES = 40
-MOST_UPLOADS = 400
-UPLOAD_SECONDS = 0.25
 DEAD = ("inbox-dead", "folder-dead", "page-dead")
 
 
-@dataclass
-class Traffic:
-    """Uploads single images and images of a folder, until it is stopped."""
-
-    cloud: Cloud
-    bodies: dict[str, bytes] = field(default_factory=dict)
-    _stopped: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> "Traffic":
-        self._thread = threading.Thread(target=self._upload)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _upload(self) -> None:
-        for number in range(MOST_UPLOADS):
-            folder = "during/" if number % 3 == 0 else ""
-            key, body = f"inbox/{folder}upload {number}.jpg", b"upload %d" % number
-            self.cloud.drop(key, body)
-            self.bodies[key] = body
-            if self._stopped.wait(UPLOAD_SECONDS):
-                return
+def key_of(number: int) -> str:
+    """Two singles, then an image of a folder."""
+    return f"inbox/{'during/' if number % 3 == 0 else ''}upload {number}.jpg"
 
 
 @dataclass
@@ -199,7 +175,7 @@ def test_a_stage_of_the_previous_release_is_upgraded_under_traffic(
     for key, body in {**begun, "inbox/open/_READY": b""}.items():
         cloud.drop(key, body)
     cloud.job("open", "InProgress")
-    with Traffic(cloud) as traffic:
+    with Traffic(cloud, key_of, seconds=0.25) as traffic:
         stage.run("infra.stacks.deploy", cloud.stage)
     live.turn(Knobs())
     cloud.drop("inbox/during/_READY")

@@ -234,16 +234,16 @@ def test_each_command_that_bills_says_what_it_costs(command: str) -> None:
 @pytest.mark.parametrize("command", ["promote", "rollback", "image"])
 def test_what_a_command_costs_is_said_without_starting_it(command: str) -> None:
     """No credentials are needed for it: nothing speaks to AWS."""
-    told = run(command, "--stage", "dev", "--cost", "json")
-    assert told.exit_code == 0, told.output
-    document = json.loads(told.output)
+    result = run(command, "--stage", "dev", "--cost", "json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
     assert document["most"] > 0
     assert run(command, "--stage", "dev", "--cost", "text").output.strip() == document["sentence"]
 
 
 def test_the_local_cloud_costs_nothing() -> None:
-    told = run("promote", "--stage", "local", "--cost", "json")
-    assert (told.exit_code, json.loads(told.output)["most"]) == (0, 0.0)
+    result = run("promote", "--stage", "local", "--cost", "json")
+    assert (result.exit_code, json.loads(result.output)["most"]) == (0, 0.0)
 
 
 def test_costs_can_be_read_by_a_script() -> None:

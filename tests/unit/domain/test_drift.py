@@ -1,4 +1,4 @@
-"""Drift: quiet folders stay quiet, and low scores are told."""
+"""Drift: quiet folders stay quiet, and low scores are found."""
 
 from random import Random
 

@@ -47,31 +47,27 @@ def test_a_removed_single_loses_its_answer(world: World) -> None:
     assert world.result(CAT) is None
 
 
-EXPIRED = "LifecycleExpiration:DeleteMarkerCreated"
+DELETED, EXPIRED = "ObjectRemoved:DeleteMarkerCreated", "LifecycleExpiration:DeleteMarkerCreated"
 
 
-@pytest.mark.parametrize("setting", ["remove", "keep"])
-def test_an_image_that_has_expired_loses_its_answer_unless_answers_are_kept(
-    world: World, setting: str
+@pytest.mark.parametrize(
+    ("event", "setting", "is_kept"),
+    [
+        (EXPIRED, "remove", False),
+        (EXPIRED, "keep", True),
+        (DELETED, "remove", False),
+        (DELETED, "keep", False),
+    ],
+)
+def test_only_an_image_that_has_expired_keeps_its_answer_and_only_where_set(
+    world: World, event: str, setting: str, is_kept: bool
 ) -> None:
     world.settings = replace(SETTINGS, expired_answers=setting)
     world.put(CAT, b"cat")
     world.failed(notification(CAT))
     world.remove(CAT)
-    assert world.failed(notification(CAT, EXPIRED)) == []
-    assert (world.result(CAT) is not None) == (setting == "keep")
-
-
-@pytest.mark.parametrize("setting", ["remove", "keep"])
-def test_a_removal_by_a_person_takes_the_answer_whatever_expires(
-    world: World, setting: str
-) -> None:
-    world.settings = replace(SETTINGS, expired_answers=setting)
-    world.put(CAT, b"cat")
-    world.failed(notification(CAT))
-    world.remove(CAT)
-    world.failed(notification(CAT, "ObjectRemoved:DeleteMarkerCreated"))
-    assert world.result(CAT) is None
+    assert world.failed(notification(CAT, event)) == []
+    assert (world.result(CAT) is not None) == is_kept
 
 
 def test_a_folder_whose_images_expire_starts_no_run_where_answers_are_kept(world: World) -> None:

@@ -36,7 +36,7 @@ def tell(world: World, *events: dict[str, Any]) -> None:
     world.drain()
 
 
-def told(world: World) -> dict[str, Any]:
+def detail_of(world: World) -> dict[str, Any]:
     (detail,) = world.events.details
     (entry,) = world.events.taken
     assert entry["DetailType"] == "Sortbox Training Ended"
@@ -46,7 +46,7 @@ def told(world: World) -> dict[str, Any]:
 def test_a_training_that_has_finished_is_told_with_what_to_do_next() -> None:
     world = World()
     tell(world, event())
-    detail = told(world)
+    detail = detail_of(world)
     assert (detail["kind"], detail["job"], detail["state"]) == ("training", JOB, "finished")
     assert (detail["reason"], detail["model"]) == (None, MODEL)
     assert detail["id"] == f"test-{JOB}"
@@ -65,7 +65,7 @@ def test_a_training_that_has_not_finished_is_told_as_well(
     world = World()
     reason = {"FailureReason": "loss diverged."} if status == "Failed" else {}
     tell(world, event(status, **reason))
-    detail = told(world)
+    detail = detail_of(world)
     assert (detail["state"], detail["model"]) == (state, None)
     assert words in detail["message"]
     assert "promote" not in detail["message"]
@@ -74,13 +74,13 @@ def test_a_training_that_has_not_finished_is_told_as_well(
 def test_a_reason_is_bounded() -> None:
     world = World()
     tell(world, event("Failed", FailureReason="x" * 5_000))
-    assert len(told(world)["reason"]) == 500
+    assert len(detail_of(world)["reason"]) == 500
 
 
 def test_events_that_come_several_times_are_one_notice() -> None:
     world = World()
     tell(world, event(), event(), event())
-    told(world)
+    detail_of(world)
 
 
 def test_each_training_has_its_notice() -> None:
@@ -107,11 +107,11 @@ def test_other_jobs_are_told_to_nobody(other: dict[str, Any]) -> None:
 
 
 def test_an_event_of_another_form_is_no_dead_letter() -> None:
-    told = parse_folder(
+    message = parse_folder(
         '{"source": "aws.sagemaker", "detail": {"TrainingJobName": "a", "TrainingJobStatus": 7}}',
         "test",
     )
-    assert told == ForeignJob("a")
+    assert message == ForeignJob("a")
 
 
 def test_what_eventbridge_does_not_take_is_sent_again_and_given_up_in_the_end() -> None:

@@ -31,10 +31,10 @@ def test_a_table_that_was_edited_wrongly_says_so(tmp_path: Path, text: str, why:
 
 
 def test_an_edited_price_is_the_one_that_is_used(tmp_path: Path) -> None:
-    told = json.loads(TABLE.read_text())
-    told["instance_hour"]["ml.m5.xlarge"]["price"] = 9.75
+    prices = json.loads(TABLE.read_text())
+    prices["instance_hour"]["ml.m5.xlarge"]["price"] = 9.75
     table = tmp_path / "prices.json"
-    table.write_text(json.dumps(told))
+    table.write_text(json.dumps(prices))
     assert load_prices(table).hour("ml.m5.xlarge") == 9.75
 
 
@@ -60,9 +60,9 @@ def test_each_line_has_a_day_and_a_source() -> None:
     ],
 )
 def test_a_line_without_price_day_or_source_is_named(tmp_path: Path, line: object) -> None:
-    told = json.loads(TABLE.read_text())
-    told["instance_hour"]["ml.m5.xlarge"] = line
+    prices = json.loads(TABLE.read_text())
+    prices["instance_hour"]["ml.m5.xlarge"] = line
     table = tmp_path / "prices.json"
-    table.write_text(json.dumps(told))
+    table.write_text(json.dumps(prices))
     with pytest.raises(PriceError, match=r"the line of ml\.m5\.xlarge must hold"):
         load_prices(table)

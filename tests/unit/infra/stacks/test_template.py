@@ -240,9 +240,9 @@ def test_a_budget_counts_the_stages_tag_and_tells_the_topic_at_three_thresholds(
     assert separator.join(parts) == "user:stage$dev"
     assert data["BudgetLimit"] == {"Amount": "120", "Unit": "USD"}
     assert (data["BudgetType"], data["TimeUnit"]) == ("COST", "MONTHLY")
-    told = budget["NotificationsWithSubscribers"]
-    assert [each["Notification"]["Threshold"] for each in told] == [50, 80, 100]
-    for each in told:
+    notifications = budget["NotificationsWithSubscribers"]
+    assert [each["Notification"]["Threshold"] for each in notifications] == [50, 80, 100]
+    for each in notifications:
         assert each["Subscribers"] == [{"SubscriptionType": "SNS", "Address": NOTICES}], (
             "another subscriber replaces the budget, which has a name and cannot be replaced"
         )
